@@ -79,8 +79,8 @@ def _funnel_rows(text: str) -> Iterator[Row]:
     for row in map(json.loads, text.splitlines()):
         if "ratio" in row:
             name = f"funnel, {row['name']} / chDB, {row['mode']}"
-            told = {"value": row["ratio"], "unit": "x", "at_most": True, "wall_s": row["seconds"]}
-            yield {**row, **told, "name": name}
+            answer = {"value": row["ratio"], "unit": "x", "at_most": True, "wall_s": row["seconds"]}
+            yield {**row, **answer, "name": name}
 
 
 def show(rows: list[Row]) -> None:

@@ -78,9 +78,9 @@ def ask(connection: http.client.HTTPConnection, path: str, body: object = None) 
     headers = {"Content-Type": "application/json"} if given else {}
     connection.request("POST" if given else "GET", path, given, headers)
     said = connection.getresponse()
-    told = said.read()
+    answer = said.read()
     if said.status != 200:
-        sys.exit(f"{path} was answered {said.status}: {told[:500]!r}")
+        sys.exit(f"{path} was answered {said.status}: {answer[:500]!r}")
     return time.perf_counter() - began
 
 

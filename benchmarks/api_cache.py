@@ -40,11 +40,11 @@ def serve(kind: str, home: Path) -> None:
     """Serve the route, bare or as `ecom api` does, and tell the port."""
     from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
 
-    app, told = FastAPI(), body()
+    app, answer = FastAPI(), body()
 
     @app.get("/analytics/sales")
     async def sales() -> Response:
-        return Response(told, media_type="application/json", headers=HEADERS)
+        return Response(answer, media_type="application/json", headers=HEADERS)
 
     listening = socket.create_server(("127.0.0.1", 0))
     bare = uvicorn.Config(app, access_log=False, log_config=None)

@@ -59,8 +59,8 @@ def credit(con: Backend, days: Days) -> tuple[list[tuple[Any, ...]], float, floa
     chains: dict[tuple[Any, str], dict[tuple[str, str], int]] = {}
     for row in con.to_pyarrow(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])).to_pylist():
         chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(row["step_count"])
-    told = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
-    con.create_table("effects", told)
+    answer = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
+    con.create_table("effects", answer)
     solved = time.perf_counter()
     con.create_table("credit", channel_attribution(conversions, touches, con.table("effects"), RULE, days))
     done = time.perf_counter()

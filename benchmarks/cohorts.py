@@ -59,8 +59,8 @@ def kernel(file: Path) -> Ask:
         newest_date = ibis.literal(found.newest_date)
         reach = Reach(newest_date, newest_date)
         cells = cells_of(con.table("cohorts"), con.table("counts"), rule, found.period_count, reach)
-        told = con.to_pyarrow(cells.select("cohort_date", "cell", "returned_count"))
-        return _as_counts(zip(*(told[name].to_pylist() for name in told.column_names), strict=True))
+        answer = con.to_pyarrow(cells.select("cohort_date", "cell", "returned_count"))
+        return _as_counts(zip(*(answer[name].to_pylist() for name in answer.column_names), strict=True))
 
     return ask
 

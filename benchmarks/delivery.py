@@ -111,13 +111,13 @@ def one_client(client: str, path: Path, url: str, ledger: Path) -> None:
     """Send in this process and print what it took, from the opening of the mart to the last acknowledgement."""
     begun, cpu = time.perf_counter(), time.process_time()
     delivered = send_ours(path, url, ledger) if client == "ours" else send_by_sdk(path, url)
-    told = {
+    answer = {
         "events": delivered,
         "wall_s": time.perf_counter() - begun,
         "cpu_s": time.process_time() - cpu,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    print(json.dumps(told), flush=True)
+    print(json.dumps(answer), flush=True)
     os._exit(0)  # Amplitude's client leaves threads behind that nobody can end
 
 
@@ -139,12 +139,12 @@ def run(client: str, count: int, folder: Path) -> dict[str, float]:
     with receiving() as url:
         ledger = folder / f"{client}-{count}-{datetime.now(UTC).timestamp()}.sqlite"
         spent = run_process([sys.executable, __file__, "--client", client, str(path), url, str(ledger)])
-        told: dict[str, float] = json.loads(spent.printed)
+        answer: dict[str, float] = json.loads(spent.printed)
         counted = requests.get(url, timeout=600).json()
-    if not told["events"] == counted["events"] == count:
-        sys.exit(f"{client}: {count} events were due, {counted['events']} arrived, {told['events']} are acknowledged")
-    say(f"{client}: {count:,} events in {told['wall_s']:.2f} s, {count / told['wall_s']:,.0f} a second")
-    return told
+    if not answer["events"] == counted["events"] == count:
+        sys.exit(f"{client}: {count} events were due, {counted['events']} arrived, {answer['events']} are acknowledged")
+    say(f"{client}: {count:,} events in {answer['wall_s']:.2f} s, {count / answer['wall_s']:,.0f} a second")
+    return answer
 
 
 def measure(ours: int, sdk: int, sizes: list[int]) -> None:

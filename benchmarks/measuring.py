@@ -47,9 +47,9 @@ class Result:
 
     def line(self) -> str:
         """One JSON line."""
-        told = asdict(self) | {"value": round(self.value, 4), "met": self.met}
-        about = told.pop("about")
-        return json.dumps(told | {"load": round(os.getloadavg()[0], 2)} | about, default=str)
+        answer = asdict(self) | {"value": round(self.value, 4), "met": self.met}
+        about = answer.pop("about")
+        return json.dumps(answer | {"load": round(os.getloadavg()[0], 2)} | about, default=str)
 
 
 def tell(*results: Result) -> None:
@@ -86,8 +86,8 @@ def available_mb() -> float:
     """Memory that programs could still have; what only caches files counts as free where the system tells it."""
     facts = Path("/proc/meminfo")
     if facts.exists():
-        told = dict(line.split(":") for line in facts.read_text().splitlines())
-        return int(told["MemAvailable"].split()[0]) / 1024
+        answer = dict(line.split(":") for line in facts.read_text().splitlines())
+        return int(answer["MemAvailable"].split()[0]) / 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**20
 
 

@@ -88,13 +88,13 @@ def _narrows(funnel: pd.DataFrame) -> None:
 
 
 def _agrees(pieces: pd.DataFrame, sessions: pd.DataFrame, engagement: pd.DataFrame) -> None:
-    told = engagement.set_index("event_date")
+    answer = engagement.set_index("event_date")
     started = sessions["started_date"].value_counts()
-    _hold("sessions agree", not told["session_count"].sub(started, fill_value=0).any())
+    _hold("sessions agree", not answer["session_count"].sub(started, fill_value=0).any())
     came = pieces.groupby("event_date")["who"].nunique()
-    _hold("visitors agree", not told["daily_visitor_count"].sub(came, fill_value=0).any())
-    grows = (told["daily_visitor_count"] <= told["weekly_visitor_count"]) & (
-        told["weekly_visitor_count"] <= told["monthly_visitor_count"]
+    _hold("visitors agree", not answer["daily_visitor_count"].sub(came, fill_value=0).any())
+    grows = (answer["daily_visitor_count"] <= answer["weekly_visitor_count"]) & (
+        answer["weekly_visitor_count"] <= answer["monthly_visitor_count"]
     )
     _hold("DAU <= WAU <= MAU", bool(grows.all()))
 

@@ -112,8 +112,8 @@ def copies_apart(copies: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         last_received_date=("received_date", "max"),
     ).reset_index()
     per_day["has_kept_copy"] = per_day["surplus_count"] < per_day.pop("copy_count")
-    told = in_order.merge(per_day[["event_date", "event_id", "surplus_count", "has_kept_copy"]], how="left")
-    stays = (told["surplus_count"] == 0) | (told["has_kept_copy"] & told["is_first"])
+    answer = in_order.merge(per_day[["event_date", "event_id", "surplus_count", "has_kept_copy"]], how="left")
+    stays = (answer["surplus_count"] == 0) | (answer["has_kept_copy"] & answer["is_first"])
     leaving = in_order.index[~stays.to_numpy()]
     return copies.drop(index=leaving), per_day.loc[per_day["surplus_count"] > 0]
 

@@ -140,17 +140,17 @@ def engagement_daily(found: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
         length_us=("length_us", "sum"),
         median_duration_s=("duration_s", "median"),
     )
-    told = came.join(numbers)
+    answer = came.join(numbers)
     counts = ["session_count", "engaged_session_count", "single_page_session_count", "bot_session_count"]
-    told[counts] = told[counts].fillna(0).astype("int64")
-    total = told["session_count"].where(told["session_count"] > 0)
-    told["engagement_rate"] = told["engaged_session_count"] / total
-    told["bounce_rate"] = 1 - told["engagement_rate"]
-    told["single_page_rate"] = told["single_page_session_count"] / total
-    told["pages_per_session"] = told.pop("view_count") / total
-    told["mean_duration_s"] = told.pop("length_us") / total / 1e6
-    told["stickiness_rate"] = told["daily_visitor_count"] / told["monthly_visitor_count"]
-    return told.rename_axis("event_date").reset_index()
+    answer[counts] = answer[counts].fillna(0).astype("int64")
+    total = answer["session_count"].where(answer["session_count"] > 0)
+    answer["engagement_rate"] = answer["engaged_session_count"] / total
+    answer["bounce_rate"] = 1 - answer["engagement_rate"]
+    answer["single_page_rate"] = answer["single_page_session_count"] / total
+    answer["pages_per_session"] = answer.pop("view_count") / total
+    answer["mean_duration_s"] = answer.pop("length_us") / total / 1e6
+    answer["stickiness_rate"] = answer["daily_visitor_count"] / answer["monthly_visitor_count"]
+    return answer.rename_axis("event_date").reset_index()
 
 
 def _active(pieces: pd.DataFrame) -> pd.DataFrame:

@@ -43,9 +43,9 @@ def require_equal(home: Path, out: Path) -> None:
     """End the benchmark unless both hold the same rows: there would be nothing to compare."""
     command = [sys.executable, str(HERE / "same_tables.py"), str(home / "warehouse.duckdb"), str(out)]
     tables: dict[str, dict[str, int]] = json.loads(run_process(command).printed)
-    if wrong := {name: told for name, told in tables.items() if told["differing"] or not told["rows"]}:
+    if wrong := {name: answer for name, answer in tables.items() if answer["differing"] or not answer["rows"]}:
         sys.exit(f"The platform and pandas disagree, so there is nothing to compare: {wrong}")
-    rows = ", ".join(f"{name} {told['rows']:,}" for name, told in tables.items())
+    rows = ", ".join(f"{name} {answer['rows']:,}" for name, answer in tables.items())
     say(f"equal, row by row: {rows}")
 
 

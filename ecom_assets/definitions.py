@@ -140,8 +140,8 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     """Return the assets that are computed from events."""
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
-    told = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, *told]
+    built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
+    return [raw, *staging_assets(settings.late_days), *behaviour, *built_on]
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:

@@ -53,5 +53,5 @@ def _server(scheme: str, query: str) -> str:
     """Return the part of a Postgres URL's query that identifies the server."""
     if not scheme.startswith("postgres"):
         return ""
-    told = [f"{name}={value}" for name, value in parse_qsl(query) if name in _SHOWN]
-    return f"?{'&'.join(told)}" if told else ""
+    shown = [f"{name}={value}" for name, value in parse_qsl(query) if name in _SHOWN]
+    return f"?{'&'.join(shown)}" if shown else ""

@@ -69,8 +69,8 @@ class Platform:
 
     def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
         """Let the given records be what the customer API told on a day, all on one page."""
-        told = [ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(records, start=1)]
-        self.engine.replace(RawCustomers, customer_rows(told, day, "test"), Days((day,)))
+        answer = [ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(records, start=1)]
+        self.engine.replace(RawCustomers, customer_rows(answer, day, "test"), Days((day,)))
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""

@@ -19,13 +19,13 @@ def settings_for(
     home: Path, customers: CustomerService | None = None, orders: OrderService | None = None, **given: Any
 ) -> Settings:
     """Return settings that use these services; `given` wins."""
-    told: dict[str, Any] = {"home": home, "source_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
+    answer: dict[str, Any] = {"home": home, "source_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
     if customers:
-        told |= {"customer_api_url": customers.api_url, "customer_api_key": customers.key}
+        answer |= {"customer_api_url": customers.api_url, "customer_api_key": customers.key}
     if orders:
-        told |= {"order_api_url": orders.api_url, "order_api_key": orders.key}
-        told |= {"order_api_nickname": NICKNAME, "order_api_cohort": COHORT}
-    return Settings(**(told | given))
+        answer |= {"order_api_url": orders.api_url, "order_api_key": orders.key}
+        answer |= {"order_api_nickname": NICKNAME, "order_api_cohort": COHORT}
+    return Settings(**(answer | given))
 
 
 def people(*ids: int) -> list[dict[str, Any]]:

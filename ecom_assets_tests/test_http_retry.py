@@ -62,9 +62,9 @@ def test_a_limit_uses_up_patience_and_no_retries() -> None:
     assert budget.wait_s(answer(500), pause()) == 1.0
     with pytest.raises(
         SourceError, match=r"asks to wait 120 s in all, more than the 100 s of ECOM_SOURCE_MAX_WAIT_S"
-    ) as told:
+    ) as reported:
         budget.wait_s(answer(429, "20"), pause())
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(reported.value)
 
 
 def test_pauses_that_overlap_count_once() -> None:

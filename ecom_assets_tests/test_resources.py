@@ -94,8 +94,8 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path, mon
     assert values(shown["snowflake"])["warehouse"] == '"SMALL"'
     assert values(shown["warehouse"])["url"].startswith('"duckdb:///')
     assert {key for key, value in values(shown["snowflake"]).items() if value == f'"{MASK}"'} == {"password"}
-    told = json.dumps(shown)
-    assert not [secret for secret in SECRETS if secret in told]
+    answer = json.dumps(shown)
+    assert not [secret for secret in SECRETS if secret in answer]
 
 
 @DAGSTER_S_OWN

@@ -26,12 +26,12 @@ def test_a_session_from_the_background_starts_children_that_hear_ctrl_c_and_has_
     words = [sys.executable, "-m", "pytest", "-q", "-s", "-n", "0", "-p", "ecom_assets_tests.conftest"]
     command = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *words, "--rootdir", str(tmp_path), str(tmp_path)]
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1]), "DAGSTER_DISABLE_TELEMETRY": "1"}
-    told = [
+    answer = [
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False).stdout
         for _ in range(2)
     ]
-    places = [one.partition("FILES IN ")[2].split("pytest-of")[0] for one in told]
-    assert ["CHILD IGNORES False" in one for one in told] == [True, True], told
+    places = [one.partition("FILES IN ")[2].split("pytest-of")[0] for one in answer]
+    assert ["CHILD IGNORES False" in one for one in answer] == [True, True], answer
     assert places[0].split("/")[-2].startswith("ecom-")
     assert places[0] != places[1]
     assert not Path(places[0]).exists(), "a session that ended well cleans up"

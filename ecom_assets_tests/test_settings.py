@@ -122,9 +122,11 @@ def test_an_address_of_an_api_is_a_plain_one_and_a_refusal_shows_no_secret(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("ECOM_CUSTOMER_API_URL", value)
-    with pytest.raises(SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is no address such as https") as told:
+    with pytest.raises(
+        SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is no address such as https"
+    ) as answer:
         load_settings()
-    assert "secret" not in str(told.value) + repr(told.value.__cause__)
+    assert "secret" not in str(answer.value) + repr(answer.value.__cause__)
 
 
 def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:

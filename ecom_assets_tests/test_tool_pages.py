@@ -49,11 +49,11 @@ def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, tmp_pa
 def test_the_page_has_five_questions_and_shows_each_difference(tool: str) -> None:
     parts = dict(sections(f"docs/from_{tool}.md"))
     assert len(SHOWN.findall(parts["Five questions"])) == 5
-    told = [
+    answer = [
         one for one in re.split(r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE) if one.strip()
     ]
-    assert len(told) >= 3
-    assert [one.splitlines()[0] for one in told if not SHOWN.search(one)] == []
+    assert len(answer) >= 3
+    assert [one.splitlines()[0] for one in answer if not SHOWN.search(one)] == []
     assert all(f"--preset {tool}" in command for command, _ in SHOWN.findall(parts["Five questions"]))
 
 

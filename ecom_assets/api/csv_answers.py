@@ -65,11 +65,11 @@ class _Turned:
     async def _finish(self, start: Message) -> None:
         answer = json.loads(b"".join(self._body), parse_float=str)
         body = csv_of(answer).encode()
-        told = {b"content-type": MEDIA_TYPE.encode(), b"content-length": str(len(body)).encode()}
+        headers = {b"content-type": MEDIA_TYPE.encode(), b"content-length": str(len(body)).encode()}
         if "total_count" in answer:
-            told[TOTAL_HEADER.encode()] = str(answer["total_count"]).encode()
-        kept = [one for one in start["headers"] if one[0] not in told]
-        await self._send({**start, "headers": [*kept, *told.items()]})
+            headers[TOTAL_HEADER.encode()] = str(answer["total_count"]).encode()
+        kept = [one for one in start["headers"] if one[0] not in headers]
+        await self._send({**start, "headers": [*kept, *headers.items()]})
         await self._send({"type": "http.response.body", "body": body})
 
 

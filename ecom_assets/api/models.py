@@ -46,7 +46,7 @@ class SourceDays(BaseModel):
         examples=[["2026-03-03"]],
     )
     previous_data: Coverage | None = Field(
-        description="How many of the days before the data hold; changes are told only where both are `whole`, and "
+        description="How many of the days before the data hold; changes are given only where both are `whole`, and "
         "where it is `none` no numbers of these days either",
         examples=["whole"],
     )

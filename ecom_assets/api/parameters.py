@@ -142,9 +142,9 @@ class Asking:
     def _as_of(self, source: Source) -> dict[str, Any]:
         known = known_days(self.reading, [source])
         newest = self._newest(known)
-        told = range_of(Period("custom", newest, newest, known), self.reading.timezone)
-        told["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in told["sources"].items()}
-        return told | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
+        state = range_of(Period("custom", newest, newest, known), self.reading.timezone)
+        state["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in state["sources"].items()}
+        return state | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
 
     def _newest(self, known: Mapping[str, KnownDays]) -> date:
         """Return the newest day that is known in all sources that have data."""
@@ -237,8 +237,8 @@ def _etag(request: Request, reading: StoreReading) -> str:
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
-    told = repr([request.url.path.removeprefix("/v1"), asked, state])
-    return f'W/"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'
+    identity = repr([request.url.path.removeprefix("/v1"), asked, state])
+    return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 
 
 def _known(request: Request) -> set[str]:

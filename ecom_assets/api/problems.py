@@ -70,14 +70,14 @@ def problem(
     request: Request, status: int, detail: str, *, errors: Sequence[Flaw] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Return a response with a problem document."""
-    told = Problem(
+    body = Problem(
         title=http.HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         instance=request.url.path,
         errors=list(errors),
     )
-    return JSONResponse(told.model_dump(), status, headers, MEDIA_TYPE)
+    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -117,12 +117,12 @@ def handle_errors(app: FastAPI) -> None:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
-    flaws = [_flaw(one, is_json=is_json) for one in _told_once(error.errors())]
-    told = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
-    return problem(request, 422, f"The request is not one that can be answered: {told}.", errors=flaws)
+    flaws = [_flaw(one, is_json=is_json) for one in _without_repeats(error.errors())]
+    details = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
+    return problem(request, 422, f"The request is not one that can be answered: {details}.", errors=flaws)
 
 
-def _told_once(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _without_repeats(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Leave out the error that a step is not text, if the step is an object with errors of its own."""
     objects = {one["loc"][: n + 1] for one in errors for n, part in enumerate(one["loc"][:-1]) if part in OBJECTS}
     return [one for one in errors if one["loc"][-1] != TEXT or not any(o[:-1] == one["loc"][:-1] for o in objects)]
@@ -211,14 +211,14 @@ class Refusal:
     async def send_to(self, scope: Scope, send: Send) -> None:
         """Send this refusal as the response."""
         scope[REFUSED] = self.reason
-        told = {
+        content = {
             "type": "about:blank",
             "title": self.status.phrase,
             "status": self.status.value,
             "detail": self.detail,
             "instance": scope["path"],
         }
-        body = json.dumps(told).encode()
+        body = json.dumps(content).encode()
         headers = {"content-type": "application/problem+json", "content-length": str(len(body)), **self.headers}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": self.status.value, "headers": raw})

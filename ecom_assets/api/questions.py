@@ -71,8 +71,8 @@ def named_by_segment(ask: Asking, body: Body) -> list[str]:
     return columns_named(segment) if segment else []
 
 
-def told_segment(ask: Asking, body: Body) -> dict[str, Any]:
-    """Return the visitor segment of a query as its definition tells it; nothing for all visitors."""
+def segment_definition(ask: Asking, body: Body) -> dict[str, Any]:
+    """Return the visitor segment of a query as its definition says it; nothing for all visitors."""
     segment = segment_of(ask, body)
     return {"segment": segment.to_mapping()} if segment else {}
 
@@ -128,7 +128,7 @@ def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, rea
         )
     with reading.adhoc() as con:
         found = count(con, within(seen_events(ask, body, con), read), extent)
-    definition = found.pop("definition") | told_segment(ask, body)
+    definition = found.pop("definition") | segment_definition(ask, body)
     names = [name for name in PAGED if name in found]
     rows = next((name for name in names if found[name]), names[0])
     numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)

@@ -42,11 +42,11 @@ class _Arrival(Table, abstract=True):
     medium = text("GA4's medium: from the page's parameters, else organic or referral, else `(none)`")
     campaign = text("GA4's campaign, in lower case; `(not set)` without one")
     channel = text("GA4's default channel group", one_of=CHANNELS)
-    source_lists_version = text("Version of the lists of sites by which the channel was told")
+    source_lists_version = text("Version of the lists of sites that gave the channel")
 
 
 class Arrivals(_Arrival):
-    """One row per visit and day on which an event told where the visitor came from: the first such event."""
+    """One row per visit and day on which an event said where the visitor came from: the first such event."""
 
     key = ("event_date", "visitor_id", "piece_started_at")
     day_column = "event_date"
@@ -58,7 +58,7 @@ class Arrivals(_Arrival):
 
 
 class Touches(_Arrival):
-    """One row per session in which more happened than refunds, with the channel that its first sourced event tells."""
+    """One row per session in which more happened than refunds, with the channel that its first sourced event gives."""
 
     key = ("session_id",)
     day_column = "started_date"
@@ -83,7 +83,7 @@ class Conversions(Table):
     visitor_id = text("Who; the customer of an order", pii=True)
     is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
     converted_at = instant("When")
-    revenue_amount = amount("What was paid; negative for a refund, null where an event tells no amount", nullable=True)
+    revenue_amount = amount("What was paid; negative for a refund, null where an event has no amount", nullable=True)
 
 
 class ChannelRemovalEffects(Table):
@@ -124,12 +124,12 @@ class ChannelAttribution(Table):
     )
     revenue_amount = amount(
         "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
-        "that tells no amount adds nothing"
+        "without an amount adds nothing"
     )
 
 
 class FirstTouches(Table):
-    """One row per visitor and day: the first event of the day, with what tells how they came."""
+    """One row per visitor and day: the first event of the day, with what says how they came."""
 
     layer = "mart"
     group = "customers"
@@ -147,4 +147,4 @@ class FirstTouches(Table):
         "What campaign, referrer and browser of that event tell", one_of=("website", "mobile_app", "email_campaign")
     )
     default_channel_group = text("GA4's channel of that event, Direct where nothing is known")
-    source_lists_version = text("Version of the lists of sites by which that was told")
+    source_lists_version = text("Version of the lists of sites that gave it")

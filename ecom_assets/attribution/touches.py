@@ -29,8 +29,10 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     numbered = events.mutate(place=ibis.row_number().over(in_order))
     first = numbered.filter(numbered.place == 0)
     sourced = with_source(first.select(*KEY, "page_url", "referrer_url"), rule.lists, rule.own_domains)
-    told = sourced.select(*KEY, default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign))
-    both = first.left_join(told, KEY).select(first, "default_channel_group")
+    channels = sourced.select(
+        *KEY, default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign)
+    )
+    both = first.left_join(channels, KEY).select(first, "default_channel_group")
     return both.mutate(
         acquisition_channel=acquisition_channel(both.page_url, both.referrer_url, both.user_agent),
         default_channel_group=both.default_channel_group.fill_null("Direct"),

@@ -89,8 +89,8 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
-    told = event.event_specific_data  # none where the run's process was lost
-    return _own_sentence(getattr(told, "error", None), event.message) if told else _first_line(event.message)
+    data = event.event_specific_data  # none where the run's process was lost
+    return _own_sentence(getattr(data, "error", None), event.message) if data else _first_line(event.message)
 
 
 def _own_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dagster exports the type nowhere)
@@ -110,29 +110,29 @@ def _is_failed(evaluation: dg.AssetCheckEvaluation) -> bool:
 
 
 def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
-    told = evaluation.metadata.get(HELD_DAYS)
-    days = told.value if told is not None else []
+    entry = evaluation.metadata.get(HELD_DAYS)
+    days = entry.value if entry is not None else []
     return days if isinstance(days, list) else []
 
 
 def _is_about_a_check(event: dg.DagsterEvent) -> bool:
-    """Return whether a step failed only because a blocking check did, which is told already."""
+    """Return whether a step failed only because a blocking check did, which has its own alert."""
     error = event.step_failure_data.error
     return error is not None and error.cls_name == "DagsterAssetCheckFailedError"
 
 
 def failed_check_of(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
     """Return what a person has to know of a check that did not hold."""
-    told = {name: value.value for name, value in evaluation.metadata.items()}
-    examples = told.get("examples")
+    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    examples = metadata.get("examples")
     return FailedCheck(
         table=evaluation.asset_key.to_user_string(),
         name=evaluation.check_name,
         description=evaluation.description or "",
-        observed=told.get("observed"),
-        limit=told.get("limit"),
+        observed=metadata.get("observed"),
+        limit=metadata.get("limit"),
         example_count=len(examples) if isinstance(examples, list) else 0,
-        sentence=str(told.get("sentence") or ""),
+        sentence=str(metadata.get("sentence") or ""),
         is_warning=evaluation.severity == dg.AssetCheckSeverity.WARN,
     )
 
@@ -160,7 +160,7 @@ ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
 
 @dataclass(frozen=True)
 class Alerts:
-    """Who is told of failures, by which server, with links to where."""
+    """Who is alerted of failures, by which server, with links to where."""
 
     server: MailServer
     sender: str
@@ -202,7 +202,7 @@ class Alerts:
             note(instance, run, UNSENT)
             raise
         note(instance, run, SENT)
-        return " ".join(filter(None, (held, self._told(f"run {run.run_id}", refused))))
+        return " ".join(filter(None, (held, self._outcome_line(f"run {run.run_id}", refused))))
 
     def tell_of_refusal(self, sentence: str) -> str:
         """Send the message about a run that could not begin; return a line about what was done.
@@ -212,7 +212,7 @@ class Alerts:
         """
         said = f"ecom run did not begin.\n\n  {sentence}\n\nNo table was changed.\n"
         refused = self.server.send(self._written("run did not begin", f"{uuid4()}.refused", said))
-        return self._told("the run that did not begin", refused)
+        return self._outcome_line("the run that did not begin", refused)
 
     def message(self, report: RunReport) -> EmailMessage:
         """Write the message about a run."""
@@ -226,8 +226,8 @@ class Alerts:
             return ""
         text = held_alert.text(report.held_days, self._link(report))
         refused = self.server.send(self._written(held_alert.headline(report.held_days), f"{today}.held", text))
-        held_alert.note_told(instance, report.run_id, today)
-        return self._told(held_alert.headline(report.held_days), refused)
+        held_alert.note_alerted(instance, report.run_id, today)
+        return self._outcome_line(held_alert.headline(report.held_days), refused)
 
     def _written(self, headline: str, name: str, text: str) -> EmailMessage:
         return new_message(self.sender, self.recipients, headline, name, text)
@@ -235,7 +235,7 @@ class Alerts:
     def _link(self, report: RunReport) -> str:
         return f"{self.dagster_url}/runs/{report.run_id}"
 
-    def _told(self, what: str, refused: list[str]) -> str:
+    def _outcome_line(self, what: str, refused: list[str]) -> str:
         but = f", but the server refused {', '.join(refused)}" if refused else ""
         return f"Told {', '.join(self.recipients)} of {what}{but}."
 
@@ -290,7 +290,7 @@ def _unsent(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
 
 
 def _ended(instance: dg.DagsterInstance, since: datetime, now: datetime) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that have ended and of which nobody was told, and up to when they were looked for."""
+    """Return the runs that have ended and of which nobody was alerted, and up to when they were looked for."""
     filters = dg.RunsFilter(statuses=ENDED, updated_after=since)
     records = instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True)
     runs = [record.dagster_run for record in records if not _is_noted(record.dagster_run)]
@@ -304,7 +304,7 @@ def _is_noted(run: dg.DagsterRun) -> bool:
 
 
 def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int:
-    """Note the runs of which somebody is still to be told, and return how many they are."""
+    """Note the runs for which an alert is still to be sent, and return how many they are."""
     reports = [(run, report_on(instance, run)) for run in runs]
     owed = [run for run, report in reports if report.held_days or not report.is_well]
     for run in owed:

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-HELD_TAG = "ecom/held_days_told_on"
+HELD_TAG = "ecom/held_days_alerted_on"
 
 
 def is_told(instance: dg.DagsterInstance, today: date) -> bool:
@@ -17,7 +17,7 @@ def is_told(instance: dg.DagsterInstance, today: date) -> bool:
     return bool(instance.get_run_records(dg.RunsFilter(tags={HELD_TAG: today.isoformat()}), limit=1))
 
 
-def note_told(instance: dg.DagsterInstance, run_id: str, today: date) -> None:
+def note_alerted(instance: dg.DagsterInstance, run_id: str, today: date) -> None:
     """Note that today's message was sent."""
     instance.add_run_tags(run_id, {HELD_TAG: today.isoformat()})
 

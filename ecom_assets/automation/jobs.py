@@ -74,8 +74,8 @@ def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.Schedu
 def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that fetches customers every evening, for the day that is still on.
 
-    Customers are told as they are now, so a nightly run, which is over days that have ended, cannot fetch them. It
-    computes them again, with all events of the day.
+    The API returns customers as they are now, so a nightly run, which is over days that have ended, cannot fetch them.
+    It computes them again, with all events of the day.
     """
 
     @dg.schedule(

@@ -50,6 +50,6 @@ class AskedEvents:
         events = only.events(clean, within[1] or known["last"])
         return cls(files, events, (known["first"], known["last"]), within, clean, only)
 
-    def told(self, answer: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return an answer with the segment that it is about, and the rows that were read."""
-        return self._segment.told(answer, self._clean) | {"rows": self.files.rows.as_json()}
+        return self._segment.complete(answer, self._clean) | {"rows": self.files.rows.as_json()}

@@ -31,7 +31,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
+from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.settings.settings import Settings, load_settings
@@ -74,7 +74,11 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
     notes = [] if numbers["conversions"] else [NO_PURCHASES]
     return {
         "model": name,
-        "definition": {**_definition(rule, settings), "session_rule": asked.session_rule, **_told(asked, ends)},
+        "definition": {
+            **_definition(rule, settings),
+            "session_rule": asked.session_rule,
+            **_asked_definition(asked, ends),
+        },
         "conversions": int(numbers["conversions"]),
         "channels": channels,
         "notes": notes + ([] if found.is_told else [NO_ADDRESSES]),
@@ -94,14 +98,14 @@ class _Prepared:
     ends: Ends
 
 
-def _told(asked: Asked, ends: Ends) -> dict[str, Any]:
-    return told_days(ends) | ({"where": asked.where.to_mapping()} if asked.where != EVERYTHING else {})
+def _asked_definition(asked: Asked, ends: Ends) -> dict[str, Any]:
+    return days_definition(ends) | ({"where": asked.where.to_mapping()} if asked.where != EVERYTHING else {})
 
 
 def _definition(rule: AttributionRule, settings: Settings) -> dict[str, Any]:
-    told = {name: value for name, value in asdict(rule).items() if name != "period_days"}
+    definition = {name: value for name, value in asdict(rule).items() if name != "period_days"}
     lists = source_lists().version
-    return told | {"source_lists": lists, "ai_assistants": settings.ai_assistant_channel}
+    return definition | {"source_lists": lists, "ai_assistants": settings.ai_assistant_channel}
 
 
 def _prepare(con: Backend, clean: ir.Table, settings: Settings, cut_by: SessionRule, ends: Ends) -> _Prepared:

@@ -81,8 +81,8 @@ def times_lines(times: Mapping[str, Any] | None) -> list[str]:
     for name, one in zip(names, times["bins"], strict=True):
         bar = "█" * round(BAR_WIDTH * one["count"] / largest)
         lines.append(f"  {name:{width}} {bar:{BAR_WIDTH}} {one['count']:>10,}")
-    told = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
-    return [*lines, f"  {told}"]
+    summary = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
+    return [*lines, f"  {summary}"]
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ def answer_correlation(
     answer = correlation_answer(asked.files.con, of_days(asked.events, "event_date", asked.days), own)
     first, last = asked.days
     answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
-    return asked.told(answer)
+    return asked.complete(answer)
 
 
 def correlation(

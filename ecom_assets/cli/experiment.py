@@ -37,7 +37,7 @@ GoalWhere = Annotated[
     list[str] | None, typer.Option(help="What must hold of a goal event, such as 'cart_amount > 20'.")
 ]
 Exposure = Annotated[
-    str | None, typer.Option(help="Event type that tells the variant; any event that has one if not given.")
+    str | None, typer.Option(help="Event type that names the variant; any event that has one if not given.")
 ]
 ExposureWhere = Annotated[
     list[str] | None, typer.Option(help="What must hold of an exposure, such as 'properties.experiment = checkout'.")
@@ -60,7 +60,7 @@ def answer_experiment(
     asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant")
     goal, exposure = (_translated(one, asked.files) for one in (experiment.goal, experiment.exposure))
     own = replace(experiment, goal=goal, exposure=exposure)
-    return asked.told(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))
+    return asked.complete(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))
 
 
 def _translated(asked: EventFilter, files: FileEvents) -> EventFilter:
@@ -152,9 +152,9 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, asked: dict[s
     for one in variants:
         value, chance = one[metric]["value"], one[metric]["probability_best"]
         bar = "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
-        told = [f"{one['converted_count']:,} of {one['unit_count']:,}"] if metric == "conversion" else []
-        told += [] if chance is None else [f"best {chance:.1%}"]
-        shown = f"{bar:{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(told)}"
+        parts = [f"{one['converted_count']:,} of {one['unit_count']:,}"] if metric == "conversion" else []
+        parts += [] if chance is None else [f"best {chance:.1%}"]
+        shown = f"{bar:{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
         lines.append(f"  {one['variant']:{width}} {shown}".rstrip())
     for one in variants:
         if compared := one[metric]["against_control"]:

@@ -29,8 +29,8 @@ DUPLICATE = "duplicate"
 
 def rows_line(rows: Mapping[str, Any]) -> str:
     """Return the numbers as a line of text."""
-    told = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
+    reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
-    if not told:
+    if not reasons:
         return f"{read}, all counted" if rows["read"] else read
-    return f"{read}, {rows['counted']:,} counted; not counted: {told}"
+    return f"{read}, {rows['counted']:,} counted; not counted: {reasons}"

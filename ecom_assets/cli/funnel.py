@@ -80,7 +80,7 @@ def answer(
     limits = Limits(days.first, days.last, days.day_count, settings.timezone)
     own = files.mapping.own_words()
     found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
-    return only.told(found, clean) | {"rows": files.rows.as_json()}
+    return only.complete(found, clean) | {"rows": files.rows.as_json()}
 
 
 def _is_plain(funnel: Funnel) -> bool:

@@ -21,7 +21,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
+from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
 from ecom_assets.errors import UsageError
 from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
@@ -52,7 +52,7 @@ def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
         UsageError: No files are given, or `top` is less than 1.
     """
     if asked.top < 1:
-        raise UsageError(f"--top {asked.top} tells no path; give 1 or more.")
+        raise UsageError(f"--top {asked.top} shows no path; give 1 or more.")
     cut_by, rule = SessionRule.preset(asked.session_rule), choices.rule
     files = FileEvents.open(asked.paths, asked.settings)
     choices = _in_platform_words(choices, files.mapping)
@@ -61,19 +61,19 @@ def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
     if choices.from_step or choices.to_step:
         found = part_of(found, choices)
     found = files.con.create_table("journey_steps", found, temp=True)
-    told = files.con.create_table("journeys", _paths(found, sessions, rule), temp=True)
+    paths = files.con.create_table("journeys", _paths(found, sessions, rule), temp=True)
     steps = counted_transitions(found.join(sessions, list(SESSION)), rule)
     return {
         "definition": {"by": choices.by, "session_rule": asked.session_rule, **asdict(cut_by), **asdict(rule)}
         | _definition(choices)
-        | told_days(ends),
-        "sessions": int(told.count().to_pyarrow().as_py()),
-        "converted_sessions": int(told.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
+        | days_definition(ends),
+        "sessions": int(paths.count().to_pyarrow().as_py()),
+        "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
         "transitions": _transitions(steps, ("from_step", "to_step"), choices.min_count),
         "steps": _transitions(steps, ("place", "from_step", "to_step"), choices.min_count),
-        "top_paths": path_rows(told, asked.top),
-        "converting_paths": path_rows(told.filter(told.is_converted), asked.top),
-        "other_paths": path_rows(told.filter(~told.is_converted), asked.top),
+        "top_paths": path_rows(paths, asked.top),
+        "converting_paths": path_rows(paths.filter(paths.is_converted), asked.top),
+        "other_paths": path_rows(paths.filter(~paths.is_converted), asked.top),
         **({"warnings": warnings} if warnings else {}),
         "rows": files.rows.as_json(),
     }
@@ -119,7 +119,7 @@ def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
 
 def _definition(choices: JourneyChoices) -> dict[str, Any]:
     """Return the choices that are made; nothing for those that are as by default."""
-    told: dict[str, Any] = {
+    definition: dict[str, Any] = {
         "from_step": choices.from_step,
         "to_step": choices.to_step,
         "excluded": list(choices.excluded),
@@ -127,7 +127,7 @@ def _definition(choices: JourneyChoices) -> dict[str, Any]:
         "where": choices.where.to_mapping() if choices.where != EVERYTHING else None,
         "min_count": choices.min_count if choices.min_count > 1 else None,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in definition.items() if value}
 
 
 def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[dict[str, Any]]:

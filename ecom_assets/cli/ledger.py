@@ -25,11 +25,11 @@ def restore(as_json: Json = False) -> None:
         raise UsageError(f"There is no warehouse at {engine.address}, so no copy of the ledger; put your backup back.")
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
-        told = {**vars(done), "ledger": store.address, "warehouse": engine.address}
+        result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(result))
         return
-    typer.echo(_restored_line(told))
+    typer.echo(_restored_line(result))
 
 
 def backup(
@@ -67,16 +67,16 @@ def reset(
     typer.echo(f"{engine.address} knows of no delivery any more; a ledger that is still there does.")
 
 
-def _restored_line(told: dict[str, Any]) -> str:
-    if not told["record_count"]:
-        return f"The ledger {told['ledger']} knows all that export.deliveries does; nothing was changed."
+def _restored_line(result: dict[str, Any]) -> str:
+    if not result["record_count"]:
+        return f"The ledger {result['ledger']} knows all that export.deliveries does; nothing was changed."
     line = (
-        f"{told['record_count']:,} records in {told['batch_count']:,} batches were brought back from "
-        f"{told['warehouse']} into {told['ledger']}; `ecom export` or the next run goes on from there."
+        f"{result['record_count']:,} records in {result['batch_count']:,} batches were brought back from "
+        f"{result['warehouse']} into {result['ledger']}; `ecom export` or the next run goes on from there."
     )
-    if told["without_hash_count"]:
+    if result["without_hash_count"]:
         line += (
-            f" Of {told['without_hash_count']:,} it is not known what was sent, so that a change of them since then is "
-            "not seen."
+            f" Of {result['without_hash_count']:,} it is not known what was sent, so that a change of them since then "
+            "is not seen."
         )
     return line

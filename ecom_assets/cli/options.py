@@ -140,8 +140,8 @@ def options_or_definition(
     if path is None:
         return given
     if given:
-        told = ", ".join(f"--{(names or {}).get(key, key).replace('_', '-')}" for key in given)
-        raise UsageError(f"--definition says what {told} would; leave one of them out.")
+        given_options = ", ".join(f"--{(names or {}).get(key, key).replace('_', '-')}" for key in given)
+        raise UsageError(f"--definition says what {given_options} would; leave one of them out.")
     return read_definition(path, what, first_key)
 
 

@@ -62,8 +62,8 @@ class CheckOutcome:
 class RunOutcome:
     """What a run came to; `failures` are sentences, one per asset that failed.
 
-    `published` is what a publication told of itself, `fetched` what tables told that came through an API,
-    `delivered` what exports told, `written` the tables that were; `has_begun` is false if no step was begun.
+    `published` is the metadata of a publication, `fetched` that of tables which came through an API,
+    `delivered` that of exports, `written` the tables that were; `has_begun` is false if no step was begun.
     """
 
     run_id: str
@@ -116,7 +116,7 @@ def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
         success=all(outcome.success for outcome in outcomes),
         checks=list(checks.values()),
         failures=[failure for outcome in outcomes for failure in outcome.failures],
-        fetched={key: told for outcome in outcomes for key, told in outcome.fetched.items()},
+        fetched={key: counts for outcome in outcomes for key, counts in outcome.fetched.items()},
         written=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.written)),
     )
 
@@ -137,11 +137,11 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     failures = [step_sentence(event) for event in result.all_events if event.is_step_failure]
     if not (result.success or failures):  # a resource failed, before any step began
         failures = [run_sentence(event) for event in result.all_events if event.is_run_failure]
-    told = _told(result)
-    fetched = {key: one for key, one in told.items() if one.get("fetched")}
-    published = told.get(PUBLICATION.to_user_string())
-    delivered = {key.partition("/")[2]: one for key, one in told.items() if "outcomes" in one or "summary" in one}
-    written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in told)
+    metadata = _metadata_by_table(result)
+    fetched = {key: one for key, one in metadata.items() if one.get("fetched")}
+    published = metadata.get(PUBLICATION.to_user_string())
+    delivered = {key.partition("/")[2]: one for key, one in metadata.items() if "outcomes" in one or "summary" in one}
+    written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in metadata)
     return RunOutcome(
         result.run_id,
         days,
@@ -156,16 +156,16 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     )
 
 
-def _told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    """Return what each computed asset told of itself, by its key."""
+def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Return the metadata of each computed asset, by its key."""
     materialized = {
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
         for event in result.get_asset_materialization_events()
         if event.asset_key
     }
     return {
-        key: {name.rpartition("/")[2]: value.value for name, value in told.items()}
-        for key, told in materialized.items()
+        key: {name.rpartition("/")[2]: value.value for name, value in entries.items()}
+        for key, entries in materialized.items()
     }
 
 

@@ -89,8 +89,8 @@ def release_command(
     run = ReleaseRun.of(source, _day(day))
     held = run.record(who)
     outcome = run.materialize()
-    told = {"source": source, "day": day, "released_by": who, "reason": held["reason"], "run_id": outcome.run_id}
-    _show({**told, "rows": held["held_row_count"], "success": outcome.is_well}, as_json=as_json)
+    released = {"source": source, "day": day, "released_by": who, "reason": held["reason"], "run_id": outcome.run_id}
+    _show({**released, "rows": held["held_row_count"], "success": outcome.is_well}, as_json=as_json)
     for sentence in [
         *outcome.failures,
         *(f"{one.table}: the check {one.name} failed" for one in outcome.failed_checks),
@@ -100,11 +100,11 @@ def release_command(
         raise typer.Exit(1)
 
 
-def _show(told: dict[str, Any], *, as_json: bool) -> None:
-    line = f"{told['day']} is released for {told['source']} by {told['released_by']}"
-    came = f"; its {told['rows']:,} rows are in, by Dagster run {told['run_id']}."
+def _show(released: dict[str, Any], *, as_json: bool) -> None:
+    line = f"{released['day']} is released for {released['source']} by {released['released_by']}"
+    came = f"; its {released['rows']:,} rows are in, by Dagster run {released['run_id']}."
     later = "; its rows come in with the next run over that day, as this one failed."
-    typer.echo(json.dumps(told) if as_json else line + (came if told["success"] else later))
+    typer.echo(json.dumps(released) if as_json else line + (came if released["success"] else later))
 
 
 def _day(text: str) -> date:

@@ -98,7 +98,7 @@ def _of_events(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     events, only = files.clean(), AskedSegment.read(asked.segment, files)
     rows, asked = _of_segment(only, events, asked)
     answer = _answer(_Rows(files.con, files.files, rows, "event_date", event_activity), asked, rule, settings.timezone)
-    answer = only.told(answer, events)
+    answer = only.complete(answer, events)
     missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
     return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
 
@@ -167,7 +167,7 @@ RangeOf = Annotated[
     str | None,
     typer.Option(help="What --from, --to and --last limit: starts (later returns count too), or events (all others)."),
 ]
-By = Annotated[str | None, typer.Option(help="Column or properties.key of starts whose values are told apart.")]
+By = Annotated[str | None, typer.Option(help="Column or properties.key of starts whose values are compared.")]
 Limit = Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")]
 Sum = Annotated[str | None, typer.Option("--sum", help="Number column or properties.key of returns to add up.")]
 Who = Annotated[Path | None, typer.Option(help="Write who counts in which cell to this .parquet or .csv file.")]
@@ -274,7 +274,7 @@ def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str
         lines.append(f"{one['cohort']:{width}} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
     lines += _total_lines(answer, width)
     if len(sums) > SHOWN_CELLS:
-        lines.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json tells all.")
+        lines.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json has all.")
     return lines + written
 
 

@@ -27,8 +27,8 @@ def ends_of(rows: ir.Table, day: str, days: QuestionDays) -> tuple[Ends, list[st
     first, last = days.within(known["last"])
     if (first or known["first"]) <= known["last"] and (last or known["last"]) >= known["first"]:
         return (first, last), []
-    told = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
-    return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {told}."]
+    range_text = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
+    return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {range_text}."]
 
 
 def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
@@ -38,7 +38,7 @@ def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
     return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
 
 
-def told_days(ends: Ends) -> dict[str, str | None]:
+def days_definition(ends: Ends) -> dict[str, str | None]:
     """Return the days for the definition of an answer; nothing if all days count."""
     if ends == (None, None):
         return {}

@@ -24,7 +24,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import Ends, ends_of, of_days, told_days
+from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
 from ecom_assets.sessions.rule import SessionRule, tool_rule
@@ -55,10 +55,10 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
     session_rule = SessionRule.preset(asked.rule, idle_timeout_s=idle_s)
     check_format("--out", out)
     files = FileEvents.open(asked.paths, asked.settings)
-    events, told = files.clean(), {}
+    events, conditions = files.clean(), {}
     ends, warnings = ends_of(events, "event_date", asked.days)
     if asked.where != EVERYTHING:
-        events, told = events.filter(holds(events, asked.where)), {"where": asked.where.to_mapping()}
+        events, conditions = events.filter(holds(events, asked.where)), {"where": asked.where.to_mapping()}
     found = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
     if out is not None:
         write_rows(files.con, found.order_by("started_at", "session_id"), out)
@@ -66,7 +66,7 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
     totals = session_totals(found)
     if session_rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = _visitor_count(files.con, events, found, ends)
-    definition = {"rule": asked.rule, **asdict(session_rule), **told, **told_days(ends)}
+    definition = {"rule": asked.rule, **asdict(session_rule), **conditions, **days_definition(ends)}
     noted = {"warnings": warnings} if warnings else {}
     return {"definition": definition, **totals, **noted, "rows": files.rows.as_json()}
 

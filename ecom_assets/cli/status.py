@@ -14,7 +14,7 @@ from ecom_assets.automation.held_alert import held_line
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog
-from ecom_assets.orders.held_day_log import held_days, told
+from ecom_assets.orders.held_day_log import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublishedState, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
@@ -85,7 +85,7 @@ def _state(
 
 def _held(engine: Engine) -> list[dict[str, Any]]:
     """Return the days whose order lines are held back."""
-    return [told(row) for row in held_days(engine, HeldOrderDays)]
+    return [held_day_entry(row) for row in held_days(engine, HeldOrderDays)]
 
 
 def _held_lines(rows: list[dict[str, Any]]) -> list[str]:

@@ -56,7 +56,7 @@ def answer_trend(
     translate = asked.files.mapping.translate
     own = tuple(replace(one, event_type=one.event_type and translate(one.event_type)) for one in trend.series)
     reach = Range.of_question(asked.known, asked.days, settings.timezone)
-    return asked.told(trend_answer(asked.files.con, asked.events, replace(trend, series=own), reach))
+    return asked.complete(trend_answer(asked.files.con, asked.events, replace(trend, series=own), reach))
 
 
 def trend(
@@ -66,7 +66,7 @@ def trend(
     series: SeriesOption = None,
     period: Annotated[str | None, typer.Option(help="hour, day, week or month; day if not given.")] = None,
     kind: Kind = None,
-    by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are told apart.")] = None,
+    by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are compared.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
     segment: SegmentName = None,

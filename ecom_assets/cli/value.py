@@ -25,17 +25,22 @@ def answer_value(asked: Customers, rule: ValueRule, out: Path | None) -> dict[st
     """
     check_format("--out", out)
     files = FilePurchases.open(asked)
-    told = histories(files.purchases).to_pyarrow()
-    models = ValueModels.fit(told)
-    rows = lifetime_value(told, models, rule).select(list(LifetimeValue.columns))
+    purchase_histories = histories(files.purchases).to_pyarrow()
+    models = ValueModels.fit(purchase_histories)
+    rows = lifetime_value(purchase_histories, models, rule).select(list(LifetimeValue.columns))
     if out is not None:
         files.con.con.register("lifetime_value", rows)
         write_rows(files.con, files.con.table("lifetime_value").order_by("customer_id"), out)
-    return {"model": "bg_nbd", **_answer(rows, models, rule, asked, files, told)}
+    return {"model": "bg_nbd", **_answer(rows, models, rule, asked, files, purchase_histories)}
 
 
 def _answer(
-    rows: pa.Table, models: ValueModels, rule: ValueRule, asked: Customers, files: FilePurchases, told: pa.Table
+    rows: pa.Table,
+    models: ValueModels,
+    rule: ValueRule,
+    asked: Customers,
+    files: FilePurchases,
+    purchase_histories: pa.Table,
 ) -> dict[str, Any]:
     totals = value_totals(rows)
     return {
@@ -44,7 +49,7 @@ def _answer(
         "order_value": {
             "model": "gamma_gamma",
             **_of_model(models.values, ("p", "q", "v")),
-            "frequency_value_correlation": value_correlation(told),
+            "frequency_value_correlation": value_correlation(purchase_histories),
         },
         **totals,
         "as_of_date": files.newest_day(),
@@ -121,8 +126,8 @@ def _value_lines(answer: dict[str, Any], out: Path | None) -> list[str]:
     of_whom = f"{answer['repeat_customers']:,} of whom came again"
     lines = [f"{answer['customers']:,} customers at the end of {answer['as_of_date']}, {of_whom}"]
     for name, model in (("BG/NBD", answer), ("Gamma-Gamma", answer["order_value"])):
-        told = ", ".join(f"{one} {size:g}" for one, size in model["parameters"].items() if size is not None)
-        lines.append(f"  {name:12} {told or 'no model: ' + str(model['reason'])}")
+        parameters = ", ".join(f"{one} {size:g}" for one, size in model["parameters"].items() if size is not None)
+        lines.append(f"  {name:12} {parameters or 'no model: ' + str(model['reason'])}")
     if not answer["reason"]:
         horizon = answer["definition"]["horizon_days"]
         to_come = f"{answer['expected_orders']:,.0f} orders in {horizon} days"

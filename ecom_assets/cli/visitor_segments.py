@@ -49,8 +49,8 @@ class AskedSegment:
         first, last = days.within(known["newest"])
         return in_segment(clean, self.segment, last or known["newest"]), QuestionDays(first, last)
 
-    def told(self, answer: dict[str, Any], clean: ir.Table) -> dict[str, Any]:
-        """Return an answer that tells the segment, and warns of event types of it that no event has."""
+    def complete(self, answer: dict[str, Any], clean: ir.Table) -> dict[str, Any]:
+        """Return the answer with the segment, and with a warning for each of its event types that no event has."""
         if self.segment is None:
             return answer
         doubted = missing_type_warnings(

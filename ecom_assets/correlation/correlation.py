@@ -83,8 +83,8 @@ class Correlation:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the correlation as in a definition file; the inverse of `from_mapping`."""
-        told = {"funnel": self.funnel.to_mapping(), "properties": list(self.properties)}
-        return told | {"limit": self.limit, "confidence": self.confidence}
+        mapping = {"funnel": self.funnel.to_mapping(), "properties": list(self.properties)}
+        return mapping | {"limit": self.limit, "confidence": self.confidence}
 
 
 def entrants(events: ir.Table, funnel: Funnel) -> ir.Table:

@@ -67,9 +67,9 @@ def _compared(
         if not any(lacking):
             continue
         ratio = odds_ratio(having, lacking, correlation.confidence)
-        told = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
-        told |= {"odds_ratio": _significant(ratio.value), "low": _significant(ratio.low)}
-        found.append(told | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
+        comparison = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
+        comparison |= {"odds_ratio": _significant(ratio.value), "low": _significant(ratio.low)}
+        found.append(comparison | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
     return found
 
 

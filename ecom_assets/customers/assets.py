@@ -41,9 +41,9 @@ def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -
     """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
 
-    told = value.histories(Purchases.of_platform(sales, sessions)).to_pyarrow()
+    histories = value.histories(Purchases.of_platform(sales, sessions)).to_pyarrow()
     con = connect()
-    con.con.register("lifetime_value", value.lifetime_value(told, value.ValueModels.fit(told), value_rule))
+    con.con.register("lifetime_value", value.lifetime_value(histories, value.ValueModels.fit(histories), value_rule))
     return con.table("lifetime_value").select(*LifetimeValue.columns)
 
 

@@ -47,9 +47,9 @@ class BgNbd:
     a: float
     b: float
 
-    def log_likelihood(self, told: Histories) -> float:
+    def log_likelihood(self, histories: Histories) -> float:
         """Return the log-likelihood of the histories: the sum of the paper's equation 6 over customers."""
-        return float(self._log_likelihoods(told) @ told.customers)
+        return float(self._log_likelihoods(histories) @ histories.customers)
 
     def alive_probability(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return the probability that each customer is still active; 1 for those without a repeat order."""
@@ -77,13 +77,13 @@ class BgNbd:
         log_odds = np.log(self.a) - np.log(self.b + again - 1) + (self.r + again) * waited
         return np.where(orders > 0, log_odds, -np.inf)
 
-    def _log_likelihoods(self, told: Histories) -> Floats:
-        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, told.orders
+    def _log_likelihoods(self, histories: Histories) -> Floats:
+        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
         rate = (
             scipy.special.gammaln(r + x)
             - scipy.special.gammaln(r)
             + r * np.log(alpha)
-            - (r + x) * np.log(alpha + told.observed)
+            - (r + x) * np.log(alpha + histories.observed)
         )
         stay = (
             scipy.special.gammaln(a + b)
@@ -91,14 +91,14 @@ class BgNbd:
             - scipy.special.gammaln(b)
             - scipy.special.gammaln(a + b + x)
         )
-        left = np.logaddexp(0, self._log_odds_left(x, told.first_to_last, told.observed))
+        left = np.logaddexp(0, self._log_odds_left(x, histories.first_to_last, histories.observed))
         return np.asarray(rate + stay + left, dtype=np.float64)
 
-    def slope(self, told: Histories) -> Floats:
+    def slope(self, histories: Histories) -> Floats:
         """Return the derivatives of the log-likelihood with respect to r, alpha, a and b."""
-        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, told.orders
-        until_now, until_last = alpha + told.observed, alpha + told.first_to_last
-        left = scipy.special.expit(self._log_odds_left(x, told.first_to_last, told.observed))
+        r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
+        until_now, until_last = alpha + histories.observed, alpha + histories.first_to_last
+        left = scipy.special.expit(self._log_odds_left(x, histories.first_to_last, histories.observed))
         together = scipy.special.digamma(a + b) - scipy.special.digamma(a + b + x)
         by_r = (
             scipy.special.digamma(r + x)
@@ -109,31 +109,31 @@ class BgNbd:
         by_alpha = r / alpha - (r + x) / until_now + left * (r + x) * (1 / until_now - 1 / until_last)
         by_a = together + left / a
         by_b = together + scipy.special.digamma(b + x) - scipy.special.digamma(b) - left / (b + np.maximum(x, 1) - 1)
-        return np.array([by @ told.customers for by in (by_r, by_alpha, by_a, by_b)])
+        return np.array([by @ histories.customers for by in (by_r, by_alpha, by_a, by_b)])
 
 
-def fit_bg_nbd(told: Histories) -> "Fitted[BgNbd] | NoFit":
+def fit_bg_nbd(histories: Histories) -> "Fitted[BgNbd] | NoFit":
     """Return the maximum-likelihood model of the histories, or the reason why there is none.
 
     The search is over the mean rate, the mean probability to leave, and the spread of both. If all customers are alike,
     the spread has no best value and ends at a bound.
     """
-    again = told.orders > 0
+    again = histories.orders > 0
     if not again.any():
         return NoFit.NO_REPEAT_ORDERS
-    if told.customers[again].sum() < LEAST_REPEAT_CUSTOMERS:
+    if histories.customers[again].sum() < LEAST_REPEAT_CUSTOMERS:
         return NoFit.TOO_FEW_CUSTOMERS
-    if len(told.customers) == 1:
+    if len(histories.customers) == 1:
         return NoFit.NO_SPREAD
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
-    rate = float(told.orders @ told.customers / (told.observed @ told.customers))
+    rate = float(histories.orders @ histories.customers / (histories.observed @ histories.customers))
     start = (math.log(rate), 0.0, -1.0, 0.0)
-    place = top_of(lambda here: _uphill(told, here), start, bounds, float(told.customers.sum()))
+    place = top_of(lambda here: _uphill(histories, here), start, bounds, float(histories.customers.sum()))
     if place is None:
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(one) for one in _parameters(place)))
     names = ("mean_rate", "spread_of_rates", "mean_chance_to_leave", "spread_of_chances")
-    return Fitted(model, model.log_likelihood(told), at_limits(place, bounds, names))
+    return Fitted(model, model.log_likelihood(histories), at_limits(place, bounds, names))
 
 
 def _parameters(place: Floats) -> tuple[float, float, float, float]:
@@ -141,9 +141,9 @@ def _parameters(place: Floats) -> tuple[float, float, float, float]:
     return float(r), float(r / rate), float(leave * total), float((1 - leave) * total)
 
 
-def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
+def _uphill(histories: Histories, place: Floats) -> tuple[float, Floats]:
     model = BgNbd(*_parameters(place))
-    by_r, by_alpha, by_a, by_b = model.slope(told)
+    by_r, by_alpha, by_a, by_b = model.slope(histories)
     leave, total = scipy.special.expit(place[2]), model.a + model.b
     slope = [
         -model.alpha * by_alpha,
@@ -151,7 +151,7 @@ def _uphill(told: Histories, place: Floats) -> tuple[float, Floats]:
         leave * (1 - leave) * total * (by_a - by_b),
         model.a * by_a + model.b * by_b,
     ]
-    return model.log_likelihood(told), np.array(slope)
+    return model.log_likelihood(histories), np.array(slope)
 
 
 @lru_cache(maxsize=4096)

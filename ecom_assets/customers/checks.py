@@ -33,9 +33,9 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     # If a shop has no orders, segments come from its purchase events, and there is nothing to compare them with.
     has_orders = customers.agg(customer_count=customers.count()).filter(lambda one: one.customer_count > 0)
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
-    told = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
-    told = told.cross_join(has_orders)
-    return result_of(told.filter(~told.is_same), told)
+    compared = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
+    compared = compared.cross_join(has_orders)
+    return result_of(compared.filter(~compared.is_same), compared)
 
 
 @check(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
@@ -47,8 +47,8 @@ def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.
     for names, reason in ALL_OR_NONE:
         for name in names:
             is_right &= both[name].isnull() == both[reason].notnull()
-    told = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
-    return result_of(told.filter(~told.is_right), told)
+    compared = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
+    return result_of(compared.filter(~compared.is_right), compared)
 
 
 VALUE_CHECKS = [segmented_are_the_customers, valued_are_the_segmented]
@@ -102,14 +102,14 @@ def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tabl
 def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResult:
     """Of each customer exactly one version is current, and the others end where the next begins."""
     in_order = ibis.window(group_by="customer_id", order_by="valid_from")
-    told = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
-    is_end = told.next_from.isnull()
+    ordered = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
+    is_end = ordered.next_from.isnull()
     is_right = is_end.ifelse(
-        told.valid_to.isnull() & told.is_current, (told.valid_to == told.next_from) & ~told.is_current
+        ordered.valid_to.isnull() & ordered.is_current, (ordered.valid_to == ordered.next_from) & ~ordered.is_current
     )
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
-    told = told.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
-    return result_of(told.filter(~told.is_right.fill_null(ibis.literal(value=False))), told)
+    ordered = ordered.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
+    return result_of(ordered.filter(~ordered.is_right.fill_null(ibis.literal(value=False))), ordered)
 
 
 CUSTOMER_CHECKS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]

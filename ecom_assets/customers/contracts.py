@@ -177,7 +177,7 @@ class DuplicateCustomers(Table):
 
 
 class Customers(Table):
-    """One row per customer and version: what the API told, and what the customer did until the end of `as_of_date`."""
+    """One row per customer and version: what the API returned, and what the customer did up to `as_of_date`."""
 
     layer = "staging"
     name = "customers"
@@ -187,13 +187,13 @@ class Customers(Table):
 
     customer_id = text("The shop's id of the customer, the same as `visitor_id` of sessions", pii=True)
     is_number_id = Column("boolean", "Whether the API gives that id as a number", nullable=True)
-    valid_from = day("The first day on which the API told this version")
-    valid_to = day("The day on which it first told the next version; null for the current one", nullable=True)
+    valid_from = day("The first day on which the API returned this version")
+    valid_to = day("The day on which it first returned the next version; null for the current one", nullable=True)
     is_current = flag("Whether it is the customer's newest version")
     as_of_date = day(
         "The day at whose end the row describes the customer: the newest fetch, or the last before valid_to"
     )
-    last_received_date = day("The last day on which the API told this version")
+    last_received_date = day("The last day on which the API returned this version")
     full_name = text("First and last name; null if both are missing", nullable=True, pii=True)
     email = text("The e-mail address as it came, valid or not", nullable=True, pii=True)
     email_domain = text("What follows the @, in lower case; `unknown` if there is no valid address")
@@ -220,7 +220,7 @@ class Customers(Table):
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )
     engagement_source = text(
-        "What tells the level: the customer's sessions or, without any, the API's score; null without both",
+        "What the level is taken from: the customer's sessions or, without any, the API's score; null without both",
         nullable=True,
         one_of=ENGAGEMENT_SOURCES,
     )

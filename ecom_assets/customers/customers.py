@@ -228,18 +228,18 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 
     A customer who is missing from a fetch keeps the current version: APIs omit customers for many reasons.
     """
-    told = latest_copies(raw)
-    told = told.mutate(newest_date=told.received_date.max().over(ibis.window()))
+    records = latest_copies(raw)
+    records = records.mutate(newest_date=records.received_date.max().over(ibis.window()))
     in_order = ibis.window(group_by="customer_id", order_by="received_date")
-    before = {f"{name}_before": told[name].lag().over(in_order) for name in ("received_date", *VERSIONED)}
-    told = told.mutate(**before)
-    changed = [told[name].fill_null("") != told[f"{name}_before"].fill_null("") for name in VERSIONED]
-    told = told.mutate(begins=told.received_date_before.isnull() | reduce(or_, changed))
+    before = {f"{name}_before": records[name].lag().over(in_order) for name in ("received_date", *VERSIONED)}
+    records = records.mutate(**before)
+    changed = [records[name].fill_null("") != records[f"{name}_before"].fill_null("") for name in VERSIONED]
+    records = records.mutate(begins=records.received_date_before.isnull() | reduce(or_, changed))
     so_far = ibis.cumulative_window(group_by="customer_id", order_by="received_date")
-    begun = told.begins.ifelse(told.received_date, ibis.null("date"))
-    told = told.mutate(valid_from=begun.max().over(so_far), next_begins=told.begins.lead().over(in_order))
-    told = told.mutate(valid_to=told.received_date.lead().over(in_order))
-    last = told.filter(told.next_begins.fill_null(ibis.literal(value=True)))
+    begun = records.begins.ifelse(records.received_date, ibis.null("date"))
+    records = records.mutate(valid_from=begun.max().over(so_far), next_begins=records.begins.lead().over(in_order))
+    records = records.mutate(valid_to=records.received_date.lead().over(in_order))
+    last = records.filter(records.next_begins.fill_null(ibis.literal(value=True)))
     day_before = (last.valid_to - ibis.interval(days=1)).cast("date")
     return last.mutate(
         last_received_date=last.received_date,
@@ -296,31 +296,31 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
     )
 
 
-def _described(told: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
+def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
     """Add names, domain, market segment, valid times and numbers, and `now_at`, the end of the day `as_of_date`."""
-    day_after = (told.as_of_date + ibis.interval(days=1)).cast("date")
+    day_after = (fetched.as_of_date + ibis.interval(days=1)).cast("date")
     now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
-    is_valid = told.email.re_search(VALID_EMAIL).fill_null(NO)
-    domain = told.email.substr(told.email.find("@") + 1).lower()
-    times = {name: (told[name] < now_at).ifelse(told[name], ibis.null("timestamp(6)")) for name in _TIMES}
-    both = told.first_name.concat(" ").concat(told.last_name)
-    told = told.mutate(
+    is_valid = fetched.email.re_search(VALID_EMAIL).fill_null(NO)
+    domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
+    times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
+    both = fetched.first_name.concat(" ").concat(fetched.last_name)
+    fetched = fetched.mutate(
         now_at=now_at,
-        is_number_id=told.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
-        full_name=ibis.coalesce(both, told.first_name, told.last_name),
+        is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
+        full_name=ibis.coalesce(both, fetched.first_name, fetched.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
-        market_segment=markets.segment_of(told.country, told.region, told.city),
+        market_segment=markets.segment_of(fetched.country, fetched.region, fetched.city),
         **times,
     )
     # A session can continue after midnight, past the end of the day.
-    last_event_at = (told.last_event_at < told.now_at).ifelse(told.last_event_at, told.now_at)
-    last_event_at = told.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
-    seen = ibis.coalesce(told.last_login_at, last_event_at), ibis.coalesce(last_event_at, told.last_login_at)
+    last_event_at = (fetched.last_event_at < fetched.now_at).ifelse(fetched.last_event_at, fetched.now_at)
+    last_event_at = fetched.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
+    seen = ibis.coalesce(fetched.last_login_at, last_event_at), ibis.coalesce(last_event_at, fetched.last_login_at)
     # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
-    visits = {name: told[name].fill_null(0) if rule.has_visits else told[name] for name in _OF_VISITS}
+    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _OF_VISITS}
     nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
-    spent = told.bought_count.isnull().ifelse(nothing, told.year_revenue_amount)
-    return told.mutate(
+    spent = fetched.bought_count.isnull().ifelse(nothing, fetched.year_revenue_amount)
+    return fetched.mutate(
         seen_at=ibis.greatest(*seen),
         recent_session_count=visits["recent_session_count"],
         recent_engaged_s=visits["recent_engaged_us"].cast("float64") / 1e6,
@@ -332,10 +332,10 @@ _OF_VISITS = ("recent_session_count", "recent_engaged_us")
 _TIMES = ("created_at", "updated_at", "last_login_at")
 
 
-def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
+def _judged(described: ir.Table, rule: CustomerRule) -> ir.Table:
     """Add activity status, engagement level, tier and data quality."""
     flaws = [
-        (told.email_domain == UNKNOWN_DOMAIN if name == "email" else told[name].isnull(), name)
+        (described.email_domain == UNKNOWN_DOMAIN if name == "email" else described[name].isnull(), name)
         for name in SCORED_FIELDS
         if name in rule.expected_fields
     ]
@@ -348,20 +348,22 @@ def _judged(told: ir.Table, rule: CustomerRule) -> ir.Table:
         lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0)
     )
     score = quality_score(flaw_count)
-    is_active = told.seen_at >= told.now_at - ibis.interval(days=rule.active_days)
+    is_active = described.seen_at >= described.now_at - ibis.interval(days=rule.active_days)
     source = ibis.cases(
-        (told.last_event_at.notnull(), "sessions"),
-        (told.engagement_score.notnull(), "api"),
+        (described.last_event_at.notnull(), "sessions"),
+        (described.engagement_score.notnull(), "api"),
         else_=ibis.null("string"),
     )
-    by_sessions = rule.engagement_level(told.recent_session_count, told.recent_engaged_s)
-    by_api = rule.level_of_score(told.engagement_score)
-    level = ibis.cases((told.last_event_at.isnull() & told.engagement_score.notnull(), by_api), else_=by_sessions)
-    return told.mutate(
-        activity_status=ibis.cases((told.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
+    by_sessions = rule.engagement_level(described.recent_session_count, described.recent_engaged_s)
+    by_api = rule.level_of_score(described.engagement_score)
+    level = ibis.cases(
+        (described.last_event_at.isnull() & described.engagement_score.notnull(), by_api), else_=by_sessions
+    )
+    return described.mutate(
+        activity_status=ibis.cases((described.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
         engagement_source=source,
         engagement_level=level,
-        customer_tier=rule.customer_tier(told.year_revenue_amount),
+        customer_tier=rule.customer_tier(described.year_revenue_amount),
         flawed_fields=listed.substr(1).nullif(""),
         data_quality_score=score,
         quality_band=ibis.cases(*((score >= least, band) for least, band in BANDS), else_="low"),

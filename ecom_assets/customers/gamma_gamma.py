@@ -62,10 +62,10 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoF
         orders: The orders of each customer after the first.
         amount: The total amount of these orders. Customers without orders or without an amount are left out.
     """
-    tells = (orders > 0) & (amount > 0)
-    if tells.sum() < LEAST_CUSTOMERS:
+    has_amount = (orders > 0) & (amount > 0)
+    if has_amount.sum() < LEAST_CUSTOMERS:
         return NoFit.TOO_FEW_CUSTOMERS if (orders > 0).any() else NoFit.NO_REPEAT_ORDERS
-    orders, amount = orders[tells], amount[tells]
+    orders, amount = orders[has_amount], amount[has_amount]
     in_order = np.lexsort((amount, orders))
     orders, amount = orders[in_order], amount[in_order]
     means = amount / orders

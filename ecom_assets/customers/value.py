@@ -91,23 +91,25 @@ class ValueModels:
     values: Fitted[GammaGamma] | NoFit
 
     @classmethod
-    def fit(cls, told: pa.Table) -> "ValueModels":
+    def fit(cls, histories_table: pa.Table) -> "ValueModels":
         """Fit both models to the rows of `histories`, in any order."""
-        x, first_to_last, observed = (_numbers(told, name).astype(np.int64) for name in HISTORY[2:5])
-        repeat = _cents(told) / 100
+        x, first_to_last, observed = (_numbers(histories_table, name).astype(np.int64) for name in HISTORY[2:5])
+        repeat = _cents(histories_table) / 100
         return cls(fit_bg_nbd(grouped(x, first_to_last, observed)), fit_gamma_gamma(x.astype(np.float64), repeat))
 
 
-def lifetime_value(told: pa.Table, models: ValueModels, rule: ValueRule) -> pa.Table:
+def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRule) -> pa.Table:
     """Return the rows of `histories` with the other columns of `LifetimeValue`.
 
     Args:
-        told: The fetched rows of `histories`.
+        histories_table: The fetched rows of `histories`.
         models: The models, fitted to these rows or to others.
         rule: How far to look ahead, and the discount rate.
     """
-    x = _numbers(told, "repeat_order_count")
-    first_to_last, observed = (_numbers(told, f"{name}_days") / WEEK_DAYS for name in ("first_to_last", "observed"))
+    x = _numbers(histories_table, "repeat_order_count")
+    first_to_last, observed = (
+        _numbers(histories_table, f"{name}_days") / WEEK_DAYS for name in ("first_to_last", "observed")
+    )
     columns: dict[str, Any] = {}
     chance, discounted, value = None, None, None
     if isinstance(models.orders, Fitted):
@@ -116,19 +118,19 @@ def lifetime_value(told: pa.Table, models: ValueModels, rule: ValueRule) -> pa.T
         near, discounted = _expected(orders, x, observed, rule)
         columns |= {"alive_probability": _rounded(chance), "expected_order_count": _rounded(chance * near)}
     if isinstance(models.values, Fitted):
-        value = models.values.model.expected_value(x, _cents(told) / 100)
+        value = models.values.model.expected_value(x, _cents(histories_table) / 100)
         columns["expected_order_value"] = _rounded(value)
     if chance is not None and discounted is not None and value is not None:
         columns["lifetime_value_amount"] = _money(chance * discounted * value)
-    return _with_columns(told, columns | _told_of(models, rule))
+    return _with_columns(histories_table, columns | _model_columns(models, rule))
 
 
-def value_correlation(told: pa.Table) -> float | None:
+def value_correlation(histories_table: pa.Table) -> float | None:
     """Return the correlation between the number and the mean value of repeat orders; Gamma-Gamma assumes none.
 
     None if nobody has repeat orders, or if either is the same for all who have.
     """
-    x, repeat = _numbers(told, "repeat_order_count"), _cents(told) / 100
+    x, repeat = _numbers(histories_table, "repeat_order_count"), _cents(histories_table) / 100
     again = x > 0
     often, much = x[again], repeat[again] / x[again]
     in_order = np.lexsort((much, often))
@@ -153,9 +155,9 @@ def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tu
     return near[place.ravel()], discounted[place.ravel()]
 
 
-def _told_of(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
+def _model_columns(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
     """Return the columns that are the same on every row: parameters, reasons and definition."""
-    told: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "no_model_reason": models.orders.value if isinstance(models.orders, NoFit) else None,
         "no_order_value_reason": models.values.value if isinstance(models.values, NoFit) else None,
         "horizon_days": rule.horizon_days,
@@ -163,8 +165,8 @@ def _told_of(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
         "discount_rate": rule.discount_rate,
     }
     for names, fitted in ((("r", "alpha", "a", "b"), models.orders), (("p", "q", "v"), models.values)):
-        told |= {name: getattr(fitted.model, name) if isinstance(fitted, Fitted) else None for name in names}
-    return told
+        columns |= {name: getattr(fitted.model, name) if isinstance(fitted, Fitted) else None for name in names}
+    return columns
 
 
 KINDS: Final = {
@@ -177,22 +179,22 @@ KINDS: Final = {
 }
 
 
-def _with_columns(told: pa.Table, columns: dict[str, Any]) -> pa.Table:
+def _with_columns(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
     for name, kind in KINDS.items():
         value = columns.get(name)
         is_column = isinstance(value, np.ndarray | pa.Array | pa.ChunkedArray)
-        column = value if is_column else pa.repeat(pa.scalar(value, kind), told.num_rows)
-        told = told.append_column(name, pa.array(column, kind) if isinstance(column, np.ndarray) else column)
-    return told
+        column = value if is_column else pa.repeat(pa.scalar(value, kind), table.num_rows)
+        table = table.append_column(name, pa.array(column, kind) if isinstance(column, np.ndarray) else column)
+    return table
 
 
-def _numbers(told: pa.Table, name: str) -> Floats:
-    return np.asarray(told[name].to_numpy(), dtype=np.float64)
+def _numbers(table: pa.Table, name: str) -> Floats:
+    return np.asarray(table[name].to_numpy(), dtype=np.float64)
 
 
-def _cents(told: pa.Table) -> Floats:
+def _cents(table: pa.Table) -> Floats:
     """Return the repeat amounts in cents, which are the same whole numbers on every engine."""
-    amounts = told["repeat_amount"].cast(pa.decimal128(18, 2))
+    amounts = table["repeat_amount"].cast(pa.decimal128(18, 2))
     hundred = pa.scalar(100, pa.decimal128(3, 0))
     cents: npt.NDArray[np.int64] = pc.multiply(amounts, hundred).cast(pa.int64()).to_numpy()
     return cents.astype(np.float64)

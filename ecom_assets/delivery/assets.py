@@ -65,7 +65,7 @@ def due_users(engine: Engine, settings: Settings) -> DueUsers:
     return DueUsers(engine, has_visitor_segments=settings.visitor_segments is not None)
 
 
-def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
+def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     tool: str,
     kind: str,
     sources: tuple[type[Table], ...],
@@ -101,7 +101,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster must be told)
         due: Due = DueEvents(engine) if kind == "events" else due_users(engine, delivery_context.settings)
         exported = export(delivery_context, name, due, days_of(context) if daily else Days(()))
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
-        return dg.MaterializeResult(metadata=_told(exported), check_results=_checked(exported))
+        return dg.MaterializeResult(metadata=_metadata(exported), check_results=_checked(exported))
 
     return delivery
 
@@ -116,7 +116,7 @@ def _claims(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _told(exported: Exported) -> dict[str, Any]:
+def _metadata(exported: Exported) -> dict[str, Any]:
     total = exported.total
     seconds = total.seconds or 1e-9
     return {

@@ -16,7 +16,7 @@ class Deliveries(Table):
     key = ("record_date", "destination", "account", "record_id")
     day_column = "record_date"
 
-    record_date = day("The day that the record is of; of users the day as of which they are told")
+    record_date = day("The day that the record is of; of users the day as of which they are sent")
     destination = text("The asset that delivers it, such as amplitude_events")
     account = text("Which account of the tool: its address and a hash of its key")
     record_id = text("What the tool knows the record by: the event's id and UTC day, or the customer's id", pii=True)
@@ -42,7 +42,7 @@ class DeadLetters(Table):
     key = ("record_date", "destination", "account", "record_id")
     day_column = "record_date"
 
-    record_date = day("The day that the record is of; of users the day as of which they are told")
+    record_date = day("The day that the record is of; of users the day as of which they are sent")
     destination = text("The asset that delivers it")
     account = text("Which account of the tool")
     record_id = text("What the tool knows the record by", pii=True)
@@ -63,7 +63,7 @@ class ReconciliationDaily(Table):
     key = ("reconciled_date", "destination", "account")
     day_column = "reconciled_date"
 
-    reconciled_date = day("The day that the records are of; of users the day as of which they are told")
+    reconciled_date = day("The day that the records are of; of users the day as of which they are sent")
     destination = text("The asset that delivers them, such as amplitude_events")
     account = text("Which account of the tool: its address and a hash of its key")
     due_count = count("Records that were due when the day was delivered last", unit="records")

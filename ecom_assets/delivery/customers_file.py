@@ -29,7 +29,7 @@ TITLES = {
     "market_segment": "Market",
     "activity_status": "Activity",
     "engagement_level": "Engagement",
-    "engagement_source": "What tells the engagement",
+    "engagement_source": "What the engagement is taken from",
 }
 
 

@@ -89,26 +89,26 @@ def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[
 def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted:
     """Fit one text of properties to a tool's rules."""
     try:
-        told = _read(text)
-        kept = {name: value for name, value in told.items() if value is not None and (not names or name in names)}
+        properties = _read(text)
+        kept = {name: value for name, value in properties.items() if value is not None and (not names or name in names)}
         fields = _named(_flat(kept, rule) if rule.joint else kept, rule)
         _check(fields, rule)
     except _UnfitError as unfit:
         return Fitted(reason=unfit.args[0], words=unfit.args[1])
     inner = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
-    return Fitted(inner or None, None, None, _scalar(told, ("order_id",)), _scalar(told, SEARCH_TERMS))
+    return Fitted(inner or None, None, None, _scalar(properties, ("order_id",)), _scalar(properties, SEARCH_TERMS))
 
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        properties = json.loads(text, parse_constant=_no_number, parse_float=_finite)
         if "\\u" in text:  # an escape can be half of a surrogate pair
-            json.dumps(told, ensure_ascii=False).encode()
+            json.dumps(properties, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _UnfitError("properties_unreadable", "The event's properties are no JSON text.") from error
-    if not isinstance(told, dict):
+    if not isinstance(properties, dict):
         raise _UnfitError("properties_unreadable", "The event's properties are JSON, but no object with names.")
-    return told
+    return properties
 
 
 def _no_number(word: str) -> NoReturn:
@@ -122,8 +122,8 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _scalar(told: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    found = (told.get(name) for name in names)
+def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    found = (properties.get(name) for name in names)
     return next((str(one) for one in found if isinstance(one, str | int) and not isinstance(one, bool) and one), None)
 
 

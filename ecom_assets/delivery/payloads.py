@@ -114,7 +114,7 @@ def any_longer(columns: str, most: int, measure: str = "length") -> str:
 
 def nothing_known(tool: str) -> Refusal:
     """Return the refusal of customers without any property in the column `known`."""
-    return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be told.", "known = '{}'")
+    return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be sent.", "known = '{}'")
 
 
 @dataclass(frozen=True, slots=True)

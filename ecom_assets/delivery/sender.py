@@ -104,13 +104,13 @@ class Reply:
     words: str = ""
     """The tool's message, or why there is no response, without keys."""
 
-    def told(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """Return the body as a JSON object, or an empty one if it is something else."""
         try:
-            told = json.loads(self.body)
+            body = json.loads(self.body)
         except ValueError:
             return {}
-        return told if isinstance(told, dict) else {}
+        return body if isinstance(body, dict) else {}
 
 
 class Sender:

@@ -250,8 +250,8 @@ class _DayDelivery:
     def _refuse(self, refused: pa.Table) -> None:
         if not len(refused):
             return
-        told = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
-        outcomes = [Outcome(REFUSED, reason, words) for reason, words in told]
+        reasons = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
+        outcomes = [Outcome(REFUSED, reason, words) for reason, words in reasons]
         intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
         with self.ledger.turn(self.delivery.writer):
             self.ledger.refuse(self.delivery.writer, intent, outcomes)

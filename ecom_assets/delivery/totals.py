@@ -28,14 +28,14 @@ def user_properties(
             segment is declared.
     """
     current = customers.filter(customers.is_current).select("customer_id", "customer_tier")
-    told = values.select("customer_id", "lifetime_value_amount", churn_risk_rate=1 - values.alive_probability)
+    valued = values.select("customer_id", "lifetime_value_amount", churn_risk_rate=1 - values.alive_probability)
     rows = segments.select("customer_id", "as_of_date", "segment")
     if visitor_segments is None:
         rows = rows.mutate(visitor_segments=ibis.null("string"))
     else:
         rows = _with_visitor_segments(rows, visitor_segments)
     rows = rows.left_join(current, "customer_id").drop("customer_id_right")
-    return rows.left_join(told, "customer_id").drop("customer_id_right")
+    return rows.left_join(valued, "customer_id").drop("customer_id_right")
 
 
 def visitor_segment_names(stays: ir.Table, sessions: ir.Table) -> ir.Table:

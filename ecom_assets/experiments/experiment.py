@@ -144,7 +144,7 @@ class Experiment:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the experiment as in a definition file; the inverse of `from_mapping`."""
-        told: dict[str, Any] = {
+        mapping: dict[str, Any] = {
             "variant": self.variant,
             "exposure": self.exposure.to_mapping(),
             "control": self.control,
@@ -156,7 +156,7 @@ class Experiment:
             "confidence": self.confidence,
             "planned_units": self.planned_units,
         }
-        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
 
 
 def _number(name: str, value: object) -> float:

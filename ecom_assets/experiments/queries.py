@@ -159,9 +159,9 @@ def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str
     found = []
     for place, (one, chance) in enumerate(zip(metrics, best, strict=True)):
         credible = credible_interval(one.posterior, experiment.confidence) if one.posterior and one.sample else None
-        told = {"value": _rounded(one.sample.mean) if one.sample else None, "credible": _ends(credible)}
-        told |= {"probability_best": _rounded(chance)}
-        found.append(told | {"against_control": _compared(metrics[0], one, experiment) if place else None})
+        metric_values = {"value": _rounded(one.sample.mean) if one.sample else None, "credible": _ends(credible)}
+        metric_values |= {"probability_best": _rounded(chance)}
+        found.append(metric_values | {"against_control": _compared(metrics[0], one, experiment) if place else None})
     return found
 
 
@@ -209,8 +209,8 @@ def _ratio(variants: Sequence[Counts], experiment: Experiment) -> dict[str, Any]
     found = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
     if not found:
         return None
-    told = {"chi_squared": _rounded(found.chi_squared), "p_value": _probability(found.p_value)}
-    return told | {"threshold": MISMATCH_BELOW, "is_mismatch": found.is_mismatch}
+    ratio = {"chi_squared": _rounded(found.chi_squared), "p_value": _probability(found.p_value)}
+    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": found.is_mismatch}
 
 
 def _warnings(variants: Sequence[Counts], experiment: Experiment) -> list[str]:

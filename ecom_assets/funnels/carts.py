@@ -115,9 +115,9 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
         events.event_at >= mine.started_at,
         events.event_at <= mine.ended_at,
     ]
-    told = events.filter(events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull())
-    told = told.join(mine, inside).select(told, mine.session_id)
-    worths = _worths(told, ["session_id"], rule)
+    cart_events = events.filter(events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull())
+    cart_events = cart_events.join(mine, inside).select(cart_events, mine.session_id)
+    worths = _worths(cart_events, ["session_id"], rule)
     rows = mine.left_join(worths, "session_id").select(mine, worths.worth)
     has_cart = rows.add_to_cart_count > 0
     return rows.select(
@@ -136,11 +136,11 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     """Return the carts and checkouts of each visitor and day, once per horizon."""
     unit = ["visitor_id", "event_date"]
     purchases = _purchases(events, sessions, days, rule)
-    told = events.filter(
+    cart_events = events.filter(
         events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull(), days.contain(events.event_date)
     )
     carts = _with_purchase(events, purchases, CART, days, rule)
-    carts = carts.left_join(_worths(told, unit, rule), unit).select(carts, "worth")
+    carts = carts.left_join(_worths(cart_events, unit, rule), unit).select(carts, "worth")
     checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
     both = union_all(
         carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
@@ -237,15 +237,15 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
     )
 
 
-def _worths(told: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
+def _worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
     """Return the value of each unit's cart, computed from its events with an amount."""
     if rule.cart_value == "item":
-        signed = (told.event_type == REMOVE).ifelse(-told.cart_amount, told.cart_amount)
-        changes = told.mutate(change=signed).filter(told.event_type != CHECKOUT)
+        signed = (cart_events.event_type == REMOVE).ifelse(-cart_events.cart_amount, cart_events.cart_amount)
+        changes = cart_events.mutate(change=signed).filter(cart_events.event_type != CHECKOUT)
         sums = changes.group_by(*unit).agg(total=changes.change.sum().cast(MONEY))
         nothing = ibis.literal(0, MONEY)
         return sums.select(*unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY))
     newest_first = ibis.window(group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")])
-    placed = told.mutate(place=ibis.row_number().over(newest_first))
+    placed = cart_events.mutate(place=ibis.row_number().over(newest_first))
     last = placed.filter(placed.place == 0)
     return last.select(*unit, worth=last.cart_amount.cast(MONEY))

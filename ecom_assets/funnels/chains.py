@@ -60,7 +60,7 @@ def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """
     tainted: list[ir.Table] = []
     current = _watched(starts, 1, funnel, units, excluded)
-    told = [_told(current, 1, units)]
+    chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
         tainted += _tainted(current, step, funnel, units)
@@ -73,10 +73,10 @@ def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         current = current.filter(current.next_at.notnull(), in_time, *is_free)
         kept = [name for name in current.columns if name not in {"event_at", "next_at"}]
         current = current.select(*kept, event_at=current.next_at)
-        told.append(_told(current, step, units))
+        chains.append(_chain_rows(current, step, units))
         if step < len(funnel.steps):
             current = _watched(settle(current, step), step, funnel, units, excluded)
-    return Walk(ibis.union(*told), ibis.union(*tainted, distinct=True) if tainted else None)
+    return Walk(ibis.union(*chains), ibis.union(*tainted, distinct=True) if tainted else None)
 
 
 def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
@@ -101,7 +101,7 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     return found.filter(found.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
 
 
-def _told(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
+def _chain_rows(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
     return current.select(*units, "start_at", "event_at", step=ibis.literal(step, "int64"))
 
 
@@ -263,8 +263,8 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         return found.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, list(value))
     tries = _tries(events, rows, funnel, matching, units)
-    told = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
-    return _with_events(told, rows, units, list(value))
+    chains = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
+    return _with_events(chains, rows, units, list(value))
 
 
 def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
@@ -314,8 +314,8 @@ def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], exclude
 
 def _longest(tries: ir.Table, units: Sequence[str]) -> ir.Table:
     best_first = ibis.window(group_by=list(units), order_by=[tries.step.desc(), tries.start_at], rows=(None, 0))
-    told = tries.mutate(best_start_at=tries.start_at.first().over(best_first))
-    return told.filter(told.start_at == told.best_start_at).select(*units, "step", "event_at")
+    chains = tries.mutate(best_start_at=tries.start_at.first().over(best_first))
+    return chains.filter(chains.start_at == chains.best_start_at).select(*units, "step", "event_at")
 
 
 def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
@@ -323,9 +323,9 @@ def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
     return tries.group_by(*units, "step", "event_at").agg(start_at=tries.start_at.max())
 
 
-def _with_events(told: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
-    keys = [name for name in told.columns if name not in {"step", "event_at"}]
-    found = told.join(rows, [*units, "step", "event_at"])
+def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
+    keys = [name for name in chains.columns if name not in {"step", "event_at"}]
+    found = chains.join(rows, [*units, "step", "event_at"])
     ties = ibis.window(group_by=[*keys, "step"], order_by=[found.event_id, *(found[name] for name in value)])
     found = found.mutate(place=ibis.row_number().over(ties))
     return found.filter(found.place == 0).select(*keys, "step", "event_at", "event_id", *value)
@@ -388,14 +388,14 @@ def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str
     in_order = ibis.window(group_by=list(units), order_by=[ends.event_at, ends.step])
     ends = ends.mutate(place=ibis.row_number().over(in_order))
     ends = ends.filter(ends.place == 0).select(*units, ends_at="event_at", ends_with="step")
-    told = tries.left_join(ends, list(units))
+    attempts = tries.left_join(ends, list(units))
     # At the time of the end, steps before the ending one still count. In `strict_deduplication` so does the ending one,
     # because only its second event ends the stream.
-    at_end = (told.event_at == told.ends_at) & (told.step <= told.ends_with)
-    is_before = told.ends_at.isnull() | (told.event_at < told.ends_at)
+    at_end = (attempts.event_at == attempts.ends_at) & (attempts.step <= attempts.ends_with)
+    is_before = attempts.ends_at.isnull() | (attempts.event_at < attempts.ends_at)
     if order != "strict_deduplication":
-        at_end &= told.step < told.ends_with
-    return told.filter(is_before | at_end).select(*tries.columns)
+        at_end &= attempts.step < attempts.ends_with
+    return attempts.filter(is_before | at_end).select(*tries.columns)
 
 
 def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:

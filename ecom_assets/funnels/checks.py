@@ -19,13 +19,13 @@ def dimensions_add_up_to_the_totals(
 ) -> CheckResult:
     """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
     parts = of_days(parts, "cohort_date", days)
-    told = parts.group_by(*PLACE, "dimension").agg(told_count=parts.unit_count.sum().cast("int64"))
+    summed = parts.group_by(*PLACE, "dimension").agg(summed_count=parts.unit_count.sum().cast("int64"))
     totals = of_days(_totals(funnels, carts), "cohort_date", days)
-    both = told.join(totals, [told[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
-    wrong = both.filter((both.told_count != both.total_count).fill_null(ibis.literal(value=True)))
-    unsaid = totals.filter(totals.total_count > 0).anti_join(told, PLACE)
+    both = summed.join(totals, [summed[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
+    wrong = both.filter((both.summed_count != both.total_count).fill_null(ibis.literal(value=True)))
+    unsaid = totals.filter(totals.total_count > 0).anti_join(summed, PLACE)
     places = ("funnel_name", "cohort_date", "step")
-    return result_of(union_all(wrong.select(*places), unsaid.select(*places)), told)
+    return result_of(union_all(wrong.select(*places), unsaid.select(*places)), summed)
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
@@ -77,8 +77,8 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Check
     broken = rows.filter(wrong).select("cart_date", "unit", "horizon_s", found_count="abandoned_cart_count")
     filled = sessions.filter(sessions.add_to_cart_count > 0)
     expected = filled.group_by(cart_date="started_date").agg(expected_count=filled.count())
-    told = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
-    both = expected.outer_join(told, "cart_date")
+    stored = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
+    both = expected.outer_join(stored, "cart_date")
     differs = both.filter(both.expected_count.fill_null(0) != both.found_count.fill_null(0))
     lost = differs.select(
         cart_date=ibis.coalesce(differs.cart_date, differs.cart_date_right),

@@ -86,8 +86,8 @@ class ConversionByDimension(Table):
 
     funnel_name = text("The funnel's name, as in mart.conversion_funnel; or `(cart)`, `(checkout)`")
     cohort_date = day("The day on which the session started")
-    dimension = text("What the sessions are told apart by", one_of=DIMENSIONS)
-    value = text("The device (told by the browser), channel, or first category; `(none)` without one")
+    dimension = text("What the sessions are compared by", one_of=DIMENSIONS)
+    value = text("The device (from the browser's user agent), channel, or first category; `(none)` without one")
     step = count("Place of the step, from 1", unit="place")
     event_type = text("The step's event type")
     unit_count = count("Sessions that reached the step", unit="sessions")

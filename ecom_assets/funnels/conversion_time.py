@@ -30,15 +30,15 @@ def conversion_times(con: SQLBackend, chains: ir.Table, asked: TimeToConvert) ->
     """
     times = took(chains, asked)
     (row,) = con.to_pyarrow(time_numbers(times)).to_pylist()
-    told: dict[str, Any] = {"from_step": asked.first, "to_step": asked.last, "count": row["count"]}
+    answer: dict[str, Any] = {"from_step": asked.first, "to_step": asked.last, "count": row["count"]}
     if not row["count"]:
-        return told | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
-    told["average_s"] = average_s(row["took_total_us"], row["count"])
-    told |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
+        return answer | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
+    answer["average_s"] = average_s(row["took_total_us"], row["count"])
+    answer |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
     bins = bins_of(asked, row["count"], row["least_us"], row["most_us"])
     (counts,) = con.to_pyarrow(bin_counts(times, bins)).to_pylist()
     shown = [{"from_s": low, "to_s": high, "count": counts[f"bin_{n}"] or 0} for n, (low, high) in enumerate(bins)]
-    return told | {"bins": shown}
+    return answer | {"bins": shown}
 
 
 def took(chains: ir.Table, asked: TimeToConvert) -> ir.Table:

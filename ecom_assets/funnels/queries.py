@@ -198,16 +198,16 @@ def _abandonment(row: Row | None) -> Row:
 def _left_behind(rows: list[Row], unit: Unit) -> Row:
     """Return abandonment from the two-step funnels of carts and checkouts, which are counted of sessions alone."""
     counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
-    told: Row = {}
+    totals: Row = {}
     for name in CARTS.values():
         if unit != "session":
-            told |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
+            totals |= dict.fromkeys((f"{name}_count", f"abandoned_{name}_count", f"{name}_abandonment_rate"))
             continue
         begun, paid = counts.get((name, 1), 0), counts.get((name, 2), 0)
-        told[f"{name}_count"] = begun
-        told[f"abandoned_{name}_count"] = begun - paid
-        told[f"{name}_abandonment_rate"] = share(begun - paid, begun)
-    return told
+        totals[f"{name}_count"] = begun
+        totals[f"abandoned_{name}_count"] = begun - paid
+        totals[f"{name}_abandonment_rate"] = share(begun - paid, begun)
+    return totals
 
 
 def funnel_answer(

@@ -77,8 +77,8 @@ def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count search outcomes by term."""
-    told = session_events.filter(session_events.event_type.isin(SEARCH_TYPES))
-    return compute_search_performance(events_of_sessions(told, session_days, days, session_rule))
+    searches = session_events.filter(session_events.event_type.isin(SEARCH_TYPES))
+    return compute_search_performance(events_of_sessions(searches, session_days, days, session_rule))
 
 
 @table_asset(
@@ -92,8 +92,8 @@ def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
     """Count the outcomes of views by category."""
-    told = session_events.filter(session_events.event_type.isin(CATEGORY_TYPES))
-    return compute_category_performance(events_of_sessions(told, session_days, days, session_rule))
+    category_events = session_events.filter(session_events.event_type.isin(CATEGORY_TYPES))
+    return compute_category_performance(events_of_sessions(category_events, session_days, days, session_rule))
 
 
 JOURNEY_ASSETS = (journeys, journey_transitions, search_performance, category_performance)

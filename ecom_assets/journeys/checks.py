@@ -23,7 +23,7 @@ def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journe
 @check(JourneyTransitions, reads=(Journeys, JourneyTransitions))
 def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> CheckResult:
     """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
-    told = journeys.group_by("started_date", "dimension").agg(
+    stored = journeys.group_by("started_date", "dimension").agg(
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
     )
     count = transitions.transition_count
@@ -41,7 +41,7 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
             found=ibis.literal(0) if is_told else rows[name],
         )
         for name, own in names.items()
-        for rows, is_told in ((told, True), (found, False))
+        for rows, is_told in ((stored, True), (found, False))
     ]
     return _compared(days, *sides)
 

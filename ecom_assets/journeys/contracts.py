@@ -51,7 +51,7 @@ class SearchPerformance(Table):
     day_column = "started_date"
 
     started_date = day("The day on which the sessions started")
-    search_term = text("What was searched: small letters, decoded, single spaces; `(none)` where it is not told")
+    search_term = text("What was searched: small letters, decoded, single spaces; `(none)` where it is not known")
     search_count = count("Searches", unit="searches")
     session_count = count("Sessions with such a search", unit="sessions")
     clicked_search_count = count("Searches after which a product was viewed before the next search", unit="searches")

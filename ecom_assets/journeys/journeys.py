@@ -89,9 +89,9 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
     # The start comes before events at the same time.
     order = ["is_event", "event_at", "event_id"]
     in_order = ibis.window(group_by=list(JOURNEY), order_by=order)
-    told = union_all(*rows)
-    told = told.mutate(previous=told.step.lag().over(in_order))
-    kept = told.filter(told.previous.isnull() | (told.step != told.previous))
+    steps = union_all(*rows)
+    steps = steps.mutate(previous=steps.step.lag().over(in_order))
+    kept = steps.filter(steps.previous.isnull() | (steps.step != steps.previous))
     return kept.mutate(
         place=ibis.row_number().over(in_order).cast("int64"),
         next_step=kept.step.lead().over(in_order).fill_null(EXIT),
@@ -106,8 +106,8 @@ def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table
         sessions: The result of `session_starts`.
         rule: How many steps of a path are kept.
     """
-    told = paths_of(steps, rule).join(sessions, list(SESSION))
-    return told.rename(started_at="session_started_at").select(*Journeys.columns)
+    with_sessions = paths_of(steps, rule).join(sessions, list(SESSION))
+    return with_sessions.rename(started_at="session_started_at").select(*Journeys.columns)
 
 
 def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -181,15 +181,15 @@ def sessions_of(events: ir.Table) -> ir.Table:
     return events.group_by(*SESSION).agg(is_converted=(events.event_type == "purchase").ifelse(1, 0).max() == 1)
 
 
-def top_paths(told: ir.Table, most: int) -> ir.Table:
+def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
     """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
 
     Args:
-        told: Rows of `Journeys`, of one dimension.
+        journeys_table: Rows of `Journeys`, of one dimension.
         most: The maximum number of paths; equally frequent ones are sorted by text.
     """
-    found = told.group_by("path", "is_cut").agg(
-        session_count=told.count(), converted_session_count=told.is_converted.ifelse(1, 0).sum()
+    found = journeys_table.group_by("path", "is_cut").agg(
+        session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()
     )
     return found.order_by(found.session_count.desc(), found.path.fill_null("")).limit(most)
 

@@ -105,9 +105,9 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
     return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(mine, top, fetch)}
 
 
-def path_rows(told: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[str, Any]]:
+def path_rows(paths: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[str, Any]]:
     """Return the most frequent paths in rows of `Journeys` of one dimension."""
-    (counted,) = fetch(told.agg(n=told.count()))
+    (counted,) = fetch(paths.agg(n=paths.count()))
     total = int(counted["n"])
     return [
         {
@@ -118,5 +118,5 @@ def path_rows(told: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[
             "converted_sessions": int(row["converted_session_count"]),
             "conversion_rate": int(row["converted_session_count"]) / int(row["session_count"]),
         }
-        for row in fetch(top_paths(told, top))
+        for row in fetch(top_paths(paths, top))
     ]

@@ -13,7 +13,7 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_day_log import told
+from ecom_assets.orders.held_day_log import held_day_entry
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
 
@@ -56,8 +56,8 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     listed = held.order_by("held_date").to_pyarrow().to_pylist()
     of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
     looked_at = len(days.dates) if days else len(listed)
-    every = {HELD_DAYS: dg.MetadataValue.json([told(row) for row in listed])}
-    return CheckResult(len(of_run), looked_at, [told(row) for row in of_run[:EXAMPLES]], metadata=every)
+    every = {HELD_DAYS: dg.MetadataValue.json([held_day_entry(row) for row in listed])}
+    return CheckResult(len(of_run), looked_at, [held_day_entry(row) for row in of_run[:EXAMPLES]], metadata=every)
 
 
 @check(

@@ -93,7 +93,7 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     return {ORDERS: dict(sorted(days.items()))} if days else {}
 
 
-def told(row: Row, source: str = ORDERS) -> Row:
+def held_day_entry(row: Row, source: str = ORDERS) -> Row:
     """Return a held day in the format of the summary, `ecom status` and e-mails."""
     named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
     counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}

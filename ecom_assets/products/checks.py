@@ -16,19 +16,19 @@ from ecom_assets.tables.portable import union_all
 @check(ProductPerformance, reads=(Sales, ProductPerformance))
 def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> CheckResult:
     """Per day on which there are orders, the products' revenue and items are those of the sales."""
-    told = products.filter(products.sales_source == ORDERS)
+    from_orders = products.filter(products.sales_source == ORDERS)
     both = union_all(
         sold.select(day="order_date", items="quantity", money="revenue_amount"),
-        told.select(
+        from_orders.select(
             day="event_date",
-            items=told.refunded_item_count - told.sold_item_count,
-            money=(-told.revenue_amount).cast(MONEY),
+            items=from_orders.refunded_item_count - from_orders.sold_item_count,
+            money=(-from_orders.revenue_amount).cast(MONEY),
         ),
     )
     both = of_days(both, "day", days)
     sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
     # A shop that now counts sales from events can have orders of older days.
-    sums = sums.semi_join(told, sums.day == told.event_date)
+    sums = sums.semi_join(from_orders, sums.day == from_orders.event_date)
     return result_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
 

@@ -16,7 +16,7 @@ ALERTS = ("out_of_stock", "low", "overstock", "dead")
 
 
 class RawStock(Table):
-    """One row per line of the catalogue and day on which it was told, exactly as it came, broken lines included."""
+    """One row per line of the catalogue and day on which it was fetched, exactly as it came, broken lines included."""
 
     layer = "raw"
     name = "stock"
@@ -85,7 +85,7 @@ class ProductPerformance(Table):
     sold_item_count = sold_count("Items shipped; without orders, one per purchase event", unit="items")
     refunded_item_count = sold_count("Items paid back; without orders, one per refund event", unit="items")
     shipped_amount = amount(
-        "Gross revenue: Σ shipped; without orders, of the purchase events; null where none of these tells an amount",
+        "Gross revenue: Σ shipped; without orders, of the purchase events; null where none of these has an amount",
         nullable=True,
         at_least=0,
     )

@@ -45,12 +45,12 @@ def product_performance(
     events = events.filter(events.product_id.notnull())
     parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
-    told = union_all(*(part.select(*columns) for part in parts))
-    found = told.group_by("event_date", "product_id").agg(
-        product_category=told.product_category.min(),
-        **{name: told[name].sum() for name in COUNTS},
-        **{name: told[name].sum().cast(MONEY) for name in AMOUNTS},
-        **{PRICED: told[PRICED].sum()},
+    parts_union = union_all(*(part.select(*columns) for part in parts))
+    found = parts_union.group_by("event_date", "product_id").agg(
+        product_category=parts_union.product_category.min(),
+        **{name: parts_union[name].sum() for name in COUNTS},
+        **{name: parts_union[name].sum().cast(MONEY) for name in AMOUNTS},
+        **{PRICED: parts_union[PRICED].sum()},
     )
     found = _without_unknown(found, has_views=has_views)
     found = found if sales_source == ORDERS else _without_unnamed(found, unnamed)

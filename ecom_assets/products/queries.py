@@ -73,7 +73,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
     found = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
     total = found[0]["total_count"] if found else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
-    products = [{"rank_number": offset + n, **_told(row, sold, period)} for n, row in enumerate(found, start=1)]
+    products = [{"rank_number": offset + n, **_product_row(row, sold, period)} for n, row in enumerate(found, start=1)]
     return {
         "source": sold.source,
         "sort_by": sort_by,
@@ -112,8 +112,8 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     sold = _Sold.of(reading)
     here, there = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
     by_day = {row["event_date"]: row for row in days if row["is_current"]}
-    told = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
-    category = told[-1]["product_category"] if told else None
+    categorized = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
+    category = categorized[-1]["product_category"] if categorized else None
     return {
         "product_id": product_id,
         "product_name": item and item["item_name"],
@@ -188,10 +188,10 @@ def _per_view(sums: ir.Table) -> ir.FloatingValue:
 
 @dataclass(frozen=True)
 class _Sold:
-    """The source of purchases; `is_told` is whether the source names the products."""
+    """The source of purchases; `is_product_row` is whether the source names the products."""
 
     source: SalesSource | None
-    is_told: bool
+    is_product_row: bool
 
     @classmethod
     def of(cls, reading: Reading) -> "_Sold":
@@ -208,16 +208,16 @@ class _Sold:
         views: Row = {name: _whole(row[name]) if row else 0 for name in EVENT_COUNTS}
         sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
         sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
-        sales = if_known(sales, self._days(period)) if self.is_told else dict.fromkeys(sales)
+        sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
         found = if_known(views, period.of_source(EVENTS)) | sales
         return {**found, "purchases_per_view": share(found["purchase_count"], found["product_view_count"])}
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number; None if its source does not have all days of both periods."""
-        told = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
+        changed = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
         unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
         unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
-        return told | dict.fromkeys(unknown)
+        return changed | dict.fromkeys(unknown)
 
     def _days(self, period: Period) -> Period:
         return period.of_source(self.source or ORDERS)
@@ -227,7 +227,7 @@ def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines return counts in
     return None if number is None else int(number)
 
 
-def _told(row: Row, sold: _Sold, period: Period) -> Row:
+def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
     return {
         "product_id": row["product_id"],
         "product_name": row["item_name"],
@@ -269,8 +269,8 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
     found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
     total = None if period.data == "none" else len(found)
-    told = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
-    return {**told, "categories": found[offset : offset + limit]}
+    answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
+    return {**answer, "categories": found[offset : offset + limit]}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:

@@ -270,9 +270,9 @@ class Watch:
         others = any(one.arrived or one.withdrawn for one in moved.values())
         days = {one.day for one in changes}
         ids = self._ids({day: moved[day] for day in days})
-        told = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
+        reasons = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
         who = {"run_id": self.log.run_id, "restated_at": _now()}
-        rows = [self._entry(one) | told[one.day] | who for one in changes]
+        rows = [self._entry(one) | reasons[one.day] | who for one in changes]
         for row in rows:
             self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
         self.log.engine.rewrite(Restatements, Days.of(days), partial(_with_entries, rows))

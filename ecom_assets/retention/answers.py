@@ -90,8 +90,8 @@ class Known:
 
     def days(self) -> dict[str, str | None]:
         """Return the days as text for JSON."""
-        told = {"newest_date": self.newest_date, "whole_until_date": self.whole_until}
-        return {name: str(day) if day else None for name, day in told.items()}
+        ends = {"newest_date": self.newest_date, "whole_until_date": self.whole_until}
+        return {name: str(day) if day else None for name, day in ends.items()}
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     """
     found = _found(question, whole_until)
     rule, known = question.rule, found.known
-    told = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
-    answer = {"definition": told, **_answer(question, found, found.cells)}
+    definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
+    answer = {"definition": definition, **_answer(question, found, found.cells)}
     if found.by_label is None:
         return answer
     parts = {
@@ -274,28 +274,28 @@ def _answer(question: Question, found: Found, cells: ir.Table) -> dict[str, Any]
 def _cohorts(cells: Iterable[dict[str, Any]], timezone: str, *, has_money: bool) -> list[dict[str, Any]]:
     cohorts: dict[date, dict[str, Any]] = {}
     for cell in cells:
-        told = _cell(cell, has_money=has_money)
+        values = _cell(cell, has_money=has_money)
         new = {"cohort": period_text(cell["cohort_date"], timezone), "size": int(cell["visitor_count"])}
-        cohort = cohorts.setdefault(cell["cohort_date"], new | {name: [] for name in told})
-        for name, value in told.items():
+        cohort = cohorts.setdefault(cell["cohort_date"], new | {name: [] for name in values})
+        for name, value in values.items():
             cohort[name].append(value)
     return list(cohorts.values())
 
 
 def _cell(cell: Mapping[str, Any], *, has_money: bool) -> dict[str, Any]:
     size, paid = int(cell["visitor_count"]), cell["cumulative_revenue_amount"]
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "returned": int(cell["returned_count"]),
         "complete": bool(cell["is_complete"]),
         "revenue": f"{paid:.2f}" if has_money else None,
         "lifetime_value": float(paid) / size if has_money else None,
     }
-    return told | ({"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {})
+    return values | ({"sum": float(cell["cumulative_value_amount"])} if "cumulative_value_amount" in cell else {})
 
 
 def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
     first, last, size = int(row["first_period"]), int(row["last_period"]), int(row["visitor_count"])
-    told = {
+    whole = {
         "period": str(first) if first == last else f"{first}-{last}",
         "cohorts": int(row["cohort_count"]),
         "size": size,
@@ -305,6 +305,6 @@ def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
         "lifetime_value": row["lifetime_value"] if has_money else None,
     }
     if "cumulative_value_amount" not in row:
-        return told
+        return whole
     total = float(row["cumulative_value_amount"])
-    return told | {"sum": total, "sum_per_visitor": total / size if size else None}
+    return whole | {"sum": total, "sum_per_visitor": total / size if size else None}

@@ -23,7 +23,7 @@ class ReturningVisitorsDaily(Table):
     first_date = day("The first such day of these visitors")
     previous_date = day("The last such day before this one; on the first day that day itself")
     visitor_count = count("Visitors", unit="visitors")
-    revenue_amount = amount("Their purchases of the day; one that tells no amount adds nothing", at_least=0)
+    revenue_amount = amount("Their purchases of the day; one without an amount adds nothing", at_least=0)
 
 
 class RetentionCohorts(Table):
@@ -47,7 +47,7 @@ class RetentionCohorts(Table):
     retention_on_or_after_rate = rate("returned_on_or_after_count among visitor_count")
     is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
     revenue_amount = amount(
-        "Purchases of the cohort's visitors in this period; one that tells no amount adds nothing", at_least=0
+        "Purchases of the cohort's visitors in this period; one without an amount adds nothing", at_least=0
     )
     cumulative_revenue_amount = amount("The same from the cohort's start to the end of this period", at_least=0)
     lifetime_value = Column(

@@ -46,8 +46,8 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
     )
     found = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
     return {
-        period: [_whole_cohorts(n, found[period, n], has_money=has_money) for n in told if (period, n) in found]
-        for period, told in TOLD_PERIODS.items()
+        period: [_whole_cohorts(n, found[period, n], has_money=has_money) for n in periods if (period, n) in found]
+        for period, periods in TOLD_PERIODS.items()
     }
 
 

@@ -161,17 +161,17 @@ class RetentionRule:
     def to_mapping(self) -> dict[str, Any]:
         """Return the rule as a mapping for JSON; what few rules have is named only where it is not as by default."""
         plain = ("start", "returning", "period", "mode", "clock", "week_start")
-        told: dict[str, Any] = {name: getattr(self, name) for name in plain}
+        mapping: dict[str, Any] = {name: getattr(self, name) for name in plain}
         if self.mode == "bracket":
-            told["brackets"] = [list(one) for one in self.brackets]
-        told["last_period"] = self.last_period
+            mapping["brackets"] = [list(one) for one in self.brackets]
+        mapping["last_period"] = self.last_period
         if self.is_recurring:
-            told["starting"] = self.starting
+            mapping["starting"] = self.starting
         for name in ("where", "start_where", "returning_where"):
             where: Where = getattr(self, name)
-            told |= {name: where.to_mapping()} if where != EVERYTHING else {}
-        told |= {"by": self.by, "limit": self.limit} if self.by else {}
-        return told | ({"sum_of": self.sum_of} if self.sum_of else {})
+            mapping |= {name: where.to_mapping()} if where != EVERYTHING else {}
+        mapping |= {"by": self.by, "limit": self.limit} if self.by else {}
+        return mapping | ({"sum_of": self.sum_of} if self.sum_of else {})
 
 
 def parse_brackets(text: str) -> tuple[Bracket, ...]:
@@ -219,9 +219,9 @@ def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
     in_order = all(first <= last <= MAX_PERIOD for first, last in brackets)
     apart = all(before[1] < after[0] for before, after in pairwise(brackets))
     if not brackets or not in_order or not apart:
-        told = ",".join(f"{first}-{last}" for first, last in brackets)
+        listed = ",".join(f"{first}-{last}" for first, last in brackets)
         raise DefinitionError(
-            f"The brackets {told!r} overlap, go backwards or pass {MAX_PERIOD}; write them in order, as in 0,1-3,4-7."
+            f"The brackets {listed!r} overlap, go backwards or pass {MAX_PERIOD}; write them in order, as in 0,1-3,4-7."
         )
 
 

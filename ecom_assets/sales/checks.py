@@ -65,12 +65,12 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     sold = sold.mutate(order_date=start_of_week(sold.order_date))
     retention = of_days(retention, "week_start_date", mondays)
     cells = retention.filter(retention.item_category != ALL, retention.city_id != ALL)
-    told = cells.select(
+    both = cells.select(
         order_date=cells.week_start_date,
         shipped_amount=(cells.new_revenue_amount + cells.returning_revenue_amount).cast(MONEY),
         refunded_amount=cells.refunded_amount,
     )
-    sums = _same_sums(None, _signed(sold), _both_amounts(told))
+    sums = _same_sums(None, _signed(sold), _both_amounts(both))
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
     wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))

@@ -171,8 +171,8 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
 
 def _point(period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]) -> Row:
     part = replace(period, start_date=ends[0], end_date=ends[1])
-    told = {"start_date": ends[0], "end_date": ends[1], "started_at": at, "data": part.data}
-    return {**told, **if_known(_sum(rows), part)}
+    point = {"start_date": ends[0], "end_date": ends[1], "started_at": at, "data": part.data}
+    return {**point, **if_known(_sum(rows), part)}
 
 
 def _by_hour(reading: Reading, period: Period) -> list[Row]:
@@ -224,8 +224,8 @@ def _sum(rows: list[Row | None]) -> Row:
 
 def _amount(amounts: list[Decimal | None]) -> Decimal | None:
     """Return the sum of the known amounts; None if there are amounts and all of them are unknown."""
-    told = [amount for amount in amounts if amount is not None]
-    return sum(told, ZERO) if told or not amounts else None
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, ZERO) if known or not amounts else None
 
 
 def _week(day: date) -> date:
@@ -283,7 +283,7 @@ def _of_purchases(reading: Reading) -> ir.Table:
     rows = table.filter(table.product_category == ALL, table.country != ALL)
     if not reading.state(rows.filter(rows.country != UNKNOWN).select("country").limit(1)):
         raise NoSourceError(
-            "There are no order lines, and no purchase event tells where it was made; set ECOM_ORDERS or "
+            "There are no order lines, and no purchase event says where it was made; set ECOM_ORDERS or "
             "ECOM_ORDER_API_URL, or name `country`, `region` and `city` among the properties of events."
         )
     return rows.rename(order_date="event_date").mutate(city_id=ibis.null("string"))
@@ -365,8 +365,8 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     unit: Unit = ORDER if source == ORDERS else "purchase"
     found = credits_of(reading, period, model, unit)
     channels = compared_channels(found, ZERO if knows_revenue(reading) else None, period)
-    told = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
-    return {**told, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
+    answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
+    return {**answer, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
 
 
 def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
@@ -385,8 +385,8 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
         {"channel": name, **{one: row[one] for one in CHANNEL_NUMBERS}}
         for name, row in sorted(found.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
     ]
-    told = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
-    return {**told, "channel_data": coverage(found.items()), "channels": channels}
+    answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
+    return {**answer, "channel_data": coverage(found.items()), "channels": channels}
 
 
 SALES_CHANNEL_DEFINITION: Final = {
@@ -399,7 +399,7 @@ SALES_CHANNEL_DEFINITION: Final = {
 
 DEVICE_DEFINITION: Final = {
     "device": "Told by the browser of the purchase or refund event; `other` where it says nothing",
-    "revenue_amount": "Σ cart_value of purchase events less that of refund events; null where none tells it",
+    "revenue_amount": "Σ cart_value of purchase events less that of refund events; null where none has it",
 }
 
 
@@ -412,6 +412,6 @@ def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None
     require(reading, "events")
     events = reading.events()
     events = events.filter(in_period(events.event_date))
-    told = events.mutate(device=device(events.user_agent, ibis.literal(value=False)))
-    found = reading.rows(purchase_totals(told, ["device"]), period)
+    with_device = events.mutate(device=device(events.user_agent, ibis.literal(value=False)))
+    found = reading.rows(purchase_totals(with_device, ["device"]), period)
     return {row["device"]: row["revenue_amount"] for row in found}

@@ -45,7 +45,7 @@ class SandboxStock:
         folder = self._settings.sandbox_folder
         today = last_day(folder)
         if today not in days.dates:
-            return no_stock(f"stock is told as it is now, {today} in the sandbox")
+            return no_stock(f"stock is only known as it is now, {today} in the sandbox")
         faults = Faults(server_errors=1, truncated=1)
         with CatalogueService(folder / "catalogue.parquet", faults=faults) as service:
             there = {"catalogue_api_url": service.api_url, "catalogue_api_key": SecretStr(service.key)}
@@ -191,9 +191,11 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
     with running_receivers(
         faults=some_faults(), has_rates=False, clock=lambda: sandbox_now(settings).replace(tzinfo=UTC).timestamp()
     ) as receivers:
-        told = {name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()}
+        addresses = {
+            name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()
+        }
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
-        there = settings.model_copy(update={**told, **patient})
+        there = settings.model_copy(update={**addresses, **patient})
         with opened_destinations(there, SANDBOX_ACCOUNT) as opened:
             yield opened
 

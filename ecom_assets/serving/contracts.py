@@ -7,7 +7,7 @@ from ecom_assets.tables.contract import Table, count, instant, text
 
 
 class Publication(Table):
-    """One row per publication that changed something; the newest tells what the tables hold."""
+    """One row per publication that changed something; the newest says what the tables hold."""
 
     layer = "mart"
     group = "serving"

@@ -127,5 +127,5 @@ def notes_of(state: State) -> pa.Table:
 
 def data_version(state: State) -> str:
     """Return a short hash of fingerprints: equal versions are equal rows."""
-    told = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    hashes = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:16]

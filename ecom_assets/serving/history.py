@@ -19,9 +19,9 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import notes_of, raw_days
 
 REBUILD = "ecom/rebuild"
-"""Tag by which a run is told that what it publishes may lose days."""
+"""Tag by which a run knows that what it publishes may lose days."""
 KEPT = (RawEvents, RawUserOrderLog)
-"""Raw tables whose days can be taken in again; customers and stock are told as they are now."""
+"""Raw tables whose days can be taken in again; customers and stock are only known as they are now."""
 Runs = dict[str, list[tuple[str, str]]]
 """First and last days of the runs of days of each table, as publications keep them."""
 
@@ -72,7 +72,7 @@ class History:
 def require_history(
     tags: Mapping[str, str], engine: Engine, settings: Settings, *, what: str, published: History | None = None
 ) -> None:
-    """Refuse to let anything out of a fragment, unless the run is told so.
+    """Refuse to let anything out of a fragment, unless the run's tag allows it.
 
     Args:
         tags: The run's.

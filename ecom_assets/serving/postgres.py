@@ -227,7 +227,7 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
 
 
 def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there: State) -> None:
-    """Note the versions of slices that were written anew with the same rows, so that they are not read again."""
+    """Note the versions of slices that were written again with the same rows, so that they are not read again."""
     for table in tables:
         before = there.get(table.qualified_name(), {})
         same = {

@@ -37,7 +37,7 @@ NEW, STORED = ".new", "marts-*.duckdb"
 
 @dataclass(frozen=True)
 class Origin:
-    """Which run made a table last, as Dagster tells it."""
+    """Which run made a table last, as Dagster records it."""
 
     run_id: str | None = None
     asset_version: str | None = None
@@ -55,7 +55,7 @@ class ServedTable:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the pointer file tells of the current snapshot.
+    """What the pointer file says of the current snapshot.
 
     Attributes:
         file: The DuckDB file's name, in the pointer's folder.
@@ -88,13 +88,13 @@ class Snapshot:
         """
         path = folder / POINTER
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            manifest = json.loads(path.read_text(encoding="utf-8"))
             tables = {
                 name: ServedTable(one["row_count"], one["data_version"], Origin(**one["origin"]))
-                for name, one in told.pop("tables").items()
+                for name, one in manifest.pop("tables").items()
             }
-            days = {name: (first, last) for name, (first, last) in told.pop("source_days", {}).items()}
-            return cls(**told, tables=tables, source_days=days)
+            days = {name: (first, last) for name, (first, last) in manifest.pop("source_days", {}).items()}
+            return cls(**manifest, tables=tables, source_days=days)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -199,7 +199,7 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
                 continue
             is_whole = table.day_column is None or not found
             days = None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
-            rows = _told(source.table(table), table)
+            rows = _without_names(source.table(table), table)
             if days is not None:
                 rows = rows.filter(days.contain(rows[table.day_column]))
             elif table.day_column:
@@ -211,7 +211,7 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
     return written
 
 
-def _told(rows: ir.Table, contract: type[Table]) -> ir.Table:
+def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
     """Leave out what names a person where no answer needs it."""
     names = {name: one for name, one in contract.columns.items() if one.pii and one.nullable and name in NAMES}
     return rows.mutate(**{name: ibis.null("string") for name in names})

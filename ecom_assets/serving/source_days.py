@@ -20,7 +20,7 @@ DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
     "orders": (RevenueDaily, "order_date"),
     "stock": (RawStock, "received_date"),
 }
-"""The table of each source that tells its first and its last day."""
+"""The table of each source that has its first and its last day."""
 PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF, "stock": (InventoryAlerts, "as_of_date")}
 """The same among published tables, for publications that noted no days."""
 

@@ -67,10 +67,10 @@ def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, enga
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
     )
-    told = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
+    engaged = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
     started = sessions.rename(event_date="started_date")
     counts = (
-        of_days(told, "event_date", days),
+        of_days(engaged, "event_date", days),
         _per_day(started, days, "started_count", started.count()),
         _per_day(pieces, days, "came_count", pieces.visitor_id.nunique()),
     )

@@ -55,7 +55,7 @@ class LedgerSettings(BaseSettings):
         None, description="File that all customers are exported to; default <home>/exports/customers.json"
     )
     customers_json_fields: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="What that file tells of a customer, by commas; default everything but the e-mail address"
+        (), description="What that file holds of a customer, by commas; default everything but the e-mail address"
     )
     delivery_late_days: int = Field(
         2, ge=0, description="Days before the newest in the data of which nothing may still wait for delivery"

@@ -31,7 +31,7 @@ def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -
 
 
 def values_of_former_names(prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what is set by former names only, by the fields of `Settings`; each is told of once in a process."""
+    """Return what is set by former names only, by the fields of `Settings`; each is warned about once in a process."""
     given = {name.upper(): value for name, value in [*_in_dotenv().items(), *environment.items()] if value}
     values = {}
     for former, name in FORMER_NAMES.items():

@@ -25,10 +25,10 @@ ADDRESS = "ecom__is_address"
 def setting(name: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
     """Return the field of a resource that holds a setting: its default, its description, and whether it is secret."""
     info = Settings.model_fields[name]
-    told = f"{info.description} ({PREFIX}{name.upper()})"
+    description = f"{info.description} ({PREFIX}{name.upper()})"
     if info.annotation is SecretStr:
-        return secret(told)
-    return Field(info.default, description=told)
+        return secret(description)
+    return Field(info.default, description=description)
 
 
 def secret(description: str) -> Any:  # noqa: ANN401 (as pydantic's Field)

@@ -40,7 +40,7 @@ class ServingSettings(BaseSettings):
         description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
     )
     api_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Addresses of proxies whose X-Forwarded-For tells who asks, by commas"
+        (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
     )
     api_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins whose pages may ask the API from a browser, by commas; default none"
@@ -49,7 +49,7 @@ class ServingSettings(BaseSettings):
     api_client_timeout_s: float = Field(10.0, gt=0, description="Seconds in which a client must have sent its request")
     api_timeout_s: float = Field(30.0, gt=0, description="Seconds in which the API must have answered")
     api_stop_s: float = Field(10.0, gt=0, description="Seconds that requests under way may take when the API stops")
-    api_max_connections: int = Field(500, ge=1, description="Connections at once; more are told to come back")
+    api_max_connections: int = Field(500, ge=1, description="Connections at once; more get 503 with Retry-After")
     api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which what is served is not fresh any more")
     api_cache_mb: int = Field(64, ge=0, description="Memory of the cache of answers, in MB; 0 caches none")
     redis_url: SecretStr = Field(

@@ -91,7 +91,7 @@ class Settings(
         "well-formed one",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
-    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; answers and tools are told")
+    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; sent with answers and to tools")
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
     first_day: date = Field(date(2009, 12, 1), description="First daily partition, YYYY-MM-DD")
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
@@ -102,7 +102,7 @@ class Settings(
         "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
     )
     cart_value: Literal["cart", "item"] = Field(
-        "cart", description="What an event's cart_value tells: the worth of the whole cart, or of the item"
+        "cart", description="What an event's cart_value means: the worth of the whole cart, or of the item"
     )
     visitor_segments: Path | None = Field(
         None, description="YAML or JSON file that declares visitor segments, a name to each definition"

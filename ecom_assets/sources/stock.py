@@ -44,8 +44,8 @@ class CatalogueFetch:
 
 def fetched_stock(fetch: CatalogueFetch, day: date, source: str) -> SliceOutput:
     """Return the stock in the response of an API, which replaces earlier rows of the same day."""
-    told = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
-    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), told)
+    metadata = {"fetched": True, "stock_day": str(day), **asdict(fetch.costs)}
+    return SliceOutput(stock_rows(fetch.products, day, source), Days((day,)), metadata)
 
 
 def no_stock(reason: str) -> SliceOutput:
@@ -88,8 +88,8 @@ class FileStock:
                     f"The catalogue {self._place} has a column stock and none called product_id; name the column that "
                     "says which product it is of product_id."
                 )
-            told = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
-            listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in told]
+            present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
+            listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
             found = rows.execute(select(listed, source)).fetchall()
         except duckdb.Error as error:
             raise SourceError(
@@ -98,7 +98,7 @@ class FileStock:
             ) from error
         finally:
             rows.close()
-        records = (dict(zip(told, row, strict=True)) for row in found)
+        records = (dict(zip(present, row, strict=True)) for row in found)
         return stock_of(records, days.dates[-1], self._place)
 
 
@@ -123,7 +123,7 @@ class ApiStock:
         today = self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
         newest = days.dates[-1]
         if newest not in {today, today - ONE_DAY}:
-            return no_stock(f"stock is told as it is now, {today}, and these days end with {newest}")
+            return no_stock(f"stock is only known as it is now, {today}, and these days end with {newest}")
         return fetched_stock(fetch_catalogue(self._settings), newest, self._settings.catalogue_api_url)
 
 
@@ -154,30 +154,30 @@ def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source
 
 def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> Iterator[dict[str, Any]]:
     for number, record in enumerate(records, start=1):
-        told = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
-        numbers, reason = _numbers(told)
+        texts = {name: _text(record.get(name)) for name in (*REQUIRED, *OPTIONAL)}
+        numbers, reason = _numbers(texts)
         yield {
             "received_date": received_date,
             "record_number": number,
-            "product_id": told["product_id"],
-            "product_name": told["name"],
-            "product_category": told["category"],
-            "received_stock": told["stock"],
-            "received_reorder_point": told["reorder_point"],
-            "received_lead_time_days": told["lead_time_days"],
+            "product_id": texts["product_id"],
+            "product_name": texts["name"],
+            "product_category": texts["category"],
+            "received_stock": texts["stock"],
+            "received_reorder_point": texts["reorder_point"],
+            "received_lead_time_days": texts["lead_time_days"],
             **numbers,
-            "reject_reason": "missing_product_id" if told["product_id"] is None else reason,
+            "reject_reason": "missing_product_id" if texts["product_id"] is None else reason,
             "source": source,
         }
 
 
-def _numbers(told: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
+def _numbers(texts: Mapping[str, str | None]) -> tuple[dict[str, int | None], str | None]:
     """Return the numbers of a record, and the first reason to reject it."""
-    reasons = ["missing_stock"] if told["stock"] is None else []
+    reasons = ["missing_stock"] if texts["stock"] is None else []
     numbers: dict[str, int | None] = {}
     for name, column, reason, least in _NUMBERS:
-        numbers[column] = _whole(told[name], least)
-        if told[name] is not None and numbers[column] is None:
+        numbers[column] = _whole(texts[name], least)
+        if texts[name] is not None and numbers[column] is None:
             reasons.append(reason)
     return numbers, reasons[0] if reasons else None
 
@@ -235,7 +235,7 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
         costs = session.tally.costs()
     if len(products) != first.total:
         raise SourceError(
-            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and told "
+            f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and returned "
             f"{len(products):,}; it changed meanwhile, so run again."
         )
     return CatalogueFetch(products, costs)

@@ -92,10 +92,10 @@ class Condition:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        told: dict[str, Any] = {"column": self.column, "operator": self.operator}
+        mapping: dict[str, Any] = {"column": self.column, "operator": self.operator}
         if self.operator in {"one_of", "not_one_of", "between"}:
-            return told | {"value": list(self.values)}
-        return told | ({"value": self.values[0]} if self.values else {})
+            return mapping | {"value": list(self.values)}
+        return mapping | ({"value": self.values[0]} if self.values else {})
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,11 @@ def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Fou
     known_lines = [_lines(found, one, trend, days) for one in trend.series]
     lines = _filled(known_lines, groups, trend, days)
     before = _before(con, events, trend, days, groups)
-    told = {
+    lines_by_group = {
         "series": _series(trend, groups, lines, before, _totals(found, trend)),
         "formula": _formula(trend, groups, lines),
     }
-    return told, _without_events(trend, known_lines)
+    return lines_by_group, _without_events(trend, known_lines)
 
 
 def _without_events(trend: Trend, found: Sequence[Mapping[Any, Any]]) -> list[str]:
@@ -88,15 +88,15 @@ def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) ->
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
     found = _with_other(stored, groups)
-    length, told, by_series = len(days.starts(trend)), [], []
+    length, results, by_series = len(days.starts(trend)), [], []
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
         counts: dict[str | None, dict[int, int]] = {}
         for row in stickiness(found, one).to_pyarrow().to_pylist():
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
         of_series = {"name": name, **one.to_mapping()}
-        told += [{**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)} for group in groups]
-    return {"series": [], "formula": None, "stickiness": told}, _without_events(trend, by_series)
+        results += [{**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)} for group in groups]
+    return {"series": [], "formula": None, "stickiness": results}, _without_events(trend, by_series)
 
 
 def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
 def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
     """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
     stored = _stored(con, events, trend, days.since_ever(trend))
-    starts, told, by_series = days.starts(trend), [], []
+    starts, results, by_series = days.starts(trend), [], []
     first = number_of(days.known_start(trend), trend)
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
         rows = lifecycle(stored, one, trend).to_pyarrow().to_pylist()
@@ -125,8 +125,8 @@ def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> 
                 # Who was active before the first period of the data is not known.
                 is_told = is_known and (state != "dormant" or number > first)
                 line.append(counts.get((number, state), 0) if is_told else None)
-        told.append({"name": name, **one.to_mapping(), **lines})
-    return {"series": [], "formula": None, "lifecycle": told}, _without_events(trend, by_series)
+        results.append({"name": name, **one.to_mapping(), **lines})
+    return {"series": [], "formula": None, "lifecycle": results}, _without_events(trend, by_series)
 
 
 def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
@@ -154,7 +154,7 @@ def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines
     rows = values(events, series, by_period=True, first_only=trend.is_cumulative)
     found: dict[str | None, dict[date, float]] = {}
     for row in rows.to_pyarrow().to_pylist():
-        found.setdefault(row["breakdown"], {})[row["period_date"]] = _as_told(row["value"], series)
+        found.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
     return {name: _line(by_period, series, trend, days) for name, by_period in found.items()}
 
 
@@ -166,7 +166,7 @@ def _line(by_period: Mapping[date, float], series: Series, trend: Trend, days: R
     return line
 
 
-def _as_told(value: float, series: Series) -> float:
+def _rounded_value(value: float, series: Series) -> float:
     return int(value) if series.measure in COUNTS else value
 
 
@@ -175,7 +175,7 @@ def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
     found = []
     for one in trend.series:
         rows = values(events, one, by_period=False).to_pyarrow().to_pylist()
-        found.append({row["breakdown"]: _as_told(row["value"], one) for row in rows})
+        found.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
     return found
 
 
@@ -201,7 +201,7 @@ def _series(
     before: Sequence[Lines] | None,
     totals: Sequence[Mapping[str | None, float]],
 ) -> list[dict[str, Any]]:
-    told = []
+    entries = []
     for number, (name, one) in enumerate(zip(names_of(trend.series), trend.series, strict=True)):
         empty = 0 if one.measure in ADDITIVE else None
         for group in groups:
@@ -209,20 +209,20 @@ def _series(
             entry["values"] = smoothed(lines[number][group], trend.moving_average)
             if before is not None:
                 entry["previous"] = smoothed(before[number][group], trend.moving_average)
-            told.append(entry)
-    return told
+            entries.append(entry)
+    return entries
 
 
 def _formula(trend: Trend, groups: Sequence[str | None], lines: Sequence[Lines]) -> list[dict[str, Any]] | None:
     if trend.formula is None:
         return None
     names = names_of(trend.series)
-    told = []
+    entries = []
     for group in groups:
         rows = zip(*(line[group] for line in lines), strict=True)
         line = [trend.formula.value(dict(zip(names, row, strict=True))) for row in rows]
-        told.append({"breakdown": group, "values": smoothed(line, trend.moving_average)})
-    return told
+        entries.append({"breakdown": group, "values": smoothed(line, trend.moving_average)})
+    return entries
 
 
 def smoothed(line: Line, length: int) -> Line:

@@ -113,9 +113,9 @@ class Series:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the series as in a definition file."""
-        told: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
-        told |= {"of": self.of} if self.of else {}
-        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        mapping: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
+        mapping |= {"of": self.of} if self.of else {}
+        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
 
 
 @dataclass(frozen=True)
@@ -224,12 +224,12 @@ class Trend:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the trend as in a definition file."""
-        told: dict[str, Any] = {"series": [one.to_mapping() for one in self.series], "period": self.period}
-        told |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
-        told |= {"moving_average": self.moving_average, "compare": self.is_compared}
-        told["formula"] = self.formula.text if self.formula else None
-        told |= {"kind": self.kind} if self.kind != "trend" else {}
-        return told | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        mapping: dict[str, Any] = {"series": [one.to_mapping() for one in self.series], "period": self.period}
+        mapping |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
+        mapping |= {"moving_average": self.moving_average, "compare": self.is_compared}
+        mapping["formula"] = self.formula.text if self.formula else None
+        mapping |= {"kind": self.kind} if self.kind != "trend" else {}
+        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
 
 
 def names_of(series: Sequence[Series]) -> tuple[str, ...]:

@@ -134,14 +134,14 @@ async def _key_of_form(request: Request) -> str:
 def _refused(
     connection: HTTPConnection, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
-    told = {
+    problem = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
         "detail": detail,
         "instance": connection.scope["path"],
     }
-    return Response(json.dumps(told), status, headers, "application/problem+json")
+    return Response(json.dumps(problem), status, headers, "application/problem+json")
 
 
 def _unframed(send: Send) -> Send:

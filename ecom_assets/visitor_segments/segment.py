@@ -73,9 +73,9 @@ class Did:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file."""
-        told = {"did": self.event.to_mapping(), "at_least": self.at_least}
-        told |= {} if self.at_most is None else {"at_most": self.at_most}
-        return told | ({} if self.within_days is None else {"within": f"{self.within_days}d"})
+        mapping = {"did": self.event.to_mapping(), "at_least": self.at_least}
+        mapping |= {} if self.at_most is None else {"at_most": self.at_most}
+        return mapping | ({} if self.within_days is None else {"within": f"{self.within_days}d"})
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class FirstSeen:
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file."""
         within = None if self.within_days is None else f"{self.within_days}d"
-        told = {"within": within, "from": self.first, "to": self.last}
-        return {"first_seen": {name: str(value) for name, value in told.items() if value is not None}}
+        mapping = {"within": within, "from": self.first, "to": self.last}
+        return {"first_seen": {name: str(value) for name, value in mapping.items() if value is not None}}
 
 
 @dataclass(frozen=True)

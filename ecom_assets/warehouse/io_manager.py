@@ -139,18 +139,18 @@ class WarehouseIOManager(dg.IOManager):
         self._progress.began(contract.qualified_name())
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
-        told = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
+        metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
             written, kept = self._guarded(context, contract, obj, rows, days)
-            told["days_held"] = len(days.dates) - len(kept.dates)
+            metadata["days_held"] = len(days.dates) - len(kept.dates)
             days = kept
         else:
             written = self._engine.replace(contract, rows, days, self._watch(context, contract, days))
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
-            told |= self._log.metadata(contract)
-        context.add_output_metadata({**told, **self._counts(contract, days, written, took_s)})
+            metadata |= self._log.metadata(contract)
+        context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
         self._tell_once(context, self._explanation(contract, rows, days, written))
 
     def _guarded(

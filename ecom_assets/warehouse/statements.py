@@ -39,11 +39,11 @@ MADE_WITH: Final = (ADAPTED, ibis.__version__, version("sqlglot"), duckdb.__vers
 FIRST_STAND_IN: Final = date(9000, 1, 1)
 """The first of the days that stand for dates in a kept statement; no expression with a day after it is kept."""
 STAND_IN: Final = re.compile(r"MAKE_DATE\((9\d{3}), (\d+), (\d+)\)")
-"""A day that stands for a date, as DuckDB is told it."""
+"""A day that stands for a date, as DuckDB writes it."""
 OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
-"""Such a day, told in another way."""
+"""Such a day, written in another way."""
 PLAIN: Final = (bool, int, float, Decimal, bytes, dt.DataType, Enum, Namespace)
-"""Values whose `repr` tells everything about them."""
+"""Values whose `repr` holds everything about them."""
 NEVER: Final = (ops.Impure, ops.InMemoryTable, ops.ScalarParameter)
 """Operations that have something in them that their shape would not tell: functions, rows, what is given later."""
 MOST: Final = 4096
@@ -52,7 +52,7 @@ MOST: Final = 4096
 Write = Callable[[ir.Table], str]
 
 
-class _NotKept(Exception):  # noqa: N818 (no error: whoever asks writes the statement)
+class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statement)
     """An expression has something in it that its shape would not tell, such as rows in memory."""
 
 
@@ -98,9 +98,9 @@ class _Shape:
             return f"Literal {node.dtype} {self._date(node)}"
         if isinstance(node, NEVER):
             raise _NotKept
-        # The number of a reference only tells it from others, as its line does; it is another one in each process.
+        # The number of a reference only distinguishes it from others, as its line does, and differs in each process.
         given = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
-        return f"{kind.__name__} {' '.join([self._told(one, missing) for one in given])}"
+        return f"{kind.__name__} {' '.join([self._key(one, missing) for one in given])}"
 
     def _date(self, node: ops.Literal) -> int:
         if node.value >= FIRST_STAND_IN:
@@ -109,25 +109,25 @@ class _Shape:
         self.literals[node] = number
         return number
 
-    def _told(self, value: object, missing: list[Node]) -> str:
+    def _key(self, value: object, missing: list[Node]) -> str:
         if isinstance(value, Node):
-            return self._told_node(value, missing)
+            return self._node_key(value, missing)
         if isinstance(value, tuple):
-            return f"({','.join([self._told(one, missing) for one in value])})"
+            return f"({','.join([self._key(one, missing) for one in value])})"
         if isinstance(value, frozenset):
-            return f"{{{','.join(sorted(self._told(one, missing) for one in value))}}}"
+            return f"{{{','.join(sorted(self._key(one, missing) for one in value))}}}"
         if isinstance(value, Mapping) and not isinstance(value, ibis.Schema):
-            return f"{{{','.join([f'{name!r}:{self._told(one, missing)}' for name, one in value.items()])}}}"
-        return _told_value(value)
+            return f"{{{','.join([f'{name!r}:{self._key(one, missing)}' for name, one in value.items()])}}}"
+        return _value_key(value)
 
-    def _told_node(self, node: Node, missing: list[Node]) -> str:
+    def _node_key(self, node: Node, missing: list[Node]) -> str:
         number = self._numbers.get(node)
         if number is None:
             missing.append(node)
         return f"#{number}"
 
 
-def _told_value(value: object) -> str:
+def _value_key(value: object) -> str:
     if isinstance(value, str):
         if "MAKE_DATE(9" in value:
             raise _NotKept
@@ -149,7 +149,7 @@ def _schema_text(schema: ibis.Schema) -> str:
 
 
 class Statements:
-    """Statements by the shape of their expressions, in memory and, where it is told a file, there as well."""
+    """Statements by the shape of their expressions, in memory and, where a file is given, there as well."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -159,7 +159,7 @@ class Statements:
         self._lock = threading.Lock()
 
     def sql(self, rows: ir.Table, kind: str, write: Write) -> str:
-        """Return the statement that computes `rows`; `kind` tells how `write` writes it."""
+        """Return the statement that computes `rows`; `kind` says how `write` writes it."""
         try:
             shape = _Shape(rows.op())
         except _NotKept:
@@ -168,7 +168,7 @@ class Statements:
         template = self._kept.get(key) or self._read(key)
         if template is None:
             template = write(_standing_in(rows, shape))
-            if not _tells_all(template, len(shape.dates)):
+            if not _has_all_places(template, len(shape.dates)):
                 return write(rows)
             self._keep(key, template)
         return _filled(template, shape.dates) if shape.dates else template
@@ -215,8 +215,8 @@ def _number(place: re.Match[str]) -> int:
     return (date(year, month, day) - FIRST_STAND_IN).days
 
 
-def _tells_all(template: str, count: int) -> bool:
-    """Return whether a statement has a place for each date, and no date that is told in another way."""
+def _has_all_places(template: str, count: int) -> bool:
+    """Return whether a statement has a place for each date, and no date that is written in another way."""
     return not count or (
         {_number(place) for place in STAND_IN.finditer(template)} == set(range(count))
         and not OTHERWISE.search(template)
@@ -224,11 +224,11 @@ def _tells_all(template: str, count: int) -> bool:
 
 
 def _filled(template: str, dates: list[date]) -> str:
-    def told(place: re.Match[str]) -> str:
+    def literal(place: re.Match[str]) -> str:
         found = dates[_number(place)]
         return f"MAKE_DATE({found.year}, {found.month}, {found.day})"
 
-    return STAND_IN.sub(told, template)
+    return STAND_IN.sub(literal, template)
 
 
 STATEMENTS: Final = Statements()

@@ -1,4 +1,4 @@
-"""Which days of each table were written, noted by whoever writes them, so that a reader of changes need not read rows.
+"""Which days of each table were written, noted by the writer, so that a reader of changes need not read rows.
 
 The note is part of the transaction that writes. A reader compares the version of a day, the id of the newest write that
 covers it, with the version that it saw last: equal versions are equal rows.

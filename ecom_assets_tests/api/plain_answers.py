@@ -35,10 +35,10 @@ class Near:
 
 
 def _revenue_compared(now: object, before: object, shop: PlainShop, span: Span, *sources: str) -> Row:
-    told = compared({"revenue": now}, {"revenue": before}, shop, span, *sources)
+    answer = compared({"revenue": now}, {"revenue": before}, shop, span, *sources)
     return {
-        "previous_revenue_amount": told["previous"] and told["previous"]["revenue"],
-        "revenue_change": told["change"]["revenue"],
+        "previous_revenue_amount": answer["previous"] and answer["previous"]["revenue"],
+        "revenue_change": answer["change"]["revenue"],
     }
 
 
@@ -53,8 +53,8 @@ def _share(part: object, whole: object) -> float | None:
 def sales(shop: PlainShop, span: Span) -> Row:
     """`/analytics/sales`."""
     now = shop.sales(span)
-    told = compared(now, shop.sales(span.before), shop, span, "orders")
-    return {"source": "orders", "sales": if_known(now, shop, span, "orders"), **told}
+    answer = compared(now, shop.sales(span.before), shop, span, "orders")
+    return {"source": "orders", "sales": if_known(now, shop, span, "orders"), **answer}
 
 
 def trend(shop: PlainShop, span: Span, granularity: str = "day") -> Row:
@@ -87,8 +87,8 @@ def hourly_trend(shop: PlainShop, span: Span) -> Row:
 
 
 def _point(shop: PlainShop, part: Span, lines: list[Row]) -> Row:
-    told = if_known(shop.sales(part, lines), shop, part, "orders")
-    return {"data": coverage(shop, part, "orders"), **told}
+    answer = if_known(shop.sales(part, lines), shop, part, "orders")
+    return {"data": coverage(shop, part, "orders"), **answer}
 
 
 def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row:
@@ -99,17 +99,17 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
     for name in {**now, **before}:
         orders, _ = now.get(name, plain_credit.NOTHING)
         here, there = (plain_credit.money(found.get(name, plain_credit.NOTHING)[1]) for found in (now, before))
-        told = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
-        told |= {"channel": name, "revenue_share": _share(here, whole)}
-        rows.append(told | _revenue_compared(here, there, shop, span, *BOTH))
-    told = {
+        answer = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
+        answer |= {"channel": name, "revenue_share": _share(here, whole)}
+        rows.append(answer | _revenue_compared(here, there, shop, span, *BOTH))
+    answer = {
         "source": "orders",
         "dimension": "marketing_channel",
         "model": model,
         "unit": "order",
         "total_count": len(rows),
     }
-    return {**told, "channel_data": naming(rows, "channel"), "channels": _by_revenue(rows, "channel")}
+    return {**answer, "channel_data": naming(rows, "channel"), "channels": _by_revenue(rows, "channel")}
 
 
 def naming(rows: list[Row], column: str) -> str | None:
@@ -133,9 +133,9 @@ def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
     rows = []
     for place, mine in lines.items():
         sold = shop.sales(span, mine)
-        told: Row = dict(zip(columns, place, strict=True))
-        told |= sold
-        rows.append(told | {"revenue_share": _share(sold["revenue_amount"], whole)})
+        answer: Row = dict(zip(columns, place, strict=True))
+        answer |= sold
+        rows.append(answer | {"revenue_share": _share(sold["revenue_amount"], whole)})
     total = _count(rows, shop, span, "orders")
     return {"source": "orders", "level": level, "total_count": total, "places": _by_revenue(rows, *columns)}
 
@@ -154,8 +154,8 @@ def customers(shop: PlainShop, span: Span) -> Row:
         "no_model_reason": None,
         "no_order_value_reason": None,
     }
-    told = compared(now, shop.customers(span.before), shop, span, "orders")
-    return {"source": "orders", "customers": if_known(now, shop, span, "orders"), **told, "value": value}
+    answer = compared(now, shop.customers(span.before), shop, span, "orders")
+    return {"source": "orders", "customers": if_known(now, shop, span, "orders"), **answer, "value": value}
 
 
 def customer_segments(shop: PlainShop) -> Row:
@@ -236,19 +236,19 @@ def categories(shop: PlainShop, span: Span) -> Row:
             "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
             "purchase_rate": _share(views["purchase_session_count"], views["viewing_session_count"]),
         }
-        told = _revenue_compared(sold["revenue_amount"], before, shop, span, "orders")
+        answer = _revenue_compared(sold["revenue_amount"], before, shop, span, "orders")
         rows.append(
             {
                 "product_category": name,
                 **if_known(views, shop, span, "events"),
                 **if_known(sold, shop, span, "orders"),
                 "revenue_share": _share(sold["revenue_amount"], whole),
-                "revenue_change": told["revenue_change"],
+                "revenue_change": answer["revenue_change"],
             }
         )
     total = _count(rows, shop, span, *BOTH)
-    told = {"source": "orders", "category_data": naming(rows, "product_category"), "total_count": total}
-    return {**told, "categories": _by_revenue(rows, "product_category")}
+    answer = {"source": "orders", "category_data": naming(rows, "product_category"), "total_count": total}
+    return {**answer, "categories": _by_revenue(rows, "product_category")}
 
 
 def alerts(shop: PlainShop) -> Row:

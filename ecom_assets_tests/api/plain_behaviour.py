@@ -30,8 +30,8 @@ def engagement(shop: PlainShop, span: Span) -> Row:
     """`/analytics/engagement`."""
     now, before = (_engaged(_of_days(shop, days)) for days in (span, span.before))
     days = [_day(shop, day) for day in span.days if any(one["at"].date() == day for one in shop.events)]
-    told = compared(now, before, shop, span, "events")
-    return {"engagement": if_known(now, shop, span, "events"), **told, "total_count": len(days), "days": days}
+    answer = compared(now, before, shop, span, "events")
+    return {"engagement": if_known(now, shop, span, "events"), **answer, "total_count": len(days), "days": days}
 
 
 def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: int | None = None) -> Row:
@@ -173,16 +173,18 @@ def _engaged(sessions: list[Session]) -> Row:
 
 def _day(shop: PlainShop, day: date) -> Row:
     sessions = _of_days(shop, Span(day, day))
-    told = _engaged(sessions)
+    answer = _engaged(sessions)
     lengths = [_lasts_s(one) for one in sessions]
 
     def visitors(days: int) -> int:
         some = Span(day - (days - 1) * DAY, day)
         return len({event["user_id"] for event in shop.events if some.has(event["at"].date())})
 
-    rates = {name: told[name] if told[name] is None else Near(told[name], ROUNDED) for name in told if "rate" in name}
+    rates = {
+        name: answer[name] if answer[name] is None else Near(answer[name], ROUNDED) for name in answer if "rate" in name
+    }
     return {
-        **told,
+        **answer,
         **rates,
         "event_date": str(day),
         "pages_per_session": Near(mean(map(_views, sessions)), ROUNDED) if sessions else None,

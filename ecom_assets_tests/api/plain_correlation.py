@@ -38,13 +38,13 @@ def correlation(shop: PlainShop) -> Row:
         for key in [(None, kind) for kind in between - {"product_view", "purchase"}]:
             having[key][place] += 1
         having["product_category", start["product_category"]][place] += 1
-    told = [_told(key, counts, totals) for key, counts in having.items() if counts != totals]
+    answer = [_told(key, counts, totals) for key, counts in having.items() if counts != totals]
     return {
         "event_count": len(shop.events),
         "converted_count": totals[0],
         "other_count": totals[1],
-        "total_count": len(told),
-        "correlations": sorted(told, key=_order),
+        "total_count": len(answer),
+        "correlations": sorted(answer, key=_order),
         "warnings": [],
     }
 

@@ -14,17 +14,17 @@ def coverage(shop: PlainShop, span: Span, *sources: str) -> str:
 
 def known(shop: PlainShop, span: Span, *sources: str) -> Row:
     """What `range` says of the days that are known, and of those before."""
-    told: Row = {}
+    answer: Row = {}
     for prefix, days in (("", span), ("previous_", span.before)):
         here: Span | None = days
         for source in sources:
             here = here and here.within(shop.known(source))
-        told[f"{prefix}data"] = coverage(shop, days, *sources)
-        told[f"{prefix}known_from"], told[f"{prefix}known_to"] = (
+        answer[f"{prefix}data"] = coverage(shop, days, *sources)
+        answer[f"{prefix}known_from"], answer[f"{prefix}known_to"] = (
             (str(here.first), str(here.last)) if here else (None,) * 2
         )
-        told[f"{prefix}held_days"] = []  # the small shop holds none
-    return told
+        answer[f"{prefix}held_days"] = []  # the small shop holds none
+    return answer
 
 
 def if_known(numbers: Row, shop: PlainShop, span: Span, *sources: str) -> Row:

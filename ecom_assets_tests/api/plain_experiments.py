@@ -84,12 +84,12 @@ def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: 
     found = []
     for place, sample in enumerate(samples):
         others = [one for one in beliefs if one is not beliefs[place]]
-        told = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[place].interval(0.95))}
-        told["probability_best"] = near(
+        answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[place].interval(0.95))}
+        answer["probability_best"] = near(
             _average(beliefs[place], lambda at, them=others: math.prod(o.cdf(at) for o in them))
         )
         both = ((samples[0], beliefs[0]), (sample, beliefs[place]))
-        found.append(told | {"against_control": _compared(*both, spread, most) if place else None})
+        found.append(answer | {"against_control": _compared(*both, spread, most) if place else None})
     return found
 
 
@@ -130,14 +130,14 @@ def _quantile(control: Any, other: Any, part: float) -> float:
 def _ratio(counts: Sequence[int]) -> Row:
     expected = [sum(counts) * part for part in (0.3, 0.3, 0.4)]
     found = stats.chisquare(counts, expected)
-    told = {"chi_squared": near(found.statistic), "p_value": near(found.pvalue), "threshold": 0.001}
-    return told | {"is_mismatch": bool(found.pvalue < 0.001)}
+    answer = {"chi_squared": near(found.statistic), "p_value": near(found.pvalue), "threshold": 0.001}
+    return answer | {"is_mismatch": bool(found.pvalue < 0.001)}
 
 
 def _few(counts: dict[str, int]) -> str:
-    told = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    small = ", ".join(f"{name} ({count})" for name, count in counts.items())
     return (
-        f"Some variants have fewer than 100 units: {told}; intervals are too narrow then, and those of `credible` for "
+        f"Some variants have fewer than 100 units: {small}; intervals are too narrow then, and those of `credible` for "
         "conversion only can be used."
     )
 

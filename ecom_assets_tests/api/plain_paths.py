@@ -26,7 +26,7 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
     )
     rates, rates_before = (one["abandonment"] | {"conversion_rate": one["conversion_rate"]} for one in (now, before))
     rates, rates_before = ({name: one[name] for name in RATES} for one in (rates, rates_before))
-    told = compared(rates, rates_before, shop, span, "events")
+    answer = compared(rates, rates_before, shop, span, "events")
     parts: dict[str, list[Session]] = defaultdict(list)
     for session in (one for one in shop.sessions if by and span.has(one.day)):
         parts[getattr(session, str(by))].append(session)
@@ -40,8 +40,8 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         "by": by,
         **now,
         "abandonment": if_known(now["abandonment"], shop, span, "events"),
-        **told,
-        "previous": told["previous"] and before,
+        **answer,
+        "previous": answer["previous"] and before,
         "total_count": len(breakdown),
         "breakdown": sorted(breakdown, key=lambda part: (-part["steps"][0]["unit_count"], part["value"])),
     }
@@ -142,9 +142,9 @@ def retention_by_category(shop: PlainShop) -> Row:
     for events in streams:
         parts[first if (events[0]["product_category"] or "(none)") == first else "(other)"].append(events)
     numbers = _retention(streams, shop.newest, is_summed=True)
-    told = [{"value": name, **_retention(own, shop.newest, is_summed=True)} for name, own in parts.items() if own]
+    answer = [{"value": name, **_retention(own, shop.newest, is_summed=True)} for name, own in parts.items() if own]
     counts = {"event_count": len(shop.events), "total_count": len(numbers["cohorts"])}
-    return {**counts, **numbers, "breakdown": told, "warnings": []}
+    return {**counts, **numbers, "breakdown": answer, "warnings": []}
 
 
 def _retention(streams: Iterable[list[Row]], newest: date, *, is_summed: bool) -> Row:
@@ -158,11 +158,11 @@ def _retention(streams: Iterable[list[Row]], newest: date, *, is_summed: bool) -
         whole = [one for one in cohorts if place < len(one["returned"]) and one["complete"][place]]
         size, came = sum(one["size"] for one in whole), sum(one["returned"][place] for one in whole)
         revenue = sum((Decimal(one["revenue"][place]) for one in whole), ZERO)
-        told = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
-        told |= {"rate": came / size if size else None, "lifetime_value": float(revenue) / size if size else None}
+        answer = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
+        answer |= {"rate": came / size if size else None, "lifetime_value": float(revenue) / size if size else None}
         carried = sum(one["sum"][place] for one in whole)
         sums = {"sum": carried, "sum_per_visitor": carried / size if size else None}
-        totals.append({**told, "revenue": f"{revenue:.2f}", **(sums if is_summed else dict.fromkeys(sums))})
+        totals.append({**answer, "revenue": f"{revenue:.2f}", **(sums if is_summed else dict.fromkeys(sums))})
     return {"cohorts": [one if is_summed else {**one, "sum": None} for one in cohorts], "totals": totals}
 
 
@@ -188,10 +188,10 @@ def trend(shop: PlainShop) -> Row:
     sizes = Counter(one["shelf"] for one in events if span.has(one["day"]))
     first = min(sizes, key=lambda name: (-sizes[name], name))
     series = []
-    for name, of, told in (("A", _people, {"event_type": None, "measure": "visitors"}), ("B", _paid, PAID)):
+    for name, of, answer in (("A", _people, {"event_type": None, "measure": "visitors"}), ("B", _paid, PAID)):
         for value in (first, "(other)"):
             own = [one for one in events if (one["shelf"] == first) == (value == first)]
-            line = {"name": name, "of": None, "where": WHERE if name == "B" else None, **told, "breakdown": value}
+            line = {"name": name, "of": None, "where": WHERE if name == "B" else None, **answer, "breakdown": value}
             line["total"] = of([one for one in own if span.has(one["day"])])
             line["values"], line["previous"] = (
                 [of([one for one in own if one["day"] == day]) for day in days.days] for days in (span, span.before)
@@ -223,14 +223,14 @@ def stickiness(shop: PlainShop) -> Row:
         {"period_count": n, "exactly": sizes.count(n), "at_least": sum(size >= n for size in sizes)}
         for n in range(1, 8)
     ]
-    told = {
+    answer = {
         **_OF_PURCHASES,
         "breakdown": "purchase",
         "visitor_count": sum(size > 0 for size in sizes),
         "visitors": rows,
     }
     seen = sum(span.has(event["at"].date()) for event in shop.events)
-    return {**_kind(shop, span), "event_count": seen, "stickiness": [told], "lifecycle": None}
+    return {**_kind(shop, span), "event_count": seen, "stickiness": [answer], "lifecycle": None}
 
 
 def lifecycle(shop: PlainShop) -> Row:
@@ -245,8 +245,8 @@ def lifecycle(shop: PlainShop) -> Row:
             counts[state] += 1
         for state in ("new", "returning", "resurrecting", "dormant"):
             lines.setdefault(state, []).append(counts[state])
-    told = {"event_count": len(shop.events), "stickiness": None, "lifecycle": [{**_OF_PURCHASES, **lines}]}
-    return {**_kind(shop, span), **told}
+    answer = {"event_count": len(shop.events), "stickiness": None, "lifecycle": [{**_OF_PURCHASES, **lines}]}
+    return {**_kind(shop, span), **answer}
 
 
 def _kind(shop: PlainShop, span: Span) -> Row:
@@ -285,17 +285,17 @@ def _paid(events: Sequence[Row]) -> float:
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:
     starts = [monday + n * WEEK for n in range((newest - monday) // WEEK + 1)]
-    told: Row = {
+    answer: Row = {
         "returned": [sum(any(_monday(one["at"]) == start for one in events) for events in members) for start in starts],
         "complete": [start + WEEK <= newest for start in starts],
     }
     carried = [(one, Decimal(one["cart_value"])) for events in members for one in events if one["cart_value"]]
     until = [[pair for pair in carried if pair[0]["at"].date() < start + WEEK] for start in starts]
     paid = [sum((amount for one, amount in own if one["event_type"] == "purchase"), ZERO) for own in until]
-    told["revenue"] = [f"{amount:.2f}" for amount in paid]
-    told["lifetime_value"] = [float(amount) / len(members) for amount in paid]
-    told["sum"] = [float(sum((amount for _, amount in own), ZERO)) for own in until]
-    return {"cohort": str(monday), "size": len(members), **told}
+    answer["revenue"] = [f"{amount:.2f}" for amount in paid]
+    answer["lifetime_value"] = [float(amount) / len(members) for amount in paid]
+    answer["sum"] = [float(sum((amount for _, amount in own), ZERO)) for own in until]
+    return {"cohort": str(monday), "size": len(members), **answer}
 
 
 def _monday(at: datetime) -> date:
@@ -324,7 +324,7 @@ def _rate(part: int, whole: int) -> float | None:
 
 def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
     """Steps of a funnel of one's own, with how long they took."""
-    tries, told = list(tries), []
+    tries, answer = list(tries), []
     counts = [sum(len(one) > place for one in tries) for place in range(len(steps))]
     for place, kind in enumerate(steps):
         there = [one for one in tries if len(one) > place]
@@ -342,8 +342,8 @@ def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
             step[f"average_s_from_{name}"] = sum(times) / len(times) if times else None
             if name == "previous":
                 step["histogram_from_previous"] = _histogram(times)
-        told.append(step)
-    return told
+        answer.append(step)
+    return answer
 
 
 def _quantile(times: list[float], part: float) -> Any:

@@ -56,8 +56,8 @@ def histories(shop: PlainShop) -> list[History]:
 
 def worth(shop: PlainShop) -> tuple[list[float], list[float]]:
     """The chance of each customer to still be one, and what they are worth over the months to come."""
-    told = histories(shop)
-    x, t_x, until_now, paid = (np.array(column, dtype=float) for column in zip(*told, strict=True))
+    answer = histories(shop)
+    x, t_x, until_now, paid = (np.array(column, dtype=float) for column in zip(*answer, strict=True))
     r, alpha, a, b = _bg_nbd(x, t_x, until_now)
     chance = 1 / (1 + (x > 0) * a / (b + np.maximum(x, 1) - 1) * ((alpha + until_now) / (alpha + t_x)) ** (r + x))
 

@@ -103,14 +103,14 @@ def _day(shop: PlainShop, day: date) -> Row:
         "refund_count": len(back),
         "refund_amount": f"{refunded:.2f}",
     }
-    ordered, told = sum(sold.values(), ZERO) + refunded, sum(said.values(), ZERO)
+    ordered, answer = sum(sold.values(), ZERO) + refunded, sum(said.values(), ZERO)
     return {
         "reconciled_date": str(day),
         "order_count": len(sold) + len(back),
         "event_count": len(said),
         "matched_count": len(sold) - len(differ),
         "order_amount": f"{ordered:.2f}",
-        "event_amount": f"{told:.2f}",
-        "difference_amount": f"{ordered - told:.2f}",
+        "event_amount": f"{answer:.2f}",
+        "difference_amount": f"{ordered - answer:.2f}",
         **by_cause,
     }

@@ -98,8 +98,8 @@ class Session:
     @property
     def cart_worth(self) -> Decimal | None:
         """What the last event that tells it says the cart was worth; None without a cart."""
-        told = [one for one in self.events if one["event_type"] in CARTS and one["cart_value"]]
-        return Decimal(told[-1]["cart_value"]) if self.has("add_to_cart") and told else None
+        answer = [one for one in self.events if one["event_type"] in CARTS and one["cart_value"]]
+        return Decimal(answer[-1]["cart_value"]) if self.has("add_to_cart") and answer else None
 
     @property
     def level(self) -> int:
@@ -212,13 +212,13 @@ class PlainShop:
     def carts(self, span: Span, only: Iterable[Session] | None = None) -> Row:
         """Carts and checkouts of sessions, and those without a purchase."""
         mine = [one for one in (self.sessions if only is None else only) if span.has(one.day)]
-        told: Row = {}
+        answer: Row = {}
         for name, kind in (("cart", "add_to_cart"), ("checkout", "checkout_start")):
             begun = [one for one in mine if one.has(kind)]
             left = [one for one in begun if not one.has("purchase")]
-            told[f"{name}_count"], told[f"abandoned_{name}_count"] = len(begun), len(left)
-            told[f"{name}_abandonment_rate"] = round(len(left) / len(begun), 6) if begun else None
-        return told
+            answer[f"{name}_count"], answer[f"abandoned_{name}_count"] = len(begun), len(left)
+            answer[f"{name}_abandonment_rate"] = round(len(left) / len(begun), 6) if begun else None
+        return answer
 
     def cart_amounts(self, span: Span) -> Row:
         """What the carts of sessions were worth, and those without a purchase."""
@@ -264,15 +264,15 @@ class PlainShop:
 
     def category_views(self, category: str, span: Span) -> Row:
         """How often a category was looked at, and what the sessions did that looked at it."""
-        told: Row = dict.fromkeys(("category_view_count", "product_view_count", "add_to_cart_count"), 0)
-        told |= dict.fromkeys(("viewing_session_count", "cart_session_count", "purchase_session_count"), 0)
+        answer: Row = dict.fromkeys(("category_view_count", "product_view_count", "add_to_cart_count"), 0)
+        answer |= dict.fromkeys(("viewing_session_count", "cart_session_count", "purchase_session_count"), 0)
         for one in self.sessions:
             if not span.has(one.day):
                 continue
             for event in one.events:
                 name = f"{event['event_type']}_count"
-                if event["product_category"] == category and name in told:
-                    told[name] += 1
+                if event["product_category"] == category and name in answer:
+                    answer[name] += 1
             seen = [
                 n
                 for n, event in enumerate(one.events)
@@ -280,12 +280,12 @@ class PlainShop:
             ]
             if seen:
                 later = one.events[seen[0] + 1 :]
-                told["viewing_session_count"] += 1
-                told["cart_session_count"] += any(
+                answer["viewing_session_count"] += 1
+                answer["cart_session_count"] += any(
                     event["event_type"] == "add_to_cart" and event["product_category"] == category for event in later
                 )
-                told["purchase_session_count"] += any(event["event_type"] == "purchase" for event in later)
-        return told
+                answer["purchase_session_count"] += any(event["event_type"] == "purchase" for event in later)
+        return answer
 
 
 def change(now: Any, before: Any) -> float | None:

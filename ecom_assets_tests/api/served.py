@@ -63,8 +63,8 @@ class Running:
 
     def get(self, path: str, key: str = "", **headers: str) -> requests.Response:
         """Ask on a connection of its own."""
-        told = {"Authorization": f"Bearer {key}"} if key else {}
-        return requests.get(self.address + path, headers={**told, **headers}, timeout=20)
+        answer = {"Authorization": f"Bearer {key}"} if key else {}
+        return requests.get(self.address + path, headers={**answer, **headers}, timeout=20)
 
     def metric(self, name: str, key: str = "") -> float:
         """Return the sum of a metric's values; the labels in `name` must be there."""

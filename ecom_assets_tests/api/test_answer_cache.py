@@ -23,8 +23,8 @@ def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -
         first, second = served.get(SALES), served.get(SALES)
         assert first.content == second.content == b"sold 7"
         own = {"date", "x-request-id"}
-        told = [{name: value for name, value in one.headers.items() if name not in own} for one in (first, second)]
-        assert told[0] == told[1]
+        reported = [{name: value for name, value in one.headers.items() if name not in own} for one in (first, second)]
+        assert reported[0] == reported[1]
         assert served.shop.calls == 1
         assert [served.metric(f'ecom_api_cache_lookups_total{{found="{one}"}}') for one in ("miss", "hit")] == [1, 1]
         assert served.metric('ecom_api_request_seconds_count{route="/analytics/sales"}') == 2
@@ -56,9 +56,9 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
 def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: Path, first: str) -> None:
     with running(tmp_path, Shop(told="long " * 1_000)) as served:
         asked = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
-        told = [served.get(SALES, **{"Accept-Encoding": one}) for one in asked]
-        assert [one.headers.get("content-encoding") for one in told] == [None, "gzip", None, None, "gzip", None]
-        assert {one.text for one in told} == {served.shop.told}
+        reported = [served.get(SALES, **{"Accept-Encoding": one}) for one in asked]
+        assert [one.headers.get("content-encoding") for one in reported] == [None, "gzip", None, None, "gzip", None]
+        assert {one.text for one in reported} == {served.shop.told}
         assert served.shop.calls == 2
 
 

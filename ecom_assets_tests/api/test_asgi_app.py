@@ -51,10 +51,10 @@ def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tup
 def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
     with uvicorn_process(settings, *WAYS[way], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
         address = f"http://127.0.0.1:{port}"
-        told = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
-        assert [one.status_code for one in told] == [401, 401, 200]
-        assert told[2].json()["data_as_of"] == "2026-02-09"
-        assert told[2].headers["x-request-id"]
+        answer = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
+        assert [one.status_code for one in answer] == [401, 401, 200]
+        assert answer[2].json()["data_as_of"] == "2026-02-09"
+        assert answer[2].headers["x-request-id"]
         described = requests.get(f"{address}/openapi.json", timeout=30).json()
         assert described["paths"][f"/v1{SALES}"]["get"]["security"]
 
@@ -72,8 +72,8 @@ def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> 
 
 def own_address() -> str:
     """Return an address of this machine that is not loopback."""
-    told = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
-    found = [str(one[4][0]) for one in told if not str(one[4][0]).startswith("127.")]
+    answer = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+    found = [str(one[4][0]) for one in answer if not str(one[4][0]).startswith("127.")]
     if not found:
         pytest.skip("this machine has no address but loopback")
     return found[0]
@@ -91,7 +91,7 @@ def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: py
         ) as client:
             return await client.get(SALES)
 
-    told = asyncio.run(asked("testclient", "testserver"))
-    assert (told.status_code, told.json()["data_as_of"]) == (200, "2026-02-09")
+    answer = asyncio.run(asked("testclient", "testserver"))
+    assert (answer.status_code, answer.json()["data_as_of"]) == (200, "2026-02-09")
     peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
     assert [asyncio.run(asked(*one)).status_code for one in peers] == [200, 200, 421, 421]

@@ -24,9 +24,9 @@ def test_a_kept_statement_is_the_one_that_would_be_written_anew(period: Period) 
     con, kept = connect(), Compiled()
     for other in WEEKS:
         kept.sql(con, with_previous(DAYS, "day"), other)
-    told = kept.sql(con, with_previous(DAYS, "day"), period)
-    assert told == con.compile(with_previous(DAYS, "day"), params=period.parameters)
-    assert f"MAKE_DATE({period.start_date.year}, {period.start_date.month}, {period.start_date.day})" in told
+    answer = kept.sql(con, with_previous(DAYS, "day"), period)
+    assert answer == con.compile(with_previous(DAYS, "day"), params=period.parameters)
+    assert f"MAKE_DATE({period.start_date.year}, {period.start_date.month}, {period.start_date.day})" in answer
 
 
 def test_one_statement_is_written_for_all_days(monkeypatch: pytest.MonkeyPatch) -> None:

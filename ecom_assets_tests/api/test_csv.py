@@ -47,13 +47,13 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
-    told, said = api.json(path), api.get(path, format="csv")
+    answer, said = api.json(path), api.get(path, format="csv")
     assert said.headers["content-type"] == "text/csv; charset=utf-8; header=present"
-    listed = told[LISTS[path]]
+    listed = answer[LISTS[path]]
     assert listed
     rows = rows_of(said.text)
     assert [list(row) for row in rows] == [list(one) for one in listed]
-    assert said.headers["x-total-count"] == str(told["total_count"])
+    assert said.headers["x-total-count"] == str(answer["total_count"])
     for row, one in zip(rows, listed, strict=True):
         assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in one.values()]
     assert said.content.count(b"\r\n") == len(listed) + 1
@@ -62,11 +62,11 @@ def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(WITHOUT))
 def test_an_answer_without_a_list_is_one_row(api: Asked, path: str) -> None:
-    told = api.json(path)
+    answer = api.json(path)
     (row,) = rows_of(api.get(path, format="csv").text)
     name = path.rpartition("/")[2]
     assert row["currency"] == "USD"
-    assert row[f"{name}.{next(iter(told[name]))}"] == as_text(next(iter(told[name].values())))
+    assert row[f"{name}.{next(iter(answer[name]))}"] == as_text(next(iter(answer[name].values())))
     assert "range.start_date" not in row
 
 
@@ -74,29 +74,29 @@ def test_a_breakdown_is_a_row_for_each_step_of_each_value(api: Asked) -> None:
     parts = api.json("/analytics/conversion", by="device")["breakdown"]
     rows = rows_of(api.get("/analytics/conversion", by="device", format="csv").text)
     steps = [(part["value"], step) for part in parts for step in part["steps"]]
-    told = [(row["value"], row["event_type"], row["unit_count"], row["step"]) for row in rows]
-    assert told == [(value, step["event_type"], str(step["unit_count"]), str(step["step"])) for value, step in steps]
+    answer = [(row["value"], row["event_type"], row["unit_count"], row["step"]) for row in rows]
+    assert answer == [(value, step["event_type"], str(step["unit_count"]), str(step["step"])) for value, step in steps]
 
 
 def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
     body = {"steps": ["product_view", "add_to_cart"]}
     steps = rows_of(api.post("/analytics/funnel", body, format="csv").text)
     assert [row["event_type"] for row in steps] == body["steps"]
-    told = api.post("/analytics/retention", {"period": "week"}).json()["cohorts"]
+    answer = api.post("/analytics/retention", {"period": "week"}).json()["cohorts"]
     rows = rows_of(api.post("/analytics/retention", {"period": "week"}, format="csv").text)
     assert [(row["cohort"], row["period"], row["returned"]) for row in rows] == [
-        (one["cohort"], str(place), str(count)) for one in told for place, count in enumerate(one["returned"])
+        (one["cohort"], str(place), str(count)) for one in answer for place, count in enumerate(one["returned"])
     ]
 
 
 def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked) -> None:
     body = {"series": ["*", "purchase"], "time_range": "week", "compare": True}
-    told = api.post("/analytics/trend", body).json()
+    answer = api.post("/analytics/trend", body).json()
     rows = rows_of(api.post("/analytics/trend", body, format="csv").text)
     assert [(row["name"], row["period"], row["values"], row["previous"]) for row in rows] == [
         (one["name"], day, f"{value}", f"{before}")
-        for one in told["series"]
-        for day, value, before in zip(told["periods"], one["values"], one["previous"], strict=True)
+        for one in answer["series"]
+        for day, value, before in zip(answer["periods"], one["values"], one["previous"], strict=True)
     ]
     sticky = {"series": ["*"], "time_range": "week", "kind": "stickiness"}
     (one,) = api.post("/analytics/trend", sticky).json()["stickiness"]
@@ -105,7 +105,7 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
         (row["period_count"], row["exactly"]) for row in one["visitors"]
     ]
     lives = rows_of(api.post("/analytics/trend", {**sticky, "kind": "lifecycle"}, format="csv").text)
-    assert [row["period"] for row in lives] == told["periods"]
+    assert [row["period"] for row in lives] == answer["periods"]
     assert {"new", "returning", "resurrecting", "dormant"} <= set(lives[0])
     asked = {"period": "week", "by": "event_type", "sum_of": "cart_amount"}
     parts = api.post("/analytics/retention", asked).json()["breakdown"]

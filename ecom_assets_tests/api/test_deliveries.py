@@ -41,11 +41,11 @@ def api(settings: Settings, shop: DeliveredShop) -> Iterator[Asked]:
 
 def test_each_day_of_a_destination_says_what_became_of_its_records(api: Asked, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY,)))
-    told = api.json(PATH, start_date=MONDAY, end_date=TUESDAY)
+    answer = api.json(PATH, start_date=MONDAY, end_date=TUESDAY)
     nothing = dict.fromkeys(("unacknowledged_count", "in_doubt_count", "pending_count", "changed_count"), 0)
     monday = {"due_count": 4, "accepted_count": 2, "rejected_count": 1, "refused_count": 1, **nothing}
-    assert told["totals"] == monday
-    (row,) = told["deliveries"]
+    assert answer["totals"] == monday
+    (row,) = answer["deliveries"]
     assert {name: row[name] for name in monday} == monday
     assert (row["reconciled_date"], row["destination"]) == ("2026-02-02", shop.tool.name)
     shop.deliver(Days((TUESDAY,)))

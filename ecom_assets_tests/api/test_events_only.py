@@ -52,23 +52,23 @@ def worth(rows: list[Row]) -> str:
 
 
 def test_sales_are_those_of_purchase_events(api: Asked, bought: list[Row]) -> None:
-    told = api.json("/analytics/sales", time_range="week")
-    assert told["source"] == "purchase_events"
-    assert list(told["range"]["sources"]) == ["purchase_events"]
-    assert [told["sales"][name] for name in COUNTS] == [len(bought), 0, len(bought), 0]
-    assert told["sales"]["revenue_amount"] == told["sales"]["shipped_amount"] == worth(bought)
-    assert told["sales"]["average_order_value"] == f"{Decimal(worth(bought)) / len(bought):.2f}"
-    assert told["change"]["revenue_amount"] is not None
+    answer = api.json("/analytics/sales", time_range="week")
+    assert answer["source"] == "purchase_events"
+    assert list(answer["range"]["sources"]) == ["purchase_events"]
+    assert [answer["sales"][name] for name in COUNTS] == [len(bought), 0, len(bought), 0]
+    assert answer["sales"]["revenue_amount"] == answer["sales"]["shipped_amount"] == worth(bought)
+    assert answer["sales"]["average_order_value"] == f"{Decimal(worth(bought)) / len(bought):.2f}"
+    assert answer["change"]["revenue_amount"] is not None
 
 
 @pytest.mark.parametrize("granularity", ["hour", "day", "week"])
 def test_every_point_of_the_trend_is_those_of_its_time(api: Asked, bought: list[Row], granularity: str) -> None:
-    told = api.json("/analytics/revenue/trend", time_range="week", granularity=granularity)
-    assert told["source"] == "purchase_events"
+    answer = api.json("/analytics/revenue/trend", time_range="week", granularity=granularity)
+    assert answer["source"] == "purchase_events"
     of_time: dict[Any, list[Row]] = defaultdict(list)
     for row in bought:
         of_time[row["at"].date() if granularity != "hour" else row["at"].replace(minute=0, second=0)].append(row)
-    for point in told["points"]:
+    for point in answer["points"]:
         if granularity == "hour":
             mine = [row for at, rows in of_time.items() if f"{at:%Y-%m-%dT%H}" in point["started_at"] for row in rows]
         else:
@@ -83,21 +83,21 @@ def test_every_point_of_the_trend_is_those_of_its_time(api: Asked, bought: list[
 
 def test_categories_add_up_to_sales(api: Asked, bought: list[Row]) -> None:
     """These purchases carry no category: what they came to is not lost, and no category says 0.00 in its place."""
-    told = api.json("/analytics/categories", time_range="week")
-    by_name = {one["product_category"]: one for one in told["categories"]}
-    assert told["source"] == "purchase_events"
+    answer = api.json("/analytics/categories", time_range="week")
+    by_name = {one["product_category"]: one for one in answer["categories"]}
+    assert answer["source"] == "purchase_events"
     assert by_name["(none)"]["revenue_amount"] == worth(bought)
     assert by_name["Hats"]["product_view_count"] > 0
 
 
 def test_channels_share_all_of_it(api: Asked, bought: list[Row]) -> None:
-    told = api.json("/analytics/revenue/by-channel", time_range="week")
-    assert (told["source"], told["unit"]) == ("purchase_events", "purchase")
-    assert f"{sum(Decimal(one['revenue_amount']) for one in told['channels']):.2f}" == worth(bought)
+    answer = api.json("/analytics/revenue/by-channel", time_range="week")
+    assert (answer["source"], answer["unit"]) == ("purchase_events", "purchase")
+    assert f"{sum(Decimal(one['revenue_amount']) for one in answer['channels']):.2f}" == worth(bought)
 
 
 def test_customers_are_the_visitors_who_bought(api: Asked, folder: Path, bought: list[Row]) -> None:
-    told = api.json("/analytics/customers", time_range="week")
+    answer = api.json("/analytics/customers", time_range="week")
     shop = PlainShop(folder / "files")
     first: dict[str, Any] = {}
     for row in sorted(shop.events, key=lambda row: row["at"]):
@@ -105,17 +105,17 @@ def test_customers_are_the_visitors_who_bought(api: Asked, folder: Path, bought:
             first.setdefault(row["user_id"], row["at"].date())
     here = {row["user_id"] for row in bought}
     new = {who for who in here if first[who] >= shop.span(WEEK).first}
-    assert told["source"] == "purchase_events"
-    assert told["customers"]["customer_count"] == len(here)
-    assert told["customers"]["new_customer_count"] == len(new)
-    assert told["value"]["customer_count"] == len(first)
+    assert answer["source"] == "purchase_events"
+    assert answer["customers"]["customer_count"] == len(here)
+    assert answer["customers"]["new_customer_count"] == len(new)
+    assert answer["value"]["customer_count"] == len(first)
 
 
 def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Asked) -> None:
-    told = api.json("/analytics/products/top", sort_by="views")
-    assert told["source"] == "purchase_events"
-    assert told["products"][0]["product_view_count"] > 0
-    assert {one["revenue_amount"] for one in told["products"]} == {None}
+    answer = api.json("/analytics/products/top", sort_by="views")
+    assert answer["source"] == "purchase_events"
+    assert answer["products"][0]["product_view_count"] > 0
+    assert {one["revenue_amount"] for one in answer["products"]} == {None}
 
 
 @pytest.mark.parametrize(

@@ -164,13 +164,13 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
 def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
     path, parameters, expected = OF_DAYS[case]
     span, asked = days_of(shop, days)
-    told = api.json(path, **parameters, **asked)
-    assert without_envelope(told) == expected(shop, span)
+    answer = api.json(path, **parameters, **asked)
+    assert without_envelope(answer) == expected(shop, span)
 
 
 def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Asked, shop: PlainShop) -> None:
-    told = api.json(TREND, granularity="hour", time_range="week")
-    assert without_envelope(told) == plain.hourly_trend(shop, shop.span(7))
+    answer = api.json(TREND, granularity="hour", time_range="week")
+    assert without_envelope(answer) == plain.hourly_trend(shop, shop.span(7))
 
 
 @pytest.mark.parametrize("case", AS_OF)
@@ -199,8 +199,8 @@ def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_know
     api: Asked, shop: PlainShop, days: str, path: str
 ) -> None:
     span, asked = days_of(shop, days)
-    told = api.json(path, **asked)
-    assert told["range"] == {
+    answer = api.json(path, **asked)
+    assert answer["range"] == {
         "time_range": asked.get("time_range", "custom"),
         "start_date": str(span.first),
         "end_date": str(span.last),
@@ -211,26 +211,26 @@ def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_know
         **known(shop, span, *SOURCES[path]),
         "sources": {source: known(shop, span, source) for source in SOURCES[path]},
     }
-    assert told["data_as_of"] == str(shop.newest) == "2026-02-09"
-    meaning = told["definition"]
+    assert answer["data_as_of"] == str(shop.newest) == "2026-02-09"
+    meaning = answer["definition"]
     assert "range.previous_data" in meaning.get("change", meaning.get("revenue_change"))
 
 
 def test_of_days_to_come_nothing_is_told_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
     """The worst of it: a range after the end said 0 customers, retention 0.0 and change -1.0."""
     _, asked = days_of(shop, "days to come")
-    told = api.json("/analytics/customers", **asked)
-    assert told["range"]["data"] == "none"
-    assert set(told["customers"].values()) == set(told["change"].values()) == {None}
-    assert told["previous"]["customer_count"] > 0
+    answer = api.json("/analytics/customers", **asked)
+    assert answer["range"]["data"] == "none"
+    assert set(answer["customers"].values()) == set(answer["change"].values()) == {None}
+    assert answer["previous"]["customer_count"] > 0
 
 
 # That nothing goes uncompared
 
 
 def test_every_route_is_compared(api: Asked) -> None:
-    told = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
-    assert told - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
+    answer = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
+    assert answer - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
 
 
 @pytest.mark.sampled(8)
@@ -259,9 +259,9 @@ def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:
     return api.json(TREND, granularity="hour", time_range="week")
 
 
-def without_envelope(told: Row) -> Row:
+def without_envelope(answer: Row) -> Row:
     """Return an answer without what all answers have, and others tests look at."""
-    return {name: value for name, value in told.items() if name not in ENVELOPE}
+    return {name: value for name, value in answer.items() if name not in ENVELOPE}
 
 
 def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
@@ -281,14 +281,14 @@ def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
             yield place
 
 
-def _told(told: Any, place: str = "") -> Iterator[str]:
+def _told(answer: Any, place: str = "") -> Iterator[str]:
     """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
-    if isinstance(told, list):
-        for one in told:
+    if isinstance(answer, list):
+        for one in answer:
             yield from _told(one, place)
-    elif isinstance(told, dict):
+    elif isinstance(answer, dict):
         yield place
-        for name, one in told.items():
+        for name, one in answer.items():
             yield from _told(one, f"{place}.{name}".lstrip("."))
-    elif told is not None:
+    elif answer is not None:
         yield place

@@ -38,18 +38,18 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
     found = api.post(
         "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
     )
-    told = found.json()
-    assert sum(one["count"] for one in told["time_to_convert"]["bins"]) == told["steps"][1]["count"] > 0
-    assert [one["complete"] for one in told["cohorts"]] == sorted(
-        (one["complete"] for one in told["cohorts"]), reverse=True
+    answer = found.json()
+    assert sum(one["count"] for one in answer["time_to_convert"]["bins"]) == answer["steps"][1]["count"] > 0
+    assert [one["complete"] for one in answer["cohorts"]] == sorted(
+        (one["complete"] for one in answer["cohorts"]), reverse=True
     )
-    for cohort in told["cohorts"][:3]:
+    for cohort in answer["cohorts"][:3]:
         day = {"from": cohort["start"], "to": cohort["start"]}
         alone = api.post("/analytics/funnel", {"steps": [VIEW, CART], **day}).json()
         assert alone["steps"] == cohort["steps"]
         assert (alone["entries"]["first_date"], alone["entries"]["complete"]) == (cohort["start"], cohort["complete"])
     last = api.post("/analytics/funnel", {"steps": [VIEW], "last": "1d"}).json()
-    assert last["entries"]["first_date"] == last["entries"]["last_date"] == told["entries"]["last_date"]
+    assert last["entries"]["first_date"] == last["entries"]["last_date"] == answer["entries"]["last_date"]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[
 
 def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
     steps = [VIEW, CART]
-    told = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
-    asked = told["definition"]
+    answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
+    asked = answer["definition"]
     assert (asked["within"], asked["by_attribution"]) == ("86400s", "step_1")
-    assert [one["count"] for one in told["steps"]] == counts(api, steps=steps, within="1d")
+    assert [one["count"] for one in answer["steps"]] == counts(api, steps=steps, within="1d")
     usual = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}).json()
     assert usual["definition"]["within"] == "604800s"
     assert counts(api, steps=steps, preset="mixpanel", per="session")[0] >= counts(api, steps=steps, per="session")[0]

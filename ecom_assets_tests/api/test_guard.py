@@ -118,8 +118,8 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
         assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "https://shop.example")
         assert requests.options(served.address + SALES, headers=theirs | preflight, timeout=5).status_code == 400
         for key, status in ((HELD, 200), ("", 401)):
-            told = served.get(SALES, key, **ours)
-            assert (told.status_code, told.headers["access-control-allow-origin"]) == (status, ours["Origin"])
+            answer = served.get(SALES, key, **ours)
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, ours["Origin"])
             assert "access-control-allow-origin" not in served.get(SALES, key, **theirs).headers
 
 
@@ -127,7 +127,7 @@ def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_ope
     settings = Settings(home=tmp_path, api_keys=f"collect:{HELD}", rate_limit_address="none", rate_limit_key="none")
     with serving(settings, build_app(settings)) as served:
         document = served.get("/openapi.json").json()
-        told = {
+        answer = {
             path: [
                 requests.request(method, served.address + path, headers=headers, timeout=5).status_code
                 for headers in ({}, {"X-API-Key": HELD})
@@ -138,10 +138,10 @@ def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_ope
         closed = {
             path for path, operations in document["paths"].items() for one in operations.values() if "security" in one
         }
-    is_open = {path for path, codes in told.items() if 401 not in codes}
+    is_open = {path for path, codes in answer.items() if 401 not in codes}
     assert {path.removeprefix("/v1") for path in is_open} == {"/health", "/health/live", "/health/ready"}
-    assert closed == {*told} - is_open
-    assert {path: told[path] for path in closed} == {path: [401, 403] for path in closed}
+    assert closed == {*answer} - is_open
+    assert {path: answer[path] for path in closed} == {path: [401, 403] for path in closed}
     assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
 
 
@@ -228,19 +228,19 @@ def test_without_keys_an_address_has_a_rate_too_and_health_none(tmp_path: Path) 
 def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str) -> None:
     settings = Settings(home=tmp_path, api_keys=f"read:{HELD}")
     with serving(settings, build_app(settings)) as served:
-        told = {
+        answer = {
             path: requests.get(
                 served.address + path, headers={"Host": host, "X-API-Key": HELD}, allow_redirects=False, timeout=5
             )
             for path in ("/v1", "/analytics/sales/?time_range=week", "/v1/analytics/products/%0d%0aX/", "/nowhere/")
         }
-    assert [(one.status_code, one.headers.get("location")) for one in told.values()] == [
+    assert [(one.status_code, one.headers.get("location")) for one in answer.values()] == [
         (307, "/v1/"),
         (307, "/analytics/sales?time_range=week"),
         (307, "/v1/analytics/products/%0D%0AX"),
         (404, None),
     ]
-    assert not [name for one in told.values() for name, value in one.headers.items() if host in value]
+    assert not [name for one in answer.values() for name, value in one.headers.items() if host in value]
 
 
 def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def answering(settings: Settings) -> Iterator[Asked]:
 
 
 def points(api: Asked, **days: str) -> list[tuple[str, str, str | None]]:
-    told = api.json("/analytics/revenue/trend", granularity="day", **days)
-    return [(one["start_date"], one["data"], one["revenue_amount"]) for one in told["points"]]
+    answer = api.json("/analytics/revenue/trend", granularity="day", **days)
+    return [(one["start_date"], one["data"], one["revenue_amount"]) for one in answer["points"]]
 
 
 def sold(api: Asked, **days: str) -> dict[str, Any]:
@@ -105,9 +105,13 @@ def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Pa
 
 @pytest.mark.slow
 def test_a_held_day_by_itself_has_no_numbers(api: Asked) -> None:
-    told = sold(api, start_date=BAD, end_date=BAD)
-    assert (told["range"]["data"], told["range"]["known_from"], told["range"]["held_days"]) == ("none", None, [BAD])
-    assert set(told["sales"].values()) == {None}
+    answer = sold(api, start_date=BAD, end_date=BAD)
+    assert (answer["range"]["data"], answer["range"]["known_from"], answer["range"]["held_days"]) == (
+        "none",
+        None,
+        [BAD],
+    )
+    assert set(answer["sales"].values()) == {None}
     assert {
         one["revenue_amount"]
         for one in api.json("/analytics/revenue/trend", granularity="hour", start_date=BAD, end_date=BAD)["points"]
@@ -166,9 +170,13 @@ def test_the_published_schema_says_the_same(home: Path, reports: Path, postgres_
     ecom(*RUN, "--orders", reports, home=home)
     first = published(there)
     with answering(Settings(home=home)) as here, answering(there) as api:
-        told = sold(api, **FOUR_DAYS)["range"]
-        assert told == sold(here, **FOUR_DAYS)["range"]
-        assert (told["data"], told["held_days"], points(api, **FOUR_DAYS)[1]) == ("part", [BAD], (BAD, "none", None))
+        answer = sold(api, **FOUR_DAYS)["range"]
+        assert answer == sold(here, **FOUR_DAYS)["range"]
+        assert (answer["data"], answer["held_days"], points(api, **FOUR_DAYS)[1]) == (
+            "part",
+            [BAD],
+            (BAD, "none", None),
+        )
         mark = api.get("/analytics/sales", None, **FOUR_DAYS).headers["ETag"]
 
         assert ecom("release", "orders", BAD, home=home).exit_code == 0

@@ -43,31 +43,31 @@ def test_another_question_has_another_mark(api: Asked) -> None:
 
 @pytest.mark.parametrize("path", GETS[1:])
 def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
-    told = api.json(path)
-    assert told["data_as_of"] == told["range"]["end_date"] == "2026-02-09"
-    assert told["currency"] == "USD"
-    assert told["definition"]
-    assert told["explain"] is None
+    answer = api.json(path)
+    assert answer["data_as_of"] == answer["range"]["end_date"] == "2026-02-09"
+    assert answer["currency"] == "USD"
+    assert answer["definition"]
+    assert answer["explain"] is None
 
 
 @pytest.mark.parametrize("path", GETS[1:])
 def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Asked, settings: Settings, path: str) -> None:
-    told = api.json(path, explain="true")["explain"]
+    answer = api.json(path, explain="true")["explain"]
     (stored,) = (settings.home / "serving").glob("marts-*.duckdb")
     with duckdb.connect(str(stored), read_only=True) as con:
-        for sql in told["sql"]:
+        for sql in answer["sql"]:
             con.execute(sql).fetchall()
-    assert told["tables"]
-    for table in told["tables"]:
+    assert answer["tables"]
+    for table in answer["tables"]:
         assert table["run_id"] == "run-1"
         assert table["data_version"]
         assert table["dagster_url"] == f"http://127.0.0.1:3000/assets/{table['table'].replace('.', '/')}"
 
 
 def test_a_question_of_one_s_own_is_explained_too(api: Asked) -> None:
-    told = api.post("/analytics/funnel", FUNNEL, explain="true").json()["explain"]
-    assert [table["table"] for table in told["tables"]] == ["staging.events"]
-    assert len(told["sql"]) > 1
+    answer = api.post("/analytics/funnel", FUNNEL, explain="true").json()["explain"]
+    assert [table["table"] for table in answer["tables"]] == ["staging.events"]
+    assert len(answer["sql"]) > 1
 
 
 def test_long_answers_are_compressed(api: Asked) -> None:
@@ -78,9 +78,9 @@ def test_long_answers_are_compressed(api: Asked) -> None:
 
 def test_the_index_lists_every_path(api: Asked) -> None:
     listed = {(one["method"], one["path"]) for one in api.json("/")["endpoints"]}
-    told = api.json("/openapi.json")
+    answer = api.json("/openapi.json")
     described = {
-        (method.upper(), path.removeprefix("/v1")) for path, methods in told["paths"].items() for method in methods
+        (method.upper(), path.removeprefix("/v1")) for path, methods in answer["paths"].items() for method in methods
     }
     assert listed == described
     assert {("GET", path) for path in GETS} - {("GET", "/analytics/products/p1")} <= listed
@@ -126,16 +126,16 @@ WRONG = {
 def test_what_is_wrong_is_told_in_a_problem_document(api: Asked, case: str) -> None:
     path, status, words = WRONG[case]
     said = api.get(path)
-    told = said.json()
+    answer = said.json()
     assert (said.status_code, said.headers["Content-Type"]) == (status, "application/problem+json")
-    assert words in told["detail"], told
-    assert (told["status"], told["type"]) == (status, "about:blank")
-    assert told["instance"]
+    assert words in answer["detail"], answer
+    assert (answer["status"], answer["type"]) == (status, "about:blank")
+    assert answer["instance"]
 
 
 def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
-    told = api.json("/analytics/products/top", category="Hats' OR '1'='1")
-    assert (told["total_count"], told["products"]) == (0, [])
+    answer = api.json("/analytics/products/top", category="Hats' OR '1'='1")
+    assert (answer["total_count"], answer["products"]) == (0, [])
 
 
 def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:

@@ -26,9 +26,9 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 def test_it_is_ready_once_there_are_fresh_data(tmp_path: Path) -> None:
     with running(tmp_path) as served:
-        told = served.get("/health")
-        assert (told.status_code, told.headers["cache-control"]) == (200, "no-store")
-        assert told.json() == {
+        answer = served.get("/health")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        assert answer.json() == {
             "live": True,
             "ready": True,
             "reason": "",
@@ -40,8 +40,8 @@ def test_it_is_ready_once_there_are_fresh_data(tmp_path: Path) -> None:
 def test_without_data_it_lives_and_is_not_ready(tmp_path: Path) -> None:
     with running(tmp_path, Shop(published=None, complaint="Nothing is published yet.")) as served:
         assert [served.get(f"/health{path}").status_code for path in ("", "/live", "/ready")] == [503, 200, 503]
-        told = served.get("/health/ready").json()
-        assert (told["ready"], told["reason"], told["data_as_of"]) == (False, "Nothing is published yet.", None)
+        answer = served.get("/health/ready").json()
+        assert (answer["ready"], answer["reason"], answer["data_as_of"]) == (False, "Nothing is published yet.", None)
 
 
 class FakeStore:
@@ -96,19 +96,19 @@ def test_data_are_fresh_for_as_long_as_the_setting_says(
 def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store: FakeStore, pointer: Path) -> None:
     async def story() -> list[str]:
         served = served_at(home, store, NOON)
-        told = [await served.version() for _ in range(3)]
+        answer = [await served.version() for _ in range(3)]
         assert store.looks == 1
         store.state = Published("v2", NOON, date(2026, 1, 31))
         beside = pointer.with_suffix(".new")
         beside.write_text("2")
         beside.replace(pointer)
-        told.append(await served.version())
+        answer.append(await served.version())
         assert store.looks == 2
         store.state = NothingPublishedError("Nothing is published yet.")
         pointer.unlink()  # noqa: ASYNC240 (nobody else waits in this loop)
-        told.append(await served.version())
+        answer.append(await served.version())
         assert served.complaint.startswith("Nothing is published yet; run `ecom run`")
-        return told
+        return answer
 
     first, *_, second, last = asyncio.run(story())
     assert (first[:2], second[:2], last) == ("v1", "v2", "")
@@ -126,9 +126,9 @@ def test_metrics_tell_time_by_route_and_never_by_what_people_type(tmp_path: Path
         for n in range(5):
             served.get(f"/typed/{n}")
         served.get(SALES)
-        told = served.get("/metrics")
-        assert told.headers["content-type"].startswith("text/plain; version=")
-        assert "/typed" not in told.text
+        answer = served.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        assert "/typed" not in answer.text
         assert served.metric('ecom_api_request_seconds_count{route="unmatched",status="404"}') == 5
         assert served.metric("ecom_api_snapshot_age_seconds") == 60.0
 
@@ -200,8 +200,8 @@ def test_traces_go_where_the_setting_says_within_the_caller_s_trace(tmp_path: Pa
             served.get(f"{SALES}?secret=q", HELD, traceparent=f"00-{trace}-b7ad6b7169203331-01")
         sent = b"".join(got)
     assert bytes.fromhex(trace) in sent
-    for told in (b"ecom_api", b"GET /analytics/sales", b"http.response.status_code", b"setting:1"):
-        assert told in sent
+    for answer in (b"ecom_api", b"GET /analytics/sales", b"http.response.status_code", b"setting:1"):
+        assert answer in sent
     assert HELD.encode() not in sent
     assert b"secret" not in sent
 

@@ -18,11 +18,11 @@ CENT, MILLIONTH = 0.01, 1e-6
 def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, shop: PlainShop, model: str) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
-    told = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
+    answer = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
     now, before = (plain_credit.credited(shop, some, model) for some in (span, span.before))
     orders = shop.sales(span)["order_count"] + shop.sales(span)["refund_count"]
-    assert {one["channel"] for one in told} == {*now, *before}
-    for one in told:
+    assert {one["channel"] for one in answer} == {*now, *before}
+    for one in answer:
         count, revenue = now.get(one["channel"], plain_credit.NOTHING)
         # Each order's cents are parted among its touches, a cent at most to the wrong one.
         assert one["order_count"] == Near(float(count), MILLIONTH)
@@ -83,9 +83,9 @@ def test_questions_of_one_s_own_come_a_page_at_a_time(api: Asked) -> None:
 
 def test_products_without_a_view_come_last_by_conversion(api: Asked, shop: PlainShop) -> None:
     span = shop.span(1)
-    told = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
-    rates = [shop.product(one["product_id"], span)["purchases_per_view"] for one in told]
-    assert [one["purchases_per_view"] for one in told] == rates
+    answer = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
+    rates = [shop.product(one["product_id"], span)["purchases_per_view"] for one in answer]
+    assert [one["purchases_per_view"] for one in answer] == rates
     known = [rate for rate in rates if rate is not None]
     assert rates == sorted(known, reverse=True) + [None] * (len(rates) - len(known))
 
@@ -101,13 +101,13 @@ def test_alerts_of_one_kind_are_a_part_of_all(api: Asked) -> None:
 
 def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainShop) -> None:
     body = {"steps": ["product_view", "add_to_cart"], "by": "product_category", "time_range": "month"}
-    told = api.post("/v1/analytics/funnel", body).json()
+    answer = api.post("/v1/analytics/funnel", body).json()
     span = shop.span(30)
-    assert told["event_count"] == sum(span.has(event["at"].date()) for event in shop.events)
-    assert (told["range"]["start_date"], told["range"]["end_date"]) == (str(span.first), str(span.last))
-    assert told["definition"]["within"] == "604800s"
+    assert answer["event_count"] == sum(span.has(event["at"].date()) for event in shop.events)
+    assert (answer["range"]["start_date"], answer["range"]["end_date"]) == (str(span.first), str(span.last))
+    assert answer["definition"]["within"] == "604800s"
     for place in (0, 1):
-        assert sum(part["steps"][place]["count"] for part in told["breakdown"]) == told["steps"][place]["count"]
+        assert sum(part["steps"][place]["count"] for part in answer["breakdown"]) == answer["steps"][place]["count"]
 
 
 def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Asked, shop: PlainShop) -> None:

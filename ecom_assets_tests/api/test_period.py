@@ -60,5 +60,5 @@ def test_a_day_has_the_hours_that_its_zone_gives_it(day: date, zone: str, count:
 def test_what_cannot_be_told_is_not_zero() -> None:
     assert share(1, 0) is None
     assert share(1, 8) == 0.125
-    told = changes({"a": 5, "b": 5, "c": None, "d": -1}, {"a": 4, "b": 0, "c": 4, "d": -2}, "abcd")
-    assert told == {"a": 0.25, "b": None, "c": None, "d": 0.5}
+    answer = changes({"a": 5, "b": 5, "c": None, "d": -1}, {"a": 4, "b": 0, "c": 4, "d": -2}, "abcd")
+    assert answer == {"a": 0.25, "b": None, "c": None, "d": 0.5}

@@ -70,9 +70,9 @@ def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
     )
     five, thirty = asked(landing)["windows"]
     assert [five["minutes"], thirty["minutes"]] == [5, 30]
-    told = ("event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount")
-    assert [five[name] for name in told] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
-    assert [thirty[name] for name in told] == [7, 3, 1, 2, Decimal("160.10")]
+    answer = ("event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount")
+    assert [five[name] for name in answer] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
+    assert [thirty[name] for name in answer] == [7, 3, 1, 2, Decimal("160.10")]
     assert five["events_by_type"] == {"add_to_cart": 2, "page_view": 1, "purchase": 1}
     assert [(one["product_id"], one["visitor_count"]) for one in thirty["top_products"]] == [("boots", 2), ("socks", 1)]
     assert thirty["top_products"][0] == {
@@ -96,9 +96,9 @@ def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
             ("5", "e", "page_view", -1, "", ""),
         ],
     )
-    told = asked(landing)
-    assert [window["event_count"] for window in told["windows"]] == [1, 3], "now is in, so many minutes ago is not"
-    assert told["lag_s"] == 0.0, "the newest event that has happened"
+    answer = asked(landing)
+    assert [window["event_count"] for window in answer["windows"]] == [1, 3], "now is in, so many minutes ago is not"
+    assert answer["lag_s"] == 0.0, "the newest event that has happened"
 
 
 def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landing: Path) -> None:
@@ -114,26 +114,26 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landi
 
 def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "page_view", 12.5, "", "")], minutes_ago=10)
-    told = asked(landing)
-    assert (told["lag_s"], told["newest_event_at"]) == (750.0, NOW - timedelta(minutes=12.5))
-    assert told["newest_file_at"] == NOW - timedelta(minutes=10)
+    answer = asked(landing)
+    assert (answer["lag_s"], answer["newest_event_at"]) == (750.0, NOW - timedelta(minutes=12.5))
+    assert answer["newest_file_at"] == NOW - timedelta(minutes=10)
 
 
 def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     land(landing / "new.csv", [("1", "anna", "page_view", 1, "", "")])
     old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=36)
     old.chmod(0)
-    told = asked(landing)
-    assert (told["files_read"], told["files_unreadable"], told["windows"][1]["event_count"]) == (1, 0, 1)
+    answer = asked(landing)
+    assert (answer["files_read"], answer["files_unreadable"], answer["windows"][1]["event_count"]) == (1, 0, 1)
 
 
 def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> None:
     land(landing / "old.csv", [("1", "anna", "page_view", 600, "", "")], minutes_ago=600)
-    told = asked(landing)
-    assert told["lag_s"] is None
-    assert told["newest_file_at"] == NOW - timedelta(minutes=600)
-    assert [window["event_count"] for window in told["windows"]] == [0, 0]
-    assert [window["revenue_amount"] for window in told["windows"]] == [Decimal("0.00")] * 2
+    answer = asked(landing)
+    assert answer["lag_s"] is None
+    assert answer["newest_file_at"] == NOW - timedelta(minutes=600)
+    assert [window["event_count"] for window in answer["windows"]] == [0, 0]
+    assert [window["revenue_amount"] for window in answer["windows"]] == [Decimal("0.00")] * 2
 
 
 def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landing: Path) -> None:
@@ -144,8 +144,8 @@ def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landin
     (landing / "other.csv").write_text("colour,size\nred,1\n")
     for path in landing.iterdir():
         changed(path, 0)
-    told = asked(landing)
-    assert (told["files_read"], told["files_unreadable"], told["windows"][0]["event_count"]) == (1, 2, 1)
+    answer = asked(landing)
+    assert (answer["files_read"], answer["files_unreadable"], answer["windows"][0]["event_count"]) == (1, 2, 1)
 
 
 def test_a_mapping_is_used(landing: Path) -> None:
@@ -243,13 +243,13 @@ def test_the_route_states_range_lag_currency_and_definition(asking: Running, lan
     now = now_utc()
     land(landing / "a.csv", [("1", "anna", "purchase", 1, "p", "10.00")], now=now)
     answer = asking.get("/v1/analytics/realtime")
-    told = answer.json()
+    reported = answer.json()
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    assert (told["currency"], told["windows"][0]["revenue_amount"]) == ("EUR", "10.00")
-    assert 60 <= told["lag_s"] < 90
-    assert "Visitors who put something" in told["definition"]["open_cart_count"]
-    assert {"start_at", "end_at", "timezone"} == set(told["range"])
-    assert told["explain"] is None
+    assert (reported["currency"], reported["windows"][0]["revenue_amount"]) == ("EUR", "10.00")
+    assert 60 <= reported["lag_s"] < 90
+    assert "Visitors who put something" in reported["definition"]["open_cart_count"]
+    assert {"start_at", "end_at", "timezone"} == set(reported["range"])
+    assert reported["explain"] is None
     explained = asking.get("/analytics/realtime?explain=true").json()["explain"]
     assert explained["tables"][0]["dagster_url"].endswith("/assets/raw/events")
     assert "live_events" in explained["sql"][-1]
@@ -287,9 +287,9 @@ def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_
         ]
         assert [answer.status_code for answer in answers] == [503] * 4
         assert not [answer.text for answer in answers if str(tmp_path) in answer.text]
-        told = answers[0].json()["detail"]
-        assert "ECOM_EVENTS, and what it names cannot be read" in told
-        assert told.endswith("The log of the API says what is wrong.")
+        reported = answers[0].json()["detail"]
+        assert "ECOM_EVENTS, and what it names cannot be read" in reported
+        assert reported.endswith("The log of the API says what is wrong.")
         assert "run `ecom run`" in answers[1].json()["detail"]
         assert "run `ecom run`" in answers[2].json()["reason"]
         assert str(tmp_path / "gone") in client.log.getvalue()

@@ -73,8 +73,8 @@ def store_of(tmp_path: Path, **more: float) -> SnapshotStore:
 
 def revenue(store: SnapshotStore) -> str:
     with store.reading() as reading:
-        told = sales.sales(reading, Period.of(reading.newest_date, "month"))
-    return str(told["sales"]["revenue_amount"])
+        answer = sales.sales(reading, Period.of(reading.newest_date, "month"))
+    return str(answer["sales"]["revenue_amount"])
 
 
 def test_a_reader_sees_the_next_publication_without_being_told(tmp_path: Path, shop: Shop) -> None:
@@ -98,8 +98,8 @@ def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: 
             for _ in range(2):
                 with store.reading() as reading:
                     sold = reading.table(RevenueDaily)
-                    (told,) = reading.state(sold.agg(amount=sold.revenue_amount.sum()))
-                    assert told["amount"] == amount
+                    (answer,) = reading.state(sold.agg(amount=sold.revenue_amount.sum()))
+                    assert answer["amount"] == amount
                     assert len(reading.questions) == 1, "explain tells it, anyone who asked first"
 
 
@@ -234,6 +234,6 @@ def test_no_more_questions_than_allowed_are_answered_at_once(tmp_path: Path, sho
 def test_the_pointer_tells_what_explain_tells(shop: Shop) -> None:
     shop.sell(10)
     published = shop.publish()
-    told = json.loads((shop.folder / "current.json").read_text())
-    assert told["tables"]["mart.revenue_daily"]["origin"]["run_id"] == "run-1"
+    answer = json.loads((shop.folder / "current.json").read_text())
+    assert answer["tables"]["mart.revenue_daily"]["origin"]["run_id"] == "run-1"
     assert Snapshot.read(shop.folder) == replace(published)

@@ -29,8 +29,8 @@ SALES = "/analytics/sales"
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    told = {"iss": ISSUER, "aud": "ecom_assets", "sub": "ann", "scope": "openid read", "exp": time.time() + 600}
-    return {name: value for name, value in {**told, **changed}.items() if value is not None}
+    answer = {"iss": ISSUER, "aud": "ecom_assets", "sub": "ann", "scope": "openid read", "exp": time.time() + 600}
+    return {name: value for name, value in {**answer, **changed}.items() if value is not None}
 
 
 def token(secret: Any = SECRET, algorithm: str = "HS256", kid: str = "", **changed: Any) -> str:
@@ -124,9 +124,9 @@ def test_no_token_of_odd_parts_ends_in_a_failure(served: Running, parts: list[An
     assert served.get(SALES, odd).status_code == 401
 
 
-def signed(head: dict[str, Any], told: dict[str, Any]) -> str:
+def signed(head: dict[str, Any], answer: dict[str, Any]) -> str:
     """Return a token that our own secret signs, with claims that PyJWT itself would not write."""
-    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in (head, told)]
+    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in (head, answer)]
     signature = hmac.digest(SECRET.encode(), ".".join(parts).encode(), "sha256")
     return ".".join([*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")])
 
@@ -136,8 +136,8 @@ def test_clocks_may_differ_by_half_a_minute(served: Running) -> None:
 
 
 def test_what_a_token_says_of_its_algorithm_decides_nothing(served: Running) -> None:
-    def part(told: object) -> str:
-        return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+    def part(answer: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(answer).encode()).decode().rstrip("=")
 
     unsigned = f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}."
     tampered = token().split(".")
@@ -152,9 +152,9 @@ def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa
     with running(tmp_path, jwt_public_key_path=path, jwt_issuer=ISSUER) as served:
         assert served.get(SALES, token(private_key, "RS256")).status_code == 200
         # PyJWT refuses to sign like this, so the forger does it by hand.
-        head, told, _ = token().split(".")
-        signature = hmac.digest(pem(private_key), f"{head}.{told}".encode(), "sha256")
-        forged = f"{head}.{told}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+        head, answer, _ = token().split(".")
+        signature = hmac.digest(pem(private_key), f"{head}.{answer}".encode(), "sha256")
+        forged = f"{head}.{answer}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
         assert served.get(SALES, forged).status_code == 401
 
 
@@ -166,13 +166,13 @@ def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            told = [
+            answer = [
                 json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"}
                 for kid, key in keys.items()
             ]
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"keys": told}).encode())
+            self.wfile.write(json.dumps({"keys": answer}).encode())
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -191,8 +191,8 @@ def test_keys_of_a_key_set_come_and_unknown_ones_do_not_flood_its_server(
         running(tmp_path, jwt_jwks_url=url, jwt_issuer=ISSUER) as served,
     ):
         given = [token(private_key, "RS256", kid) for kid in ("one", "one", "two", "three")]
-        told = [served.get(SALES, one).status_code for one in given]
-        assert told == [200, 200, 401, 401]
+        answer = [served.get(SALES, one).status_code for one in given]
+        assert answer == [200, 200, 401, 401]
         assert len(asked) == 1
         assert served.get(SALES, token(private_key, "RS256")).status_code == 401, "without a key id"
 

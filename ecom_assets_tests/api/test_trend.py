@@ -92,12 +92,12 @@ def test_lines_come_a_page_at_a_time(api: Asked) -> None:
 
 def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
     body = {"series": ["purchase"], "period": "week", "preset": "posthog"}
-    told = api.post("/analytics/trend", body).json()
-    assert (told["definition"]["week_start"], told["definition"]["limit"]) == ("sunday", 25)
+    answer = api.post("/analytics/trend", body).json()
+    assert (answer["definition"]["week_start"], answer["definition"]["limit"]) == ("sunday", 25)
     own = api.post("/analytics/trend", {**body, "week_start": "monday"}).json()
     assert (own["definition"]["week_start"], own["definition"]["limit"]) == ("monday", 25)
     plain = api.post("/analytics/trend", {"series": ["purchase"], "period": "week", "week_start": "sunday"}).json()
-    assert plain["series"] == told["series"]
+    assert plain["series"] == answer["series"]
     assert api.post("/analytics/trend", {**body, "preset": "heap"}).status_code == 422
 
 

@@ -89,9 +89,9 @@ def effects_on(days: Days, rule: AttributionRule = RULE) -> list[Row]:
     chains: dict[tuple[date, str], dict[tuple[str, str], int]] = {}
     for row in counted:
         chains.setdefault((row["day"], row["unit"]), {})[row["here"], row["there"]] = int(row["step_count"])
-    told = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
-    con.register("effects", told)
-    rows: list[Row] = told.to_pylist()
+    answer = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
+    con.register("effects", answer)
+    rows: list[Row] = answer.to_pylist()
     return rows
 
 

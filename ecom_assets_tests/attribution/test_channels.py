@@ -33,9 +33,9 @@ def source_sql(own: tuple[str, ...]) -> str:
 
 @cache
 def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
-    told = warehouse().table("told")
+    answer = warehouse().table("told")
     rule = ChannelRule(source_lists(), ai_assistants=ai_assistants)
-    return str(warehouse().compile(told.select(channel=rule.channel(told.source, told.medium, told.campaign))))
+    return str(warehouse().compile(answer.select(channel=rule.channel(answer.source, answer.medium, answer.campaign))))
 
 
 def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Told | None:
@@ -111,7 +111,7 @@ def test_assistants_are_a_channel_where_that_is_wanted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("referrer", "told"),
+    ("referrer", "answer"),
     [
         ("https://www.google.com/search?q=hats", ("google", "organic")),
         ("https://www.google.co.uk/", ("google", "organic")),
@@ -129,8 +129,8 @@ def test_assistants_are_a_channel_where_that_is_wanted() -> None:
         ("https://google.com.evil.example/", ("google.com.evil.example", "referral")),
     ],
 )
-def test_a_referrer_is_its_host_or_its_engine(referrer: str, told: tuple[str, str]) -> None:
-    assert source_of(SHOP, referrer) == (*told, "(not set)")
+def test_a_referrer_is_its_host_or_its_engine(referrer: str, answer: tuple[str, str]) -> None:
+    assert source_of(SHOP, referrer) == (*answer, "(not set)")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_own_domains_are_no_source_either() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "answer"),
     [
         ("utm_source=Google&utm_medium=CPC&utm_campaign=Summer", ("google", "cpc", "summer")),
         ("a=b&UTM_Source=x&amp;utm_medium=email", ("x", "email", "(not set)")),
@@ -165,8 +165,8 @@ def test_own_domains_are_no_source_either() -> None:
         ("utm_source=x#utm_medium=hidden", ("x", "(not set)", "(not set)")),
     ],
 )
-def test_what_the_page_says_comes_before_the_referrer(query: str, told: Told) -> None:
-    assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == told
+def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Told) -> None:
+    assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == answer
 
 
 @pytest.mark.parametrize("query", ["utm_source=", "gclid=", "xutm_source=a", "fbclid=a", "#utm_source=a"])
@@ -211,6 +211,6 @@ PLANTED = {
 def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
     found = {}
     for source in SOURCES:
-        told = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
-        found[source.name] = channel_of(*(told or ("(direct)", "(none)", "(not set)")))
+        answer = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
+        found[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
     assert found == PLANTED

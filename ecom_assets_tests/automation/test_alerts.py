@@ -54,12 +54,12 @@ def customers() -> None:
 def check_of_customers(*, passed: bool, blocking: bool) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=customers, name="enough", blocking=blocking)
     def enough() -> dg.AssetCheckResult:
-        told: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "observed": 2,
             "limit": 3,
             "examples": dg.MetadataValue.json([{"city": "Riga"}, {"city": "Rom"}]),
         }
-        return dg.AssetCheckResult(passed=passed, description="There are more than three customers.", metadata=told)
+        return dg.AssetCheckResult(passed=passed, description="There are more than three customers.", metadata=answer)
 
     return enough
 
@@ -225,9 +225,9 @@ def test_more_runs_than_one_look_takes_are_told_in_the_next(
     monkeypatch.setattr("ecom_assets.automation.alerts.MOST_RUNS", 2)
     assert MOST_RUNS > 2
     daemon = Daemon(instance, settings_of(mailbox))
-    told = [run(instance, orders) for _ in range(5)]
+    answer = [run(instance, orders) for _ in range(5)]
     for _ in range(4):
         daemon.look()
     assert sorted(message["Message-ID"] for message in mailbox.messages) == sorted(
-        f"<{run_id}.alert@ecom-assets>" for run_id in told
+        f"<{run_id}.alert@ecom-assets>" for run_id in answer
     )

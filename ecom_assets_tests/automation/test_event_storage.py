@@ -105,17 +105,17 @@ def stored(instance: dg.DagsterInstance) -> list[Any]:
     tags = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     run_id = job.execute_in_process(instance=instance, tags=tags, run_config=quiet, run_id=RUN).run_id
-    told: list[Any] = []
+    answer: list[Any] = []
     for key in (dg.AssetKey("visits"), dg.AssetKey("visitors")):
         (record,) = instance.get_asset_records([key])
         newest = record.asset_entry.last_materialization_record
         assert newest is not None
-        told.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
+        answer.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
         found = instance.fetch_materializations(key, limit=100, ascending=True).records
-        told += [(one.storage_id, one.partition_key, one.asset_materialization) for one in found]
-        told += instance.event_log_storage.get_event_tags_for_asset(key)
+        answer += [(one.storage_id, one.partition_key, one.asset_materialization) for one in found]
+        answer += instance.event_log_storage.get_event_tags_for_asset(key)
     events = instance.all_logs(run_id)
-    return told + [
+    return answer + [
         (event.dagster_event_type, event.dagster_event and event.dagster_event.partition) for event in events
     ]
 

@@ -55,8 +55,8 @@ def test_the_sensor_asks_for_the_days_that_new_rows_belong_to(
     # Rows came on the 28th, 29th and 30th; those of the 28th may belong to the 22nd.
     assert run.tags["dagster/asset_partition_range_start"] == "2026-03-22"
     assert run.tags["dagster/asset_partition_range_end"] == "2026-03-30"
-    told = {str(one.partition): one.metadata["dagster/row_count"].value for one in first.asset_events}
-    assert told == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
+    answer = {str(one.partition): one.metadata["dagster/row_count"].value for one in first.asset_events}
+    assert answer == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
     again = sensor(dg.build_sensor_context(cursor=first.cursor))
     assert isinstance(again, dg.SensorResult)
     assert not again.run_requests

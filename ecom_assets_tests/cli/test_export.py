@@ -25,11 +25,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
     said = ecom("export", "--to", "amplitude", "--dry-run", "--json", home=home)
-    told = said.json["dry_run"]["amplitude_events"]
-    files = sorted(path.name for path in Path(told["folder"]).iterdir())
+    answer = said.json["dry_run"]["amplitude_events"]
+    files = sorted(path.name for path in Path(answer["folder"]).iterdir())
     assert files == [f"2026-01-0{day}{end}.ndjson" for day in (1, 2) for end in ("", "_refused")]
-    lines = [line for name in files for line in (Path(told["folder"]) / name).read_text().splitlines()]
-    assert len(lines) == told["due"] == told["would_send"] + told["would_refuse"] > 0
+    lines = [line for name in files for line in (Path(answer["folder"]) / name).read_text().splitlines()]
+    assert len(lines) == answer["due"] == answer["would_send"] + answer["would_refuse"] > 0
     assert {"event_type", "insert_id"} <= set(json.loads(lines[0]))
     assert not (home / "ledger.sqlite").exists()
 

@@ -151,8 +151,8 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
             lines = [f"{i},{who},{kind},{at},,,,,," for i, who, kind, at, arrived in rows if arrived == day]
             (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         files = FileEvents.open([folder], Settings())
-        told = files.rows
-        found: dict[str, Any] = told.as_json()
+        answer = files.rows
+        found: dict[str, Any] = answer.as_json()
         days = Days.between(date(2026, 2, 1), date(2026, 4, 1))
         refused = quarantined_events(files.received(), files.rule, days).reject_reason.to_pyarrow().to_pylist()
         assert found["read"] == len(rows)

@@ -39,8 +39,8 @@ def test_a_type_that_no_event_has_counts_0_with_a_warning(
     (sentence,) = said.json["warnings"]
     assert sentence.startswith("No event has the type '")
     assert warning in sentence
-    told = ecom("funnel", "--events", events, *words, home=home)
-    assert (told.exit_code, told.err) == (0, f"ecom: warning: {sentence}\n")
+    answer = ecom("funnel", "--events", events, *words, home=home)
+    assert (answer.exit_code, answer.err) == (0, f"ecom: warning: {sentence}\n")
 
 
 def test_a_warning_names_the_types_in_the_words_of_the_file(home: Path, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
             ("--by", "pagetype"),
             "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category, page.",
         ),
-        (("--top", "0"), "--top 0 tells no path; give 1 or more."),
+        (("--top", "0"), "--top 0 shows no path; give 1 or more."),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], said: str) -> None:

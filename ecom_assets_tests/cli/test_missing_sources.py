@@ -37,8 +37,8 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Path) -> None:
-    told = run(home, "--json", "--events", events_of(tmp_path / "e.csv", "69.80")).json
-    assert told["sales"] == {
+    answer = run(home, "--json", "--events", events_of(tmp_path / "e.csv", "69.80")).json
+    assert answer["sales"] == {
         "source": "purchase_events",
         "orders": 1,
         "customers": 1,
@@ -52,9 +52,9 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "held_days": None,
         "held_order_days": None,
     }
-    assert list(told["missing"]) == ["orders", "customers", "stock"]
-    assert {told[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}
-    assert told["sessions"]["events"] == 2
+    assert list(answer["missing"]) == ["orders", "customers", "stock"]
+    assert {answer[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}
+    assert answer["sessions"]["events"] == 2
 
 
 @pytest.mark.slow
@@ -75,8 +75,8 @@ def test_cohorts_are_worth_what_purchases_tell(home: Path, tmp_path: Path, amoun
     path = events_of(tmp_path / "e.csv", amount)
     later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"  # so that the day after anna's first is over
     path.write_text(path.read_text() + later)
-    told = run(home, "--json", "--events", path).json["cohorts"]["day"]
-    assert [(one["period"], one["size"], one["lifetime_value"]) for one in told] == [(1, 1, value)]
+    answer = run(home, "--json", "--events", path).json["cohorts"]["day"]
+    assert [(one["period"], one["size"], one["lifetime_value"]) for one in answer] == [(1, 1, value)]
 
 
 @pytest.mark.slow
@@ -95,6 +95,6 @@ def test_orders_alone_say_nothing_of_sessions_and_views(
             "FROM mart.product_performance"
         ).fetchall()
     assert product == [(None, None, 2, "139.60")]
-    told = run(home, "--json", "--orders", tmp_path / "o.csv").json
-    assert {name for name in OF_EVENTS if told[name] is not None} == set()
-    assert told["sales"]["source"] == "orders"
+    answer = run(home, "--json", "--orders", tmp_path / "o.csv").json
+    assert {name for name in OF_EVENTS if answer[name] is not None} == set()
+    assert answer["sales"]["source"] == "orders"

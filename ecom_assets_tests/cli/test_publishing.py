@@ -45,10 +45,10 @@ def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, pos
     said = ecom("run", "--json", home=home, env={"ECOM_POSTGRES_URL": postgres_url})
     assert said.exit_code == 0
     rows = {name: count for name, count in said.json["tables"].items() if name.startswith("mart.")}
-    told = said.json["published"]
-    assert told["rows_by_table"] == rows
-    assert told["rows_written_by_table"] == {name: count for name, count in rows.items() if count}
-    assert told["row_count"] == told["rows_written"] == sum(rows.values())
+    answer = said.json["published"]
+    assert answer["rows_by_table"] == rows
+    assert answer["rows_written_by_table"] == {name: count for name, count in rows.items() if count}
+    assert answer["row_count"] == answer["rows_written"] == sum(rows.values())
     warehouse = new_engine(Settings(home=home)).open()
     published = new_engine(Settings(warehouse=postgres_url)).open()
     for contract in MARTS:

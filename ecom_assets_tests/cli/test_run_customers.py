@@ -79,10 +79,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.mark.slow
 def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(shop: Shop) -> None:
     assert shop.said.exit_code == 0, shop.said.err
-    told = shop.said.json["customers"]
-    assert (told["count"], told["received"], told["duplicates"]) == (4, 7, 1)
-    assert told["quarantined"] == {"id: it is missing": 2}
-    assert told["received"] == told["count"] + sum(told["quarantined"].values()) + told["duplicates"]
+    answer = shop.said.json["customers"]
+    assert (answer["count"], answer["received"], answer["duplicates"]) == (4, 7, 1)
+    assert answer["quarantined"] == {"id: it is missing": 2}
+    assert answer["received"] == answer["count"] + sum(answer["quarantined"].values()) + answer["duplicates"]
     tables = shop.said.json["tables"]
     assert [tables[f"staging.{name}_customers"] for name in ("quarantined", "duplicate")] == [2, 1]
     assert tables["raw.customers"] == 7

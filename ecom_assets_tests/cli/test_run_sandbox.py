@@ -74,8 +74,8 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
 def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     fetched = shop.summary["fetched"]
     assert set(fetched) == {"raw/customers", "raw/stock", "raw/user_order_log"}
-    for told in fetched.values():
-        assert set(told) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes"}
+    for answer in fetched.values():
+        assert set(answer) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes"}
     # One page of stock, and two tries that failed.
     assert fetched["raw/stock"]["request_count"] == 3
     assert fetched["raw/stock"]["retry_counts"] == {"server_error": 1, "truncated": 1}
@@ -85,13 +85,13 @@ def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
 
 
 def test_segments_and_value_are_of_all_who_ordered(shop: Shop) -> None:
-    told, sales = shop.summary["segments"], shop.summary["sales"]
-    assert [one["segment"] for one in told["segments"]] == list(SEGMENTS)
-    assert told["customers"] == sum(one["customers"] for one in told["segments"]) == sales["customers"]
-    assert sum(one["orders"] for one in told["segments"]) == sales["orders"]
+    answer, sales = shop.summary["segments"], shop.summary["sales"]
+    assert [one["segment"] for one in answer["segments"]] == list(SEGMENTS)
+    assert answer["customers"] == sum(one["customers"] for one in answer["segments"]) == sales["customers"]
+    assert sum(one["orders"] for one in answer["segments"]) == sales["orders"]
     # In three days hardly anybody comes again.
-    assert told["value"]["no_model_reason"] in {"no_repeat_orders", "too_few_customers"}
-    assert told["value"]["as_of_date"] == "2026-01-03"
+    assert answer["value"]["no_model_reason"] in {"no_repeat_orders", "too_few_customers"}
+    assert answer["value"]["as_of_date"] == "2026-01-03"
 
 
 def test_it_covers_every_day_on_which_something_arrived(shop: Shop) -> None:

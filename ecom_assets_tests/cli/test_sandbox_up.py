@@ -31,17 +31,17 @@ def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.Monkey
         [*ECOM, *words], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        for name, value in told.items():
+        answer = json.loads(process.stdout.readline())
+        for name, value in answer.items():
             monkeypatch.setenv(name, value)
         # Its faults come with Retry-After: 1, which nobody needs to wait for here.
-        calm = requests.put(f"{told['ECOM_ORDER_API_URL']}/control/faults", json={"every": 0}, timeout=TIMEOUT_S)
-        control = told["ECOM_CUSTOMER_API_URL"].replace("/api/customers", "/control/faults")
+        calm = requests.put(f"{answer['ECOM_ORDER_API_URL']}/control/faults", json={"every": 0}, timeout=TIMEOUT_S)
+        control = answer["ECOM_CUSTOMER_API_URL"].replace("/api/customers", "/control/faults")
         before = requests.get(control, timeout=TIMEOUT_S).json()
         refused = requests.put(control, json={"retry_afterr": "0"}, timeout=TIMEOUT_S)
         requests.put(control, json={"malformed_pages": 1}, timeout=TIMEOUT_S).raise_for_status()
         fetched = fetch_customers(load_settings(home=home))
-        tools = [f"{told[f'ECOM_{tool}_URL']}/control" for tool in ("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")]
+        tools = [f"{answer[f'ECOM_{tool}_URL']}/control" for tool in ("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")]
         held = [requests.get(f"{tool}/held", timeout=TIMEOUT_S).json()["taken_count"] for tool in tools]
         chances = [requests.get(f"{tool}/faults", timeout=TIMEOUT_S).json()["chance"]["share"] for tool in tools]
         process.send_signal(signal.SIGINT)

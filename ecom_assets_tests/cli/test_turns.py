@@ -84,9 +84,9 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
     program = [sys.executable, "-c", snatch, *map(str, words(home))]
     env = environment(home, {"ECOM_WAREHOUSE_PATIENCE_S": "1"})
     done = subprocess.run(program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240)
-    told = [line for line in done.stderr.splitlines() if "is in use by process" in line and "waiting" not in line]
+    answer = [line for line in done.stderr.splitlines() if "is in use by process" in line and "waiting" not in line]
     assert done.returncode == 1
-    assert len(told) == 1, done.stderr
+    assert len(answer) == 1, done.stderr
     assert "Checks:" not in done.stdout
     assert "Traceback" not in done.stderr
 

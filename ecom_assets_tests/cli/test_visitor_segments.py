@@ -47,8 +47,8 @@ def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> 
 
 
 def test_the_answer_tells_the_segment_in_full(home: Path) -> None:
-    told = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
-    assert told == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
+    answer = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
+    assert answer == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
     assert "segment" not in ask(home).json["definition"]
 
 

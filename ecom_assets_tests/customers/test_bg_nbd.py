@@ -51,15 +51,15 @@ def cdnow_histories() -> Histories:
 
 
 def test_cdnow_comes_out_as_published() -> None:
-    told = cdnow_histories()
-    assert told.customers.sum() == 2357
-    fitted = fit_bg_nbd(told)
+    answer = cdnow_histories()
+    assert answer.customers.sum() == 2357
+    fitted = fit_bg_nbd(answer)
     assert isinstance(fitted, Fitted)
     found = fitted.model
     assert [round(one, 3) for one in (found.r, found.alpha, found.a, found.b)] == [0.243, 4.414, 0.793, 2.426]
     assert round(fitted.log_likelihood, 1) == -9582.4
     assert fitted.at_limit == ()
-    assert np.abs(found.slope(told)).max() < 0.02, "the top is flat, even where parameters are rounded"
+    assert np.abs(found.slope(answer)).max() < 0.02, "the top is flat, even where parameters are rounded"
 
 
 def test_the_first_customer_of_the_published_spreadsheet_is_expected_to_order_as_printed() -> None:
@@ -69,10 +69,10 @@ def test_the_first_customer_of_the_published_spreadsheet_is_expected_to_order_as
 
 def test_orders_to_come_are_those_that_came() -> None:
     # Of the half year after the calibration the paper shows the expected total close to the true one.
-    told = cdnow_histories()
+    answer = cdnow_histories()
     came = {(bought.customer_id, bought.day) for bought in cdnow.purchases() if bought.day > cdnow.CALIBRATION_END}
-    chance = PUBLISHED.alive_probability(told.orders, told.first_to_last, told.observed)
-    to_come = chance * PUBLISHED.expected_if_alive(told.orders, told.observed, 39) @ told.customers
+    chance = PUBLISHED.alive_probability(answer.orders, answer.first_to_last, answer.observed)
+    to_come = chance * PUBLISHED.expected_if_alive(answer.orders, answer.observed, 39) @ answer.customers
     assert to_come == pytest.approx(len(came), rel=0.15)
 
 
@@ -112,11 +112,11 @@ def test_closed_forms_are_the_integrals(model: BgNbd, orders: int, first_to_last
 
 
 def test_slopes_are_those_that_steps_to_either_side_measure() -> None:
-    told = cdnow_histories()
+    answer = cdnow_histories()
     values = [0.4, 3.0, 0.6, 1.5]
-    for place, slope in enumerate(BgNbd(*values).slope(told)):
+    for place, slope in enumerate(BgNbd(*values).slope(answer)):
         step = np.eye(4)[place] * 1e-5
-        higher, lower = (BgNbd(*(values + sign * step)).log_likelihood(told) for sign in (1, -1))
+        higher, lower = (BgNbd(*(values + sign * step)).log_likelihood(answer) for sign in (1, -1))
         assert slope == pytest.approx((higher - lower) / 2e-5, rel=1e-6)
 
 
@@ -147,31 +147,31 @@ def histories(draw: st.DrawFn) -> tuple[int, float, float]:
 @given(MODELS, histories(), st.floats(0.1, 500))
 @examples(300)
 def test_chances_are_chances_and_nothing_is_ever_not_a_number(
-    model: BgNbd, told: tuple[int, float, float], ahead: float
+    model: BgNbd, answer: tuple[int, float, float], ahead: float
 ) -> None:
-    assert np.isfinite(model.log_likelihood(story(*told)))
-    assert np.isfinite(model.slope(story(*told))).all()
-    assert 0 <= alive(model, *told) <= 1
-    if told[0] == 0:
-        assert alive(model, *told) == 1
-    to_come = expected(model, *told, ahead)
-    most = (model.r + told[0]) / (model.alpha + told[2]) * ahead
+    assert np.isfinite(model.log_likelihood(story(*answer)))
+    assert np.isfinite(model.slope(story(*answer))).all()
+    assert 0 <= alive(model, *answer) <= 1
+    if answer[0] == 0:
+        assert alive(model, *answer) == 1
+    to_come = expected(model, *answer, ahead)
+    most = (model.r + answer[0]) / (model.alpha + answer[2]) * ahead
     assert -1e-6 * most <= to_come <= most * (1 + 1e-6) + 1e-9, "nobody orders more than without leaving"
 
 
 @given(MODELS, histories(), st.floats(0.1, 100))
 @examples(100)
-def test_the_longer_the_silence_the_less_alive(model: BgNbd, told: tuple[int, float, float], silence: float) -> None:
-    orders, last, observed = told
+def test_the_longer_the_silence_the_less_alive(model: BgNbd, answer: tuple[int, float, float], silence: float) -> None:
+    orders, last, observed = answer
     assert alive(model, orders, last, observed + silence) <= alive(model, orders, last, observed) + 1e-12
 
 
 @given(MODELS, histories(), st.floats(0.1, 200), st.floats(1.001, 3))
 @examples(100)
 def test_the_farther_ahead_the_more_orders(
-    model: BgNbd, told: tuple[int, float, float], ahead: float, times: float
+    model: BgNbd, answer: tuple[int, float, float], ahead: float, times: float
 ) -> None:
-    near, far = (expected(model, *told, span) for span in (ahead, ahead * times))
+    near, far = (expected(model, *answer, span) for span in (ahead, ahead * times))
     assert far >= near * (1 - 1e-6) - 1e-9
 
 
@@ -188,11 +188,11 @@ def test_where_the_formula_divides_nothing_by_nothing_it_goes_on_smoothly(a: flo
 
 def test_equal_histories_are_counted_once_in_any_order() -> None:
     rows = [(0, 0, 20), (2, 14, 20), (0, 0, 20), (2, 7, 21), (0, 0, 7)]
-    told, backwards = grouped(*np.array(rows).T), grouped(*np.array(rows[::-1]).T)
+    answer, backwards = grouped(*np.array(rows).T), grouped(*np.array(rows[::-1]).T)
     for name in ("orders", "first_to_last", "observed", "customers"):
-        assert (getattr(told, name) == getattr(backwards, name)).all()
-    stories = zip(told.orders, told.first_to_last * 7, told.observed * 7, strict=True)
-    assert dict(zip(((x, last, age) for x, last, age in stories), told.customers, strict=True)) == Counter(rows)
+        assert (getattr(answer, name) == getattr(backwards, name)).all()
+    stories = zip(answer.orders, answer.first_to_last * 7, answer.observed * 7, strict=True)
+    assert dict(zip(((x, last, age) for x, last, age in stories), answer.customers, strict=True)) == Counter(rows)
 
 
 def test_nobody_who_came_again_or_too_few_give_a_reason() -> None:

@@ -166,8 +166,10 @@ def test_a_purchase_that_tells_no_amount_leaves_open_what_was_spent(shop: Platfo
 
 
 def test_purchases_that_tell_an_amount_are_added_up_beside_one_that_does_not(shop: Platform) -> None:
-    told = {"event_type": "purchase", "cart_amount": Decimal(30)}
-    visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}), (at("12:00", date(2026, 3, 10)), told))
+    reported = {"event_type": "purchase", "cart_amount": Decimal(30)}
+    visits(
+        shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}), (at("12:00", date(2026, 3, 10)), reported)
+    )
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("30.00"), "basic")
 

@@ -30,11 +30,11 @@ def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
     ]
 
 
-def by_hand(told: Told) -> list[tuple[str, str, date, date | None]]:
+def by_hand(answer: Told) -> list[tuple[str, str, date, date | None]]:
     """Return customer, city, first day and end of every version."""
     versions: dict[int, list[list[Any]]] = {}
-    for day in sorted(told):
-        for record in told[day]:
+    for day in sorted(answer):
+        for record in answer[day]:
             own = versions.setdefault(record["id"], [])
             if not own or own[-1][0] != record["city"]:
                 if own:
@@ -52,18 +52,18 @@ def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() ->
         # What people do is known at some moment between the fetches.
         behaviour_known_at = dice.randrange(len(DAYS.dates))
         shop.receive(journeys({"1": [("09:00", "page_view"), ("+2 09:00", "purchase", {"cart_amount": 200})]}), DAYS)
-        told: Told = {}
+        answer: Told = {}
         steps = [*DAYS.dates, *dice.choices(DAYS.dates, k=2)]
         for number, day in enumerate(dice.sample(steps, len(steps))):
             if number == behaviour_known_at:
                 shop.run(DAYS, only=BEHAVIOUR)
-            told[day] = random_fetch(dice, day)
-            shop.receive_customers(told[day], day)
+            answer[day] = random_fetch(dice, day)
+            shop.receive_customers(answer[day], day)
             shop.run(Days((day,)), only=["customers"])
         piecewise = shop.rows(Customers)
         shop.engine.execute("DELETE FROM staging.customers")
         shop.run(DAYS, only=["customers"])
         assert piecewise == shop.rows(Customers), f"plan {seed}"
         found = [(row["customer_id"], row["city"], row["valid_from"], row["valid_to"]) for row in shop.rows(Customers)]
-        assert found == by_hand(told), f"plan {seed}"
+        assert found == by_hand(answer), f"plan {seed}"
     shop.close()

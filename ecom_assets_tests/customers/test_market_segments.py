@@ -40,9 +40,10 @@ def segments_by_address(addresses: Iterable[Address]) -> dict[Address, str]:
     rows = ibis.memtable(
         [dict(zip(columns, one, strict=True)) for one in addresses], schema=dict.fromkeys(columns, "string")
     )
-    told = rows.mutate(segment=market_segments().segment_of(*(rows[column] for column in columns)))
+    reported = rows.mutate(segment=market_segments().segment_of(*(rows[column] for column in columns)))
     return {
-        (row["country"], row["region"], row["city"]): row["segment"] for row in connect().to_pyarrow(told).to_pylist()
+        (row["country"], row["region"], row["city"]): row["segment"]
+        for row in connect().to_pyarrow(reported).to_pylist()
     }
 
 

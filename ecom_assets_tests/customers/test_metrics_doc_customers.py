@@ -25,9 +25,9 @@ def platform() -> Iterator[Platform]:
 
 
 def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
-    told, done, expected = tables("Fields of a customer")
+    answer, done, expected = tables("Fields of a customer")
     same = {"created_at": "2025-01-01T00:00:00Z", "updated_at": "2026-03-01T00:00:00Z"}
-    platform.receive_customers([{**line, "id": int(line["id"]), **same} for line in told], date(2026, 3, 10))
+    platform.receive_customers([{**line, "id": int(line["id"]), **same} for line in answer], date(2026, 3, 10))
     run(platform, [row | {"cart_amount": Decimal(row["cart_amount"] or 0)} for row in rows_of(done)])
     assert as_shown(platform.rows(Customers), expected) == expected
     counts = customer_counts(platform.table(Customers), market_segments().names)
@@ -36,8 +36,8 @@ def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
 
 
 def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:
-    told, expected = tables("Versions of a customer")
-    for line in told:
+    answer, expected = tables("Versions of a customer")
+    for line in answer:
         record = {"id": 1, "city": line["city"], "last_login_at": line["last_login_at"]}
         platform.receive_customers([record], date.fromisoformat(line["received_date"]))
     platform.run(DAYS, only=["customers"])

@@ -50,8 +50,8 @@ def test_each_of_the_125_scores_is_in_one_segment() -> None:
     assert tuple(CODES) == SEGMENTS
     con = connect()
     con.con.register("codes", pa.table({"code": listed}))
-    told = con.table("codes")
-    found = told.mutate(segment=segment_of(told.code)).to_pyarrow().to_pylist()
+    reported = con.table("codes")
+    found = reported.mutate(segment=segment_of(reported.code)).to_pyarrow().to_pylist()
     assert {row["code"]: row["segment"] for row in found} == {
         code: name for name, codes in CODES.items() for code in codes
     }

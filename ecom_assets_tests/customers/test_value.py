@@ -34,8 +34,8 @@ def told_of(orders: list[Ordered]) -> dict[str, tuple[Any, ...]]:
 
 
 def valued(sales: list[Row], rule: ValueRule | None = None) -> list[Row]:
-    told = answer(histories, sales)
-    rows: list[Row] = lifetime_value(told, ValueModels.fit(told), rule or ValueRule()).to_pylist()
+    reported = answer(histories, sales)
+    rows: list[Row] = lifetime_value(reported, ValueModels.fit(reported), rule or ValueRule()).to_pylist()
     return sorted(rows, key=lambda row: str(row["customer_id"]))
 
 
@@ -70,8 +70,8 @@ def test_purchase_events_are_taken_where_there_are_no_orders() -> None:
 
 
 def test_rows_have_the_contract_s_columns_and_say_what_they_were_made_by() -> None:
-    told = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
-    rows = lifetime_value(told, MODELS, ValueRule(30, 6, 0.2))
+    reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
+    rows = lifetime_value(reported, MODELS, ValueRule(30, 6, 0.2))
     assert set(rows.column_names) == set(LifetimeValue.columns)
     ann = by_customer(rows)["ann"]
     assert [ann[name] for name in ("r", "alpha", "a", "b", "p", "q", "v")] == [
@@ -82,9 +82,11 @@ def test_rows_have_the_contract_s_columns_and_say_what_they_were_made_by() -> No
 
 
 def test_value_is_the_sum_of_months_discounted_to_today() -> None:
-    told = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
+    reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
     (ann,) = (
-        row for row in lifetime_value(told, MODELS, ValueRule(60, 2, 0.21)).to_pylist() if row["customer_id"] == "ann"
+        row
+        for row in lifetime_value(reported, MODELS, ValueRule(60, 2, 0.21)).to_pylist()
+        if row["customer_id"] == "ann"
     )
     x, age = np.array([1.0]), np.array([2.0])
     chance = float(ORDERS.alive_probability(x, np.array([1.0]), age)[0])
@@ -99,8 +101,8 @@ def test_value_is_the_sum_of_months_discounted_to_today() -> None:
 
 
 def test_a_rate_of_zero_leaves_months_as_they_are() -> None:
-    told = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
-    for row in lifetime_value(told, MODELS, ValueRule(60, 2, 0.0)).to_pylist():
+    reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, 20), ("ben", 14, 5)]))
+    for row in lifetime_value(reported, MODELS, ValueRule(60, 2, 0.0)).to_pylist():
         assert float(row["lifetime_value_amount"]) == pytest.approx(
             row["expected_order_count"] * row["expected_order_value"], abs=0.006
         )
@@ -110,30 +112,30 @@ def test_cdnow_through_the_tables_comes_out_as_published() -> None:
     bought = cdnow.calibration()
     first = min(one.day for one in bought)
     orders: list[Ordered] = [(one.customer_id, (one.day - first).days, str(one.amount)) for one in bought]
-    told = answer(histories, sold(orders, first=first))
-    assert told.num_rows == 2357
-    fitted = ValueModels.fit(told)
+    reported = answer(histories, sold(orders, first=first))
+    assert reported.num_rows == 2357
+    fitted = ValueModels.fit(reported)
     assert isinstance(fitted.orders, Fitted)
     assert isinstance(fitted.values, Fitted)
     model, values = fitted.orders.model, fitted.values.model
     assert [round(one, 3) for one in (model.r, model.alpha, model.a, model.b)] == [0.243, 4.414, 0.793, 2.426]
     assert [round(one, 2) for one in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]
     # The note tells a correlation of 0.11 between how often and how much, and takes that for none.
-    assert value_correlation(told) == pytest.approx(0.11, abs=0.01)
-    place = list(range(told.num_rows))
+    assert value_correlation(reported) == pytest.approx(0.11, abs=0.01)
+    place = list(range(reported.num_rows))
     random.Random(3).shuffle(place)  # noqa: S311 (an order, no secret)
-    assert ValueModels.fit(told.take(place)) == fitted
+    assert ValueModels.fit(reported.take(place)) == fitted
 
 
 # Data that tell nothing
 
 
 def test_nobody_gives_no_rows_and_a_reason() -> None:
-    told = answer(histories)
-    models = ValueModels.fit(told)
+    reported = answer(histories)
+    models = ValueModels.fit(reported)
     assert (models.orders, models.values) == (NoFit.NO_REPEAT_ORDERS, NoFit.NO_REPEAT_ORDERS)
-    assert lifetime_value(told, models, ValueRule()).num_rows == 0
-    assert value_correlation(told) is None
+    assert lifetime_value(reported, models, ValueRule()).num_rows == 0
+    assert value_correlation(reported) is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_spans_and_rates_that_mean_nothing_are_refused(rule: tuple[int, int, flo
 
 
 def test_money_is_exact_to_the_cent() -> None:
-    told = answer(histories, sold([("ann", 0, 10), ("ann", 7, "12345678901.23"), ("ben", 14, 5)]))
-    rows = lifetime_value(told, MODELS, ValueRule())
+    reported = answer(histories, sold([("ann", 0, 10), ("ann", 7, "12345678901.23"), ("ben", 14, 5)]))
+    rows = lifetime_value(reported, MODELS, ValueRule())
     assert rows.schema.field("lifetime_value_amount").type == pa.decimal128(18, 2)
     assert by_customer(rows)["ann"]["repeat_amount"] == Decimal("12345678901.23")

@@ -36,7 +36,7 @@ class EventTool(Tool):
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the type as the payload, under the id that real tools get."""
         del sent_at
-        told = rows.select(["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]).to_pylist()
+        answer = rows.select(["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]).to_pylist()
         found = [
             {
                 "record_id": f"{row['event_id']}@{row['event_at'].date()}",
@@ -45,7 +45,7 @@ class EventTool(Tool):
                 "reason": "bad_name" if row["event_type"] == "bad" else None,
                 "words": "The name is reserved." if row["event_type"] == "bad" else None,
             }
-            for row in told
+            for row in answer
         ]
         return pa.Table.from_pylist(found, schema=PAYLOADS)
 

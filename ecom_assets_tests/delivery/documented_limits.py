@@ -112,20 +112,20 @@ def heap_event(event: Json) -> Iterator[str]:
 
 def mixpanel_event(event: Json, sent_at: datetime) -> Iterator[str]:
     """/import: ids, time, number and size and depth of properties."""
-    told = event["properties"]
+    answer = event["properties"]
     if len(json.dumps(event).encode()) >= 10**6:
         yield "1 MB"
-    if len(told) >= 255 or depth(told) > 3:
+    if len(answer) >= 255 or depth(answer) > 3:
         yield "too many or too deep"
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,36}", told["$insert_id"]):
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,36}", answer["$insert_id"]):
         yield "$insert_id"
-    if told["distinct_id"].lower() in MIXPANEL_IDS:
-        yield f"distinct_id {told['distinct_id']!r}"
-    if not 365 * 86_400_000 <= told["time"] <= sent_at.timestamp() * 1000:
+    if answer["distinct_id"].lower() in MIXPANEL_IDS:
+        yield f"distinct_id {answer['distinct_id']!r}"
+    if not 365 * 86_400_000 <= answer["time"] <= sent_at.timestamp() * 1000:
         yield "time"
     if any(len(text.encode()) > 255 for text in strings(event)):
         yield "a text of more than 255 bytes"
-    for inner in told.values():
+    for inner in answer.values():
         if isinstance(inner, list | dict) and len(inner) >= 255:
             yield "a list or object of 255"
 

@@ -113,9 +113,9 @@ def receivers(journals: Path) -> Iterator[dict[str, str]]:
     words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(journals), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
+        answer = json.loads(process.stdout.readline())
         try:
-            yield {name.removeprefix("ECOM_").lower(): value for name, value in told.items()}
+            yield {name.removeprefix("ECOM_").lower(): value for name, value in answer.items()}
         finally:
             process.terminate()
 
@@ -219,10 +219,10 @@ def named_by_tool(tool: str, rows: pa.Table, now: datetime) -> dict[str, str]:
 def outcomes_of(home: Path, tool: str) -> dict[str, str]:
     """Return what the ledger says last of each record."""
     with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger:
-        told = ledger.execute(
+        answer = ledger.execute(
             "SELECT record_id, outcome FROM sendings WHERE destination = ? ORDER BY batch", (f"{tool}_events",)
         )
-        return dict(told.fetchall())
+        return dict(answer.fetchall())
 
 
 def is_running(process: int) -> bool:

@@ -80,9 +80,9 @@ class Played:
     @property
     def lost(self) -> set[str]:
         """Records that were due, that the tool does not have, and that are not told to be refused or in doubt."""
-        told = {"rejected", "in_doubt"}
+        answer = {"rejected", "in_doubt"}
         return {
-            one for one, name in self.due.items() if not self.found.counted[name] and self.outcomes[one] not in told
+            one for one, name in self.due.items() if not self.found.counted[name] and self.outcomes[one] not in answer
         }
 
     @property

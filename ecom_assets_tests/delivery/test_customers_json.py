@@ -82,10 +82,10 @@ def test_names_sort_as_people_sort_them(tmp_path: Path) -> None:
         "Zoe",
         "étude",
     ]
-    told = [(f"c{n:02}", name) for n, name in enumerate(names)]
-    by_id = dict(told)
+    answer = [(f"c{n:02}", name) for n, name in enumerate(names)]
+    by_id = dict(answer)
     # As without accents: anna ode, anne ohm, etude, lukas y, lukasz z, olafur, oskar, oystein, strasse twice, zoe.
-    assert [by_id[one] for one in ids_in_order(tmp_path, *told)] == [
+    assert [by_id[one] for one in ids_in_order(tmp_path, *answer)] == [
         "anna Ode", "Änne Ohm", "étude", "Lukas Y", "Łukasz Z", "Ólafur", "Oskar", "Øystein", "straße", "Strasse",
         "Zoe",
     ]  # fmt: skip
@@ -115,11 +115,11 @@ def test_an_id_that_was_a_number_stays_one_and_a_text_stays_a_text(tmp_path: Pat
 def test_the_address_stays_here_unless_it_is_asked_for(tmp_path: Path) -> None:
     somebody = {"customer_id": "7", "full_name": "Zoe", "email": "zoe@example.com", "email_domain": "example.com"}
     assert "zoe@" not in json.dumps(written(tmp_path / "customers.json", somebody))
-    (told,) = written(tmp_path / "customers.json", somebody)["customers"]
-    assert told["email_domain"] == "example.com"
+    (answer,) = written(tmp_path / "customers.json", somebody)["customers"]
+    assert answer["email_domain"] == "example.com"
     chosen = FileLayout(LAYOUT.segments, ("email", "customer_id"))
-    (told,) = written(tmp_path / "customers.json", somebody, layout=chosen)["customers"]
-    assert [*told.items()] == [("email", "zoe@example.com"), ("customer_id", "7")]
+    (answer,) = written(tmp_path / "customers.json", somebody, layout=chosen)["customers"]
+    assert [*answer.items()] == [("email", "zoe@example.com"), ("customer_id", "7")]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("sources", "told"),
+    ("sources", "answer"),
     [
         ({}, (None, None, None, None, None)),
         ({"orders": "orders.csv"}, ("0.00", "basic", None, None, None)),
@@ -165,18 +165,18 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
     ],
 )
 def test_what_no_source_tells_is_null_and_counted_as_unknown(
-    tmp_path: Path, sources: dict[str, str], told: tuple[object, ...]
+    tmp_path: Path, sources: dict[str, str], answer: tuple[object, ...]
 ) -> None:
     with shop_with(**sources) as shop:
         one_of(shop)
         write_customers(shop.table(Customers), tmp_path / "all.json", NOW, LAYOUT)
     (found,) = json.loads((tmp_path / "all.json").read_text())["customers"]
     names = ("year_revenue_amount", "customer_tier", "recent_session_count", "recent_engaged_s", "engagement_level")
-    assert tuple(found[name] for name in names) == told
+    assert tuple(found[name] for name in names) == answer
     summary = json.loads((tmp_path / "all_summary.json").read_text())
     tiers = {"basic": 0, "premium": 0, "enterprise": 0}
-    assert summary["customer_tier"] == tiers | {told[1] or "unknown": 1}
-    assert summary["engagement_level"] == {"high": 0, "medium": 0, "low": 0} | {told[4] or "unknown": 1}
+    assert summary["customer_tier"] == tiers | {answer[1] or "unknown": 1}
+    assert summary["engagement_level"] == {"high": 0, "medium": 0, "low": 0} | {answer[4] or "unknown": 1}
 
 
 def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:

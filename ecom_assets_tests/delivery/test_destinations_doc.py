@@ -44,8 +44,8 @@ def reasons_in(path: Path) -> set[str]:
 
 def test_every_reason_is_on_the_page_and_no_other() -> None:
     (table,) = section(PAGE, "What does not go").tables
-    told = {reason for line in table for reason in line["reason"].split(", ")}
-    assert told == set.union(*map(reasons_in, [*MODULES, *SHARED])) | {"too_large"}
+    answer = {reason for line in table for reason in line["reason"].split(", ")}
+    assert answer == set.union(*map(reasons_in, [*MODULES, *SHARED])) | {"too_large"}
 
 
 def limits(name: str, **settings: str) -> Limits:
@@ -57,7 +57,7 @@ def limits(name: str, **settings: str) -> Limits:
 
 def test_limits_of_requests_are_those_that_are_kept() -> None:
     (table,) = section(PAGE, "How it is sent").tables
-    told = {line[""]: {name: cell for name, cell in line.items() if name} for line in table}
+    answer = {line[""]: {name: cell for name, cell in line.items() if name} for line in table}
     kept = {
         "Amplitude Batch": limits("amplitude", amplitude_api="batch"),
         "Amplitude HTTP V2": limits("amplitude", amplitude_api="http_v2"),
@@ -66,10 +66,10 @@ def test_limits_of_requests_are_those_that_are_kept() -> None:
         "GA4": limits("ga4"),
     }
     requests = {
-        name: re.sub(r"\D", "", cell.partition(" of ")[0]) for name, cell in told["events in a request"].items()
+        name: re.sub(r"\D", "", cell.partition(" of ")[0]) for name, cell in answer["events in a request"].items()
     }
     assert requests == {name: str(one.most_records) for name, one in kept.items()}
-    assert told["events per second"] == {
+    assert answer["events per second"] == {
         name: f"{one.per_s:,.0f}" if one.per_s else "no bound" for name, one in kept.items()
     }
     assert f"{ga4.PROPERTIES.most} (GA4)" in (ROOT / PAGE).read_text(encoding="utf-8")

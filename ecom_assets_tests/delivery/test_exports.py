@@ -63,8 +63,8 @@ def test_robots_are_not_due(shop: DeliveredShop) -> None:
 def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop) -> None:
     shop.tool.said = {"m2": UNLIKED}
     shop.deliver(BOTH)
-    told = [(row["record_id"], row["outcome"], row["reason"], row["words"]) for row in shop.rows(DeadLetters)]
-    assert told == [
+    answer = [(row["record_id"], row["outcome"], row["reason"], row["words"]) for row in shop.rows(DeadLetters)]
+    assert answer == [
         ("m2@2026-03-09", "rejected", "bad_value", "No such currency."),
         ("m4@2026-03-09", "refused", "bad_name", "The name is reserved."),
     ]

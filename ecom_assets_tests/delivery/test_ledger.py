@@ -273,9 +273,9 @@ def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) ->
     assert bench.tool.doubled() == []
     store = PostgresStore(postgres_url)
     newest = "SELECT DISTINCT ON (record_id) record_id, outcome FROM sendings ORDER BY record_id, batch DESC"
-    told = store.rows(newest)
+    answer = store.rows(newest)
     store.close()
-    assert told == [("a", "delivered"), ("b", "rejected"), ("c", "delivered"), ("d", "refused")]
+    assert answer == [("a", "delivered"), ("b", "rejected"), ("c", "delivered"), ("d", "refused")]
 
 
 def test_a_second_ledger_is_not_begun_beside_the_first(tmp_path: Path, postgres_url: str) -> None:

@@ -52,8 +52,8 @@ def test_a_day_comes_to_what_the_page_says(shop: DeliveredShop) -> None:
     *_, expected, answers = tables("Deliveries")
     shop.deliver(Days((DAY,)))
     assert as_shown(shop.rows(ReconciliationDaily), expected) == expected
-    (told,) = expected
-    peers = [told["order_count"], told["purchase_count"], told["accepted_purchase_count"]]
+    (answer,) = expected
+    peers = [answer["order_count"], answer["purchase_count"], answer["accepted_purchase_count"]]
     assert [one["answer"] for one in answers] == peers
     assert {row["record_id"][:2]: row["outcome"] for row in shop.rows(Deliveries)} == {
         "a1": "delivered", "a2": "delivered", "b1": "rejected", "b2": "in_doubt", "c1": "refused", "d1": "postponed",

@@ -70,8 +70,8 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far
     assert "ECOM_TOY_KEY is not set: nothing goes to toy." in ran.err
     assert unset.sentence.startswith("ECOM_TOY_KEY is not set, so nothing can go to toy")
 
-    told = first.json["deliveries"]["toy_events"]
-    assert (told["due"], told["sent"], told["outcomes"]) == (3, 3, {"delivered": 3})
+    answer = first.json["deliveries"]["toy_events"]
+    assert (answer["due"], answer["sent"], answer["outcomes"]) == (3, 3, {"delivered": 3})
     heard = [record for one in far_side.heard for record in one.told]
     assert sorted(heard, key=lambda record: record["id"]) == [
         {"id": "e1@2026-01-01", "what": "looked", "who": "ann"},
@@ -81,8 +81,8 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far
     assert sorted(len(one.told) for one in far_side.heard) == [1, 2], "as the toy's limits say, two in a request"
     assert {(one.path, one.params["key"]) for one in far_side.heard} == {("/events", "k")}
 
-    told = again.json["deliveries"]["toy_events"]
-    assert (told["due"], told["sent"], len(far_side.heard)) == (3, 0, 2)
+    answer = again.json["deliveries"]["toy_events"]
+    assert (answer["due"], answer["sent"], len(far_side.heard)) == (3, 0, 2)
     with sqlite3.connect(shop.home / "ledger.sqlite") as ledger:
         accounts = ledger.execute("SELECT name, account FROM destinations WHERE name = 'toy_events'").fetchall()
     # The account is the address without its scheme, and the first 16 digits of `printf k | sha256sum`.

@@ -70,5 +70,5 @@ LIMITS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_a_tool_would_refuse_cut_or_move_does_not_go(name: str) -> None:
     table = events(*[event(number, **row) for number, (row, _) in enumerate(LIMITS[name])])
-    told = tool(name).payloads(table, SENT_AT)["reason"].to_pylist()
-    assert told == [reason for _, reason in LIMITS[name]]
+    answer = tool(name).payloads(table, SENT_AT)["reason"].to_pylist()
+    assert answer == [reason for _, reason in LIMITS[name]]

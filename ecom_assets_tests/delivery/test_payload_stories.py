@@ -91,9 +91,9 @@ def test_heap_gets_flat_properties_of_numbers_and_texts() -> None:
 
 
 def test_mixpanel_gets_an_insert_id_of_36_bytes_at_most() -> None:
-    told = made("mixpanel_events", event(1, **BOUGHT))
-    assert told["event"] == "Order Completed"
-    assert told["properties"] == {
+    answer = made("mixpanel_events", event(1, **BOUGHT))
+    assert answer["event"] == "Order Completed"
+    assert answer["properties"] == {
         "time": AT_S * 1000,
         "distinct_id": "anna-1",
         "$insert_id": hashlib.md5(b"e1@2026-01-05", usedforsecurity=False).hexdigest(),
@@ -117,9 +117,9 @@ def test_mixpanel_gets_an_insert_id_of_36_bytes_at_most() -> None:
 def test_ga4_gets_its_own_names_and_an_item() -> None:
     request = made("ga4_events", event(1, **BOUGHT))
     assert (request["client_id"], request["user_id"]) == ("anna-1", "anna-1")
-    (told,) = request["events"]
-    assert (told["name"], told["timestamp_micros"]) == ("purchase", AT_S * 1_000_000)
-    assert told["params"] == {
+    (answer,) = request["events"]
+    assert (answer["name"], answer["timestamp_micros"]) == ("purchase", AT_S * 1_000_000)
+    assert answer["params"] == {
         "session_id": int(hashlib.md5(b"s-1", usedforsecurity=False).hexdigest()[:8], 16),
         "engagement_time_msec": 1,
         "event_id": "e1",
@@ -168,8 +168,8 @@ def test_events_are_called_what_each_tool_s_users_call_them(event_type: str, tit
 
 
 def test_a_refund_is_revenue_given_back() -> None:
-    told = made("amplitude_events", event(1, **{**BOUGHT, "event_type": "refund"}))
-    assert (told["revenue"], told["revenueType"]) == (-19.9, "refund")
+    answer = made("amplitude_events", event(1, **{**BOUGHT, "event_type": "refund"}))
+    assert (answer["revenue"], answer["revenueType"]) == (-19.9, "refund")
 
 
 def test_what_was_searched_for_goes_where_ga4_looks_for_it() -> None:
@@ -181,8 +181,8 @@ def test_strangers_go_by_their_visit() -> None:
     row = event(1, **STRANGER)
     assert made("amplitude_events", row)["device_id"] == "anon-s-1"
     assert "user_id" not in made("amplitude_events", row)
-    told = made("mixpanel_events", row)["properties"]
-    assert (told["distinct_id"], told["$device_id"]) == ("$device:anon-s-1", "anon-s-1")
+    answer = made("mixpanel_events", row)["properties"]
+    assert (answer["distinct_id"], answer["$device_id"]) == ("$device:anon-s-1", "anon-s-1")
     assert made("heap_events", row)["identity"] == "anon-s-1"
     assert made("ga4_events", row).keys() == {"client_id", "events"}
 
@@ -195,17 +195,17 @@ def test_who_was_recognised_by_a_visit_is_a_stranger_where_only_the_event_s_own_
 
 def test_a_shop_chooses_what_others_get_to_know() -> None:
     row = event(1, **BOUGHT)
-    told = made("amplitude_events", row, delivery_properties="device", delivery_urls="without_query")
-    assert told["event_properties"].keys() == {
+    answer = made("amplitude_events", row, delivery_properties="device", delivery_urls="without_query")
+    assert answer["event_properties"].keys() == {
         "event_id", "session_id", "product_id", "product_category", "page_url", "referrer_url", "device",
     }  # fmt: skip
-    assert told["event_properties"]["page_url"] == "https://shop.example/p/7"
+    assert answer["event_properties"]["page_url"] == "https://shop.example/p/7"
 
 
 def test_a_property_that_is_called_like_ours_gets_another_name() -> None:
     row = event(1, product_id="7", properties='{"product_id": 8, "time": "noon"}')
-    told = made("mixpanel_events", row)["properties"]
-    assert (told["product_id"], told["property_product_id"], told["property_time"]) == ("7", 8, "noon")
+    answer = made("mixpanel_events", row)["properties"]
+    assert (answer["product_id"], answer["property_product_id"], answer["property_time"]) == ("7", 8, "noon")
 
 
 def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
@@ -215,8 +215,8 @@ def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
 
 
 def test_amplitude_is_told_what_is_no_longer_known_of_a_customer() -> None:
-    told = known("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
-    assert told == {
+    answer = known("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
+    assert answer == {
         "user_id": "anna-1",
         "user_properties": {
             "$set": {"customer_segment": "Loyal", "customer_tier": "basic", "churn_risk": 0.1235},
@@ -263,13 +263,13 @@ def test_a_tier_that_no_source_tells_is_sent_to_nobody(sources: dict[str, str], 
     assert known("heap_users", **row)["properties"] == properties
     assert known("mixpanel_users", **row)["$set"] == properties
     assert known("ga4_users", **row)["user_properties"] == {name: {"value": one} for name, one in properties.items()}
-    told = known("amplitude_users", **row)["user_properties"]
-    assert told["$set"] == properties
-    assert ("customer_tier" in told["$unset"]) is (tier is None), "one of before is taken back"
+    answer = known("amplitude_users", **row)["user_properties"]
+    assert answer["$set"] == properties
+    assert ("customer_tier" in answer["$unset"]) is (tier is None), "one of before is taken back"
 
 
 def test_without_events_the_tier_of_orders_is_sent() -> None:
     with shop_with(orders="orders.csv") as shop:
         customer = one_of(shop)
-    told = known("heap_users", segment="Loyal", customer_tier=customer["customer_tier"])
-    assert told["properties"] == {"customer_segment": "Loyal", "customer_tier": "basic"}
+    answer = known("heap_users", segment="Loyal", customer_tier=customer["customer_tier"])
+    assert answer["properties"] == {"customer_segment": "Loyal", "customer_tier": "basic"}

@@ -56,17 +56,17 @@ def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> Sa
 def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools: Receivers, tool: str) -> None:
     (setting,) = RIGHT[tool]
     refused = deliver(home, tools, tool, WRONG[tool])
-    told = refused.json["deliveries"][f"{tool}_events"]
-    assert (refused.exit_code, told["due"], told["delivered"], told["rejected"]) == (1, USERS, 0, 0)
-    assert told["pending"] == USERS, told["outcomes"]
+    answer = refused.json["deliveries"][f"{tool}_events"]
+    assert (refused.exit_code, answer["due"], answer["delivered"], answer["rejected"]) == (1, USERS, 0, 0)
+    assert answer["pending"] == USERS, answer["outcomes"]
     assert refused.sentence.startswith(f"export/{tool}_events: {tool.title()} refuses us ("), refused.err
     assert setting in refused.sentence
     assert refused.sentence.endswith("25 records wait for the next run.")
     assert "mistyped-key" not in refused.err + refused.out
     # Another address has another account, so the right key begins where the wrong one left nothing.
     right = deliver(home, tools, tool, RIGHT[tool])
-    told = right.json["deliveries"][f"{tool}_events"]
-    assert (right.exit_code, told["delivered"], told["rejected"]) == (0, USERS, 0), right.err
+    answer = right.json["deliveries"][f"{tool}_events"]
+    assert (right.exit_code, answer["delivered"], answer["rejected"]) == (0, USERS, 0), right.err
     assert getattr(tools, tool).held.counted_count == USERS
 
 
@@ -93,6 +93,6 @@ def test_one_bad_record_that_goes_first_does_not_wait_forever_for_being_first(tm
     with HeapReceiver(Setup(refuses=frozenset({"e0@2026-01-01"}))) as heap:
         env = {"ECOM_EVENTS": str(events), "ECOM_HEAP_URL": heap.url, **RIGHT["heap"]}
         said = ecom("export", "--to", "heap", "--json", home=home, env=env)
-    told = said.json["deliveries"]["heap_events"]
-    assert (told["due"], told["delivered"], told["rejected"], told["pending"]) == (2, 1, 1, 0), said.err
-    assert told["outcomes"] == {"delivered": 1, "rejected": 1}
+    answer = said.json["deliveries"]["heap_events"]
+    assert (answer["due"], answer["delivered"], answer["rejected"], answer["pending"]) == (2, 1, 1, 0), said.err
+    assert answer["outcomes"] == {"delivered": 1, "rejected": 1}

@@ -141,8 +141,8 @@ class Webserver:
 
     def failures(self, *run_ids: str) -> list[str]:
         """Return what failed in some runs, in their own words."""
-        told = (event for run_id in run_ids for event in self.events(run_id))
-        return [f"{event.get('message')} {event.get('error')}" for event in told if "Failure" in event["__typename"]]
+        answer = (event for run_id in run_ids for event in self.events(run_id))
+        return [f"{event.get('message')} {event.get('error')}" for event in answer if "Failure" in event["__typename"]]
 
     def rows_written(self, run_id: str) -> dict[str, int]:
         """Return how many rows a run wrote, by table."""

@@ -182,8 +182,8 @@ def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None
 
 
 def test_the_api_has_no_password_of_a_database() -> None:
-    told = service("api", SECRETS).environment
-    assert told == {"ECOM_API_KEYS": "read:d", "ECOM_EVENTS": ""}
+    answer = service("api", SECRETS).environment
+    assert answer == {"ECOM_API_KEYS": "read:d", "ECOM_EVENTS": ""}
     assert "/health/live" in service("api", SECRETS).health_check[-1]
 
 

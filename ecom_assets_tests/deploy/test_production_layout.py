@@ -57,12 +57,12 @@ def compute_two_days_at_once(layout: Layout) -> None:
 
 def ask_the_api(layout: Layout) -> None:
     """Ask what the run has published, with the key of the variables and without."""
-    told = requests.get(f"{layout.api}/health", timeout=30)
-    assert (told.status_code, told.json()["data_as_of"]) == (200, ALL_DAYS[1]), told.text
+    answer = requests.get(f"{layout.api}/health", timeout=30)
+    assert (answer.status_code, answer.json()["data_as_of"]) == (200, ALL_DAYS[1]), answer.text
     assert requests.get(f"{layout.api}/analytics/sales", timeout=30).status_code == 401
     held = {"Authorization": f"Bearer {API_KEY}"}
-    told = requests.get(f"{layout.api}/analytics/sales", headers=held, timeout=30)
-    assert told.json()["sales"]["shipped_amount"] == layout.truth["orders"]["shipped_amount"]
+    answer = requests.get(f"{layout.api}/analytics/sales", headers=held, timeout=30)
+    assert answer.json()["sales"]["shipped_amount"] == layout.truth["orders"]["shipped_amount"]
 
 
 def stop_cleanly(layout: Layout) -> None:
@@ -98,8 +98,8 @@ def test_the_api_comes_up_before_there_are_data_and_lets_nobody_in_without_the_k
 ) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         layout.start("api")
-        told = requests.get(f"{layout.api}/health", timeout=30)
-        assert (told.status_code, told.json()["ready"]) == (503, False)
+        answer = requests.get(f"{layout.api}/health", timeout=30)
+        assert (answer.status_code, answer.json()["ready"]) == (503, False)
         held = {"Authorization": f"Bearer {API_KEY}"}
         answers = [requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30) for some in ({}, held)]
         assert [one.status_code for one in answers] == [401, 503]

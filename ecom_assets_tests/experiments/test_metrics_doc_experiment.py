@@ -42,14 +42,14 @@ def test_the_example_is_what_the_page_says() -> None:
     found = experiment_answer(
         con, con.table("acts"), Experiment.from_mapping(asked), (min(days), max(days)), (None, None)
     )
-    told = [
+    answer = [
         {
             **{name: str(one[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
             **{name: f"{one[name]['value']:.4g}" for name in ("conversion", "mean")},
         }
         for one in found["variants"]
     ]
-    assert told == expected
+    assert answer == expected
     assert found["mixed_count"] == 1
 
 
@@ -60,7 +60,7 @@ def test_the_comparison_is_what_the_page_says() -> None:
     assert looked.relative is not None
     control, other = beta_posterior(100, 1_000), beta_posterior(130, 1_000)
     credible = credible_difference(control, other, 0.95)
-    told = [
+    answer = [
         {"what": what, "value": value, "low": f"{ends.low:.6f}", "high": f"{ends.high:.6f}"}
         for what, value, ends in (
             ("difference, sequential", "0.03", looked.difference),
@@ -68,7 +68,7 @@ def test_the_comparison_is_what_the_page_says() -> None:
             ("difference, credible", "0.03", credible),
         )
     ]
-    assert told == expected
+    assert answer == expected
     text = section(PAGE, "Experiment").text
     assert f"The p-value is {looked.p_value:.6f}, and" in text
     assert f"that it is better {probability_best([control, other])[1]:.6f}" in text

@@ -80,12 +80,12 @@ def _of_visitor(
 
 
 def _worth(rows: Iterable[Row], *, by_item: bool) -> Decimal | None:
-    told = [row for row in rows if row["event_type"] in TOLD and row["cart_amount"] is not None]
+    answer = [row for row in rows if row["event_type"] in TOLD and row["cart_amount"] is not None]
     if by_item:
-        changes = [(row["event_type"], Decimal(row["cart_amount"])) for row in told if row["event_type"] != TOLD[2]]
+        changes = [(row["event_type"], Decimal(row["cart_amount"])) for row in answer if row["event_type"] != TOLD[2]]
         total = sum((-amount if kind == TOLD[1] else amount for kind, amount in changes), Decimal(0))
         return max(total, Decimal(0)) if changes else None
-    last = max(told, key=lambda row: (row["event_at"], row["event_id"]), default=None)
+    last = max(answer, key=lambda row: (row["event_at"], row["event_id"]), default=None)
     return None if last is None else Decimal(last["cart_amount"])
 
 

@@ -71,10 +71,10 @@ def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(sho
             "emil": filled(paid=None),
         },
     )
-    told = {
+    answer = {
         key: (row["cart_count"], row["abandoned_cart_count"], row["recovered_cart_count"]) for key, row in found.items()
     }
-    assert told == {
+    assert answer == {
         ("session", 0): (5, 4, None),
         ("visitor", HOUR): (5, 3, 1),
         ("visitor", DAY): (5, 2, 2),

@@ -84,8 +84,8 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
     events = random_streams(seed, streams=40)
     streams = streams_of([event for event in events if meets(event, where)])
     exact = Funnel(steps, within_s, "exact", where=where)
-    told = {who: neighbouring(stream, exact) for who, stream in streams.items()}
-    assert chains_of(table_of(events), exact) == {who: times for who, times in told.items() if times}
+    answer = {who: neighbouring(stream, exact) for who, stream in streams.items()}
+    assert chains_of(table_of(events), exact) == {who: times for who, times in answer.items() if times}
     most = {who: most_in_a_window(stream, exact) for who, stream in streams.items()}
     found = by_expression(table_of(events), Funnel(steps, within_s, "any", where=where))
     assert found == {who: level for who, level in most.items() if level}

@@ -84,8 +84,8 @@ def test_a_browser_tells_the_device_of_its_session(platform: Platform) -> None:
         for row in visit(f"{device} {n}", agent, HOME, "page_view")
     ]
     found = counted(platform, rows)
-    told = {value: steps[1] for (funnel, dimension, value), steps in found.items() if dimension == "device"}
-    assert told == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
+    answer = {value: steps[1] for (funnel, dimension, value), steps in found.items() if dimension == "device"}
+    assert answer == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
 
 
 def test_a_session_has_the_device_of_its_first_event(platform: Platform) -> None:

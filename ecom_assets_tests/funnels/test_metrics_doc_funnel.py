@@ -44,7 +44,7 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
     rows = [
         (line["visitor"], datetime.fromisoformat(f"2026-03-10 {clock}"), kind, *(rest or NONE))
         for line in lines
-        for clock, kind, *rest in (told.split(" ") for told in line["events"].split(", "))
+        for clock, kind, *rest in (answer.split(" ") for answer in line["events"].split(", "))
     ]
     names = ("visitor_id", "event_at", "event_type", "product_category")
     columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
@@ -127,8 +127,8 @@ def test_conditions_count_as_the_page_says(con: Backend) -> None:
         assert shown(asked(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
     hats = {"where": ["product_category = hats"]}
     found = [asked(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
-    told = section("docs/metrics.md", "Conditions of a funnel").text
-    assert f"{found[0]} visitors are counted, and {found[1]} of them with `{{where: [product_cat" in told
+    answer = section("docs/metrics.md", "Conditions of a funnel").text
+    assert f"{found[0]} visitors are counted, and {found[1]} of them with `{{where: [product_cat" in answer
 
 
 def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> None:
@@ -148,16 +148,16 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
     found = {name: answer_funnel(con, events, Funnel.from_mapping(raw), limits=one) for name, one in asked_for.items()}
     assert [{"entries": name, **shown(one["steps"])} for name, one in found.items()] == ranges
-    told = found["all"]
+    answer = found["all"]
     assert [
         {"cohort": one["start"], **shown(one["steps"]), "complete": str(one["complete"]).lower()}
-        for one in told["cohorts"]
+        for one in answer["cohorts"]
     ] == cohorts
-    took = told["time_to_convert"]
+    took = answer["time_to_convert"]
     assert [{name: str(value) for name, value in one.items()} for one in took["bins"]] == bins
     text = section("docs/metrics.md", "Days of entry").text
     assert f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
-    assert told["steps"][1]["average_s_from_start"] == took["average_s"]
+    assert answer["steps"][1]["average_s_from_start"] == took["average_s"]
 
 
 def _deed(line: Line) -> Deed:

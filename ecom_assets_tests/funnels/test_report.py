@@ -75,10 +75,10 @@ def test_kernel_and_expression_tell_the_same_counts_and_times(
 def test_median_p90_and_histogram_are_exact() -> None:
     events = random_streams(5, streams=300, longest=9, micros=SECOND)
     funnel = Funnel(DISJOINT, within_s=6)
-    told = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
+    reported = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
     for step, answer in enumerate(answers(events, funnel)[1:], start=1):
-        took = [times[step] - times[step - 1] for times in told if len(times) > step]
-        since = [times[step] - times[0] for times in told if len(times) > step]
+        took = [times[step] - times[step - 1] for times in reported if len(times) > step]
+        since = [times[step] - times[0] for times in reported if len(times) > step]
         assert answer["count"] == len(took) > 10
         for name, values in (("from_previous", took), ("from_start", since)):
             assert answer[f"median_s_{name}"] == pytest.approx(np.median(values) / SECOND, abs=1e-9)

@@ -69,11 +69,11 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
     for asked in dict.fromkeys(line["asked with"] for line in expected):
         words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(asked.strip("`")))
         said = ecom("journeys", *words, home=tmp_path / "home")
-        told = [
+        answer = [
             {"asked with": asked, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
             for one in said.json["top_paths"]
         ]
-        assert told == [line for line in expected if line["asked with"] == asked]
+        assert answer == [line for line in expected if line["asked with"] == asked]
 
 
 def test_what_others_would_say_of_a_transition() -> None:
@@ -83,10 +83,10 @@ def test_what_others_would_say_of_a_transition() -> None:
 
     def passed(rows: list[Row], most: int = 99) -> list[str]:
         """Return who went from a page to a product, once for each time, within so many steps of a session."""
-        told = [
+        answer = [
             (session[0]["user_id"], steps(session, "page_type")[:most]) for _, session in sessions_with_events(rows)
         ]
-        pairs = [(who, pair) for who, path in told for pair in pairwise(path)]
+        pairs = [(who, pair) for who, path in answer for pair in pairwise(path)]
         return [who for who, pair in pairs if pair == ("page_view", "product_view")]
 
     found = {
@@ -147,12 +147,12 @@ def test_alerts_are_those_of_the_page() -> None:
         line | {"event_date": date.fromisoformat(line["event_date"]), "sold_item_count": int(line["sold_item_count"])}
         for line in sold
     ]
-    told = stock_rows(stock, date(2026, 6, 30), "test").to_pyarrow()
-    con = with_tables(products=as_table(rows, ProductPerformance), stock=told)
+    answer = stock_rows(stock, date(2026, 6, 30), "test").to_pyarrow()
+    con = with_tables(products=as_table(rows, ProductPerformance), stock=answer)
     found = inventory_alerts(con.table("stock"), con.table("products"), InventoryRule()).order_by("product_id")
     like = without(expected, "why")
     assert as_shown(con.to_pyarrow(found).to_pylist(), like) == like
-    [glove] = [row for row in told.to_pylist() if row["product_id"] == "glove"]
+    [glove] = [row for row in answer.to_pylist() if row["product_id"] == "glove"]
     assert glove["reject_reason"] == "unparseable_stock"
     assert set(RawStock.columns) == set(glove)
 

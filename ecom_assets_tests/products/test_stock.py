@@ -42,14 +42,14 @@ def alerts(
     sold: Mapping[str, Mapping[int, int]], *lines: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, tuple[Any, ...]]:
     """Return alerts where items were sold so many days before the stock's day."""
-    told = [
+    answer = [
         {"event_date": LAST - ago * ONE_DAY, "product_id": product, "sold_item_count": count}
         for product, counts in sold.items()
         for ago, count in counts.items()
     ]
     stock = [stock_rows(told_then, day, "test").to_pyarrow() for told_then, day in ((earlier, DAY_ONE), (lines, LAST))]
     con = warehouse().con
-    con.register("products", as_table(told, ProductPerformance))
+    con.register("products", as_table(answer, ProductPerformance))
     con.register("stock", pa.concat_tables(stock))
     found = con.sql(alerts_sql()).to_arrow_table().to_pylist()
     return {row["product_id"]: (row["alert"], row["days_of_cover"]) for row in found}

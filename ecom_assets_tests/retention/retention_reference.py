@@ -133,8 +133,8 @@ def by_clickhouse(
     It is asked cohort by cohort, as its first condition is the cohort: to have come in that week, and in none before.
     """
     file = folder / "deeds.parquet"
-    told = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
-    pq.write_table(pa.Table.from_pylist(told, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
+    reported = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
+    pq.write_table(pa.Table.from_pylist(reported, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
     clickhouse: Any = session
     asked = clickhouse.Session()
     found = {}

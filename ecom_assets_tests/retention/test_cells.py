@@ -90,8 +90,16 @@ def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_
     found = cells(STORY, DAILY)
     assert [cell.is_complete for cell in found] == [True] * 4 + [False] + [True] * 3 + [False]
     sums = answer(STORY, DAILY, what="totals")
-    told = [(row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"]) for row in sums]
-    assert told == [(2, 3, 3, 1.0), (2, 3, 1, pytest.approx(1 / 3)), (2, 3, 0, 0.0), (1, 2, 1, 0.5), (0, 0, 0, None)]
+    reported = [
+        (row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"]) for row in sums
+    ]
+    assert reported == [
+        (2, 3, 3, 1.0),
+        (2, 3, 1, pytest.approx(1 / 3)),
+        (2, 3, 0, 0.0),
+        (1, 2, 1, 0.5),
+        (0, 0, 0, None),
+    ]
 
 
 @pytest.mark.parametrize(

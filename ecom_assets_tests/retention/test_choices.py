@@ -125,8 +125,8 @@ def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known(
 def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
     by_shelf = replace(DAILY, by="product_category", limit=2)
     found = answer(STORY, Asked(by_shelf))
-    told = [(part["value"], triangle(part)) for part in found["breakdown"]]
-    assert told == [
+    reported = [(part["value"], triangle(part)) for part in found["breakdown"]]
+    assert reported == [
         ("(none)", {"2026-03-03": [1]}), ("hats", {"2026-03-01": [1, 1, 0]}), ("(other)", {"2026-03-01": [1, 1, 1]})
     ]  # fmt: skip
     assert triangle(found) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}

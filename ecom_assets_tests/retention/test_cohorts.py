@@ -87,12 +87,12 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
 def test_a_day_tells_how_many_came_by_their_first_and_their_last_day(shop: Platform) -> None:
     shop.receive(rows_of(STORY, "UTC"), Days.between(date(2026, 3, 1), date(2026, 3, 6)))
     shop.run(Days.between(date(2026, 3, 1), date(2026, 3, 6)), only=TABLES)
-    told = [
+    answer = [
         (row["event_date"].day, row["first_date"].day, row["previous_date"].day, row["visitor_count"])
         for row in shop.rows(ReturningVisitorsDaily)
     ]
     # Anna and Ben begin on the 1st, Anna and Cara come on the 2nd, Ben again on the 4th, Anna on the 5th.
-    assert told == [(1, 1, 1, 2), (2, 1, 1, 1), (2, 2, 2, 1), (4, 1, 1, 1), (5, 1, 2, 1)]
+    assert answer == [(1, 1, 1, 2), (2, 1, 1, 1), (2, 2, 2, 1), (4, 1, 1, 1), (5, 1, 2, 1)]
 
 
 def test_a_late_day_moves_visitors_to_an_earlier_cohort_at_once(shop: Platform) -> None:

@@ -110,8 +110,8 @@ def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> 
         shop.rules["order_gate"] = NO_GATE
         shop.engine.execute("DELETE FROM staging.day_releases")
     days = sorted(before | after)
-    told = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
-    assert told == shipped
+    answer = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
+    assert answer == shipped
 
 
 def totals(shop: OrderPlatform) -> dict[str, str]:
@@ -126,8 +126,8 @@ def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) ->
     assert as_shown(daily, expected) == expected
     count = sum(row["order_count"] for row in daily)
     reading, period = WarehouseReading(shop.engine, DAYS.dates[-1]), Period("custom", DAYS.first, DAYS.dates[-1])
-    told = sales_totals(reading, period, "orders")
-    assert (count, told["order_count"], told["customer_count"]) == (3, 3, 2)
+    answer = sales_totals(reading, period, "orders")
+    assert (count, answer["order_count"], answer["customer_count"]) == (3, 3, 2)
     assert sum(row["order_count"] for row in shop.rows(Customer)) == count
     [week] = [
         row for row in shop.rows(CustomerRetention) if (row["item_category"], row["city_id"]) == ("(all)", "(all)")

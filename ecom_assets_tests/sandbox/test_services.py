@@ -250,10 +250,10 @@ def test_recurring_faults_take_turns_and_never_hit_the_second_try() -> None:
     assert [plan.take_for(f"page {number}") for number in range(10)] == [""] * 10
 
 
-@pytest.mark.parametrize("told", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}])
-def test_what_is_no_fault_is_refused(told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("answer", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}])
+def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="is no fault; the faults are latency_s, rate_limited"):
-        Faults.read(told)
+        Faults.read(answer)
 
 
 def test_faults_are_set_over_http(api: CustomerService) -> None:

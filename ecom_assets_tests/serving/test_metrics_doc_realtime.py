@@ -19,6 +19,6 @@ def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None
     landed = tmp_path / "landing.csv"
     landed.write_text("\n".join([HEADER, *(",".join(one.get(name, "") for name in names) for one in events)]) + "\n")
     os.utime(landed, (NOON.timestamp(), NOON.timestamp()))
-    told = real_time(Settings(home=tmp_path, events=str(landed)), NOON)
-    assert [{name: str(window[name]) for name in windows[0]} for window in told["windows"]] == windows
-    assert f"`lag_s` is {told['lag_s']:.0f}." in page.text
+    answer = real_time(Settings(home=tmp_path, events=str(landed)), NOON)
+    assert [{name: str(window[name]) for name in windows[0]} for window in answer["windows"]] == windows
+    assert f"`lag_s` is {answer['lag_s']:.0f}." in page.text

@@ -47,8 +47,8 @@ class LayoutService(Service):
 
     def settings(self, home: Path, mapping: str | Path, **given: Any) -> Settings:
         """Return settings that read this API by a mapping."""
-        told = {"customer_api_url": f"{self.url}/users", "customer_api_mapping": str(mapping)}
-        return settings_for(home, **(told | {"customer_api_key": "k3y"} | given))
+        answer = {"customer_api_url": f"{self.url}/users", "customer_api_mapping": str(mapping)}
+        return settings_for(home, **(answer | {"customer_api_key": "k3y"} | given))
 
 
 def reqres(request: Request, records: list[Any]) -> Answer:

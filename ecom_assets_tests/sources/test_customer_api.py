@@ -201,9 +201,9 @@ def test_settings_that_are_missing_or_unusable_are_told() -> None:
         fetch_customers(settings_for(Path()))
     with pytest.raises(
         SettingError, match="ECOM_CUSTOMER_API_KEY holds characters that no HTTP header can hold"
-    ) as told:
+    ) as answer:
         fetch_customers(settings_for(Path(), customer_api_url="http://127.0.0.1:1", customer_api_key="sec\nret"))
-    assert "ret" not in str(told.value).replace("retry", "")
+    assert "ret" not in str(answer.value).replace("retry", "")
 
 
 # Answers that are no pages

@@ -81,7 +81,7 @@ def test_the_key_is_nowhere(customer_api: CustomerService, tmp_path: Path, caplo
     customer_api.faults = Faults(server_errors=1, rate_limited=1, retry_after="0")
     fetched = fetch_customers(settings)
     customer_api.faults = Faults(server_errors=4)
-    with pytest.raises(SourceError) as told:
+    with pytest.raises(SourceError) as answer:
         fetch_customers(settings)
     files = b"".join(file.read_bytes() for file in (tmp_path / "http_cache").iterdir())
     assert b"N6" in files
@@ -90,8 +90,8 @@ def test_the_key_is_nowhere(customer_api: CustomerService, tmp_path: Path, caplo
         repr(fetched),
         repr(settings),
         str(fetched.metrics()),
-        str(told.value),
-        repr(told.value.__cause__),
+        str(answer.value),
+        repr(answer.value.__cause__),
     ]
     assert "server_error" in caplog.text
     assert [text for text in (*seen, files.decode("latin-1")) if customer_api.key in text] == []

@@ -85,9 +85,9 @@ def test_nobody_is_lost_however_pages_shift(  # noqa: PLR0913, PLR0917 (what is 
     faults = Faults(shift_every=every, shift_count=shifts)
     with CustomerService([*people(*everybody), *copies], faults=faults) as api:
         # Six moves spoil six passes at most, and each may spoil the comparison with the one after it.
-        told: dict[str, Any] = {"customer_api_page_size": page_size, "source_concurrency": concurrency}
+        answer: dict[str, Any] = {"customer_api_page_size": page_size, "source_concurrency": concurrency}
         home = tmp_path_factory.mktemp("home")
-        fetched = fetch_customers(settings_for(home, api, customer_api_passes=20, **told))
+        fetched = fetch_customers(settings_for(home, api, customer_api_passes=20, **answer))
     assert (sorted(ids_of(fetched)), fetched.is_settled) == (everybody, True)
 
 

@@ -131,9 +131,9 @@ def test_a_table_that_is_not_there_or_lacks_a_column_is_said(
 
 def test_real_time_has_the_newest_rows_of_the_table(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     nothing = dict.fromkeys(FIELDS, "")
-    told = (("e1", "ann", "page_view", 40), ("e2", "ann", "product_view", 20), ("e3", "bob", "purchase", 4))
+    reported = (("e1", "ann", "page_view", 40), ("e2", "ann", "product_view", 20), ("e3", "bob", "purchase", 4))
     rows = []
-    for name, who, kind, minutes_ago in told:
+    for name, who, kind, minutes_ago in reported:
         at = (NOON - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {"event_id": name, "user_id": who, "event_type": kind, "event_timestamp": at, "received_at": at}
         rows.append(nothing | event | {"product_id": "lamp", "cart_value": "20.00" if kind == "purchase" else ""})

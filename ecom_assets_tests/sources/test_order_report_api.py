@@ -216,12 +216,16 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
             links = {"user_order_log_inc": f"{store.url}/day.csv?X-Amz-Signature=secret"}
             return Answer.json({"status": "SUCCESS", "data": {"increment_id": "i", "s3_path": links}})
 
-    with Store(orders) as store, Elsewhere(orders) as service, pytest.raises(SourceError, match="answers 503") as told:
+    with (
+        Store(orders) as store,
+        Elsewhere(orders) as service,
+        pytest.raises(SourceError, match="answers 503") as answer,
+    ):
         fetch(service, tmp_path)
     assert len(seen) == 4
     assert not {"x-api-key", "x-nickname", "x-cohort"} & {name for headers in seen for name in headers}
-    assert "secret" not in caplog.text + str(told.value)
-    assert told.value.__cause__ is None
+    assert "secret" not in caplog.text + str(answer.value)
+    assert answer.value.__cause__ is None
 
 
 # Answers that make no sense

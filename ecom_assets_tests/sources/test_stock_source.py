@@ -119,12 +119,12 @@ def api(tmp_path: Path) -> Iterator[CatalogueService]:
 
 
 def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "catalogue_api_url": api.api_url,
         "catalogue_api_key": SecretStr(api.key),
         "source_retry_base_s": BASE_S,
     }
-    return Settings(home=home, **(told | given))
+    return Settings(home=home, **(answer | given))
 
 
 def test_every_product_comes_through_every_fault(
@@ -198,10 +198,10 @@ def test_the_sandbox_tells_its_stock_on_its_last_day_only(tmp_path: Path) -> Non
     source = SandboxStock(mine, lambda _settings: None)
     assert source.received(Days((date(2026, 1, 1),))).days == Days(())
     found = source.received(Days((date(2026, 1, 1), date(2026, 1, 2))))
-    told = rows(found)
-    assert (found.days, len(told)) == (Days((date(2026, 1, 2),)), 480)
-    assert all(row["reject_reason"] is None and row["lead_time_days"] >= 3 for row in told)
-    assert any(row["stock_count"] == 0 for row in told)
+    answer = rows(found)
+    assert (found.days, len(answer)) == (Days((date(2026, 1, 2),)), 480)
+    assert all(row["reject_reason"] is None and row["lead_time_days"] >= 3 for row in answer)
+    assert any(row["stock_count"] == 0 for row in answer)
 
 
 def test_a_shop_without_a_catalogue_has_no_stock() -> None:

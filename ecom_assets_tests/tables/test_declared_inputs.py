@@ -107,5 +107,5 @@ def test_what_tells_a_table_s_days_is_computed_before_it() -> None:
 
     for asset in ASSETS.values():
         for contract in asset.invalidated_by.reads.values() if asset.invalidated_by else ():
-            told = asset_key(contract)
-            assert told in before(asset.key) or asset.key in before(told), f"{told} tells the days of {asset.key}"
+            answer = asset_key(contract)
+            assert answer in before(asset.key) or asset.key in before(answer), f"{answer} tells the days of {asset.key}"

@@ -84,8 +84,8 @@ def test_hours_are_those_of_the_local_day() -> None:
     assert (len(found["periods"]), found["periods"][10]) == (24, "2026-03-02T10:00+00:00")
     assert found["series"][0]["values"][9:12] == [0, 2, 1]
     india = answer(STORY[:2], Trend((Series(None),), "hour"), "Asia/Kolkata")
-    told = dict(zip(india["periods"], india["series"][0]["values"], strict=True))
-    assert {name: count for name, count in told.items() if count} == {
+    reported = dict(zip(india["periods"], india["series"][0]["values"], strict=True))
+    assert {name: count for name, count in reported.items() if count} == {
         "2026-03-02T15:00+05:30": 1, "2026-03-02T16:00+05:30": 1
     }  # fmt: skip
 
@@ -207,8 +207,8 @@ def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tupl
         zone = ZoneInfo(timezone)
         hours = [start_at(at, "hour", timezone) for _, _, at in acts]
         counts = Counter(at.replace(tzinfo=UTC).astimezone(zone) for at in hours if isinstance(at, datetime))
-        told = answer(acts, Trend((Series(None),), "hour"), timezone)
-        values = dict(zip(told["periods"], told["series"][0]["values"], strict=True))
+        reported = answer(acts, Trend((Series(None),), "hour"), timezone)
+        values = dict(zip(reported["periods"], reported["series"][0]["values"], strict=True))
         assert {name: n for name, n in values.items() if n} == {
             at.isoformat(timespec="minutes"): n for at, n in counts.items()
         }

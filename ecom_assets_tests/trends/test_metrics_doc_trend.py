@@ -44,7 +44,7 @@ def answer(deeds: list[Deed], trend: Trend) -> dict[str, Any]:
 def test_the_example_is_what_the_page_says() -> None:
     lines, expected, _, _ = tables("Trend")
     found = answer(deeds_of(lines), Trend(tuple(Series.parse(one) for one in SERIES)))
-    told = [
+    reported = [
         {
             "period": period,
             **{
@@ -57,7 +57,7 @@ def test_the_example_is_what_the_page_says() -> None:
             found["periods"], found["complete"], *(one["values"] for one in found["series"]), strict=True
         )
     ]
-    assert told == expected
+    assert reported == expected
     assert found["series"][1]["total"] == 3
 
 
@@ -65,8 +65,10 @@ def test_lifecycle_and_stickiness_are_those_of_the_page() -> None:
     lines, _, lived, stuck = tables("Trend")
     found = answer(deeds_of(lines), Trend((Series(None),), kind="lifecycle"))
     states = [found["lifecycle"][0][name] for name in ("new", "returning", "resurrecting", "dormant")]
-    told = [["" if cell is None else str(cell) for cell in row] for row in zip(found["periods"], *states, strict=True)]
-    assert told == [list(line.values()) for line in lived]
+    reported = [
+        ["" if cell is None else str(cell) for cell in row] for row in zip(found["periods"], *states, strict=True)
+    ]
+    assert reported == [list(line.values()) for line in lived]
     found = answer(deeds_of(lines), Trend((Series(None),), kind="stickiness"))
     rows = found["stickiness"][0]["visitors"]
     assert [{name: str(cell) for name, cell in row.items()} for row in rows] == stuck

@@ -60,13 +60,13 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
         sizes[_group(one, trend)] = sizes.get(_group(one, trend), 0) + 1
     kept = sorted(sizes, key=lambda name: (-sizes[name], name or ""))[: trend.limit]
     groups = kept + (["(other)"] if len(sizes) > len(kept) else []) if trend.by else [None]
-    told = []
+    answer = []
     for series in trend.series:
         for group in groups:
             own = [one for one in found if _told_as(one, trend, kept) == group and _is_of(one, series)]
             values = [_value([one for one in own if _counts_in(one, start, trend, own)], series) for start in starts]
-            told.append({"breakdown": group, "values": values, "total": _value(own, series)})
-    return told
+            answer.append({"breakdown": group, "values": values, "total": _value(own, series)})
+    return answer
 
 
 def _group(deed: Deed, trend: Trend) -> str | None:

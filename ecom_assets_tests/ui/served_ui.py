@@ -40,9 +40,9 @@ class Ui:
 
     def answer(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         """Return the answer to a request, which goes to one place only."""
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = {name.replace("_", "-"): value for name, value in headers.items()}
         return requests.request(
-            method, f"http://{self.own}{path}", json=body, headers=told, timeout=30, allow_redirects=False
+            method, f"http://{self.own}{path}", json=body, headers=answer, timeout=30, allow_redirects=False
         )
 
     def subscribed(self, origin: str | None, **headers: str) -> int:

@@ -74,9 +74,9 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
 )
 def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> None:
     statements = Statements()
-    told = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
-    assert told == [anew(rows(n)) for n in (1, 2, 1, 2)]
-    assert told[0] != told[1]
+    answer = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
+    assert answer == [anew(rows(n)) for n in (1, 2, 1, 2)]
+    assert answer[0] != answer[1]
 
 
 @pytest.mark.parametrize("far", [date(9000, 1, 1), date.max])
@@ -117,17 +117,17 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
 @pytest.mark.slow
 def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three days with a purchase each, computed one after another: most statements were kept on the first."""
-    told: Counter[str] = Counter()
+    answer: Counter[str] = Counter()
     plain = Statements.sql
 
     def compared(self: Statements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
         def counted(asked: ir.Table) -> str:
-            told["written"] += 1
+            answer["written"] += 1
             return write(asked)
 
         found = plain(self, rows, kind, counted)
         assert found == write(rows)
-        told["asked"] += 1
+        answer["asked"] += 1
         return found
 
     monkeypatch.setattr(Statements, "sql", compared)
@@ -143,5 +143,5 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(mon
     for day in days.dates:
         platform.run(Days((day,)))
     platform.close()
-    assert told["asked"] > 3 * 25
-    assert told["written"] < told["asked"] * 2 / 3
+    assert answer["asked"] > 3 * 25
+    assert answer["written"] < answer["asked"] * 2 / 3

@@ -91,8 +91,8 @@ class _KeySet:
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
-    told = claims.get("scope", "")
-    words = told.split() if isinstance(told, str) else told if isinstance(told, list) else []
+    claim = claims.get("scope", "")
+    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
     return frozenset(Scope(word) for word in words if isinstance(word, str) and word in set(Scope))
 
 

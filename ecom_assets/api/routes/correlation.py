@@ -47,7 +47,7 @@ class CorrelationBody(Body):
     properties: list[Name] = Field(
         default_factory=list, max_length=MAX_PROPERTIES, description="Columns or properties.key of the first step"
     )
-    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many event types and values are told")
+    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many event types and values are returned")
     confidence: float = Field(0.95, ge=0.5, le=0.9999, description="Confidence of intervals")
 
     def correlation(self) -> Correlation:
@@ -76,7 +76,7 @@ class CorrelationAnswer(Answer):
     event_count: int = Field(description="Events that were looked at")
     converted_count: int = Field(description="Visitors who converted")
     other_count: int = Field(description="Visitors who entered and did not convert")
-    total_count: int = Field(description="How many event types and values are told")
+    total_count: int = Field(description="How many event types and values are returned")
     correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 

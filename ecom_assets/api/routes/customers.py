@@ -21,36 +21,36 @@ NO_ORDERS = documented(409)
 TOLD = customer_queries.DEFINITION
 
 
-def _told(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+def _number(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
     return Field(description=TOLD[name], examples=None if example is None else [example])
 
 
 class CustomerNumbers(BaseModel):
     """The counts of customers in a period; null if unknown."""
 
-    customer_count: int | None = _told("customer_count", 276)
-    new_customer_count: int | None = _told("new_customer_count", 250)
-    returning_customer_count: int | None = _told("returning_customer_count", 26)
-    retention_rate: float | None = _told("retention_rate", 0.21)
+    customer_count: int | None = _number("customer_count", 276)
+    new_customer_count: int | None = _number("new_customer_count", 250)
+    returning_customer_count: int | None = _number("returning_customer_count", 26)
+    retention_rate: float | None = _number("retention_rate", 0.21)
 
 
 class CustomerChange(BaseModel):
     """The relative change of each number; null after a zero, or if not all days of both periods are known."""
 
-    customer_count: float | None = _told("customer_count", 0.1)
-    new_customer_count: float | None = _told("new_customer_count")
-    returning_customer_count: float | None = _told("returning_customer_count")
-    retention_rate: float | None = _told("retention_rate")
+    customer_count: float | None = _number("customer_count", 0.1)
+    new_customer_count: float | None = _number("new_customer_count")
+    returning_customer_count: float | None = _number("returning_customer_count")
+    retention_rate: float | None = _number("retention_rate")
 
 
 class CustomerValue(BaseModel):
     """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
-    revenue_per_customer_amount: Money | None = _told("revenue_per_customer_amount")
-    lifetime_value_amount: Money | None = _told("lifetime_value_amount")
-    churn_risk_rate: float | None = _told("churn_risk_rate", 0.48)
-    at_risk_customer_count: int | None = _told("at_risk_customer_count", 120)
+    revenue_per_customer_amount: Money | None = _number("revenue_per_customer_amount")
+    lifetime_value_amount: Money | None = _number("lifetime_value_amount")
+    churn_risk_rate: float | None = _number("churn_risk_rate", 0.48)
+    at_risk_customer_count: int | None = _number("at_risk_customer_count", 120)
     no_model_reason: str | None = of(LifetimeValue.no_model_reason)
     no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
 

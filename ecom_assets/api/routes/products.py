@@ -61,7 +61,7 @@ class Named(BaseModel):
     """The id, name and category of a product."""
 
     product_id: str = of(ProductPerformance.product_id, "P-0042")
-    product_name: str | None = Field(description="Its name, where an order line tells it", examples=["Black boots"])
+    product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
     product_category: str | None = of(ProductPerformance.product_category, "shoes")
 
 

@@ -80,14 +80,14 @@ class RetentionBody(Body):
     brackets: list[tuple[StrictInt, StrictInt]] | None = Field(
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
-    last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are not told")
+    last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are left out")
     starting: Literal["first_time", "recurring"] = Field(
         "first_time", description="Whether a visitor is in the cohort of their first start only, or of each"
     )
     where: Conditions
     start_where: Conditions
     returning_where: Conditions
-    by: Name | None = Field(None, description="Column whose values, in the event of the start, are told apart")
+    by: Name | None = Field(None, description="Column whose values, in the event of the start, are compared")
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Values that stand by themselves; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
     preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(

@@ -48,7 +48,7 @@ class TrendBody(Body):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
-    by: Name | None = Field(None, description="Column whose values are told apart")
+    by: Name | None = Field(None, description="Column whose values are compared")
     limit: int = Field(10, ge=1, le=1_000, description="Values that stand by themselves; the others are (other)")
     where: Conditions
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
@@ -70,10 +70,10 @@ class Line(BaseModel):
 
     name: str = Field(description="What a formula calls the series", examples=["A"])
     event_type: str | None = Field(description="What happens; null for anything")
-    measure: str = Field(description="What is told", examples=["visitors"])
+    measure: str = Field(description="What is measured", examples=["visitors"])
     of: str | None = Field(None, description="Of which column")
     where: Any = Field(None, description="What must hold of an event")
-    breakdown: str | None = Field(description="The value; null where none are told apart")
+    breakdown: str | None = Field(description="The value; null where none are compared")
     total: float | None = Field(description="The same over all of the range; visitors are distinct there")
     values: list[float | None] = Field(description="By period; null where it is not known")
     previous: list[float | None] | None = Field(None, description="By period of the range before")
@@ -82,7 +82,7 @@ class Line(BaseModel):
 class FormulaLine(BaseModel):
     """The values of the formula, for one value of the breakdown."""
 
-    breakdown: str | None = Field(description="The value; null where none are told apart")
+    breakdown: str | None = Field(description="The value; null where none are compared")
     values: list[float | None] = Field(description="By period; null where it is not known")
 
 
@@ -101,7 +101,7 @@ class Stickiness(BaseModel):
     event_type: str | None = Field(description="What happens; null for anything")
     measure: str = Field(description="As asked; visitors are counted in any case")
     where: Any = Field(None, description="What must hold of an event")
-    breakdown: str | None = Field(description="The value; null where none are told apart")
+    breakdown: str | None = Field(description="The value; null where none are compared")
     visitor_count: int = Field(description="Visitors who did it at all")
     visitors: list[StickyVisitors] = Field(description="From one period to all of the range")
 

@@ -90,9 +90,9 @@ class PostgresStore:
             engine.close()
             raise NothingPublishedError(NOTHING)
         at = newest["published_at"].replace(tzinfo=UTC)
-        told = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
+        publication = {"data_version": newest["data_version"], "run_id": newest["run_id"]}
         tables: Tables = {
-            name: {"row_count": count, "materialized_at": None, "asset_version": None, **told}
+            name: {"row_count": count, "materialized_at": None, "asset_version": None, **publication}
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
         places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}

@@ -69,8 +69,8 @@ def _funnel_lines(funnels: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[str, Any]]) -> list[str]:
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
-    for period, told in cohorts.items():
-        shares = [f"{period} {one['period']} {percent(one['rate']).strip()}" for one in told]
+    for period, rates in cohorts.items():
+        shares = [f"{period} {one['period']} {percent(one['rate']).strip()}" for one in rates]
         lines += [f"  {', '.join(shares)}"] if shares else []
     if lines:
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
@@ -158,13 +158,17 @@ def _hint(totals: Mapping[str, Any]) -> list[str]:
     return [f"  No customer has a valid {' or '.join(lacking)}: {advice}"]
 
 
-def _value_lines(told: Mapping[str, Any]) -> list[str]:
+def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     """Return the lines of segments and expected value; none if nobody ordered."""
-    if not told["customers"]:
+    if not lifetime["customers"]:
         return []
-    some = [f"{one['segment']} {one['customers']:,}" for one in told["segments"] if one["customers"]]
-    value = told["value"]
-    lines = ["", f"Customers by segment at the end of {value['as_of_date']}: {told['customers']:,}", *_in_lines(some)]
+    some = [f"{one['segment']} {one['customers']:,}" for one in lifetime["segments"] if one["customers"]]
+    value = lifetime["value"]
+    lines = [
+        "",
+        f"Customers by segment at the end of {value['as_of_date']}: {lifetime['customers']:,}",
+        *_in_lines(some),
+    ]
     if value["no_model_reason"]:
         return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]
     to_come = f"{value['expected_orders']:,.0f} orders in {value['horizon_days']} days"
@@ -274,18 +278,19 @@ def _customer_quality_lines(totals: Mapping[str, Any]) -> list[str]:
 
 def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
     lines = []
-    for key, told in fetched.items():
-        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(told["retry_counts"].items()))
-        retried = f", {sum(told['retry_counts'].values())} of them retries ({causes})" if causes else ""
-        lines.append(f"Fetched for {key}: {told['request_count']:,} requests{retried}")
+    for key, fetch in fetched.items():
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(fetch["retry_counts"].items()))
+        retried = f", {sum(fetch['retry_counts'].values())} of them retries ({causes})" if causes else ""
+        lines.append(f"Fetched for {key}: {fetch['request_count']:,} requests{retried}")
     return lines
 
 
-def _published_lines(told: Mapping[str, Any] | None) -> list[str]:
-    if told is None or "skipped" in told:
-        return [told["skipped"]] if told else []
-    rows = f"{told['row_count']:,} rows of {len(told['rows_by_table'])} tables, {told['rows_written']:,} of them new"
-    return [f"Published in {told['database']}: {rows}, version {told['data_version']}"]
+def _published_lines(published: Mapping[str, Any] | None) -> list[str]:
+    if published is None or "skipped" in published:
+        return [published["skipped"]] if published else []
+    count, written = published["row_count"], published["rows_written"]
+    rows = f"{count:,} rows of {len(published['rows_by_table'])} tables, {written:,} of them new"
+    return [f"Published in {published['database']}: {rows}, version {published['data_version']}"]
 
 
 def _where_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from ecom_assets.events.queries import rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
-from ecom_assets.orders.held_day_log import told
+from ecom_assets.orders.held_day_log import held_day_entry
 from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders
 from ecom_assets.products.queries import stock_totals
 from ecom_assets.reconciliation.queries import difference_totals, restatements
@@ -177,7 +177,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, A
     if source == ORDERS:
         lines = {
             **rejected_orders(reading, period),
-            "held_days": [told(row) for row in held_days(reading)],
+            "held_days": [held_day_entry(row) for row in held_days(reading)],
             "held_order_days": [str(day) for day in held_order_dates(reading, period)],
         }
     return {
@@ -248,10 +248,10 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
     numbers = {
         name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in found.items()
     }
-    told_causes = {
+    by_cause = {
         cause: {"count": int(one["count"]), "amount": _money(one["amount"] or 0)} for cause, one in causes.items()
     }
-    return {**numbers, "causes": told_causes}
+    return {**numbers, "causes": by_cause}
 
 
 def _restatements(reading: Reading, run_id: str) -> dict[str, Any]:
@@ -307,7 +307,7 @@ def _row_count(engine: Engine, contract: type[Table]) -> int:
 
 def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
     """Return what the exports report: deliveries by destination, and the file of customers."""
-    told = outcome.delivered
+    delivered = outcome.delivered
     return {
         "deliveries": {
             name: {
@@ -316,15 +316,15 @@ def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
                 "records_per_s": int(one["records_per_s"]),
                 "outcomes": one["outcomes"],
             }
-            for name, one in sorted(told.items())
+            for name, one in sorted(delivered.items())
             if "outcomes" in one
         },
-        "customers_json": _file(told["customers_json"]) if "customers_json" in told else None,
+        "customers_json": _file(delivered["customers_json"]) if "customers_json" in delivered else None,
     }
 
 
-def _file(told: dict[str, Any]) -> dict[str, Any]:
-    return {"path": str(told["path"]), "customers": int(told["row_count"]), "bytes": int(told["bytes"])}
+def _file(written: dict[str, Any]) -> dict[str, Any]:
+    return {"path": str(written["path"]), "customers": int(written["row_count"]), "bytes": int(written["bytes"])}
 
 
 def _money(amount: Decimal | int | None) -> str | None:

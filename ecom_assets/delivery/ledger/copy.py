@@ -69,7 +69,7 @@ def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
 def _days_sent(store: Store, days: Days) -> list[date]:
     found = store.rows("SELECT DISTINCT day FROM batches ORDER BY day")
     wanted = set(days.dates)
-    return [a_day for (told,) in found if (a_day := date.fromisoformat(told)) in wanted]
+    return [a_day for (day_text,) in found if (a_day := date.fromisoformat(day_text)) in wanted]
 
 
 def _day(store: Store, a_day: date) -> pa.Table:

@@ -77,7 +77,7 @@ def times_of_part(part: "Sorted") -> StepTimes:
     if not len(part.keys):
         return together([], part.plan.steps)
     walk = _walk_by_instant(part) if part.plan.weights else _walk_by_event(part)
-    return _told(walk, part.resolution)
+    return _step_times(walk, part.resolution)
 
 
 def batches_of(part: "Sorted", at_most: int) -> Iterator["Sorted"]:
@@ -153,11 +153,11 @@ class Keying:
 
 
 def _walk_by_event(part: Sorted) -> Taken:
-    """Walk only from the starts that are told; they follow from where the longest chains end first."""
+    """Walk only from the starts that are counted; they follow from where the longest chains end first."""
     plan = part.plan
     codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
     _, *others = order_of(plan)
-    starts = at = _told_starts(codes, times, part)
+    starts = at = _counted_starts(codes, times, part)
     tries = np.arange(len(starts))
     taken = [(tries, at)]
     for code in others:
@@ -168,7 +168,7 @@ def _walk_by_event(part: Sorted) -> Taken:
     return taken
 
 
-def _told_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints:
+def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints:
     """The start of the earliest of each unit's longest tries.
 
     No try of a unit can be as long and end before the first event that ends a longest chain. A try from within the
@@ -180,8 +180,8 @@ def _told_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints
         backwards = ends[::-1]
         first_ends[backwards >> part.time_bits] = backwards  # of several, the last one written stays
     starts = times[codes == order_of(part.plan)[0]]
-    told: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
-    return told
+    starts_counted: Ints = starts[np.searchsorted(starts, first_ends[first_ends >= 0] - part.plan.window)]
+    return starts_counted
 
 
 def _walk_by_instant(part: Sorted) -> Taken:
@@ -226,8 +226,8 @@ def _of_longest(taken: Taken, part: Sorted) -> Taken:
     return [(tries[is_told[tries]], times[is_told[tries]]) for tries, times in taken]
 
 
-def _told(taken: Taken, resolution: int) -> StepTimes:
-    """The times of tries that are all told."""
+def _step_times(taken: Taken, resolution: int) -> StepTimes:
+    """The times of attempts that are all counted."""
     tries, starts = taken[0]
     at = np.zeros(int(tries.max(initial=-1)) + 1, np.int64)
     at[tries] = starts

@@ -19,8 +19,10 @@ class CatalogueService(Service):
     def __init__(self, catalogue: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
         """Serve the rows of `catalogue.parquet`."""
         table = pq.read_table(catalogue)
-        told = [name for name in TOLD if name in table.column_names]  # shops of earlier versions have no reorder points
-        self.products: list[dict[str, Any]] = table.select(told).to_pylist()
+        columns = [
+            name for name in TOLD if name in table.column_names
+        ]  # shops of earlier versions have no reorder points
+        self.products: list[dict[str, Any]] = table.select(columns).to_pylist()
         self.key = key
         super().__init__(port, faults)
 

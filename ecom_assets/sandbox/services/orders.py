@@ -112,9 +112,9 @@ def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(names)
-    writer.writerows([_told(row[name]) for name in names] for row in rows)
+    writer.writerows([_csv_value(row[name]) for name in names] for row in rows)
     return text.getvalue().encode()
 
 
-def _told(value: object) -> object:
+def _csv_value(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value

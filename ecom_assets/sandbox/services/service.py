@@ -108,19 +108,19 @@ class Faults:
         )  # fmt: skip
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "Faults":
+    def read(cls, mapping: Mapping[str, Any]) -> "Faults":
         """Return faults from a JSON object.
 
         Raises:
             UsageError: A name is unknown, or a value has the wrong type.
         """
         types = {field.name: field.type for field in fields(cls)}
-        for name, value in told.items():
+        for name, value in mapping.items():
             wanted = types.get(name)
             fits = isinstance(value, wanted) if isinstance(wanted, type) else False
             if isinstance(value, bool) or not (fits or (wanted is float and isinstance(value, int))):
                 raise UsageError(f"{name}={value!r} is no fault; the faults are {', '.join(types)}.")
-        return cls(**told)
+        return cls(**mapping)
 
 
 class Service(ABC):

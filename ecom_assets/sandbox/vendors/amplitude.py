@@ -226,32 +226,32 @@ class AmplitudeReceiver(Receiver):
             return Look(self.refusal(413))
         if path == IDENTIFY:
             return self._identify(came)
-        told = parsed(came.body)
-        return self._without(came.body, told) or self._events(came, told)
+        body = parsed(came.body)
+        return self._without(came.body, body) or self._events(came, body)
 
-    def _without(self, body: bytes, told: object) -> Look | None:
+    def _without(self, body: bytes, content: object) -> Look | None:
         """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
-        if not isinstance(told, dict):
+        if not isinstance(content, dict):
             return _bad("Invalid JSON request body" if body else "Missing request body")
         for name in ("api_key", "events"):
-            if not told.get(name):
+            if not content.get(name):
                 return _bad("Request missing required field", missing_field=name)
-        if told["api_key"] != self.key:
-            return _bad(f"Invalid API key: {told['api_key']}")
-        return None if isinstance(told["events"], list) else _bad("Invalid JSON request body")
+        if content["api_key"] != self.key:
+            return _bad(f"Invalid API key: {content['api_key']}")
+        return None if isinstance(content["events"], list) else _bad("Invalid JSON request body")
 
-    def _events(self, came: Came, told: dict[str, Any]) -> Look:
-        events = told["events"]
+    def _events(self, came: Came, content: dict[str, Any]) -> Look:
+        events = content["events"]
         if len(events) > MOST_EVENTS:
             return Look(self.refusal(413))
-        if said := self._refused(came.request.path, told, events):
+        if said := self._refused(came.request.path, content, events):
             return said
         done = {"events_ingested": len(events), "payload_size_bytes": len(came.body)}
         answer = Answer.json({"code": 200, **done, "server_upload_time": int(came.at_s * 1000)})
         return Look(answer, _event_entries(events), events)
 
-    def _refused(self, path: str, told: dict[str, Any], events: list[Any]) -> Look | None:
-        options = told.get("options") or {}
+    def _refused(self, path: str, content: dict[str, Any], events: list[Any]) -> Look | None:
+        options = content.get("options") or {}
         least = options.get("min_id_length", MIN_ID_LENGTH) if isinstance(options, dict) else MIN_ID_LENGTH
         stops_at_first = path == HTTP_V2 and self.ways.names == "documented"
         flaws, drops = Flaws(), self.ways.id_lengths == "drop"
@@ -283,11 +283,11 @@ class AmplitudeReceiver(Receiver):
         given = _form(came.body)
         if given.get("api_key") != self.key:
             return Look(Answer(400, b"invalid_api_key"))
-        told = _identifications(given)
-        flaws = [flaw for one in told if (flaw := identify_flaw(one))]
-        if flaws or not told:
+        identifications = _identifications(given)
+        flaws = [flaw for one in identifications if (flaw := identify_flaw(one))]
+        if flaws or not identifications:
             return Look(Answer(400, (flaws or ["missing_event"])[0].encode()))
-        return Look(Answer(200, b"success"), self.entries(came), told)
+        return Look(Answer(200, b"success"), self.entries(came), identifications)
 
     def admit(self, came: Came, look: Look) -> Look:
         """Apply the rate limits of users, devices and the project."""
@@ -347,11 +347,11 @@ class AmplitudeReceiver(Receiver):
         """Return events, or updates of user properties."""
         if came.request.path != IDENTIFY:
             return _event_entries(parsed(came.body)["events"])
-        told = _identifications(_form(came.body))
-        users = [text(one, "user_id") or text(one, "device_id") for one in told]
+        identifications = _identifications(_form(came.body))
+        users = [text(one, "user_id") or text(one, "device_id") for one in identifications]
         return [
             Entry("profile", user, user, None, properties=one["user_properties"])
-            for user, one in zip(users, told, strict=True)
+            for user, one in zip(users, identifications, strict=True)
         ]
 
 
@@ -389,8 +389,8 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _identifications(given: dict[str, str]) -> list[Any]:
-    told = parsed(given.get("identification", "").encode())
-    return [] if told is NO_JSON else told if isinstance(told, list) else [told]
+    content = parsed(given.get("identification", "").encode())
+    return [] if content is NO_JSON else content if isinstance(content, list) else [content]
 
 
 def _event_entries(events: Sequence[Any]) -> list[Entry]:

@@ -35,19 +35,19 @@ class Step:
     pause_s: float = 0.0
 
     @classmethod
-    def read(cls, told: object) -> "Step":
+    def read(cls, entry: object) -> "Step":
         """Return a step from JSON: a status, the name of one of `STEPS`, or an object with a step's fields.
 
         Raises:
             UsageError: It is none of these.
         """
-        if isinstance(told, int) and not isinstance(told, bool):
-            return cls(status=told)
-        if isinstance(told, str) and told in STEPS:
-            return STEPS[told]
-        if isinstance(told, Mapping) and told.get("at", BEFORE) in _MOMENTS:
-            return _read(cls, told)
-        raise UsageError(f"{told!r} is no step; give a status, {', '.join(STEPS)}, or an object with a step's fields.")
+        if isinstance(entry, int) and not isinstance(entry, bool):
+            return cls(status=entry)
+        if isinstance(entry, str) and entry in STEPS:
+            return STEPS[entry]
+        if isinstance(entry, Mapping) and entry.get("at", BEFORE) in _MOMENTS:
+            return _read(cls, entry)
+        raise UsageError(f"{entry!r} is no step; give a status, {', '.join(STEPS)}, or an object with a step's fields.")
 
 
 STEPS = {
@@ -99,20 +99,20 @@ class ReceiverFaults:
         return cls(tuple(Step.read(step) for step in steps))
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "ReceiverFaults":
+    def read(cls, entry: Mapping[str, Any]) -> "ReceiverFaults":
         """Return faults from a JSON object.
 
         Raises:
             UsageError: A name is unknown, or a value is invalid.
         """
-        if strange := [name for name in told if name not in {"script", "chance"}]:
+        if strange := [name for name in entry if name not in {"script", "chance"}]:
             raise UsageError(f"{strange[0]} is no fault of a receiver; there are script and chance.")
-        script = told.get("script", [])
+        script = entry.get("script", [])
         if not isinstance(script, list):
             raise UsageError("The script is a list of steps.")
-        return cls(tuple(Step.read(step) for step in script), _read(RandomFaults, told.get("chance", {})))
+        return cls(tuple(Step.read(step) for step in script), _read(RandomFaults, entry.get("chance", {})))
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the faults as a JSON object."""
         return {"script": [asdict(step) for step in self.script], "chance": asdict(self.chance)}
 
@@ -159,11 +159,11 @@ Told = TypeVar("Told", Step, RandomFaults)
 _TYPES: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
-def _read(kind: type[Told], told: object) -> Told:
+def _read(kind: type[Told], mapping: object) -> Told:
     wanted = {field.name: _TYPES[getattr(field.type, "__name__", str(field.type))] for field in fields(kind)}
-    if not isinstance(told, Mapping):
-        raise UsageError(f"{told!r} is no object with {', '.join(wanted)}.")
-    for name, value in told.items():
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{mapping!r} is no object with {', '.join(wanted)}.")
+    for name, value in mapping.items():
         if name not in wanted or type(value) not in wanted[name]:
             raise UsageError(f"{name}={value!r} is no fault; the fields are {', '.join(wanted)}.")
-    return kind(**told)
+    return kind(**mapping)

@@ -58,36 +58,36 @@ class Message:
     code: str
     event: int | None = None
 
-    def told(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str]:
         """Return the message in the format of the debug server."""
         return {"fieldPath": self.path, "description": self.words, "validationCode": self.code}
 
 
-def messages_on(told: object, now_s: float) -> Iterator[Message]:
+def messages_on(body: object, now_s: float) -> Iterator[Message]:
     """Yield the validation messages for a body."""
-    if not isinstance(told, dict):
+    if not isinstance(body, dict):
         yield Message("", "The body is no JSON object.", "VALUE_INVALID")
         return
-    if not isinstance(told.get("client_id"), str) or not told["client_id"]:
+    if not isinstance(body.get("client_id"), str) or not body["client_id"]:
         yield Message("client_id", "client_id is required: a text.", "VALUE_REQUIRED")
-    events = told.get("events")
+    events = body.get("events")
     if not isinstance(events, list) or not events:
         yield Message("events", "events is required: a list.", "VALUE_REQUIRED")
         events = []
     if len(events) > MOST_EVENTS:
         yield Message("events", f"There are more than {MOST_EVENTS} events.", "EXCEEDED_MAX_ENTITIES")
-    yield from _property_messages(told.get("user_properties"))
+    yield from _property_messages(body.get("user_properties"))
     for at, event in enumerate(events):
         yield from _event_messages(event, at)
-        if told.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS" and isinstance(event, dict):
-            micros = micros_of(told, event)
+        if body.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS" and isinstance(event, dict):
+            micros = micros_of(body, event)
             if micros is not None and micros < (now_s - BACK_S) * MICROS:
                 yield Message(f"events[{at}].timestamp_micros", "Older than 72 hours.", "VALUE_OUT_OF_BOUNDS", at)
 
 
-def micros_of(told: Mapping[str, Any], event: Mapping[str, Any]) -> float | None:
+def micros_of(body: Mapping[str, Any], event: Mapping[str, Any]) -> float | None:
     """Return the time of an event, or else of its request; None if neither has one."""
-    for value in (event.get("timestamp_micros"), told.get("timestamp_micros")):
+    for value in (event.get("timestamp_micros"), body.get("timestamp_micros")):
         if value is not None and (is_number(value) or str(value).isdecimal()):
             return float(value)
     return None
@@ -200,10 +200,10 @@ class Ga4Receiver(Receiver):
         request = came.request
         if request.method != "POST" or request.path not in {COLLECT, DEBUG}:
             return Look(self.refusal(404))
-        told = parsed(came.body)
-        messages = list(messages_on(None if told is NO_JSON else told, came.at_s))
+        body = parsed(came.body)
+        messages = list(messages_on(None if body is NO_JSON else body, came.at_s))
         if request.path == DEBUG:
-            return Look(Answer.json({"validationMessages": [message.told() for message in messages]}))
+            return Look(Answer.json({"validationMessages": [message.as_json() for message in messages]}))
         given = (request.query.get("measurement_id"), request.query.get("api_secret"))
         is_lost = len(came.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
         if is_lost or given != (self.measurement_id, self.api_secret):
@@ -217,16 +217,16 @@ class Ga4Receiver(Receiver):
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:
         """Return the events, each with the time at which GA4 shows it, and then the user properties."""
-        told = parsed(came.body)
-        user = str(told["client_id"])
-        entries = [_event_entry(told, event, user, came.at_s) for event in told["events"]]
-        if properties := told.get("user_properties"):
+        body = parsed(came.body)
+        user = str(body["client_id"])
+        entries = [_event_entry(body, event, user, came.at_s) for event in body["events"]]
+        if properties := body.get("user_properties"):
             values = {name: given.get("value") for name, given in properties.items()}
             entries.append(Entry("profile", user, user, None, properties=values))
         return entries
 
 
-def _event_entry(told: dict[str, Any], event: object, user: str, at_s: float) -> Entry:
+def _event_entry(body: dict[str, Any], event: object, user: str, at_s: float) -> Entry:
     """Return the entry of an event. Its id is the parameter `event_id`, else the transaction_id, else a hash.
 
     A time more than `BACK_S` seconds ago is moved to `BACK_S` seconds ago.
@@ -237,6 +237,6 @@ def _event_entry(told: dict[str, Any], event: object, user: str, at_s: float) ->
     key = (name, transaction_id) if transaction_id and name == "purchase" else None
     given = params.get("event_id") or transaction_id
     record_id = str(given) if given else hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
-    micros = micros_of(told, event)
+    micros = micros_of(body, event)
     shown = at_s * MICROS if micros is None else max(micros, (at_s - BACK_S) * MICROS)
     return Entry("event", user, record_id, key, name, int(shown))

@@ -79,10 +79,10 @@ class HeapReceiver(Receiver):
         path = came.request.path
         if came.request.method != "POST" or path not in _BULK:
             return Look(self.refusal(404))
-        told = parsed(came.body)
-        if not isinstance(told, dict) or told.get("app_id") != self.app_id:
+        body = parsed(came.body)
+        if not isinstance(body, dict) or body.get("app_id") != self.app_id:
             return _bad("app_id is missing or unknown")
-        records = _records(path, told)
+        records = _records(path, body)
         if not isinstance(records, list) or not records or len(records) > MOST_RECORDS:
             return _bad(f"{_BULK[path]} holds 1 to {MOST_RECORDS} records")
         flaw_of = _event_flaw if path == TRACK else _user_flaw
@@ -125,8 +125,8 @@ def _bad(words: str) -> Look:
     return Look(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
 
 
-def _records(path: str, told: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)
-    return told.get(_BULK[path], [told])
+def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)
+    return body.get(_BULK[path], [body])
 
 
 def _entries(path: str, records: Sequence[Any]) -> list[Entry]:

@@ -298,10 +298,10 @@ def _records(came: Came) -> tuple[list[Any] | None, bool]:
         lines = [parsed(line) for line in body.splitlines() if line.strip()]
         return (None if any(line is NO_JSON for line in lines) else lines), False
     is_form = "x-www-form-urlencoded" in kind
-    told = parsed(dict(parse_qsl(body.decode("utf-8", "replace"))).get("data", "").encode() if is_form else body)
-    if is_form and isinstance(told, dict):
-        return [told], True
-    return (told if isinstance(told, list) and told else None), is_form
+    content = parsed(dict(parse_qsl(body.decode("utf-8", "replace"))).get("data", "").encode() if is_form else body)
+    if is_form and isinstance(content, dict):
+        return [content], True
+    return (content if isinstance(content, list) and content else None), is_form
 
 
 def _event_entries(events: Sequence[Any]) -> list[Entry]:

@@ -343,17 +343,17 @@ class Receiver(Service):
         """Respond to a control request."""
         name = request.path.rpartition("/")[2]
         try:
-            told = json.loads(request.body) if request.method == "PUT" and request.body else None
-            if name == "faults" and told is not None:
-                self.script.faults = ReceiverFaults.read(told)
-            if name == "clock" and told is not None:
-                self.ahead_s = float(told["ahead_s"])
+            content = json.loads(request.body) if request.method == "PUT" and request.body else None
+            if name == "faults" and content is not None:
+                self.script.faults = ReceiverFaults.read(content)
+            if name == "clock" and content is not None:
+                self.ahead_s = float(content["ahead_s"])
         except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
             return Answer.json({"error": str(error)}, 400)
         if name == "resume":
             self._resume.set()
         shown: dict[str, Callable[[], object]] = {
-            "faults": self.script.faults.told,
+            "faults": self.script.faults.as_json,
             "clock": lambda: {"now_s": self.now_s, "ahead_s": self.ahead_s},
             "held": lambda: asdict(self.held),
             "paused": lambda: {"at": self.paused_at},

@@ -107,9 +107,9 @@ def _frames(path: Path) -> Iterator[tuple[Received, int]]:
         while line := file.readline():
             if not line.endswith(b"\n"):
                 return
-            told = json.loads(line)
-            size = told.pop("bytes")
+            header = json.loads(line)
+            size = header.pop("bytes")
             raw = file.read(size + 1)
             if len(raw) <= size:
                 return
-            yield Received(raw=raw[:-1], **told), len(line) + size + 1
+            yield Received(raw=raw[:-1], **header), len(line) + size + 1

@@ -21,8 +21,8 @@ def no_customers(reason: str) -> SliceOutput:
 
 def customers_received(fetched: CustomerFetch, today: date, source: str) -> SliceOutput:
     """Return rows of `RawCustomers` that replace an earlier fetch of the same day."""
-    told = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
-    return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), told)
+    metadata = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
+    return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), metadata)
 
 
 class NoCustomers:

@@ -99,7 +99,7 @@ class DuckDBEngine(Engine):
 
     @property
     def damage_note(self) -> Path:
-        """Return the file that tells the next to open the warehouse that a part of it cannot be read."""
+        """Return the file that marks, for the next to open the warehouse, that a part of it cannot be read."""
         return self.path.with_name(f"{self.path.name}.is-damaged")
 
     def heed_failures(self, failures: Iterable[str]) -> bool:

@@ -19,7 +19,7 @@ UNKNOWN = "another process"
 LOOK_S = 0.2
 """Between two looks whether the other has let go."""
 TOLD_AFTER_S = 1.0
-"""Waiting that a person notices, and is told of."""
+"""Waiting that a person notices, and that is reported."""
 
 
 class Turn:
@@ -65,10 +65,10 @@ def _described(pid: str) -> str:
         return f"process {pid}"
     asked = [ps, "-o", "lstart=", "-o", "args=", "-p", pid]
     try:
-        told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 (ours)
+        listing = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 (ours)
     except (OSError, subprocess.TimeoutExpired):
         return f"process {pid}"
-    words = told.stdout.split()
+    words = listing.stdout.split()
     if len(words) <= 5:  # noqa: PLR2004 (the date is five words: Sat Nov 21 02:19:04 2026)
         return f"process {pid}"
     since, command = " ".join(words[:5]), scrubbed(" ".join(words[5:]))

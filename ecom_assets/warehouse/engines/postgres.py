@@ -57,7 +57,7 @@ class PostgresEngine(Engine):
     con: Backend
 
     def __init__(self, settings: Settings, *, setting: str = "ECOM_WAREHOUSE") -> None:
-        """Take the address from the settings; `setting` is the one that people are told to correct."""
+        """Take the address from the settings; `setting` is the one that messages name as the one to correct."""
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
         self._setting = setting

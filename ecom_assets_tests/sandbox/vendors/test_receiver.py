@@ -113,7 +113,7 @@ def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "answer",
     [
         {"scripts": []},
         {"script": 500},
@@ -125,9 +125,9 @@ def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
         {"chance": []},
     ],
 )
-def test_what_is_no_fault_is_refused(told: dict[str, Any]) -> None:
+def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        ReceiverFaults.read(told)
+        ReceiverFaults.read(answer)
 
 
 def test_a_pause_holds_a_request_after_it_was_taken_until_told_to_go_on() -> None:
@@ -146,8 +146,8 @@ def test_a_pause_holds_a_request_after_it_was_taken_until_told_to_go_on() -> Non
 def test_steering_over_http() -> None:
     with AmplitudeReceiver(Setup(clock=still)) as receiver:
         control = f"{receiver.url}/control"
-        told = requests.put(f"{control}/faults", json={"script": [500, "reset"]}, timeout=TIMEOUT_S).json()
-        assert [step["status"] for step in told["script"]] == [500, 0]
+        answer = requests.put(f"{control}/faults", json={"script": [500, "reset"]}, timeout=TIMEOUT_S).json()
+        assert [step["status"] for step in answer["script"]] == [500, 0]
         assert requests.put(f"{control}/faults", json={"script": [None]}, timeout=TIMEOUT_S).status_code == 400
         ahead = requests.put(f"{control}/clock", json={"ahead_s": 60}, timeout=TIMEOUT_S).json()
         assert ahead == {"now_s": NOW_S + 60, "ahead_s": 60}
@@ -220,10 +220,10 @@ def test_the_four_run_in_a_process_of_their_own_until_told_to_end(tmp_path: Path
     words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        header = basic(told["ECOM_MIXPANEL_TOKEN"]) | {"content-type": "application/json"}
+        answer = json.loads(process.stdout.readline())
+        header = basic(answer["ECOM_MIXPANEL_TOKEN"]) | {"content-type": "application/json"}
         events = json.dumps([mixpanel_event(1)]).encode()
-        address = f"{told['ECOM_MIXPANEL_URL']}{IMPORT}"
+        address = f"{answer['ECOM_MIXPANEL_URL']}{IMPORT}"
         assert requests.post(address, data=events, headers=header, timeout=TIMEOUT_S).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0

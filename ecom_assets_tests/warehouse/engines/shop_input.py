@@ -134,18 +134,18 @@ class ToldCustomers:
 
     def received(self, days: Days) -> SliceOutput:
         """Return what was told on those of the days on which anything was."""
-        told = Days.of(day for day in days.dates if day in self._fetches)
+        answer = Days.of(day for day in days.dates if day in self._fetches)
         tables = [
             customer_rows(
                 (ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(self._fetches[day], start=1)),
                 day,
                 "test",
             ).to_pyarrow()
-            for day in told.dates
+            for day in answer.dates
         ]
         con = connect()
         con.con.register("told", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
-        return SliceOutput(con.table("told"), told)
+        return SliceOutput(con.table("told"), answer)
 
 
 def write_shop(folder: Path) -> list[str]:

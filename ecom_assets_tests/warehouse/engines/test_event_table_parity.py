@@ -29,8 +29,8 @@ def test_a_table_in_the_account_and_one_fetched_from_it_give_the_same(
     loader = Settings(home=tmp_path / "loader", events=paths, warehouse=snowflake_url)
     run_everything(loader, RANGES)
     account.execute("CREATE SCHEMA sales")
-    told = "COALESCE(received_at, DATEADD(SECOND, 86399, received_date::TIMESTAMP_NTZ)) AS received_at"
-    columns = ", ".join(FIELDS).replace("received_at", told)
+    answer = "COALESCE(received_at, DATEADD(SECOND, 86399, received_date::TIMESTAMP_NTZ)) AS received_at"
+    columns = ", ".join(FIELDS).replace("received_at", answer)
     rows = f"SELECT {columns} FROM raw.events WHERE malformed_row IS NULL"
     account.execute(f"CREATE TABLE sales.ecommerce_events AS {rows}")
     events = address(snowflake_url)

@@ -93,10 +93,10 @@ def fingerprint(engine: Engine, *rows: Row) -> tuple[int, str]:
 @pytest.mark.slow
 def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> None:
     second = {**ORDER, "order_id": "o-2", "city": "Oslo"}
-    told = fingerprint(engine, ORDER, second)
-    assert fingerprint(engine, second, ORDER) == told
+    answer = fingerprint(engine, ORDER, second)
+    assert fingerprint(engine, second, ORDER) == answer
     found = [fingerprint(engine, {**ORDER, **other}, second) for other in OTHERS]
-    same = [other for other, one in zip(OTHERS, found, strict=True) if one == told]
+    same = [other for other, one in zip(OTHERS, found, strict=True) if one == answer]
     assert same == []
     assert len(set(found)) == len(OTHERS)
     assert fingerprint(engine) == (0, "0")

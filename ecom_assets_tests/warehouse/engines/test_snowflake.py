@@ -270,9 +270,9 @@ def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: st
 def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, Any], expected: dict[str, str]) -> None:
     place = SnowflakeAddress.parse(f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE")
     arguments = place.arguments()
-    told = {**arguments, **arguments["additional_snowflake_connection_args"]}
+    answer = {**arguments, **arguments["additional_snowflake_connection_args"]}
     names = ("password", "authenticator", "token", "private_key_path", "private_key_password")
-    assert {name: told[name] for name in names if told.get(name)} == expected
+    assert {name: answer[name] for name in names if answer.get(name)} == expected
     assert "pw" not in repr(place)
     assert "tok" not in repr(place)
 

@@ -53,8 +53,8 @@ def test_alter_session(engine: SnowflakeEngine) -> None:
 @gap
 def test_logins(engine: SnowflakeEngine) -> None:
     arguments = engine.place.arguments()
-    told = {name: arguments[name] for name in ("account", "user", "password", "database", "role")}
-    assert told == {"account": "acme", "user": "shop", "password": "pw", "database": "SHOP", "role": "LOADER"}
+    answer = {name: arguments[name] for name in ("account", "user", "password", "database", "role")}
+    assert answer == {"account": "acme", "user": "shop", "password": "pw", "database": "SHOP", "role": "LOADER"}
 
 
 @gap

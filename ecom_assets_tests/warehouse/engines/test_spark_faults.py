@@ -24,9 +24,9 @@ DAY = Days((ONE,))
 def test_a_failing_task_is_one_sentence_and_the_old_rows_stay(spark_engine: SparkEngine) -> None:
     numbered = grown(visitor_id=count("Which visitor"))
     spark_engine.replace(numbered, from_outside((ONE, "7")).mutate(visitor_id=7), DAY)
-    with pytest.raises(WarehouseError, match=r"CAST_INVALID_INPUT.*nothing was changed") as told:
+    with pytest.raises(WarehouseError, match=r"CAST_INVALID_INPUT.*nothing was changed") as answer:
         spark_engine.replace(numbered, from_within(spark_engine, (ONE, "8"), (ONE, "nine")), DAY)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(answer.value)
     assert stored(spark_engine, numbered) == [(ONE, 7)]
     spark_engine.replace(numbered, from_within(spark_engine, (ONE, "8")), DAY)
     assert stored(spark_engine, numbered) == [(ONE, 8)]

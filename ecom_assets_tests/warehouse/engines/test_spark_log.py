@@ -301,15 +301,15 @@ def test_a_folder_with_signs_and_spaces_is_one_like_any(tmp_path: Path) -> None:
 def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path) -> None:
     log = table(tmp_path)
     (log.folder / "_delta_log" / f"{0:020}.json").write_text("{")
-    with pytest.raises(WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away") as told:
+    with pytest.raises(WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away") as answer:
         TableLog(log.folder).current()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(answer.value)
 
 
 def test_a_table_of_an_earlier_version_is_told_of(tmp_path: Path) -> None:
     folder = tmp_path / "mart" / "visits"
     (folder / "_log").mkdir(parents=True)
     (folder / "_log" / "0000000001.json").write_text(json.dumps({"columns": {}}))
-    with pytest.raises(WarehouseError, match=rf"form of an earlier version.*move the folder {tmp_path} away") as told:
+    with pytest.raises(WarehouseError, match=rf"form of an earlier version.*move the folder {tmp_path} away") as answer:
         TableLog(folder).current()
-    assert "run again" in str(told.value)
+    assert "run again" in str(answer.value)

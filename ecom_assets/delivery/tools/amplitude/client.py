@@ -79,7 +79,7 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
         return common
     if reply.status == REFUSED:
         return _read_refused(reply, len(payloads))
-    counted = reply.told().get("events_ingested")
+    counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
         return Reading(Rest.TAKEN, taken_as=partly)
@@ -87,33 +87,33 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
 
 
 def _read_refused(reply: Reply, count: int) -> Reading:
-    told = reply.told()
-    error = str(told.get("error") or reply.words)
+    answer = reply.content()
+    error = str(answer.get("error") or reply.words)
     refused: dict[int, tuple[str, str]] = {}
     for kind in _NAMING:
-        named = told.get(kind)
+        named = answer.get(kind)
         for field, places in (named if isinstance(named, dict) else {}).items():
             reason = kind.removeprefix("events_with_")
             refused |= dict.fromkeys(_places(places, count), (reason, f"Amplitude: {error} ({field})"))
-    silenced = _places(told.get("silenced_events"), count)
+    silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
         return Reading(Rest.AGAIN, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
-    if told.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
+    if answer.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
         return Reading(Rest.NOT_ALLOWED, words=reply.words)
     return Reading(Rest.HALVED, words=reply.words)
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
     """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
-    told = reply.told()
+    answer = reply.content()
     spent = {
         str(one)
         for kind in ("exceeded_daily_quota_users", "exceeded_daily_quota_devices")
-        for one in (told.get(kind) or ())
+        for one in (answer.get(kind) or ())
     }
-    throttled = _places(told.get("throttled_events"), len(payloads))
+    throttled = _places(answer.get("throttled_events"), len(payloads))
     postponed = {
         place: ("daily_quota", "Amplitude: this user or device has sent its events of the day.")
         for place in throttled
@@ -126,12 +126,12 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
 
 
 def _actors(payload: str) -> set[Any]:
-    told = json.loads(payload)
-    return {told.get("user_id"), told.get("device_id")}
+    event = json.loads(payload)
+    return {event.get("user_id"), event.get("device_id")}
 
 
-def _places(told: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
-    places = told if isinstance(told, list) else []
+def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
+    places = listed if isinstance(listed, list) else []
     return [place for place in places if isinstance(place, int) and 0 <= place < count]
 
 

@@ -64,13 +64,13 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     common = read_common(reply)
     if common is not None:
         return common
-    told = reply.told()
-    refused = _failed(told.get("failed_records"), payloads)
+    answer = reply.content()
+    refused = _failed(answer.get("failed_records"), payloads)
     if reply.status == TAKEN and not refused and _says_yes(reply):
         return Reading(Rest.TAKEN)
-    if not refused and _OUR_FAULT.search(str(told.get("error") or "")):
+    if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
         return Reading(Rest.NOT_ALLOWED, words=_said(reply))
-    imported = told.get("num_records_imported")
+    imported = answer.get("num_records_imported")
     if not refused and not imported:
         return Reading(Rest.HALVED, words=_said(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
@@ -79,10 +79,10 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     return Reading(Rest.TAKEN, refused=refused)
 
 
-def _failed(told: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
+def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
     """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
     failed: dict[int, tuple[str, str]] = {}
-    for one in told if isinstance(told, list) else []:
+    for one in records if isinstance(records, list) else []:
         place = one.get("index") if isinstance(one, dict) else None
         if not isinstance(place, int):
             place = _place_of(one, payloads)
@@ -99,12 +99,12 @@ def _place_of(one: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 
 
 def _says_yes(reply: Reply) -> bool:
     """Return whether /engage accepted a request: its status is always 200, and the body has 1 or 0."""
-    told = reply.told()
-    return reply.body.strip() != b"0" and told.get("status") != 0 and told.get("error") is None
+    answer = reply.content()
+    return reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
 
 
 def _said(reply: Reply) -> str:
-    return reply.words or f"Mixpanel: {reply.told().get('error') or 'no data objects in the body are valid'}"
+    return reply.words or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
 
 
 def _rule(context: Context, *, takes_gzip: bool) -> HttpRule:

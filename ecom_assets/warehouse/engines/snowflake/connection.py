@@ -96,7 +96,7 @@ class SnowflakeAddress:
 
     @property
     def server(self) -> tuple[str, str, str]:
-        """Return what tells one account from another."""
+        """Return what identifies the account."""
         return self.account.lower(), self.options.get("host", ""), self.options.get("port", "")
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Commits to the tables of one folder: one at a time, and a change of several tables whole or not at all.
 
 A commit of Delta's is of one table. What changes several is written down first, in one file, and counts from then on:
-whoever comes next to a table, to read or to write, finishes it. See docs/adr/0022.
+the next process that comes to a table, to read or to write, finishes it. See docs/adr/0022.
 """
 
 import contextlib

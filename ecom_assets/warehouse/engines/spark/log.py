@@ -215,7 +215,7 @@ class TableLog:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _newest(self) -> DeltaTable | None:
-        """Return the table at its newest version: an open one is asked for what is new, unless it was made anew."""
+        """Return the table at its newest version: an open one is asked for what is new, unless it was created again."""
         try:
             identity = (self.folder / LOG).stat().st_ino
         except (FileNotFoundError, NotADirectoryError):
@@ -237,7 +237,7 @@ class TableLog:
         if (self.folder / EARLIER_LOG).is_dir():
             raise WarehouseError(
                 f"{self.folder} is in the form of an earlier version, which this one does not read; move the folder "
-                f"{self.folder.parents[1]} away and run again: every table is computed anew."
+                f"{self.folder.parents[1]} away and run again: every table is computed again."
             )
 
     def _read(self, table: DeltaTable) -> Snapshot:
