@@ -53,7 +53,7 @@ COMMANDS: Final[Commands] = {
     "trend": ("ecom_assets.cli.trend.trend", "Count events or visitors over time, or add up what they carry."),
     "correlation": (
         "ecom_assets.cli.correlation.correlation",
-        "Tell which event types and properties go with the conversion of a funnel.",
+        "Find which event types and properties go with the conversion of a funnel.",
     ),
     "experiment": (
         "ecom_assets.cli.experiment.experiment",
@@ -65,7 +65,7 @@ COMMANDS: Final[Commands] = {
     ),
     "value": (
         "ecom_assets.cli.value.value",
-        "Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
+        "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     ),
     "retention": (
         "ecom_assets.cli.retention.retention",

@@ -153,7 +153,7 @@ Excluded = Annotated[list[str] | None, typer.Option("--exclude", help="Event typ
 Pages = Annotated[
     list[str] | None, typer.Option("--group", help="Pages that are one step, such as '/product/*'; for --by page.")
 ]
-MinCount = Annotated[int, typer.Option(help="Tell transitions that are taken at least so many times.")]
+MinCount = Annotated[int, typer.Option(help="Show transitions that are taken at least so many times.")]
 
 
 def journeys(
