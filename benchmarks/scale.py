@@ -72,7 +72,7 @@ def stages(home: Path, run_id: str) -> Stages:
             made = instance.get_latest_materialization_event(key)
             if made is None or made.asset_materialization is None:
                 continue
-            told = {name: value.value for name, value in made.asset_materialization.metadata.items()}
+            told: dict[str, Any] = {name: value.value for name, value in made.asset_materialization.metadata.items()}
             found[stage]["tables"] += 1
             found[stage]["rows"] += int(told["dagster/row_count"])
             found[stage]["write_s"] += float(told["seconds"])

@@ -6,7 +6,6 @@ Not here: any content of them. A test that is about the files themselves finds w
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def remember_history() -> None:
     """Let this process copy the files of an instance and of a run, where there are none yet."""
     dg.DagsterInstance.get = staticmethod(_in_copied_home)  # type: ignore[method-assign]  # as a test may
     dg.DagsterInstance.local_temp = staticmethod(_in_copied_folder)  # type: ignore[method-assign]
-    SqliteEventLogStorage._initdb = _copied_file  # type: ignore[method-assign]  # noqa: SLF001 (as above)
+    SqliteEventLogStorage._initdb = _copied_file  # type: ignore[assignment,method-assign]  # noqa: SLF001 (as above)
 
 
 def _in_copied_home() -> dg.DagsterInstance:
@@ -60,7 +59,7 @@ def _copied_file(storage: SqliteEventLogStorage, engine: Engine, for_index_shard
 def _template() -> Path:
     """Return a folder with the files that Dagster makes for an instance and for a run."""
     folder = Path(tempfile.mkdtemp(prefix="history-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
-    made: Callable[[Any, Engine, bool], None] = SqliteEventLogStorage._initdb  # noqa: SLF001 (as above)
+    made: Any = SqliteEventLogStorage._initdb  # noqa: SLF001 (as above)
     SqliteEventLogStorage._initdb = _initdb  # type: ignore[method-assign]  # noqa: SLF001 (as above)
     try:
         with _local_temp(str(folder)) as instance:
