@@ -89,7 +89,7 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
         "notes": notes + ([] if found.is_told else [NO_ADDRESSES]),
         **({"warnings": warnings} if warnings else {}),
     }
-    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+    return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
         "other_paths": path_rows(paths.filter(~paths.is_converted), asked.top),
         **({"warnings": warnings} if warnings else {}),
     }
-    return only.told(answer, clean) | {"rows": files.rows.as_json()}
+    return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 
 
 def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> JourneyChoices:

@@ -73,7 +73,7 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
         totals["visitors"] = _visitor_count(files.con, events, found, ends)
     definition = {"rule": asked.rule, **asdict(session_rule), **conditions, **days_definition(ends)}
     noted = {"warnings": warnings} if warnings else {}
-    return only.told({"definition": definition, **totals, **noted}, clean) | {"rows": files.rows.as_json()}
+    return only.complete({"definition": definition, **totals, **noted}, clean) | {"rows": files.rows.as_json()}
 
 
 def _visitor_count(con: Backend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
