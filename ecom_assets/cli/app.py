@@ -90,6 +90,7 @@ SANDBOX_COMMANDS: Final[Commands] = {
         "ecom_assets.cli.sandbox.up",
         "Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C.",
     ),
+    "live": ("ecom_assets.cli.sandbox.live", "Let the sandbox shop's events of today arrive as time goes by."),
 }
 KEY_COMMANDS: Final[Commands] = {
     "create": ("ecom_assets.cli.api.create_key", "Make an API key, and show it this once."),

@@ -20,6 +20,7 @@ from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop import living
+from ecom_assets.sandbox.shop.trickle import DayInProgress
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
@@ -164,6 +165,35 @@ def sandbox_until(settings: Settings, now: Clock = now_utc) -> date:
     if truth is not None and not living.is_living(truth):
         return living.last_day(truth)
     return settings.sandbox_until or today_in(settings.timezone, now) - ONE_DAY
+
+
+def grows(settings: Settings) -> bool:
+    """Return whether the platform runs over a sandbox shop that grows, so that a day of it is in progress."""
+    if settings.has_own_data or settings.sandbox_until:
+        return False
+    truth = living.truth_of(settings.sandbox_folder)
+    return truth is None or living.is_living(truth)
+
+
+class Today:
+    """The day that is on in the sandbox shop, and then the next; its events arrive as time goes by."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Store the settings of a shop that grows."""
+        self._settings = settings
+        self._day: DayInProgress | None = None
+
+    def arrive(self, now: datetime) -> int:
+        """Add to the landing folder what has arrived by now, and return how many rows are new.
+
+        After midnight, the day that has ended gets its own file first.
+        """
+        day = today_in(self._settings.timezone, lambda: now)
+        if self._day is None or self._day.day != day:
+            ensure_sandbox(self._settings, lambda: now)
+            shop = living.LivingShop.in_folder(self._settings.sandbox_folder, day)
+            self._day = DayInProgress(shop, day)
+        return self._day.arrive(now)
 
 
 def sandbox_days(settings: Settings) -> Days:
