@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ecom_assets.sandbox.provider import sandbox_until
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.sandbox_shop import sandbox_until
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 EVERYTHING = "everything"

@@ -12,11 +12,11 @@ import duckdb
 from ecom_assets.automation.jobs import EVENTS, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.sandbox.provider import sandbox_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import days_to_compute, events_place, open_events
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60

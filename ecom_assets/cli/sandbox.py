@@ -86,7 +86,8 @@ def live(
     until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
-    from ecom_assets.sandbox.provider import Today, grows  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox.provider import Today  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
     if not grows(settings):

@@ -49,7 +49,7 @@ def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
 
 def start_shop(settings: Settings) -> str:
     """Let the events of today arrive in a sandbox shop that grows, and return a message for the user."""
-    from ecom_assets.sandbox.provider import grows  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):
         return ""

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.sandbox.provider import Today, grows, sandbox_days
+from ecom_assets.sandbox.provider import Today
 from ecom_assets.sandbox.shop.living import LivingShop
 from ecom_assets.sandbox.shop.trickle import DayInProgress
 from ecom_assets.serving.realtime import real_time
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.sandbox_shop import grows, sandbox_days
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.command import small_shop
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.sandbox.shop.files import write_parquet
-from ecom_assets.sandbox.shop.living import LivingShop, last_day, locked, truth_of
+from ecom_assets.sandbox.shop.living import LivingShop, locked
 from ecom_assets.sandbox.shop.rows import SECOND
+from ecom_assets.sources.sandbox_shop import last_day, truth_of
 
 FILE_US = 600 * SECOND
 """Each file holds the rows that arrive within ten minutes."""
