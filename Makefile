@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Tests start hundreds of processes, which would each compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run ui test test-all check fix bench charts docs lock setup setup-dev snowflake-stand-in browser redis clean
+.PHONY: help run ui test normal-tests test-all check fix bench charts docs lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,8 +19,12 @@ run: setup ## the whole platform over the sandbox shop, then a summary
 ui: setup ## Dagster's UI and daemon at http://127.0.0.1:3000, the HTTP API at http://127.0.0.1:8000
 	@$(BIN)/ecom ui
 
-test: setup-dev snowflake-stand-in browser redis check ## lint, types and every test but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+test: setup-dev snowflake-stand-in browser redis ## lint, types and every test but the slow ones
+	@$(MAKE) --no-print-directory -j 2 check normal-tests
+
+# Three processes on two cores: some tests wait for processes that they start. Lint and types run beside them.
+normal-tests: setup-dev
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not slow"
 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
 	ECOM_RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term

@@ -1,5 +1,6 @@
 """Servers and warehouses that many tests share. Not here: fixtures of one subject."""
 
+import gc
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.gc_tuning import collect_rarely
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
@@ -34,6 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
     remember_sql(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "statements.sqlite")
     remember_history()
+
+
+def pytest_collection_finish() -> None:
+    """Never look for garbage among what was loaded, and rarely among the rest: a twentieth of the CPU time."""
+    gc.collect()
+    gc.freeze()
+    collect_rarely()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
