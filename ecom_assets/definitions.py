@@ -23,6 +23,7 @@ from ecom_assets.automation.jobs import (
     source_job,
     stock_schedule,
 )
+from ecom_assets.automation.request_sensor import request_sensor
 from ecom_assets.automation.sensors import following_sensor, landing_sensor
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
@@ -65,7 +66,6 @@ from ecom_assets.sources.order_reports.source import ended_days, has_events, has
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, contract_check
-from ecom_assets.tables.check_steps import check_steps
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
 from ecom_assets.warehouse.factory import engine_name, has_one_writer
@@ -99,7 +99,7 @@ def build_definitions(
         ]
     return dg.Definitions(
         assets=assets,
-        asset_checks=check_steps(checks(settings), table_assets(settings), pool),
+        asset_checks=[check.build(pool) for check in checks(settings)],
         jobs=jobs(settings),
         schedules=schedules(settings),
         sensors=sensors(settings),
@@ -205,9 +205,10 @@ def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, for automation conditions and for alerts."""
+    """Return the sensors for new events, automation conditions, requests and alerts."""
     arrivals = [arrival_sensor(settings)] if has_events(settings) else []
-    return [*arrivals, following_sensor(), *alert_sensors(settings)]
+    requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
+    return [*arrivals, following_sensor(), requested, *alert_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:

@@ -17,6 +17,7 @@ from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.journeys.journeys import JourneyRule
+from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products import performance
@@ -65,6 +66,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(judged_days, settings)),
         "clock": now_utc,
+        "requests": Requests(settings.home),
         "timezone": settings.timezone,
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),

@@ -13,18 +13,16 @@ from uuid import uuid4
 
 import dagster as dg
 
-from ecom_assets import errors
 from ecom_assets.automation import held_alert
 from ecom_assets.automation.held_alert import held_line
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
+from ecom_assets.operations.failures import error_sentence, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 
-OWN_ERRORS = {name for name, value in vars(errors).items() if isinstance(value, type)}
-"""Names of the errors whose message is the whole sentence; what caused them says less."""
 TOLD = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
@@ -84,21 +82,13 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
 def step_sentence(event: dg.DagsterEvent) -> str:
     """Return what a failed step failed with, led by the table's name."""
     step = (event.step_key or "").replace("__", "/", 1)
-    return f"{step}: {_own_sentence(event.step_failure_data.error, event.message)}"
+    return f"{step}: {error_sentence(event.step_failure_data.error, event.message)}"
 
 
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
     data = event.event_specific_data  # none where the run's process was lost
-    return _own_sentence(getattr(data, "error", None), event.message) if data else _first_line(event.message)
-
-
-def _own_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dagster exports the type nowhere)
-    """Return the sentence of our own error among the causes of one, else what the deepest says."""
-    while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
-        error = error.cause
-    name, _, rest = _first_line(error.message if error is not None else message).partition(": ")
-    return rest or name
+    return error_sentence(getattr(data, "error", None), event.message) if data else first_line(event.message)
 
 
 def _is_check(event: dg.DagsterEvent) -> bool:
@@ -141,10 +131,6 @@ def _days(run: dg.DagsterRun) -> str:
     first = run.tags.get(RANGE_START) or run.tags.get(PARTITION) or ""
     last = run.tags.get(RANGE_END) or first
     return first if first == last else f"{first} to {last}"
-
-
-def _first_line(text: str | None) -> str:
-    return ((text or "").strip().splitlines() or ["it failed"])[0]
 
 
 INTERVAL_S = 30

@@ -32,12 +32,9 @@ class AskedSegment:
         found = visitor_segment_of_text(asked, files.settings.visitor_segments)
         return cls(files, found.translated(files.mapping.translate))
 
-    def events(self, clean: ir.Table, as_of: date | None) -> ir.Table:
-        """Return the events of the visitors in the segment as of a day, None for the newest; all events without one."""
-        if self.segment is None:
-            return clean
-        newest = as_of or clean.event_date.max().to_pyarrow().as_py()
-        return clean if newest is None else in_segment(clean, self.segment, newest)
+    def events(self, clean: ir.Table, as_of: date) -> ir.Table:
+        """Return the events of the visitors in the segment as of a day; all events without one."""
+        return clean if self.segment is None else in_segment(clean, self.segment, as_of)
 
     def events_of(self, clean: ir.Table, days: QuestionDays) -> tuple[ir.Table, QuestionDays]:
         """Return the events of the visitors in the segment as of the last of some days, and these days.
@@ -60,6 +57,4 @@ class AskedSegment:
             self.files.con, clean, event_types(self.segment), self.files.mapping.own_words()
         )
         definition = {**answer["definition"], "segment": self.segment.to_mapping()}
-        warnings = [*answer.get("warnings", ()), *doubted]
-        noted = {"warnings": warnings} if warnings or "warnings" in answer else {}
-        return answer | {"definition": definition} | noted
+        return answer | {"definition": definition, "warnings": [*answer["warnings"], *doubted]}

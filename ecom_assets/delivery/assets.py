@@ -18,7 +18,8 @@ from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
-from ecom_assets.delivery.sending import Exported, export
+from ecom_assets.delivery.retries import export_as_requested
+from ecom_assets.delivery.sending import Exported
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.delivery.totals import dead_letters as compute_dead_letters
 from ecom_assets.delivery.totals import purchases_by_outcome
@@ -99,7 +100,8 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         delivery_context.refuse_emptier(engine)
         require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
         due: Due = DueEvents(engine) if kind == "events" else due_users(engine, delivery_context.settings)
-        exported = export(delivery_context, name, due, days_of(context) if daily else Days(()))
+        days = days_of(context) if daily else Days(())
+        exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
         return dg.MaterializeResult(metadata=_metadata(exported), check_results=_checked(exported))
 

@@ -4,11 +4,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
+from ecom_assets.delivery.ledger.known import KnownRecords, table_of
 from ecom_assets.delivery.ledger.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.queries import Period
 
 KEY: Final = ("reconciled_date", "destination", "account")
@@ -23,6 +28,52 @@ class NoLedgerError(EcomError):
     """Nothing was ever delivered from here. Zeros instead of this error would look like an outage."""
 
 
+DEAD_DEFINITION: Final = {
+    "dead_letters": "Records that a destination refused, or that cannot go there, by reason, most first",
+    "record_count": "Records whose newest word is this",
+    "words": "The same in the tool's words, of one of these records; hidden without the scope `personal`",
+    "examples": "What the tool knows a few of the records by; hidden without the scope `personal`",
+    "can_retry": "Whether the tool refused them, so that they can be sent again; others were never sent, and go by "
+    "themselves once they can",
+}
+DEAD_LETTERS: Final = """
+SELECT d.name AS destination, k.outcome, nullif(k.reason, '') AS reason, count(*) AS record_count,
+    min(k.day::DATE) AS first_date, max(k.day::DATE) AS last_date, min(nullif(k.words, '')) AS words,
+    list_slice(list(k.record_id ORDER BY k.record_id), 1, 5) AS examples
+FROM known k JOIN destination d ON d.id = k.destination_id
+WHERE k.outcome IN ('rejected', 'refused') AND ($destination IS NULL OR d.name = $destination)
+GROUP BY ALL ORDER BY record_count DESC, destination, outcome, reason
+"""
+
+
+def dead_letters(
+    settings: Settings, period: Period, destination: str | None = None, *, may_see_people: bool
+) -> list[dict[str, Any]]:
+    """Return the dead letters of a period by destination and reason.
+
+    Args:
+        settings: Where the ledger is.
+        period: The days that the records are of.
+        destination: Only this one.
+        may_see_people: Whether record ids and the tools' words may be shown.
+
+    Raises:
+        NoLedgerError: There is no ledger.
+        DeliveryError: The ledger cannot be opened.
+    """
+    with closing(_opened(settings)) as store:
+        names = store.rows("SELECT id, name FROM destinations")
+        with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known:
+            known.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
+            found = known.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
+    return [_dead(row, may_see_people=may_see_people) for row in found]
+
+
+def _dead(row: dict[str, Any], *, may_see_people: bool) -> dict[str, Any]:
+    shown = row if may_see_people else {**row, "words": row["words"] and HIDDEN, "examples": []}
+    return {**shown, "can_retry": row["outcome"] == "rejected"}
+
+
 def deliveries(settings: Settings, period: Period, destination: str | None) -> dict[str, Any]:
     """Return the outcomes of the records of each day of a period.
 
@@ -30,14 +81,18 @@ def deliveries(settings: Settings, period: Period, destination: str | None) -> d
         NoLedgerError: There is no ledger.
         DeliveryError: The ledger cannot be opened.
     """
+    with closing(_opened(settings)) as store:
+        noted = noted_days(store, period.days).to_pylist()
+    rows = [row for row in noted if destination in {None, row["destination"]}]
+    rows.sort(key=lambda row: tuple(row[name] for name in KEY))
+    return {"totals": {name: sum(row[name] for row in rows) for name in COUNTS}, "deliveries": rows}
+
+
+def _opened(settings: Settings) -> Store:
     place = ledger_place(settings)
     if isinstance(place, Path) and not place.exists():
         raise NoLedgerError(
             "There is no ledger of deliveries here; set a tool's key and run `ecom export --to TOOL`, or set "
             "ECOM_LEDGER_URL to where the ledger lies."
         )
-    with closing(open_store(settings)) as store:
-        noted = noted_days(store, period.days).to_pylist()
-    rows = [row for row in noted if destination in {None, row["destination"]}]
-    rows.sort(key=lambda row: tuple(row[name] for name in KEY))
-    return {"totals": {name: sum(row[name] for row in rows) for name in COUNTS}, "deliveries": rows}
+    return open_store(settings)

@@ -387,8 +387,12 @@ class Exported:
     """Days with records that still wait but should have been delivered by now."""
 
 
-def export(delivery_context: DeliveryContext, name: str, due: Due, days: Days) -> Exported:
+def export(
+    delivery_context: DeliveryContext, name: str, due: Due, days: Days, *, retry_rejected: bool = False
+) -> Exported:
     """Deliver the due records of some days, and of earlier unfinished days.
+
+    With `retry_rejected`, or if the context says so, records that the tool has rejected are sent again.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
@@ -402,7 +406,7 @@ def export(delivery_context: DeliveryContext, name: str, due: Due, days: Days) -
             destination,
             ledger,
             writer,
-            retry_rejected=delivery_context.retry_rejected,
+            retry_rejected=retry_rejected or delivery_context.retry_rejected,
             sending_at=delivery_context.sending_at,
         )
         exported.days = sorted({*asked, *unfinished})

@@ -5,6 +5,7 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
+from ecom_assets.operations.requests import Requests
 from ecom_assets.orders import accounting, orders
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
@@ -16,7 +17,7 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_day_log import held_rows
+from ecom_assets.orders.held_day_log import held_rows, take_releases
 from ecom_assets.orders.held_days import ORDERS, OrderGate, order_day_counts
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
@@ -71,12 +72,14 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     order_rule: OrderRule,
     order_gate: OrderGate,
     clock: Clock,
+    requests: Requests,
     warehouse: Engine,
     days: Days,
 ) -> ir.Table:
     """Hold back the days that do not pass the gate, except released ones."""
     counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
     found = compute_held_order_days(counts, order_gate, days)
+    take_releases(warehouse, requests, ORDERS, found, days)
     return held_rows(warehouse, HeldOrderDays, ORDERS, found, clock().replace(tzinfo=None))
 
 

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.errors import UsageError
+from ecom_assets.operations.requests import RELEASE, Requests
 from ecom_assets.orders.contracts import DayReleases, HeldDays, HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.held_days import ORDERS, HeldDay, held_order_dates
 from ecom_assets.orders.orders import OrderRule
@@ -111,11 +112,35 @@ def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: 
         days = ", ".join(str(one) for one in held) or "none"
         raise UsageError(f"{day} is not held for {source}, so there is nothing to release; held are: {days}.")
     fresh = {name: held[day][name] for name in ("reason", "observed_count", "limit_count")}
-    fresh |= {"released_date": day, "source": source, "released_by": who, "released_at": now}
+    _record(engine, {**fresh, "released_date": day, "source": source, "released_by": who, "released_at": now})
+    return held[day]
+
+
+def take_releases(engine: Engine, requests: Requests, source: str, found: Iterable[HeldDay], days: Days) -> None:
+    """Record the releases that were requested of a source's days, and take the requests.
+
+    Args:
+        engine: The open warehouse.
+        requests: The requests.
+        source: The name of the source in releases.
+        found: The days that a gate holds; a request for another day of the run has nothing to release.
+        days: The days of the run.
+    """
+    asked = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
+    held = {one.day: one for one in found}
+    for one in asked:
+        if (day := held.get(one.first_day)) is None:
+            continue
+        fresh: Row = {"reason": day.reason, "observed_count": day.observed, "limit_count": day.limit}
+        fresh |= {"released_date": day.day, "source": source}
+        _record(engine, {**fresh, "released_by": one.asked_by, "released_at": one.asked_at})
+    requests.take(asked)
+
+
+def _record(engine: Engine, fresh: Row) -> None:
     engine.ensure(DayReleases)
     with engine.transaction():
-        engine.rewrite(DayReleases, Days((day,)), partial(_with_release, fresh))
-    return held[day]
+        engine.rewrite(DayReleases, Days((fresh["released_date"],)), partial(_with_release, fresh))
 
 
 def _with_release(fresh: Row, old: pa.Table) -> pa.Table:

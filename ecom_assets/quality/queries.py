@@ -1,7 +1,8 @@
 """Numbers of data quality: received rows and what became of them, quarantined rows by reason, and held days."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, Literal
 
 import ibis.expr.types as ir
@@ -73,7 +74,7 @@ def _counts(row: Row) -> Row:
     return {name: row.get(name, 0) for name in COUNTS}
 
 
-def _sums(rows: Any) -> Row:  # noqa: ANN401 (any iterable of rows)
+def _sums(rows: Iterable[Row]) -> Row:
     listed = list(rows)
     return {name: sum(row[name] for row in listed) for name in COUNTS}
 
@@ -131,3 +132,14 @@ def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:
 def held(reading: Reading) -> list[Row]:
     """Return the days of arrival that are held back, of all sources, in ascending order."""
     return [{"source": "orders", **row} for row in held_days(reading)]
+
+
+def newest_days(reading: Reading, contracts: Iterable[type[Table]]) -> dict[str, date | None]:
+    """Return the newest day of each published table that is cut by day, by its name."""
+    found = {}
+    for contract in contracts:
+        if contract.day_column:
+            rows = reading.table(contract)
+            (row,) = reading.state(rows.agg(newest=rows[contract.day_column].max()))
+            found[contract.qualified_name()] = row["newest"]
+    return found

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import PrivateAttr, SecretStr
 
 from ecom_assets.errors import SettingError
+from ecom_assets.operations.run_notes import note_run
 from ecom_assets.settings.resource import SecretKeeper, SettingsResource, address, setting, values_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
@@ -121,6 +122,18 @@ class Warehouse(SecretKeeper):
             yield engine
         finally:
             engine.close()
+            _note(context, settings)
+
+
+def _note(context: dg.InitResourceContext, settings: Settings) -> None:
+    """Note what the run came to, for the API; a run is well although this cannot be noted."""
+    if context.run is None or context.instance is None:
+        return
+    try:
+        note_run(context.instance, context.run.run_id, settings.home)
+    except Exception as error:  # noqa: BLE001 (a note must not fail a run, whatever Dagster's storage says)
+        if context.log:
+            context.log.warning(f"The run's results could not be noted in ECOM_HOME: {error}")
 
 
 class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):

@@ -131,6 +131,12 @@ NOT_OF_THE_SHOP = {
     "/analytics/quality",
     "/analytics/quality/samples",
     "/analytics/quality/held-days",
+    "/operations/checks",
+    "/operations/tables",
+    "/operations/dead-letters",
+    "/operations/requests",
+    "/operations/releases",
+    "/operations/retries",
 }
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND

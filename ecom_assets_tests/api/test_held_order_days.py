@@ -64,6 +64,26 @@ def sold(api: Asked, **days: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+def test_a_day_is_released_over_http_by_the_next_run_over_it_and_the_failing_check_is_listed_until_then(
+    api: Asked, home: Path, reports: Path
+) -> None:
+    [held] = api.json("/analytics/quality/held-days")["held_days"]
+    assert (held["held_date"], held["reason"], held["held_row_count"]) == (BAD, "too_few_customers", 2)
+    failing = {one["check_name"] for one in api.json("/operations/checks")["checks"]}
+    assert failing == {"no_order_day_is_held"}
+    said = api.post("/operations/releases", {"day": BAD})
+    assert (said.status_code, said.json()["asked_by"]) == (202, "somebody on this machine")
+    ecom(*RUN, "--orders", reports, "--from", GOOD[0], "--to", GOOD[0], home=home)
+    assert len(api.json("/analytics/quality/held-days")["held_days"]) == 1, "a run over another day leaves it"
+    ecom(*RUN, "--orders", reports, "--from", BAD, "--to", BAD, home=home)
+    assert api.json("/analytics/quality/held-days")["held_days"] == []
+    assert sold(api, **FOUR_DAYS)["sales"]["order_count"] == 14
+    assert api.json("/operations/checks")["checks"] == []
+    [request] = api.json("/operations/requests")["requests"]
+    assert (request["is_taken"], request["kind"]) == (True, "release")
+
+
+@pytest.mark.slow
 def test_an_answer_says_which_days_are_held_and_has_their_numbers_once_they_are_released(
     api: Asked, home: Path
 ) -> None:

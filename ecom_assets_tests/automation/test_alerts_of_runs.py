@@ -103,7 +103,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     sensor = build_definitions(settings_of(mailbox)).resolve_sensor_def("alerts")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     without = build_definitions(Settings(home=Path("never written")))
-    assert [one.name for one in without.sensors or ()] == ["landing_files", "following"]
+    assert [one.name for one in without.sensors or ()] == ["landing_files", "following", "requests"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.destination import PAYLOADS, Answer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import DueEvents
-from ecom_assets.delivery.sending import Exported, export
+from ecom_assets.delivery.retries import export_as_requested
+from ecom_assets.delivery.sending import Exported
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
@@ -89,7 +90,7 @@ class DeliveredShop:
         """Deliver as a run does, and copy into the tables as the same run does."""
         opened = self._delivery_context(**delivery_context)
         try:
-            exported = export(opened, self.tool.name, DueEvents(self.engine), days)
+            exported = export_as_requested(opened, self.tool.name, DueEvents(self.engine), days, "run-1")
             self.copy(opened, days)
         finally:
             opened.close()

@@ -58,10 +58,14 @@ VERSION_PREFIX = "/v1"
 
 
 class Scope(StrEnum):
-    """What a caller may do: `personal` adds queries about single people to `read`; `admin` allows everything."""
+    """What a caller may do; `admin` allows everything.
+
+    `personal` adds queries about single people to `read`. `write` leaves requests for runs, such as to release a day.
+    """
 
     READ = "read"
     PERSONAL = "personal"
+    WRITE = "write"
     COLLECT = "collect"
     ADMIN = "admin"
 

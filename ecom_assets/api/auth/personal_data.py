@@ -5,7 +5,7 @@ from typing import Final
 
 from starlette.types import Scope as Request
 
-from ecom_assets.api.auth.callers import Scope, may_see_people
+from ecom_assets.api.auth.callers import CALLER, Caller, Scope, may_see_people
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.experiments.experiment import Experiment
@@ -63,3 +63,23 @@ def require_personal(request: Request, named: Iterable[str]) -> None:
             "about; ask without it, or with a key of `ecom api-key create --scope read --scope personal`.",
             Scope.PERSONAL,
         )
+
+
+def require_write(request: Request) -> str:
+    """Return the name of the caller, or raise if the key may not leave requests for runs.
+
+    Raises:
+        ScopeNeededError: The key lacks the scope.
+    """
+    caller: Caller | None = request.get(CALLER)
+    if caller is not None and not caller.may(Scope.WRITE):
+        raise ScopeNeededError(
+            f"This key has no scope {Scope.WRITE.value!r}, which leaving a request for a run needs; use one of `ecom "
+            "api-key create --scope read --scope write`.",
+            Scope.WRITE,
+        )
+    return caller.name if caller else ON_THIS_MACHINE
+
+
+ON_THIS_MACHINE: Final = "somebody on this machine"
+"""Who asks where no keys are used."""

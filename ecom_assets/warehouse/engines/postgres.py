@@ -159,7 +159,7 @@ class PostgresEngine(Engine):
                 self.note_write(table, None)
 
     def analyze(self, contract: type[Table]) -> None:
-        """Update the planner's statistics; with the old counts it joins large slices row by row."""
+        """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
         self.execute(f"ANALYZE {self.name_of(contract)}")
 
     def drop(self, contract: type[Table]) -> None:

@@ -1,0 +1,266 @@
+"""Routes for what runs noted, and for requests to runs: release a held day, send dead letters again."""
+
+from datetime import date, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecom_assets.api.auth.callers import may_see_people
+from ecom_assets.api.auth.personal_data import require_write
+from ecom_assets.api.models import Answer
+from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, Asking, do_not_keep
+from ecom_assets.api.problems import documented
+from ecom_assets.delivery import queries as delivery_queries
+from ecom_assets.errors import UsageError
+from ecom_assets.operations import queries
+from ecom_assets.operations.requests import RELEASE, RETRY, Requests
+from ecom_assets.operations.requests import Request as RunRequest
+from ecom_assets.quality import queries as quality_queries
+from ecom_assets.registry import ALL
+from ecom_assets.tables.queries import Period
+
+router = APIRouter(tags=["operations"])
+NO_LEDGER = documented(409)
+
+
+class FailingCheck(BaseModel):
+    """A check that failed or warned."""
+
+    table_name: str = Field(description="The table", examples=["staging.events"])
+    check_name: str = Field(description="The check", examples=["contract_holds"])
+    is_warning: bool = Field(description="Whether it only warns")
+    description: str = Field(description="What must hold")
+    sentence: str = Field(description="What was seen and what to do, where the check says so; else empty")
+    observed: str | None = Field(description="What was observed")
+    limit: str | None = Field(description="What was allowed")
+    examples: list[Any] = Field(description="A few rows that break it, without personal data")
+    evaluated_at: datetime = Field(description="When it was evaluated last, in UTC")
+    failing_since: datetime | None = Field(description=queries.CHECKS_DEFINITION["failing_since"])
+    run_id: str = Field(description="The Dagster run that evaluated it last")
+
+
+class ChecksAnswer(Answer):
+    """The checks that failed or warned when they were evaluated last."""
+
+    checks: list[FailingCheck] = Field(description=queries.CHECKS_DEFINITION["checks"])
+    evaluated_count: int = Field(description=queries.CHECKS_DEFINITION["evaluated_count"], examples=[132])
+
+
+@router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
+def failing_checks(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+    """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
+    do_not_keep(response)
+    return ask.answer(asked, queries.CHECKS_DEFINITION, queries.failing_checks(ask.settings.home), "events")
+
+
+class TableState(BaseModel):
+    """What is known of a table."""
+
+    table_name: str = Field(description="The table", examples=["mart.revenue_daily"])
+    newest_date: date | None = Field(description=queries.TABLES_DEFINITION["newest_date"])
+    row_count: int | None = Field(description="Rows in what is published; null if it is not")
+    written_at: datetime | None = Field(description="When a run wrote it last, in UTC; null if none noted it")
+    is_written: bool | None = Field(description="Whether the last run over it wrote it; null if none noted it")
+    sentence: str = Field(description="What the last run failed with; else empty")
+    run_id: str | None = Field(description="The last Dagster run over it")
+
+
+class TablesAnswer(Answer):
+    """How fresh each table is."""
+
+    tables: list[TableState] = Field(description=queries.TABLES_DEFINITION["tables"])
+
+
+@router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
+def table_states(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+    """Return when each table was written last, its newest day, and what failed."""
+    do_not_keep(response)
+    noted, published = queries.noted_tables(ask.settings.home), ask.reading.published.tables
+    newest = quality_queries.newest_days(ask.reading, (one for one in ALL if one.qualified_name() in published))
+    rows = [_table(name, noted.get(name, {}), published.get(name, {}), newest) for name in sorted({*noted, *published})]
+    return ask.answer(asked, queries.TABLES_DEFINITION, {"tables": rows}, "events")
+
+
+def _table(
+    name: str, noted: dict[str, Any], published: dict[str, Any], newest: dict[str, date | None]
+) -> dict[str, Any]:
+    return {
+        "table_name": name,
+        "newest_date": newest.get(name),
+        "row_count": published.get("row_count"),
+        "written_at": noted.get("written_at") or published.get("materialized_at"),
+        "is_written": noted.get("is_written"),
+        "sentence": noted.get("sentence", ""),
+        "run_id": noted.get("run_id") or published.get("run_id"),
+    }
+
+
+class DeadLetterGroup(BaseModel):
+    """Records of one destination that a tool refused for one reason, or that cannot go."""
+
+    destination: str = Field(description="The asset that delivers them", examples=["amplitude_events"])
+    outcome: str = Field(description="`rejected` by the tool, or `refused` and never sent", examples=["rejected"])
+    reason: str | None = Field(description="Why, a fixed code")
+    record_count: int = Field(description=delivery_queries.DEAD_DEFINITION["record_count"])
+    first_date: date = Field(description="First day of such a record")
+    last_date: date = Field(description="Last day of such a record")
+    words: str | None = Field(description=delivery_queries.DEAD_DEFINITION["words"])
+    examples: list[str] = Field(description=delivery_queries.DEAD_DEFINITION["examples"])
+    can_retry: bool = Field(description=delivery_queries.DEAD_DEFINITION["can_retry"])
+
+
+class AskedDeadLetters(AskedOfDays):
+    """Which dead letters to return."""
+
+    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+
+
+class DeadLettersAnswer(Answer):
+    """What could not be delivered."""
+
+    dead_letters: list[DeadLetterGroup] = Field(description=delivery_queries.DEAD_DEFINITION["dead_letters"])
+
+
+@router.get(
+    "/operations/dead-letters",
+    response_model=DeadLettersAnswer,
+    responses=NO_LEDGER,
+    summary="What could not be delivered",
+)
+def dead_letters(ask: Ask, response: Response, asked: Annotated[AskedDeadLetters, Query()]) -> dict[str, Any]:
+    """Return the records of some days that a destination refused, or that cannot go there, by reason."""
+    do_not_keep(response)
+    period = ask.period(asked, "events")
+    may = may_see_people(ask.request.scope)
+    found = delivery_queries.dead_letters(ask.settings, period, asked.destination, may_see_people=may)
+    return ask.answer(asked, delivery_queries.DEAD_DEFINITION, {"dead_letters": found}, period)
+
+
+class RequestState(BaseModel):
+    """A request to a run."""
+
+    number: int = Field(description="Its place among all requests", examples=[1])
+    kind: str = Field(description="`release` lets a held day in, `retry` sends dead letters again")
+    subject: str = Field(description="The source of the day, or the destination", examples=["orders"])
+    first_day: date = Field(description="First of its days")
+    last_day: date = Field(description="Last of its days")
+    asked_by: str = Field(description="Who made it: the name of a key")
+    asked_at: datetime = Field(description="When it was made first, in UTC")
+    attempt: int = Field(description="How often it was made")
+    is_taken: bool = Field(description="Whether a run has taken it")
+    taken_at: datetime | None = Field(description="When, in UTC; null while it waits")
+    run_id: str | None = Field(description="The Dagster run that took it, where it is known")
+
+
+class RequestsAnswer(Answer):
+    """The newest requests."""
+
+    requests: list[RequestState] = Field(description=queries.REQUESTS_DEFINITION["requests"])
+
+
+@router.get("/operations/requests", response_model=RequestsAnswer, summary="What runs were asked to do")
+def newest_requests(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+    """Return the newest 50 requests, and whether a run has taken them."""
+    do_not_keep(response)
+    found = {"requests": queries.newest_requests(ask.settings.home)}
+    return ask.answer(asked, queries.REQUESTS_DEFINITION, found, "events")
+
+
+class ReleaseBody(BaseModel):
+    """Which held day to let in."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"day": "2026-03-03"}]})
+
+    source: str = Field("orders", max_length=50, description="Whose day")
+    day: date = Field(description="The held day of arrival, YYYY-MM-DD")
+
+
+class RetryBody(BaseModel):
+    """Which dead letters to send again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"destination": "amplitude_events"}]})
+
+    destination: str = Field(max_length=200, description="The destination, such as amplitude_events")
+    start_date: date | None = Field(None, description="First day of the records; default the first of the data")
+    end_date: date | None = Field(None, description="Last day of the records; default the newest of the data")
+
+
+@router.post(
+    "/operations/releases", response_model=RequestState, status_code=HTTPStatus.ACCEPTED, summary="Release a held day"
+)
+def release(ask: Ask, body: ReleaseBody) -> dict[str, Any]:
+    """Ask the next run over a held day to let it in; who and when is recorded. Asking twice is asking once."""
+    who = writer_of(ask.request)
+    return _state(request_release(ask, body, who))
+
+
+@router.post(
+    "/operations/retries",
+    response_model=RequestState,
+    status_code=HTTPStatus.ACCEPTED,
+    responses=NO_LEDGER,
+    summary="Send dead letters again",
+)
+def retry(ask: Ask, body: RetryBody) -> dict[str, Any]:
+    """Ask the next run over their days to send again what a destination has refused."""
+    who = writer_of(ask.request)
+    return _state(request_retry(ask, body, who))
+
+
+def writer_of(request: Request) -> str:
+    """Return who leaves a request, or refuse one that a page of another site sends.
+
+    Raises:
+        ScopeNeededError: The key lacks the scope `write`.
+        HTTPException: It comes from another site.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"{origin} is another site, and may not leave requests here.")
+    return require_write(request.scope)
+
+
+def request_release(ask: Asking, body: ReleaseBody, who: str) -> RunRequest:
+    """Leave the request to let a held day in.
+
+    Raises:
+        UsageError: The day is not held.
+    """
+    held = [row for row in quality_queries.held(ask.reading) if row["source"] == body.source]
+    if body.day not in {row["held_date"] for row in held}:
+        days = ", ".join(str(row["held_date"]) for row in held) or "none"
+        raise UsageError(f"{body.day} is not held for {body.source}, so there is nothing to release; held are: {days}.")
+    return Requests(ask.settings.home).make(RELEASE, body.source, (body.day, body.day), who)
+
+
+def request_retry(ask: Asking, body: RetryBody, who: str) -> RunRequest:
+    """Leave the request to send again what a destination has refused on some days.
+
+    Raises:
+        UsageError: There is nothing to send again.
+        NoLedgerError: There is no ledger.
+    """
+    period = _days(ask, body)
+    groups = delivery_queries.dead_letters(ask.settings, period, body.destination, may_see_people=False)
+    refused = [one for one in groups if one["can_retry"]]
+    if not refused:
+        raise UsageError(
+            f"{body.destination} has refused no record of {period.start_date} to {period.end_date}, so there is "
+            "nothing to send again; /operations/dead-letters lists what there is."
+        )
+    days = min(one["first_date"] for one in refused), max(one["last_date"] for one in refused)
+    return Requests(ask.settings.home).make(RETRY, body.destination, days, who)
+
+
+def _days(ask: Asking, body: RetryBody) -> Period:
+    known = ask.reading.known.get("events")
+    first = body.start_date or (known.first if known else None) or ask.reading.newest_date
+    last = body.end_date or ask.reading.newest_date
+    return Period.of(ask.reading.newest_date, "custom", min(first, last), last)
+
+
+def _state(request: RunRequest) -> dict[str, Any]:
+    return {**vars(request), "is_taken": request.taken_at is not None}

@@ -1,0 +1,1 @@
+"""Operations: what people ask the next run to do, and what runs note of their checks and tables."""

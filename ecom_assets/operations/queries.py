@@ -1,0 +1,63 @@
+"""What runs noted of checks and tables, and the requests that people left for runs."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from ecom_assets.operations.requests import Request, Requests
+from ecom_assets.operations.store import OperationsStore, Row
+
+CHECKS_DEFINITION: Final = {
+    "checks": "The newest result of each check that failed or warned when it was evaluated last, failures first",
+    "failing_since": "When the first of its failures in a row was evaluated",
+    "evaluated_count": "Checks with a result",
+}
+TABLES_DEFINITION: Final = {
+    "tables": "What runs noted of each table: when it was written last, and with what the last run failed, if it did",
+    "newest_date": "The newest day of its rows in what is published; null if it is not published or not cut by day",
+}
+REQUESTS_DEFINITION: Final = {
+    "requests": "What people asked runs to do, the newest first; a run over their days takes them",
+}
+
+
+def failing_checks(home: Path) -> dict[str, Any]:
+    """Return the checks that failed or warned when they were evaluated last, and how many have a result."""
+    store = OperationsStore(home)
+    found = store.rows("SELECT * FROM checks WHERE NOT is_passed ORDER BY is_warning, table_name, check_name")
+    (count,) = store.rows("SELECT count(*) AS n FROM checks") or [{"n": 0}]
+    return {"checks": [_check(row) for row in found], "evaluated_count": count["n"]}
+
+
+def _check(row: Row) -> Row:
+    names = (
+        "table_name",
+        "check_name",
+        "description",
+        "sentence",
+        "observed",
+        "evaluated_at",
+        "failing_since",
+        "run_id",
+    )
+    return {
+        **{name: row[name] for name in names},
+        "is_warning": bool(row["is_warning"]),
+        "limit": row["limit_value"],
+        "examples": json.loads(row["examples"]),
+    }
+
+
+def noted_tables(home: Path) -> dict[str, Row]:
+    """Return what runs noted of each table, by its name."""
+    found = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
+    return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in found}
+
+
+def newest_requests(home: Path) -> list[Row]:
+    """Return the newest requests, the newest first."""
+    return [_request(one) for one in Requests(home).newest()]
+
+
+def _request(one: Request) -> Row:
+    return {**vars(one), "is_taken": one.taken_at is not None}

@@ -1,0 +1,130 @@
+"""Requests to runs: to let a held day in, and to send again what a tool has refused.
+
+Nothing is changed when a request is made. A run over the days of a request takes it while it does what was asked; the
+sensor `requests` starts such a run. A request that is made twice is one request, asked for once more.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.operations.store import OperationsStore, Row
+from ecom_assets.tables.days import Days
+
+Kind = Literal["release", "retry"]
+RELEASE: Final[Kind] = "release"
+RETRY: Final[Kind] = "retry"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a run.
+
+    Attributes:
+        number: Its place among all requests, from 1.
+        kind: `release` lets a held day in; `retry` sends again what a destination has refused.
+        subject: The source of the held day, such as `orders`, or the destination, such as `amplitude_events`.
+        first_day: First of its days.
+        last_day: Last of its days.
+        asked_by: Who made it.
+        asked_at: When it was made first, in UTC.
+        attempt: How often it was made.
+        taken_at: When a run took it, in UTC; None while it waits.
+        run_id: The Dagster run that took it.
+    """
+
+    number: int
+    kind: str
+    subject: str
+    first_day: date
+    last_day: date
+    asked_by: str
+    asked_at: datetime
+    attempt: int = 1
+    taken_at: datetime | None = None
+    run_id: str | None = None
+
+    @property
+    def days(self) -> Days:
+        """Return its days."""
+        return Days.of([*Days.between(self.first_day, self.last_day).dates, self.last_day])
+
+    def is_within(self, days: Days) -> bool:
+        """Return whether a run over some days covers all of its days."""
+        return bool(days.dates) and days.first <= self.first_day and self.last_day <= days.dates[-1]
+
+
+class Requests:
+    """The requests in the file of one `ECOM_HOME`."""
+
+    def __init__(self, home: Path) -> None:
+        """Set the folder."""
+        self._store = OperationsStore(home)
+
+    def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> Request:
+        """Leave a request, and return it; one that waits already is asked for once more.
+
+        Args:
+            kind: What to do.
+            subject: Whose day, or which destination.
+            days: First and last day.
+            who: Who asks.
+
+        Raises:
+            WorkError: The file cannot be written.
+        """
+        given = {
+            "kind": kind, "subject": subject, "first_day": str(days[0]), "last_day": str(days[1]), "asked_by": who,
+            "asked_at": now_utc_without_zone().isoformat(timespec="seconds"),
+        }  # fmt: skip
+        with self._store.writing() as con:
+            con.execute(
+                "INSERT INTO requests (kind, subject, first_day, last_day, asked_by, asked_at, attempt) "
+                "VALUES (:kind, :subject, :first_day, :last_day, :asked_by, :asked_at, 1) "
+                "ON CONFLICT (kind, subject, first_day, last_day) WHERE taken_at IS NULL "
+                "DO UPDATE SET attempt = attempt + 1",
+                given,
+            )
+            (row,) = con.execute(
+                "SELECT * FROM requests WHERE kind = :kind AND subject = :subject AND first_day = :first_day "
+                "AND last_day = :last_day AND taken_at IS NULL",
+                given,
+            ).fetchall()
+        return _request(dict(row))
+
+    def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[Request]:
+        """Return the requests that no run has taken yet, the oldest first."""
+        asked = (
+            "SELECT * FROM requests WHERE taken_at IS NULL AND kind = coalesce(:kind, kind) "
+            "AND subject = coalesce(:subject, subject) ORDER BY number"
+        )
+        return [_request(row) for row in self._store.rows(asked, {"kind": kind, "subject": subject})]
+
+    def newest(self, limit: int = 50) -> list[Request]:
+        """Return the newest requests, taken or not, the newest first."""
+        asked = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
+        return [_request(row) for row in self._store.rows(asked, {"limit": limit})]
+
+    def take(self, requests: list[Request], run_id: str | None = None) -> None:
+        """Note that a run has done what requests asked for."""
+        if not requests:
+            return
+        at = now_utc_without_zone().isoformat(timespec="seconds")
+        with self._store.writing() as con:
+            con.executemany(
+                "UPDATE requests SET taken_at = ?, run_id = ? WHERE number = ? AND taken_at IS NULL",
+                [(at, run_id, one.number) for one in requests],
+            )
+
+
+def _request(row: Row) -> Request:
+    told: dict[str, Any] = {
+        **row,
+        "first_day": date.fromisoformat(row["first_day"]),
+        "last_day": date.fromisoformat(row["last_day"]),
+        "asked_at": datetime.fromisoformat(row["asked_at"]),
+        "taken_at": datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
+    }
+    return Request(**told)

@@ -1,0 +1,54 @@
+"""Requests to runs: made twice they are one, and a run takes those whose days it covers."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.operations.requests import RELEASE, RETRY, Requests
+from ecom_assets.tables.days import Days
+
+MONDAY, TUESDAY, WEDNESDAY = (date(2026, 3, day) for day in (9, 10, 11))
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Requests:
+    return Requests(tmp_path)
+
+
+def test_without_a_file_nobody_has_asked_and_looking_makes_none(requests: Requests, tmp_path: Path) -> None:
+    assert (requests.waiting(), requests.newest()) == ([], [])
+    requests.take([])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_twice_is_one_request_asked_twice(requests: Requests) -> None:
+    first = requests.make(RELEASE, "orders", (MONDAY, MONDAY), "key:1")
+    again = requests.make(RELEASE, "orders", (MONDAY, MONDAY), "key:2")
+    assert (first.number, again.number, again.attempt, again.asked_by) == (1, 1, 2, "key:1")
+    assert [one.number for one in requests.waiting(RELEASE, "orders")] == [1]
+    assert requests.waiting(RETRY) == []
+
+
+def test_a_request_is_taken_once_and_can_be_made_again(requests: Requests) -> None:
+    one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
+    requests.take([one], "run-1")
+    requests.take([one], "run-2")
+    [taken] = requests.newest()
+    assert (taken.run_id, taken.taken_at is not None, requests.waiting()) == ("run-1", True, [])
+    assert requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1").number == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "is_within"),
+    [(MONDAY, TUESDAY, True), (MONDAY, WEDNESDAY, True), (TUESDAY, WEDNESDAY, False), (MONDAY, MONDAY, False)],
+)
+def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
+    requests: Requests,
+    first: date,
+    last: date,
+    is_within: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
+    assert one.is_within(Days.of([*Days.between(first, last).dates, last])) is is_within
+    assert not one.is_within(Days(()))
