@@ -85,7 +85,7 @@ lock: setup-dev ## make the hash-locked requirement sets anew
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
-	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra redis --extra otel pyproject.toml -o requirements/deploy.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra redis --extra otel --extra mcp --extra openlineage pyproject.toml -o requirements/deploy.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras requirements/snowflake_stand_in.in -o requirements/snowflake_stand_in.txt
 	rm .constraints.txt
 

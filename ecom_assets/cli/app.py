@@ -26,6 +26,10 @@ COMMANDS: Final[Commands] = {
     ),
     "api": ("ecom_assets.cli.api.api", "Serve the HTTP API and the dashboard, until Ctrl-C."),
     "dashboard": ("ecom_assets.cli.api.dashboard", "Serve the dashboard with the HTTP API, until Ctrl-C."),
+    "mcp": (
+        "ecom_assets.cli.mcp.mcp",
+        "Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP.",
+    ),
     "doctor": (
         "ecom_assets.cli.doctor.doctor",
         "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",

@@ -1,0 +1,213 @@
+"""The MCP server: it answers tools by asking the API in this process, over stdio or HTTP.
+
+Over HTTP the API's guard stands in front of the tools, and each tool's request goes through it again with the caller's
+own key: scopes, rates, limits and the log are the API's.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx2
+import mcp_types as types
+from fastapi import FastAPI
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ecom_assets.api.app import build_app
+from ecom_assets.api.auth.callers import CALLER, Caller
+from ecom_assets.api.auth.callers import Scope as Permission
+from ecom_assets.api.cache.answers import ROUTE
+from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
+from ecom_assets.api.middleware.request_context import Front, build_front
+from ecom_assets.api.parameters import VERSION
+from ecom_assets.errors import did_you_mean
+from ecom_assets.settings.settings import Settings
+
+PATH: Final = "/mcp"
+LIST_METRICS: Final = "list_metrics"
+INSTRUCTIONS: Final = (
+    "Numbers of a shop, read-only. `list_metrics` has every number with its meaning and the tool that answers it. Each "
+    "answer says what its numbers mean (`definition`), which days it covers and how many of them the data hold "
+    "(`range`), and the newest day in the data (`data_as_of`): a named range such as `week` ends there, not today. "
+    "Null means not known; it is not zero. Money is a decimal string in `currency`. With `explain=true` an answer has "
+    "its SQL, tables and runs."
+)
+HANDED_ON: Final = ("authorization", "x-api-key")
+READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True)
+Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks the API in this process."""
+
+    application: ASGIApp
+
+    async def ask(self, question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (Starlette's request, None over stdio)
+        """Return the answer of a question; a refusal is a result that says so, from which an assistant can learn."""
+        try:
+            path, query, body = question.request(arguments)
+        except ValueError as error:
+            return _told(str(error), is_error=True)
+        peer, headers = _caller_of(request)
+        transport = httpx2.ASGITransport(self.application, raise_app_exceptions=False, client=peer)
+        # No time limit of the client's: the API has its own.
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=None) as client:
+            response = await client.request(
+                question.method, path, params=query, headers=headers, json=body if question.method == "POST" else None
+            )
+        return _result(response)
+
+
+def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
+    """Return the address of who asks, and the headers that say who they are; over stdio there is no request."""
+    if request is None:
+        return ("127.0.0.1", 0), {}
+    peer = (request.client.host, request.client.port) if request.client else ("127.0.0.1", 0)
+    return peer, {name: request.headers[name] for name in HANDED_ON if name in request.headers}
+
+
+def _result(response: httpx2.Response) -> types.CallToolResult:
+    if response.status_code == httpx2.codes.OK:
+        return _told(response.text, structured=response.json())
+    try:
+        problem = response.json()
+        said = f"{problem['title']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        said = f"The API answered {response.status_code}."
+    return _told(said, is_error=True)
+
+
+def _told(text: str, *, structured: Any = None, is_error: bool = False) -> types.CallToolResult:  # noqa: ANN401 (any JSON)
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
+
+
+def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable[types.CallToolResult]]) -> Server[Any]:
+    """Return the server of some questions.
+
+    Args:
+        questions: The questions by tool name.
+        ask: Answers a question, see `Asker.ask`.
+    """
+
+    async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(one) for one in questions.values())])
+
+    async def call_tool(context: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
+        arguments = asked.arguments or {}
+        if asked.name == LIST_METRICS:
+            found = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
+            return _told(json.dumps(found), structured=found)
+        if asked.name not in questions:
+            names = [LIST_METRICS, *questions]
+            return _told(f"There is no tool {asked.name!r}; {did_you_mean(asked.name, names)}.", is_error=True)
+        return await ask(questions[asked.name], arguments, context.request)
+
+    return Server(
+        "ecom_assets",
+        version=VERSION,
+        title="ecom_assets analytics",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def _tool(question: Question) -> types.Tool:
+    return types.Tool(
+        name=question.name,
+        title=question.summary,
+        description=f"{question.summary}. {question.description}",
+        input_schema=question.input_schema,
+        annotations=READ_ONLY,
+    )
+
+
+def _metrics_tool() -> types.Tool:
+    named = {"type": "string", "description": "Only numbers in whose name, meaning or tool this text occurs"}
+    return types.Tool(
+        name=LIST_METRICS,
+        title="Every number and what it means",
+        description="List the numbers that can be asked for, each with its meaning and the tool that answers it.",
+        input_schema={"type": "object", "properties": {"named": named}, "additionalProperties": False},
+        annotations=READ_ONLY,
+    )
+
+
+async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
+    """Answer one assistant over standard input and output, until it hangs up.
+
+    Args:
+        settings: The settings of the API.
+        sees_people: Whether questions may be about single people: what is answered leaves this machine.
+    """
+    app = build_app(settings)
+    scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
+    server = build_server(questions_of(app.openapi()), Asker(_as_caller(app, frozenset(scopes))).ask)
+    async with app.router.lifespan_context(app), stdio_server() as (received, sent):
+        await server.run(received, sent, server.create_initialization_options())
+
+
+def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:
+    """Return the app for requests of the assistant, with its scopes."""
+
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, CALLER: Caller("mcp over stdio", scopes)}, receive, send)
+
+    return called
+
+
+def build_http(settings: Settings) -> Front:
+    """Return the API with the tools beside it, at `/mcp`, behind all that `ecom api` puts in front.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    app = build_app(settings)
+    questions = questions_of(app.openapi())
+    front: list[Front] = []
+
+    async def ask(question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (as above)
+        return await Asker(front[0]).ask(question, arguments, request)
+
+    _mount(app, build_server(questions, ask))
+    front.append(build_front(settings, app))
+    return front[0]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An application whose route the log and the metrics know by its path."""
+
+    application: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = PATH
+        await self.application(scope, receive, send)
+
+
+def _mount(app: FastAPI, server: Server[Any]) -> None:
+    # The guard checks hosts and keys already; each request stands by itself, so that any process may answer it.
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    tools = server.streamable_http_app(
+        streamable_http_path=PATH, json_response=True, stateless_http=True, transport_security=security
+    )
+    # Without the SDK's GET: that is a stream on which nothing would ever be sent.
+    endpoints = [one.endpoint for one in tools.router.routes if isinstance(one, Route)]
+    app.router.routes.extend(Route(PATH, _Named(endpoint), methods=["POST"]) for endpoint in endpoints)
+    lifespan = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def with_sessions(application: FastAPI) -> AsyncIterator[Any]:
+        async with lifespan(application) as state, server.session_manager.run():
+            yield state
+
+    app.router.lifespan_context = with_sessions

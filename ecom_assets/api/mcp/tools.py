@@ -1,0 +1,204 @@
+"""The tools, derived from the API's OpenAPI document: a tool per question, with the question's own parameters.
+
+A new route is a new tool. What is not a question is left out: operations, and whatever writes.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from ecom_assets.errors import did_you_mean
+
+PREFIX: Final = "/v1"
+ASKED_BY_POST: Final = "ad hoc"
+"""The tag of the questions that a body defines; no other POST is a question."""
+NO_QUESTIONS: Final = frozenset({"operations", "index"})
+NOT_FOR_TOOLS: Final = frozenset({"format"})
+"""Parameters of the HTTP API that a tool does not have: tools answer JSON."""
+OF_ANSWER: Final = "answer_"
+"""Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
+IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the API, as a tool asks it."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    input_schema: Schema
+    answer_schema: Schema = field(repr=False)
+    in_path: frozenset[str] = frozenset()
+    in_query: Mapping[str, str] = field(default_factory=dict)
+    """The name of each parameter of the query by the argument's name."""
+
+    def request(self, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return the path, the query and the body that ask it.
+
+        Raises:
+            ValueError: An argument is missing or unknown.
+        """
+        known = self.input_schema["properties"]
+        if unknown := next((name for name in arguments if name not in known), None):
+            raise ValueError(f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, known)}.")
+        if missing := next((name for name in self.input_schema["required"] if name not in arguments), None):
+            raise ValueError(f"{self.name} needs the argument {missing!r}; add it.")
+        path = self.path
+        for name in self.in_path:
+            path = path.replace(f"{{{name}}}", quote(str(arguments[name]), safe=""))
+        asked = {name: _text(arguments[one]) for one, name in self.in_query.items() if arguments.get(one) is not None}
+        body = {name: one for name, one in arguments.items() if name not in self.in_path and name not in self.in_query}
+        return path, asked, body
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def questions_of(document: Mapping[str, Any]) -> dict[str, Question]:
+    """Return the questions of an OpenAPI document by tool name.
+
+    Raises:
+        ValueError: Two questions have one name.
+    """
+    found: dict[str, Question] = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if not _is_question(method, operation):
+                continue
+            question = _question(document, path, method, operation)
+            if question.name in found:
+                raise ValueError(f"{path} and {found[question.name].path} would both be the tool {question.name!r}")
+            found[question.name] = question
+    return found
+
+
+def _is_question(method: str, operation: Mapping[str, Any]) -> bool:
+    tags = set(operation.get("tags", ()))
+    is_json = "application/json" in operation["responses"].get("200", {}).get("content", {})
+    return is_json and (ASKED_BY_POST in tags if method == "post" else method == "get" and not tags & NO_QUESTIONS)
+
+
+def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Question:
+    parameters = [one for one in operation.get("parameters", ()) if one["name"] not in NOT_FOR_TOOLS]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    asked = _resolved(document, body)
+    of_body = asked.get("properties", {})
+    names = {one["name"]: OF_ANSWER * (one["name"] in of_body) + one["name"] for one in parameters}
+    schema = {
+        "type": "object",
+        "properties": {**{names[one["name"]]: _described(one) for one in parameters}, **of_body},
+        "required": [*(names[one["name"]] for one in parameters if one.get("required")), *asked.get("required", ())],
+        "additionalProperties": False,
+    }
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    return Question(
+        name=_name(operation["operationId"], path, method),
+        method=method.upper(),
+        path=path,
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
+        input_schema=_self_contained(document, schema),
+        answer_schema=_self_contained(document, answer),
+        in_path=frozenset(one["name"] for one in parameters if one["in"] == "path"),
+        in_query={names[one["name"]]: one["name"] for one in parameters if one["in"] == "query"},
+    )
+
+
+def _name(operation_id: str, path: str, method: str) -> str:
+    """Return the name of the route's function, with which FastAPI begins the operation's id."""
+    return operation_id.removesuffix(re.sub(r"\W", "_", path) + f"_{method}")
+
+
+def _described(parameter: Mapping[str, Any]) -> Schema:
+    told = {"description": parameter["description"]} if parameter.get("description") else {}
+    return {**parameter["schema"], **told}
+
+
+def _resolved(document: Mapping[str, Any], schema: Schema) -> Schema:
+    named = schema.get("$ref", "").removeprefix(IN_DOCUMENT)
+    found: Schema = document["components"]["schemas"][named] if named else schema
+    return found
+
+
+def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
+    """Return a schema with the definitions that it refers to."""
+    wanted = list(_references(schema))
+    definitions: dict[str, Schema] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in definitions:
+            definitions[name] = document["components"]["schemas"][name]
+            wanted += _references(definitions[name])
+    whole: Schema = {**schema, **({"$defs": definitions} if definitions else {})}
+    moved: Schema = _moved(whole)
+    return moved
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].removeprefix(IN_DOCUMENT)
+        for one in value.values():
+            yield from _references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _references(one)
+
+
+def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """Return a schema that refers to its own definitions, without what only fills an assistant's memory.
+
+    Titles repeat names, and null is what a parameter is that is left out.
+    """
+    if isinstance(value, list):
+        return [_moved(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found: Schema = {
+        name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
+        for name, one in value.items()
+        if not (name == "title" and isinstance(one, str)) and not (name == "default" and one is None)
+    }
+    choices: list[Schema] = [one for one in found.pop("anyOf", ()) if one != {"type": "null"}]
+    if len(choices) == 1:
+        return {**choices[0], **found}
+    return {**found, "anyOf": choices} if choices else found
+
+
+ANY: Final = ""
+
+
+def metrics_of(questions: Mapping[str, Question], named: str = ANY) -> list[dict[str, str]]:
+    """Return the numbers that questions answer, each with what it means and which tool has it.
+
+    Args:
+        questions: The questions.
+        named: Only numbers in whose name, meaning or tool this text occurs; all by default.
+    """
+    found = [
+        {"metric": name, "meaning": meaning, "tool": question.name}
+        for question in questions.values()
+        for name, meaning in sorted(_numbers(question.answer_schema).items())
+    ]
+    return [one for one in found if named.lower() in " ".join(one.values()).lower()]
+
+
+ENDINGS: Final = ("_count", "_amount", "_rate", "_s", "_value", "_share", "_change", "_visitors", "_score", "_index")
+"""Of the names of numbers, see CONTRIBUTING."""
+
+
+def _numbers(schema: Schema) -> dict[str, str]:
+    models = [schema, *schema.get("$defs", {}).values()]
+    return {
+        name: one["description"]
+        for model in models
+        for name, one in model.get("properties", {}).items()
+        if name.endswith(ENDINGS) and one.get("description")
+    }
