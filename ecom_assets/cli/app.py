@@ -30,6 +30,10 @@ COMMANDS: Final[Commands] = {
         "ecom_assets.cli.mcp.mcp",
         "Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP.",
     ),
+    "contracts": (
+        "ecom_assets.cli.data_contracts.contracts",
+        "Write the tables as data contracts of the Open Data Contract Standard.",
+    ),
     "doctor": (
         "ecom_assets.cli.doctor.doctor",
         "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",

@@ -1,0 +1,94 @@
+"""`ecom contracts`: the tables as documents of the Open Data Contract Standard."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+import yaml
+
+from ecom_assets.api.parameters import VERSION
+from ecom_assets.atomic_files import replace_bytes
+from ecom_assets.cli.options import Json
+from ecom_assets.definitions import checks
+from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.registry import ALL
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.odcs import Checks, Document, document_per_table, one_document
+from ecom_assets.warehouse.factory import new_engine
+
+DEFAULT_PORT: Final = 5432
+
+
+class Format(StrEnum):
+    """The standards that contracts are written in."""
+
+    ODCS = "odcs"
+
+
+def contracts(
+    standard: Annotated[
+        Format, typer.Option("--format", help="The standard: odcs, the Open Data Contract Standard.")
+    ] = Format.ODCS,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this table, such as mart.sales; give it once for each.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a file per table into this folder; else print one document with all.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the tables as data contracts: grain, columns, units, limits, personal data, references and checks."""
+    del standard  # the only one so far; named, so that another one changes nothing for those who use it
+    settings, chosen = load_settings(), _chosen(table)
+    server = _server(settings)
+    if out is None:
+        document = one_document(chosen, VERSION, _checks(settings), server)
+        typer.echo(json.dumps(document) if as_json else _as_yaml(document), nl=as_json)
+        return
+    documents = document_per_table(chosen, VERSION, _checks(settings), server)
+    _write(documents, out)
+    written = {"files": [str(out / name) for name in documents]}
+    typer.echo(json.dumps(written) if as_json else f"Wrote {len(documents)} contracts to {out}.", err=not as_json)
+
+
+def _chosen(names: list[str] | None) -> list[type[Table]]:
+    known = {one.qualified_name(): one for one in ALL}
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"--table {name!r} is no table; {did_you_mean(name, known)}.")
+    return [known[name] for name in dict.fromkeys(names)] if names else list(ALL)
+
+
+def _checks(settings: Settings) -> Checks:
+    found: dict[str, list[tuple[str, str, bool]]] = {}
+    for check in checks(settings):
+        found.setdefault(check.contract.qualified_name(), []).append((check.name, check.description, check.warns))
+    return found
+
+
+def _server(settings: Settings) -> dict[str, Any] | None:
+    """Return where the tables are, without who logs in; None for engines that the standard describes otherwise."""
+    address = urlsplit(new_engine(settings).address)
+    if address.scheme == "duckdb":
+        return {"server": "warehouse", "type": "duckdb", "database": address.path}
+    if address.scheme.startswith("postgres"):
+        place = {"host": address.hostname, "port": address.port or DEFAULT_PORT, "database": address.path.strip("/")}
+        return {"server": "warehouse", "type": "postgres", **place, "schema": "raw, staging, mart"}
+    return None
+
+
+def _write(documents: dict[str, Document], out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be a folder ({error.strerror}); name another one.") from error
+    for name, document in documents.items():
+        replace_bytes(out / name, _as_yaml(document).encode())
+
+
+def _as_yaml(document: Document) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)

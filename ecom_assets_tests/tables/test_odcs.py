@@ -1,0 +1,101 @@
+"""Contracts as documents of the Open Data Contract Standard, held to the standard's own JSON schema."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from ecom_assets.registry import ALL
+from ecom_assets.sales.contracts import RevenueDaily, Sales
+from ecom_assets.tables.odcs import API_VERSION, document_per_table, file_name, one_document
+from ecom_assets_tests.command import ecom
+
+STANDARD: dict[str, Any] = json.loads((files("open_data_contract_standard") / "schema.json").read_text())
+CHECKS = {"mart.sales": [("sums_hold", "Sales add up.", False), ("is_new", "Nothing is new.", True)]}
+
+
+def properties(document: Any) -> dict[str, Any]:
+    return {one["name"]: one for one in document["schema"][0]["properties"]}
+
+
+def test_it_is_the_newest_version_that_the_standard_has() -> None:
+    assert STANDARD["properties"]["apiVersion"]["default"] == API_VERSION
+
+
+def test_every_table_is_valid_by_itself_and_together() -> None:
+    validator = jsonschema.Draft201909Validator(STANDARD)
+    alone = document_per_table(ALL, "1.0.0", CHECKS)
+    assert set(alone) == {file_name(table) for table in ALL}
+    for document in [*alone.values(), one_document(ALL, "1.0.0", CHECKS)]:
+        assert [error.message for error in validator.iter_errors(document)] == []
+        OpenDataContractStandard.model_validate(document)
+
+
+def test_the_standard_refuses_what_is_wrong() -> None:
+    document = one_document([Sales], "1.0.0", {})
+    document["schema"][0]["properties"][0]["logicalType"] = "money"
+    assert list(jsonschema.Draft201909Validator(STANDARD).iter_errors(document))
+
+
+def test_all_that_a_contract_says_is_in_it() -> None:
+    document = document_per_table(ALL, "1.0.0", CHECKS)["mart.sales.odcs.yaml"]
+    found = properties(document)
+    assert list(found) == list(Sales.columns)
+    assert (found["uniq_id"]["primaryKey"], found["uniq_id"]["unique"]) == (True, True)
+    assert found["customer_id"]["classification"] == "personal"
+    assert "classification" not in found["quantity"]
+    assert found["order_date"]["partitioned"] is True
+    assert found["status"]["enum"] == [{"value": "shipped"}, {"value": "refunded"}]
+    assert found["quantity"]["customProperties"] == [{"property": "unit", "value": "items"}]
+    to = "mart.city.odcs.yaml#/schema/mart_city/properties/city_id"
+    assert found["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
+    assert document["schema"][0]["dataGranularityDescription"] == "One row per order line, refunds negative"
+    quality = {one["name"]: one["severity"] for one in document["schema"][0]["quality"]}
+    assert quality == {"key_is_unique": "error", "sums_hold": "error", "is_new": "warning"}
+
+
+def test_limits_and_keys_of_several_columns_are_in_it() -> None:
+    found = properties(one_document([RevenueDaily], "1.0.0", {}))
+    assert [found[name]["primaryKeyPosition"] for name in RevenueDaily.key] == [1, 2, 3, 4, 5]
+    assert not any(found[name]["unique"] for name in RevenueDaily.key)
+    assert found["refunded_amount"]["logicalTypeOptions"] == {"maximum": 0}
+    assert found["average_order_value"]["required"] is False
+
+
+def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
+    out = tmp_path / "contracts"
+    said = ecom("contracts", "--format", "odcs", "--out", out, "--json", home=tmp_path / "home")
+    assert said.exit_code == 0
+    assert sorted(said.json["files"]) == sorted(str(path) for path in out.iterdir())
+    written = yaml.safe_load((out / "mart.sessions.odcs.yaml").read_text())
+    place = str(tmp_path / "home" / "warehouse.duckdb")
+    assert written["servers"] == [{"server": "warehouse", "type": "duckdb", "database": place}]
+    assert "contract_holds" in {one["name"] for one in written["schema"][0]["quality"]}
+    jsonschema.Draft201909Validator(STANDARD).validate(written)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--table", "mart.sale"), "--table 'mart.sale' is no table; did you mean 'mart.sales'? Known: raw.events, "),
+        (("--out", "/dev/null/x"), "--out /dev/null/x cannot be a folder (Not a directory); name another one."),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
+    said = ecom("contracts", *words, home=tmp_path / "home")
+    assert said.exit_code == 2
+    assert said.sentence.startswith(sentence)
+
+
+def test_without_a_folder_it_prints_one_document(tmp_path: Path) -> None:
+    said = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
+    found = yaml.safe_load(said.out)
+    assert [one["name"] for one in found["schema"]] == ["city", "sales"]
+    references = {one["name"]: one.get("relationships") for one in found["schema"][1]["properties"]}
+    assert references["city_id"] == [{"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}]
+    assert references["item_id"] is None  # the table is not in the document
