@@ -209,6 +209,7 @@ def _compiling_once(compile_anew: Callable[..., str]) -> Callable[..., str]:
     def compile_once(rows: ir.Expr, /, **how: Any) -> str:
         if how.get("params"):
             return compile_anew(rows, **how)
+        how.pop("params", None)  # none are given
         key = (rows.op(), *how.items())
         if key not in known:
             known[key] = compile_anew(rows, **how)

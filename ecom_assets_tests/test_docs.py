@@ -242,10 +242,10 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         file = (page.parent / place).resolve() if place else page
         assert file.exists(), target
         if anchor:
-            assert anchor in {_anchor(heading) for heading, _ in sections(str(file.relative_to(ROOT)))}, target
+            assert anchor in {anchor_of(heading) for heading, _ in sections(str(file.relative_to(ROOT)))}, target
 
 
-def _anchor(heading: str) -> str:
+def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 

@@ -43,6 +43,10 @@ COMMANDS: Final[Commands] = {
         "ecom_assets.cli.report.report",
         "Show the numbers of a week, what changed against the week before, and why.",
     ),
+    "explain": (
+        "ecom_assets.cli.explain.explain_command",
+        "Show why a number is what it is: definition, runs, SQL, and the received rows that it was counted from.",
+    ),
     "release": ("ecom_assets.cli.release.release_command", "Let a held day in although its data broke a gate."),
     "erase": (
         "ecom_assets.cli.erase.erase",

@@ -14,6 +14,8 @@ from ecom_assets.tables.days import NO, Days
 from ecom_assets.tables.portable import ratio, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
+VALUED: Final = (CART, REMOVE, CHECKOUT)
+"""The types of events that say what a cart is worth."""
 CLOCK_CHANGE_S: Final = 3 * 3600
 """The most by which clocks can go forward within a horizon, which can move its end to a later day."""
 CART_VALUES: Final = ("cart", "item")
@@ -67,8 +69,7 @@ def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: Car
         days: Days on which sessions started, or visitors filled their carts.
         rule: Horizons and values.
     """
-    events = events.filter(events.event_date >= ibis.literal(days.first))
-    terms = union_all(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
+    terms = cart_terms(events, sessions, days, rule)
     sums = terms.group_by("cart_date", "unit", "horizon_s").agg(
         cart_count=terms.is_cart.sum(),
         converted_cart_count=(terms.is_cart * terms.is_converted).sum(),
@@ -81,6 +82,15 @@ def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: Car
         recovered_cart_amount=_worth(terms, terms.is_recovered == 1),
     )
     return _described(sums, rule).select(*CartAbandonment.columns)
+
+
+def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
+    """Return one row per cart or checkout and horizon: `unit_id` is its session, or its visitor.
+
+    The arguments are those of `cart_abandonment`.
+    """
+    events = events.filter(events.event_date >= ibis.literal(days.first))
+    return union_all(_of_sessions(events, sessions, days, rule), _of_visitors(events, sessions, days, rule))
 
 
 def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
@@ -115,7 +125,7 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
         events.event_at >= mine.started_at,
         events.event_at <= mine.ended_at,
     ]
-    cart_events = events.filter(events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull())
+    cart_events = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
     cart_events = cart_events.join(mine, inside).select(cart_events, mine.session_id)
     worths = _worths(cart_events, ["session_id"], rule)
     rows = mine.left_join(worths, "session_id").select(mine, worths.worth)
@@ -123,6 +133,7 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     return rows.select(
         cart_date="started_date",
         unit=ibis.literal("session"),
+        unit_id="session_id",
         horizon_s=ibis.literal(0, "int64"),
         is_cart=has_cart.ifelse(1, 0),
         is_checkout=(rows.checkout_start_count > 0).ifelse(1, 0),
@@ -137,7 +148,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     unit = ["visitor_id", "event_date"]
     purchases = _purchases(events, sessions, days, rule)
     cart_events = events.filter(
-        events.event_type.isin((CART, REMOVE, CHECKOUT)), events.cart_amount.notnull(), days.contain(events.event_date)
+        events.event_type.isin(VALUED), events.cart_amount.notnull(), days.contain(events.event_date)
     )
     carts = _with_purchase(events, purchases, CART, days, rule)
     carts = carts.left_join(_worths(cart_events, unit, rule), unit).select(carts, "worth")
@@ -156,6 +167,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     return rows.select(
         cart_date="event_date",
         unit=ibis.literal("visitor"),
+        unit_id="visitor_id",
         horizon_s="horizon_s",
         is_cart="is_cart",
         is_checkout="is_checkout",
@@ -239,13 +251,26 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
 
 def _worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
     """Return the value of each unit's cart, computed from its events with an amount."""
+    found = worth_events(cart_events, unit, rule)
     if rule.cart_value == "item":
-        signed = (cart_events.event_type == REMOVE).ifelse(-cart_events.cart_amount, cart_events.cart_amount)
-        changes = cart_events.mutate(change=signed).filter(cart_events.event_type != CHECKOUT)
+        changes = found.mutate(change=found.cart_amount * found.sign)
         sums = changes.group_by(*unit).agg(total=changes.change.sum().cast(MONEY))
         nothing = ibis.literal(0, MONEY)
         return sums.select(*unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY))
+    return found.select(*unit, worth=found.cart_amount.cast(MONEY))
+
+
+def worth_events(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
+    """Return the events that say what each unit's cart is worth, with the `sign` of their amount.
+
+    Args:
+        cart_events: Events of `VALUED` types with an amount.
+        unit: The columns that tell carts apart.
+        rule: What the amount of an event is.
+    """
+    if rule.cart_value == "item":
+        changes = cart_events.filter(cart_events.event_type != CHECKOUT)
+        return changes.mutate(sign=(changes.event_type == REMOVE).ifelse(-1, 1))
     newest_first = ibis.window(group_by=list(unit), order_by=[ibis.desc("event_at"), ibis.desc("event_id")])
-    placed = cart_events.mutate(place=ibis.row_number().over(newest_first))
-    last = placed.filter(placed.place == 0)
-    return last.select(*unit, worth=last.cart_amount.cast(MONEY))
+    placed = cart_events.mutate(place=ibis.row_number().over(newest_first), sign=ibis.literal(1))
+    return placed.filter(placed.place == 0)

@@ -110,7 +110,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
             of_sessions = session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule)
             levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
         if "visitor" in daily.units:
-            levels.append(_visitor_levels(relevant, pieces, days, daily))
+            levels.append(visitor_levels(relevant, pieces, days, daily).select(*LEVEL))
         parts.append(_steps(_with_totals(_reached(union_all(*levels), daily.funnel)), daily))
     return union_all(*parts)
 
@@ -154,7 +154,8 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     )
 
 
-def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+def visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+    """Return one row per visitor and day of `days` with step 1: `visitor_id`, day, first category and `level`."""
     funnel, span = daily.funnel, daily.window_days
     first, *others = funnel.steps
     first_type = first.event_type
@@ -173,6 +174,7 @@ def _visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: Daily
     categories = _try_categories(pieces, tries, days.widened(after=span))
     joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
     return joined.select(
+        "visitor_id",
         unit=ibis.literal("visitor"),
         cohort_date=joined.cohort_date,
         product_category=category_of(joined.product_category),

@@ -62,7 +62,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
         funnels: The daily funnels; only those of sessions are counted.
         rule: The rule by which sessions were computed.
     """
-    described = _described(visits, days)
+    described = described_sessions(visits, days)
     parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
     for daily in funnels:
         if "session" not in daily.units:
@@ -78,7 +78,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
     return union_all(*parts).select(*ConversionByDimension.columns)
 
 
-def _described(visits: Visits, days: Days) -> ir.Table:
+def described_sessions(visits: Visits, days: Days) -> ir.Table:
     """Return one row per session of `days`: its day, channel, device, first category and counts of events."""
     mine = visits.sessions.filter(days.contain(visits.sessions.started_date))
     events = visits.clean_events.filter(days.contain(visits.clean_events.event_date))

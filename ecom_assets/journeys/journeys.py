@@ -80,11 +80,18 @@ class JourneyRule:
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
 
+    `event_steps` returns the same with the event of each step.
+
     Args:
         events: Events with the `session_started_at` of their session, each in one of `sessions`.
         sessions: Sessions, identified by `visitor_id` and `session_started_at`.
         rule: What a step is.
     """
+    return event_steps(events, sessions, rule).drop("event_id")
+
+
+def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the steps of sessions as `journey_steps` does, with the `event_id` of the first event of each."""
     rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension)]
     # The start comes before events at the same time.
     order = ["is_event", "event_at", "event_id"]
@@ -95,7 +102,7 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
     return kept.mutate(
         place=ibis.row_number().over(in_order).cast("int64"),
         next_step=kept.step.lead().over(in_order).fill_null(EXIT),
-    ).drop("previous", "is_event", "event_id")
+    ).drop("previous", "is_event")
 
 
 def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:

@@ -97,6 +97,18 @@ def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: 
     return kept.select(*UserOrderLog.columns)
 
 
+def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    """Return the received lines that count among some copies: of each line the clean one that was received last.
+
+    Args:
+        raw: All copies of some lines that arrived on the day on which the copy that counts arrived.
+        rule: Which lines are clean.
+    """
+    ranked = _ranked(_clean(raw.mutate(received_status=raw.status), rule))
+    kept = ranked.filter(ranked.place == 0)
+    return kept.mutate(status=kept.received_status).select(*raw.columns)
+
+
 def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Count the surplus copies that arrived on `days`, except on held days.
 

@@ -31,11 +31,7 @@ def purchase_revenue_daily(events: ir.Table) -> ir.Table:
     Args:
         events: Rows of `CleanEvents`.
     """
-    bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
-    bought = bought.mutate(
-        product_category=bought.product_category.fill_null(NONE),
-        **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
-    )
+    bought = purchases_and_refunds(events)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(
             **{name: ibis.literal(ALL) for name in DIMENSIONS if name not in kept}
@@ -43,6 +39,15 @@ def purchase_revenue_daily(events: ir.Table) -> ir.Table:
         for kept in ((), ("product_category",), tuple(PLACE_NAMES))
     ]
     return union_all(*(part.select(*PurchaseRevenueDaily.columns) for part in parts))
+
+
+def purchases_and_refunds(events: ir.Table) -> ir.Table:
+    """Return the events of purchases and refunds with the category and the place that they count for."""
+    bought = events.filter(events.event_type.isin([PURCHASE, REFUND]))
+    return bought.mutate(
+        product_category=bought.product_category.fill_null(NONE),
+        **{level: _named(bought.properties, names) for level, names in PLACE_NAMES.items()},
+    )
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:

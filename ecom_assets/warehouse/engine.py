@@ -90,6 +90,7 @@ class Engine(SqlNames, ABC):
         self._ready: set[str] = set()
         self._handed_out: dict[str, ir.Table] = {}
         self.notes_writes = False
+        self.run_id: str | None = None
 
     def noting_writes(self) -> Self:
         """Note from now on which days are written, if a note costs the engine little; return the engine."""

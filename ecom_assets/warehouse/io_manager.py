@@ -13,6 +13,7 @@ from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.warehouse.computations import note_computation
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.erased_rows import ErasedPeople, leaving_out
@@ -58,8 +59,21 @@ def _of_value(value: ops.Node, known: dict[ops.Relation, Mapping[str, set[Source
     return set().union(*(_of_relation(field.rel, known)[field.name] for field in fields))
 
 
-PREVIEW_ROWS = 5
 LAYERS = ("raw", "staging", "mart", "export")
+
+
+def stored_columns(table: ir.Table) -> dict[str, list[str]]:
+    """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
+    found: dict[str, set[str]] = {}
+    for stored in table.op().find(ops.DatabaseTable):
+        found.setdefault(f"{stored.namespace.database or ''}.{stored.name}".lower(), set())
+    for one in table.op().find(ops.Field):
+        if isinstance(one.rel, ops.DatabaseTable):
+            found[f"{one.rel.namespace.database or ''}.{one.rel.name}".lower()].add(one.name.lower())
+    return {name: sorted(columns) for name, columns in sorted(found.items()) if name.partition(".")[0] in LAYERS}
+
+
+PREVIEW_ROWS = 5
 
 
 class Progress(Protocol):
@@ -137,6 +151,7 @@ class WarehouseIOManager(dg.IOManager):
         """Replace the slice that the asset computed, and report what was written."""
         contract = self._contracts[context.asset_key.to_user_string()]
         self._progress.began(contract.qualified_name())
+        self._engine.run_id = context.run_id
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
@@ -151,6 +166,7 @@ class WarehouseIOManager(dg.IOManager):
         if self._log:
             metadata |= self._log.metadata(contract)
         context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
+        note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
         self._tell_once(context, self._explanation(contract, rows, days, written))
 
     def _guarded(

@@ -9,9 +9,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from ecom_assets.tables.contract import Table, count, day, text
+from ecom_assets.clock import now_utc
+from ecom_assets.tables.contract import Table, count, day, instant, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.sql_text import text as literal
@@ -21,6 +23,8 @@ if TYPE_CHECKING:  # engines write the notes
 
 ALL_DAYS: Final = (date.min, date.max)
 """The days of a write that replaces a whole table."""
+CODE_VERSION: Final = version("ecom-assets")
+"""The version of the code that writes."""
 
 
 class WrittenSlices(Table):
@@ -36,6 +40,9 @@ class WrittenSlices(Table):
     end_date = day("The day after its last day")
     write_number = count("Place among the writes of the table; the newest counts", unit="place")
     write_id = text("Id of the write; no two writes have the same")
+    run_id = text("The Dagster run that wrote; null where no run did", nullable=True)
+    code_version = text("The version of ecom_assets that wrote; null in notes of an earlier one", nullable=True)
+    written_at = instant("When; null also", nullable=True)
 
 
 Range = tuple[date, date, str]
@@ -65,9 +72,15 @@ def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> No
     inside = " OR ".join(f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges)
     (newest,) = engine.query(f"SELECT max(write_number) AS number FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
     number, write = (newest["number"] or 0) + 1, literal(uuid.uuid4().hex)
-    rows = ", ".join(f"({name}, DATE '{first}', DATE '{end}', {number}, {write})" for first, end in ranges)
+    by = f"{literal(engine.run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
+    rows = ", ".join(f"({name}, DATE '{first}', DATE '{end}', {number}, {write}, {by})" for first, end in ranges)
     engine.execute(f"DELETE FROM {place} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
     engine.execute(f"INSERT INTO {place} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
+
+
+def now_text() -> str:
+    """Return the present instant in UTC, as SQL has it."""
+    return now_utc().replace(tzinfo=None).isoformat(sep=" ")
 
 
 def forget_writes(engine: "Engine", contract: type[Table]) -> None:

@@ -250,3 +250,19 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     ]  # fmt: skip
     assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}
+
+
+def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> None:
+    asked = ("explain", "mart.engagement_daily", "--column", "session_count", "--limit", "1", "--json")
+    found = ecom(*asked, home=shop.home).json
+    number, made = found["number"], found["made_of"]
+    assert number["value"] == shop.summary["sessions"]["sessions"]
+    assert number["adds_up"] is True
+    assert number["down"][0]["levels"][-1]["table"] == "raw.events"
+    assert [run["run_id"] for run in made["runs"]] == [shop.summary["run_id"]]
+    assert [one["table"] for one in made["upstream"]] == ["mart.session_days", "mart.sessions"]
+    assert made["sql"].startswith(("SELECT", "WITH"))
+    text = ecom(*asked[:-1], "--sql", home=shop.home).out
+    assert f"session_count = {number['value']}" in text
+    assert "The received rows give the number again." in text
+    assert "•••" in text

@@ -1,0 +1,91 @@
+"""How conversions go down to purchase events or order lines, and what credit is computed from."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import ChannelAttribution, ChannelRemovalEffects, Conversions
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+CONVERTING: Final = ("purchase", "refund")
+
+
+def _purchases(behind: Behind) -> ir.Table:
+    """Return the purchases and refunds of a row's day."""
+    day = behind.row["converted_date"]
+    events = behind.within(CleanEvents, day, day)
+    events = events.filter(events.event_type.isin(CONVERTING))
+    return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
+
+
+def _lines(behind: Behind) -> ir.Table:
+    """Return the order lines of a row's day."""
+    day = behind.row["converted_date"]
+    lines = behind.within(UserOrderLog, day, day)
+    return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
+
+
+def _this_purchase(behind: Behind) -> ir.Table:
+    events = _purchases(behind)
+    return events.filter(events.event_id == behind.row["conversion_id"])
+
+
+def _this_order(behind: Behind) -> ir.Table:
+    lines, row = _lines(behind), behind.row
+    status = "refunded" if row["is_refund"] else "shipped"
+    mine = (lines.order_id == row["conversion_id"]) & (lines.customer_id == row["visitor_id"])
+    return lines.filter(mine, lines.status == status)
+
+
+def _by_unit(of_purchases: Way, of_orders: Way) -> ByRow:
+    return ByRow(lambda behind: of_purchases if behind.row["unit"] == "purchase" else of_orders)
+
+
+def _shared(how: str) -> ByRow:
+    """Return that a number is shared among touches, with the day's purchases or order lines as its inputs."""
+    return _by_unit(
+        Computed(how, inputs=Count(CleanEvents, _purchases)), Computed(how, inputs=Count(UserOrderLog, _lines))
+    )
+
+
+CREDIT: Final = (
+    "each conversion of the day is shared among the touches before it by the model, see docs/metrics.md#attribution; "
+    "over all channels it adds up to the conversions, which are the rows below"
+)
+EFFECT: Final = (
+    "the share of conversions that a Markov chain of the touches until this day loses without the channel, see "
+    "docs/metrics.md#removal-effects"
+)
+TRACES: Final = (
+    TableTrace(
+        Conversions,
+        "attribution",
+        {
+            "revenue_amount": _by_unit(
+                Sum(CleanEvents, _this_purchase, "cart_amount"), Sum(UserOrderLog, _this_order, "payment_amount")
+            )
+        },
+    ),
+    TableTrace(
+        ChannelRemovalEffects,
+        "removal-effects",
+        {
+            "removal_effect_rate": _shared(EFFECT),
+            "credit_share": Computed("removal_effect_rate ÷ its sum over channels", ("removal_effect_rate",)),
+            "rank_number": Computed("the place of credit_share among channels", ("credit_share",)),
+        },
+    ),
+    TableTrace(
+        ChannelAttribution,
+        "attribution",
+        {
+            "credit": _shared(CREDIT),
+            "revenue_amount": _shared(CREDIT.replace("conversions, which", "revenue of conversions, which")),
+        },
+    ),
+)

@@ -1,0 +1,155 @@
+"""`ecom explain`: show why a number is what it is, down to the received rows that it was counted from."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.options import Json
+from ecom_assets.errors import WorkError
+from ecom_assets.explain.answer import Place, explain, keeper_on
+from ecom_assets.explain.notes import WarehouseNotes
+from ecom_assets.explain.question import Question, table_named
+from ecom_assets.rules import rules
+from ecom_assets.serving.reading import WarehouseReading
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.conditions import parse_where
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import new_engine
+
+MOST_WIDTH = 40
+"""The most characters of a value in a table of rows."""
+SHOWN_RUNS = 5
+Answer = dict[str, Any]
+
+
+def place_of(engine: Engine, settings: Settings) -> Place:
+    """Return the open warehouse as the place where answers are looked up."""
+    reading = WarehouseReading(engine, date.min, settings.timezone, settings.currency)
+    return Place(reading, WarehouseNotes(engine), engine.has, rules(settings), keeper_on(engine.con))
+
+
+def explain_command(
+    table: Annotated[str, typer.Argument(help="A table, such as mart.revenue_daily.", show_default=False)],
+    column: Annotated[str, typer.Option(help="The number to go down from, such as order_count.")] = "",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="What must hold of the rows, such as 'order_date = 2026-01-31'; once for each condition."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="Most received rows to show.")] = 10,
+    offset: Annotated[int, typer.Option(min=0, help="Received rows to leave out at the start.")] = 0,
+    sql: Annotated[bool, typer.Option("--sql", help="Show the SQL that computed the table, too.")] = False,
+    personal: Annotated[bool, typer.Option("--personal", help="Show personal data, which are hidden else.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show why a number is what it is: definition, runs, SQL, and the received rows that it was counted from.
+
+    Without --column it lists the numbers of the table and how each is made. With it, the way down is shown table by
+    table, with what the rows of each come to; the last ones are rows as they were received.
+    """
+    question = Question(table_named(table), parse_where(where or []), column, limit, offset, personal)
+    settings = load_settings()
+    engine = new_engine(settings, read_only=True)
+    if not engine.exists():
+        raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
+    with closing(engine.open()):
+        answer = explain(question, place_of(engine, settings))
+    typer.echo(json.dumps(answer) if as_json else "\n".join(_lines(answer, with_sql=sql)))
+
+
+def _lines(answer: Answer, *, with_sql: bool) -> Iterator[str]:
+    table, made = answer["table"], answer["made_of"]
+    yield f"{table['name']}: {table['grain']}"
+    if table["definition"]:
+        yield f"Defined in {table['definition']}"
+    yield from _made_lines(made)
+    number = answer.get("number")
+    yield ""
+    yield f"{answer['row_count']:,} {'row meets' if answer['row_count'] == 1 else 'rows meet'} the conditions:"
+    yield from _grid(answer["rows"], None if number is None else [*table["key"], number["column"]])
+    if number is None:
+        yield from _numbers(answer)
+    else:
+        yield from _number_lines(number)
+    if with_sql:
+        yield from [
+            "",
+            "SQL of the newest write:",
+            made["sql"] or "It was not noted; a run with this version notes it.",
+        ]
+
+
+def _made_lines(made: Answer) -> Iterator[str]:
+    for run in made["runs"][:SHOWN_RUNS]:
+        days = f", {run['day_count']} days of these rows" if run["day_count"] > 1 else ""
+        yield (
+            f"Written by run {run['run_id'] or 'unknown'} at {run['written_at'] or 'an unknown time'} UTC with "
+            f"ecom_assets {run['code_version'] or 'of an unknown version'}, data version {run['data_version']}{days}"
+        )
+    if len(made["runs"]) > SHOWN_RUNS:
+        yield f"… and by {len(made['runs']) - SHOWN_RUNS} runs more (see --json)"
+    if not made["runs"]:
+        yield "Which runs wrote these rows was not noted; a run with this version notes it."
+    if made["upstream"]:
+        yield f"Computed from {', '.join(one['table'] for one in made['upstream'])}"
+
+
+def _numbers(answer: Answer) -> Iterator[str]:
+    yield ""
+    yield "Numbers, to go down from with --column:"
+    for one in answer["numbers"]:
+        yield f"  {one['column']} [{one['unit'] or 'number'}]: {one['description']} ({one['how'] or 'not computed'})"
+
+
+def _number_lines(number: Answer) -> Iterator[str]:
+    yield ""
+    yield f"{number['column']} = {'unknown (null)' if number['value'] is None else number['value']}"
+    yield f"  {number['description']} [{number['unit'] or 'number'}]"
+    yield f"  {number['how']}"
+    if number["from_columns"]:
+        yield f"  go down from {', '.join(number['from_columns'])} instead"
+    for part in number["down"]:
+        yield from _part_lines(part)
+    if number["adds_up"] is not None:
+        said = "give the number again" if number["adds_up"] else "do NOT give the number: was it computed before?"
+        yield f"  The received rows {said}."
+    for one in number["restatements"]:
+        yield (
+            f"  Restated at {one['restated_at']} by run {one['run_id']}: {one['before_value']} became "
+            f"{one['after_value']} ({one['cause']})"
+        )
+
+
+def _part_lines(part: Answer) -> Iterator[str]:
+    yield ""
+    for level in part["levels"]:
+        gives = "" if level["gives"] is None else f", {part['of']}: {level['gives']}"
+        yield f"  ↓ {level['table']}: {level['row_count']:,} rows{gives}"
+    if part["ends"]:
+        yield f"  {part['ends']}"
+    received = part["received"]
+    if received and received["rows"]:
+        first = received["offset"] + 1
+        yield ""
+        yield (
+            f"  Rows {first:,} to {first + len(received['rows']) - 1:,} of {received['row_count']:,} of "
+            f"{received['table']}:"
+        )
+        yield from _grid(received["rows"], None)
+
+
+def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:
+    """Return rows under the names of their columns; those that are empty in every row are left out."""
+    names = [name for name in (columns or (rows[0] if rows else [])) if any(row[name] is not None for row in rows)]
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(name), *(len(row[place]) for row in cells)) for place, name in enumerate(names)] if cells else []
+    for line in [names, *cells] if cells else []:
+        yield "  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= MOST_WIDTH else f"{text[: MOST_WIDTH - 1]}…"

@@ -1,0 +1,122 @@
+"""How segments and lifetime value go down to the orders of a customer."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.orders import order_key
+from ecom_assets.sales.contracts import Sales
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+
+
+def _lines(behind: Behind) -> ir.Table:
+    sold = behind.where(Sales, customer_id=behind.row["customer_id"])
+    return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1), counted_as=order_key(sold))
+
+
+def _shipped(behind: Behind) -> ir.Table:
+    lines = _lines(behind)
+    return lines.filter(lines.status == "shipped")
+
+
+def _later_shipped(behind: Behind) -> ir.Table:
+    """Return the shipped lines of a customer after the first day with one."""
+    lines = _shipped(behind)
+    first = lines.agg(first_date=lines.order_date.min())
+    return lines.cross_join(first).filter(lambda both: both.order_date > both.first_date).drop("first_date")
+
+
+def _bought_in(behind: Behind) -> ir.Table:
+    """Return the sessions of a customer with a purchase, which stand for orders in a shop that has none."""
+    sessions = behind.where(Sessions, visitor_id=behind.row["customer_id"])
+    return sessions.filter(sessions.purchase_count > 0)
+
+
+def _later_bought_in(behind: Behind) -> ir.Table:
+    sessions = _bought_in(behind)
+    first = sessions.agg(first_date=sessions.started_date.min())
+    return sessions.cross_join(first).filter(lambda both: both.started_date > both.first_date).drop("first_date")
+
+
+def _purchases(*, later: bool) -> Sum:
+    def rows(behind: Behind) -> ir.Table:
+        sessions = (_later_bought_in if later else _bought_in)(behind)
+        events = behind.where(CleanEvents, visitor_id=behind.row["customer_id"], event_type="purchase")
+        inside = events.event_at.between(sessions.started_at, sessions.ended_at)
+        return events.join(sessions, [events.visitor_id == sessions.visitor_id, inside]).select(events)
+
+    return Sum(CleanEvents, rows, "cart_amount")
+
+
+def _purchase_events(behind: Behind) -> ir.Table:
+    return behind.where(CleanEvents, visitor_id=behind.row["customer_id"], event_type="purchase")
+
+
+def _by_shop(of_orders: Way, of_events: Way) -> ByRow:
+    """Return how a number goes down: to order lines, or to purchases for a shop without a single line."""
+
+    def choose(behind: Behind) -> Way:
+        return of_orders if behind.ask(behind.table(Sales).select("uniq_id").limit(1)) else of_events
+
+    return ByRow(choose)
+
+
+ORDERS: Final = _by_shop(Count(Sales, _shipped), Count(CleanEvents, _purchase_events))
+REPEATS: Final = _by_shop(
+    Count(Sales, lambda behind: _later_shipped(behind).drop("counted_as"), unit="order_date"),
+    Count(Sessions, _later_bought_in, unit="started_date"),
+)
+INPUTS: Final = ("repeat_order_count", "first_to_last_days", "observed_days")
+FITTED: Final = "fitted to the orders of all customers, see docs/metrics.md#value-of-customers"
+
+
+def _model(how: str, *columns: str) -> Computed:
+    return Computed(how, columns or INPUTS)
+
+
+LIFETIME: Final[Mapping[str, Way]] = {
+    "repeat_order_count": REPEATS,
+    "first_to_last_days": Computed("the days from the first day with an order to the last", ("repeat_order_count",)),
+    "observed_days": Computed("the days from the first day with an order to as_of_date", ("as_of_date",)),
+    "repeat_amount": _by_shop(
+        Sum(Sales, lambda behind: _later_shipped(behind).drop("counted_as"), "payment_amount"), _purchases(later=True)
+    ),
+    "alive_probability": _model("the chance by BG/NBD, with the parameters r, alpha, a and b of this row"),
+    "expected_order_count": _model("the days to expect by BG/NBD, with the parameters r, alpha, a and b of this row"),
+    "expected_order_value": _model(
+        "the mean to expect by Gamma-Gamma, with the parameters p, q and v of this row",
+        "repeat_amount",
+        "repeat_order_count",
+    ),
+    "lifetime_value_amount": _model(
+        "expected orders of value_months at expected_order_value, discounted by discount_rate",
+        "expected_order_count",
+        "expected_order_value",
+    ),
+    **{name: Computed(f"a parameter of the model, {FITTED}") for name in ("r", "alpha", "a", "b", "p", "q", "v")},
+    **{name: Computed("a setting of the model") for name in ("horizon_days", "value_months", "discount_rate")},
+}
+TRACES: Final = (
+    TableTrace(
+        CustomerSegments,
+        "segments-of-customers",
+        {
+            "recency_days": Computed("the days from last_order_date to as_of_date", ("last_order_date", "as_of_date")),
+            "order_count": ORDERS,
+            "revenue_amount": _by_shop(
+                Sum(Sales, lambda behind: _lines(behind).drop("counted_as"), "payment_amount"), _purchases(later=False)
+            ),
+            "recency_score": Computed("the fifth of customers by last_order_date", ("recency_days",)),
+            "frequency_score": Computed("the fifth of customers by order_count", ("order_count",)),
+            "monetary_score": Computed("the fifth of customers by revenue_amount", ("revenue_amount",)),
+        },
+    ),
+    TableTrace(LifetimeValue, "value-of-customers", LIFETIME),
+)

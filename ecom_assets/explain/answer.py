@@ -1,0 +1,285 @@
+"""The answer to why a number is what it is: definition, what made it, restatements, and the way down to its rows."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import uuid4
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError, WorkError
+from ecom_assets.explain.notes import Notes
+from ecom_assets.explain.question import MOST_ADDED, Question
+from ecom_assets.explain.traces import TRACES
+from ecom_assets.explain.walk import Keep, Level, as_number, walk
+from ecom_assets.reconciliation.contracts import Restatements
+from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.queries import Reading
+from ecom_assets.tables.trace import COUNTED_AS, Behind, ByRow, Computed, Count, Sum, Way
+
+FREE_TEXT: Final = ("properties", "payload", "malformed_row")
+"""Columns in which a shop can put anything, including personal data."""
+SHOWN_ROWS: Final = 20
+"""The most rows of the table itself that an answer shows."""
+Row = dict[str, Any]
+
+
+class NotHereError(WorkError):
+    """A table that the answer needs is not where it is looked for."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer is looked up.
+
+    Attributes:
+        reading: The tables.
+        notes: What made them.
+        has: Returns whether a table is there.
+        rules: The rules of the assets, by parameter name.
+        keep: Stores the rows of a table on the way down, so that they are computed once, and returns them.
+    """
+
+    reading: Reading
+    notes: Notes
+    has: Callable[[type[Table]], bool]
+    rules: Mapping[str, Any]
+    keep: Keep = lambda rows: rows
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a table.
+
+        Raises:
+            NotHereError: It is not there.
+        """
+        if not self.has(contract):
+            raise NotHereError(
+                f"{contract.qualified_name()} is not here, so that the way down ends above it; run `ecom run`, or ask "
+                "`ecom explain` where the warehouse is."
+            )
+        return self.reading.table(contract)
+
+    def ask(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+        return [dict(row) for row in self.reading.rows(question)]
+
+
+def keeper_on(con: SQLBackend) -> Keep:
+    """Return what stores rows in temporary tables of a DuckDB connection; with others, they are computed each time."""
+    if con.name != "duckdb":
+        return lambda rows: rows
+    return lambda rows: con.create_table(f"kept_{uuid4().hex}", rows, temp=True)
+
+
+def explain(question: Question, place: Place) -> Row:
+    """Return why the rows, or one number of them, are what they are.
+
+    Raises:
+        DefinitionError: A number is asked of no row, or of more rows than can be added up.
+        NotHereError: The table is not there.
+    """
+    contract = question.contract
+    rows = question.rows(place.table(contract))
+    (total,) = place.ask(rows.agg(n=rows.count()))
+    shown = place.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
+    answer: Row = {
+        "table": _table(contract),
+        "where": question.where.to_mapping(),
+        "row_count": int(total["n"]),
+        "rows": [plain(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
+        "numbers": [_told(contract, name) for name in contract.numbers()],
+        "made_of": _made_of(contract, shown, place),
+    }
+    if question.column:
+        answer["number"] = _number(question, shown, int(total["n"]), place)
+    return answer
+
+
+def _table(contract: type[Table]) -> Row:
+    trace = TRACES.get(contract)
+    return {
+        "name": contract.qualified_name(),
+        "grain": contract.description(),
+        "key": list(contract.key),
+        "day_column": contract.day_column,
+        "definition": f"docs/metrics.md#{trace.anchor}" if trace else None,
+    }
+
+
+def _told(contract: type[Table], name: str) -> Row:
+    """Return a number's column: what it is, its unit, and how it goes down."""
+    column, trace = contract.columns[name], TRACES.get(contract)
+    way = trace.numbers.get(name) if trace else None
+    return {
+        "column": name,
+        "description": column.description,
+        "unit": column.unit,
+        "how": how_of(way, column.unit or "rows"),
+    }
+
+
+def how_of(way: Way | None, unit: str) -> str | None:
+    """Return how a number is made, in a few words; `unit` is what is counted."""
+    if isinstance(way, Computed):
+        return way.how
+    if isinstance(way, Count):
+        return f"{unit} counted in {way.to.qualified_name()}"
+    if isinstance(way, Sum):
+        return f"{way.of} of {way.to.qualified_name()} added up"
+    if isinstance(way, tuple):
+        return " plus ".join(str(how_of(part, unit)) for part in way)
+    return None if way is None else "counted from different tables, by the row"
+
+
+def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
+    """Return the runs that wrote the rows' days, the SQL, and the tables that it reads."""
+    found = place.notes.computation(contract)
+    days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
+    return {
+        "runs": [one.to_mapping() for one in place.notes.writes(contract, days)],
+        "upstream": [{"table": name, "columns": columns} for name, columns in found.upstream.items()],
+        "sql": found.sql,
+    }
+
+
+def _number(question: Question, rows: list[Row], count: int, place: Place) -> Row:
+    contract, name = question.contract, question.column
+    if count == 0:
+        raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; give others with --where.")
+    behind = [Behind(row, place.table, place.rules, place.ask) for row in rows]
+    way = _chosen(contract, name, behind[0])
+    if count > 1 and (count > MOST_ADDED or isinstance(way, Computed) or way is None):
+        raise DefinitionError(
+            f"{count:,} rows of {contract.qualified_name()} meet the conditions, and {name} is explained "
+            f"{'for one row' if way is None or isinstance(way, Computed) else f'for {MOST_ADDED} rows at most'}; "
+            f"choose with --where by {', '.join(contract.key)}."
+        )
+    values = [row[name] for row in rows if row[name] is not None]
+    value = sum(values[1:], start=values[0]) if values else None
+    told = _told(contract, name) | {
+        "how": how_of(way, contract.columns[name].unit or "rows"),
+        "value": json_value(value),
+    }
+    told["from_columns"] = list(way.columns) if isinstance(way, Computed) else []
+    parts = _parts(way)
+    down = [_down(part, behind, question, place) for part in parts]
+    told["adds_up"] = None if way is None or isinstance(way, Computed) else _adds_up(value, down)
+    return told | {"down": [_plain_part(part) for part in down], "restatements": _restatements(question, rows, place)}
+
+
+def _chosen(contract: type[Table], name: str, behind: Behind) -> Way | None:
+    trace = TRACES.get(contract)
+    way = trace.numbers.get(name) if trace else None
+    while isinstance(way, ByRow):
+        way = way.choose(behind)
+    return way
+
+
+def _parts(way: Way | None) -> tuple[Count | Sum, ...]:
+    if isinstance(way, Computed):
+        return (way.inputs,) if way.inputs else ()
+    if isinstance(way, Count | Sum):
+        return (way,)
+    return way if isinstance(way, tuple) else ()
+
+
+def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Place) -> Row:
+    """Return what each table on the way down comes to, and a page of the received rows."""
+    said = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
+    levels: list[Row] = []
+    last: Level | None = None
+    try:
+        for level in walk(of, behind, place.keep):
+            (totals,) = place.ask(level.totals())
+            levels.append(
+                {
+                    "table": level.contract.qualified_name(),
+                    "row_count": int(totals["row_count"]),
+                    "gives": as_number(totals["gives"]),
+                }
+            )
+            last = level
+    except NotHereError as error:
+        return {"of": said, "levels": levels, "ends": str(error), "received": None}
+    page = place.ask(last.page(question.limit, question.offset)) if last else []
+    received = {
+        "table": levels[-1]["table"],
+        "row_count": levels[-1]["row_count"],
+        "limit": question.limit,
+        "offset": question.offset,
+        "rows": _received(page, last, question) if last else [],
+    }
+    return {"of": said, "levels": levels, "ends": None, "received": received}
+
+
+def _received(page: list[Row], level: Level, question: Question) -> list[Row]:
+    """Return received rows; those that count as one have the same `counted_as`, which is no id of a person."""
+    places: dict[str, int] = {}
+    shown = []
+    for row in page:
+        if COUNTED_AS in row:
+            row[COUNTED_AS] = places.setdefault(row[COUNTED_AS], len(places) + 1)
+        shown.append(plain(row, level.contract, is_personal=question.is_personal))
+    return shown
+
+
+def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a number of any type)
+    """Return whether what the received rows come to is the number; None if they were not reached."""
+    if any(part["ends"] for part in down):
+        return None
+    return bool((value or 0) == sum((part["levels"][-1]["gives"] or 0) for part in down))
+
+
+def _plain_part(part: Row) -> Row:
+    return part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
+
+
+def _restatements(question: Question, rows: list[Row], place: Place) -> list[Row]:
+    """Return how the number was restated, oldest first."""
+    contract = question.contract
+    if not contract.counted_from or not place.has(Restatements):
+        return []
+    logged = place.table(Restatements)
+    logged = logged.filter(
+        logged.table_name == contract.qualified_name(),
+        logged.column_name == question.column,
+        logged.restated_date.isin([row[str(contract.day_column)] for row in rows]),
+        logged.row_key.isin([_row_key(contract, row) for row in rows]),
+    )
+    found = place.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
+    return [plain(row, Restatements, is_personal=False) for row in found]
+
+
+def _row_key(contract: type[Table], row: Row) -> str:
+    """Return a row's key as restatements have it: JSON of the columns other than the day."""
+    named = {name: row[name] for name in contract.key if name != contract.day_column}
+    return json.dumps(named, ensure_ascii=False, default=str)
+
+
+def plain(row: Row, contract: type[Table], *, is_personal: bool) -> Row:
+    """Return a row as JSON has it, personal data hidden unless they may be shown."""
+    return {
+        name: _shown(name, value, contract) if not is_personal else json_value(value) for name, value in row.items()
+    }
+
+
+def _shown(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)
+    column = contract.columns.get(name)
+    if value is None or column is None:
+        return json_value(value)
+    if column.pii or name in FREE_TEXT:
+        return HIDDEN
+    if name.endswith("_url") and isinstance(value, str):
+        return value.partition("?")[0]  # a query string can hold an e-mail address or a token
+    return json_value(value)
+
+
+def json_value(value: object) -> Any:  # noqa: ANN401 (as JSON has it)
+    """Return a value as JSON has it: money as decimal text, days and instants as ISO text."""
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, date | datetime) else value

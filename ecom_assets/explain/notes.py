@@ -1,0 +1,106 @@
+"""What made a table: the runs that wrote its days, the code, the SQL and the tables that it reads, as writers noted."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.computations import Computations
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.written_slices import WrittenSlices
+
+
+@dataclass(frozen=True)
+class Write:
+    """A run that wrote days of a table.
+
+    Attributes:
+        run_id: The Dagster run; None if it was not noted.
+        code_version: The version of ecom_assets that wrote; None if it was not noted.
+        written_at: When, in UTC; None if it was not noted.
+        data_version: Id of the write; days with the same one have rows that nothing changed since.
+        day_count: How many of the days in question it wrote; 1 for a table without days.
+    """
+
+    run_id: str | None
+    code_version: str | None
+    written_at: datetime | None
+    data_version: str | None = None
+    day_count: int = 1
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "run_id": self.run_id,
+            "code_version": self.code_version,
+            "written_at": self.written_at.isoformat(timespec="seconds") if self.written_at else None,
+            "data_version": self.data_version,
+            "day_count": self.day_count,
+        }
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How a table was computed last: the SQL, and the stored columns that it reads, by table."""
+
+    sql: str | None = None
+    upstream: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Notes(Protocol):
+    """Where the notes of writers are read."""
+
+    def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
+        """Return the runs that wrote some days of a table, the newest first; of the whole table if it has no days."""
+
+    def computation(self, contract: type[Table]) -> Computation:
+        """Return how a table was computed last."""
+
+
+@dataclass(frozen=True)
+class WarehouseNotes:
+    """The notes in an open warehouse."""
+
+    engine: Engine
+
+    def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
+        """Return the runs that wrote some days of a table; see `Notes`."""
+        if not self.engine.has(WrittenSlices):
+            return []
+        place, name = self.engine.name_of(WrittenSlices), contract.qualified_name()
+        rows = self.engine.query(f"SELECT * FROM {place} WHERE table_name = '{name}' ORDER BY write_number DESC")  # noqa: S608 (names come from contracts)
+        return grouped([_newest(rows, day) for day in (days if contract.day_column else [None])])
+
+    def computation(self, contract: type[Table]) -> Computation:
+        """Return how a table was computed last; see `Notes`."""
+        if not self.engine.has(Computations):
+            return Computation()
+        place, name = self.engine.name_of(Computations), contract.qualified_name()
+        return computation_of(self.engine.query(f"SELECT * FROM {place} WHERE table_name = '{name}'"))  # noqa: S608 (as above)
+
+
+def computation_of(rows: list[dict[str, Any]]) -> Computation:
+    """Return the computation in rows of `Computations`; an empty one if there are none."""
+    return Computation(rows[0]["sql"], json.loads(rows[0]["upstream_columns"])) if rows else Computation()
+
+
+def grouped(rows: Iterable[dict[str, Any] | None]) -> list[Write]:
+    """Return the writes of some days, each once with its number of days, the newest first.
+
+    Args:
+        rows: For each day the note of the write that has it, or None.
+    """
+    counts: dict[tuple[Any, Any, Any, Any], int] = {}
+    for row in rows:
+        if row is not None:
+            key = (row.get("run_id"), row.get("code_version"), row.get("written_at"), row.get("write_id"))
+            counts[key] = counts.get(key, 0) + 1
+    writes = [Write(*key, count) for key, count in counts.items()]
+    return sorted(writes, key=lambda one: str(one.written_at or ""), reverse=True)
+
+
+def _newest(rows: list[dict[str, Any]], day: date | None) -> dict[str, Any] | None:
+    """Return the newest write of a day, of rows that begin with the newest."""
+    return next((row for row in rows if day is None or row["first_date"] <= day < row["end_date"]), None)

@@ -1,0 +1,190 @@
+"""How daily funnels and abandoned carts go down: to sessions, or to the events of visitors."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.attribution.contracts import Touches
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.carts import CART, CHECKOUT, VALUED, CartRule, cart_terms, worth_events
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.daily import ALL_CATEGORIES, DailyFunnel, category_of, visitor_levels
+from ecom_assets.funnels.dimensions import BEGUN, PURCHASE, Visits, described_sessions
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.journeys.trace import events_in_sessions
+from ecom_assets.sessions.contracts import SessionDays, Sessions
+from ecom_assets.sessions.search_terms import with_search_terms
+from ecom_assets.sessions.trace import sessions_of_day
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+
+
+def _funnel(behind: Behind) -> DailyFunnel:
+    named: dict[str, DailyFunnel] = {one.name: one for one in behind.rules["funnels"]}
+    return named[behind.row["funnel_name"]]
+
+
+def _day(behind: Behind, column: str) -> Days:
+    return Days.between(behind.row[column], behind.row[column] + ONE_DAY)
+
+
+def _reaching_sessions(behind: Behind) -> ir.Table:
+    """Return the sessions of a row's day that reached its step."""
+    daily, sessions = _funnel(behind), sessions_of_day(behind, "cohort_date")
+    events = daily.events_of(with_search_terms(events_in_sessions(sessions, behind)))
+    levels = funnel_levels(events, daily.of_sessions, ["visitor_id", "session_started_at"])
+    reached = levels.filter(levels.level >= behind.row["step"]).rename(started_at="session_started_at")
+    return sessions.semi_join(reached, ["visitor_id", "started_at"])
+
+
+def _sessions_of_funnel(behind: Behind) -> ir.Table:
+    found, category = _reaching_sessions(behind), behind.row["product_category"]
+    if category == ALL_CATEGORIES:
+        return found
+    return found.filter(category_of(found.first_product_category) == category)
+
+
+def _visitors_of_funnel(behind: Behind) -> ir.Table:
+    """Return the events of a row's funnel by the visitors who began it on its day and reached its step."""
+    daily, days, row = _funnel(behind), _day(behind, "cohort_date"), behind.row
+    events = behind.table(CleanEvents)
+    near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
+    relevant = daily.events_of(with_search_terms(near))
+    levels = visitor_levels(relevant, behind.table(SessionDays), days, daily)
+    reached = levels.filter(levels.level >= row["step"])
+    if row["product_category"] != ALL_CATEGORIES:
+        reached = reached.filter(reached.product_category == row["product_category"])
+    return relevant.semi_join(reached, "visitor_id")
+
+
+FUNNEL: Final = ByRow(
+    lambda behind: (
+        Count(Sessions, _sessions_of_funnel)
+        if behind.row["unit"] == "session"
+        else Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
+    )
+)
+
+
+def _described_sessions(behind: Behind) -> ir.Table:
+    """Return the sessions of a row's day with its value of its dimension."""
+    nothing = behind.table(CleanEvents)
+    tables = (behind.table(one) for one in (SessionDays, Sessions, Touches))
+    described = described_sessions(Visits(behind.table(CleanEvents), nothing, *tables), _day(behind, "cohort_date"))
+    return described.filter(described[behind.row["dimension"]] == behind.row["value"])
+
+
+def _sessions_of_dimension(behind: Behind) -> ir.Table:
+    row, described = behind.row, _described_sessions(behind)
+    if row["funnel_name"] not in BEGUN:
+        return _reaching_sessions(behind).semi_join(described, "session_id")
+    sessions = sessions_of_day(behind, "cohort_date").semi_join(described, "session_id")
+    sessions = sessions.filter(sessions[f"{BEGUN[row['funnel_name']]}_count"] > 0)
+    return sessions.filter(sessions[f"{PURCHASE}_count"] > 0) if row["step"] > 1 else sessions
+
+
+Met = Callable[[ir.Table], ir.BooleanValue]
+
+
+def _units(behind: Behind, met: Met) -> ir.Table:
+    """Return the carts and checkouts of a row that meet a condition."""
+    rule: CartRule = behind.rules["cart_rule"]
+    terms = cart_terms(behind.table(CleanEvents), behind.table(Sessions), _day(behind, "cart_date"), rule)
+    terms = terms.filter(terms.unit == behind.row["unit"], terms.horizon_s == behind.row["horizon_s"])
+    return terms.filter(met(terms))
+
+
+def _carts(kind: str, met: Met) -> ByRow:
+    """Return how a number of carts, or of checkouts, goes down: to sessions, or to the visitors' events."""
+
+    def is_kind(terms: ir.Table) -> ir.BooleanValue:
+        return (terms.is_cart if kind == CART else terms.is_checkout) == 1
+
+    def sessions(behind: Behind) -> ir.Table:
+        units = _units(behind, lambda terms: is_kind(terms) & met(terms))
+        return sessions_of_day(behind, "cart_date").semi_join(units.rename(session_id="unit_id"), "session_id")
+
+    def events(behind: Behind) -> ir.Table:
+        units = _units(behind, lambda terms: is_kind(terms) & met(terms))
+        day = behind.row["cart_date"]
+        found = behind.within(CleanEvents, day, day)
+        return found.filter(found.event_type == kind).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
+
+    return ByRow(
+        lambda behind: (
+            Count(Sessions, sessions)
+            if behind.row["unit"] == "session"
+            else Count(CleanEvents, events, unit="visitor_id")
+        )
+    )
+
+
+def _valued(behind: Behind, met: Met) -> ir.Table:
+    """Return the events that say what the carts of a row are worth, of those that meet a condition."""
+    is_session, day = behind.row["unit"] == "session", behind.row["cart_date"]
+    units = _units(behind, lambda terms: terms.worth.notnull() & met(terms))
+    if is_session:
+        sessions = sessions_of_day(behind, "cart_date").semi_join(units.rename(session_id="unit_id"), "session_id")
+        events = events_in_sessions(sessions, behind)
+    else:
+        events = behind.within(CleanEvents, day, day).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
+    told = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
+    keys = ["visitor_id", "session_started_at"] if is_session else ["visitor_id", "event_date"]
+    found = worth_events(told, keys, behind.rules["cart_rule"])
+    return found.mutate(counted_as=found.visitor_id.concat(" ").concat(found[keys[1]].cast("string")))
+
+
+def _worth(met: Met) -> ByRow:
+    def rows(behind: Behind) -> ir.Table:
+        return _valued(behind, met).drop("counted_as")
+
+    floor = Computed("the amounts of the carts' items added up, a cart that comes to less than nothing as zero")
+    return ByRow(
+        lambda behind: (
+            floor if behind.rules["cart_rule"].cart_value == "item" else Sum(CleanEvents, rows, "cart_amount")
+        )
+    )
+
+
+def _all(terms: ir.Table) -> ir.BooleanValue:
+    return terms.is_converted >= 0
+
+
+CARTS: Final[Mapping[str, Way]] = {
+    "cart_count": _carts(CART, _all),
+    "converted_cart_count": _carts(CART, lambda terms: terms.is_converted == 1),
+    "abandoned_cart_count": _carts(CART, lambda terms: terms.is_converted == 0),
+    "recovered_cart_count": _carts(CART, lambda terms: terms.is_recovered == 1),
+    "cart_abandonment_rate": Computed("abandoned_cart_count ÷ cart_count", ("abandoned_cart_count", "cart_count")),
+    "checkout_count": _carts(CHECKOUT, _all),
+    "abandoned_checkout_count": _carts(CHECKOUT, lambda terms: terms.is_converted == 0),
+    "checkout_abandonment_rate": Computed(
+        "abandoned_checkout_count ÷ checkout_count", ("abandoned_checkout_count", "checkout_count")
+    ),
+    "valued_cart_count": Count(CleanEvents, lambda behind: _valued(behind, _all)),
+    "cart_amount": _worth(_all),
+    "abandoned_cart_amount": _worth(lambda terms: terms.is_converted == 0),
+    "recovered_cart_amount": _worth(lambda terms: terms.is_recovered == 1),
+}
+SHARES: Final = {"conversion_from_start_rate": "step 1", "conversion_from_previous_rate": "the step before"}
+TRACES: Final = (
+    TableTrace(CartAbandonment, "carts-left-behind", CARTS),
+    TableTrace(
+        ConversionFunnel,
+        "the-daily-funnel",
+        {
+            "unit_count": FUNNEL,
+            **{
+                name: Computed(f"unit_count ÷ unit_count of the row of {other}", ("unit_count",))
+                for name, other in SHARES.items()
+            },
+        },
+    ),
+    TableTrace(
+        ConversionByDimension, "by-device-channel-and-category", {"unit_count": Count(Sessions, _sessions_of_dimension)}
+    ),
+)

@@ -1,0 +1,143 @@
+"""How journeys, searches and categories go down: to sessions, and to the events of their steps."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
+from ecom_assets.journeys.journeys import JourneyRule, event_steps, session_starts
+from ecom_assets.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.sessions.search_terms import with_search_terms
+from ecom_assets.sessions.sessions import SESSION
+from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, TableTrace, Way
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+STARTED: Final = "started_date"
+
+
+def events_in_sessions(sessions: ir.Table, behind: Behind) -> ir.Table:
+    """Return the events of some sessions, with the start and the day of the session."""
+    events = events_of_sessions(sessions.mutate(counted_as=sessions.session_id), behind)
+    found = events.join(sessions, events.counted_as == sessions.session_id)
+    return found.select(
+        *CleanEvents.columns, session_started_at=sessions.started_at, started_date=sessions.started_date
+    )
+
+
+def _steps(behind: Behind, sessions: ir.Table) -> ir.Table:
+    """Return the steps of some sessions by a row's dimension."""
+    rule: JourneyRule = behind.rules["journey_rule"]
+    start = behind.row[STARTED]
+    starts = session_starts(sessions, Days.between(start, start + ONE_DAY))
+    steps = event_steps(events_in_sessions(sessions, behind), starts, rule)
+    return steps.filter(steps.dimension == behind.row["dimension"])
+
+
+def _steps_of_session(behind: Behind) -> ir.Table:
+    """Return the events of one session that are its steps."""
+    sessions = sessions_of_day(behind, STARTED, session_id=behind.row["session_id"])
+    steps = _steps(behind, sessions)
+    return events_of_sessions(sessions, behind).semi_join(steps.filter(steps.place > 0), "event_id")
+
+
+def _transitions(*, converted: bool) -> RowsOf:
+    """Return the sessions with a transition, once for each time that they have it."""
+
+    def rows(behind: Behind) -> ir.Table:
+        row, rule = behind.row, behind.rules["journey_rule"]
+        sessions = sessions_of_day(behind, STARTED)
+        sessions = sessions.filter(sessions.purchase_count > 0) if converted else sessions
+        steps = _steps(behind, sessions)
+        place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+        steps = steps.filter(steps.step == row["from_step"], steps.next_step == row["to_step"], place == row["place"])
+        on = [sessions.visitor_id == steps.visitor_id, sessions.started_at == steps.session_started_at]
+        counted = sessions.session_id.concat(" ").concat(steps.place.cast("string"))
+        return sessions.join(steps, on).select(sessions, counted_as=counted)
+
+    return rows
+
+
+def _members(behind: Behind) -> ir.Table:
+    """Return the events of the sessions that started on a row's day, with their search terms."""
+    events = events_in_sessions(sessions_of_day(behind, STARTED), behind)
+    return with_search_terms(events)
+
+
+def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
+    """Return the sessions with searches for a row's term that meet a condition, once for each search."""
+
+    def rows(behind: Behind) -> ir.Table:
+        sessions, found = sessions_of_day(behind, STARTED), searches_of(_members(behind))
+        found = found.filter(found.search_term == behind.row["search_term"], met(found))
+        on = [sessions.visitor_id == found.visitor_id, sessions.started_at == found.session_started_at]
+        counted = sessions.session_id.concat(" ").concat(found.search_number.cast("string"))
+        return sessions.join(found, on).select(sessions, counted_as=counted)
+
+    return rows
+
+
+def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
+    """Return how a number of sessions by what they did with a category goes down."""
+
+    def rows(behind: Behind) -> ir.Table:
+        sessions, each = sessions_of_day(behind, STARTED), category_sessions(_members(behind))
+        each = each.filter(each.product_category == behind.row["product_category"], met(each))
+        mine = each.select(*SESSION).rename(started_at="session_started_at")
+        return sessions.semi_join(mine, ["visitor_id", "started_at"])
+
+    return Count(Sessions, rows)
+
+
+def _category_events(kind: str) -> Count:
+    def rows(behind: Behind) -> ir.Table:
+        events = _members(behind)
+        return events.filter(events.event_type == kind, events.product_category == behind.row["product_category"])
+
+    return Count(CleanEvents, rows)
+
+
+SEARCHES: Final[Mapping[str, Way]] = {
+    "search_count": Count(Sessions, _searches(lambda found: found.search_number > 0)),
+    "session_count": Count(Sessions, _searches(lambda found: found.search_number > 0), unit="session_id"),
+    "clicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 1)),
+    "unclicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 0)),
+    "cart_search_count": Count(Sessions, _searches(lambda found: found.is_in_cart == 1)),
+    "click_rate": Computed("clicked_search_count ÷ search_count", ("clicked_search_count", "search_count")),
+    "cart_rate": Computed("cart_search_count ÷ search_count", ("cart_search_count", "search_count")),
+}
+AMONG_VIEWING: Final = {
+    "cart_rate": "cart_session_count",
+    "any_cart_rate": "any_cart_session_count",
+    "purchase_rate": "purchase_session_count",
+}
+CATEGORIES: Final[Mapping[str, Way]] = {
+    **{f"{kind}_count": _category_events(kind) for kind in COUNTED_TYPES},
+    "viewing_session_count": _category_sessions(lambda each: each.first_view.notnull()),
+    "cart_session_count": _category_sessions(lambda each: each.last_own_cart > each.first_view),
+    "any_cart_session_count": _category_sessions(lambda each: each.last_cart > each.first_view),
+    "purchase_session_count": _category_sessions(lambda each: each.last_purchase > each.first_view),
+    **{
+        rate: Computed(f"{count} ÷ viewing_session_count", (count, "viewing_session_count"))
+        for rate, count in AMONG_VIEWING.items()
+    },
+}
+TRACES: Final = (
+    TableTrace(Journeys, "journeys", {"step_count": Count(CleanEvents, _steps_of_session)}),
+    TableTrace(
+        JourneyTransitions,
+        "journeys",
+        {
+            "transition_count": Count(Sessions, _transitions(converted=False)),
+            "converted_transition_count": Count(Sessions, _transitions(converted=True)),
+        },
+    ),
+    TableTrace(SearchPerformance, "searches", SEARCHES),
+    TableTrace(CategoryPerformance, "categories-that-lead-to-carts", CATEGORIES),
+)

@@ -1,0 +1,109 @@
+"""How product performance and inventory alerts go down: to events, order lines and the catalogue."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.performance import ORDERS, TYPES
+from ecom_assets.products.stock import newest_stock
+from ecom_assets.sales.contracts import Sales
+from ecom_assets.sales.trace import revenue_ways, with_status
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+
+
+def _events(*kinds: str) -> RowsOf:
+    """Return the events of some types that name a row's product on its day."""
+
+    def rows(behind: Behind) -> ir.Table:
+        day = behind.row["event_date"]
+        events = behind.within(CleanEvents, day, day)
+        events = events.filter(events.event_type.isin(kinds), events.product_id == behind.row["product_id"])
+        return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
+
+    return rows
+
+
+def _carts_of_viewers(behind: Behind) -> ir.Table:
+    return _events("add_to_cart")(behind).semi_join(_events("product_view")(behind), "visitor_id")
+
+
+def _sold(behind: Behind) -> ir.Table:
+    row = behind.row
+    return behind.where(Sales, order_date=row["event_date"], item_id=row["product_id"])
+
+
+OF_ORDERS: Final = revenue_ways(Sales, _sold)
+
+
+def _by_source(name: str, of_events: Way) -> ByRow:
+    """Return how a number of sales goes down: to order lines, or to events for a shop without orders."""
+    return ByRow(lambda behind: OF_ORDERS[name] if behind.row["sales_source"] == ORDERS else of_events)
+
+
+PERFORMANCE: Final[Mapping[str, Way]] = {
+    **{f"{kind}_count": Count(CleanEvents, _events(kind)) for kind in TYPES},
+    "viewing_visitor_count": Count(CleanEvents, _events("product_view"), unit="visitor_id"),
+    "cart_visitor_count": Count(CleanEvents, _carts_of_viewers, unit="visitor_id"),
+    "purchase_count": _by_source("order_count", Count(CleanEvents, _events("purchase"))),
+    "sold_item_count": _by_source("sold_item_count", Count(CleanEvents, _events("purchase"))),
+    "refunded_item_count": _by_source("refunded_item_count", Count(CleanEvents, _events("refund"))),
+    "shipped_amount": _by_source("shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")),
+    "refunded_amount": _by_source("refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")),
+    "revenue_amount": _by_source("revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")),
+    "cart_rate": Computed(
+        "cart_visitor_count ÷ viewing_visitor_count", ("cart_visitor_count", "viewing_visitor_count")
+    ),
+    "purchases_per_cart": Computed("purchase_count ÷ add_to_cart_count", ("purchase_count", "add_to_cart_count")),
+    "purchases_per_view": Computed("purchase_count ÷ product_view_count", ("purchase_count", "product_view_count")),
+}
+
+
+def _stock_line(behind: Behind) -> ir.Table:
+    """Return the line of the catalogue that says a row's stock."""
+    newest = newest_stock(behind.table(RawStock))
+    return newest.filter(newest.product_id == behind.row["product_id"])
+
+
+def _sold_lately(behind: Behind) -> ir.Table:
+    """Return the sales of a row's product in the days that count for its stock."""
+    row, rule = behind.row, behind.rules["inventory_rule"]
+    first = row["as_of_date"] - timedelta(days=rule.sales_days - 1)
+    sold = behind.within(Sales, first, row["as_of_date"])
+    return sold.filter(sold.item_id == row["product_id"])
+
+
+def _bought_lately(behind: Behind) -> ir.Table:
+    row, rule = behind.row, behind.rules["inventory_rule"]
+    first = row["as_of_date"] - timedelta(days=rule.sales_days - 1)
+    events = behind.within(CleanEvents, first, row["as_of_date"])
+    return events.filter(events.event_type == "purchase", events.product_id == row["product_id"])
+
+
+SOLD: Final = ByRow(
+    lambda behind: (
+        Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
+        if behind.rules["sales_source"] == ORDERS
+        else Count(CleanEvents, _bought_lately)
+    )
+)
+STOCK: Final[Mapping[str, Way]] = {
+    **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count", "lead_time_days")},
+    "sold_item_count": SOLD,
+    "sales_days_count": Computed(
+        "the days up to as_of_date, as many as the rule of inventory alerts has, or as there are days with sales data",
+        ("as_of_date",),
+    ),
+    "daily_sold_items": Computed("sold_item_count ÷ sales_days_count", ("sold_item_count", "sales_days_count")),
+    "days_of_cover": Computed("stock_count ÷ daily_sold_items", ("stock_count", "daily_sold_items")),
+}
+TRACES: Final = (
+    TableTrace(ProductPerformance, "products", PERFORMANCE),
+    TableTrace(InventoryAlerts, "inventory-alerts", STOCK),
+)

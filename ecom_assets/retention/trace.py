@@ -1,0 +1,112 @@
+"""How returning visitors and cohorts go down: to the days on which their visitors came, and to their purchases."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
+from ecom_assets.sessions.contracts import SessionDays
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import period_number, period_start
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace
+
+BELOW: Final[Mapping[type[Table], Below]] = {}
+
+
+def _counted_visits(behind: Behind) -> ir.Table:
+    """Return the visits by day that count for a row's kind of cohort: all, or those with a purchase."""
+    visits = behind.table(SessionDays)
+    return visits.filter(visits.purchase_count > 0) if behind.row["cohort_by"] == "first_purchase" else visits
+
+
+def _returning(behind: Behind) -> ir.Table:
+    """Return the visits of a row's day by visitors who came first, and before that day last, on the row's days."""
+    row, visits = behind.row, _counted_visits(behind)
+    day = row["event_date"]
+    today = visits.filter(visits.event_date == day)
+    until = visits.filter(visits.event_date <= day).semi_join(today, "visitor_id")
+    known = until.group_by("visitor_id").agg(
+        first_date=until.event_date.min(),
+        previous_date=until.event_date.max(where=until.event_date < ibis.literal(day)).fill_null(ibis.literal(day)),
+    )
+    mine = known.filter(known.first_date == row["first_date"], known.previous_date == row["previous_date"])
+    return today.semi_join(mine, "visitor_id")
+
+
+def _purchases_of(visits: RowsOf) -> RowsOf:
+    """Return the purchases during some visits."""
+
+    def rows(behind: Behind) -> ir.Table:
+        bought = behind.table(CleanEvents)
+        found = visits(behind)
+        days = behind.span(found, "event_date", "event_date")
+        bought = bought.filter(bought.event_type == "purchase", days.contain(bought.event_date))
+        return bought.semi_join(found, ["visitor_id", "event_date"])
+
+    return rows
+
+
+def _of_cohort(first: int | None, last: int | None) -> RowsOf:
+    """Return the visits of a cohort's visitors in its periods.
+
+    Args:
+        first: The first of the periods, counted from that of the row; None for the cohort's own first.
+        last: The last, also; None for all later ones.
+    """
+
+    def rows(behind: Behind) -> ir.Table:
+        row, visits = behind.row, _counted_visits(behind)
+        week_start = behind.rules["week_start"]
+        firsts = visits.group_by("visitor_id").agg(first_date=visits.event_date.min())
+        mine = firsts.filter(period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"])
+        came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(mine, "visitor_id")
+        number = _periods_since(came.event_date, row["cohort_date"], row["period"], week_start)
+        came = came.filter(number >= (0 if first is None else row["period_number"] + first))
+        return came if last is None else came.filter(number <= row["period_number"] + last)
+
+    return rows
+
+
+def _periods_since(day: ir.DateValue, start: date, period: str, week_start: str) -> ir.IntegerValue:
+    begun: Any = ibis.literal(start)
+    return period_number(day, period, week_start) - period_number(begun, period, week_start)
+
+
+def _starts(behind: Behind) -> ir.Table:
+    """Return the visits of the cohort's first period."""
+    return _of_cohort(None, -behind.row["period_number"])(behind)
+
+
+OF_VISITORS: Final = ("returned_on_count", "visitor_count")
+TRACES: Final = (
+    TableTrace(
+        ReturningVisitorsDaily,
+        "the-table-of-cohorts",
+        {
+            "visitor_count": Count(SessionDays, _returning, unit="visitor_id"),
+            "revenue_amount": Sum(CleanEvents, _purchases_of(_returning), "cart_amount"),
+        },
+    ),
+    TableTrace(
+        RetentionCohorts,
+        "the-table-of-cohorts",
+        {
+            "visitor_count": Count(SessionDays, _starts, unit="visitor_id"),
+            "returned_on_count": Count(SessionDays, _of_cohort(0, 0), unit="visitor_id"),
+            "returned_on_or_after_count": Count(SessionDays, _of_cohort(0, None), unit="visitor_id"),
+            "retention_on_rate": Computed("returned_on_count ÷ visitor_count", OF_VISITORS),
+            "retention_on_or_after_rate": Computed(
+                "returned_on_or_after_count ÷ visitor_count", ("returned_on_or_after_count", "visitor_count")
+            ),
+            "revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(0, 0)), "cart_amount"),
+            "cumulative_revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(None, 0)), "cart_amount"),
+            "lifetime_value": Computed(
+                "cumulative_revenue_amount ÷ visitor_count", ("cumulative_revenue_amount", "visitor_count")
+            ),
+        },
+    ),
+)

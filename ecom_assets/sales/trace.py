@@ -1,0 +1,216 @@
+"""How sales go down: daily revenue, dimensions and weekly customers to order lines, or to purchase events."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.orders.orders import order_key
+from ecom_assets.sales.contracts import (
+    Calendar,
+    Customer,
+    CustomerRetention,
+    ProductSalesDaily,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
+from ecom_assets.sales.purchase_revenue import purchases_and_refunds
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import NO, start_of_week
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
+
+SHIPPED, REFUNDED = "shipped", "refunded"
+
+
+def lines_of_sales(rows: ir.Table, behind: Behind) -> ir.Table:
+    """Return the clean order line of each sale."""
+    lines = behind.table(UserOrderLog)
+    lines = lines.filter(behind.span(rows, "order_date", "order_date").contain(lines.order_date))
+    return keeping(lines, rows, ["uniq_id"])
+
+
+BELOW: Final[Mapping[type[Table], Below]] = {
+    Sales: Below(UserOrderLog, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True)
+}
+AVERAGE: Final = Computed("revenue_amount ÷ order_count", ("revenue_amount", "order_count"))
+
+
+def with_status(rows: RowsOf, status: str) -> RowsOf:
+    """Return the rows of a status only; where they are added up, refunded ones are subtracted."""
+
+    def filtered(behind: Behind) -> ir.Table:
+        found = signed(rows)(behind)
+        return found.filter(found.status == status)
+
+    return filtered
+
+
+def signed(rows: RowsOf) -> RowsOf:
+    """Return the same rows with their sign: refunds are subtracted."""
+
+    def found(behind: Behind) -> ir.Table:
+        lines = rows(behind)
+        return lines.mutate(sign=(lines.status == REFUNDED).ifelse(-1, 1))
+
+    return found
+
+
+def revenue_ways(to: type[Table], rows: RowsOf) -> dict[str, Way]:
+    """Return how the numbers of revenue go down to some order lines."""
+    shipped, refunded = with_status(rows, SHIPPED), with_status(rows, REFUNDED)
+    return {
+        "order_count": Count(to, _of_orders(shipped)),
+        "refund_count": Count(to, _of_orders(refunded)),
+        "customer_count": Count(to, shipped, unit="customer_id"),
+        "sold_item_count": Sum(to, shipped, "quantity"),
+        "refunded_item_count": Sum(to, lambda behind: refunded(behind).drop("sign"), "quantity"),
+        "shipped_amount": Sum(to, shipped, "payment_amount"),
+        "refunded_amount": Sum(to, refunded, "payment_amount"),
+        "revenue_amount": Sum(to, signed(rows), "payment_amount"),
+    }
+
+
+def _of_orders(rows: RowsOf) -> RowsOf:
+    """Return order lines that count as the order that they are part of."""
+
+    def found(behind: Behind) -> ir.Table:
+        lines = rows(behind)
+        return lines.mutate(counted_as=order_key(lines))
+
+    return found
+
+
+def _of_key(*names: str) -> RowsOf:
+    return lambda behind: behind.where(Sales, **{name: behind.row[name] for name in names})
+
+
+def _this_line(behind: Behind) -> ir.Table:
+    return behind.where(UserOrderLog, order_date=behind.row["order_date"], uniq_id=behind.row["uniq_id"])
+
+
+def _of_customer(behind: Behind) -> ir.Table:
+    return behind.where(UserOrderLog, customer_id=behind.row["customer_id"])
+
+
+def _purchases(kind: str | None) -> RowsOf:
+    """Return the purchase and refund events of a day and of the values in a row's other key columns."""
+
+    def rows(behind: Behind) -> ir.Table:
+        day = behind.row["event_date"]
+        bought = purchases_and_refunds(behind.within(CleanEvents, day, day))
+        for name in PurchaseRevenueDaily.key[1:]:
+            if behind.row[name] != "(all)":
+                bought = bought.filter(bought[name] == behind.row[name])
+        if kind:
+            bought = bought.filter(bought.event_type == kind)
+        return bought.mutate(sign=(bought.event_type == "refund").ifelse(-1, 1))
+
+    return rows
+
+
+PURCHASES: Final[Mapping[str, Way]] = {
+    "order_count": Count(CleanEvents, _purchases("purchase")),
+    "refund_count": Count(CleanEvents, _purchases("refund")),
+    "customer_count": Count(CleanEvents, _purchases("purchase"), unit="visitor_id"),
+    "sold_item_count": Count(CleanEvents, _purchases("purchase")),
+    "refunded_item_count": Count(CleanEvents, _purchases("refund")),
+    "shipped_amount": Sum(CleanEvents, _purchases("purchase"), "cart_amount"),
+    "refunded_amount": Sum(CleanEvents, _purchases("refund"), "cart_amount"),
+    "revenue_amount": Sum(CleanEvents, _purchases(None), "cart_amount"),
+    "average_order_value": AVERAGE,
+}
+
+
+def _week(behind: Behind, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
+    """Return the sales of a row's week, category and city.
+
+    Args:
+        behind: The row.
+        conditions: `status`, and `is_new` for those of new customers or of all others.
+    """
+    row = behind.row
+    monday = row["week_start_date"]
+    sold = behind.within(Sales, monday, monday + timedelta(days=6))
+    for name in ("item_category", "city_id"):
+        sold = sold if row[name] == "(all)" else sold.filter(sold[name] == row[name])
+    if "is_new" in conditions:
+        customers = behind.table(Customer)
+        first = customers.filter((start_of_week(customers.first_order_date) == ibis.literal(monday)).fill_null(NO))
+        sold = sold.semi_join(first, "customer_id") if conditions["is_new"] else sold.anti_join(first, "customer_id")
+    if "status" in conditions:
+        sold = sold.filter(sold.status == conditions["status"])
+    return sold.mutate(sign=(sold.status == REFUNDED).ifelse(-1, 1))
+
+
+def _in_week(**conditions: Any) -> RowsOf:  # noqa: ANN401 (as above)
+    return lambda behind: _week(behind, **conditions)
+
+
+def _with_orders(*, several: bool) -> RowsOf:
+    """Return the shipped lines of customers with one order in the week, or with several."""
+
+    def rows(behind: Behind) -> ir.Table:
+        sold = _week(behind, status=SHIPPED)
+        each = sold.group_by("customer_id").agg(orders=order_key(sold).nunique())
+        return sold.semi_join(each.filter(each.orders > 1 if several else each.orders == 1), "customer_id")
+
+    return rows
+
+
+def _customers(rows: RowsOf) -> Count:
+    return Count(Sales, rows, unit="customer_id")
+
+
+NEW, RETURNING = _in_week(status=SHIPPED, is_new=True), _in_week(status=SHIPPED, is_new=False)
+WEEKS: Final[Mapping[str, Way]] = {
+    "iso_year_number": Computed("the year of the ISO week", ("week_start_date",)),
+    "iso_week_number": Computed("the number of the ISO week in its year", ("week_start_date",)),
+    "customers_count": _customers(_in_week(status=SHIPPED)),
+    "new_customers_count": _customers(NEW),
+    "returning_customers_count": _customers(RETURNING),
+    "refunded_customers_count": _customers(_in_week(status=REFUNDED)),
+    "one_order_customers_count": _customers(_with_orders(several=False)),
+    "several_orders_customers_count": _customers(_with_orders(several=True)),
+    "new_orders_count": Count(Sales, _of_orders(NEW)),
+    "returning_orders_count": Count(Sales, _of_orders(RETURNING)),
+    "refunded_orders_count": Count(Sales, _of_orders(_in_week(status=REFUNDED))),
+    "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
+    "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
+    "refunded_amount": Sum(Sales, _in_week(status=REFUNDED), "payment_amount"),
+}
+OF_CUSTOMER: Final = revenue_ways(UserOrderLog, _of_customer)
+TRACES: Final = (
+    TableTrace(
+        Customer,
+        "sales",
+        {name: OF_CUSTOMER[name] for name in ("order_count", "shipped_amount", "refunded_amount", "revenue_amount")},
+    ),
+    TableTrace(
+        Calendar,
+        "sales",
+        {name: Computed("read from the calendar", ("calendar_date",)) for name in Calendar.numbers()},
+    ),
+    TableTrace(
+        Sales,
+        "sales",
+        {
+            "quantity": Sum(UserOrderLog, signed(_this_line), "quantity"),
+            "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
+        },
+    ),
+    TableTrace(
+        ProductSalesDaily,
+        "sales",
+        {**revenue_ways(Sales, _of_key(*ProductSalesDaily.key)), "average_order_value": AVERAGE},
+    ),
+    TableTrace(
+        RevenueDaily, "sales", {**revenue_ways(Sales, _of_key(*RevenueDaily.key)), "average_order_value": AVERAGE}
+    ),
+    TableTrace(PurchaseRevenueDaily, "sales-of-purchase-events", PURCHASES),
+    TableTrace(CustomerRetention, "customers-by-week", WEEKS),
+)

@@ -1,0 +1,158 @@
+"""How sessions and engagement go down to events."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
+from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
+
+RUN: Final = ("visitor_id", "started_at", "ended_at")
+"""What tells the events of a session, or of one of its days, from others."""
+
+
+def events_of_sessions(rows: ir.Table, behind: Behind) -> ir.Table:
+    """Return the events of some sessions: those of the visitor from the session's first event to its last."""
+    events = behind.table(CleanEvents)
+    events = events.filter(behind.span(rows, "started_date", "ended_date").contain(events.event_date))
+    return keeping(events, rows, _between(events, rows))
+
+
+def events_of_fragments(rows: ir.Table, behind: Behind) -> ir.Table:
+    """Return the events of some sessions cut at midnight."""
+    events = behind.table(CleanEvents)
+    events = events.filter(behind.span(rows, "event_date", "event_date").contain(events.event_date))
+    return keeping(events, rows, [events.event_date == rows.event_date, *_between(events, rows)])
+
+
+def _between(events: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
+    return [
+        events.visitor_id == rows.visitor_id,
+        events.event_at >= rows.started_at,
+        events.event_at <= rows.ended_at,
+    ]
+
+
+def same_events(rows: ir.Table, behind: Behind) -> ir.Table:
+    """Return the clean events of rows that have the id and the day of one."""
+    events = behind.table(CleanEvents)
+    events = events.filter(behind.span(rows, "event_date", "event_date").contain(events.event_date))
+    return keeping(events, rows, ["event_date", "event_id"])
+
+
+BELOW: Final[Mapping[type[Table], Below]] = {
+    SessionEvents: Below(CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True),
+    SessionDays: Below(CleanEvents, events_of_fragments, ("event_date", *RUN)),
+    Sessions: Below(CleanEvents, events_of_sessions, ("started_date", "ended_date", *RUN)),
+}
+
+
+def _events(behind: Behind) -> ir.Table:
+    """Return the events of one session, or of one of its days."""
+    row = behind.row
+    days = [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
+    events = behind.within(CleanEvents, *days)
+    is_inside = events.event_at.between(row["started_at"], row["ended_at"])
+    return events.filter(events.visitor_id == row["visitor_id"], is_inside)
+
+
+def _of_types(types: Callable[[SessionRule], tuple[str, ...]]) -> RowsOf:
+    def rows(behind: Behind) -> ir.Table:
+        events = _events(behind)
+        return events.filter(events.event_type.isin(types(behind.rules["session_rule"])))
+
+    return rows
+
+
+def _only(kind: str) -> RowsOf:
+    return _of_types(lambda _rule: (kind,))
+
+
+BEHAVIOUR: Final[Mapping[str, Way]] = {
+    "event_count": Count(CleanEvents, _events),
+    "view_count": Count(CleanEvents, _of_types(lambda rule: rule.view_types)),
+    **{f"{kind}_count": Count(CleanEvents, _only(kind)) for kind in EVENT_TYPES},
+    "key_event_count": Count(CleanEvents, _of_types(lambda rule: rule.key_event_types)),
+    "purchase_amount": Sum(CleanEvents, _only("purchase"), "cart_amount"),
+}
+
+
+def sessions_of_day(behind: Behind, day: str = "", **equal: Any) -> ir.Table:  # noqa: ANN401 (as columns hold them)
+    """Return the sessions that started on the day of a row, with these values."""
+    rows = behind.where(Sessions, **equal)
+    start = behind.row[day or str(EngagementDaily.day_column)]
+    return rows.filter(Days.between(start, start + ONE_DAY).contain(rows.started_date))
+
+
+def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
+    return Count(Sessions, lambda behind: sessions_of_day(behind, **equal))
+
+
+def _visitors(days: int) -> Count:
+    def rows(behind: Behind) -> ir.Table:
+        last = behind.row["event_date"]
+        return behind.within(SessionDays, last - timedelta(days=days - 1), last)
+
+    return Count(SessionDays, rows, unit="visitor_id")
+
+
+def _one_event(behind: Behind) -> ir.Table:
+    events = behind.within(CleanEvents, behind.row["event_date"], behind.row["event_date"])
+    return events.filter(events.event_id == behind.row["event_id"])
+
+
+TRACES: Final = (
+    TableTrace(
+        SessionEvents,
+        "session",
+        {
+            "event_number": Computed("its place among the events of its session on that day", ("event_at",)),
+            "cart_amount": Sum(CleanEvents, _one_event, "cart_amount"),
+            "until_next_s": Computed("the seconds to the next event of the session on that day", ("event_at",)),
+        },
+    ),
+    TableTrace(SessionDays, "session", BEHAVIOUR),
+    TableTrace(
+        Sessions,
+        "session",
+        {
+            **BEHAVIOUR,
+            "duration_s": Computed("ended_at less started_at, in seconds", ("started_at", "ended_at")),
+        },
+    ),
+    TableTrace(
+        EngagementDaily,
+        "engagement",
+        {
+            "session_count": _sessions(),
+            "engaged_session_count": _sessions(is_engaged=True),
+            "single_page_session_count": _sessions(is_single_page=True),
+            "bot_session_count": _sessions(is_bot=True),
+            "engagement_rate": Computed(
+                "engaged_session_count ÷ session_count", ("engaged_session_count", "session_count")
+            ),
+            "bounce_rate": Computed(
+                "1 less engaged_session_count ÷ session_count", ("engaged_session_count", "session_count")
+            ),
+            "single_page_rate": Computed(
+                "single_page_session_count ÷ session_count", ("single_page_session_count", "session_count")
+            ),
+            "pages_per_session": Computed("Σ view_count of the sessions ÷ session_count", inputs=_sessions()),
+            "mean_duration_s": Computed("the mean of duration_s of the sessions", inputs=_sessions()),
+            "median_duration_s": Computed("the median of duration_s of the sessions", inputs=_sessions()),
+            "daily_visitor_count": _visitors(1),
+            "weekly_visitor_count": _visitors(WEEK_DAYS),
+            "monthly_visitor_count": _visitors(MONTH_DAYS),
+            "stickiness_rate": Computed(
+                "daily_visitor_count ÷ monthly_visitor_count", ("daily_visitor_count", "monthly_visitor_count")
+            ),
+        },
+    ),
+)

@@ -1,0 +1,152 @@
+"""How a number of a table goes down to the rows that it is counted from, until the received rows.
+
+Each subject's `trace.py` declares it for its tables: for each number which rows of a table below are behind it, and
+what of them is counted or added up; and for each table in between the rows of the next table below. `explain/` walks.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import reduce
+from operator import and_
+from typing import Any, Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+
+ALL: Final = "(all)"
+"""In a key column of a total: rows of every value are in it."""
+COUNTED_AS, SIGN = "counted_as", "sign"
+"""Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A row of a table, and what the way down from it may read.
+
+    Attributes:
+        row: The row, by column.
+        table: Returns a whole table, lazily.
+        rules: The rules of the assets, by parameter name.
+        ask: Returns the rows of a small result.
+    """
+
+    row: Mapping[str, Any]
+    table: Callable[[type[Table]], ir.Table]
+    rules: Mapping[str, Any]
+    ask: Callable[[ir.Table], list[dict[str, Any]]]
+
+    def where(self, contract: type[Table], **equal: object) -> ir.Table:
+        """Return the rows of a table whose columns have these values; `(all)` stands for every value."""
+        rows = self.table(contract)
+        named = [rows[name] == value for name, value in equal.items() if value != ALL]
+        return rows.filter(reduce(and_, named)) if named else rows
+
+    def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
+        """Return the rows of a table of some days, both included; by its own day column if none is named."""
+        rows = self.table(contract)
+        return rows.filter(Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)]))
+
+    def span(self, rows: ir.Table, first: str, last: str) -> Days:
+        """Return the days between the least value of one column of some rows and the greatest of another."""
+        (found,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
+        return Days.between(found["first"], found["last"] + ONE_DAY) if found["first"] else Days(())
+
+
+RowsOf = Callable[[Behind], ir.Table]
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number that counts rows of a table below, or the different values of one of its columns.
+
+    Attributes:
+        to: The table below.
+        rows: Returns its rows behind a row of the table; a column `counted_as`, if there is one, says what is counted.
+        unit: The column whose different values are counted; each row counts if it is empty and there is no such column.
+    """
+
+    to: type[Table]
+    rows: RowsOf
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A number that adds up a column of the received rows.
+
+    Attributes:
+        to: The table below.
+        rows: Returns its rows behind a row of the table; a column `sign` says whether each is added (1) or
+            subtracted (-1).
+        of: The column that is added up, by its name in clean and received rows.
+    """
+
+    to: type[Table]
+    rows: RowsOf
+    of: str
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A number that does not add up from rows: a ratio of columns, a place, or the result of a model.
+
+    Attributes:
+        how: How it is computed, in a sentence without its full stop.
+        columns: The columns of the same row that it is computed from; each goes down by itself.
+        inputs: The rows that it is computed from.
+    """
+
+    how: str
+    columns: tuple[str, ...] = ()
+    inputs: Count | None = None
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """A number that is counted from different tables in different rows or shops."""
+
+    choose: Callable[[Behind], "Way"]
+
+
+Way = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
+"""How a number goes down; the parts of a tuple add up to it."""
+
+
+@dataclass(frozen=True)
+class TableTrace:
+    """The definition of a table's numbers in docs/metrics.md, by its anchor, and how each goes down."""
+
+    contract: type[Table]
+    anchor: str
+    numbers: Mapping[str, Way] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Below:
+    """The rows of the next table below that some rows of a table are made of.
+
+    Attributes:
+        to: The next table.
+        rows: Returns its rows, with the carried columns of the rows above.
+        reads: The columns of the rows above that it needs.
+        is_one_to_one: Whether each row has exactly one there.
+    """
+
+    to: type[Table]
+    rows: Callable[[ir.Table, Behind], ir.Table]
+    reads: tuple[str, ...]
+    is_one_to_one: bool = False
+
+
+def carried(rows: ir.Table) -> list[str]:
+    """Return which of the carried columns some rows have."""
+    return [name for name in (COUNTED_AS, SIGN) if name in rows.columns]
+
+
+def keeping(below: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
+    """Join rows of the table below to the rows above; keep the columns below, and what the rows above carry."""
+    joined = below.join(rows, on)
+    return joined.select(below, **{name: rows[name] for name in carried(rows)})

@@ -1,0 +1,1 @@
+"""Tests of why a number is what it is."""

@@ -1,0 +1,92 @@
+"""Every number that the marts of the sandbox shop declare, down to its received rows, which give it again."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pytest
+
+from ecom_assets.cli.explain import place_of
+from ecom_assets.explain.answer import Place
+from ecom_assets.explain.traces import TRACES
+from ecom_assets.explain.walk import walk
+from ecom_assets.registry import MARTS
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Way
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets_tests.command import SMALL, ecom, small_shop
+
+pytestmark = pytest.mark.slow
+KINDS_OF_ROWS = 12
+"""The most rows of different kinds, such as units and dimensions, of which a number is walked."""
+NOTHING_ADDS_UP = {
+    "arrivals", "touches", "first_touches", "city", "item", "calendar", "channel_removal_effects",
+    "channel_attribution", "restatements",
+}  # fmt: skip
+"""Marts without a number, or whose numbers all say how they are computed instead."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The warehouse of a shop that was run once."""
+    home = tmp_path_factory.mktemp("explained") / "home"
+    small_shop(home, days=8, visitors=300)
+    assert ecom("run", "--json", home=home, env=SMALL).exit_code == 0
+    settings = Settings(home=home, order_customers_over=0)
+    with closing(new_engine(settings, read_only=True).open()) as engine:
+        yield place_of(engine, settings)
+
+
+def largest(place: Place, contract: type[Table], name: str) -> list[dict[str, Any]]:
+    """Return the row with the largest value of a number, of each kind of row that the table has."""
+    table = place.table(contract)
+    table = table.filter(table[name].notnull())
+    kinds = [column for column, one in contract.columns.items() if one.one_of]
+    order = ibis.window(group_by=kinds or None, order_by=[table[name].abs().desc(), *contract.key])
+    placed = table.mutate(nth=ibis.row_number().over(order))
+    return place.ask(placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS))
+
+
+def chosen(way: Way, behind: Behind) -> Way:
+    """Return how a number of this row goes down."""
+    return chosen(way.choose(behind), behind) if isinstance(way, ByRow) else way
+
+
+def received(place: Place, way: Way, behind: Behind) -> Any:
+    """Return what the received rows behind a number come to."""
+    assert not isinstance(way, Computed | ByRow)
+    total: Any = 0
+    for part in way if isinstance(way, tuple) else (way,):
+        *_, last = walk(part, [behind], place.keep)
+        assert last.is_received
+        (found,) = place.ask(last.totals())
+        total += found["gives"] or 0
+    return total
+
+
+@pytest.mark.parametrize("contract", MARTS, ids=lambda one: one.name)
+def test_the_received_rows_behind_each_number_give_it_again(place: Place, contract: type[Table]) -> None:
+    walked = 0
+    for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
+        for row in largest(place, contract, name):
+            behind = Behind(row, place.table, place.rules, place.ask)
+            way = chosen(declared, behind)
+            if not isinstance(way, Computed):
+                assert received(place, way, behind) == row[name], f"{name} of {row}"
+                walked += 1
+    assert (walked == 0) == (contract.name in NOTHING_ADDS_UP)
+
+
+def test_a_walk_that_leaves_rows_out_is_seen(place: Place) -> None:
+    contract = next(one for one in MARTS if one.name == "engagement_daily")
+    (row,) = largest(place, contract, "session_count")
+    behind = Behind(row, lambda one: half(place.table(one)), place.rules, place.ask)
+    assert received(place, chosen(TRACES[contract].numbers["session_count"], behind), behind) < row["session_count"]
+
+
+def half(table: ir.Table) -> ir.Table:
+    """Return about half of the received events, and all of other tables."""
+    return table.filter(table.event_id.hash() % 2 == 0) if "malformed_row" in table.columns else table

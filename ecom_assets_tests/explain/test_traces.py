@@ -1,0 +1,57 @@
+"""What each table declares of the way down from its numbers: all of them, by names that exist."""
+
+import re
+
+import pytest
+
+from ecom_assets.explain.traces import BELOW, TRACES
+from ecom_assets.registry import ALL, MARTS
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Computed, Count, Sum
+from ecom_assets_tests.markdown import sections
+from ecom_assets_tests.test_docs import anchor_of
+
+
+@pytest.mark.parametrize("contract", MARTS, ids=lambda one: one.name)
+def test_every_number_of_a_mart_goes_down_or_says_how_it_is_computed(contract: type[Table]) -> None:
+    numbers = {} if contract not in TRACES else TRACES[contract].numbers
+    assert sorted(numbers) == sorted(contract.numbers()), (
+        f"declare in {contract.group}'s trace.py how each number of {contract.qualified_name()} goes down"
+    )
+
+
+def test_definitions_are_in_the_document_that_says_what_numbers_mean() -> None:
+    there = {anchor_of(heading) for heading, _ in sections("docs/metrics.md")}
+    assert {one.anchor for one in TRACES.values()} - there == set()
+
+
+def test_a_computed_number_names_columns_of_its_table_and_says_how_it_is_computed() -> None:
+    for contract, trace in TRACES.items():
+        for name, way in trace.numbers.items():
+            if isinstance(way, Computed):
+                place = f"{contract.qualified_name()}.{name}"
+                assert set(way.columns) <= set(contract.columns), place
+                assert len(way.how.split()) > 2, place
+                assert way.columns or way.inputs or re.search(r"setting|model|logged", way.how), place
+
+
+def test_every_way_ends_at_received_rows_through_tables_of_the_platform() -> None:
+    tops = {
+        part.to
+        for trace in TRACES.values()
+        for way in trace.numbers.values()
+        for part in (way if isinstance(way, tuple) else (way,))
+        if isinstance(part, Count | Sum)
+    }
+    for top in tops:
+        seen = [top]
+        while seen[-1].layer != "raw":
+            seen.append(BELOW[seen[-1]].to)
+            assert len(seen) < 10, f"{top.name} goes round in circles"
+        assert set(seen) <= set(ALL)
+    assert {below.layer for below in tops} == {"mart", "staging", "raw"}
+
+
+def test_what_a_table_is_read_by_on_the_way_down_is_among_its_columns() -> None:
+    for above, below in BELOW.items():
+        assert set(below.reads) <= set(above.columns), above.name
