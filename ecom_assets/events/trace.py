@@ -3,12 +3,27 @@
 from collections.abc import Mapping
 from typing import Final
 
+import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import CleaningRule, first_copies
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.clean import (
+    CleaningRule,
+    accounted_date,
+    arrival_keys,
+    clean_copies,
+    first_copies,
+    quarantined_events,
+)
+from ecom_assets.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    EventAccountingDaily,
+    QuarantinedEventSamples,
+    RawEvents,
+)
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, TableTrace, keeping
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace, keeping
 
 
 def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
@@ -24,4 +39,66 @@ def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
 BELOW: Final[Mapping[type[Table], Below]] = {
     CleanEvents: Below(RawEvents, received_events, ("event_id", "event_date", "received_date"), is_one_to_one=True)
 }
-TRACES: Final[tuple[TableTrace, ...]] = ()
+
+
+def _rule(behind: Behind) -> CleaningRule:
+    rule: CleaningRule = behind.rules["cleaning_rule"]
+    return rule
+
+
+def _near(behind: Behind) -> ir.Table:
+    """Return the rows that arrived so near to a row's day that they can count for it."""
+    day = behind.row["accounted_date"]
+    return behind.within(RawEvents, day - ONE_DAY, day + _rule(behind).late_days * ONE_DAY)
+
+
+def _days(behind: Behind) -> Days:
+    return Days((behind.row["accounted_date"],))
+
+
+def _received(behind: Behind) -> ir.Table:
+    rows = _near(behind)
+    return rows.filter(accounted_date(rows, _rule(behind).late_days) == behind.row["accounted_date"])
+
+
+def _quarantined(behind: Behind) -> ir.Table:
+    """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
+    found = quarantined_events(_near(behind), _rule(behind), _days(behind))
+    reason = behind.row.get("reject_reason")
+    return found.filter(found.reject_reason == reason) if reason else found
+
+
+def _clean(behind: Behind) -> ir.Table:
+    return behind.where(CleanEvents, event_date=behind.row["accounted_date"])
+
+
+def _surplus(behind: Behind) -> ir.Table:
+    """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
+    keys = ["event_date", "event_id"]
+    repeated = behind.where(DuplicateEvents, event_date=behind.row["accounted_date"])
+    copies = clean_copies(_near(behind), _rule(behind), _days(behind)).join(
+        repeated.select(*keys, "has_kept_copy"), keys
+    )
+    in_order = ibis.window(group_by=keys, order_by=arrival_keys(copies))
+    placed = copies.mutate(place=ibis.row_number().over(in_order))
+    return placed.filter((placed.place > 0) | ~placed.has_kept_copy)
+
+
+OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))
+TRACES: Final = (
+    TableTrace(
+        EventAccountingDaily,
+        "duplicates-and-the-accounting",
+        {
+            "received_count": Count(RawEvents, _received),
+            "clean_count": Count(CleanEvents, _clean),
+            "quarantined_count": Count(RawEvents, _quarantined),
+            "surplus_count": Count(RawEvents, _surplus),
+        },
+    ),
+    TableTrace(
+        QuarantinedEventSamples,
+        "clean-events-and-reject-reasons",
+        {"cart_amount": OF_SAMPLE, "row_count": Count(RawEvents, _quarantined)},
+    ),
+)

@@ -104,7 +104,7 @@ def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
         raw: All copies of some lines that arrived on the day on which the copy that counts arrived.
         rule: Which lines are clean.
     """
-    ranked = _ranked(_clean(raw.mutate(received_status=raw.status), rule))
+    ranked = _ranked(clean_lines(raw.mutate(received_status=raw.status), rule))
     kept = ranked.filter(ranked.place == 0)
     return kept.mutate(status=kept.received_status).select(*raw.columns)
 
@@ -118,12 +118,17 @@ def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days)
         rule: Which lines are clean.
         days: Arrival days.
     """
+    surplus = surplus_lines(raw, held, rule, days)
+    unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
+    return surplus.group_by(*unit).agg(surplus_count=surplus.count())
+
+
+def surplus_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Return the surplus copies that arrived on `days`; the arguments are those of `duplicate_orders`."""
     clean = _let_in(raw, held, rule)
     touching = clean.filter(days.contain(clean.received_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
-    surplus = ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
-    unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
-    return surplus.group_by(*unit).agg(surplus_count=surplus.count())
+    return ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
 
 
 def order_key(lines: ir.Table) -> ir.StringValue:
@@ -133,7 +138,7 @@ def order_key(lines: ir.Table) -> ir.StringValue:
 
 def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Return all clean copies, of any day, of the lines that have a copy that arrived on `days`."""
-    clean = _clean(raw, rule)
+    clean = clean_lines(raw, rule)
     arrived = clean.filter(days.contain(clean.received_date))
     return clean.semi_join(arrived, "uniq_id")
 
@@ -149,7 +154,7 @@ def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
         rule: Which lines are clean.
         days: Arrival days.
     """
-    clean = _clean(raw, rule)
+    clean = clean_lines(raw, rule)
     arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", "received_date").distinct()
     copies = clean.select("uniq_id", "order_date").distinct()
     return arrived.join(copies, "uniq_id").select("received_date", "order_date").distinct()
@@ -167,11 +172,12 @@ def changed_days(changed: ir.Table, days: Days) -> ir.Table:
 
 def _let_in(raw: ir.Table, held: ir.Table | None, rule: OrderRule) -> ir.Table:
     """Return the clean copies that did not arrive on a held day."""
-    clean = _clean(raw, rule)
+    clean = clean_lines(raw, rule)
     return clean if held is None else clean.anti_join(held, clean.received_date == held.held_date)
 
 
-def _clean(raw: ir.Table, rule: OrderRule) -> ir.Table:
+def clean_lines(raw: ir.Table, rule: OrderRule) -> ir.Table:
+    """Return the clean ones of received lines, every copy of each."""
     classified = classify(raw, rule)
     return classified.filter(classified.reject_reason.isnull()).drop("reject_reason")
 
