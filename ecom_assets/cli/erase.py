@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import dagster as dg
@@ -16,7 +17,8 @@ from ecom_assets.cli.progress import RunProgress
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.delivery.assets import DELIVERY_TABLES
-from ecom_assets.errors import UsageError, WorkError
+from ecom_assets.delivery.tools.all import TOOLS
+from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.privacy.erasure import Erasure, Plan, intent_of, plan_of, remains_of
@@ -44,6 +46,9 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is of the person, and stop.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Show that there is nothing, or what there is.")] = False,
+    skip_tool: Annotated[
+        list[str] | None, typer.Option("--skip-tool", help="Leave a tool out; the receipt says so.")
+    ] = None,
     keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave landing files as they are.")] = False,
     events: Events = None,
     events_mapping: Mapping = None,
@@ -54,13 +59,32 @@ def erase(
     """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
     asked = Person.asked(visitor or [], customer or [])
     settings = _settings(events, events_mapping, orders, orders_mapping)
+    request = _Request(settings, asked, _tools(skip_tool or []), has_files=not keep_files)
     if verify:
-        _verify(settings, asked, as_json=as_json, has_files=not keep_files)
+        request.verify(as_json=as_json)
         return
     with alone(settings):
-        pending = _resumed(settings, asked)
+        request.carry_out(yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for."""
+
+    settings: Settings
+    asked: Person
+    skipped_tools: frozenset[str]
+    has_files: bool
+
+    def carry_out(self, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+        """Erase, or only show what there is; an erasure that was killed goes on.
+
+        Raises:
+            UsageError: Nobody has said yes.
+        """
+        pending = _resumed(self.settings, self.asked)
         if pending is None:
-            plan = _planned(settings, asked, has_files=not keep_files)
+            plan = self._plan()
             if dry_run or plan.is_empty:
                 _print({"found": plan.as_json()}, _plan_lines(plan), as_json=as_json)
                 return
@@ -68,10 +92,28 @@ def erase(
             pending = intent_of(plan)
         elif dry_run:
             raise UsageError("An erasure of this person is under way; run it again without --dry-run to finish it.")
-        run = _Recompute(settings, quiet=as_json)
-        erasure = Erasure(settings, pending, run, run.progress.say, has_files=not keep_files)
+        run = _Recompute(self.settings, quiet=as_json)
+        erasure = Erasure(self.settings, pending, run, run.progress.say, self.has_files, self.skipped_tools)
         receipt, path = erasure.run()
-    _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
+        _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
+
+    def verify(self, *, as_json: bool) -> None:
+        """Say whether anything of the person is left.
+
+        Raises:
+            Exit: Something is.
+        """
+        with closing(new_engine(self.settings).open()) as engine:
+            left = remains_of(self.settings, engine, self.asked.completed(engine), has_files=self.has_files)
+        is_absent = not any(left.values())
+        lines = ["Nothing of the person is left."] if is_absent else ["There is still:", *_left_lines(left)]
+        _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
+        if not is_absent:
+            raise typer.Exit(1)
+
+    def _plan(self) -> Plan:
+        with closing(new_engine(self.settings).open()) as engine:
+            return plan_of(self.settings, engine, self.asked, has_files=self.has_files)
 
 
 class _Recompute:
@@ -126,9 +168,11 @@ def _settings(
         return with_origin(engine, settings)
 
 
-def _planned(settings: Settings, asked: Person, *, has_files: bool) -> Plan:
-    with closing(new_engine(settings).open()) as engine:
-        return plan_of(settings, engine, asked, has_files=has_files)
+def _tools(names: list[str]) -> frozenset[str]:
+    for name in names:
+        if name not in TOOLS:
+            raise UsageError(f"--skip-tool {name!r} is no tool; {did_you_mean(name, TOOLS)}.")
+    return frozenset(names)
 
 
 def _resumed(settings: Settings, asked: Person) -> Pending | None:
@@ -156,16 +200,6 @@ def _require_yes(plan: Plan, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("Erasing cannot be undone; say so with --yes.")
     typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
-
-
-def _verify(settings: Settings, asked: Person, *, as_json: bool, has_files: bool) -> None:
-    with closing(new_engine(settings).open()) as engine:
-        left = remains_of(settings, engine, asked.completed(engine), has_files=has_files)
-    is_absent = not any(left.values())
-    lines = ["Nothing of the person is left."] if is_absent else ["There is still:", *_left_lines(left)]
-    _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
-    if not is_absent:
-        raise typer.Exit(1)
 
 
 def _left_lines(left: dict[str, Any]) -> list[str]:
@@ -202,6 +236,8 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     lines[0] += f"{len(removed['files'])} landing files, {removed['ledger_records']:,} records of the ledger."
     if days:
         lines.append(f"Tables of {days['from']} to {days['to']} were computed again and published.")
+    for tool, answers in receipt["tools"].items():
+        lines += [f"{tool}: asked to delete {one['id_count']:,} ids; {one['answer']}." for one in answers]
     lines.append("Nothing of the person is left in tables, landing files and the home folder.")
     return [*lines, *(f"To confirm: {one}" for one in receipt["to_confirm"])]
 

@@ -89,6 +89,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str = ""
     password: str = field(default="", repr=False)
+    bearer: str = field(default="", repr=False)
+    """An access token, instead of user and password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Sender:
 
     def _headers(self, request: Request) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
-        return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped}
+        known = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
+        return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **known}
 
     def _said(self, response: Response) -> str:
         if response.ok:

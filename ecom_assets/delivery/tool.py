@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from ecom_assets.delivery.batch_sender import HttpDestination
+from ecom_assets.delivery.deletion import Deletion
 from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.errors import SettingError
@@ -73,6 +74,8 @@ class Tool(Generic[S]):
     """Another error in its settings, as a sentence; empty: none."""
     placeholders: Mapping[str, Any] = field(default_factory=dict)
     """Values that a dry run uses for required fields that are not set. They are not sent and are in no payload."""
+    deletion: Deletion[S] | None = None
+    """How it is asked to delete a person; None: it cannot be asked."""
     has_stand_in: bool = False
     """Whether the sandbox has a stand-in for it (`sandbox/vendors/<name>.py`), the only target of sandbox records."""
 

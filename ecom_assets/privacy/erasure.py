@@ -23,6 +23,7 @@ from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.sources import landing_files
+from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.privacy.warehouse_rows import (
     RawRows,
     delete_left_rows,
@@ -31,7 +32,8 @@ from ecom_assets.privacy.warehouse_rows import (
     record_ids,
     tables_with,
 )
-from ecom_assets.registry import ALL, NOTES
+from ecom_assets.registry import ALL, MARTS, NOTES
+from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -113,6 +115,7 @@ class Erasure:
     recompute: Recompute
     say: Say
     has_files: bool = True
+    skipped_tools: frozenset[str] = frozenset()
     now: Clock = now_utc_without_zone
     on_step: Callable[[str], None] = lambda _step: None
 
@@ -145,6 +148,7 @@ class Erasure:
             "recomputed": ("Computing all tables of the days concerned again.", self._recompute),
             "left_rows": ("Deleting what no run has computed again.", self._delete_left),
             "purged": ("Removing the bytes of deleted rows.", self._purge),
+            "tools": ("Asking the tools to delete the person.", self._ask_tools),
             "other_files": ("Removing caches and files that name the person.", self._clean_other_files),
             "verified": ("Proving that nothing is left.", self._verify),
         }
@@ -202,9 +206,24 @@ class Erasure:
         with closing(_opened(self.settings)) as engine:
             return delete_left_rows(engine, self._person, self.pending.records)
 
-    def _purge(self) -> str:
+    def _purge(self) -> list[str]:
         with closing(_opened(self.settings)) as engine:
-            return engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])
+            said = [engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])]
+        if serves_postgres(self.settings):
+            with closing(publication_target(self.settings).open()) as target:
+                said.append(target.purge([one for one in MARTS if target.has(one)]))
+        return said
+
+    def _ask_tools(self) -> Answers:
+        def save(answers: Answers) -> None:
+            self.pending.answers = answers
+            write_pending(self.settings, self.pending)
+
+        return self._tool_requests.send(self.pending.answers, save)
+
+    @property
+    def _tool_requests(self) -> ToolRequests:
+        return ToolRequests(self.settings, self._person, self.skipped_tools)
 
     def _clean_other_files(self) -> list[str]:
         return other_files.clean(self.settings, self._person)
@@ -233,8 +252,11 @@ class Erasure:
             "shared_ids_kept": self._person.shared,
             "removed": self.pending.found,
             "recomputed": done["recomputed"],
+            "tools": done["tools"],
             "verified": done["verified"],
-            "to_confirm": [one for one in (done["purged"], *self._by_hand()) if one],
+            "to_confirm": [
+                one for one in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand()) if one
+            ],
         }
 
     def _by_hand(self) -> list[str]:

@@ -40,6 +40,8 @@ class Pending:
     found: dict[str, Any]
     first_date: str | None
     results: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What tools have answered so far."""
 
     @property
     def days_of_records(self) -> dict[str, date]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, depth_and_length, parsed, text
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
@@ -134,6 +135,7 @@ OPERATIONS = frozenset(
 
 
 KEY = "sandbox-amplitude-key"
+SECRET_KEY = "sandbox-amplitude-secret"  # noqa: S105 (of a stand-in on this machine)
 HTTP_V2, BATCH, IDENTIFY = "/2/httpapi", "/batch", "/identify"
 MOST_EVENTS = 2_000
 MOST_BYTES = {HTTP_V2: 1_000_000, BATCH: 20_000_000, IDENTIFY: 1_000_000}
@@ -198,6 +200,7 @@ class AmplitudeReceiver(Receiver):
     ) -> None:
         """Start listening."""
         self.key, self.ways = key, ways or AmplitudeWays()
+        self.deletions = deletions.amplitude(key, SECRET_KEY)
         self.rates = rates = rates or AmplitudeRates()
         window_s = rates.WINDOW_S
         per_window = {HTTP_V2: rates.http_v2_per_s, BATCH: rates.batch_per_s}
@@ -209,7 +212,11 @@ class AmplitudeReceiver(Receiver):
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
-        return {"amplitude_url": self.url, "amplitude_api_key": self.key}
+        return {
+            "amplitude_url": self.url,
+            "amplitude_api_key": self.key,
+            "amplitude_secret_key": SECRET_KEY,
+        }
 
     def refusal(self, status: int) -> Answer:
         """Return the response with this status."""

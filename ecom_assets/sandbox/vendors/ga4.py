@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import OK, Receiver, Setup
 
@@ -161,6 +162,7 @@ def _items_messages(items: object, path: str, at: int) -> Iterator[Message]:
 
 
 MEASUREMENT_ID, API_SECRET = "G-SANDBOX001", "sandbox-ga4-secret"
+PROPERTY_ID, DELETION_TOKEN = "123456789", "sandbox-ga4-oauth"
 COLLECT, DEBUG = "/mp/collect", "/debug/mp/collect"
 TOO_MANY_BYTES = 130_000
 NO_CONTENT = 204
@@ -181,6 +183,7 @@ class Ga4Receiver(Receiver):
     ) -> None:
         """Start listening."""
         self.measurement_id, self.api_secret = measurement_id, api_secret
+        self.deletions = deletions.ga4(PROPERTY_ID, DELETION_TOKEN)
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
@@ -189,6 +192,8 @@ class Ga4Receiver(Receiver):
             "ga4_url": self.url,
             "ga4_measurement_id": self.measurement_id,
             "ga4_api_secret": self.api_secret,
+            "ga4_property_id": PROPERTY_ID,
+            "ga4_deletion_token": DELETION_TOKEN,
         }
 
     def refusal(self, status: int) -> Answer:

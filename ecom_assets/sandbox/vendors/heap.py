@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
+from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import Came, Entry, Look, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
-APP_ID = "sandbox-heap-app"
+APP_ID, API_KEY = "sandbox-heap-app", "sandbox-heap-key"
 TRACK, PROPERTIES = "/api/track", "/api/add_user_properties"
 MOST_RECORDS = 1_000
 MOST_EVENT_CHARS, MOST_IDENTITY_CHARS, PROPERTY_CHARS = 1_024, 255, 1_024
@@ -62,13 +63,14 @@ class HeapReceiver(Receiver):
         """Start listening."""
         rates = rates or HeapRates()
         self.app_id = app_id
+        self.deletions = deletions.heap(app_id, API_KEY)
         self._users, self._app = Rate(rates.user_per_min, 60.0), Rate(rates.app_per_min, 60.0)
         self._singles = Rate(rates.single_per_30_s, 30.0)
         super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
-        return {"heap_url": self.url, "heap_app_id": self.app_id}
+        return {"heap_url": self.url, "heap_app_id": self.app_id, "heap_api_key": API_KEY}
 
     def refusal(self, status: int) -> Answer:
         """Return the response with this status."""

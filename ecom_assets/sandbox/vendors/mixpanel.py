@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer, Request
+from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
@@ -117,6 +118,7 @@ def profile_flaw(update: object) -> str:
 IMPORT, ENGAGE = "/import", "/engage"
 MOST_RECORDS = 2_000
 TWO_MB, TEN_MB = 2_097_152, 10_485_760
+GDPR_TOKEN = "sandbox-mixpanel-oauth"  # noqa: S105 (of a stand-in on this machine)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ class MixpanelReceiver(Receiver):
         """Start listening."""
         rates = rates or MixpanelRates()
         self.project = project or MixpanelProject()
+        self.deletions = deletions.mixpanel(self.project.token, GDPR_TOKEN)
         self.ways = ways or MixpanelWays()
         self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
         super().__init__(setup)
@@ -186,6 +189,7 @@ class MixpanelReceiver(Receiver):
             "mixpanel_url": self.url,
             "mixpanel_token": self.project.token,
             "mixpanel_project_id": self.project.project_id,
+            "mixpanel_gdpr_token": GDPR_TOKEN,
         }
 
     def refusal(self, status: int) -> Answer:

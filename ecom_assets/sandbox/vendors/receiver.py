@@ -22,6 +22,7 @@ from typing import ClassVar, cast
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.services.service import CONTROL, Answer, Request, Service, Wire
+from ecom_assets.sandbox.vendors.deletions import Deletions
 from ecom_assets.sandbox.vendors.entries import Came, Entry, Look
 from ecom_assets.sandbox.vendors.faults import (
     AS_DOCUMENTED,
@@ -194,6 +195,8 @@ class Receiver(Service):
     takes_gzip: ClassVar[bool] = True
     repeat_window_s: ClassVar[float | None] = None
     """Seconds in which a repeated key is recognized; None: forever."""
+    deletions: Deletions
+    """The tool's deletion API."""
 
     def __init__(self, setup: Setup | None = None) -> None:
         """Listen; with a journal, continue from the requests in it."""
@@ -291,7 +294,7 @@ class Receiver(Service):
         now_s = self.now_s
         look, came = Look(Answer(NO_ANSWER)), self._came(request, now_s)
         if is_complete and (is_good or step.takes):
-            look = self.look(came) if came else Look(self.refusal(400))
+            look = self.deletions.look(came) or self.look(came) if came else Look(self.refusal(400))
         with self._turn:
             if came and look.entries:
                 look = self.admit(came, look)
@@ -356,6 +359,7 @@ class Receiver(Service):
             "faults": self.script.faults.as_json,
             "clock": lambda: {"now_s": self.now_s, "ahead_s": self.ahead_s},
             "held": lambda: asdict(self.held),
+            "deleted": lambda: {"asked": self.deletions.asked},
             "paused": lambda: {"at": self.paused_at},
             "resume": lambda: {"at": self.paused_at},
         }

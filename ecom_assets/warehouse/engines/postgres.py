@@ -5,7 +5,7 @@ Dagster's own storage on Postgres is in `automation/instance/postgres.py`.
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import ibis
@@ -157,6 +157,12 @@ class PostgresEngine(Engine):
                 self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (as above)
                 self._lock(table)
                 self.note_write(table, None)
+
+    def purge(self, contracts: Iterable[type[Table]]) -> str:
+        """Write tables into new files, without deleted rows; each is locked while that lasts."""
+        for contract in contracts:
+            self.execute(f"VACUUM (FULL, ANALYZE) {self.name_of(contract)}")
+        return f"{self.address}: archived WAL and backups of this Postgres have the rows until they expire."
 
     def analyze(self, contract: type[Table]) -> None:
         """Tell the planner of the new rows; with the old counts it joins large slices row by row."""

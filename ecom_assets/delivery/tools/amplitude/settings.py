@@ -17,6 +17,9 @@ class AmplitudeSettings(ToolSettings):
     amplitude_min_id_length: int = Field(
         5, ge=1, le=1024, description="Characters that ids of users and devices have at least; Amplitude's default is 5"
     )
+    amplitude_secret_key: SecretStr = Field(
+        SecretStr(""), description="Secret key of that project, by which Amplitude is asked to delete a person"
+    )
     amplitude_events_per_s: float | None = Field(
         None, ge=0, description=f"Events per second to Amplitude {MOST_PER_S} 1000 by http_v2, none by batch"
     )
@@ -28,6 +31,12 @@ class AmplitudeSettings(ToolSettings):
             self.amplitude_url
             or {"us": "https://api2.amplitude.com", "eu": "https://api.eu.amplitude.com"}[self.amplitude_region]
         )
+
+    @property
+    def amplitude_deletion_address(self) -> str:
+        """Return the base URL of Amplitude's User Privacy API."""
+        hosts = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
+        return self.amplitude_url or hosts[self.amplitude_region]
 
 
 SETTINGS = AmplitudeSettings

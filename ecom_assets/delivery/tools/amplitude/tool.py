@@ -5,6 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.amplitude import client, payload
+from ecom_assets.delivery.tools.amplitude.deletion import DELETION
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 WINDOW_S = 7 * 86_400 - 3600
@@ -29,5 +30,6 @@ TOOL = Tool(
     users=Feed(client.users, limits=lambda _own: IDENTIFY),
     event_names=payload.EVENT_NAMES,
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
+    deletion=DELETION,
     has_stand_in=True,
 )

@@ -16,6 +16,11 @@ class Ga4Settings(ToolSettings):
     ga4_region: Literal["us", "eu"] = Field("us", description="Where GA4 collects; eu keeps it in the EU")
     ga4_url: WebAddress = Field("", description="Address of GA4 instead of the region's, without a path")
     ga4_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to GA4 {MOST_PER_S} none")
+    ga4_property_id: str = Field("", description="Number of the GA4 property, in which a person is to be deleted")
+    ga4_deletion_token: SecretStr = Field(
+        SecretStr(""),
+        description="OAuth token of scope analytics.user.deletion, by which Google is asked to delete a person",
+    )
     ga4_unconfirmed: Literal["at_most_once", "at_least_once"] = Field(
         "at_most_once", description="What becomes of events that GA4 may have got or not: given up, or sent again"
     )
@@ -32,6 +37,11 @@ class Ga4Settings(ToolSettings):
         """Return the URL of GA4's collection endpoint."""
         host = {"us": "www", "eu": "region1"}[self.ga4_region]
         return self.ga4_url or f"https://{host}.google-analytics.com"
+
+    @property
+    def ga4_deletion_address(self) -> str:
+        """Return the base URL of Google's User Deletion API."""
+        return self.ga4_url or "https://www.googleapis.com"
 
 
 SETTINGS = Ga4Settings

@@ -5,6 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool
 from ecom_assets.delivery.tools.ga4 import client, payload
+from ecom_assets.delivery.tools.ga4.deletion import DELETION
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
 EVENTS = Limits(most_records=25, most_bytes=129_999, pause_s=30.0)
@@ -29,5 +30,6 @@ TOOL = Tool(
     event_names=payload.EVENT_NAMES,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
+    deletion=DELETION,
     has_stand_in=True,
 )

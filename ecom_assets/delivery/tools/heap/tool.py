@@ -3,6 +3,7 @@
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.heap import client, payload
+from ecom_assets.delivery.tools.heap.deletion import DELETION
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
@@ -24,5 +25,6 @@ TOOL = Tool(
     users=Feed(client.users, limits=lambda _own: LIMITS),
     event_names=payload.EVENT_NAMES,
     placeholders={"heap_app_id": "dry-run"},
+    deletion=DELETION,
     has_stand_in=True,
 )

@@ -16,6 +16,9 @@ class MixpanelSettings(ToolSettings):
     mixpanel_service_secret: SecretStr = Field(SecretStr(""), description="Secret of that service account")
     mixpanel_region: Literal["us", "eu", "in"] = Field("us", description="Where the Mixpanel project is")
     mixpanel_url: WebAddress = Field("", description="Address of Mixpanel instead of the region's, without a path")
+    mixpanel_gdpr_token: SecretStr = Field(
+        SecretStr(""), description="OAuth token by which Mixpanel is asked to delete a person (GDPR API)"
+    )
     mixpanel_max_bytes: int = Field(
         2_000_000, ge=10_000, le=10_000_000, description="Bytes of a request to Mixpanel before gzip, at most"
     )
@@ -28,6 +31,12 @@ class MixpanelSettings(ToolSettings):
         """Return the base URL of Mixpanel."""
         host = {"us": "api", "eu": "api-eu", "in": "api-in"}[self.mixpanel_region]
         return self.mixpanel_url or f"https://{host}.mixpanel.com"
+
+    @property
+    def mixpanel_deletion_address(self) -> str:
+        """Return the base URL of Mixpanel's GDPR API."""
+        host = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}[self.mixpanel_region]
+        return self.mixpanel_url or f"https://{host}"
 
 
 SETTINGS = MixpanelSettings

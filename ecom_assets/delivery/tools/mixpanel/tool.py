@@ -5,6 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.mixpanel import client, payload
+from ecom_assets.delivery.tools.mixpanel.deletion import DELETION
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
@@ -40,5 +41,6 @@ TOOL = Tool(
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
     placeholders={"mixpanel_token": SecretStr("dry-run")},
+    deletion=DELETION,
     has_stand_in=True,
 )

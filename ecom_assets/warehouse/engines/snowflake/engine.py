@@ -6,7 +6,7 @@ explained in docs/adr/0009-snowflake-types.md.
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -227,6 +227,13 @@ class SnowflakeEngine(Engine):
         by_day = f"\nCLUSTER BY ({self.quoted(contract.day_column)})" if contract.day_column else ""
         columns = self.column_definitions(contract)
         return [f"CREATE TABLE IF NOT EXISTS {self.name_of(contract)} (\n  {columns}\n){by_day}"]
+
+    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+        """Do nothing: only time removes rows from Snowflake's own history."""
+        return (
+            f"{self.address}: Snowflake keeps deleted rows in Time Travel (DATA_RETENTION_TIME_IN_DAYS), then "
+            "7 days in Fail-safe, and ids in the query history for a year."
+        )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

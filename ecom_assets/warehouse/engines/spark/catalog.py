@@ -75,6 +75,10 @@ class CatalogTables:
         for contract in reversed(list(contracts)):
             self._run(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
 
+    def purge(self, _contracts: Iterable[type[Table]]) -> str:
+        """Do nothing: the files of earlier versions are the catalog's."""
+        return "The catalog keeps earlier versions of its tables; expire them (VACUUM, or expire_snapshots)."
+
     def drop(self, contract: type[Table]) -> None:
         """Remove the table, if it is there."""
         self._run(f"DROP TABLE IF EXISTS {self.name_of(contract)}")

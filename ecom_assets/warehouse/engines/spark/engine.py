@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, Self
 
@@ -183,6 +183,16 @@ class SparkEngine(Engine):
     def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Empty the tables, all or none."""
         self.tables.empty([contract for contract in contracts if self.has(contract)])
+
+    def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
+        """Write the slices again without the rows to remove."""
+        del conditions
+        self.replace(contract, kept, days)
+
+    def purge(self, contracts: Iterable[type[Table]]) -> str:
+        """Delete the files of earlier versions of tables, as far as they are this platform's to delete."""
+        with self._plain_errors():
+            return self.tables.purge(contracts)
 
     def drop(self, contract: type[Table]) -> None:
         """Remove the table, if it is there."""

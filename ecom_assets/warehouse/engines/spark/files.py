@@ -73,6 +73,13 @@ class FileTables:
             for contract in contracts:
                 self._stage(Change(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
 
+    def purge(self, contracts: Iterable[type[Table]]) -> str:
+        """Delete the files of all earlier versions now; a reader of one of them fails."""
+        with plain_file_errors(self._root), self._commits.alone():
+            for contract in contracts:
+                self.log(contract.layer, contract.name).purge()
+        return ""
+
     def drop(self, contract: type[Table]) -> None:
         """Remove the table, if it is there."""
         log = self.log(contract.layer, contract.name)

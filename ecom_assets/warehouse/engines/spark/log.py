@@ -214,6 +214,13 @@ class TableLog:
             if max(path.stat().st_mtime for path in (folder, *folder.rglob("*"))) < oldest_s:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def purge(self) -> None:
+        """Delete all files that the newest version does not have, however new they are."""
+        table = self._newest()
+        if table is not None:
+            with self._plain_errors():
+                table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+
     def _newest(self) -> DeltaTable | None:
         """Return the table at its newest version: an open one is asked for what is new, unless it was created again."""
         try:

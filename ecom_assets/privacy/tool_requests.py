@@ -1,0 +1,97 @@
+"""Ask the tools that got a person's records to delete them, each id once, and note what they answered."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.delivery.batch_sender import patience
+from ecom_assets.delivery.deletion import Deletion, http_rule, patient
+from ecom_assets.delivery.sender import Limits, Sender
+from ecom_assets.delivery.tool import Tool
+from ecom_assets.delivery.tools.all import TOOLS
+from ecom_assets.errors import DeliveryError
+from ecom_assets.events.identity import ANONYMOUS
+from ecom_assets.privacy.person import Person
+from ecom_assets.settings.settings import Settings
+
+Answers = dict[str, list[dict[str, Any]]]
+"""What each tool answered, by its name: one entry for each request."""
+
+
+@dataclass(frozen=True)
+class ToolRequests:
+    """The requests to all tools that are set.
+
+    Args:
+        settings: Which tools are set.
+        person: Whom they are to delete.
+        skipped: Names of tools that are not asked.
+    """
+
+    settings: Settings
+    person: Person
+    skipped: frozenset[str] = frozenset()
+
+    def send(self, answers: Answers, save: Callable[[Answers], None]) -> Answers:
+        """Send the requests that are not answered yet; `save` is called after each answer.
+
+        Raises:
+            DeliveryError: A tool does not take a request, after all retries; the others were asked.
+        """
+        failures: list[str] = []
+        for name, tool in self._set_tools().items():
+            if tool.deletion is None or name in self.skipped or tool.deletion.missing(tool.own(self.settings)):
+                continue
+            try:
+                self._ask(tool, tool.deletion, answers, save)
+            except DeliveryError as error:
+                failures.append(str(error))
+        if failures:
+            raise DeliveryError(
+                f"{' '.join(failures)} All else is removed; fix that and run the same command again, or leave the tool "
+                "out with --skip-tool."
+            )
+        return answers
+
+    def to_confirm(self) -> list[str]:
+        """Return what a person must look after at the tools, as sentences."""
+        said: list[str] = []
+        for name, tool in self._set_tools().items():
+            if tool.deletion is None:
+                said.append(f"{tool.title} cannot be asked to delete a person; do it there.")
+            elif name in self.skipped:
+                said.append(f"{tool.title} was not asked (--skip-tool); delete the person there.")
+            elif missing := tool.deletion.missing(tool.own(self.settings)):
+                said.append(f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it there.")
+            else:
+                said.append(f"{tool.title} deletes later: see there that the job has run.")
+                said += [tool.deletion.cannot] if tool.deletion.cannot and self._anonymous else []
+        return said
+
+    def _set_tools(self) -> dict[str, Tool[Any]]:
+        return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.own(self.settings))}
+
+    @property
+    def _users(self) -> list[str]:
+        return [one for one in self.person.visitors if not one.startswith(ANONYMOUS)]
+
+    @property
+    def _anonymous(self) -> list[str]:
+        return [one for one in self.person.visitors if one.startswith(ANONYMOUS)]
+
+    def _ask(self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]) -> None:
+        own = tool.own(self.settings)
+        ids = deletion.ids(self._users, self._anonymous)
+        done = answers.setdefault(tool.name, [])
+        asked = sum(one["id_count"] for one in done)
+        rule = http_rule(tool.title, deletion.secrets(own), deletion.per_s)
+        with closing(Sender(rule)) as sender:
+            send = patient(sender, patience(self.settings, Limits(1, 1)))
+            for first in range(asked, len(ids), deletion.most):
+                some = ids[first : first + deletion.most]
+                words = deletion.ask(own, some, send)
+                at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
+                done.append({"id_count": len(some), "answer": words, "answered_at": at})
+                save(answers)

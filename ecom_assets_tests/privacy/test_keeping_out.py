@@ -1,0 +1,110 @@
+"""Erased people stay out: their rows are left out of whatever comes, by keyed hashes that nobody can read ids from."""
+
+from datetime import date
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+
+from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.errors import SettingError
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.privacy import erased_people
+from ecom_assets.privacy.ingestion import ErasedPeople
+from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER, open_key
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.local import connect
+
+DAY = date(2026, 1, 1)
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """Settings of a home from which the user 7 was erased, with session s1 and device d1."""
+    settings = Settings(home=home)
+    assert erased_people.add(settings, {USER: ["7"], SESSION: ["s1"], DEVICE: ["d1"]}) == 3
+    return settings
+
+
+def rows(contract: type[Table], *given: dict[str, object]) -> ir.Table:
+    kinds = schema_of(contract).to_pyarrow()
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    con = connect()
+    same = (
+        {"received_date": DAY, "source_file": "a.csv"} if "source_file" in contract.columns else {"received_date": DAY}
+    )
+    table = pa.Table.from_pylist([{**dict.fromkeys(contract.columns), **same, **one} for one in given], schema=kinds)
+    con.con.register("given", table)
+    return con.table("given")
+
+
+def kept(settings: Settings, contract: type[Table], given: ir.Table, column: str) -> tuple[list[object], object]:
+    left, counts = ErasedPeople(settings).left_out(contract, given)
+    return left.order_by(column)[column].to_pyarrow().to_pylist(), counts
+
+
+def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(settings: Settings) -> None:
+    given = rows(
+        RawEvents,
+        {"event_id": "1", "user_id": "7"},
+        {"event_id": "2", "session_id": "s1"},
+        {"event_id": "3", "anonymous_id": "d1"},
+        {"event_id": "4", "malformed_row": 'e9,"7",page_view'},
+        {"event_id": "5", "user_id": "8", "session_id": "s1", "anonymous_id": "d1"},  # somebody else, later
+        {"event_id": "6", "user_id": "77"},
+        {"event_id": "7", "malformed_row": "e9,77,page_view"},
+    )
+    assert kept(settings, RawEvents, given, "event_id") == (["5", "6", "7"], {("a.csv", DAY): 4})
+
+
+def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
+    orders = rows(RawUserOrderLog, {"uniq_id": "1", "customer_id": "7"}, {"uniq_id": "2", "customer_id": "8"})
+    assert kept(settings, RawUserOrderLog, orders, "uniq_id") == (["2"], {("a.csv", DAY): 1})
+    customers = rows(
+        RawCustomers,
+        {"record_number": 1, "customer_id": "7", "payload": '{"id": 7}'},
+        {"record_number": 2, "payload": '{"id": 7, "email": []}'},
+        {"record_number": 3, "customer_id": "8", "payload": '{"id": 8, "age": 7}'},
+    )
+    assert kept(settings, RawCustomers, customers, "record_number") == ([3], {("", DAY): 2})
+
+
+def test_no_statement_has_an_id_or_the_key(settings: Settings) -> None:
+    given = rows(RawEvents, {"event_id": "1", "user_id": "7"}, {"event_id": "2", "user_id": "eight"})
+    erased_people.add(settings, {USER: ["eight"]})
+    left, _ = ErasedPeople(settings).left_out(RawEvents, given)
+    sql = str(left.get_backend().compile(left))
+    assert "eight" not in sql
+    key = open_key(settings, create=False)
+    assert key is not None
+    assert key.key.hex() not in sql
+
+
+def test_nothing_is_looked_at_while_nobody_was_erased(home: Path) -> None:
+    given = rows(RawEvents, {"event_id": "1", "user_id": "7"})
+    left, counts = ErasedPeople(Settings(home=home)).left_out(RawEvents, given)
+    assert left is given
+    assert counts == {}
+    assert not home.exists()
+
+
+def test_neither_key_nor_list_tells_an_id_and_only_the_owner_reads_the_key(settings: Settings) -> None:
+    key = settings.home / "erasure.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    erased_people.add(settings, {USER: ["anna.smith"]})
+    assert all(b"anna.smith" not in path.read_bytes() for path in settings.home.iterdir())
+    assert erased_people.add(settings, {USER: ["anna.smith"]}) == 0, "adding twice is adding once"
+
+
+def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
+    given = rows(RawEvents, {"event_id": "1", "user_id": "8"})
+    (settings.home / "erasure.key").unlink()
+    with pytest.raises(SettingError, match=r"could come in again; put the file erasure\.key back"):
+        ErasedPeople(settings).left_out(RawEvents, given)
+    other = settings.model_copy(update={"erasure_key": Settings(erasure_key="x" * 32).erasure_key})
+    with pytest.raises(SettingError, match="or set ECOM_ERASURE_KEY to the earlier value"):
+        ErasedPeople(other).left_out(RawEvents, given)

@@ -1,0 +1,123 @@
+"""A person's records leave landing files, whatever their format, and nothing else does: not a byte.
+
+Ann's records are those with her id, and those without a user of her session s1. Not here: which sessions are hers
+(`test_keeping_out.py`).
+"""
+
+import gzip
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecom_assets.privacy.landing_files import find_records, remove_records
+from ecom_assets.privacy.person import Person
+from ecom_assets.sources.files.kinds import load_mapping, load_order_mapping
+from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.records import RecordFiles
+
+ANN = Person(users=("7",), sessions=("s1",))
+HEADER = (
+    "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
+    "cart_value"
+)
+AT = "2026-01-01T10:00:00Z"
+
+
+def files_of(path: Path, mapping: RecordMapping | None = None) -> RecordFiles:
+    return RecordFiles.open(duckdb.connect(), [path], mapping or load_mapping("ecommerce"))
+
+
+def removed(path: Path, mapping: RecordMapping | None = None, person: Person = ANN) -> int:
+    found = sum(one.record_count for one in find_records(files_of(path, mapping), person))
+    assert sum(one.record_count for one in remove_records(files_of(path, mapping), person)) == found
+    if path.exists():
+        assert list(find_records(files_of(path, mapping), person)) == []
+    return found
+
+
+def test_records_of_csv_leave_and_all_other_bytes_stay(tmp_path: Path) -> None:
+    # The quoted URL of e4 goes over two lines. 7 is in the price of e3 and in the page of e6, which are not Ann's.
+    mine = [f'e1,7,page_view,{AT},,,s1,"https://x.example/?q=a,b",,\r\n', f"e2,,page_view,{AT},,,s1,,,\r\n"]
+    others = [
+        f"e3,8,purchase,{AT},7,hats,s2,,,7\r\n",
+        f'e4,8,page_view,{AT},,,s2,"https://x.example/\nand more",,\r\n',
+        f"e5,8,page_view,{AT},,,s1,,,\n",
+        f"e6,,page_view,{AT},,,s3,https://x.example/7,,",
+    ]
+    path = tmp_path / "events.csv"
+    path.write_bytes("".join([HEADER + "\r\n", mine[0], *others[:2], mine[1], *others[2:]]).encode())
+    before = path.stat()
+    assert removed(path) == 2
+    assert path.read_bytes() == "".join([HEADER + "\r\n", *others]).encode()
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_mode) == (before.st_mtime_ns, before.st_mode)
+
+
+def test_lines_that_cannot_be_read_leave_if_her_id_is_a_word_in_them(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    broken = ["e1,7,page_view\n", "e2,77,page_view\n"]
+    good = f"e3,8,page_view,{AT},,,s2,,,\n"
+    path.write_text(HEADER + "\n" + "".join(broken) + good)
+    assert removed(path) == 1
+    assert path.read_text() == HEADER + "\n" + broken[1] + good
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
+def test_records_of_ndjson_leave_zipped_or_not(tmp_path: Path, ending: str) -> None:
+    def line(event: str, user: object, session: str) -> str:
+        names = HEADER.split(",")
+        values = {**dict.fromkeys(names), "event_id": event, "user_id": user, "event_type": "page_view"}
+        return json.dumps({**values, "event_timestamp": AT, "session_id": session}) + "\n"
+
+    lines = [line("e1", 7, "s1"), line("e2", "8", "s2"), line("e3", None, "s1"), "[7]\n", line("e4", "8", "s7")]
+    path = tmp_path / f"events{ending}"
+    packed = "".join(lines).encode()
+    path.write_bytes(gzip.compress(packed) if ending.endswith("gz") else packed)
+    assert removed(path) == 3, "the number 7 is her id, too, and so it is in the line that is no object"
+    left = gzip.decompress(path.read_bytes()) if ending.endswith("gz") else path.read_bytes()
+    assert left == (lines[1] + lines[4]).encode()
+
+
+def test_records_of_parquet_leave_and_the_order_and_types_stay(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    rows = """SELECT 'e' || i AS event_id, CASE i % 3 WHEN 0 THEN 7 WHEN 1 THEN 8 END AS user_id,
+        'page_view' AS event_type, TIMESTAMP '2026-01-01' + INTERVAL (i) SECOND AS event_timestamp, NULL::VARCHAR
+        AS product_id, NULL::VARCHAR AS product_category, 's' || (i % 2 + 1) AS session_id,
+        NULL::VARCHAR AS page_url, NULL::VARCHAR AS referrer_url, NULL::DOUBLE AS cart_value FROM range(12) t(i)"""
+    duckdb.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet)")
+    kinds = duckdb.execute(f"DESCRIBE FROM '{path}'").fetchall()
+    # Of 12 rows, i = 0, 3, 6, 9 are 7's; 2, 5, 8, 11 have no user, and 2 and 8 are of the session s1.
+    assert removed(path) == 6
+    assert [event for (event,) in duckdb.execute(f"SELECT event_id FROM '{path}'").fetchall()] == [
+        "e1", "e4", "e5", "e7", "e10", "e11",
+    ]  # fmt: skip
+    assert duckdb.execute(f"DESCRIBE FROM '{path}'").fetchall() == kinds
+
+
+def test_ids_that_the_mapping_computes_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.jsonl"
+    lines = [
+        json.dumps({"session": number, "events": [{"aid": 1, "ts": 1_700_000_000_000, "type": "clicks"}]}) + "\n"
+        for number in (5, 6)
+    ]
+    path.write_text("".join(lines))
+    assert removed(path, load_mapping("otto"), Person(sessions=("otto-5",))) == 1
+    assert path.read_text() == lines[1]
+
+
+def test_lines_of_orders_leave_by_their_customer(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    names = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+    lines = [f"5363,85123A,HAT,6,2010-12-01 08:26:00,2.55,{who},France\n" for who in ("17850.0", "13047.0")]
+    path.write_text(names + "".join(lines))
+    assert removed(path, load_order_mapping("online_retail"), Person(users=("17850",))) == 1
+    assert path.read_text() == names + lines[1]
+
+
+def test_a_file_of_nobody_else_is_removed_if_it_would_be_empty(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps({**dict.fromkeys(HEADER.split(",")), "event_id": "e1", "user_id": "7"}) + "\n")
+    assert removed(path) == 1
+    assert not path.exists()
