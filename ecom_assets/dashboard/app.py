@@ -12,11 +12,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from ecom_assets.api.app import build_app
+from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_context import Front, build_front
 from ecom_assets.api.parameters import Asking
+from ecom_assets.api.problems import REFUSED, WRONG_SCOPE
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
+from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
 from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, check_days, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
+from ecom_assets.dashboard.sessions import SessionDoor, secret_of
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
@@ -35,7 +40,12 @@ def build_dashboard_front(settings: Settings) -> Front:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    return build_front(settings, build_dashboard_app(settings))
+    secret = secret_of(settings.home)
+    return build_front(
+        settings,
+        build_dashboard_app(settings),
+        before_guard=lambda app, credentials: SessionDoor(app, credentials, secret),
+    )
 
 
 def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastAPI:
@@ -56,12 +66,23 @@ def add_dashboard(app: FastAPI) -> None:
 
 
 def _routes() -> list[BaseRoute]:
-    files = Route("/static/{name:path}", send_file)
-    return [files, *(Route(f"/{page.path}", _show(page), name=page.path or "overview") for page in all_pages())]
+    logins = [
+        Route("/login", log_in, methods=["GET", "POST"]),
+        Route("/logout", log_out, methods=["POST"]),
+        Route("/static/{name:path}", send_file),
+    ]
+    pages = [Route(f"/{page.path}", _show(page)) for page in all_pages()]
+    actions = [
+        Route(f"/{page.path}/{action.path}", perform(page, action), methods=["POST"])
+        for page in all_pages()
+        for action in page.actions
+    ]
+    return [*logins, *actions, *pages]
 
 
 def _show(page: Page):  # type: ignore[no-untyped-def]  # noqa: ANN202 (an endpoint of Starlette)
     def show(request: Request) -> Response:
+        request.scope[ROUTE] = page.address
         filters = read_filters(page.asks, request.query_params.multi_items())
         store: Store = request.app.state.store
         try:
@@ -81,6 +102,11 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, EcomError)  # noqa: S101 (registered for this type only)
+    if isinstance(error, ScopeNeededError):
+        request.scope[REFUSED] = WRONG_SCOPE
+        return render_message(request, HTTPStatus.FORBIDDEN, "This key may not do that", str(error))
+    if isinstance(error, ForgedError):
+        return render_message(request, HTTPStatus.FORBIDDEN, "This form was not taken", str(error))
     is_callers = isinstance(error, UsageError)
     if not is_callers:
         structlog.get_logger("ecom_assets.api").warning("page_failed", path=request.url.path, reason=str(error))

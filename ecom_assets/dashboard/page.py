@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import CALLER, Caller, Scope
+from ecom_assets.api.auth.callers import CALLER, Caller, Scope, name_of_caller
 from ecom_assets.api.parameters import Asked, AskedOfDays, Asking
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.errors import DefinitionError
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period, TimeRange
 
 PREFIX: Final = "/dashboard"
@@ -74,6 +75,37 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Doing:
+    """One use of an action: the request, and the fields of its form."""
+
+    request: Request
+    form: Mapping[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the API."""
+        found: Settings = self.request.app.state.settings
+        return found
+
+    @property
+    def caller(self) -> str:
+        """Return the name of the caller, for logs; empty where no keys are used."""
+        return name_of_caller(self.request.scope)
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a form of a page does: `run` returns what it did, in a sentence for the person, or raises.
+
+    `path` is the last part of its address, below that of the page.
+    """
+
+    path: str
+    run: Callable[[Doing], str]
+    scope: Scope = Scope.ADMIN
+
+
+@dataclass(frozen=True)
 class Page:
     """A page: its path below `/dashboard`, its place in the navigation, and its sections in order.
 
@@ -87,6 +119,7 @@ class Page:
         asks: What its address may say.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
         is_listed: Whether the navigation has it.
+        actions: What its forms do; see `actions.py`.
     """
 
     path: str
@@ -98,6 +131,7 @@ class Page:
     asks: type[Filters] | type[NoDays] = Filters
     refresh_s: int | None = None
     is_listed: bool = True
+    actions: tuple[Action, ...] = ()
 
     @property
     def address(self) -> str:
@@ -168,10 +202,21 @@ class View:
         days = self._newest_days()
         return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
 
+    @property
+    def token(self) -> str:
+        """Return the token that the forms of this page carry."""
+        from ecom_assets.dashboard.sessions import token_of  # noqa: PLC0415 (it imports this module)
+
+        return token_of(self.request)
+
     def may(self, scope: Scope) -> bool:
         """Return whether the caller has a scope; where no keys are used, callers are on this machine and may."""
         caller: Caller | None = self.request.scope.get(CALLER)
         return caller is None or caller.may(scope)
+
+    def action(self, path: str) -> Action:
+        """Return an action of the page, for its form."""
+        return next(one for one in self.page.actions if one.path == path)
 
     def _newest_days(self) -> dict[str, str]:
         if not self.ranges:

@@ -21,6 +21,8 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.formats import day_range, formatted
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Page, Section, View, all_pages
+from ecom_assets.dashboard.said import forget_said, said_to
+from ecom_assets.dashboard.sessions import token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, UsageError
@@ -124,11 +126,15 @@ def _response(
     status: HTTPStatus = HTTPStatus.OK,
     **values: Any,  # noqa: ANN401 (what the template names)
 ) -> HTMLResponse:
-    caller = request.scope.get(CALLER)
+    caller, said = request.scope.get(CALLER), said_to(request)
+    token = token_of(request) if caller else ""
     text = TEMPLATES.get_template(template).render(
-        request=request, groups=_navigation(), caller=caller, prefix=PREFIX, **values
+        groups=_navigation(), caller=caller, said=said, token=token, prefix=PREFIX, **values
     )
-    return HTMLResponse(text, status, HEADERS)
+    response = HTMLResponse(text, status, HEADERS)
+    if said:
+        forget_said(response)
+    return response
 
 
 def _navigation() -> list[tuple[str, list[Page]]]:

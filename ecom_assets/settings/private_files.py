@@ -18,6 +18,7 @@ WRITTEN = (
     "api_audit.jsonl*",
     "api_keys*",
     "dagster",
+    "dashboard_secret",
     "dry_run",
     "erasure.key",
     "erasures",

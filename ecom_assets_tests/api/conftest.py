@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,7 +59,13 @@ class Asked:
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of an API over the small shop, whose files were run and published."""
-    folder = tmp_path_factory.mktemp("api")
+    return published_shop(tmp_path_factory.getbasetemp() / "api")
+
+
+@cache
+def published_shop(folder: Path) -> Settings:
+    """Run and publish the small shop, once for all tests of a process."""
+    folder.mkdir()
     write_shop(folder / "files")
     declared = folder / "visitor_segments.yaml"
     declared.write_text(SEGMENTS)

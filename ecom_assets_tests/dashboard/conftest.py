@@ -8,8 +8,7 @@ import requests
 
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import served
-from ecom_assets_tests.api.conftest import settings as settings  # noqa: PLC0414 (the fixture, for this folder too)
+from ecom_assets_tests.api.conftest import published_shop, served
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,12 @@ class Client:
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for a path, and follow no redirect."""
         return self.session.get(self.address + path, headers=headers, timeout=60, allow_redirects=False)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of the API over the small shop, whose files were run and published."""
+    return published_shop(tmp_path_factory.getbasetemp() / "api")
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,8 @@ def document_security(app: FastAPI) -> None:
 
 CALLER = "ecom.caller"
 """The key in the ASGI scope with the caller of a request."""
+SESSION_CALLER = "ecom.session_caller"
+"""The key in the ASGI scope with the caller of a login to the dashboard, which stands for the key of the request."""
 PAGE_FILES = "/page-files"
 """The path of the scripts and styles of the documentation pages."""
 HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
@@ -54,6 +56,8 @@ OPEN_PATHS = frozenset(
     }
 )
 """Paths that need no key: the documentation and the health checks, without any number of the shop."""
+DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard/login", "/dashboard/static/"
+"""The login of the dashboard, and what its files begin with: open also."""
 VERSION_PREFIX = "/v1"
 
 
@@ -85,7 +89,7 @@ class Caller:
 def scope_for(path: str) -> Scope | None:
     """Return the scope that a path needs, or None for open paths; unknown paths are not open."""
     inner = _without_version(path)
-    if inner in OPEN_PATHS:
+    if inner in OPEN_PATHS or path == DASHBOARD_LOGIN or path.startswith(DASHBOARD_FILES):
         return None
     return Scope.COLLECT if inner == "/collect" else Scope.READ
 

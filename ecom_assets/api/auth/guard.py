@@ -17,7 +17,15 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
-from ecom_assets.api.auth.callers import CALLER, Caller, Scope, is_health, name_of_caller, scope_for
+from ecom_assets.api.auth.callers import (
+    CALLER,
+    SESSION_CALLER,
+    Caller,
+    Scope,
+    is_health,
+    name_of_caller,
+    scope_for,
+)
 from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, Refusal, scope_challenge
@@ -161,7 +169,9 @@ class Guard:
         return None if needed is None else await self._look_at_caller(scope, needed)
 
     async def _look_at_caller(self, scope: Request, needed: Scope) -> Refusal | None:
-        credential = _credential(scope)
+        if (caller := scope.get(SESSION_CALLER)) is not None:
+            return self._look_at_scope(scope, caller, needed)
+        credential = credential_of(scope)
         if not credential:
             return _unknown(
                 "missing_key", "A key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
@@ -169,6 +179,9 @@ class Guard:
         caller = await self._credentials.caller_of(credential) if len(credential) <= LONGEST_CREDENTIAL else None
         if caller is None:
             return _unknown("wrong_key", "This key or token is unknown, revoked or over; ask for a new one.")
+        return self._look_at_scope(scope, caller, needed)
+
+    def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> Refusal | None:
         scope[CALLER] = caller
         if too_many := self._rates.count("key", caller.name):
             return _too_many(too_many, "this key")
@@ -213,7 +226,8 @@ def _headers(scope: Request) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def _credential(scope: Request) -> str:
+def credential_of(scope: Request) -> str:
+    """Return the key or token of a request; empty without one."""
     headers = _headers(scope)
     scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
     found = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -135,10 +135,24 @@ class KeyRing:
             self.look()
         except WorkError:  # while the file cannot be read, its keys are not valid
             return None
+        return self.find_hashed(hashed)
+
+    def find_hashed(self, hashed: str) -> Caller | None:
+        """Return the caller of a key of the file, by the hash of the key; None if it is unknown or revoked."""
         found = self._of_file.get(hashed)
         if found is None or found.revoked_at is not None:
             return None
         return Caller(f"key:{found.key_id}", frozenset(found.scopes))
+
+    def named(self, name: str) -> tuple[Caller, str] | None:
+        """Return the caller with a name, and the hash of its key; None if it is unknown or revoked."""
+        with suppress(WorkError):  # while the file cannot be read, its keys are not valid
+            self.look()
+            of_file = ((hashed, self.find_hashed(hashed)) for hashed in self._of_file)
+            for hashed, caller in (*self.of_setting.items(), *of_file):
+                if caller is not None and caller.name == name:
+                    return caller, hashed
+        return None
 
     def look(self) -> None:
         """Read the file if it has changed.

@@ -1,6 +1,7 @@
 """The middleware in front of the app, from the outside in: log, tracing, CORS, guard, cache, bounds."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 
+BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]
 MB = 1_000_000
 CORS_METHODS = ("GET", "POST")
 CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type", "If-None-Match", "traceparent")
@@ -79,13 +81,19 @@ def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
         )
 
 
-def build_front(settings: Settings, app: FastAPI | None = None, served: ASGIApp | None = None) -> Front:
+def build_front(
+    settings: Settings,
+    app: FastAPI | None = None,
+    served: ASGIApp | None = None,
+    before_guard: BeforeGuard | None = None,
+) -> Front:
     """Return the app wrapped in its middleware.
 
     Args:
         settings: The settings of the API.
         app: The app; by default the API.
         served: The ASGI application of `app` to wrap; by default `app` itself.
+        before_guard: Middleware that sees a request before the guard does, such as a login.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -97,19 +105,25 @@ def build_front(settings: Settings, app: FastAPI | None = None, served: ASGIApp 
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
-    inner: ASGIApp = Bounds(
-        served or app,
-        max_body_bytes=settings.api_max_body_bytes,
-        client_timeout_s=settings.api_client_timeout_s,
-        answer_timeout_s=settings.api_timeout_s,
-    )
+    inner = _bounded(settings, served or app)
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
     inner = Guard(inner, credentials, Rates(settings.rate_limit_key, settings.rate_limit_address), audit)
+    if before_guard is not None:
+        inner = before_guard(inner, credentials)
     if settings.api_cors_origins:
         inner = CORSMiddleware(inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN)
     provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
     if provider is not None:
         inner = Tracing(inner, provider)
     return Front(RequestLog(inner, app.state.metrics), app, audit, redis, provider)
+
+
+def _bounded(settings: Settings, app: ASGIApp) -> ASGIApp:
+    return Bounds(
+        app,
+        max_body_bytes=settings.api_max_body_bytes,
+        client_timeout_s=settings.api_client_timeout_s,
+        answer_timeout_s=settings.api_timeout_s,
+    )

@@ -1,0 +1,133 @@
+"""Forms that change something, and logging in and out: scope, token and origin are checked here, in one place.
+
+A page names its actions; each is at the page's address with its own path:
+
+    def release(action: Doing) -> str:
+        release_day(action.settings, action.form["day"], action.caller)
+        return "The day is released; the next run takes it in."
+
+    PAGE = Page("quality", "Data quality", ..., actions=(Action("release", release),))
+
+and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}` from `actions.html` makes its form.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from ecom_assets.api.auth.callers import CALLER, Caller, name_of_caller
+from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.dashboard import sessions
+from ecom_assets.dashboard.page import PREFIX, Action, Doing, Page
+from ecom_assets.dashboard.rendering import render_login, sentence_of
+from ecom_assets.dashboard.said import keep_said
+from ecom_assets.errors import EcomError, UsageError
+
+OWN_PORTS: Final = {"http": ":80", "https": ":443"}
+WRONG_KEY: Final = "This key is unknown or revoked."
+
+
+class ForgedError(UsageError):
+    """A form that this dashboard did not send to this caller."""
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of a form; of a field that is sent several times the last value."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
+
+
+def perform(page: Page, action: Action) -> Callable[[Request], Any]:
+    """Return the endpoint of an action: it runs if it may, and leads back to the page, which says what came of it."""
+
+    async def post(request: Request) -> Response:
+        form = await read_form(request)
+        check_form(request, form)
+        check_scope(request, action)
+        doing = Doing(request, {name: value for name, value in form.items() if name != "token"})
+        try:
+            tone, text = "good", await run_in_threadpool(action.run, doing)
+        except EcomError as error:
+            tone, text = "bad", sentence_of(error)
+        caller = name_of_caller(request.scope)
+        structlog.get_logger("ecom_assets.api").info("action", path=request.url.path, caller=caller, came_out=tone)
+        back = RedirectResponse(own_address(form.get("next", ""), page.address), HTTPStatus.SEE_OTHER)
+        keep_said(request, back, tone, text)
+        return back
+
+    return post
+
+
+def check_form(request: Request, form: Mapping[str, str]) -> None:
+    """Raise unless a form comes from a page of this dashboard, for this caller.
+
+    Raises:
+        ForgedError: Its token is missing or wrong, or it comes from another site.
+    """
+    expected = sessions.token_of(request)
+    if not hmac.compare_digest(form.get("token", "").encode(), expected.encode()) or not is_own_origin(request):
+        raise ForgedError("This form is too old, or was sent from elsewhere; open the page again, and try once more.")
+
+
+def check_scope(request: Request, action: Action) -> None:
+    """Raise if the caller lacks the scope of an action; without keys, callers are on this machine and may.
+
+    Raises:
+        ScopeNeededError: The key has not the scope.
+    """
+    caller: Caller | None = request.scope.get(CALLER)
+    if caller is not None and not caller.may(action.scope):
+        raise ScopeNeededError(
+            f"This needs a key of scope {action.scope.value!r}; log in with one of `ecom api-key create --scope "
+            f"{action.scope.value}`.",
+            action.scope,
+        )
+
+
+def is_own_origin(request: Request) -> bool:
+    """Return whether a form was sent by a page of this server, as far as the browser says."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin, host = request.headers.get("origin"), request.headers.get("host", "")
+    if origin is None:
+        return True
+    parts = urlsplit(origin)
+    default = OWN_PORTS.get(parts.scheme, "")
+    return bool(parts.netloc) and parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
+
+
+async def log_in(request: Request) -> Response:
+    """Show the login, or begin a session with the key of its form."""
+    known: sessions.Sessions | None = request.scope.get(sessions.SESSIONS)
+    if known is None:  # no keys are used
+        return RedirectResponse(f"{PREFIX}/", HTTPStatus.SEE_OTHER)
+    if request.method != "POST":
+        return render_login(request, HTTPStatus.OK, "", own_address(request.query_params.get("next", "")))
+    form = await read_form(request)
+    target = own_address(form.get("next", ""))
+    cookie = known.begin(form.get("key", "").strip()) if is_own_origin(request) else None
+    if cookie is None:
+        return render_login(request, HTTPStatus.UNAUTHORIZED, WRONG_KEY, target)
+    secure = request.url.scheme == "https"
+    headers = {"set-cookie": sessions.set_cookie(sessions.COOKIE, cookie, sessions.LASTS_S, is_secure=secure)}
+    return RedirectResponse(target, HTTPStatus.SEE_OTHER, headers)
+
+
+async def log_out(request: Request) -> Response:
+    """End the session of this browser."""
+    check_form(request, await read_form(request))
+    headers = {"set-cookie": sessions.set_cookie(sessions.COOKIE, "", 0, is_secure=False)}
+    return RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER, headers)
+
+
+def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:
+    """Return an address of the dashboard as it is, and the start page for any other."""
+    is_own = address.startswith(f"{PREFIX}/") and "\\" not in address and "//" not in address.partition("?")[0]
+    return address if is_own and address.isprintable() and address.isascii() else otherwise

@@ -1,0 +1,32 @@
+"""What the last action did, in a signed cookie that the next page shows and forgets."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ecom_assets.dashboard.sessions import cookie_of, read_signed_text, secret_of, set_cookie, signed_text
+
+SAID: Final = "ecom_said"
+LASTS_S: Final = 60
+
+
+def keep_said(request: Request, response: Response, tone: str, text: str) -> None:
+    """Let the next page of this browser say what an action did; `tone` is good or bad."""
+    value = signed_text(secret_of(request.app.state.settings.home), json.dumps({"tone": tone, "text": text}))
+    is_secure = request.url.scheme == "https"
+    response.headers.append("set-cookie", set_cookie(SAID, value, LASTS_S, is_secure=is_secure))
+
+
+def said_to(request: Request) -> Mapping[str, str] | None:
+    """Return what the last action of this browser did; None if there is nothing new."""
+    cookie = cookie_of(request.scope, SAID)
+    text = cookie and read_signed_text(secret_of(request.app.state.settings.home), cookie)
+    return dict(json.loads(text)) if text else None
+
+
+def forget_said(response: Response) -> None:
+    """Let the browser forget what was said."""
+    response.headers.append("set-cookie", set_cookie(SAID, "", 0, is_secure=False))

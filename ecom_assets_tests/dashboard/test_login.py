@@ -1,0 +1,194 @@
+"""Keys, sessions and forms of the dashboard: who sees pages, whose forms are taken."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.dashboard import sessions
+from ecom_assets.dashboard.actions import own_address, perform
+from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_front
+from ecom_assets.dashboard.page import Action, Doing, all_pages
+from ecom_assets.errors import WorkError
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import served
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import read
+
+KEY = "a-key-that-only-reads-numbers"
+ADMIN = "a-key-that-may-do-everything"
+
+
+@pytest.fixture(scope="module")
+def kept(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same shop with two keys in the setting, and files of keys in a home of its own."""
+    home = tmp_path_factory.mktemp("kept")
+    (home / "serving").symlink_to(settings.home / "serving")
+    keys = type(settings.api_keys)(f"{KEY},admin:{ADMIN}")
+    return settings.model_copy(update={"home": home, "api_keys": keys})
+
+
+@pytest.fixture(scope="module")
+def address(kept: Settings) -> Iterator[str]:
+    """The dashboard behind keys, with an action that every page may have."""
+    app = build_dashboard_app(kept)
+    _add_action(app)
+    secret = sessions.secret_of(kept.home)
+    front = build_front(kept, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, secret))
+    with served(front) as asked:  # type: ignore[arg-type]  # any ASGI application
+        yield asked.address
+
+
+def _add_action(app: FastAPI) -> None:
+    def double(doing: Doing) -> str:
+        if doing.form["day"] == "broken":
+            raise WorkError("This day cannot be released; look at /secret/path.")
+        return f"{doing.form['day']} is released by {doing.caller}."
+
+    action = Action("release", double)
+    page = replace(all_pages()[0], path="", actions=(action,))
+    dashboard = app.router.routes[-1].app  # type: ignore[attr-defined]  # the mount
+    dashboard.router.routes.append(Route("/release", perform(page, action), methods=["POST"]))
+
+
+@pytest.fixture
+def client(address: str) -> Client:
+    """A browser that nobody has logged in with."""
+    return Client(address)
+
+
+def log_in(client: Client, key: str, target: str = "/dashboard/?time_range=week", **headers: str) -> requests.Response:
+    return client.session.post(
+        f"{client.address}/dashboard/login", {"key": key, "next": target}, headers=headers, timeout=30,
+        allow_redirects=False,
+    )  # fmt: skip
+
+
+def token_in(client: Client) -> str:
+    found = re.search(r'name="token" value="([0-9a-f]+)"', client.get("/dashboard/").text)
+    assert found
+    return found[1]
+
+
+def release(client: Client, day: str, token: str, **headers: str) -> requests.Response:
+    return client.session.post(
+        f"{client.address}/dashboard/release", {"day": day, "token": token}, headers=headers, timeout=30,
+        allow_redirects=False,
+    )  # fmt: skip
+
+
+def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
+    refused = client.get("/dashboard/?time_range=week")
+    assert refused.status_code == 303
+    assert refused.headers["location"] == "/dashboard/login?next=%2Fdashboard%2F%3Ftime_range%3Dweek"
+    form = read(client.get(refused.headers["location"]).text).one("form", class_="login")
+    assert form.one("input", name="next").attributes["value"] == "/dashboard/?time_range=week"
+    entered = log_in(client, KEY)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/dashboard/?time_range=week")
+    cookie = entered.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+    assert KEY not in cookie
+    assert client.get("/dashboard/").status_code == 200
+    assert client.get("/analytics/sales?format=csv").status_code == 200, "so that links to CSV work"
+
+
+def test_files_of_the_login_page_are_open_and_numbers_are_not(client: Client) -> None:
+    page = read(client.get("/dashboard/login").text)
+    files = [one.attributes["href"] for one in page.all("link")] + [one.attributes["src"] for one in page.all("script")]
+    assert [client.get(file).status_code for file in files] == [200] * len(files)
+    assert client.get("/analytics/sales").status_code == 401
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "x" * 10_000])
+def test_a_wrong_key_is_refused_without_a_cookie(client: Client, key: str) -> None:
+    refused = log_in(client, key)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+
+
+def test_forged_cookies_and_logins_from_elsewhere_are_refused(client: Client) -> None:
+    assert log_in(client, KEY, Origin="https://evil.example").status_code == 401
+    value = log_in(client, KEY).headers["set-cookie"].partition("=")[2].partition(";")[0]
+    payload, _, mark = value.partition(".")
+    admin = sessions.signed_text(b"another secret", "setting:2|99999999999").partition(".")[0]
+    for forged in (f"{admin}.{mark}", f"{payload}.{'0' * 64}", payload, "", "ä.ö", f"{payload}x.{mark}"):
+        asked = requests.get(
+            f"{client.address}/dashboard/", headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
+            timeout=30, allow_redirects=False,
+        )  # fmt: skip
+        assert asked.status_code == 303, forged
+
+
+def test_a_session_ends_when_its_key_is_revoked(client: Client, kept: Settings) -> None:
+    keys = KeyFile(kept.home)
+    made, key = keys.create("ann", (Scope.READ,))
+    log_in(client, key)
+    assert client.get("/dashboard/").status_code == 200
+    keys.revoke(made.key_id)
+    assert client.get("/dashboard/").status_code == 303
+
+
+def test_logging_out_needs_the_token_of_the_page(client: Client) -> None:
+    log_in(client, KEY)
+
+    def log_out(**form: str) -> int:
+        asked = client.session.post(f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False)
+        return asked.status_code
+
+    assert (log_out(), log_out(token=token_in(client))) == (403, 303)
+    assert client.get("/dashboard/").status_code == 303
+
+
+def test_an_action_says_what_it_did_on_the_next_page_once(client: Client) -> None:
+    log_in(client, ADMIN)
+    assert release(client, "2026-01-03", token_in(client)).headers["location"] == "/dashboard/"
+    assert "2026-01-03 is released by setting:2." in read(client.get("/dashboard/").text).one("main").text
+    assert "is released" not in client.get("/dashboard/").text
+    release(client, "broken", token_in(client))
+    told = read(client.get("/dashboard/").text).one("p", class_="notice").text
+    assert "/secret/path" not in told, "what names files of the server is for the log"
+
+
+def test_an_action_needs_its_scope_the_token_and_our_own_page(client: Client) -> None:
+    log_in(client, KEY)
+    assert release(client, "2026-01-03", token_in(client)).status_code == 403
+    reader = token_in(client)
+    log_in(client, ADMIN)
+    assert release(client, "2026-01-03", reader).status_code == 403, "the token of another session"
+    assert release(client, "2026-01-03", "").status_code == 403
+    mine = token_in(client)
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert release(client, "2026-01-03", mine, **headers).status_code == 403
+    assert release(client, "2026-01-03", mine, Origin=client.address).status_code == 303
+
+
+def test_a_cookie_sends_no_questions_but_those_of_pages(client: Client) -> None:
+    log_in(client, ADMIN)
+    posted = client.session.post(f"{client.address}/analytics/funnel", json={"steps": ["a", "b"]}, timeout=30)
+    assert posted.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "address", ["https://evil.example", "//evil.example", "/dashboard//evil.example", "/docs", "/dashboard/\\evil", ""]
+)
+def test_a_login_leads_to_pages_of_the_dashboard_only(address: str) -> None:
+    assert own_address(address) == "/dashboard/"
+
+
+def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "serving").symlink_to(settings.home / "serving")
+    front = build_dashboard_front(settings.model_copy(update={"home": tmp_path}))
+    with served(front) as asked:  # type: ignore[arg-type]  # any ASGI application
+        client = Client(asked.address)
+        assert client.get("/dashboard/").status_code == 200
+        assert client.get("/dashboard/login").headers["location"] == "/dashboard/"
+        assert "Log out" not in client.get("/dashboard/").text
+    secret = tmp_path / sessions.SECRET_FILE
+    assert secret.stat().st_mode & 0o077 == 0
