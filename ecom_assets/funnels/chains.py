@@ -5,15 +5,15 @@ each step. The longest attempt of a unit counts, or of equally long ones the ear
 match a step, the one with the smallest id is used. `funnels/levels.py` computes counts alone with less work.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.answers import NO_VALUE
+from ecom_assets.funnels.any_order import gathered
 from ecom_assets.funnels.columns import (
     ENTRY,
     check_columns,
@@ -24,7 +24,7 @@ from ecom_assets.funnels.columns import (
     unit_columns,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
-from ecom_assets.funnels.matching import MAX_RIVALS, Matching
+from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.simultaneous import alone, count_name, instants_of
 from ecom_assets.tables.columns import text_of
 
@@ -168,60 +168,6 @@ def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequ
     found = rows.join(best, list(units))
     found = found.filter(found.place >= found.begun, found.place < found.begun + found.level)
     return found.select(*events.columns, step=(found.place - found.begun + 1).cast("int64"))
-
-
-def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
-    """Return the events by which each unit took the most steps within one window, the earliest such window.
-
-    The arguments and the result are those of `neighbours`.
-
-    Raises:
-        DefinitionError: More than six conditions can match the same event.
-    """
-    hits = [matches(events, condition) for condition in matching.conditions]
-    marks = {f"condition_{n}": hit.ifelse(1, 0) for n, hit in enumerate(hits)}
-    rows = events.filter(ibis.or_(*hits)).mutate(**marks)
-    in_window = ibis.window(
-        group_by=list(units), order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0)
-    )
-    # Events at which an attempt may begin come before all others, so a window with one of them begins with one.
-    begins = {"begins": rows[ENTRY].ifelse(1, 0).max().over(in_window)} if ENTRY in rows.columns else {}
-    ends = rows.mutate(level=_steps_taken(rows, matching, in_window), **begins)
-    ends = ends.filter(ends.begins == 1) if begins else ends
-    best_first = ibis.window(group_by=list(units), order_by=[ends.level.desc(), ends.event_at, ends.event_id])
-    ends = ends.mutate(rank=ibis.row_number().over(best_first))
-    ends = ends.filter(ends.rank == 0).select(*units, ended_at="event_at")
-    inside = rows.join(ends, list(units))
-    since = inside.ended_at - ibis.interval(seconds=funnel.within_s)
-    inside = inside.filter(inside.event_at >= since, inside.event_at <= inside.ended_at)
-    so_far = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id], rows=(None, 0))
-    inside = inside.mutate(step=_steps_taken(inside, matching, so_far).cast("int64"))
-    in_order = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id])
-    inside = inside.mutate(before=inside.step.lag().over(in_order).fill_null(0))
-    return inside.filter(inside.step > inside.before).select(*events.columns, "step")
-
-
-def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.WindowBuilder) -> ir.IntegerValue:
-    """Return how many steps the events of a frame can serve, one event each: all, minus each group's worst shortage."""
-    total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
-    for group in matching.groups:
-        shortages = []
-        for chosen in _subsets(group, matching):
-            wanted = sum(condition in chosen for condition in matching.condition_of)
-            has_any = ibis.or_(*(rows[f"condition_{n}"] == 1 for n in chosen))
-            shortages.append(wanted - has_any.ifelse(1, 0).sum().over(frame))
-        total -= ibis.greatest(*shortages, ibis.literal(0))
-    return total
-
-
-def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
-    if len(group) > MAX_RIVALS:
-        raise DefinitionError(
-            f"{len(group)} different conditions on {matching.conditions[group[0]].event_type!r} can match the same "
-            f"event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or the order strict_increase."
-        )
-    for size in range(1, len(group) + 1):
-        yield from combinations(group, size)
 
 
 VALUE = "by_value"

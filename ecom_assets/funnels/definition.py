@@ -291,7 +291,7 @@ class Funnel:
             events without a value are ignored.
         exclude: Events that must not occur between steps.
         exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
-            `posthog` drops the whole unit.
+            `posthog` drops the whole unit. For the order `any`, see `funnels/any_order.py`.
         by: The column to break the numbers down by, or several.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.
@@ -380,9 +380,14 @@ class Funnel:
 
     def _check_order(self) -> None:
         words = ", ".join(WALKED)
-        if self.exclude and self.order not in WALKED:
+        if self.exclude and self.order not in {*WALKED, "any"}:
             raise DefinitionError(
-                f"The order {self.order!r} takes no exclusions; use one of {words}, or leave them out."
+                f"The order {self.order!r} takes no exclusions; use one of {words}, any, or leave them out."
+            )
+        if self.order == "any" and any((one.after, one.before) != (1, len(self.steps)) for one in self.exclude):
+            raise DefinitionError(
+                "Steps in any order have no first or second, so an exclusion is between all of them; leave out `after` "
+                "and `before`."
             )
         if self.per == "totals" and self.order not in WALKED:
             raise DefinitionError(f"The order {self.order!r} has no totals; use one of {words}, or count per user.")

@@ -99,6 +99,27 @@ def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:
     return max((_served(window, funnel, 0, frozenset()) for window in windows), default=0)
 
 
+def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
+    """The most steps of one window, of which no excluded event is inside; 0 where the rule drops the unit."""
+    excluded = {event.at for event in stream if any(fits(event, one.event) for one in funnel.exclude)}
+    steps = {event.at for event in stream if any(fits(event, step) for step in funnel.steps)}
+    taken = [(_served(window, funnel, 0, frozenset()), window) for window in _windows(stream, funnel, excluded)]
+    whole = min((window[-1].at for count, window in taken if count == len(funnel.steps)), default=None)
+    is_open = {at for at in excluded if any(step < at <= step + funnel.within_s * SECOND for step in steps)}
+    if funnel.exclusion_rule == "posthog" and any(whole is None or whole > at for at in is_open):
+        return 0
+    return max((count for count, _ in taken), default=0)
+
+
+def _windows(stream: Sequence[Event], funnel: Funnel, excluded: set[int]) -> Iterator[list[Event]]:
+    instants = sorted({event.at for event in stream})
+    for first in instants:
+        for last in instants:
+            is_free = not any(first < at < last for at in excluded)
+            if first <= last <= first + funnel.within_s * SECOND and is_free:
+                yield [event for event in stream if first <= event.at <= last]
+
+
 def _served(window: Sequence[Event], funnel: Funnel, step: int, used: frozenset[int]) -> int:
     if step == len(funnel.steps):
         return 0

@@ -23,6 +23,7 @@ from ecom_assets_tests.funnels.funnel_reference import (
 )
 from ecom_assets_tests.funnels.funnel_try_reference import (
     first_longest_chain,
+    most_between_exclusions,
     most_in_a_window,
     neighbouring,
     streams_of,
@@ -116,6 +117,32 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
     found = chains_of(table_of(events), every)
     assert {who: len(times) for who, times in found.items()} == {who: n for who, n in levels.items() if n}
     assert all(times[-1] - times[0] <= within_s * SECOND for times in found.values())
+
+
+@examples(16)
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, rule=st.sampled_from(["mixpanel", "posthog"]))
+def test_what_is_excluded_in_any_order_is_what_plain_python_excludes(
+    steps: tuple[FunnelStep, ...], within_s: int, seed: int, rule: str
+) -> None:
+    events = random_streams(seed, streams=40, longest=9)
+    funnel = Funnel(steps, within_s, "any", exclude=(Exclusion(FunnelStep("other")),), exclusion_rule=rule)
+    levels = {who: most_between_exclusions(stream, funnel) for who, stream in streams_of(events).items()}
+    found = chains_of(table_of(events), funnel)
+    assert {who: len(times) for who, times in found.items()} == {who: n for who, n in levels.items() if n}
+    assert by_expression(table_of(events), funnel) == {who: n for who, n in levels.items() if n}
+
+
+def test_in_any_order_an_excluded_event_parts_what_comes_before_it_from_what_comes_after() -> None:
+    events = [
+        *(Event("Ana", at, name) for at, name in ((0, "cart"), (1, "other"), (2, "view"))),
+        *(Event("Bo", at, name) for at, name in ((0, "cart"), (1, "view"), (2, "other"))),
+        *(Event("Cleo", at, name) for at, name in ((0, "cart"), (1, "other"), (1, "view"))),
+    ]
+    exclude = (Exclusion(FunnelStep("other")),)
+    kept = Funnel(DISJOINT[:2], order="any", exclude=exclude)
+    assert chains_of(table_of(events), kept) == {"Ana": (0,), "Bo": (0, 1), "Cleo": (0, 1)}
+    dropped = Funnel(DISJOINT[:2], order="any", exclude=exclude, exclusion_rule="posthog")
+    assert chains_of(table_of(events), dropped) == {"Bo": (0, 1), "Cleo": (0, 1)}
 
 
 # A step is excluded only between steps that it is none of; the others are refused.

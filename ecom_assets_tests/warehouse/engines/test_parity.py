@@ -50,6 +50,7 @@ TOLD_IN_FULL = {
     "neighbours": Funnel(VIEWS, 3600, order="exact"),
     "without removals": Funnel(VIEWS, 86_400, exclude=CART),
     "without people who removed": Funnel(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
+    "in any order without removals": Funnel(TWICE, 3600, "any", exclude=CART[:1], exclusion_rule="posthog"),
     "every try with one product": Funnel(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
     "by category": Funnel(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
     "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),

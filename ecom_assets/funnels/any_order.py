@@ -1,0 +1,126 @@
+"""Funnels whose steps may be taken in any order: the events by which each unit took the most steps in one window.
+
+Each instant with an excluded event ends a stretch of the unit's events and begins the next one; events of that very
+instant are in both. No attempt leaves its stretch. By the rule `posthog`, a unit is dropped if an excluded event comes
+within the window after an event of a step, before the unit has taken all steps.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels.columns import ENTRY, matches, may_begin
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.matching import MAX_RIVALS, Matching
+
+STRETCH: Final = "stretch"
+"""How many instants with an excluded event the stretch of an event comes after."""
+ENDS_AT: Final = "stretch_ends_at"
+"""The instant with an excluded event that ends it; null for the last stretch."""
+
+
+def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+    """Return the events by which each unit took the most steps within one window, the earliest such window.
+
+    The arguments and the result are those of `neighbours`.
+
+    Raises:
+        DefinitionError: More than six conditions can match the same event.
+    """
+    rows, parts = _marked(events, matching), list(units)
+    if funnel.exclude:
+        rows, parts = _in_stretches(rows, _excluded(events, funnel, units), units), [*units, STRETCH]
+    in_window = ibis.window(group_by=parts, order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0))
+    # Events at which an attempt may begin come before all others, so a window with one of them begins with one.
+    begins = {"begins": rows[ENTRY].ifelse(1, 0).max().over(in_window)} if ENTRY in rows.columns else {}
+    ends = rows.mutate(level=_steps_taken(rows, matching, in_window), **begins)
+    ends = ends.filter(ends.begins == 1) if begins else ends
+    if funnel.exclude and funnel.exclusion_rule == "posthog":
+        ends = ends.anti_join(_dropped(rows, ends, funnel, units), list(units))
+    stretch = [ends[STRETCH]] if funnel.exclude else []
+    order = [ends.level.desc(), ends.event_at, ends.event_id, *stretch]
+    ends = ends.mutate(rank=ibis.row_number().over(ibis.window(group_by=list(units), order_by=order)))
+    ends = ends.filter(ends.rank == 0).select(*parts, ended_at="event_at")
+    inside = rows.join(ends, parts)
+    since = inside.ended_at - ibis.interval(seconds=funnel.within_s)
+    inside = inside.filter(inside.event_at >= since, inside.event_at <= inside.ended_at)
+    so_far = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id], rows=(None, 0))
+    inside = inside.mutate(step=_steps_taken(inside, matching, so_far).cast("int64"))
+    in_order = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id])
+    inside = inside.mutate(before=inside.step.lag().over(in_order).fill_null(0))
+    return inside.filter(inside.step > inside.before).select(*events.columns, "step")
+
+
+def _marked(events: ir.Table, matching: Matching) -> ir.Table:
+    """Return the events that match any condition, with a column for each condition."""
+    hits = [matches(events, condition) for condition in matching.conditions]
+    marks = {f"condition_{n}": hit.ifelse(1, 0) for n, hit in enumerate(hits)}
+    return events.filter(ibis.or_(*hits)).mutate(**marks)
+
+
+def _excluded(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the instants of each unit that have an excluded event, as `event_at`."""
+    hit = ibis.or_(*(matches(events, one.event) for one in funnel.exclude))
+    return events.filter(hit).select(*units, "event_at").distinct()
+
+
+def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> ir.Table:
+    """Return the rows with their stretch and its end; those of an instant with an excluded event are in two."""
+    kept = [name for name in rows.columns if name not in {*units, "event_at"}]
+    none = {name: ibis.null(rows[name].type()) for name in kept}
+    clock = rows.event_at.type()
+    both = ibis.union(
+        rows.select(*units, "event_at", *kept, excluded_at=ibis.null(clock)),
+        excluded.select(*units, "event_at", **none, excluded_at=excluded.event_at),
+    )
+    is_cut = both.excluded_at.notnull().ifelse(1, 0)
+    # Of simultaneous rows, the excluded instant comes first: an event is in the stretch that begins with it.
+    before = ibis.window(group_by=list(units), order_by=[both.event_at, is_cut.desc()], rows=(None, 0))
+    after = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), is_cut], rows=(None, 0))
+    both = both.mutate(
+        count=is_cut.sum().over(before).cast("int64"),
+        since_at=both.excluded_at.max().over(before),
+        until_at=both.excluded_at.min().over(after),
+    )
+    found = both.filter(both.excluded_at.isnull())
+    later = found.select(*rows.columns, **{STRETCH: found["count"], ENDS_AT: found.until_at})
+    at_cut = found.filter(found.since_at == found.event_at)
+    return ibis.union(later, at_cut.select(*rows.columns, **{STRETCH: at_cut["count"] - 1, ENDS_AT: at_cut.event_at}))
+
+
+def _dropped(rows: ir.Table, ends: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the units with an excluded event in the window after a step, before they have taken all steps."""
+    done = ends.filter(ends.level == len(funnel.steps))
+    done = done.group_by(list(units)).agg(done_at=done.event_at.min())
+    window = ibis.interval(seconds=funnel.within_s)
+    is_cut = (rows[ENDS_AT] > rows.event_at) & (rows[ENDS_AT] <= rows.event_at + window)
+    cut = rows.filter(is_cut.fill_null(ibis.literal(value=False)), may_begin(rows)).select(*units, ENDS_AT)
+    cut = cut.left_join(done, list(units), rname="{name}_done")
+    return cut.filter(cut.done_at.isnull() | (cut.done_at > cut[ENDS_AT])).select(*units)
+
+
+def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.WindowBuilder) -> ir.IntegerValue:
+    """Return how many steps the events of a frame can serve, one event each: all, minus each group's worst shortage."""
+    total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
+    for group in matching.groups:
+        shortages = []
+        for chosen in _subsets(group, matching):
+            wanted = sum(condition in chosen for condition in matching.condition_of)
+            has_any = ibis.or_(*(rows[f"condition_{n}"] == 1 for n in chosen))
+            shortages.append(wanted - has_any.ifelse(1, 0).sum().over(frame))
+        total -= ibis.greatest(*shortages, ibis.literal(0))
+    return total
+
+
+def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
+    if len(group) > MAX_RIVALS:
+        raise DefinitionError(
+            f"{len(group)} different conditions on {matching.conditions[group[0]].event_type!r} can match the same "
+            f"event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or the order strict_increase."
+        )
+    for size in range(1, len(group) + 1):
+        yield from combinations(group, size)
