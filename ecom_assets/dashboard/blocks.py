@@ -78,6 +78,8 @@ class Tiles(Block):
     template: ClassVar[str] = "tiles.html"
     tiles: Sequence[Tile]
     compared: bool = True
+    before: str = "before"
+    """What the number beside is of, where it is no change that is shown."""
 
 
 @dataclass(frozen=True)

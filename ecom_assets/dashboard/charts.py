@@ -14,7 +14,7 @@ from ecom_assets.dashboard.formats import SIGNS
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
 EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f"}
-FEW_DAYS: Final = 2
+DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
 
 
 def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str = "") -> Spec:
@@ -69,6 +69,91 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
             "tooltip": [tip(name, "text", "Name"), tip(value, kind, title)],
         },
     }
+
+
+def stacked(x: str, parts: Sequence[str], labels: Sequence[str], *, kind: str = "count") -> Spec:
+    """Return stacked bars over weeks; each part is a field of the rows."""
+    return {
+        "transform": [{"fold": list(parts), "as": ["part", "value"]}],
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {**_days(x), "type": "ordinal", "timeUnit": "yearmonthdate", "axis": DAY_AXIS},
+            "y": number("value", kind),
+            "color": {
+                "field": "part",
+                "type": "nominal",
+                "sort": list(parts),
+                "legend": {"labelExpr": _labels(parts, labels)},
+            },
+            "order": {"field": "part", "sort": "descending"},
+            "tooltip": [day_tip(x), tip("value", kind, "Number")],
+        },
+    }
+
+
+def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: str = "money") -> Spec:
+    """Return a map of the world's countries, darker where a number is higher.
+
+    Args:
+        rows: The rows; `shape` is the name of the country in the shapes.
+        shapes: The address of the shapes.
+        value: The field with the number.
+        kind: What it is.
+    """
+    found = {"data": {"values": plain(rows)}, "key": "shape", "fields": ["country", value]}
+    here: Spec = {"url": shapes, "format": {"type": "topojson", "feature": "countries"}}
+    outline = {"stroke": "theme.panel", "strokeWidth": 0.5}
+    scale = {"type": "sqrt", "domainMin": 0}
+    return {
+        "data": here,
+        "projection": {"type": "naturalEarth1"},
+        "transform": [{"filter": "datum.id != '010'"}],
+        "layer": [
+            {"mark": {"type": "geoshape", "fill": "theme.grid", **outline}},
+            {
+                "transform": [{"lookup": "properties.name", "from": found}, {"filter": f"isValid(datum.{value})"}],
+                "mark": {"type": "geoshape", **outline},
+                "encoding": {
+                    "color": {"field": value, "type": "quantitative", "scale": scale, "legend": None},
+                    "tooltip": [tip("country", "text", "Country"), tip(value, kind, "Revenue")],
+                },
+            },
+        ],
+    }
+
+
+def dots(name: str, value: str, series: str, *, kind: str = "count") -> Spec:
+    """Return a row of dots per name, a colour per series: how far apart the series are."""
+    return {
+        "encoding": {"y": {"field": name, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 160}}},
+        "layer": [
+            {
+                "mark": {"type": "rule", "color": "theme.line", "strokeWidth": 3},
+                "encoding": {
+                    "x": {**number(value, kind), "aggregate": "min"},
+                    "x2": {"field": value, "aggregate": "max"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.9},
+                "encoding": {
+                    "x": number(value, kind),
+                    "color": {"field": series, "type": "nominal", "sort": None},
+                    "tooltip": [
+                        tip(name, "text", "Channel"),
+                        tip(series, "text", "Model"),
+                        tip(value, kind, "Revenue"),
+                    ],
+                },
+            },
+        ],
+    }
+
+
+def _labels(names: Sequence[str], labels: Sequence[str]) -> str:
+    """Return the expression that writes names as labels."""
+    cases = "".join(f"datum.label == '{name}' ? '{label}' : " for name, label in zip(names, labels, strict=True))
+    return f"{cases}datum.label"
 
 
 def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Vega-Lite property)

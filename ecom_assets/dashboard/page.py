@@ -120,6 +120,7 @@ class Page:
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
         is_listed: Whether the navigation has it.
         actions: What its forms do; see `actions.py`.
+        title_of: The heading, where it depends on the request.
     """
 
     path: str
@@ -132,6 +133,7 @@ class Page:
     refresh_s: int | None = None
     is_listed: bool = True
     actions: tuple[Action, ...] = ()
+    title_of: Callable[["View"], str] | None = None
 
     @property
     def address(self) -> str:
@@ -149,6 +151,7 @@ class View:
     ask: Asking
     ranges: list[Mapping[str, Any]] = field(default_factory=list)
     """The range of each answer so far, for the line that says which days the page covers."""
+    _answers: dict[Any, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def request(self) -> Request:
@@ -171,9 +174,12 @@ class View:
         Raises:
             EcomError: What the route raises, such as `NoSourceError`.
         """
-        answer = route(self.ask, self.asked(kind, **parameters))
-        self.ranges.append(answer["range"])
-        return answer
+        asked = self.asked(kind, **parameters)
+        called = getattr(route, "func", route), getattr(route, "args", ()), asked.model_dump_json()
+        if called not in self._answers:
+            self._answers[called] = route(self.ask, asked)
+            self.ranges.append(self._answers[called]["range"])
+        return self._answers[called]
 
     def asked(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
         """Return the parameters of a route, with the days of the page if the route takes days."""

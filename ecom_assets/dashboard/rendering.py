@@ -20,7 +20,7 @@ from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.formats import day_range, formatted
-from ecom_assets.dashboard.page import GROUPS, PREFIX, Page, Section, View, all_pages
+from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
 from ecom_assets.dashboard.said import forget_said, said_to
 from ecom_assets.dashboard.sessions import token_of
 from ecom_assets.dashboard.static_files import address_of_file
@@ -70,6 +70,7 @@ def render_page(view: View) -> HTMLResponse:
         view.request,
         view=view,
         page=view.page,
+        heading=view.page.title_of(view) if view.page.title_of else view.page.title,
         filters=view.filters,
         shown=shown,
         choices=choices_of(view.filters),
@@ -93,7 +94,7 @@ def render_login(request: Request, status: HTTPStatus, message: str, target: str
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice of a page as a field of its form; `options` are pairs of value and label."""
+    """A choice of a page as a field of its form; `options` are pairs of value and label, none for a hidden field."""
 
     name: str
     label: str
@@ -102,17 +103,21 @@ class Choice:
 
 
 def choices_of(filters: BaseModel) -> list[Choice]:
-    """Return the choices of a page that are selects: its fields with a `Literal` type, but for the days."""
+    """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
     return [
-        Choice(name, field.title or name.replace("_", " ").capitalize(), str(getattr(filters, name)), options)
+        Choice(name, field.title or _in_words(name), str(getattr(filters, name)), _options(field.annotation))
         for name, field in type(filters).model_fields.items()
-        if name != "time_range" and (options := _options(field.annotation))
+        if name not in Filters.DAYS and getattr(filters, name) is not None
     ]
 
 
 def _options(annotation: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 (any annotation)
     values = [one for one in get_args(annotation) if isinstance(one, str)]
-    return tuple((one, one.replace("_", " ").capitalize()) for one in values)
+    return tuple((one, _in_words(one)) for one in values)
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _templates_of(block: Block) -> list[str]:

@@ -1,15 +1,18 @@
 """Overview: the numbers of the shop against the period before."""
 
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
 
 from ecom_assets.api.parameters import AskedOfDays, AskedPagesOfDays
-from ecom_assets.api.routes import funnels, sales, sessions
+from ecom_assets.api.routes import funnels, products, sales, sessions
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Tile, Tiles, Why
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tile, Tiles, Why
 from ecom_assets.dashboard.page import Page, Section, View
 from ecom_assets.dashboard.sparkline import Sparkline
+from ecom_assets.dashboard.tiles import compared_tile, meaning
 from ecom_assets.errors import EcomError
-from ecom_assets.tables.queries import NoSourceError
+from ecom_assets.tables.queries import NoSourceError, Period
 
 POINTS = (
     Column("start_date", "Day", "date"),
@@ -17,6 +20,20 @@ POINTS = (
     Column("order_count", "Orders", "count"),
     Column("average_order_value", "Average order", "money"),
 )
+
+BEST = (
+    Column("name", "Product", href="href"),
+    Column("product_category", "Category"),
+    Column("sold_item_count", "Sold", "count"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+CHANNELS = (
+    Column("channel", "Channel"),
+    Column("revenue_change", "Change", "change"),
+    Column("revenue_share", "Share", "rate", bar="revenue_share"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+MOST_PARTS: Final = 10
 
 
 def key_numbers(view: View) -> Block:
@@ -42,18 +59,41 @@ def revenue(view: View) -> Block:
         POINTS,
         "Revenue of each day as a line.",
         csv=view.csv("/analytics/revenue/trend"),
-        definition=answer["definition"]["revenue_amount"],
+        definition=meaning(answer, "revenue_amount"),
         why=Why("mart.revenue_daily", "revenue_amount"),
     )
+
+
+def best_products(view: View) -> Block:
+    """Return the products with the most revenue."""
+    answer = view.answer(products.top_products, products.AskedTop, limit=6)
+    rows = [
+        {
+            **row,
+            "name": row["product_name"] or row["product_id"],
+            "href": view.link("product", product=row["product_id"]),
+        }
+        for row in answer["products"]
+    ]
+    return DataTable(rows, BEST, csv=view.csv("/analytics/products/top", limit=1000))
+
+
+def best_channels(view: View) -> Block:
+    """Return the channels with the most revenue."""
+    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, limit=6)
+    return DataTable(answer["channels"], CHANNELS, csv=view.csv("/analytics/revenue/by-channel"))
 
 
 def _sales(view: View) -> list[Tile]:
     answer = view.answer(sales.sales, AskedOfDays)
     points = view.answer(sales.revenue_trend, sales.AskedTrend)["points"]
+    of_sales = partial(
+        compared_tile, answer, "sales", table="mart.revenue_daily", points=points, href=view.link("sales")
+    )
     return [
-        _tile(answer, "sales", "revenue_amount", "Revenue", "money", points, "mart.revenue_daily"),
-        _tile(answer, "sales", "order_count", "Orders", "count", points, "mart.revenue_daily"),
-        _tile(answer, "sales", "average_order_value", "Average order value", "money", points, "mart.revenue_daily"),
+        of_sales("revenue_amount", "Revenue", "money"),
+        of_sales("order_count", "Orders", "count"),
+        of_sales("average_order_value", "Average order value", "money"),
     ]
 
 
@@ -67,41 +107,28 @@ def _conversion(view: View) -> list[Tile]:
             answer["definition"]["conversion_rate"],
             previous=(answer["previous"] or {}).get("conversion_rate"),
             change=answer["change"]["conversion_rate"],
+            trend=Sparkline.of(_conversion_by_part(view, answer["range"])),
             why=Why("mart.conversion_funnel", "unit_count"),
         )
     ]
 
 
+def _conversion_by_part(view: View, days: Mapping[str, Any]) -> list[float | None]:
+    """Return the conversion of up to ten parts of the period in turn: the API answers it for a period, not by day."""
+    period = Period("custom", days["start_date"], days["end_date"]).days.dates
+    step = -(-len(period) // MOST_PARTS)
+    parts = [period[at : at + step] for at in range(0, len(period), step)]
+    asked = [funnels.AskedConversion(start_date=part[0], end_date=part[-1]) for part in parts if len(part) == step]
+    return [funnels.conversion(view.ask, one)["conversion_rate"] for one in asked]
+
+
 def _sessions(view: View) -> list[Tile]:
     answer = view.answer(sessions.engagement, AskedPagesOfDays, limit=1000)
-    days, table = answer["days"], "mart.engagement_daily"
+    of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=answer["days"])
     return [
-        _tile(answer, "engagement", "session_count", "Sessions", "count", days, table),
-        _tile(answer, "engagement", "bounce_rate", "Bounce rate", "rate", days, table, better="down"),
+        of_sessions("session_count", "Sessions", "count"),
+        of_sessions("bounce_rate", "Bounce rate", "rate", better="down"),
     ]
-
-
-def _tile(  # noqa: PLR0913, PLR0917 (what a tile says)
-    answer: dict[str, Any],
-    part: str,
-    name: str,
-    label: str,
-    kind: Any,  # noqa: ANN401 (a `Kind`)
-    points: list[dict[str, Any]],
-    table: str,
-    better: Any = "up",  # noqa: ANN401 (as of `Tile`)
-) -> Tile:
-    return Tile(
-        label,
-        answer[part][name],
-        kind,
-        answer["definition"][name],
-        previous=(answer["previous"] or {}).get(name),
-        change=answer["change"][name],
-        better=better,
-        trend=Sparkline.of([point[name] for point in points]),
-        why=Why(table, name),
-    )
 
 
 PAGE = Page(
@@ -109,5 +136,10 @@ PAGE = Page(
     "Overview",
     place=10,
     summary="How the shop does, against the period before.",
-    sections=(Section("Key numbers", key_numbers, is_titled=False), Section("Revenue by day", revenue)),
+    sections=(
+        Section("Key numbers", key_numbers, is_titled=False),
+        Section("Revenue by day", revenue),
+        Section("Best-selling products", best_products, "half"),
+        Section("Channels that led to orders", best_channels, "half"),
+    ),
 )

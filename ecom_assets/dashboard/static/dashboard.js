@@ -109,6 +109,24 @@
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(() => { for (const [place] of views) { const data = document.querySelector(`script.chart-data[data-for="${place.id}"]`); if (data && JSON.parse(data.textContent).spec.$schema) draw(data); } }, 150); });
   addEventListener("beforeprint", () => { for (const data of allData()) draw(data); });
 
+  // Pages that read their numbers again
+  const again = document.querySelector(".sections[data-refresh-s]"), pause = document.getElementById("pause");
+  if (again && pause) {
+    let isPaused = false;
+    pause.hidden = false;
+    pause.addEventListener("click", () => { isPaused = !isPaused; pause.textContent = isPaused ? "Go on" : "Pause"; });
+    const read = async () => {
+      const busy = isPaused || document.hidden || again.contains(document.activeElement) || again.querySelector("details[open]");
+      if (busy) return;
+      try {
+        const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+        const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".sections");
+        if (fresh) { again.replaceChildren(...fresh.children); drawSeen(); }
+      } catch { /* the server is away: the numbers stay, and the next reading tries again */ }
+    };
+    setInterval(read, 1000 * Number(again.dataset.refreshS));
+  }
+
   // The text beside the pointer: text nodes only, so that no name of a product is read as HTML.
   let tip;
   function showTip(_handler, event, _item, value) {

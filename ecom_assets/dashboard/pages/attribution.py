@@ -1,0 +1,110 @@
+"""Attribution: the revenue of channels under each model, side by side."""
+
+from typing import Any, Final
+
+from pydantic import Field
+
+from ecom_assets.api.routes import sales
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why
+from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.tiles import meaning
+
+NAMES: Final = {
+    "first": "First touch",
+    "last": "Last touch",
+    "last_non_direct": "Last non-direct",
+    "linear": "Linear",
+    "position": "Position (40/20/40)",
+    "j": "J shape",
+    "time_decay": "Time decay",
+    "markov": "Markov",
+}
+CHANNELS = (
+    Column("channel", "Channel"),
+    Column("order_count", "Orders", "decimal"),
+    Column("previous_revenue_amount", "Before", "money"),
+    Column("revenue_change", "Change", "change"),
+    Column("revenue_share", "Share", "rate", bar="revenue_share"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+
+
+class AttributionFilters(Filters):
+    """The choices of the page."""
+
+    model: Model = Field(DEFAULT_MODEL, title="Model")
+
+
+def side_by_side(view: View) -> Block:
+    """Return the revenue of each channel under each model as dots."""
+    found = _by_model(view)
+    order = [row["channel"] for row in found[DEFAULT_MODEL]["channels"]]
+    rows = [
+        {"channel": row["channel"], "model": _name(model), "revenue_amount": row["revenue_amount"]}
+        for model, answer in found.items()
+        for row in sorted(answer["channels"], key=lambda one: _place(order, one["channel"]))
+    ]
+    columns = (Column("channel", "Channel"), Column("model", "Model"), Column("revenue_amount", "Revenue", "money"))
+    return Chart(
+        charts.dots("channel", "revenue_amount", "model", kind="money"),
+        rows,
+        columns,
+        "Revenue of each channel under each model, a dot per model.",
+        csv=view.csv("/analytics/revenue/by-channel", model=view.filters.model),
+        height=max(160, 34 * len(order)),
+        note="Dots far apart: the models disagree about this channel. The CSV is of the chosen model.",
+        why=Why("mart.channel_attribution", "revenue_amount"),
+    )
+
+
+def compared(view: View) -> Block:
+    """Return the same as a table, a column per model."""
+    channels: dict[str, dict[str, Any]] = {}
+    found = _by_model(view)
+    for model in (DEFAULT_MODEL, *found):
+        for row in found[model]["channels"]:
+            channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
+            channels[row["channel"]][model] = row["revenue_amount"]
+    columns = [Column("channel", "Channel"), *(Column(model, _name(model), "money") for model in MODELS)]
+    return DataTable(list(channels.values()), columns, note="Each model shares out the same revenue.")
+
+
+def chosen(view: View) -> Block:
+    """Return the channels under the chosen model, against the period before."""
+    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, model=view.filters.model)
+    return DataTable(
+        answer["channels"],
+        CHANNELS,
+        csv=view.csv("/analytics/revenue/by-channel", model=view.filters.model),
+        definition=meaning(answer),
+        why=Why("mart.channel_attribution", "revenue_amount", {"model": view.filters.model}),
+    )
+
+
+def _by_model(view: View) -> dict[str, dict[str, Any]]:
+    return {model: view.answer(sales.revenue_by_channel, sales.AskedChannels, model=model) for model in MODELS}
+
+
+def _name(model: str) -> str:
+    return NAMES.get(model, model.replace("_", " ").capitalize())
+
+
+def _place(order: list[str], channel: str) -> int:
+    return order.index(channel) if channel in order else len(order)
+
+
+PAGE = Page(
+    "attribution",
+    "Attribution",
+    place=50,
+    summary="Which channel is credited with which revenue, under each of eight models.",
+    asks=AttributionFilters,
+    sections=(
+        Section("Models side by side", side_by_side),
+        Section("The chosen model", chosen),
+        Section("Revenue by channel and model", compared),
+    ),
+)

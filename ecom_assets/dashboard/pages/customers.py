@@ -1,0 +1,109 @@
+"""Customers: who is new and who returns, in which segment, and what they are worth."""
+
+from functools import partial
+
+from ecom_assets.api.parameters import AskedOfDays, Sliced
+from ecom_assets.api.routes import customers
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several, Tile, Tiles, Why
+from ecom_assets.dashboard.formats import Kind
+from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.tiles import compared_tile, meaning
+
+SEGMENTS = (
+    Column("segment", "Segment"),
+    Column("customer_count", "Customers", "count"),
+    Column("customer_share", "Share", "rate", bar="customer_share"),
+    Column("order_count", "Orders", "count"),
+    Column("revenue_amount", "Revenue", "money"),
+    Column("revenue_share", "Share of revenue", "rate", bar="revenue_share"),
+    Column("mean_recency_days", "Days since last order", "decimal"),
+)
+WEEKS = (
+    Column("week_start_date", "Week from", "date"),
+    Column("customers_count", "Customers", "count"),
+    Column("new_customers_count", "New", "count"),
+    Column("returning_customers_count", "Returning", "count"),
+    Column("refunded_customers_count", "With a refund", "count"),
+    Column("new_revenue_amount", "Revenue of new", "money"),
+    Column("returning_revenue_amount", "Revenue of returning", "money"),
+)
+
+
+def counts(view: View) -> Block:
+    """Return new, returning and retained customers."""
+    answer = view.answer(customers.customers, AskedOfDays)
+    tile = partial(compared_tile, answer, "customers", table="mart.sales")
+    return Tiles(
+        (
+            tile("customer_count", "Customers", "count"),
+            tile("new_customer_count", "New", "count"),
+            tile("returning_customer_count", "Returning", "count"),
+            tile("retention_rate", "Retained", "rate"),
+        )
+    )
+
+
+def weeks(view: View) -> Block:
+    """Return new and returning customers by week."""
+    answer = view.answer(customers.customer_retention, customers.AskedWeeks, limit=1000)
+    parts = ("new_customers_count", "returning_customers_count")
+    return Chart(
+        charts.stacked("week_start_date", parts, ("New", "Returning")),
+        answer["weeks"],
+        WEEKS,
+        "New and returning customers of each week as stacked bars.",
+        csv=view.csv("/analytics/customers/retention", limit=1000),
+        definition=meaning(answer, "weeks"),
+        why=Why("mart.customer_retention", "customers_count"),
+        empty="No Monday of these days begins a week with orders; choose more days.",
+    )
+
+
+def segments(view: View) -> Block:
+    """Return the segments by recency, frequency and value."""
+    answer = view.answer(customers.customer_segments, Sliced)
+    return Chart(
+        charts.ranking("segment", "customer_count", title="Customers", sort=None),
+        answer["segments"],
+        SEGMENTS,
+        "Customers of each segment as bars, the best segment first.",
+        csv=view.csv("/analytics/customers/segments", with_days=False),
+        height=290,
+        definition=meaning(answer),
+        note=f"Of all customers, as of {answer['range']['end_date']}.",
+        why=Why("mart.customer_segments", "segment"),
+    )
+
+
+def value(view: View) -> Block:
+    """Return what customers have brought and are expected to bring."""
+    answer = view.answer(customers.customers, AskedOfDays)
+    worth = answer["value"]
+
+    def tile(name: str, label: str, kind: Kind, column: str = "") -> Tile:
+        why = Why("mart.lifetime_value", column) if column else None
+        return Tile(label, worth[name], kind, meaning(answer, name), why=why)
+
+    tiles = (
+        tile("revenue_per_customer_amount", "Revenue per customer", "money", "revenue_amount"),
+        tile("lifetime_value_amount", "Expected lifetime value", "money", "lifetime_value_amount"),
+        tile("churn_risk_rate", "Risk of losing one", "rate"),
+        tile("at_risk_customer_count", "Customers at risk", "count"),
+    )
+    reasons = [worth[name] for name in ("no_model_reason", "no_order_value_reason") if worth[name]]
+    return Several((Tiles(tiles, compared=False), *(Notice(reason, "info") for reason in reasons)))
+
+
+PAGE = Page(
+    "customers",
+    "Customers",
+    place=40,
+    summary="Who is new, who returns, in which segment, and what they are worth.",
+    sections=(
+        Section("Customers of these days", counts, is_titled=False),
+        Section("New and returning customers by week", weeks, "half"),
+        Section("Segments", segments, "half"),
+        Section("What all customers are worth", value),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Live: the last minutes, from the newest events."""
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+from ecom_assets.api.parameters import Asked
+from ecom_assets.api.routes import realtime
+from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.formats import formatted
+from ecom_assets.dashboard.page import NoDays, Page, Section, View
+
+PRODUCTS = (
+    Column("product_id", "Product"),
+    Column("visitor_count", "Visitors", "count"),
+    Column("view_count", "Views", "count"),
+    Column("add_to_cart_count", "Into carts", "count"),
+    Column("purchase_count", "Purchases", "count"),
+)
+TYPES = (
+    Column("event_type", "Event"),
+    Column("count", "Events", "count"),
+    Column("share", "Share", "rate", bar="share"),
+)
+REFRESH_S, STALE_S = 10, 600
+
+
+def numbers(view: View) -> Block:
+    """Return what happened in the last 5 and 30 minutes."""
+    found = _read(view)
+    if isinstance(found, Notice):
+        return found
+    short, long = found["windows"][0], found["windows"][-1]
+    meaning = found["definition"]
+
+    def tile(name: str, label: str, kind: Any = "count") -> Tile:  # noqa: ANN401 (a `Kind`)
+        return Tile(f"{label}, {short['minutes']} minutes", short[name], kind, str(meaning.get(name, label)),
+                    previous=long[name])  # fmt: skip
+
+    tiles = Tiles(
+        (
+            tile("visitor_count", "Visitors"),
+            tile("event_count", "Events"),
+            tile("open_cart_count", "Open carts"),
+            tile("purchase_count", "Purchases"),
+            tile("revenue_amount", "Revenue", "money"),
+        ),
+        before=f"in {long['minutes']} minutes",
+    )
+    return Several((_freshness(found), tiles))
+
+
+def events(view: View) -> Block:
+    """Return the events of the last 30 minutes by type."""
+    found = _read(view)
+    if isinstance(found, Notice):
+        return found
+    window = found["windows"][-1]
+    rows = [
+        {"event_type": name, "count": count, "share": count / window["event_count"]}
+        for name, count in sorted(window["events_by_type"].items(), key=lambda one: (-one[1], one[0]))
+    ]
+    return DataTable(rows, TYPES, empty="There were no events in the last 30 minutes.")
+
+
+def products(view: View) -> Block:
+    """Return the products of the most visitors in the last 30 minutes."""
+    found = _read(view)
+    if isinstance(found, Notice):
+        return found
+    return DataTable(found["windows"][-1]["top_products"], PRODUCTS, empty="Nobody looked at a product.")
+
+
+def _freshness(found: dict[str, Any]) -> Notice:
+    if found["data_as_of"] is None:
+        return Notice(
+            "No landing file changed lately: real time reads what ECOM_EVENTS names, so let events land there.",
+            "info",
+        )
+    lag = formatted(found["lag_s"], "seconds")
+    if found["lag_s"] > STALE_S:
+        return Notice(
+            f"The newest event is {lag} old: nothing has landed since in what ECOM_EVENTS names. While `make ui` runs, "
+            "the simulated shop sends new events.",
+            "info",
+        )
+    return Notice(f"The newest event is {lag} old.", "good")
+
+
+def _read(view: View) -> Any:  # noqa: ANN401 (the answer, or a notice)
+    answer = realtime.realtime(view.request, Response(), Asked())
+    if isinstance(answer, Response):
+        return Notice(str(json.loads(bytes(answer.body))["detail"]))
+    return answer
+
+
+PAGE = Page(
+    "live",
+    "Live",
+    place=60,
+    summary="The last minutes, from the newest events.",
+    asks=NoDays,
+    refresh_s=REFRESH_S,
+    sections=(
+        Section("Now", numbers, is_titled=False),
+        Section("Events of 30 minutes", events, "half"),
+        Section("Products of 30 minutes", products, "half"),
+    ),
+)

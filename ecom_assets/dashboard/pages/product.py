@@ -1,0 +1,101 @@
+"""One product: its numbers against the period before, day by day, and what is bought with it."""
+
+from functools import partial
+
+from pydantic import Field
+
+from ecom_assets.api.parameters import SlicedOfDays
+from ecom_assets.api.routes import products
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles
+from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.tiles import compared_tile
+
+DAYS = (
+    Column("event_date", "Day", "date"),
+    Column("product_view_count", "Views", "count"),
+    Column("add_to_cart_count", "Into carts", "count"),
+    Column("purchase_count", "Purchases", "count"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+RELATED = (
+    Column("name", "Product", href="href"),
+    Column("product_category", "Category"),
+    Column("order_share", "Of its orders", "rate", bar="order_share"),
+    Column("order_count", "Orders with both", "count"),
+)
+
+
+class OneProduct(Filters):
+    """Which product."""
+
+    product: str = Field(max_length=500, title="Product")
+
+
+def _answer(view: View) -> dict[str, object]:
+    return view.answer(partial(_of_product, view.filters.product), SlicedOfDays)
+
+
+def _of_product(product: str, ask: object, asked: object) -> dict[str, object]:
+    return products.product(ask, product, asked)  # type: ignore[arg-type]  # as `View.answer` passes them
+
+
+def numbers(view: View) -> Block:
+    """Return the numbers of the product."""
+    answer = _answer(view)
+    tile = partial(
+        compared_tile,
+        answer,
+        "product",
+        table="mart.product_performance",
+        points=answer["trend"],  # type: ignore[arg-type]  # rows
+    )
+    return Tiles(
+        (
+            tile("revenue_amount", "Revenue", "money"),
+            tile("sold_item_count", "Items sold", "count"),
+            tile("product_view_count", "Views", "count"),
+            tile("add_to_cart_count", "Into carts", "count"),
+            tile("purchase_count", "Purchases", "count"),
+            tile("purchases_per_view", "Purchases per view", "rate"),
+        )
+    )
+
+
+def views(view: View) -> Block:
+    """Return the views by day."""
+    answer = _answer(view)
+    path = f"/analytics/products/{view.filters.product}"
+    return Chart(
+        charts.line("event_date", "product_view_count", area=True, title="Views"),
+        answer["trend"],  # type: ignore[arg-type]  # rows
+        DAYS,
+        "Views of the product by day as a line.",
+        csv=view.csv(path),
+    )
+
+
+def related(view: View) -> Block:
+    """Return what is bought with the product."""
+    answer = _answer(view)
+    rows = [
+        {**row, "name": row["product_name"] or row["product_id"], "href": view.here(product=row["product_id"])}
+        for row in answer["related"]  # type: ignore[attr-defined]  # rows
+    ]
+    return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
+
+
+PAGE = Page(
+    "product",
+    "Product",
+    place=31,
+    summary="One product, against the period before.",
+    asks=OneProduct,
+    is_listed=False,
+    title_of=lambda view: str(_answer(view)["product_name"] or view.filters.product),
+    sections=(
+        Section("Numbers", numbers, is_titled=False),
+        Section("Views by day", views, "two-thirds"),
+        Section("Bought with it", related, "third"),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Products and stock: what sells, what is looked at, and what to order again."""
+
+from pydantic import Field
+
+from ecom_assets.api.routes import products
+from ecom_assets.dashboard.blocks import Block, Column, DataTable, Several, Tile, Tiles, Why
+from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.tiles import meaning
+from ecom_assets.products.queries import SortBy
+
+KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
+TOP = (
+    Column("rank_number", "#", "count"),
+    Column("name", "Product", href="href"),
+    Column("product_category", "Category"),
+    Column("product_view_count", "Views", "count"),
+    Column("add_to_cart_count", "Into carts", "count"),
+    Column("purchase_count", "Purchases", "count"),
+    Column("purchases_per_view", "Per view", "rate"),
+    Column("sold_item_count", "Items sold", "count"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+CATEGORIES = (
+    Column("product_category", "Category"),
+    Column("viewing_session_count", "Sessions that looked", "count"),
+    Column("cart_session_count", "Into carts", "count"),
+    Column("cart_rate", "Cart rate", "rate", bar="cart_rate"),
+    Column("purchase_session_count", "With a purchase", "count"),
+    Column("purchase_rate", "Purchase rate", "rate", bar="purchase_rate"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+ALERTS = (
+    Column("name", "Product", href="href"),
+    Column("product_category", "Category"),
+    Column("kind", "Alert"),
+    Column("stock_count", "In stock", "count"),
+    Column("reorder_point_count", "Order at", "count"),
+    Column("daily_sold_items", "Sold a day", "decimal"),
+    Column("days_of_cover", "Days of stock", "decimal"),
+    Column("last_sold_date", "Last sold", "date"),
+)
+MOST_PRODUCTS, MOST_ALERTS = 20, 25
+
+
+class ProductFilters(Filters):
+    """The choices of the page."""
+
+    sort_by: SortBy = Field("revenue", title="Order by")
+
+
+def top(view: View) -> Block:
+    """Return the first products by the chosen number."""
+    chosen = view.filters.sort_by
+    answer = view.answer(products.top_products, products.AskedTop, limit=MOST_PRODUCTS, sort_by=chosen)
+    left = (answer["total_count"] or 0) - len(answer["products"])
+    return DataTable(
+        [_linked(view, row) for row in answer["products"]],
+        TOP,
+        csv=view.csv("/analytics/products/top", limit=1000, sort_by=chosen),
+        note=f"And {left:,} more; the CSV has the first 1,000." if left > 0 else "",
+        definition=meaning(answer, "revenue_amount"),
+        why=Why("mart.product_performance", "revenue_amount"),
+    )
+
+
+def categories(view: View) -> Block:
+    """Return the categories: who looked, who put something into a cart, who bought."""
+    answer = view.answer(products.categories, products.AskedCategories, limit=100)
+    return DataTable(
+        answer["categories"],
+        CATEGORIES,
+        csv=view.csv("/analytics/categories", limit=1000),
+        definition=meaning(answer, "cart_rate", "purchase_rate"),
+        why=Why("mart.category_performance", "viewing_session_count"),
+    )
+
+
+def stock(view: View) -> Block:
+    """Return the stock that needs attention, as of the newest day."""
+    answer = view.answer(products.inventory_alerts, products.AskedAlerts, limit=MOST_ALERTS)
+    rows = [{**_linked(view, row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
+    left = answer["total_count"] - len(rows)
+    meanings = answer["definition"]
+    counts = [Tile(label, answer["counts"].get(kind, 0), "count", str(meanings.get(kind, meanings.get("alert", ""))))
+              for kind, label in KINDS.items()]  # fmt: skip
+    table = DataTable(
+        rows,
+        ALERTS,
+        csv=view.csv("/analytics/inventory/alerts", with_days=False, limit=1000),
+        note=f"As of {answer['range']['end_date']}." + (f" And {left} more." if left > 0 else ""),
+        empty="No product needs attention.",
+        why=Why("mart.inventory_alerts", "stock_count"),
+    )
+    return Several((Tiles(counts, compared=False), table))
+
+
+def _linked(view: View, row: dict[str, object]) -> dict[str, object]:
+    return {
+        **row,
+        "name": row["product_name"] or row["product_id"],
+        "href": view.link("product", product=row["product_id"]),
+    }
+
+
+PAGE = Page(
+    "products",
+    "Products and stock",
+    place=30,
+    summary="What sells, what is looked at, and what to order again.",
+    asks=ProductFilters,
+    sections=(
+        Section("Products", top),
+        Section("Categories: from looking to buying", categories),
+        Section("Stock that needs attention", stock),
+    ),
+)

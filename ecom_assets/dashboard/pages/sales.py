@@ -1,0 +1,169 @@
+"""Sales: what was sold over time, where, in which category and through which channel."""
+
+from functools import partial
+
+from pydantic import Field
+
+from ecom_assets.api.parameters import AskedOfDays
+from ecom_assets.api.routes import products, sales
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, Why
+from ecom_assets.dashboard.countries import SHAPES, shape_of
+from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.static_files import address_of_file
+from ecom_assets.dashboard.tiles import compared_tile, meaning
+from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
+
+TABLE = "mart.revenue_daily"
+POINTS = (
+    Column("start_date", "From", "date"),
+    Column("end_date", "To", "date"),
+    Column("revenue_amount", "Revenue", "money"),
+    Column("refunded_amount", "Refunded", "money"),
+    Column("order_count", "Orders", "count"),
+    Column("average_order_value", "Average order", "money"),
+)
+SOLD = (
+    Column("order_count", "Orders", "count"),
+    Column("revenue_share", "Share", "rate", bar="revenue_share"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+CATEGORIES = (
+    Column("product_category", "Category"),
+    Column("order_count", "Orders", "count"),
+    Column("revenue_change", "Change", "change"),
+    Column("revenue_share", "Share", "rate", bar="revenue_share"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+CHANNELS = (
+    Column("channel", "Channel"),
+    Column("order_count", "Orders", "decimal"),
+    Column("revenue_change", "Change", "change"),
+    Column("revenue_share", "Share", "rate", bar="revenue_share"),
+    Column("revenue_amount", "Revenue", "money"),
+)
+PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
+MOST_PLACES = 12
+
+
+class SalesFilters(Filters):
+    """The choices of the page."""
+
+    granularity: Granularity = Field("day", title="By")
+    level: Level = Field("country", title="Places")
+    dimension: ChannelDimension = Field("marketing_channel", title="Channels")
+
+
+def totals(view: View) -> Block:
+    """Return what was sold and refunded."""
+    answer = view.answer(sales.sales, AskedOfDays)
+    points = view.answer(sales.revenue_trend, sales.AskedTrend)["points"]
+    tile = partial(compared_tile, answer, "sales", table=TABLE, points=points)
+    return Tiles(
+        (
+            tile("revenue_amount", "Revenue", "money"),
+            tile("order_count", "Orders", "count"),
+            tile("average_order_value", "Average order value", "money"),
+            tile("shipped_amount", "Sold before refunds", "money"),
+            tile("sold_item_count", "Items sold", "count"),
+            tile("refund_count", "Refunds", "count", better="down"),
+        )
+    )
+
+
+def trend(view: View) -> Block:
+    """Return the revenue over time."""
+    by = view.filters.granularity
+    answer = view.answer(sales.revenue_trend, sales.AskedTrend, granularity=by)
+    x = "started_at" if by == "hour" else "start_date"
+    return Chart(
+        charts.line(x, "revenue_amount", kind="money", area=True, title="Revenue"),
+        answer["points"],
+        POINTS,
+        f"Revenue by {by} as a line.",
+        csv=view.csv("/analytics/revenue/trend", granularity=by),
+        definition=meaning(answer, "revenue_amount"),
+        why=Why(TABLE, "revenue_amount"),
+    )
+
+
+def world_map(view: View) -> Block:
+    """Return the countries with their revenue on a map."""
+    answer = view.answer(sales.geographic, sales.AskedPlaces, level="country", limit=1000)
+    places = [{**place, "shape": shape_of(place["country"])} for place in answer["places"]]
+    lost = [place["country"] for place in places if place["shape"] is None]
+    rows = [{name: place[name] for name in ("shape", "country", "revenue_amount")} for place in places]
+    return Chart(
+        charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
+        answer["places"],
+        (Column("country", "Country"), *SOLD),
+        "Revenue of each country on a map of the world.",
+        csv=view.csv("/analytics/geographic", level="country", limit=1000),
+        height=360,
+        definition=meaning(answer, "revenue_amount"),
+        note=f"Not on the map: {', '.join(lost)}." if lost else "",
+    )
+
+
+def places(view: View) -> Block:
+    """Return the places with the most revenue."""
+    level = view.filters.level
+    answer = view.answer(sales.geographic, sales.AskedPlaces, level=level, limit=MOST_PLACES)
+    names = PLACE_NAMES[level]
+    rows = [{**row, "place": ", ".join(row[name] for name in names if row[name])} for row in answer["places"]]
+    left = (answer["total_count"] or 0) - len(rows)
+    return DataTable(
+        rows,
+        (Column("place", level.capitalize()), *SOLD),
+        csv=view.csv("/analytics/geographic", level=level, limit=1000),
+        note=f"And {left} more." if left > 0 else "",
+    )
+
+
+def categories(view: View) -> Block:
+    """Return the categories with their revenue."""
+    answer = view.answer(products.categories, products.AskedCategories, limit=1000)
+    sold = [row for row in answer["categories"] if row["revenue_amount"] is not None]
+    return Chart(
+        charts.ranking("product_category", "revenue_amount", kind="money", title="Revenue"),
+        sold,
+        CATEGORIES,
+        "Revenue of each category as bars.",
+        csv=view.csv("/analytics/categories", limit=1000),
+        height=max(120, 26 * len(sold)),
+        definition=meaning(answer, "revenue_amount"),
+        empty="Nothing that was sold in these days has a category.",
+    )
+
+
+def channels(view: View) -> Block:
+    """Return the channels with their revenue."""
+    dimension = view.filters.dimension
+    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, dimension=dimension)
+    return Chart(
+        charts.ranking("channel", "revenue_amount", kind="money", title="Revenue"),
+        answer["channels"],
+        CHANNELS,
+        "Revenue of each channel as bars.",
+        csv=view.csv("/analytics/revenue/by-channel", dimension=dimension),
+        height=max(120, 26 * len(answer["channels"])),
+        definition=meaning(answer),
+        why=Why("mart.channel_attribution", "revenue_amount"),
+    )
+
+
+PAGE = Page(
+    "sales",
+    "Sales",
+    place=20,
+    summary="What was sold over time, where, and through which channel.",
+    asks=SalesFilters,
+    sections=(
+        Section("Totals", totals, is_titled=False),
+        Section("Revenue over time", trend),
+        Section("Where revenue comes from", world_map, "two-thirds"),
+        Section("Places with the most revenue", places, "third"),
+        Section("Categories", categories, "half"),
+        Section("Channels", channels, "half"),
+    ),
+)
