@@ -24,6 +24,7 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL, data_dictionary
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
+from ecom_assets.settings.lineage import LineageSettings
 from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
@@ -62,7 +63,8 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     PrivacySettings: "Erasing people",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",
     AnswerSettings: "The HTTP API: ad-hoc questions",
-    AlertSettings: "Alerts",
+    AlertSettings: "Alerts and reports",
+    LineageSettings: "Lineage",
 }
 """What each class of settings is about."""
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -66,10 +66,14 @@ from ecom_assets.sources.order_reports.source import ended_days, has_events, has
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, contract_check
+from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
-from ecom_assets.warehouse.factory import engine_name, has_one_writer
+from ecom_assets.warehouse.factory import engine_name, has_one_writer, new_engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
+
+if TYPE_CHECKING:
+    from ecom_assets.automation.openlineage import Lineage
 
 
 def build_definitions(
@@ -205,10 +209,10 @@ def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, automation conditions, requests and alerts."""
+    """Return the sensors for new events, automation conditions, requests, alerts and lineage."""
     arrivals = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
-    return [*arrivals, following_sensor(), requested, *alert_sensors(settings)]
+    return [*arrivals, following_sensor(), requested, *alert_sensors(settings), *lineage_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
@@ -260,6 +264,38 @@ def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Return the sensor that sends alerts, if recipients and a mail server are set."""
     alerts = Alerts.of(settings)
     return [alert_sensor(alerts)] if alerts else []
+
+
+def lineage_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensor that reports runs as OpenLineage events, if a receiver is set."""
+    lineage = lineage_of(settings)
+    if lineage is None:
+        return []
+    from ecom_assets.automation.openlineage import lineage_sensor  # noqa: PLC0415 (an extra)
+
+    return [lineage_sensor(lineage)]
+
+
+def lineage_of(settings: Settings) -> "Lineage | None":
+    """Return the receiver of OpenLineage events, and what makes them; None if none is set.
+
+    Raises:
+        SettingError: The packages of the extra are not installed.
+    """
+    if not settings.openlineage_url:
+        return None
+    with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
+        from ecom_assets.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
+
+    return Lineage.of(settings, new_engine(settings).address, lineage_tables(settings))
+
+
+def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:
+    """Return the contract of each asset, and those of the tables that it reads."""
+    return {
+        asset.key.to_user_string(): (asset.contract, tuple(reads.contract for reads in asset.reads.values()))
+        for asset in table_assets(settings)
+    }
 
 
 def checks(settings: Settings) -> list[TableCheck]:

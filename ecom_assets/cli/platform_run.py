@@ -17,6 +17,7 @@ from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, AskedDays, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.run_days import DaysOfRun
+from ecom_assets.cli.run_lineage import reported_run
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
@@ -238,7 +239,12 @@ class PlatformRun:
         alerts_tag = tag_of(run_id, LEFT_TO_COMMAND) if Alerts.of(self.settings) else {}
         days_tags = {RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()}
         self.progress.expect(len(self.chosen))
-        with patient_history(), dg.DagsterInstance.get() as instance, self.progress:
+        with (
+            patient_history(),
+            dg.DagsterInstance.get() as instance,
+            reported_run(self.settings, instance, run_id, self.progress.warn),
+            self.progress,
+        ):
             try:
                 result = job.execute_in_process(
                     instance=instance,

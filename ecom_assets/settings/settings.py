@@ -19,6 +19,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings import lists as setting_lists
 from ecom_assets.settings.alerts import AlertSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
+from ecom_assets.settings.lineage import LineageSettings
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
 from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.private_files import close_to_others, own_places
@@ -42,6 +43,7 @@ class Settings(
     AnswerSettings,
     ServingSettings,
     AlertSettings,
+    LineageSettings,
     DestinationSettings,
     AllToolSettings,
     LedgerSettings,

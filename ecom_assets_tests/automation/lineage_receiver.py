@@ -1,0 +1,64 @@
+"""A receiver of OpenLineage events on a real socket, which answers as a test wants. Not here: what it should get."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Receiver:
+    """What arrived; `answers` are given to the next requests instead of 201, each after `takes_s`."""
+
+    url: str = ""
+    events: list[Event] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
+    answers: list[int] = field(default_factory=list)
+    takes_s: float = 0.0
+
+    def named(self, name: str) -> list[Event]:
+        """Return the events of a job."""
+        return [one for one in self.events if one["job"]["name"] == name]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Receive until the test is done."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            time.sleep(receiver.takes_s)
+            status = receiver.answers.pop(0) if receiver.answers else 201
+            if status == 201:
+                receiver.events.append(body)
+            receiver.keys.add(self.headers.get("Authorization", ""))
+            receiver.paths.add(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    receiver.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

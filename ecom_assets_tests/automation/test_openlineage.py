@@ -1,0 +1,195 @@
+"""Runs as OpenLineage events, at a real receiver: from `ecom run`, from the daemon's sensor, and when it fails."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ecom_assets.automation import openlineage
+from ecom_assets.automation.lineage_events import Place
+from ecom_assets.automation.openlineage import Lineage, lineage_sensor
+from ecom_assets.definitions import lineage_tables, sensors
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.automation.lineage_receiver import Event, Receiver, receiving
+from ecom_assets_tests.command import FEW_TABLES, Said, ecom, page_views
+
+pytestmark = pytest.mark.xdist_group("openlineage")
+KEY = "receivers-key"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Said, Receiver, Path]]:
+    """A run of a few tables, over two page views, with a receiver."""
+    folder = tmp_path_factory.mktemp("lineage")
+    events = page_views(folder / "events.csv", "2026-03-01", "2026-03-02")
+    with receiving() as one:
+        env = {"ECOM_OPENLINEAGE_URL": one.url, "ECOM_OPENLINEAGE_API_KEY": KEY}
+        said = ecom("run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env)
+        yield said, one, folder / "home"
+
+
+def states(events: list[Event]) -> list[str]:
+    return [one["eventType"] for one in events]
+
+
+def lineage_to(url: str) -> Lineage:
+    settings = Settings(openlineage_url=url)
+    return Lineage.of(settings, "duckdb:////data/shop.duckdb", lineage_tables(settings))
+
+
+def test_a_run_begins_has_its_tables_and_ends(reported: tuple[Said, Receiver, Path]) -> None:
+    said, receiver, _ = reported
+    assert said.exit_code == 0
+    assert (receiver.paths, receiver.keys) == ({"/api/v1/lineage"}, {f"Bearer {KEY}"})
+    first, *of_tables, last = receiver.events
+    assert [(one["eventType"], one["job"]["name"]) for one in (first, last)] == [
+        ("START", "everything"),
+        ("COMPLETE", "everything"),
+    ]
+    assert {one["run"]["runId"] for one in (first, last)} == {said.json["run_id"]}
+    assert {one["job"]["name"] for one in of_tables} == set(said.json["written"])
+    for name in said.json["written"]:
+        began, ended = receiver.named(name)
+        assert states([began, ended]) == ["START", "COMPLETE"]
+        assert began["run"]["runId"] == ended["run"]["runId"] != said.json["run_id"]
+        assert ended["run"]["facets"]["parent"]["run"]["runId"] == said.json["run_id"]
+        assert began["eventTime"] <= ended["eventTime"]
+
+
+def test_tables_have_their_inputs_schema_rows_and_the_columns_they_are_made_of(
+    reported: tuple[Said, Receiver, Path],
+) -> None:
+    _, receiver, home = reported
+    ended = receiver.named("mart.engagement_daily")[-1]
+    assert {one["name"] for one in ended["inputs"]} == {Sessions.qualified_name(), SessionDays.qualified_name()}
+    (written,) = ended["outputs"]
+    assert (written["namespace"], written["name"]) == (f"duckdb://{home}/warehouse.duckdb", "mart.engagement_daily")
+    fields = written["facets"]["schema"]["fields"]
+    assert {one["name"]: (one["type"], one["description"]) for one in fields} == {
+        name: (column.type, column.description) for name, column in EngagementDaily.columns.items()
+    }
+    assert written["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    lineage = written["facets"]["columnLineage"]["fields"]["engaged_session_count"]["inputFields"]
+    assert ("mart.sessions", "is_engaged") in {(one["name"], one["field"]) for one in lineage}
+
+
+def test_the_daemon_sends_nothing_twice(
+    reported: tuple[Said, Receiver, Path], monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    _, _, home = reported
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        assert looked(receiver.url, instance) == "No news."
+    assert receiver.events == []
+
+
+def looked(url: str, instance: dg.DagsterInstance) -> str:
+    """Return what the sensor says, when it looks as if it had last looked an hour ago."""
+    since = datetime.now(UTC) - timedelta(hours=1)
+    sensor = lineage_sensor(lineage_to(url))
+    found = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=since.isoformat()))
+    return found.skip_message or ""
+
+
+def small_run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.DagsterRun:
+    """Run an asset with the key of a table."""
+
+    @dg.asset(key=["mart", "sessions"])
+    def sessions() -> dg.MaterializeResult[None]:
+        if fails:
+            raise RuntimeError("the disk is full")
+        deps = {"session_id": [dg.TableColumnDep(dg.AssetKey(["mart", "session_days"]), "visitor_id")]}
+        lineage = dg.TableColumnLineage(deps_by_column=deps)
+        return dg.MaterializeResult(metadata={"rows_written": 7, "dagster/column_lineage": lineage})
+
+    found = dg.materialize([sessions], instance=instance, raise_on_error=False)
+    run = instance.get_run_by_id(found.run_id)
+    assert run is not None
+    return run
+
+
+def test_a_receiver_that_was_down_gets_everything_later_and_once(receiver: Receiver) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = small_run(instance)
+        receiver.answers = [201, 201, 503]
+        assert looked(receiver.url, instance) == (
+            f"{receiver.url} did not take all events of run {run.run_id}, as it answered 503."
+        )
+        assert states(receiver.events) == ["START", "START"]
+        assert looked(receiver.url, instance) == "Sent 2 events."
+        assert states(receiver.events) == ["START", "START", "COMPLETE", "COMPLETE"]
+        assert looked(receiver.url, instance) == "No news."
+    assert len(receiver.events) == 4
+
+
+def test_an_event_that_is_not_wanted_is_passed_over(receiver: Receiver) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        small_run(instance)
+        receiver.answers = [201, 400]
+        assert looked(receiver.url, instance) == "Sent 4 events."
+    assert states(receiver.events) == ["START", "COMPLETE", "COMPLETE"]
+
+
+def test_a_failed_run_says_what_failed(receiver: Receiver) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        small_run(instance, fails=True)
+        looked(receiver.url, instance)
+    assert states(receiver.events) == ["START", "START", "FAIL", "FAIL"]
+    assert states(receiver.named("mart.sessions")) == ["START", "FAIL"]
+    failed = receiver.named("mart.sessions")[-1]
+    assert failed["run"]["facets"]["errorMessage"]["message"] == "mart/sessions: the disk is full"
+    assert failed["outputs"][0]["outputFacets"] == {}
+
+
+def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openlineage, "REQUEST_TIMEOUT_S", 0.2)
+    receiver.takes_s = 1.0
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = small_run(instance)
+        began = time.monotonic()
+        found = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
+        assert (found.count, found.trouble) == (0, "it was not reached (ReadTimeout)")
+        assert time.monotonic() - began < 0.9
+        receiver.takes_s = 0.15
+        found = lineage_to(receiver.url).deliver_run(instance, run, 0.2)
+        assert (found.count, found.trouble) == (2, "it took more than 0.2 s")
+
+
+@pytest.mark.slow
+def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> None:
+    events = page_views(tmp_path / "events.csv", "2026-03-01")
+    env = {"ECOM_OPENLINEAGE_URL": "http://127.0.0.1:9"}
+    said = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert said.exit_code == 0
+    assert (
+        "ECOM_OPENLINEAGE_URL=http://127.0.0.1:9 does not answer; the daemon, if it runs, sends the rest." in said.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "namespace", "name"),
+    [
+        ("duckdb:////data/shop.duckdb", "duckdb:////data/shop.duckdb", "staging.events"),
+        ("postgres://shop@db.example/shop", "postgres://db.example:5432", "shop.staging.events"),
+        ("snowflake://me@acme-eu/SHOP/MAIN", "snowflake://acme-eu", "SHOP.staging.events"),
+    ],
+)
+def test_tables_are_named_as_the_standard_names_them(address: str, namespace: str, name: str) -> None:
+    place = Place.of(address)
+    assert (place.namespace, place.name_of(CleanEvents.layer, CleanEvents.name)) == (namespace, name)
+
+
+def test_without_a_receiver_there_is_no_sensor() -> None:
+    assert "openlineage" not in {one.name for one in sensors(Settings())}
+    assert "openlineage" in {one.name for one in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))}
