@@ -1,5 +1,6 @@
 """The events of files that a question is about: clean, of some days, and of the visitors of one segment."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -33,20 +34,37 @@ class AskedEvents:
 
     @classmethod
     def open(
-        cls, paths: list[str], settings: Settings, days: QuestionDays, segment: str | None, *, without: str
+        cls,
+        paths: list[str],
+        settings: Settings,
+        days: QuestionDays,
+        segment: str | None,
+        *,
+        without: str,
+        columns: Iterable[str] | None = None,
     ) -> "AskedEvents":
-        """Open files; `without` says what is missing where they have no valid event.
+        """Open files.
+
+        Args:
+            paths: The files.
+            settings: How they are read.
+            days: The days that are asked about.
+            segment: The visitor segment that is asked about; None for all visitors.
+            without: What is missing where the files have no valid event.
+            columns: The columns that the question names; None for all.
 
         Raises:
             UsageError: No files are given.
             SourceError: The files have no valid event.
         """
         files = FileEvents.open(paths, settings)
+        only = AskedSegment.read(segment, files)
+        files = files if columns is None else files.naming([*columns, *only.columns])
         clean = files.clean()
         (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
         if known["first"] is None:
             raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
-        within, only = days.within(known["last"]), AskedSegment.read(segment, files)
+        within = days.within(known["last"])
         events = only.events(clean, within[1] or known["last"])
         return cls(files, events, (known["first"], known["last"]), within, clean, only)
 

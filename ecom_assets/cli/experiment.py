@@ -57,7 +57,7 @@ def answer_experiment(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant")
+    asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant", columns=experiment.columns)
     goal, exposure = (_translated(one, asked.files) for one in (experiment.goal, experiment.exposure))
     own = replace(experiment, goal=goal, exposure=exposure)
     return asked.complete(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))

@@ -30,7 +30,7 @@ from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep, TimeTo
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 
 
@@ -58,13 +58,9 @@ def answer(
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = days or QuestionDays()
     is_whole = who is None and days == QuestionDays() and segment is None
-    if paths and is_whole and not (funnel.over or funnel.time_to_convert):
-        words = load_mapping(settings.events_mapping)
-        asked = in_platform_words(funnel, words)
-        is_quick = suits(asked) and _is_plain(asked) and cleans_by_default(settings, words)
-        found = quick_answer(paths, settings, words, asked) if is_quick else None
-        if found is not None:
-            return found
+    found = _quick(paths, settings, funnel) if paths and is_whole else None
+    if found is not None:
+        return found
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.visitor_segments import AskedSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
@@ -73,14 +69,26 @@ def answer(
     check_format("--who", who)
     files = FileEvents.open(paths, settings)
     funnel = in_platform_words(funnel, files.mapping)
-    files = files.with_few_columns() if who is None and segment is None and _is_plain(funnel) else files
-    clean, only = files.clean(), AskedSegment.read(segment, files)
+    only = AskedSegment.read(segment, files)
+    if who is None and segment is None and _is_plain(funnel):
+        files = files.with_few_columns()
+    elif funnel.per != "session":
+        files = files.naming([*funnel.columns, *only.columns])
+    clean = files.clean()
     events, days = only.events_of(clean, days)
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     limits = Limits(days.first, days.last, days.day_count, settings.timezone)
     own = files.mapping.own_words()
     found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
     return only.complete(found, clean) | {"rows": files.rows.as_json()}
+
+
+def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
+    """The answer without Ibis, if the funnel is one that the kernel answers by itself; else None."""
+    words = load_mapping(settings.events_mapping)
+    asked = in_platform_words(funnel, words)
+    is_quick = not (asked.over or asked.time_to_convert) and suits(asked) and _is_plain(asked)
+    return quick_answer(paths, settings, words, asked) if is_quick and cleans_by_default(settings, words) else None
 
 
 def _is_plain(funnel: Funnel) -> bool:

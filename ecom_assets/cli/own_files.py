@@ -1,6 +1,6 @@
 """Clean events and purchases straight from files, by the same definitions as the platform's tables, without set-up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -17,6 +17,7 @@ from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.sales.sales import ORDER
@@ -27,6 +28,7 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import NO, ONE_DAY, Days
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
 from ecom_assets.warehouse.local import connect, keep_within, streaming
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
@@ -209,6 +211,14 @@ FEW_COLUMNS = (
 """What it takes to say who did what and when."""
 ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
 """What the clean events, and the order of their copies, are made of."""
+MADE_OF = {
+    "visitor_id": "user_id",
+    "source_session_id": "session_id",
+    "cart_value": "cart_amount",
+    "is_bot": "user_agent",
+}
+"""The columns that a question may name by another name, or that are made of another."""
+REPEATED_ROWS = "file_repeated"
 
 
 @dataclass(frozen=True)
@@ -220,6 +230,7 @@ class FileEvents:
     mapping: EventMapping
     settings: Settings
     columns: tuple[str, ...] = ALL_COLUMNS
+    keeps_copies: bool = False
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
@@ -240,16 +251,44 @@ class FileEvents:
 
         Use these or the others: what is kept of the rows is kept under one name.
         """
-        return replace(self, columns=FEW_COLUMNS)
+        return replace(self, columns=FEW_COLUMNS, keeps_copies=True)
+
+    def naming(self, columns: Iterable[str]) -> "FileEvents":
+        """The same files for a question that names these columns of events, beside who did what and when.
+
+        Of Parquet files the other columns are not read. Of text files, and where a column is unknown, all are.
+        """
+        asked = {name.partition(".")[0] for name in columns}
+        asked = {MADE_OF.get(name, name) for name in asked}
+        is_parquet = all(file.format == "parquet" for file in self.files.files())
+        if not is_parquet or asked - {*ALL_COLUMNS}:
+            return self
+        return replace(self, columns=tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *asked}))
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
         resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
-        if self.columns == FEW_COLUMNS:
+        if self.keeps_copies:
             return resolved.rename(source_session_id="session_id")
         if self.rows.rejected.get(DUPLICATE):
-            resolved = clean.unique_copies(resolved, self._duplicates)
-        return clean.as_clean_events(resolved)
+            resolved = self._without_copies(resolved)
+        if self.columns == ALL_COLUMNS:
+            return clean.as_clean_events(resolved)
+        named = resolved.rename(source_session_id="session_id")
+        if "user_agent" in self.columns:
+            named = named.mutate(is_bot=clean.is_robot(named.user_agent))
+        return named.select(*(name for name in CleanEvents.columns if name in named.columns))
+
+    def _without_copies(self, resolved: ir.Table) -> ir.Table:
+        """Return rows without surplus copies; which copy stays is decided by all columns, read again of these only."""
+        if self.columns == ALL_COLUMNS:
+            return clean.unique_copies(resolved, self._duplicates)
+        again = self.received().semi_join(self._duplicates.select("event_id").distinct(), "event_id")
+        rows = clean.classify(again, self.rule, self._days)
+        whole = self._kept(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
+        repeated = resolve_visitors(whole, self._copies, self.rule.late_days)
+        first = clean.first_of_copies(repeated, self._duplicates).select(*resolved.columns)
+        return union_all(resolved.anti_join(self._duplicates, ["event_date", "event_id"]), first)
 
     @cached_property
     def rows(self) -> FileRows:

@@ -52,7 +52,7 @@ def answer_trend(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend")
+    asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
     translate = asked.files.mapping.translate
     own = tuple(replace(one, event_type=one.event_type and translate(one.event_type)) for one in trend.series)
     reach = Range.of_question(asked.known, asked.days, settings.timezone)

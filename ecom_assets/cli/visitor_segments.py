@@ -10,7 +10,7 @@ from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.sources.visitor_segments import visitor_segment_of_text
-from ecom_assets.visitor_segments.segment import VisitorSegment, event_types, in_segment
+from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class AskedSegment:
             return cls(files, None)
         found = visitor_segment_of_text(asked, files.settings.visitor_segments)
         return cls(files, found.translated(files.mapping.translate))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that its conditions name."""
+        return [] if self.segment is None else columns_named(self.segment)
 
     def events(self, clean: ir.Table, as_of: date) -> ir.Table:
         """Return the events of the visitors in the segment as of a day; all events without one."""

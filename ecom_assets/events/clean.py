@@ -161,12 +161,16 @@ def unique_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
         copies: Clean rows of some days.
         duplicates: The rows of `DuplicateEvents` for the same days.
     """
+    return union_all(copies.anti_join(duplicates, ["event_date", "event_id"]), first_of_copies(copies, duplicates))
+
+
+def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
+    """Return, of each event with surplus copies, the copy that arrived first; as `unique_copies`."""
     keys = ["event_date", "event_id"]
-    single = copies.anti_join(duplicates, keys)
     repeated = copies.semi_join(duplicates.filter(duplicates.has_kept_copy), keys)
     in_order = ibis.window(group_by=keys, order_by=arrival_keys(repeated))
     first = repeated.mutate(place=ibis.row_number().over(in_order))
-    return union_all(single, first.filter(first.place == 0))
+    return first.filter(first.place == 0).select(*copies.columns)
 
 
 def first_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:

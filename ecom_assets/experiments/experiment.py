@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.event_filter import ANY_EVENT, EventFilter
 from ecom_assets.tables.values import check_column
@@ -141,6 +141,13 @@ class Experiment:
             where=where_from(raw["where"]) if raw.get("where") else EVERYTHING,
             **{name: raw[name] for name in plain if raw.get(name) is not None},
         )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that variants and amounts are read from, or that are compared with a value."""
+        conditions = [self.where, self.goal.where, self.exposure.where]
+        named = [column for where in conditions for column in columns_of(where)]
+        return [*named, self.variant, *([self.amount] if self.amount else [])]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the experiment as in a definition file; the inverse of `from_mapping`."""

@@ -31,7 +31,7 @@ def read_visitor_segments(path: Path) -> dict[str, VisitorSegment]:
 
 def _segment(path: Path, name: object, raw: object) -> VisitorSegment:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise DefinitionError(f"{path} names a visitor segment {name!r}; a name is a text without line breaks.")
+        raise DefinitionError(f"{path} names a visitor segment {name!r}; a name is a text.")
     try:
         return VisitorSegment.from_definition(name, raw)
     except DefinitionError as error:

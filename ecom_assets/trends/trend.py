@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
@@ -171,6 +171,13 @@ class Trend:
             self.formula.check(names_of(self.series))
         if self.kind != "trend":
             self._check_visitors()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the trend breaks down by, measures, or compares with a value."""
+        conditions = [self.where, *(one.where for one in self.series)]
+        named = [column for where in conditions for column in columns_of(where)]
+        return [*named, *filter(None, [self.by, *(one.of for one in self.series)])]
 
     def _check_visitors(self) -> None:
         """Refuse what the kinds that count visitors do not have."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +162,35 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
         assert Counter(refused) == {name: n for name, n in found["rejected"].items() if name != "duplicate"}
         assert files.with_few_columns().rows.as_json() == found
         files.con.disconnect()
+
+
+@given(ROWS, st.sampled_from([(), ("product_id",), ("page_url", "is_bot"), ("properties.plan", "visitor_id")]))
+@examples(60)
+def test_of_parquet_files_the_columns_that_are_named_are_those_of_all_columns(
+    rows: list[tuple[str, ...]], named: tuple[str, ...]
+) -> None:
+    """Copies differ in their page, which decides which of two simultaneous ones stays, whether it is named or not."""
+    with TemporaryDirectory() as folder:
+        for day in {row[-1] for row in rows}:
+            landed = Path(folder) / f"received_date={day}"
+            landed.mkdir()
+            own = [(place, row) for place, row in enumerate(rows) if row[-1] == day]
+            lines = [f"{i},{who},{kind},{at},p{n},,s{n % 2},/{-n},," for n, (i, who, kind, at, _) in own]
+            text = f"SELECT * FROM read_csv('{landed}/events.csv', all_varchar = true, hive_partitioning = false)"
+            (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+            duckdb.sql(f"COPY ({text}) TO '{landed}/events.parquet'")
+            (landed / "events.csv").unlink()
+        whole, part = (FileEvents.open([folder], Settings()) for _ in range(2))
+        part = part.naming(named)
+        assert len(part.columns) < len(whole.columns)
+        found = part.clean()
+        assert {name.partition(".")[0] for name in named} <= set(found.columns)
+        order = ["event_id", "event_at", "received_date"]
+        expected = whole.clean().select(*found.columns).order_by(order).to_pyarrow().to_pylist()
+        assert found.order_by(order).to_pyarrow().to_pylist() == expected
+        assert part.rows.as_json() == whole.rows.as_json()
+        for files in (whole, part):
+            files.con.disconnect()
 
 
 LINES = st.lists(st.tuples(st.sampled_from(["o1", "o2", ""]), st.sampled_from(["1", "0", "2"])), min_size=1, max_size=8)

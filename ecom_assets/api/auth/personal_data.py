@@ -8,10 +8,6 @@ from starlette.types import Scope as Request
 from ecom_assets.api.auth.callers import CALLER, Caller, Scope, may_see_people
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.experiments.experiment import Experiment
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.tables.conditions import columns_of
-from ecom_assets.trends.trend import Trend
 
 PERSONAL_COLUMNS: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii)
 """The columns of events that the contract marks as personal data."""
@@ -25,25 +21,6 @@ class ScopeNeededError(EcomError):
     def __init__(self, message: str, scope: Scope) -> None:
         super().__init__(message)
         self.scope = scope
-
-
-def named_by_funnel(definition: Funnel) -> list[str]:
-    """Return the columns that a funnel breaks down by, holds constant, or compares with a value."""
-    return definition.columns
-
-
-def named_by_trend(definition: Trend) -> list[str]:
-    """Return the columns that a trend breaks down by, measures, or compares with a value."""
-    conditions = [definition.where, *(one.where for one in definition.series)]
-    named = [column for where in conditions for column in columns_of(where)]
-    return [*named, *filter(None, [definition.by, *(one.of for one in definition.series)])]
-
-
-def named_by_experiment(definition: Experiment) -> list[str]:
-    """Return the columns that an experiment reads variants or amounts from, or compares with a value."""
-    conditions = [definition.where, definition.goal.where, definition.exposure.where]
-    named = [column for where in conditions for column in columns_of(where)]
-    return [*named, definition.variant, *([definition.amount] if definition.amount else [])]
 
 
 def require_personal(request: Request, named: Iterable[str]) -> None:

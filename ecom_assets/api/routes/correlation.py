@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.personal_data import named_by_funnel, require_personal
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
@@ -90,6 +90,6 @@ class CorrelationAnswer(Answer):
 def correlation(ask: Ask, asked: JustSliced, body: CorrelationBody) -> dict[str, Any]:
     """Return which event types and properties go with conversion, by odds ratios."""
     definition = body.correlation()
-    require_personal(ask.request.scope, [*named_by_funnel(definition.funnel), *definition.properties])
+    require_personal(ask.request.scope, [*definition.funnel.columns, *definition.properties])
     check_columns(definition.funnel, ask.reading.lacking)
     return answer_question(ask, asked, body, lambda con, events, _: correlation_answer(con, events, definition))

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from ecom_assets.api.auth.personal_data import named_by_experiment, require_personal
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
@@ -132,7 +132,7 @@ class ExperimentAnswer(Answer):
 def experiment(ask: Ask, asked: JustSliced, body: ExperimentBody) -> dict[str, Any]:
     """Return conversion and mean of each variant, with its difference from the control."""
     definition = body.experiment()
-    require_personal(ask.request.scope, named_by_experiment(definition))
+    require_personal(ask.request.scope, definition.columns)
 
     days = asked_days(ask, body)
 

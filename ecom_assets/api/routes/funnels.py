@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from ecom_assets.api.auth.personal_data import named_by_funnel, require_personal
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.api.parameters import Ask, JustSliced, SlicedOfDays
 from ecom_assets.api.problems import documented
@@ -321,7 +321,7 @@ class FunnelAnswer(Answer):
 def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
-    require_personal(ask.request.scope, named_by_funnel(definition))
+    require_personal(ask.request.scope, definition.columns)
     check_columns(definition, ask.reading.lacking)
     if not is_small_enough(definition, has_kernel=ask.reading.has_kernel):
         raise QuestionTooLargeError(

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.personal_data import named_by_trend, require_personal
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
@@ -142,7 +142,7 @@ class TrendAnswer(Answer):
 def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
     """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
-    require_personal(ask.request.scope, named_by_trend(definition))
+    require_personal(ask.request.scope, definition.columns)
 
     days = asked_days(ask, body)
 
