@@ -86,10 +86,11 @@ class AskedPagesOfDays(AskedOfDays, Paged):
 class Asking:
     """One request: the published data that it reads, and the fields that its answer shares with all answers."""
 
-    def __init__(self, request: Request, reading: StoreReading) -> None:
-        """Store the request, and the published data that it reads."""
+    def __init__(self, request: Request, reading: StoreReading, response: Response | None = None) -> None:
+        """Store the request, the published data that it reads, and the response with its headers if there is one."""
         self.request = request
         self.reading = reading
+        self._response = response
 
     @property
     def settings(self) -> Settings:
@@ -101,6 +102,13 @@ class Asking:
     def session_rule(self) -> SessionRule:
         """Return the rule that says when a session ends."""
         return SessionRule.preset(self.settings.session_rule)
+
+    def do_not_keep(self) -> None:
+        """Keep the answer out of every cache: it depends on the caller, or changes between publications."""
+        if self._response is not None:
+            if "ETag" in self._response.headers:
+                del self._response.headers["ETag"]
+            self._response.headers["Cache-Control"] = "no-store"
 
     def period(self, asked: AskedOfDays, *sources: Source) -> Period:
         """Return the requested days; a named range ends on the newest day that is known in all sources.
@@ -207,20 +215,13 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
             if headers["ETag"] in _known(request):
                 raise NotModifiedError(headers)
             response.headers.update(headers)
-        yield Asking(request, reading)
+        yield Asking(request, reading, response)
 
 
 Ask = Annotated[Asking, Depends(asking)]
 OfDays = Annotated[AskedOfDays, Query()]
 JustSliced = Annotated[Sliced, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
-
-
-def do_not_keep(response: Response) -> None:
-    """Keep an answer out of every cache: it depends on the caller, or changes between publications."""
-    if "ETag" in response.headers:
-        del response.headers["ETag"]
-    response.headers["Cache-Control"] = "no-store"
 
 
 def _etag(request: Request, reading: StoreReading) -> str:

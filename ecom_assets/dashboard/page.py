@@ -1,7 +1,8 @@
 """What a page is, what its address may say, and what its sections see."""
 
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -14,6 +15,7 @@ from starlette.requests import Request
 
 from ecom_assets.api.auth.callers import CALLER, Caller, Scope, name_of_caller
 from ecom_assets.api.parameters import Asked, AskedOfDays, Asking
+from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.errors import DefinitionError
@@ -91,6 +93,13 @@ class Doing:
     def caller(self) -> str:
         """Return the name of the caller, for logs; empty where no keys are used."""
         return name_of_caller(self.request.scope)
+
+    @contextmanager
+    def asking(self) -> Iterator[Asking]:
+        """Open the published data, as a route of the API sees them."""
+        store: Store = self.request.app.state.store
+        with store.reading(self.request.scope.get(IN_SCOPE)) as reading:
+            yield Asking(self.request, reading)
 
 
 @dataclass(frozen=True)

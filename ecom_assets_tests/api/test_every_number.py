@@ -137,6 +137,7 @@ NOT_OF_THE_SHOP = {
     "/operations/requests",
     "/operations/releases",
     "/operations/retries",
+    "/analytics/funnel/who",
 }
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND

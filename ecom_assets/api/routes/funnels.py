@@ -1,6 +1,7 @@
 """Routes for funnels: daily funnels with abandoned carts, and custom funnels by POST."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
-from ecom_assets.api.parameters import Ask, JustSliced, SlicedOfDays
+from ecom_assets.api.parameters import Ask, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Name, answer_question
 from ecom_assets.api.store.store import QuestionTooLargeError
@@ -17,7 +18,15 @@ from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.entries import Limits
-from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, By, Unit, check_columns, funnel_answer, is_small_enough
+from ecom_assets.funnels.queries import (
+    MOST_COMPILED_STEPS,
+    By,
+    Unit,
+    check_columns,
+    funnel_answer,
+    is_small_enough,
+)
+from ecom_assets.funnels.who import StepList, who_answer
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.tables.queries import cut
 
@@ -331,4 +340,53 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
     return answer_question(
         ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, rule, limits)
+    )
+
+
+class AskedWho(Sliced):
+    """Who to list of a funnel."""
+
+    step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
+    stopped: bool = Field(default=False, description="Whether only those who did not get to the step after it")
+    limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
+
+
+class AtStep(BaseModel):
+    """Somebody at a step, or a session."""
+
+    visitor_id: str = Field(description="The visitor")
+    event_at: datetime = Field(description="When they got to the step, in UTC")
+    event_id: str | None = Field(None, description="The event with which they did")
+
+
+class WhoAnswer(Answer):
+    """Who is at a step of a custom funnel."""
+
+    event_count: int = Field(description="Events that were looked at")
+    step: int = Field(description="Of this step")
+    count: int = Field(description="How many they are")
+    total_count: int = Field(description="How many are listed")
+    who: list[AtStep] = Field(description="By visitor")
+
+
+@questions.post(
+    "/analytics/funnel/who",
+    response_model=WhoAnswer,
+    summary="Who is at a step of a funnel",
+    responses=documented(400, 409, 413),
+)
+def funnel_who(ask: Ask, asked: Annotated[AskedWho, Query()], body: FunnelBody) -> dict[str, Any]:
+    """Return who got to a step of a custom funnel; it needs the scope `personal`."""
+    require_personal(ask.request.scope, ["visitor_id"])
+    definition = body.funnel()
+    check_columns(definition, ask.reading.lacking)
+    if not is_small_enough(replace(definition, by=None), has_kernel=False):
+        raise QuestionTooLargeError(
+            f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
+            f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
+        )
+    limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
+    listed = StepList(asked.step, asked.limit, only_stopped=asked.stopped)
+    return answer_question(
+        ask, asked, body, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed)
     )

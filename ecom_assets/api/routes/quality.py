@@ -3,12 +3,12 @@
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, SlicedOfDays, do_not_keep
+from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, SlicedOfDays
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
@@ -78,9 +78,9 @@ class SamplesAnswer(Answer):
 
 
 @router.get("/analytics/quality/samples", response_model=SamplesAnswer, summary="Sample rows that were quarantined")
-def quarantined_samples(ask: Ask, response: Response, asked: Annotated[AskedSamples, Query()]) -> dict[str, Any]:
+def quarantined_samples(ask: Ask, asked: Annotated[AskedSamples, Query()]) -> dict[str, Any]:
     """Return the first rows of each day and reject reason; personal data needs the scope `personal`."""
-    do_not_keep(response)  # what one caller may see, another may not
+    ask.do_not_keep()  # what one caller may see, another may not
     period = ask.period(asked)
     wanted = queries.Wanted(asked.source, asked.reason, asked.limit)
     rows = queries.quarantined_samples(ask.reading, period, wanted, may_see_people=may_see_people(ask.request.scope))

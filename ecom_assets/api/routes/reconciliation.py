@@ -3,11 +3,11 @@
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
 from ecom_assets.api.models import Answer, Money, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays, do_not_keep
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
@@ -92,9 +92,9 @@ def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dic
     responses=NOT_THERE,
     summary="What was delivered to other tools",
 )
-def deliveries(ask: Ask, response: Response, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
+def deliveries(ask: Ask, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
     """Return the outcomes of each day's records, as the ledger has them now."""
-    do_not_keep(response)  # the ledger changes between publications
+    ask.do_not_keep()  # the ledger changes between publications
     period = ask.period(asked, "events")
     found = delivery_queries.deliveries(ask.settings, period, asked.destination)
     return ask.answer(asked, delivery_queries.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)

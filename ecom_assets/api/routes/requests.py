@@ -5,13 +5,13 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.auth.personal_data import require_write
 from ecom_assets.api.models import Answer
-from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, Asking, do_not_keep
+from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, Asking
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.errors import UsageError
@@ -50,9 +50,9 @@ class ChecksAnswer(Answer):
 
 
 @router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
-def failing_checks(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def failing_checks(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
-    do_not_keep(response)
+    ask.do_not_keep()
     return ask.answer(asked, queries.CHECKS_DEFINITION, queries.failing_checks(ask.settings.home), "events")
 
 
@@ -75,9 +75,9 @@ class TablesAnswer(Answer):
 
 
 @router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
-def table_states(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def table_states(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
     """Return when each table was written last, its newest day, and what failed."""
-    do_not_keep(response)
+    ask.do_not_keep()
     noted, published = queries.noted_tables(ask.settings.home), ask.reading.published.tables
     newest = quality_queries.newest_days(ask.reading, (one for one in ALL if one.qualified_name() in published))
     rows = [_table(name, noted.get(name, {}), published.get(name, {}), newest) for name in sorted({*noted, *published})]
@@ -130,9 +130,9 @@ class DeadLettersAnswer(Answer):
     responses=NO_LEDGER,
     summary="What could not be delivered",
 )
-def dead_letters(ask: Ask, response: Response, asked: Annotated[AskedDeadLetters, Query()]) -> dict[str, Any]:
+def dead_letters(ask: Ask, asked: Annotated[AskedDeadLetters, Query()]) -> dict[str, Any]:
     """Return the records of some days that a destination refused, or that cannot go there, by reason."""
-    do_not_keep(response)
+    ask.do_not_keep()
     period = ask.period(asked, "events")
     may = may_see_people(ask.request.scope)
     found = delivery_queries.dead_letters(ask.settings, period, asked.destination, may_see_people=may)
@@ -162,9 +162,9 @@ class RequestsAnswer(Answer):
 
 
 @router.get("/operations/requests", response_model=RequestsAnswer, summary="What runs were asked to do")
-def newest_requests(ask: Ask, response: Response, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def newest_requests(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
-    do_not_keep(response)
+    ask.do_not_keep()
     found = {"requests": queries.newest_requests(ask.settings.home)}
     return ask.answer(asked, queries.REQUESTS_DEFINITION, found, "events")
 

@@ -1,0 +1,251 @@
+"""Builders: a form whose state is in the address, and the answer of an ad-hoc route for it.
+
+A builder's page asks with fields of text, so that its address says what the form says; `Question` turns them into the
+body of the route. What the route refuses stands beside the field that it is about.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+import yaml
+from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel, ValidationError, create_model
+
+from ecom_assets.api.csv_answers import csv_of
+from ecom_assets.api.parameters import Asking, Sliced
+from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.page import NoDays, View
+from ecom_assets.dashboard.rendering import sentence_of
+from ecom_assets.errors import EcomError
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.queries import event_types
+
+Options = tuple[tuple[str, str], ...]
+Route = Callable[[Asking, Sliced, Any], dict[str, Any]]
+PRESETS: Final[Options] = (
+    ("", "None"), ("posthog", "PostHog"), ("amplitude", "Amplitude"), ("mixpanel", "Mixpanel"),
+    ("clickhouse", "ClickHouse"), ("ga4", "Google Analytics 4"),
+)  # fmt: skip
+WEEKDAYS: Final[Options] = (("", "Monday"), ("sunday", "Sunday"), ("saturday", "Saturday"))
+PERIODS: Final[Options] = (("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"))
+
+
+@dataclass(frozen=True)
+class Input:
+    """A field of a builder's form.
+
+    Attributes:
+        name: Its name in the address.
+        label: What people read.
+        hint: What may be given, in a few words.
+        options: Pairs of value and label of a select; without them it is a text.
+        kind: Of the HTML input.
+        suggests: What the browser offers while typing: `types` of events, or `columns`.
+        about: Names by which a refusal may be about this field: of the body, or words of its sentence.
+        width: How many columns of the form it takes.
+    """
+
+    name: str
+    label: str
+    hint: str = ""
+    options: Options = ()
+    kind: str = "text"
+    suggests: str = ""
+    about: tuple[str, ...] = ()
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields under one heading; `is_more` keeps them closed until one of them is set."""
+
+    title: str
+    inputs: tuple[Input, ...]
+    is_more: bool = False
+    in_pairs: bool = False
+    """Whether each two fields stand in a line of their own."""
+
+
+def choices_of(name: str, groups: Sequence[Group], **defaults: str) -> type[NoDays]:
+    """Return what the address of a builder may say: each of its fields as text."""
+    names = [one.name for group in groups for one in group.inputs]
+    fields: dict[str, Any] = {one: (str, defaults.get(one, "")) for one in names}
+    made: type[NoDays] = create_model(name, __base__=NoDays, __doc__=f"The fields of {name}.", **fields)
+    return made
+
+
+@dataclass(frozen=True)
+class Question:
+    """A kind of question: its route, and how the fields of the form become its body."""
+
+    route: Route
+    body: type[BaseModel]
+    make: Callable[[Any], dict[str, Any]]
+    groups: tuple[Group, ...]
+    command: str
+    """The `ecom` command that answers the same over files."""
+    needs: tuple[str, ...] = ()
+    """The fields without which nothing is asked yet."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a question: an answer with its body, or the sentence of a refusal and the field that it is about."""
+
+    answer: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
+    sentence: str = ""
+    about: str = ""
+
+
+def ask(view: View, question: Question) -> Outcome:
+    """Return the answer for the form; the sections of a page share it."""
+    kept: Outcome | None = getattr(view.request.state, "outcome", None)
+    if kept is None:
+        kept = view.request.state.outcome = _ask(view, question)
+        if kept.answer:
+            view.ranges.append(kept.answer["range"])
+    return kept
+
+
+def _ask(view: View, question: Question) -> Outcome:
+    if any(not _value(view, name) for name in question.needs):
+        return Outcome()
+    try:
+        body = question.body.model_validate(question.make(view.filters))
+        answer = question.route(view.ask, Sliced.model_validate({"explain": True}), body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"] if not str(part).startswith(("function", "list["))]
+        return Outcome(sentence=f"{first['msg']}.", about=_field_of_place(question, view, place))
+    except EcomError as error:
+        return Outcome(sentence=sentence_of(error), about=_field_of_sentence(question, view, str(error)))
+    return Outcome(answer, body)
+
+
+def _inputs(question: Question) -> list[Input]:
+    return [one for group in question.groups for one in group.inputs]
+
+
+def _field_of_place(question: Question, view: View, place: list[str]) -> str:
+    name = place[0] if place else ""
+    if name == "steps" and len(place) > 1 and place[1].isdigit():
+        given = [one.name for one in _inputs(question) if one.name.startswith("step") and _value(view, one.name)]
+        return given[int(place[1])] if int(place[1]) < len(given) else "step1"
+    return next((one.name for one in _inputs(question) if name in {one.name, *one.about}), "")
+
+
+def _field_of_sentence(question: Question, view: View, sentence: str) -> str:
+    """Return the field whose value or name a sentence quotes; empty if none."""
+    quoting = (one.name for one in _inputs(question) if (text := _value(view, one.name)) and f"'{text}'" in sentence)
+    named = (one.name for one in _inputs(question) if any(f"{word} " in f"{sentence} " for word in one.about))
+    return next(quoting, "") or next(named, "")
+
+
+def _value(view: View, name: str) -> str:
+    return str(getattr(view.filters, name)).strip()
+
+
+@dataclass(frozen=True)
+class BuilderForm(Block):
+    """The form of a builder, with the refusal of its question."""
+
+    template: ClassVar[str] = "builder.html"
+    groups: Sequence[Group]
+    values: Mapping[str, str]
+    outcome: Outcome
+    types: Sequence[str]
+    columns: Sequence[str]
+    shown_steps: int = 0
+
+
+def form(question: Question) -> Callable[[View], Block]:
+    """Return the section with the form of a question."""
+
+    def build(view: View) -> Block:
+        outcome = ask(view, question)
+        values = {one.name: _value(view, one.name) for one in _inputs(question)}
+        given = [int(name.removeprefix("step")) for name, text in values.items() if name.startswith("step") and text]
+        return BuilderForm(
+            question.groups,
+            values,
+            outcome,
+            [row["event_type"] for row in event_types(view.ask.reading)],
+            [*CleanEvents.columns, "properties.key"],
+            max(given, default=0) + 1,
+        )
+
+    return build
+
+
+@dataclass(frozen=True)
+class DefinitionBlock(Block):
+    """What a builder asked: as YAML for `--definition`, as SQL, and the whole answer as JSON and CSV."""
+
+    template: ClassVar[str] = "definition.html"
+    yaml: str
+    command: str
+    sql: Sequence[str]
+    json_address: str
+    csv_address: str
+
+
+def definition(question: Question) -> Callable[[View], Block]:
+    """Return the section with the definition of a question."""
+
+    def build(view: View) -> Block:
+        answer = ask(view, question).answer
+        if not answer:
+            return correct_first()
+        plain = jsonable_encoder(answer)
+        return DefinitionBlock(
+            yaml.safe_dump(definition_file(plain["definition"]), sort_keys=False, allow_unicode=True),
+            question.command,
+            list(dict.fromkeys(answer["explain"]["sql"])),
+            data_address("application/json", json.dumps(plain, indent=1)),
+            csv_address(answer),
+        )
+
+    return build
+
+
+OF_THE_ANSWER: Final = {"timezone", "newest_date", "whole_until_date", "first_date", "last_date", "segment"}
+"""What a definition says of the answer, and a definition file does not take."""
+
+
+def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition of an answer as `--definition` takes it."""
+    return {name: one for name, one in definition.items() if name not in OF_THE_ANSWER and one is not None}
+
+
+def csv_address(answer: dict[str, Any]) -> str:
+    """Return the list of an answer as the address of a CSV file, which a browser saves without asking again."""
+    return data_address("text/csv", csv_of(jsonable_encoder(answer)))
+
+
+def data_address(kind: str, text: str) -> str:
+    """Return a text as an address of its own."""
+    return f"data:{kind};charset=utf-8,{quote(text)}"
+
+
+def correct_first() -> Notice:
+    """Return what sections say while the question is refused."""
+    return Notice("Complete the question above; then this is shown.")
+
+
+def split(text: str) -> list[str]:
+    """Return the parts of a text between commas."""
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the conditions of a text: one per line, or parted by semicolons."""
+    return [one.strip() for line in text.splitlines() for one in line.split(";") if one.strip()]
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that say something; what is left out has the default of the route or of a preset."""
+    return {name: value for name, value in values.items() if value not in ("", [], None)}

@@ -1,0 +1,143 @@
+"""Correlation builder: which events and properties go with the conversion of a funnel."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import correlation
+from ecom_assets.api.routes.correlation import CorrelationBody
+from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.builder import (
+    Group,
+    Input,
+    Question,
+    ask,
+    choices_of,
+    correct_first,
+    csv_address,
+    definition,
+    form,
+    given,
+    lines_of,
+    split,
+)
+from ecom_assets.dashboard.page import Page, Section, View
+
+MOST: Final = 4
+GROUPS: Final = (
+    Group(
+        "Funnel",
+        tuple(
+            one
+            for n in range(1, MOST + 1)
+            for one in (
+                Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
+                Input(f"where_step{n}", f"where (step {n})", "cart_amount > 20"),
+            )
+        ),
+        in_pairs=True,
+    ),
+    Group(
+        "How",
+        (
+            Input("within", "Window", "7d", about=("within", "duration")),
+            Input("properties", "Properties", "product_category, properties.key", width=2, about=("properties",)),
+            Input("limit", "At most", "20", kind="number", about=("limit",)),
+            Input("start_date", "Events from", kind="date", about=("start_date",)),
+            Input("end_date", "Events to", kind="date", about=("end_date",)),
+            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+        ),
+    ),
+)
+COLUMNS: Final = (
+    Column("label", "Event or property"),
+    Column("odds_ratio", "Odds ratio", "score"),
+    Column("low", "Low", "score"),
+    Column("high", "High", "score"),
+    Column("converted_count", "Converted with it", "count"),
+    Column("other_count", "Did not", "count"),
+    Column("enough", "Data"),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    steps = [
+        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
+        for n in range(1, MOST + 1)
+        if (name := getattr(asked, f"step{n}").strip())
+    ]
+    plain = {name: getattr(asked, name).strip() for name in ("limit", "start_date", "end_date", "segment")}
+    funnel = given({"steps": steps, "within": asked.within.strip()})
+    return given({"funnel": funnel, "properties": split(asked.properties), **plain})
+
+
+def ratios(view: View) -> Block:
+    """Return the odds ratios with their intervals, on a logarithmic scale."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    rows = [
+        {
+            **row,
+            "label": row["value"] if row["property"] is None else f"{row['property']} = {row['value']}",
+            "enough": "enough" if row["is_enough"] else "too few",
+        }
+        for row in answer["correlations"]
+    ]
+    converted, other = answer["converted_count"], answer["other_count"]
+    return Chart(
+        _spec(),
+        rows,
+        COLUMNS,
+        "A point per event type or value: its odds ratio, with the interval as a line.",
+        csv=csv_address(answer),
+        height=max(160, 26 * len(rows)),
+        note=" ".join(
+            [
+                f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference.",
+                *answer["warnings"],
+            ]
+        ),
+        definition="How many times as high the odds to convert are with it as without it, with their 95% interval.",
+    )
+
+
+def _spec() -> dict[str, Any]:
+    y = {"field": "label", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 220}}
+    scale = {"type": "log"}
+    colour = {"field": "enough", "type": "nominal", "title": None, "scale": {"domain": ["enough", "too few"]}}
+    x = {"field": "odds_ratio", "type": "quantitative", "title": "Odds ratio", "scale": scale}
+    tips = [{"field": name, "type": "quantitative", "format": ".3~g"} for name in ("odds_ratio", "low", "high")]
+    return {
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
+                "encoding": {"x": {"datum": 1, "scale": scale}},
+            },
+            {
+                "mark": "rule",
+                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": colour},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70},
+                "encoding": {"y": y, "x": x, "color": colour, "tooltip": tips},
+            },
+        ]
+    }
+
+
+QUESTION: Final = Question(correlation.correlation, CorrelationBody, body_of, GROUPS, "ecom correlation")
+PAGE = Page(
+    "correlation",
+    "Correlation",
+    group="Behaviour",
+    place=50,
+    summary="What those who convert do, and others do not.",
+    asks=choices_of(
+        "CorrelationChoices", GROUPS, step1="product_view", step2="purchase", properties="product_category"
+    ),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Odds ratios", ratios),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

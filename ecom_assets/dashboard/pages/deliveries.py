@@ -1,0 +1,193 @@
+"""Deliveries: what each tool was due, what became of it, and what could not be delivered."""
+
+from typing import Any, Final
+
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
+from ecom_assets.api.parameters import Asked
+from ecom_assets.api.routes import reconciliation, requests
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Tile, Tiles
+from ecom_assets.dashboard.page import Action, Doing, Page, Section, View
+from ecom_assets.tables.contract import HIDDEN
+
+OUTCOMES: Final = {
+    "accepted_count": "Accepted",
+    "unacknowledged_count": "Sent, never confirmed",
+    "rejected_count": "Rejected",
+    "refused_count": "Cannot go",
+    "in_doubt_count": "In doubt",
+    "pending_count": "Waiting",
+}
+TOOLS: Final = (
+    Column("destination", "Destination"),
+    Column("due_count", "Due", "count"),
+    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
+    Column("newest_date", "Newest day", "date"),
+)
+DAYS: Final = (
+    Column("reconciled_date", "Day", "date"),
+    Column("destination", "Destination"),
+    Column("due_count", "Due", "count"),
+    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
+)
+REQUESTS: Final = (
+    Column("asked_at", "Asked (UTC)", "instant"),
+    Column("what", "What"),
+    Column("days", "Days"),
+    Column("asked_by", "By"),
+    Column("state", "State"),
+)
+
+
+def totals(view: View) -> Block:
+    """Return the sums over all destinations."""
+    answer = view.answer(reconciliation.deliveries, reconciliation.AskedDeliveries, limit=1)
+    sums, definition = answer["totals"], answer["definition"]
+    tiles = [Tile("Due", sums["due_count"], "count", definition["due_count"])]
+    tiles += [Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()]
+    return Tiles(tiles, compared=False)
+
+
+def by_tool(view: View) -> Block:
+    """Return the sums of each destination, as bars of shares and as a table."""
+    rows = _by_tool(_all_days(view))
+    shares = [
+        {"destination": row["destination"], "outcome": label, "record_count": row[name], "due_count": row["due_count"]}
+        for row in rows
+        for name, label in OUTCOMES.items()
+        if row[name]
+    ]
+    return Chart(
+        _stacked(),
+        shares and [{**one, "share": one["record_count"] / max(one["due_count"], 1)} for one in shares],
+        (
+            Column("destination", "Destination"),
+            Column("outcome", "Outcome"),
+            Column("record_count", "Records", "count"),
+            Column("share", "Share of due", "rate"),
+        ),
+        "A bar per destination: the shares of due records that were accepted, rejected, in doubt and so on.",
+        csv=view.csv("/analytics/deliveries", limit=1000),
+        height=max(120, 34 * len(rows)),
+        empty="Nothing was due on these days.",
+    )
+
+
+def tools(view: View) -> Block:
+    """Return the sums of each destination as a table."""
+    return DataTable(_by_tool(_all_days(view)), TOOLS, empty="Nothing was due on these days.")
+
+
+def dead_letters(view: View) -> Block:
+    """Return what could not be delivered, by reason; what a tool has refused can be sent again."""
+    answer = view.answer(requests.dead_letters, requests.AskedDeadLetters)
+    rows = answer["dead_letters"]
+    if not rows:
+        return Notice("Every record of these days could be delivered, or still waits.", "good")
+    waiting = {
+        one["subject"]: one
+        for one in view.answer(requests.newest_requests, Asked)["requests"]
+        if one["kind"] == "retry" and not one["is_taken"]
+    }
+    return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
+
+
+def asked(view: View) -> Block:
+    """Return what people asked runs to do."""
+    found = view.answer(requests.newest_requests, Asked)["requests"]
+    rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in found]
+    return DataTable(rows, REQUESTS, empty="Nobody has asked for a release or a retry yet.")
+
+
+def by_day(view: View) -> Block:
+    """Return each day and destination."""
+    rows = _all_days(view)
+    return DataTable(
+        rows[::-1][:100],
+        DAYS,
+        csv=view.csv("/analytics/deliveries", limit=1000),
+        note=f"The newest 100 of {len(rows):,} rows." if len(rows) > 100 else "",  # noqa: PLR2004 (as cut above)
+        empty="Nothing was due on these days.",
+    )
+
+
+def _all_days(view: View) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = view.answer(reconciliation.deliveries, reconciliation.AskedDeliveries, limit=1000)[
+        "deliveries"
+    ]
+    return found
+
+
+def _by_tool(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = sorted({day["destination"] for day in days})
+    return [_sums(name, [day for day in days if day["destination"] == name]) for name in names]
+
+
+def _sums(name: str, days: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = {count: sum(day[count] for day in days) for count in ("due_count", *OUTCOMES)}
+    return {"destination": name, **counts, "newest_date": max(day["reconciled_date"] for day in days)}
+
+
+def _stacked() -> charts.Spec:
+    order = list(OUTCOMES.values())
+    return {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "y": {"field": "destination", "type": "nominal", "title": None, "axis": {"labelLimit": 160}},
+            "x": {**charts.number("share", "rate"), "stack": "zero", "scale": {"domain": [0, 1]}},
+            "color": {"field": "outcome", "type": "nominal", "title": None, "sort": order, "scale": {"domain": order}},
+            "order": {"field": "outcome", "sort": "ascending"},
+            "tooltip": [
+                charts.tip("destination", "text", "Destination"),
+                charts.tip("outcome", "text", "Outcome"),
+                charts.tip("record_count", "count", "Records"),
+                charts.tip("share", "rate", "Share of due"),
+            ],
+        },
+    }
+
+
+def _what(one: dict[str, Any]) -> str:
+    return f"Release {one['subject']}" if one["kind"] == "release" else f"Send again to {one['subject']}"
+
+
+def _days(one: dict[str, Any]) -> str:
+    first, last = one["first_day"], one["last_day"]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _state(one: dict[str, Any]) -> str:
+    if not one["is_taken"]:
+        return "Waits for a run over these days"
+    return f"Done {one['taken_at']:%Y-%m-%d %H:%M}"
+
+
+def retry(doing: Doing) -> str:
+    """Leave the request to send again what a destination has refused; the sentence says what happens next."""
+    with doing.asking() as asking:
+        given = {name: text for name in ("destination", "start_date", "end_date") if (text := doing.form.get(name))}
+        body = requests.RetryBody.model_validate(given)
+        made = requests.request_retry(asking, body, doing.caller or ON_THIS_MACHINE)
+    return (
+        f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
+        "over these days; where Dagster's daemon is on, that run starts within seconds."
+    )
+
+
+PAGE = Page(
+    "deliveries",
+    "Deliveries",
+    group="Operation",
+    place=20,
+    summary="What each tool was due, what it took, and what could not be delivered.",
+    actions=(Action("retry", retry, Scope.WRITE),),
+    sections=(
+        Section("All destinations", totals, is_titled=False),
+        Section("By destination", by_tool),
+        Section("Numbers of each destination", tools),
+        Section("Dead letters", dead_letters),
+        Section("By day", by_day),
+        Section("Requests to runs", asked),
+    ),
+)

@@ -1,0 +1,153 @@
+"""Experiment builder: how variants compare, with intervals and the check of the split."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import experiments
+from ecom_assets.api.routes.experiments import ExperimentBody
+from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several
+from ecom_assets.dashboard.builder import (
+    Group,
+    Input,
+    Question,
+    ask,
+    choices_of,
+    correct_first,
+    csv_address,
+    definition,
+    form,
+    given,
+    lines_of,
+)
+from ecom_assets.dashboard.page import Page, Section, View
+
+GROUPS: Final = (
+    Group(
+        "Variants",
+        (
+            Input("variant", "Variant in", "properties.variant", suggests="columns", about=("variant",)),
+            Input("control", "Control", "control", about=("control",)),
+            Input("exposure", "Told by", "any event that has one", suggests="types", about=("exposure",)),
+            Input("goal", "Goal", "purchase", suggests="types", about=("goal",)),
+            Input("within", "Within", "to the last day", about=("within",)),
+            Input("amount", "Also compare mean of", "cart_amount", suggests="columns", about=("amount",)),
+        ),
+    ),
+    Group(
+        "More",
+        (
+            Input("start_date", "Exposed from", kind="date", about=("start_date",)),
+            Input("end_date", "Exposed to", kind="date", about=("end_date",)),
+            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            Input("multiple", "Who saw several", options=(("", "are left out"), ("first", "count for the first"))),
+            Input("confidence", "Confidence", "0.95", about=("confidence",)),
+            Input("planned_units", "Planned visitors", "5000", kind="number", about=("planned_units",)),
+            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+        ),
+        is_more=True,
+    ),
+)
+PLAIN: Final = (
+    "variant",
+    "control",
+    "exposure",
+    "goal",
+    "within",
+    "amount",
+    "start_date",
+    "end_date",
+    "multiple",
+    "confidence",
+    "planned_units",
+    "segment",
+)
+COLUMNS: Final = (
+    Column("variant", "Variant"),
+    Column("unit_count", "Visitors", "count"),
+    Column("converted_count", "Converted", "count"),
+    Column("conversion", "Conversion", "rate"),
+    Column("difference", "Against control", "change"),
+    Column("interval", "Sequential interval"),
+    Column("p_value", "p (always valid)", "score"),
+    Column("probability_best", "Probability best", "rate"),
+    Column("mean", "Mean", "decimal"),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    return given({**{name: getattr(asked, name).strip() for name in PLAIN}, "where": lines_of(asked.where)})
+
+
+def variants(view: View) -> Block:
+    """Return the conversion of each variant with its interval, and whether the split is the planned one."""
+    if not view.filters.variant.strip():
+        return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    ratio = answer["sample_ratio"]
+    notes = [Notice(one, "bad") for one in answer["warnings"]]
+    if ratio is not None and not ratio["is_mismatch"]:
+        notes.append(Notice(f"The split is as planned (p = {ratio['p_value']:.3g}).", "good"))
+    chart = Chart(
+        _spec(),
+        [_row(one) for one in answer["variants"]],
+        COLUMNS,
+        "A point per variant: its conversion, with the Bayesian interval as a line.",
+        csv=csv_address(answer),
+        height=max(120, 44 * len(answer["variants"])),
+        note=f"{answer['mixed_count']:,} visitors saw several variants.",
+        empty="No event has a variant.",
+    )
+    return Several((*notes, chart))
+
+
+def _row(one: dict[str, Any]) -> dict[str, Any]:
+    conversion, mean = one["conversion"], one["mean"]
+    against = conversion["against_control"] or {}
+    credible, sequential = conversion["credible"] or {}, against.get("sequential")
+    return {
+        **{name: one[name] for name in ("variant", "unit_count", "converted_count")},
+        "conversion": conversion["value"],
+        "low": credible.get("low"),
+        "high": credible.get("high"),
+        "difference": against.get("relative_difference"),
+        "interval": f"{sequential['low']:+.2%} to {sequential['high']:+.2%}" if sequential else "",
+        "p_value": against.get("p_value"),
+        "probability_best": conversion["probability_best"],
+        "mean": mean["value"] if mean else None,
+    }
+
+
+def _spec() -> dict[str, Any]:
+    y = {"field": "variant", "type": "nominal", "title": None, "sort": None}
+    x = {"type": "quantitative", "title": None, "axis": {"format": ".1%"}, "scale": {"zero": False}}
+    tips = [{"field": name, "type": "quantitative", "format": ".2%"} for name in ("conversion", "low", "high")]
+    return {
+        "layer": [
+            {
+                "mark": {"type": "rule", "size": 3},
+                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 90},
+                "encoding": {"y": y, "x": {**x, "field": "conversion"}, "tooltip": tips},
+            },
+        ]
+    }
+
+
+QUESTION: Final = Question(experiments.experiment, ExperimentBody, body_of, GROUPS, "ecom experiment", ("variant",))
+PAGE = Page(
+    "experiment",
+    "Experiments",
+    group="Behaviour",
+    place=60,
+    summary="How variants compare, and whether the difference is more than chance.",
+    asks=choices_of("ExperimentChoices", GROUPS, goal="purchase"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Variants", variants),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

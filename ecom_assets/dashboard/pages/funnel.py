@@ -1,0 +1,293 @@
+"""Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
+
+from datetime import date
+from typing import Any, Final
+
+from ecom_assets.api.routes import funnels
+from ecom_assets.api.routes.funnels import AskedWho, FunnelBody
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
+from ecom_assets.dashboard.builder import (
+    PERIODS,
+    PRESETS,
+    Group,
+    Input,
+    Question,
+    ask,
+    choices_of,
+    correct_first,
+    csv_address,
+    definition,
+    form,
+    given,
+    lines_of,
+    split,
+)
+from ecom_assets.dashboard.formats import formatted
+from ecom_assets.dashboard.page import Page, Section, View
+
+MOST: Final = 8
+"""Steps that the form has; the API takes more."""
+ORDERS: Final = (
+    ("", "Ordered: other events may lie between"),
+    ("any", "Any order"),
+    ("strict_order", "Strict: no other event between"),
+    ("exact", "Exact: nothing but the steps"),
+    ("strict_increase", "Times strictly increase"),
+    ("strict_deduplication", "Strict, without repeats"),
+    ("allow_reentry", "With entering again"),
+)
+UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
+ATTRIBUTIONS: Final = (("", "First step"), ("last", "Last step"), ("all", "All steps"), ("step_2", "Step 2"))
+GROUPS: Final = (
+    Group(
+        "Steps",
+        tuple(
+            one
+            for n in range(1, MOST + 1)
+            for one in (
+                Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
+                Input(f"where_step{n}", f"where (step {n})", "cart_amount > 20; product_category = Shoes"),
+            )
+        ),
+        in_pairs=True,
+    ),
+    Group(
+        "How",
+        (
+            Input("within", "Window", "7d", about=("within", "duration")),
+            Input("order", "Order", options=ORDERS, about=("order",)),
+            Input("per", "Count", options=UNITS, about=("per",)),
+            Input("by", "Break down by", "product_category", suggests="columns", about=("by", "breakdown")),
+            Input("over", "Over time, by", options=(("", "No"), *PERIODS), about=("over",)),
+            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types", about=("exclude",)),
+        ),
+    ),
+    Group(
+        "More",
+        (
+            Input("start_date", "Entered from", kind="date", about=("from", "first")),
+            Input("end_date", "Entered to", kind="date", about=("to",)),
+            Input("last", "Or the last", "30d", about=("last",)),
+            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            Input("hold", "Same value throughout", "product_id", suggests="columns", about=("hold",)),
+            Input("by_attribution", "Breakdown's value from", options=ATTRIBUTIONS, about=("by_attribution",)),
+            Input("times", "Time to convert, steps", "1-3", about=("time_to_convert",)),
+            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+            Input("who", "List who is at step", "2", kind="number", about=("Step",)),
+            Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
+        ),
+        is_more=True,
+    ),
+)
+STEPS: Final = (
+    Column("label", "Step"),
+    Column("count", "Count", "count", bar="conversion_from_start"),
+    Column("conversion_from_start", "Of step 1", "rate"),
+    Column("conversion_from_previous", "Of the step before", "rate"),
+    Column("median_s_from_previous", "Median time since", "seconds"),
+    Column("p90_s_from_previous", "90th percentile", "seconds"),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    steps = [
+        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
+        for n in range(1, MOST + 1)
+        if (name := getattr(asked, f"step{n}").strip())
+    ]
+    first, _, last = asked.times.partition("-")
+    times = {"from": first.strip(), "to": last.strip()} if asked.times.strip() else None
+    return given(
+        {
+            "steps": steps,
+            **{name: getattr(asked, name).strip() for name in ("within", "order", "per", "over", "last", "segment")},
+            **{name: getattr(asked, name).strip() for name in ("by_attribution", "preset")},
+            "exclude": [_exclusion(one) for one in split(asked.exclude)],
+            "by": split(asked.by),
+            "hold": split(asked.hold),
+            "where": lines_of(asked.where),
+            "from": asked.start_date,
+            "to": asked.end_date,
+            "time_to_convert": times,
+        }
+    )
+
+
+def _exclusion(text: str) -> dict[str, Any] | str:
+    """Return an exclusion; `a:2:3` is only between steps 2 and 3, as `--exclude` of the command has it."""
+    name, *steps = text.split(":")
+    return given({"event_type": name, **dict(zip(("after", "before"), steps, strict=False))})
+
+
+QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom funnel")
+
+
+def steps(view: View) -> Block:
+    """Return the steps as bars, with conversion and times as a table."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    rows = [{**row, "label": f"{row['step']} · {row['event_type']}"} for row in answer["steps"]]
+    warnings = " ".join(answer["warnings"])
+    return Chart(
+        _bars(),
+        rows,
+        STEPS,
+        "A bar per step of the funnel.",
+        csv=csv_address(answer),
+        height=max(120, 56 * len(rows)),
+        note=warnings,
+        definition="How many got to each step within the window, one after the other as the order says.",
+    )
+
+
+def _bars() -> charts.Spec:
+    spec = charts.ranking("label", "count", title="Count", sort=None)
+    share = {"field": "conversion_from_start", "type": "quantitative", "format": ".1%", "title": "Of step 1"}
+    before = {
+        "field": "conversion_from_previous",
+        "type": "quantitative",
+        "format": ".1%",
+        "title": "Of the step before",
+    }
+    tips = [*spec["encoding"]["tooltip"], share, before]
+    return {**spec, "encoding": {**spec["encoding"], "tooltip": tips}}
+
+
+def totals(view: View) -> Block:
+    """Return who entered, who converted, and the share."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    first, last = answer["steps"][0], answer["steps"][-1]
+    return Tiles(
+        (
+            Tile("Entered", first["count"], "count", "Those at step 1."),
+            Tile("Converted", last["count"], "count", "Those at the last step."),
+            Tile("Conversion", last["conversion_from_start"], "rate", "Those at the last step among those at step 1."),
+            Tile("Median time", last["median_s_from_start"], "seconds", "Median of the time from step 1 to the last."),
+        ),
+        compared=False,
+    )
+
+
+def over_time(view: View) -> Block:
+    """Return the conversion of those who entered in each period."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    if not answer.get("cohorts"):
+        return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
+    rows = [
+        {
+            "start": _day(one["start"]),
+            "entered_count": one["steps"][0]["count"],
+            "converted_count": one["steps"][-1]["count"],
+            "conversion": one["steps"][-1]["conversion_from_start"],
+            "state": "complete" if one["complete"] else "still open",
+        }
+        for one in answer["cohorts"]
+        if one["steps"]
+    ]
+    columns = (
+        Column("start", "Entered", "text"),
+        Column("entered_count", "Entered", "count"),
+        Column("converted_count", "Converted", "count"),
+        Column("conversion", "Conversion", "rate"),
+        Column("state", "Window"),
+    )
+    spec = charts.line("start", "conversion", kind="rate", title="Conversion")
+    return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer),
+                 note="Where the window of some is still open, the share can grow.")  # fmt: skip
+
+
+def _day(text: str) -> Any:  # noqa: ANN401 (a day, or the start of an hour as it is)
+    return date.fromisoformat(text) if len(text) == len("2026-01-31") else text
+
+
+def breakdown(view: View) -> Block:
+    """Return each value of the breakdown."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    if not answer["breakdown"]:
+        return Notice("Name a column under “Break down by” to compare its values.", "info")
+    count = len(answer["steps"])
+    rows = [
+        {
+            "value": one["value"] or "(none)",
+            **{f"step{step['step']}": step["count"] for step in one["steps"]},
+            "conversion": one["steps"][-1]["conversion_from_start"],
+        }
+        for one in answer["breakdown"]
+    ]
+    middle = [Column(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
+    columns = [Column("value", "Value"), *middle, Column("conversion", "Conversion", "rate", bar="conversion")]
+    return DataTable(rows, columns, csv=csv_address(answer))
+
+
+def times(view: View) -> Block:
+    """Return how long it took, as a histogram."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    asked = answer.get("time_to_convert")
+    bars = asked["bins"] if asked else answer["steps"][-1]["histogram_from_previous"]
+    rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
+    columns = (Column("label", "Time"), Column("count", "Count", "count"))
+    spec = charts.ranking("label", "count", title="Count", sort=None)
+    between = f"steps {asked['from_step']} and {asked['to_step']}" if asked else "the last two steps"
+    return Chart(
+        spec,
+        rows,
+        columns,
+        f"Bars of how many took how long between {between}.",
+        height=max(120, 24 * len(rows)),
+        note=f"Between {between}; other steps under More, “Time to convert”.",
+    )
+
+
+def _range(one: dict[str, Any]) -> str:
+    first = formatted(one["from_s"], "seconds")
+    return f"{first} and more" if one["to_s"] is None else f"{first} to {formatted(one['to_s'], 'seconds')}"
+
+
+def who(view: View) -> Block:
+    """Return who is at a step, for callers who may see people."""
+    found = ask(view, QUESTION)
+    if not found.answer:
+        return correct_first()
+    if not view.filters.who.strip():
+        return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
+    asked = AskedWho.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
+    answer = funnels.funnel_who(view.ask, asked, found.body)
+    columns = (
+        Column("visitor_id", "Visitor"),
+        Column("event_at", "When (UTC)", "instant"),
+        Column("event_id", "Event"),
+    )
+    shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
+    return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
+
+
+PAGE = Page(
+    "funnel",
+    "Funnel",
+    group="Behaviour",
+    place=10,
+    summary="How many get from one step to the next, and how long it takes.",
+    asks=choices_of("FunnelChoices", GROUPS, step1="product_view", step2="add_to_cart", step3="purchase"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Totals", totals, is_titled=False),
+        Section("Steps", steps),
+        Section("Breakdown", breakdown),
+        Section("Over time", over_time, width="half"),
+        Section("Time to convert", times, width="half"),
+        Section("Who is at a step", who),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

@@ -1,0 +1,282 @@
+"""Data quality: what became of received rows, why rows are quarantined, what is held, what fails, how fresh it is."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
+from ecom_assets.api.parameters import Asked, SlicedOfDays
+from ecom_assets.api.routes import quality, requests
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.formats import formatted
+from ecom_assets.dashboard.page import Action, Doing, Filters, Page, Section, View
+from ecom_assets.tables.contract import HIDDEN
+
+OUTCOMES: Final = {
+    "clean_count": "Clean", "quarantined_count": "Quarantined", "surplus_count": "Surplus copies", "held_count": "Held",
+}  # fmt: skip
+DAYS: Final = (
+    Column("accounted_date", "Day", "date"),
+    Column("source", "Source"),
+    Column("received_count", "Received", "count"),
+    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
+    Column("residue_count", "Lost", "count"),
+)
+REASONS: Final = (
+    Column("label", "Reason", href="address"),
+    Column("source", "Source"),
+    Column("row_count", "Rows", "count", bar="share"),
+    Column("first_date", "First", "date"),
+    Column("last_date", "Last", "date"),
+)
+CHECKS: Final = (
+    Column("table_name", "Table"),
+    Column("label", "Check"),
+    Column("said", "What was seen"),
+    Column("observed", "Observed"),
+    Column("limit", "Allowed"),
+    Column("failing_since", "Failing since (UTC)", "instant"),
+)
+TABLES: Final = (
+    Column("table_name", "Table"),
+    Column("row_count", "Rows", "count"),
+    Column("newest_date", "Newest day", "date"),
+    Column("written_at", "Written (UTC)", "instant"),
+    Column("state", "Last run"),
+)
+HELD_REASONS: Final = {
+    "too_few_customers": "Too few customers: {observed_count} of more than {limit_count}",
+    "report_missing": "No order report came",
+}
+SAMPLE_COLUMNS: Final = {
+    "events": ("event_id", "event_type", "event_timestamp", "user_id", "product_id", "cart_value", "source_file"),
+    "orders": (
+        "uniq_id",
+        "date_time",
+        "customer_id",
+        "item_id",
+        "received_quantity",
+        "received_payment_amount",
+        "status",
+    ),
+}
+"""What is shown of a sample row; the CSV has all of its columns."""
+
+
+NEWEST: Final = 14
+"""Rows of days and sources that are shown; the CSV has all."""
+
+
+class QualityFilters(Filters):
+    """Which quarantined rows to show."""
+
+    source: str | None = None
+    reason: str | None = None
+
+
+def totals(view: View) -> Block:
+    """Return received rows and what became of them, over both sources."""
+    answer = view.answer(quality.row_accounting, SlicedOfDays, limit=1)
+    sums = {
+        name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
+    }
+    definition = answer["definition"]
+    found = [
+        Tile("Received", sums["received_count"], "count", definition["received_count"]),
+        *(Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()),
+        Tile("Lost", sums["residue_count"], "count", definition["residue_count"]),
+    ]
+    lost = sums["residue_count"]
+    if not lost:
+        return Tiles(found, compared=False)
+    notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")
+    return Several((notice, Tiles(found, compared=False)))
+
+
+def by_day(view: View) -> Block:
+    """Return what became of the rows of each day, as bars that add up to the received rows."""
+    answer = view.answer(quality.row_accounting, SlicedOfDays)
+    outcomes = [
+        {"accounted_date": day["accounted_date"], "source": day["source"], "outcome": label, "row_count": day[name]}
+        for day in answer["days"]
+        for name, label in OUTCOMES.items()
+        if name != "clean_count" and day[name]
+    ]
+    return Several(
+        (
+            Chart(
+                _bars(),
+                outcomes,
+                (
+                    Column("accounted_date", "Day", "date"),
+                    Column("source", "Source"),
+                    Column("outcome", "Outcome"),
+                    Column("row_count", "Rows", "count"),
+                ),
+                "Bars of each day: rows that are quarantined, surplus or held.",
+                height=220,
+                empty="Every received row of these days is clean.",
+                note="Clean rows are left out of the chart; the table below has them.",
+            ),
+            DataTable(
+                answer["days"][::-1][:NEWEST],
+                DAYS,
+                csv=view.csv("/analytics/quality"),
+                definition=answer["definition"]["days"],
+                note=f"The newest {NEWEST} of {len(answer['days']):,}: received = clean + quarantined + surplus + held",
+            ),
+        )
+    )
+
+
+def _bars() -> charts.Spec:
+    return {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {"field": "accounted_date", "type": "temporal", "timeUnit": "yearmonthdate", "title": None},
+            "y": charts.number("row_count", "count"),
+            "color": {"field": "outcome", "type": "nominal", "title": None},
+            "tooltip": [
+                charts.day_tip("accounted_date"),
+                charts.tip("source", "text", "Source"),
+                charts.tip("outcome", "text", "Outcome"),
+                charts.tip("row_count", "count", "Rows"),
+            ],
+        },
+    }
+
+
+def reasons(view: View) -> Block:
+    """Return the quarantined rows by reason; each reason leads to its rows."""
+    answer = view.answer(quality.row_accounting, SlicedOfDays, limit=1)
+    most = max((row["row_count"] for row in answer["reasons"]), default=1)
+    rows = [
+        {
+            **row,
+            "label": _plain(row["reject_reason"]),
+            "share": row["row_count"] / most,
+            "address": f"{view.here(source=row['source'], reason=row['reject_reason'])}#s5-title",
+        }
+        for row in answer["reasons"]
+    ]
+    return DataTable(
+        rows, REASONS, empty="No row of these days is quarantined.", definition=answer["definition"]["reasons"]
+    )
+
+
+def samples(view: View) -> Block:
+    """Return sample rows of the chosen reason."""
+    if not view.filters.reason:
+        return Notice("Choose a reason above to see some of its rows as they came.", "info")
+    source = "orders" if view.filters.source == "orders" else "events"
+    asked: dict[str, Any] = {"source": source, "reason": view.filters.reason}
+    rows = view.answer(quality.quarantined_samples, quality.AskedSamples, **asked)["samples"]
+    day = "accounted_date" if source == "events" else "received_date"
+    columns = [Column(day, "Day", "date"), *(Column(name, _plain(name)) for name in SAMPLE_COLUMNS[source])]
+    if any(row["malformed_row"] for row in rows):
+        columns.append(Column("malformed_row", "Line as it came"))
+    is_hidden = any(value == HIDDEN for row in rows for value in row.values())
+    note = f"{_plain(view.filters.reason)}, the first five rows of each day."
+    hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if is_hidden else ""
+    return DataTable(rows, columns, csv=view.csv("/analytics/quality/samples", **asked, limit=1000), note=note + hidden)
+
+
+def held(view: View) -> Block:
+    """Return the days that are held back, each with its release."""
+    answer = view.answer(quality.held_days, Asked)
+    asked = view.answer(requests.newest_requests, Asked)["requests"]
+    newest = {(one["subject"], one["first_day"]): one for one in reversed(asked) if one["kind"] == "release"}
+    rows = [
+        {
+            **row,
+            "said": HELD_REASONS.get(row["reason"], row["reason"]).format(**row),
+            "request": newest.get((row["source"], row["held_date"])),
+        }
+        for row in answer["held_days"]
+    ]
+    if not rows:
+        return Notice("No day is held back.", "good")
+    return Custom("held_days.html", {"days": rows})
+
+
+def checks(view: View) -> Block:
+    """Return the checks that failed or warned when they were evaluated last."""
+    answer = view.answer(requests.failing_checks, Asked)
+    if not answer["evaluated_count"]:
+        return Notice("No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this server.")
+    rows = [
+        {
+            **row,
+            "label": _plain(row["check_name"]) + (" (warning)" if row["is_warning"] else ""),
+            "said": row["sentence"] or row["description"],
+        }
+        for row in answer["checks"]
+    ]
+    passed = answer["evaluated_count"] - len(rows)
+    if not rows:
+        return Notice(f"All {passed:,} checks passed when they were evaluated last.", "good")
+    return DataTable(rows, CHECKS, note=f"{passed:,} other checks passed when they were evaluated last.")
+
+
+def freshness(view: View) -> Block:
+    """Return when each table was written last, and its newest day."""
+    answer = view.answer(requests.table_states, Asked)
+    listed = [row for row in answer["tables"] if row["row_count"] is not None or row["is_written"] is False]
+    rows = [{**row, "state": _state(row)} for row in listed]
+    rows.sort(key=lambda row: (row["is_written"] is not False, row["table_name"]))
+    return DataTable(
+        rows,
+        TABLES,
+        csv=view.csv("/operations/tables", with_days=False),
+        definition=answer["definition"]["tables"],
+        note=f"What is published and what failed, of {len(answer['tables']):,} tables; the CSV has all. "
+        f"Published {view.ask.reading.published.published_at:%Y-%m-%d %H:%M} UTC.",
+    )
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["is_written"] is False:
+        return f"Failed: {row['sentence']}"
+    return "Written" + (f", {_ago(row['written_at'])}" if row["written_at"] else "")
+
+
+def _ago(text: str) -> str:
+    at = datetime.fromisoformat(text)
+    past_s = (datetime.now(UTC) - (at if at.tzinfo else at.replace(tzinfo=UTC))).total_seconds()
+    return f"{formatted(past_s, 'seconds')} ago"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def release(doing: Doing) -> str:
+    """Leave the request to let a held day in; the sentence says what happens next."""
+    with doing.asking() as asking:
+        body = requests.ReleaseBody.model_validate({name: doing.form.get(name) for name in ("source", "day")})
+        made = requests.request_release(asking, body, doing.caller or ON_THIS_MACHINE)
+    return (
+        f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
+        "daemon is on, that run starts within seconds."
+    )
+
+
+PAGE = Page(
+    "quality",
+    "Data quality",
+    group="Operation",
+    place=10,
+    summary="Every received row and what became of it; what is held, what fails, and how fresh the tables are.",
+    asks=QualityFilters,
+    actions=(Action("release", release, Scope.WRITE),),
+    sections=(
+        Section("Received rows", totals, is_titled=False),
+        Section("Held days", held),
+        Section("Failing checks", checks),
+        Section("Quarantined rows by reason", reasons),
+        Section("Sample rows", samples),
+        Section("By day", by_day),
+        Section("Freshness", freshness),
+    ),
+)

@@ -1,0 +1,252 @@
+"""Retention builder: cohorts as a heat map, with periods that are not over yet shaded."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import retention
+from ecom_assets.api.routes.retention import RetentionBody
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
+from ecom_assets.dashboard.builder import (
+    PERIODS,
+    PRESETS,
+    WEEKDAYS,
+    Group,
+    Input,
+    Question,
+    ask,
+    choices_of,
+    correct_first,
+    csv_address,
+    definition,
+    form,
+    given,
+    lines_of,
+)
+from ecom_assets.dashboard.page import Page, Section, View
+
+MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
+GROUPS: Final = (
+    Group(
+        "Who comes back",
+        (
+            Input("start", "Started with", "anything", suggests="types", about=("start",)),
+            Input("returning", "Came back with", "anything", suggests="types", about=("returning",)),
+            Input("period", "Periods", options=PERIODS, about=("period",)),
+            Input("mode", "Came back", options=MODES, about=("mode",)),
+            Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
+        ),
+    ),
+    Group(
+        "More",
+        (
+            Input("start_date", "Events from", kind="date", about=("start_date",)),
+            Input("end_date", "Events to", kind="date", about=("end_date",)),
+            Input(
+                "clock",
+                "Periods of",
+                options=(("", "The calendar"), ("rolling", "Each visitor's start")),
+                about=("clock",),
+            ),
+            Input("starting", "Cohort of", options=(("", "The first start"), ("recurring", "Each start"))),
+            Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
+            Input("week_start", "Weeks begin on", options=WEEKDAYS),
+            Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
+            Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),
+            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
+            Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
+            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+        ),
+        is_more=True,
+    ),
+)
+PLAIN: Final = (
+    "start",
+    "returning",
+    "period",
+    "mode",
+    "clock",
+    "starting",
+    "week_start",
+    "last_period",
+    "sum_of",
+    "by",
+    "start_date",
+    "end_date",
+    "segment",
+    "preset",
+)
+CELLS: Final = (
+    Column("cohort", "Cohort"),
+    Column("size", "Size", "count"),
+    Column("period", "Period"),
+    Column("returned", "Came back", "count"),
+    Column("rate", "Share", "rate"),
+    Column("state", "Period is"),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    plain = {name: getattr(asked, name).strip() for name in PLAIN}
+    if plain["last_period"].isdigit():
+        plain["last_period"] = int(plain["last_period"])
+    return given(
+        {
+            **plain,
+            "brackets": [_bracket(one) for one in asked.brackets.split(",") if one.strip()],
+            **{name: lines_of(getattr(asked, name)) for name in ("where", "start_where", "returning_where")},
+        }
+    )
+
+
+def _bracket(text: str) -> list[Any]:
+    first, _, last = text.partition("-")
+    ends = (first.strip(), last.strip() or first.strip())
+    return [int(one) if one.isdigit() else one for one in ends]
+
+
+def heat_map(view: View) -> Block:
+    """Return a cell per cohort and period."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    names = [total["period"] for total in answer["totals"]]
+    rows = [
+        {
+            "cohort": f"{cohort['cohort']}",
+            "size": cohort["size"],
+            "period": names[place] if place < len(names) else str(place),
+            "place": place,
+            "returned": returned,
+            "rate": returned / cohort["size"] if cohort["size"] else None,
+            "state": "over" if cohort["complete"][place] else "not over yet",
+        }
+        for cohort in answer["cohorts"]
+        for place, returned in enumerate(cohort["returned"])
+    ]
+    return Chart(
+        _map(names),
+        rows,
+        CELLS,
+        "A heat map: a row per cohort, a column per period, and the share of the cohort that came back.",
+        csv=csv_address(answer),
+        height=max(160, 24 * len(answer["cohorts"])),
+        note=" ".join(["Pale cells are of periods that are not over yet: their share can grow.", *answer["warnings"]]),
+        definition="Visitors by the period in which they started, and the share of them that came back in each period.",
+    )
+
+
+def _map(names: list[str]) -> charts.Spec:
+    tips = [
+        charts.tip("cohort", "text", "Cohort"),
+        charts.tip("size", "count", "Size"),
+        charts.tip("period", "text", "Period"),
+        charts.tip("returned", "count", "Came back"),
+        charts.tip("rate", "rate", "Share"),
+        charts.tip("state", "text", "Period is"),
+    ]
+    base = {
+        "x": {
+            "field": "period",
+            "type": "ordinal",
+            "sort": names,
+            "title": "Periods since the start",
+            "axis": {"orient": "top", "labelAngle": 0, "grid": False},
+        },
+        "y": {"field": "cohort", "type": "ordinal", "title": None, "axis": {"grid": False}},
+        "tooltip": tips,
+    }
+    pale = {"condition": {"test": "datum.state === 'not over yet'", "value": 0.45}, "value": 1}
+    colour = {
+        "field": "rate",
+        "type": "quantitative",
+        "title": "Share",
+        "scale": {"type": "sqrt"},
+        "legend": {"format": ".0%"},
+    }
+    number = {"field": "rate", "type": "quantitative", "format": ".0%"}
+    is_strong = {"condition": {"test": "datum.rate > 0.3", "value": "white"}, "value": "#5a6675"}
+    layers: list[charts.Spec] = [{"mark": {"type": "rect"}, "encoding": {**base, "color": colour, "opacity": pale}}]
+    if len(names) <= MOST_WRITTEN:
+        layers.append(
+            {"mark": {"type": "text", "fontSize": 11}, "encoding": {**base, "text": number, "color": is_strong}}
+        )
+    return {"layer": layers}
+
+
+MOST_WRITTEN: Final = 14
+"""Periods up to which the share is written into its cell."""
+
+
+def totals(view: View) -> Block:
+    """Return the share of all cohorts that are complete in each period, as a line."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    columns = [
+        Column("period", "Period"),
+        Column("cohorts", "Complete cohorts", "count"),
+        Column("size", "Their visitors", "count"),
+        Column("returned", "Came back", "count"),
+        Column("rate", "Share", "rate", bar="rate"),
+        Column("revenue", "Revenue so far", "money"),
+        Column("lifetime_value", "Per visitor", "decimal"),
+    ]
+    return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
+
+
+def breakdown(view: View) -> Block:
+    """Return the share of each value in each period."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    parts = answer.get("breakdown") or []
+    if not parts:
+        return Notice("Name a column under “Break down by” to compare its values.", "info")
+    rows = [
+        {"value": part["value"], "period": total["period"], "rate": total["rate"], "size": total["size"]}
+        for part in parts
+        for total in part["totals"]
+    ]
+    spec = {
+        "mark": {"type": "line", "point": True},
+        "encoding": {
+            "x": {
+                "field": "period",
+                "type": "ordinal",
+                "sort": None,
+                "title": None,
+                "axis": {"labelAngle": 0, "grid": False},
+            },
+            "y": charts.number("rate", "rate"),
+            "color": {"field": "value", "type": "nominal", "title": None, "sort": None},
+            "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
+        },
+    }
+    columns = (
+        Column("value", "Value"),
+        Column("period", "Period"),
+        Column("size", "Visitors", "count"),
+        Column("rate", "Share", "rate"),
+    )
+    return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
+
+
+QUESTION: Final = Question(retention.retention, RetentionBody, body_of, GROUPS, "ecom retention")
+PAGE = Page(
+    "retention",
+    "Retention",
+    group="Behaviour",
+    place=20,
+    summary="Who comes back, by when they started.",
+    asks=choices_of("RetentionChoices", GROUPS, period="week"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Cohorts", heat_map),
+        Section("All cohorts", totals),
+        Section("Breakdown", breakdown),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

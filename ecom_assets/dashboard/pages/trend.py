@@ -1,0 +1,223 @@
+"""Trend builder: counts, visitors, sums and percentiles over time; formulas, stickiness and lifecycle."""
+
+from datetime import date
+from typing import Any, Final
+
+from ecom_assets.api.routes import trends
+from ecom_assets.api.routes.trends import TrendBody
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.builder import (
+    PERIODS,
+    PRESETS,
+    WEEKDAYS,
+    Group,
+    Input,
+    Question,
+    ask,
+    choices_of,
+    correct_first,
+    csv_address,
+    definition,
+    form,
+    given,
+    lines_of,
+)
+from ecom_assets.dashboard.page import Page, Section, View
+
+MOST: Final = 4
+"""Series that the form has; the API takes more."""
+KINDS: Final = (
+    ("", "Values by period"),
+    ("stickiness", "Stickiness: in how many periods"),
+    ("lifecycle", "Lifecycle: new, returning"),
+)
+GROUPS: Final = (
+    Group(
+        "Series",
+        tuple(
+            Input(f"series{n}", f"Series {'ABCD'[n - 1]}", hint, suggests="types", about=("series",))
+            for n, hint in enumerate(("purchase", "purchase:visitors", "purchase:sum(cart_amount)", "*:visitors"), 1)
+        ),
+    ),
+    Group(
+        "How",
+        (
+            Input("period", "Periods", options=PERIODS, about=("period",)),
+            Input("kind", "Show", options=KINDS, about=("kind",)),
+            Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
+            Input("formula", "Formula", "A / B", about=("formula",)),
+            Input("start_date", "From", kind="date", about=("start_date",)),
+            Input("end_date", "To", kind="date", about=("end_date",)),
+        ),
+    ),
+    Group(
+        "More",
+        (
+            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes")), about=("cumulative",)),
+            Input("moving_average", "Mean of periods", "7", kind="number", about=("moving_average",)),
+            Input("compare", "Range before", options=(("", "No"), ("true", "Beside it")), about=("compare",)),
+            Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
+            Input("week_start", "Weeks begin on", options=WEEKDAYS),
+            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+        ),
+        is_more=True,
+    ),
+)
+PLAIN: Final = (
+    "period",
+    "kind",
+    "by",
+    "formula",
+    "start_date",
+    "end_date",
+    "cumulative",
+    "moving_average",
+    "compare",
+    "limit",
+    "week_start",
+    "segment",
+    "preset",
+)
+STATES: Final = ("new", "returning", "resurrecting", "dormant")
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    series = [text for n in range(1, MOST + 1) if (text := getattr(asked, f"series{n}").strip())]
+    plain = {name: getattr(asked, name).strip() for name in PLAIN}
+    return given({"series": series, **plain, "where": lines_of(asked.where)})
+
+
+def chart(view: View) -> Block:
+    """Return the answer as the chart of its kind."""
+    answer = ask(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    if answer.get("stickiness"):
+        return _stickiness(answer)
+    if answer.get("lifecycle"):
+        return _lifecycle(answer)
+    return _values(answer)
+
+
+def _values(answer: dict[str, Any]) -> Block:
+    formula = answer.get("formula") or []
+    lines = formula or answer["series"]
+    rows = [
+        {"start": _day(period), "series": name, "value": value, "state": "whole" if is_whole else "not over yet"}
+        for line in lines
+        for name, values in _named(line, is_formula=bool(formula))
+        for period, value, is_whole in zip(answer["periods"], values, answer["complete"], strict=True)
+    ]
+    columns = (
+        Column("start", "Period"),
+        Column("series", "Series"),
+        Column("value", "Value", "decimal"),
+        Column("state", "Period is"),
+    )
+    spec = charts.lines("start", "value", "series", kind="decimal")
+    return Chart(
+        spec,
+        rows,
+        columns,
+        "A line per series over time.",
+        csv=csv_address(answer),
+        height=340,
+        note=" ".join(answer["warnings"]),
+    )
+
+
+def _named(line: dict[str, Any], *, is_formula: bool) -> list[tuple[str, list[Any]]]:
+    """Return the lines of a series with their names: its own, and that of the range before."""
+    what = "Formula" if is_formula else f"{line['name']} · {line['event_type'] or 'anything'} ({line['measure']})"
+    name = f"{what}, {line['breakdown']}" if line["breakdown"] is not None else what
+    before = [(f"{name}, before", line["previous"])] if line.get("previous") else []
+    return [(name, line["values"]), *before]
+
+
+def _stickiness(answer: dict[str, Any]) -> Block:
+    rows = [
+        {"series": f"{one['name']} · {one['event_type'] or 'anything'}", **visitors}
+        for one in answer["stickiness"]
+        for visitors in one["visitors"]
+    ]
+    spec = {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {"field": "period_count", "type": "ordinal", "title": "In so many periods", "axis": {"labelAngle": 0}},
+            "y": charts.number("exactly", "count"),
+            "xOffset": {"field": "series"},
+            "color": {"field": "series", "type": "nominal", "title": None},
+            "tooltip": [charts.tip("series", "text", "Series"), charts.tip("exactly", "count", "Visitors")],
+        },
+    }
+    columns = (
+        Column("series", "Series"),
+        Column("period_count", "Periods", "count"),
+        Column("exactly", "Exactly", "count"),
+        Column("at_least", "At least", "count"),
+    )
+    return Chart(
+        spec, rows, columns, "Bars: visitors by the number of periods in which they did it.", csv=csv_address(answer)
+    )
+
+
+def _lifecycle(answer: dict[str, Any]) -> Block:
+    rows = [
+        {
+            "start": _day(period),
+            "series": one["name"],
+            "state": state,
+            "visitors": -value if state == "dormant" else value,
+        }
+        for one in answer["lifecycle"]
+        for state in STATES
+        for period, value in zip(answer["periods"], one[state], strict=True)
+        if value is not None
+    ]
+    spec = {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": {"field": "start", "type": "temporal", "title": None},
+            "y": charts.number("visitors", "count"),
+            "color": {"field": "state", "type": "nominal", "title": None, "sort": list(STATES)},
+            "tooltip": [charts.tip("state", "text", "State"), charts.tip("visitors", "count", "Visitors")],
+        },
+    }
+    columns = (
+        Column("start", "Period"),
+        Column("series", "Series"),
+        Column("state", "State"),
+        Column("visitors", "Visitors", "count"),
+    )
+    return Chart(
+        spec,
+        rows,
+        columns,
+        "Bars: visitors by state and period; those who left are below zero.",
+        csv=csv_address(answer),
+        height=340,
+    )
+
+
+def _day(text: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour as it is)
+    return date.fromisoformat(text) if isinstance(text, str) and len(text) == len("2026-01-31") else text
+
+
+QUESTION: Final = Question(trends.trend, TrendBody, body_of, GROUPS, "ecom trend")
+PAGE = Page(
+    "trend",
+    "Trends",
+    group="Behaviour",
+    place=40,
+    summary="Events, visitors and sums over time, compared by any column.",
+    asks=choices_of("TrendChoices", GROUPS, series1="purchase", series2="purchase:visitors", period="day"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Trend", chart),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

@@ -1,0 +1,132 @@
+"""Builders: the address is the question, pages show what routes answer, refusals stand beside their field."""
+
+from html import unescape
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+import yaml
+
+from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.trends.trend import Trend
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import Node, read
+
+pytestmark = pytest.mark.xdist_group("api")
+STEPS = {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"}
+
+
+def page(client: Client, path: str, **choices: str) -> Node:
+    said = client.get(f"/dashboard/{path}?{urlencode(choices)}")
+    assert said.status_code == 200, said.text[:500]
+    return read(said.text)
+
+
+def post(client: Client, path: str, body: dict[str, Any], **parameters: Any) -> dict[str, Any]:
+    said = requests.post(client.address + path, json=body, params=parameters, timeout=60)
+    assert said.status_code == 200, said.text
+    found: dict[str, Any] = said.json()
+    return found
+
+
+def section(found: Node, title: str) -> Node:
+    return next(one for one in found.all("section") if one.one("h2").text == title)
+
+
+def table(found: Node) -> list[list[str]]:
+    return [[cell.text for cell in row.all("td")] for row in found.one("table").all("tr")[1:]]
+
+
+def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
+    found = page(client, "funnel", **STEPS, within="3d", where_step1="product_category = Shoes", by="product_category")
+    steps: list[Any] = [
+        {"event_type": "product_view", "where": ["product_category = Shoes"]},
+        "add_to_cart",
+        "purchase",
+    ]
+    answer = post(client, "/analytics/funnel", {"steps": steps, "within": "3d", "by": "product_category"})
+    shown = table(section(found, "Steps"))
+    assert [row[1] for row in shown] == [f"{step['count']:,}" for step in answer["steps"]]
+    parts = table(section(found, "Breakdown"))
+    assert [row[0] for row in parts] == [one["value"] for one in answer["breakdown"]]
+    assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
+
+
+def test_the_form_says_what_the_address_says(client: Client) -> None:
+    form = page(client, "funnel", **STEPS, order="any", per="session").one("form", class_="builder")
+    given = {one.attributes["name"]: one.attributes.get("value", "") for one in form.all("input")}
+    assert {name: given[name] for name in STEPS} == STEPS
+    chosen = {
+        one.attributes["name"]: option.attributes["value"]
+        for one in form.all("select")
+        for option in one.all("option")
+        if "selected" in option.attributes
+    }
+    assert (chosen["order"], chosen["per"]) == ("any", "session")
+
+
+@pytest.mark.parametrize(
+    ("path", "choices", "field", "said"),
+    [
+        ("funnel", {**STEPS, "within": "soon"}, "within", "soon"),
+        ("funnel", {**STEPS, "by": "colour"}, "by", "colour"),
+        ("retention", {"mode": "bracket", "brackets": "3-1"}, "brackets", "bracket"),
+        ("trend", {"series1": "purchase:sum"}, "", "sum"),
+        ("trend", {"series1": "purchase", "formula": "A +"}, "formula", "A +"),
+    ],
+)
+def test_a_refusal_is_one_sentence_beside_its_field(
+    client: Client, path: str, choices: dict[str, str], field: str, said: str
+) -> None:
+    form = page(client, path, **choices).one("form", class_="builder")
+    (alert,) = [one for one in (*form.all("span"), *form.all("p")) if one.attributes.get("role") == "alert"]
+    assert said in alert.text
+    wrong = [
+        one.attributes["name"] for one in (*form.all("input"), *form.all("select")) if "aria-invalid" in one.attributes
+    ]
+    assert wrong == ([field] if field else wrong)
+
+
+def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
+    kinds: dict[str, tuple[Any, dict[str, str]]] = {
+        "funnel": (Funnel, {**STEPS, "exclude": "remove_from_cart", "over": "week", "where": "cart_amount is not set"}),
+        "retention": (RetentionRule, {"start": "purchase", "period": "week", "by": "product_category"}),
+        "trend": (Trend, {"series1": "purchase:visitors", "series2": "*:visitors", "formula": "A / B"}),
+        "correlation": (Correlation, {"step1": "product_view", "step2": "purchase"}),
+        "experiment": (Experiment, {"variant": "product_category", "control": "Shoes", "goal": "purchase"}),
+    }
+    for path, (kind, choices) in kinds.items():
+        block = section(page(client, path, **choices), "Definition").one("pre")
+        text = unescape("".join(block.one("code").texts))
+        again = kind.from_mapping(yaml.safe_load(text))
+        assert again, path
+
+
+def test_retention_shows_each_cell_of_the_answer(client: Client) -> None:
+    answer = post(client, "/analytics/retention", {"period": "week"}, limit=1000)
+    shown = table(section(page(client, "retention", period="week"), "Cohorts"))
+    cells = [
+        [cohort["cohort"], f"{cohort['size']:,}", str(place), f"{count:,}"]
+        for cohort in answer["cohorts"]
+        for place, count in enumerate(cohort["returned"])
+    ]
+    assert [row[:4] for row in shown] == cells
+    assert {row[5] for row in shown} == {"over", "not over yet"}
+
+
+def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
+    steps = list(STEPS.values())
+    answer = post(client, "/analytics/funnel", {"steps": steps})
+    reached = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, limit=1000)
+    stopped = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, stopped=True, limit=1000)
+    second, third = answer["steps"][1]["count"], answer["steps"][2]["count"]
+    assert (reached["count"], len({one["visitor_id"] for one in reached["who"]})) == (second, second)
+    assert stopped["count"] == second - third
+    shown = table(section(page(client, "funnel", **STEPS, who="2", who_stopped="yes"), "Who is at a step"))
+    assert [row[0] for row in shown] == [one["visitor_id"] for one in stopped["who"]][:100]
+    beyond = requests.post(f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=60)
+    assert (beyond.status_code, beyond.json()["detail"]) == (422, "Step 9 is not one of the 3 steps; give one of them.")
