@@ -69,7 +69,7 @@ def histories(purchases: Purchases) -> ir.Table:
     """
     orders = purchases.orders.filter(purchases.orders.order_count > 0)
     days = orders.group_by("customer_id", "order_date").agg(shipped_amount=orders.shipped_amount.sum().cast(MONEY))
-    days = days.mutate(first_date=days.order_date.min().over(ibis.window(group_by="customer_id")))
+    days = days.join(days.group_by("customer_id").agg(first_date=days.order_date.min()), "customer_id")
     zero = ibis.literal(0, MONEY)
     customers = days.group_by("customer_id", "first_date").agg(
         last_date=days.order_date.max(),

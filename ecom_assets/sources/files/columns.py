@@ -15,6 +15,8 @@ from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
 _SAMPLE_LINES = 1000
+_FIRST_LINES = 10
+"""Lines of a CSV file that are always looked at: reading a thousand of each of many files takes longer than a day."""
 _PARQUET_KINDS = {
     "VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMP": "timestamp",
@@ -35,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class FileColumns:
-    """A file's columns by name, in file order, and sample rows if it is a CSV file.
+    """A file's columns by name, in file order, and its first rows if it is a CSV file.
 
     `filled` are the text columns without empty values, according to the file's statistics. `rounded` are the floating
     point columns with numbers too large to represent every whole number, so that different ids can become equal.
@@ -43,7 +45,7 @@ class FileColumns:
 
     columns: dict[str, Column]
     delimiter: str = ","
-    sample: tuple[dict[str, str], ...] = ()
+    first_rows: tuple[dict[str, str], ...] = ()
     filled: frozenset[str] = frozenset()
     rounded: frozenset[str] = frozenset()
 
@@ -80,17 +82,27 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
     if not all(name.strip() for name in names):
         raise SourceError(f"{file.name} has a column without a name in its header; name it")
-    sample = _csv_sample(rows, names)
-    return FileColumns({name: Column("text", "text") for name in names}, delimiter, sample)
+    first_rows = _csv_rows(rows, names, _FIRST_LINES)
+    return FileColumns({name: Column("text", "text") for name in names}, delimiter, first_rows)
 
 
-def _csv_sample(rows: Iterable[list[str]], names: Sequence[str]) -> tuple[dict[str, str], ...]:
+def sample_of(file: InputFile, found: FileColumns) -> tuple[dict[str, str], ...]:
+    """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
+    if not found.first_rows:
+        return ()
+    decoded = io.StringIO(head_of(file).decode("utf-8-sig", errors="replace"), newline="")
+    rows = csv.reader(decoded, delimiter=found.delimiter)
+    names = next(row for row in rows if row)
+    return _csv_rows(rows, names, _SAMPLE_LINES)
+
+
+def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:
     sample: list[dict[str, str]] = []
     try:
         for row in rows:
             if len(row) == len(names):
                 sample.append(dict(zip(names, row, strict=True)))
-            if len(sample) == _SAMPLE_LINES:
+            if len(sample) == most:
                 break
     except csv.Error:  # reading handles damaged lines; the sample is for hints only
         pass

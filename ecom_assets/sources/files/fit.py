@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.files.columns import FileColumns
+from ecom_assets.sources.files.columns import FileColumns, sample_of
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField, load, shipped
 from ecom_assets.sources.files.sql import field_sql
@@ -145,14 +145,26 @@ class _Fit:
         return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
-        values = [row[column].strip() for row in self.found.sample if row[column].strip()]
-        lengths = {len(value) if value.isdigit() else 0 for value in values}
-        form = _EPOCH_LENGTHS.get(min(lengths, default=0)) if len(lengths) == 1 else None
+        values = _filled(self.found.first_rows, column)
+        if values and _epoch_form(values) is None:
+            return
+        values = _filled(sample_of(self.file, self.found), column)
+        form = _epoch_form(values)
         if form:
             raise MappingError(
                 f"column {column!r} of {self.file.name} holds numbers like {values[0]}, but {name} expects"
                 f" ISO timestamps; set `format: {form}` in the mapping"
             )
+
+
+def _filled(rows: Iterable[dict[str, str]], column: str) -> list[str]:
+    return [row[column].strip() for row in rows if row[column].strip()]
+
+
+def _epoch_form(values: list[str]) -> str | None:
+    """Return the format of values that are all numbers of as many digits as a moment has; None for any others."""
+    lengths = {len(value) if value.isdigit() else 0 for value in values}
+    return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 
 
 def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:

@@ -241,6 +241,13 @@ class RecordFiles:
         return self._arrivals
 
 
+def landing_days(paths: Sequence[str | Path], timezone: str, first_day: date) -> tuple[date, date] | None:
+    """Return the first and the last day of files that are all in landing folders, without opening any; else None."""
+    days = [_believed(file, first_day, timezone).received_date for file in find_files(paths)]
+    known = [day for day in days if day]
+    return (min(known), max(known)) if known and len(known) == len(days) else None
+
+
 def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
     """Return the file, without the day of its landing folder if that day is implausible."""
     landed = file.received_date

@@ -16,7 +16,7 @@ from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.formats import in_landing_folders
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.places import split_places
-from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
@@ -62,12 +62,18 @@ def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
 
 
 def _first_report(settings: Settings) -> date | None:
-    """Return the first day on which order files arrived; None if there are no files."""
-    with duckdb.connect() as con:
-        try:
+    """Return the first day on which order files arrived; None if there are no files.
+
+    Files outside of landing folders must be opened for that, and a history is thousands of files.
+    """
+    try:
+        landed = landing_days(orders_place(settings), settings.timezone, settings.first_plausible_day)
+        if landed is not None:
+            return landed[0]
+        with duckdb.connect() as con:
             found = open_orders(con, settings).received_days()
-        except EcomError:  # the asset that reads the files raises it
-            return None
+    except EcomError:  # the asset that reads the files raises it
+        return None
     return found[0] if found else None
 
 

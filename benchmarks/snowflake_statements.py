@@ -1,0 +1,114 @@
+"""The statements that one day costs on Snowflake: how many, of which kind, per table, as its stand-in gets them.
+
+A small simulated shop is run up to its last day but one, then the last day is run and each of its statements is
+counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills
+the seconds in which a warehouse runs, so the count tells the credits of a small shop, where a statement takes about as
+long whatever it reads. Not here: large days, which the bytes of `scale.py` tell.
+"""
+
+import argparse
+import logging
+import os
+import re
+import sys
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+from measuring import Result, say, scratch, tell
+from snowflake.connector.cursor import SnowflakeCursor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
+
+from ecom_assets.automation.instance.sqlite import patient_history
+from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.cli.platform_run import QUIET
+from ecom_assets.definitions import build_definitions
+from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
+
+FIRST = date(2026, 1, 1)
+SECONDS_EACH = 0.25
+"""What a small statement is taken to need on the service, compiling included: an assumption, not a measurement."""
+KINDS = {
+    "reads": r"SELECT|WITH", "locks": r"UPDATE", "deletes": r"DELETE", "inserts": r"INSERT|COPY|PUT",
+    "transactions": r"BEGIN|COMMIT|ROLLBACK", "definitions": r"CREATE|ALTER|DROP|DESC|SHOW|USE",
+}  # fmt: skip
+
+
+class Log:
+    """The statements that this process sends."""
+
+    def __init__(self) -> None:
+        """Listen from now on."""
+        self.statements: list[str] = []
+        execute = SnowflakeCursor.execute
+
+        def noted(cursor: SnowflakeCursor, command: str, *args: object, **kwargs: object) -> object:
+            self.statements.append(command)
+            return execute(cursor, command, *args, **kwargs)  # type: ignore[arg-type]  # whatever it takes
+
+        SnowflakeCursor.execute = noted  # type: ignore[method-assign,assignment]
+
+    def by_kind(self) -> dict[str, int]:
+        """How many of each kind."""
+        counts = Counter(_kind(one) for one in self.statements)
+        return dict(counts.most_common())
+
+
+def _kind(statement: str) -> str:
+    if "information_schema" in statement.lower():
+        return "definitions"
+    return next(
+        (name for name, words in KINDS.items() if re.match(rf"\s*({words})\b", statement, re.IGNORECASE)), "other"
+    )
+
+
+def run_days(home: Path, events: Path, first: date, last: date, url: str) -> int:
+    """One run over some days; returns how many tables it wrote."""
+    os.environ.pop("DAGSTER_HOME", None)
+    settings = load_settings(home=home, events=str(events), warehouse=url)
+    prepare_dagster_home(settings)
+    job = build_definitions(settings).resolve_job_def(EVERYTHING)
+    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    with patient_history(), dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=True, tags=tags)
+    return len({event.asset_key for event in result.get_asset_materialization_events()})
+
+
+def measure(days: int, visitors: int) -> None:
+    """The last day's statements."""
+    last = FIRST + timedelta(days=days - 1)
+    with scratch() as folder, running_snowflake() as port:
+        url = fresh_database(port)
+        generate(folder / "shop", days=days, visitors=visitors, first_day=FIRST)
+        events = folder / "shop" / "events"
+        run_days(folder / "home", events, FIRST, last - timedelta(days=1), url)
+        log = Log()
+        tables = run_days(folder / "home", events, last, last, url)
+    kinds = log.by_kind()
+    say(f"{len(log.statements)} statements for {tables} tables: {kinds}")
+    hours = len(log.statements) * SECONDS_EACH / 3600
+    tell(
+        Result(
+            "snowflake: statements for one day", len(log.statements), "statements", about={"tables": tables, **kinds}
+        ),
+        Result("snowflake: credits of an X-Small for one small day, assumed", hours, "credits"),
+    )
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--visitors", type=int, default=60)
+    given = parser.parse_args()
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    measure(given.days, given.visitors)
+
+
+if __name__ == "__main__":
+    main()
