@@ -279,7 +279,8 @@ class Engine(SqlNames, ABC):
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""
-        return all(stored.source is self.con for stored in rows.op().find((ops.DatabaseTable, ops.SQLQueryResult)))
+        places = rows.op().find((ops.DatabaseTable, ops.SQLQueryResult, ops.InMemoryTable))
+        return all(getattr(place, "source", None) is self.con for place in places)
 
     def begin_slice(self, _contract: type[Table]) -> None:
         """Lock out other writers of the table until the transaction ends, if the engine does not do so by itself."""
