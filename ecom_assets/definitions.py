@@ -66,6 +66,7 @@ from ecom_assets.sources.order_reports.source import ended_days, has_events, has
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, contract_check
+from ecom_assets.tables.check_steps import check_steps
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
@@ -103,7 +104,7 @@ def build_definitions(
         ]
     return dg.Definitions(
         assets=assets,
-        asset_checks=[check.build(pool) for check in checks(settings)],
+        asset_checks=check_steps(checks(settings), table_assets(settings), pool),
         jobs=jobs(settings),
         schedules=schedules(settings),
         sensors=sensors(settings),

@@ -15,6 +15,7 @@ from ecom_assets.gc_tuning import collect_rarely
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets_tests.known_history import remember_history
 from ecom_assets_tests.known_sql import remember_sql
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
@@ -26,7 +27,7 @@ TEMPORARY = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile SQL once, give children back their Ctrl-C, and a session a folder that no other one cleans."""
+    """Make SQL and Dagster's empty files once, give children back their Ctrl-C, a session a folder of its own."""
     # What a shell starts in the background ignores Ctrl-C, and so would every process that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-"))
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
     remember_sql(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "statements.sqlite")
+    remember_history()
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,7 @@ from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.check import RANGE_END, RANGE_START, contract_check
+from ecom_assets.tables.check_steps import check_steps
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import factory
 from ecom_assets.warehouse.engine import Engine
@@ -53,7 +54,7 @@ def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
     lines = dg.AssetSpec(asset_key(UserOrderLog)).with_io_manager_key("io_manager")
     manager = WarehouseIOManager(engine, {"mart/order_hours": OrderHours, "staging/user_order_log": UserOrderLog})
     return dg.materialize(
-        [asset, lines, hours_are_of_one_day.build(), contract_check(OrderHours).build()],
+        [asset, lines, *check_steps((hours_are_of_one_day, contract_check(OrderHours)))],
         resources={
             "warehouse": dg.ResourceDefinition.hardcoded_resource(engine),
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(manager),

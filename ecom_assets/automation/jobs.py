@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.sandbox_shop import sandbox_until
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 EVERYTHING = "everything"
@@ -65,10 +66,19 @@ def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.Schedu
         last = day_of(context.scheduled_execution_time, settings) - timedelta(days=1)
         if last < settings.first_day:
             return dg.SkipReason(f"{last} is before the first partition, {settings.first_day}.")
+        if shop_ended := _end_of_sandbox(settings, last, context.scheduled_execution_time):
+            return shop_ended
         first = max(last - timedelta(days=settings.late_days), settings.first_day)
         return run_request(first, last, run_key=last.isoformat())
 
     return nightly
+
+
+def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:
+    """Return why a day of the sandbox shop is not asked for, if the shop ends before it."""
+    if settings.has_own_data or (until := sandbox_until(settings, lambda: now)) >= last:
+        return None
+    return dg.SkipReason(f"The sandbox shop ends on {until}: ECOM_SANDBOX_UNTIL, or `ecom sandbox data`, says so.")
 
 
 def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -86,9 +96,13 @@ def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="Customers from their API, for the day that is still on.",
     )
     def evening(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        today = day_of(context.scheduled_execution_time, settings)
+        if not settings.has_own_data:  # the sandbox shop's customers are those at the end of its last day
+            today -= timedelta(days=1)
+            ended = _end_of_sandbox(settings, today, context.scheduled_execution_time)
+            return ended or run_request(today, today, run_key=today.isoformat())
         if not settings.customer_api_url:
             return dg.SkipReason("ECOM_CUSTOMER_API_URL is not set.")
-        today = day_of(context.scheduled_execution_time, settings)
         return run_request(today, today, run_key=today.isoformat())
 
     return evening

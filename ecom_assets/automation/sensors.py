@@ -16,6 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import days_to_compute, events_place, open_events
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
@@ -36,12 +37,13 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
     def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         try:
-            found = _states(settings)
+            newest = _last_day(settings, now)
+            found = _states(settings, newest)
             fresh = sorted(path for path, state in found.items() if seen.get(path) != state)
             if not fresh:
                 return dg.SensorResult(skip_reason="No new event files.")
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
-            last = min(last, day_of(now(), settings))
+            last = min(last, newest)
             parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
@@ -56,9 +58,20 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
     return landing_files
 
 
-def _states(settings: Settings) -> dict[str, str]:
+def _last_day(settings: Settings, now: Clock) -> date:
+    """Return the last day that the sensor asks for: today; of the sandbox shop, the last day that is over."""
+    days = () if settings.has_own_data else sandbox_days(settings).dates
+    return days[-1] if days else day_of(now(), settings)
+
+
+def _states(settings: Settings, last: date) -> dict[str, str]:
+    """Return the state of each file, but for those of the days after the last one of a sandbox shop."""
     with _opened(settings, events_place(settings)) as files:
-        return {file.path: f"{file.size}-{file.modified_at.isoformat()}" for file in files.files()}
+        return {
+            file.path: f"{file.size}-{file.modified_at.isoformat()}"
+            for file in files.files()
+            if settings.has_own_data or file.received_date is None or file.received_date <= last
+        }
 
 
 def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tuple[date, date]:

@@ -65,7 +65,7 @@ COMMANDS: Final[Commands] = {
     "trend": ("ecom_assets.cli.trend.trend", "Count events or visitors over time, or add up what they carry."),
     "correlation": (
         "ecom_assets.cli.correlation.correlation",
-        "Tell which event types and properties go with the conversion of a funnel.",
+        "Find which event types and properties go with the conversion of a funnel.",
     ),
     "experiment": (
         "ecom_assets.cli.experiment.experiment",
@@ -77,7 +77,7 @@ COMMANDS: Final[Commands] = {
     ),
     "value": (
         "ecom_assets.cli.value.value",
-        "Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
+        "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     ),
     "retention": (
         "ecom_assets.cli.retention.retention",
@@ -102,6 +102,7 @@ SANDBOX_COMMANDS: Final[Commands] = {
         "ecom_assets.cli.sandbox.up",
         "Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C.",
     ),
+    "live": ("ecom_assets.cli.sandbox.live", "Let the sandbox shop's events of today arrive as time goes by."),
 }
 KEY_COMMANDS: Final[Commands] = {
     "create": ("ecom_assets.cli.api.create_key", "Make an API key, and show it this once."),

@@ -22,6 +22,7 @@ from ecom_assets.cli.options import (
     Mapping,
     MorePaths,
     PresetName,
+    SegmentName,
     SessionRuleName,
     Timezone,
     all_paths,
@@ -32,6 +33,7 @@ from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.settings.settings import Settings, load_settings
@@ -56,6 +58,7 @@ class Asked:
     session_rule: str
     where: Where
     days: QuestionDays
+    segment: str | None = None
 
 
 def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
@@ -65,14 +68,16 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
     files = FileEvents.open(asked.paths, settings)
     clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
-    clean = clean if asked.where == EVERYTHING else clean.filter(holds(clean, asked.where))
-    found = _prepare(files.con, clean, settings, SessionRule.preset(asked.session_rule), ends)
+    only = AskedSegment.read(asked.segment, files)
+    events = only.events(clean, ends[1])
+    events = events if asked.where == EVERYTHING else events.filter(holds(events, asked.where))
+    found = _prepare(files.con, events, settings, SessionRule.preset(asked.session_rule), ends)
     bought = of_days(found.bought, "converted_date", ends)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     numbers = files.con.to_pyarrow(counted).to_pylist()[0]
     channels = _credit(files.con, found, name, rule) if numbers["conversions"] else []
     notes = [] if numbers["conversions"] else [NO_PURCHASES]
-    return {
+    answer = {
         "model": name,
         "definition": {
             **_definition(rule, settings),
@@ -83,8 +88,8 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
         "channels": channels,
         "notes": notes + ([] if found.is_told else [NO_ADDRESSES]),
         **({"warnings": warnings} if warnings else {}),
-        "rows": files.rows.as_json(),
     }
+    return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,7 @@ def attribution_command(
     to: To = None,
     last: Last = None,
     timezone: Timezone = None,
+    segment: SegmentName = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
@@ -213,7 +219,7 @@ def attribution_command(
     rule = AttributionRule(**windows, two_touches=used["two_touches"])
     condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = Asked(all_paths(events, more), settings, used["model"], used["session_rule"], condition, days)
+    asked = Asked(all_paths(events, more), settings, used["model"], used["session_rule"], condition, days, segment)
     answer = answer_attribution(asked, rule)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 

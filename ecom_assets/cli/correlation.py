@@ -72,7 +72,7 @@ def correlation(
     definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell which event types and properties go with the conversion of a funnel."""
+    """Find which event types and properties go with the conversion of a funnel."""
     days = QuestionDays.read(first, to, last)
     named = steps and [step.strip() for step in steps.split(",")]
     funnel = {"steps": named, "within": within, "order": order, "where": where}

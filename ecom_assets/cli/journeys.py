@@ -12,6 +12,7 @@ from ecom_assets.cli.options import (
     Mapping,
     MorePaths,
     PresetName,
+    SegmentName,
     SessionRuleName,
     Timezone,
     Where,
@@ -22,6 +23,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.errors import UsageError
 from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
@@ -43,6 +45,7 @@ class Asked:
     days: QuestionDays
     top: int
     session_rule: str
+    segment: str | None = None
 
 
 def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
@@ -56,14 +59,16 @@ def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
     cut_by, rule = SessionRule.preset(asked.session_rule), choices.rule
     files = FileEvents.open(asked.paths, asked.settings)
     choices = _in_platform_words(choices, files.mapping)
-    events, sessions, (ends, warnings) = _stored(files, cut_by, choices, asked.days)
+    only, clean = AskedSegment.read(asked.segment, files), files.clean()
+    ends, warnings = ends_of(clean, "event_date", asked.days)
+    events, sessions = _stored(files, only.events(clean, ends[1]), cut_by, choices, ends)
     found = journey_steps(step_events(events, choices), sessions, rule)
     if choices.from_step or choices.to_step:
         found = part_of(found, choices)
     found = files.con.create_table("journey_steps", found, temp=True)
     paths = files.con.create_table("journeys", _paths(found, sessions, rule), temp=True)
     steps = counted_transitions(found.join(sessions, list(SESSION)), rule)
-    return {
+    answer = {
         "definition": {"by": choices.by, "session_rule": asked.session_rule, **asdict(cut_by), **asdict(rule)}
         | _definition(choices)
         | days_definition(ends),
@@ -75,8 +80,8 @@ def answer_journeys(asked: Asked, choices: JourneyChoices) -> dict[str, Any]:
         "converting_paths": path_rows(paths.filter(paths.is_converted), asked.top),
         "other_paths": path_rows(paths.filter(~paths.is_converted), asked.top),
         **({"warnings": warnings} if warnings else {}),
-        "rows": files.rows.as_json(),
     }
+    return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 
 
 def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> JourneyChoices:
@@ -89,11 +94,9 @@ def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> Journe
 
 
 def _stored(
-    files: FileEvents, cut_by: SessionRule, choices: JourneyChoices, days: QuestionDays
-) -> tuple[ir.Table, ir.Table, tuple[Ends, list[str]]]:
+    files: FileEvents, clean: ir.Table, cut_by: SessionRule, choices: JourneyChoices, ends: Ends
+) -> tuple[ir.Table, ir.Table]:
     """Store the events with their sessions, and the sessions that started on the days that are asked for."""
-    clean = files.clean()
-    ends, warnings = ends_of(clean, "event_date", days)
     if choices.where != EVERYTHING:
         clean = clean.filter(holds(clean, choices.where))
     numbered = session_events(clean, cut_by, by_day=False).rename(session_started_at="piece_started_at")
@@ -104,7 +107,7 @@ def _stored(
     started = events.group_by(*SESSION).agg(started_date=events.event_date.min())
     mine = sessions_of(events).semi_join(of_days(started, "started_date", ends), list(SESSION))
     sessions = files.con.create_table("journey_sessions", mine, temp=True)
-    return events.semi_join(sessions, list(SESSION)), sessions, (ends, warnings)
+    return events.semi_join(sessions, list(SESSION)), sessions
 
 
 def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -153,7 +156,7 @@ Excluded = Annotated[list[str] | None, typer.Option("--exclude", help="Event typ
 Pages = Annotated[
     list[str] | None, typer.Option("--group", help="Pages that are one step, such as '/product/*'; for --by page.")
 ]
-MinCount = Annotated[int, typer.Option(help="Tell transitions that are taken at least so many times.")]
+MinCount = Annotated[int, typer.Option(help="Show transitions that are taken at least so many times.")]
 
 
 def journeys(
@@ -173,6 +176,7 @@ def journeys(
     to: To = None,
     last: Last = None,
     timezone: Timezone = None,
+    segment: SegmentName = None,
     session_rule: SessionRuleName = "ga4",
     preset: PresetName = None,
     as_json: Json = False,
@@ -190,7 +194,7 @@ def journeys(
     choices = JourneyChoices(by, pages, excluded, from_step, to_step, min_count, condition, most)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = QuestionDays.read(first, to, last)
-    asked = Asked(all_paths(events, more), settings, days, used["top"], used["session_rule"])
+    asked = Asked(all_paths(events, more), settings, days, used["top"], used["session_rule"], segment)
     answer = answer_journeys(asked, choices)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 

@@ -166,7 +166,7 @@ class FileOrders:
         """Return the rows of `Sales`; none where the files hold no clean line."""
         received, days = self._received, self._days()
         lines = user_order_log(received, None, self.rule, days)
-        # Order files alone do not tell what led to an order.
+        # Order files alone do not say what led to an order.
         without_channel = lines.select(*ORDER, channel=ibis.null("string")).filter(NO)
         return compute_sales(lines, without_channel, days)
 

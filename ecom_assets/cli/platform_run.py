@@ -80,12 +80,12 @@ class RunOutcome:
 
     @property
     def is_well(self) -> bool:
-        """Tell whether nothing failed."""
+        """Return whether nothing failed."""
         return self.success and not self.failed_checks
 
     @property
     def sees_held_days(self) -> bool:
-        """Tell whether a check lists days that are held back, of this run or of others."""
+        """Return whether a check lists days that are held back, of this run or of others."""
         return any(check.metadata.get(HELD_DAYS) for check in self.checks)
 
     @property

@@ -160,7 +160,7 @@ Starting = Annotated[
 Clock = Annotated[str | None, typer.Option(help="calendar, or rolling: 1 h, 24 h, 7 d or 30 d from each start.")]
 WeekStart = Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")]
 Brackets = Annotated[str | None, typer.Option(help="Periods counted as one, such as 0,1-3,4-7; for --mode bracket.")]
-Periods = Annotated[int | None, typer.Option(help="Tell periods up to this one; all if not given.")]
+Periods = Annotated[int | None, typer.Option(help="Show periods up to this one; all if not given.")]
 Preset = Annotated[str | None, typer.Option(help="Defaults of n_day, posthog, amplitude, mixpanel, clickhouse or ga4.")]
 WholeUntil = Annotated[
     str | None, typer.Option(help="Last day that the files hold whole; the day before the newest if not given.")

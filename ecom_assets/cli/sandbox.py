@@ -1,6 +1,8 @@
 """`ecom sandbox`: generate the data of the simulated shop, and serve stand-ins for external services."""
 
 import json
+import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -9,6 +11,8 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json, day_of
+from ecom_assets.clock import now_utc
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import load_settings
 
 
@@ -73,6 +77,26 @@ def up(
         if not as_json:
             typer.echo(_STEERING.format(**environment), err=True)
         Event().wait()
+
+
+TICK_S = 2.0
+
+
+def live(
+    until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
+) -> None:
+    """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
+    from ecom_assets.sandbox.provider import Today  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+
+    settings = load_settings()
+    if not grows(settings):
+        raise UsageError("This shop has no day in progress: own data are set, or the sandbox shop ends on a fixed day.")
+    today, parent = Today(settings), os.getppid()
+    with suppress(KeyboardInterrupt):
+        while not until_parent_ends or os.getppid() == parent:
+            today.arrive(now_utc())
+            time.sleep(TICK_S)
 
 
 _STEERING = (

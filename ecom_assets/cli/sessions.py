@@ -16,6 +16,7 @@ from ecom_assets.cli.options import (
     Mapping,
     MorePaths,
     PresetName,
+    SegmentName,
     Timezone,
     all_paths,
     is_typed,
@@ -25,6 +26,7 @@ from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import Ends, days_definition, ends_of, of_days
+from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
 from ecom_assets.sessions.rule import SessionRule, tool_rule
@@ -47,6 +49,7 @@ class Asked:
     rule: str
     idle: str | None
     out: Path | None
+    segment: str | None = None
 
 
 def answer_sessions(asked: Asked) -> dict[str, Any]:
@@ -55,8 +58,10 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
     session_rule = SessionRule.preset(asked.rule, idle_timeout_s=idle_s)
     check_format("--out", out)
     files = FileEvents.open(asked.paths, asked.settings)
-    events, conditions = files.clean(), {}
-    ends, warnings = ends_of(events, "event_date", asked.days)
+    clean, conditions = files.clean(), {}
+    ends, warnings = ends_of(clean, "event_date", asked.days)
+    only = AskedSegment.read(asked.segment, files)
+    events = only.events(clean, ends[1])
     if asked.where != EVERYTHING:
         events, conditions = events.filter(holds(events, asked.where)), {"where": asked.where.to_mapping()}
     found = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
@@ -68,7 +73,7 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
         totals["visitors"] = _visitor_count(files.con, events, found, ends)
     definition = {"rule": asked.rule, **asdict(session_rule), **conditions, **days_definition(ends)}
     noted = {"warnings": warnings} if warnings else {}
-    return {"definition": definition, **totals, **noted, "rows": files.rows.as_json()}
+    return only.complete({"definition": definition, **totals, **noted}, clean) | {"rows": files.rows.as_json()}
 
 
 def _visitor_count(con: Backend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
@@ -95,6 +100,7 @@ def sessions(
     to: To = None,
     last: Last = None,
     timezone: Timezone = None,
+    segment: SegmentName = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +109,8 @@ def sessions(
     of_tool = tool_rule(preset) if preset else session_rule
     session_rule = session_rule if is_typed(context, "session_rule") else of_tool
     condition, days = parse_where(where) if where else EVERYTHING, QuestionDays.read(first, to, last)
-    answer = answer_sessions(Asked(all_paths(events, more), settings, condition, days, session_rule, idle, out))
+    asked = Asked(all_paths(events, more), settings, condition, days, session_rule, idle, out, segment)
+    answer = answer_sessions(asked)
     print_answer(answer, lambda: _session_lines(answer, out), as_json=as_json)
 
 

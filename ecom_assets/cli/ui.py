@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
 
-LOG_NAME = "api.log"
+LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"
 
 
 def start_api(settings: Settings) -> str:
@@ -27,17 +28,33 @@ def start_api(settings: Settings) -> str:
         refuse_open_door(settings, credentials_of(settings))
     except EcomError as error:
         return f"The HTTP API does not come up: {error}"
+    log = start_beside(settings, LOG_NAME, "api")
+    address = f"http://{settings.api_host}:{settings.api_port}"
+    return f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log is {log}."
+
+
+def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
+    """Start a command that ends with this process, and return the path of its log."""
     settings.home.mkdir(parents=True, exist_ok=True)
-    log = settings.home / LOG_NAME
-    program = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "api", "--until-parent-ends"]
+    log = settings.home / log_name
+    program = [sys.executable, "-c", "from ecom_assets.cli import main; main()", *command, "--until-parent-ends"]
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        # Dagster replaces this process; the API notices by itself when it ends.
+        # Dagster replaces this process; the command notices by itself when it ends.
         subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=opened, stderr=opened)  # noqa: S603 (our own)
     finally:
         os.close(opened)
-    address = f"http://{settings.api_host}:{settings.api_port}"
-    return f"The dashboard comes up at {address}/dashboard/, on the HTTP API at {address}; its log is {log}."
+    return log
+
+
+def start_shop(settings: Settings) -> str:
+    """Let the events of today arrive in a sandbox shop that grows, and return a message for the user."""
+    from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+
+    if not grows(settings):
+        return ""
+    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live")
+    return "Nothing was given: this is the sandbox shop, whose events of today arrive while this runs."
 
 
 def ui(
@@ -56,7 +73,9 @@ def ui(
     # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
-    typer.echo(start_api(settings))
+    for said in (start_shop(settings), start_api(settings)):
+        if said:
+            typer.echo(said)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [

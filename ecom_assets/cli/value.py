@@ -92,7 +92,7 @@ def value(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma."""
+    """Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma."""
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     settings = load_settings()

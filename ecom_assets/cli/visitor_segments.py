@@ -37,9 +37,12 @@ class AskedSegment:
         """The columns that its conditions name."""
         return [] if self.segment is None else columns_named(self.segment)
 
-    def events(self, clean: ir.Table, as_of: date) -> ir.Table:
-        """Return the events of the visitors in the segment as of a day; all events without one."""
-        return clean if self.segment is None else in_segment(clean, self.segment, as_of)
+    def events(self, clean: ir.Table, as_of: date | None) -> ir.Table:
+        """Return the events of the visitors in the segment as of a day, None for the newest; all events without one."""
+        if self.segment is None:
+            return clean
+        newest = as_of or clean.event_date.max().to_pyarrow().as_py()
+        return clean if newest is None else in_segment(clean, self.segment, newest)
 
     def events_of(self, clean: ir.Table, days: QuestionDays) -> tuple[ir.Table, QuestionDays]:
         """Return the events of the visitors in the segment as of the last of some days, and these days.
@@ -62,4 +65,6 @@ class AskedSegment:
             self.files.con, clean, event_types(self.segment), self.files.mapping.own_words()
         )
         definition = {**answer["definition"], "segment": self.segment.to_mapping()}
-        return answer | {"definition": definition, "warnings": [*answer["warnings"], *doubted]}
+        warnings = [*answer.get("warnings", ()), *doubted]
+        noted = {"warnings": warnings} if warnings or "warnings" in answer else {}
+        return answer | {"definition": definition} | noted

@@ -253,4 +253,4 @@ CUSTOMER_FILE_FIELDS = tuple(
     if name
     not in {"is_current", "valid_to", "last_received_date", "is_number_id"}  # the same of every current customer
 )
-"""What `customers.json` can tell of a customer."""
+"""What `customers.json` can hold of a customer."""

@@ -52,7 +52,7 @@ class Experiment:
     Attributes:
         variant: The column or `properties.key` that names the variant.
         goal: The events that count as success.
-        exposure: The events that tell the variant; any event that has one by default.
+        exposure: The events that name the variant; any event that has one by default.
         control: The variant with which the others are compared.
         within_s: How long after the first exposure a goal event counts, in seconds, the end included; None for no
             limit but the last day of the question.

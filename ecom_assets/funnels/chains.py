@@ -198,7 +198,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     matching = Matching.of(funnel)
     if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
         raise DefinitionError(
-            "Totals cannot tell tries apart where one event can serve two steps; use the order strict_increase, "
+            "Totals cannot separate attempts where one event can serve two steps; use the order strict_increase, "
             "or count per user."
         )
     events = counted_events(events, funnel, units)

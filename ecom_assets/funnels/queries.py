@@ -222,7 +222,7 @@ MOST_COMPILED_STEPS: Final = 16
 
 
 def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
-    """Tell whether an engine can be asked the funnel: long ones only where the kernel counts them."""
+    """Return whether an engine can compute the funnel: long ones only where the kernel counts them."""
     is_plain = definition.by is None and definition.over is None and definition.time_to_convert is None
     is_counted = has_kernel and is_plain and suits(definition)
     return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS

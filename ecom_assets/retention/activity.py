@@ -24,7 +24,7 @@ Between = tuple[date | None, date | None]
 
 @dataclass(frozen=True)
 class Hours:
-    """What it takes to tell hours: the days of the data, and the time zone that their hours begin in."""
+    """What it takes to count by hours: the days of the data, and the time zone that their hours begin in."""
 
     days: Days
     timezone: str

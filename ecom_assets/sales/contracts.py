@@ -162,7 +162,7 @@ class PurchaseRevenueDaily(_Revenue):
     revenue_amount = amount("Purchases less refunds; null where no event has a cart_value", nullable=True)
     event_date = day("The day of the events")
     product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
-    country = text("Where the properties tell it, else `unknown`; `(all)` where it is summed")
+    country = text("Where the properties have it, else `unknown`; `(all)` where it is summed")
     region = text("Also")
     city_name = text("Also")
 

@@ -29,7 +29,7 @@ def sales_source(reading: Reading) -> SalesSource:
     found = find_sales_source(reading)
     if found is None:
         raise NoOrdersError(
-            "There are neither order lines nor purchase events to tell sales from; set ECOM_ORDERS or "
+            "There are neither order lines nor purchase events to take sales from; set ECOM_ORDERS or "
             "ECOM_ORDER_API_URL, and run `ecom run`."
         )
     return found

@@ -377,7 +377,7 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     """
     if find_sales_source(reading) != ORDERS:
         raise NoSourceError(
-            "There are no order lines, which tell sales channels; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
+            "There are no order lines, which have the sales channel; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
             "`ecom run`."
         )
     found = sales_by(reading, period, SALES_CHANNEL)

@@ -12,20 +12,22 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.tools.all import opened_destinations
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.services import orders as order_service
 from ecom_assets.sandbox.services.catalogue import CatalogueService
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sandbox.shop import living
+from ecom_assets.sandbox.shop.living import LivingShop
+from ecom_assets.sandbox.shop.trickle import DayInProgress
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
 from ecom_assets.sources.customer_api.source import customers_received, no_customers
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.order_reports.source import OrderReader
+from ecom_assets.sources.sandbox_shop import is_living, last_day, last_day_in, sandbox_until, truth_of
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows, SliceOutput
@@ -43,7 +45,7 @@ class SandboxStock:
         """Return the fetched stock if the shop's last day is among the days; otherwise return no rows and no days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
-        today = last_day(folder)
+        today = last_day_in(folder)
         if today not in days.dates:
             return no_stock(f"stock is only known as it is now, {today} in the sandbox")
         faults = Faults(server_errors=1, truncated=1)
@@ -118,7 +120,7 @@ class SandboxCustomers:
         """Return the fetched customers if the shop's last day is among the days; otherwise no rows and no days."""
         self._prepare(self._settings)
         folder = self._settings.sandbox_folder
-        today = last_day(folder)
+        today = last_day_in(folder)
         if today not in days.dates:
             return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
         with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
@@ -133,14 +135,6 @@ class SandboxCustomers:
             )
 
 
-def last_day(folder: Path) -> date:
-    """Return the last day of the sandbox shop in a folder."""
-    truth = living.truth_of(folder)
-    if truth is None:
-        raise SourceError(f"{folder} holds no sandbox shop yet; `ecom run` makes one.")
-    return living.last_day(truth)
-
-
 def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
     """Create the sandbox shop's data up to its last day, or add the days since; a closed shop stays as it is.
 
@@ -148,30 +142,35 @@ def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
         UsageError: The shop already goes on after the day that `ECOM_SANDBOX_UNTIL` names.
     """
     folder, until = settings.sandbox_folder, sandbox_until(settings, now)
-    truth = living.truth_of(folder)
-    if truth is None or (living.is_living(truth) and living.last_day(truth) < until):
-        living.LivingShop.in_folder(folder, until).grow()
-    elif settings.sandbox_until and living.is_living(truth) and living.last_day(truth) > until:
+    truth = truth_of(folder)
+    if truth is None or (is_living(truth) and last_day(truth) < until):
+        LivingShop.in_folder(folder, until).grow()
+    elif settings.sandbox_until and is_living(truth) and last_day(truth) > until:
         raise UsageError(
-            f"The sandbox shop in {folder} goes on until {living.last_day(truth)}, after ECOM_SANDBOX_UNTIL={until}; "
+            f"The sandbox shop in {folder} goes on until {last_day(truth)}, after ECOM_SANDBOX_UNTIL={until}; "
             "set ECOM_HOME to another folder for a shop that ends earlier."
         )
 
 
-def sandbox_until(settings: Settings, now: Clock = now_utc) -> date:
-    """Return the day that the sandbox shop goes on until: yesterday, unless a setting or a closed shop says another."""
-    truth = living.truth_of(settings.sandbox_folder)
-    if truth is not None and not living.is_living(truth):
-        return living.last_day(truth)
-    return settings.sandbox_until or today_in(settings.timezone, now) - ONE_DAY
+class Today:
+    """The day that is on in the sandbox shop, and then the next; its events arrive as time goes by."""
 
+    def __init__(self, settings: Settings) -> None:
+        """Store the settings of a shop that grows."""
+        self._settings = settings
+        self._day: DayInProgress | None = None
 
-def sandbox_days(settings: Settings) -> Days:
-    """Return the days of the sandbox shop that are over."""
-    truth = living.truth_of(settings.sandbox_folder)
-    if truth is None:
-        return Days(())
-    return Days.between(living.first_day(truth), living.last_day(truth) + ONE_DAY)
+    def arrive(self, now: datetime) -> int:
+        """Add to the landing folder what has arrived by now, and return how many rows are new.
+
+        After midnight, the day that has ended gets its own file first.
+        """
+        day = today_in(self._settings.timezone, lambda: now)
+        if self._day is None or self._day.day != day:
+            ensure_sandbox(self._settings, lambda: now)
+            shop = LivingShop.in_folder(self._settings.sandbox_folder, day)
+            self._day = DayInProgress(shop, day)
+        return self._day.arrive(now)
 
 
 RETRY_S = 0.01
@@ -202,7 +201,7 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
 
 def sandbox_now(settings: Settings) -> datetime:
     """Return the current time in the sandbox shop, in UTC without zone: 06:00 on the day after its last day."""
-    return datetime.combine(last_day(settings.sandbox_folder) + ONE_DAY, time(6))
+    return datetime.combine(last_day_in(settings.sandbox_folder) + ONE_DAY, time(6))
 
 
 DELIVERED_DAYS = 3
@@ -211,4 +210,4 @@ DELIVERED_DAYS = 3
 
 def first_delivered_day(settings: Settings) -> date:
     """Return the first of the newest days, from which on the sandbox shop delivers what no run delivered before."""
-    return last_day(settings.sandbox_folder) - (DELIVERED_DAYS - 1) * ONE_DAY
+    return last_day_in(settings.sandbox_folder) - (DELIVERED_DAYS - 1) * ONE_DAY

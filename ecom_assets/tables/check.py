@@ -64,40 +64,42 @@ class TableCheck:
     warns: bool = False
     source: str = ""
 
-    def build(self, pool: str | None = None) -> dg.AssetChecksDefinition:
-        """Return the Dagster check; runs whose steps share a `pool` take turns."""
-        sources = [self.source] if self.source else []
+    @property
+    def other_tables(self) -> frozenset[type[Table]]:
+        """Return the tables that it compares its own table with, as far as assets write them."""
+        return frozenset(table for table in self.tables if table.written_by == "asset" and table is not self.contract)
 
-        @dg.asset_check(
+    @property
+    def spec(self) -> dg.AssetCheckSpec:
+        """Return the Dagster check."""
+        return dg.AssetCheckSpec(
+            self.name,
             asset=asset_key(self.contract),
-            name=self.name,
             description=self.description,
             blocking=self.blocking,
             # Without these, a run could read a table before the same run has updated it.
-            additional_deps=[
-                asset_key(table) for table in self.tables if table.written_by == "asset" and table is not self.contract
-            ],
-            required_resource_keys={"warehouse", *sources},
-            pool=pool,
+            additional_deps=sorted(asset_key(table) for table in self.other_tables),
         )
-        def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-            days = days_of_run(context.run.tags)
-            tables = [context.resources.warehouse.table(table) for table in self.tables]
-            result = self.evaluate(days, *tables, *(getattr(context.resources, name) for name in sources))
-            return dg.AssetCheckResult(
-                passed=result.broken_count == 0,
-                severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
-                description=self.description,
-                metadata={
-                    "observed": result.broken_count if result.observed is None else result.observed,
-                    "limit": result.limit,
-                    "looked_at": result.looked_at_count,
-                    "examples": dg.MetadataValue.json([self._shown(example) for example in result.examples]),
-                    **result.metadata,
-                },
-            )
 
-        return check
+    def result(self, days: Days | None, resources: Any) -> dg.AssetCheckResult:  # noqa: ANN401 (Dagster makes the type)
+        """Evaluate it with the resources of a step."""
+        tables = [resources.warehouse.table(table) for table in self.tables]
+        sources = [getattr(resources, self.source)] if self.source else []
+        result = self.evaluate(days, *tables, *sources)
+        return dg.AssetCheckResult(
+            asset_key=asset_key(self.contract),
+            check_name=self.name,
+            passed=result.broken_count == 0,
+            severity=dg.AssetCheckSeverity.WARN if self.warns else dg.AssetCheckSeverity.ERROR,
+            description=self.description,
+            metadata={
+                "observed": result.broken_count if result.observed is None else result.observed,
+                "limit": result.limit,
+                "looked_at": result.looked_at_count,
+                "examples": dg.MetadataValue.json([self._shown(example) for example in result.examples]),
+                **result.metadata,
+            },
+        )
 
     def _shown(self, example: dict[str, Any]) -> dict[str, Any]:
         """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""

@@ -379,7 +379,7 @@ STOCK: Final[Literal["stock"]] = "stock"
 NOTHING: Final = KnownDays()
 NEEDED: Final = {
     EVENTS: "There are no events to count this from; set ECOM_EVENTS, and run `ecom run`.",
-    STOCK: "There is no stock to tell alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, and run `ecom run`.",
+    STOCK: "There is no stock to take alerts from; set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL, and run `ecom run`.",
 }
 
 

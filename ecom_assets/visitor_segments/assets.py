@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.days import NO
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.visitor_segments.stays import daily_counts, stays
@@ -17,7 +17,7 @@ EVERY_EVENT = Reads(CleanEvents, whole=True)
 @table_asset(VisitorSegments, events=EVERY_EVENT)
 def visitor_segments(events: ir.Table, declared_segments: tuple[VisitorSegment, ...]) -> ir.Table:
     """Compute when each visitor came into each declared segment, and left it."""
-    return stays(events, declared_segments) if declared_segments else _none(VisitorSegments)
+    return stays(events, declared_segments) if declared_segments else _none(events, VisitorSegments)
 
 
 @table_asset(VisitorSegmentsDaily, visitor_segments=Reads(VisitorSegments, whole=True), events=EVERY_EVENT)
@@ -26,12 +26,12 @@ def visitor_segments_daily(
 ) -> ir.Table:
     """Count the visitors of each declared segment at the end of each day."""
     if not declared_segments:
-        return _none(VisitorSegmentsDaily)
+        return _none(events, VisitorSegmentsDaily)
     return daily_counts(visitor_segments, events, declared_segments)
 
 
-def _none(contract: type[Table]) -> ir.Table:
-    return ibis.memtable([], schema=schema_of(contract))
+def _none(events: ir.Table, contract: type[Table]) -> ir.Table:
+    return events.filter(NO).select(**{name: ibis.null(one.type) for name, one in contract.columns.items()})
 
 
 SEGMENT_ASSETS = (visitor_segments, visitor_segments_daily)

@@ -64,4 +64,4 @@ def test_over_http_the_refusal_is_a_conflict(shop: WarehouseReading) -> None:
     with served(app) as asked:
         answer = asked.get("/analytics/sales")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
-    assert answer.json()["detail"].startswith("There are neither order lines nor purchase events to tell sales from; ")
+    assert answer.json()["detail"].startswith("There are neither order lines nor purchase events to take sales from; ")

@@ -102,8 +102,24 @@ def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
     }  # fmt: skip
 
 
+def test_the_sandbox_shop_has_its_customers_fetched_for_its_last_day() -> None:
+    at = datetime(2026, 3, 10, 23, 0, tzinfo=UTC)
+    result = customers_schedule(Settings())(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(result, dg.RunRequest)
+    assert (result.tags[RANGE_START], result.tags[RANGE_END]) == ("2026-03-09", "2026-03-09")
+
+
+def test_a_sandbox_shop_that_ends_on_a_given_day_is_not_asked_for_later_ones() -> None:
+    settings = Settings(sandbox_until=date(2026, 1, 30))
+    for at, is_asked in ((datetime(2026, 1, 31, 2, tzinfo=UTC), True), (datetime(2026, 2, 1, 2, tzinfo=UTC), False)):
+        result = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+        assert isinstance(result, dg.RunRequest) is is_asked
+    assert isinstance(result, dg.SkipReason)
+    assert (result.skip_message or "").startswith("The sandbox shop ends on 2026-01-30: ECOM_SANDBOX_UNTIL")
+
+
 def test_without_a_customer_api_nobody_is_fetched() -> None:
     at = datetime(2026, 3, 10, 22, 0, tzinfo=UTC)
-    result = customers_schedule(Settings())(dg.build_schedule_context(scheduled_execution_time=at))
+    result = customers_schedule(Settings(events="some/events"))(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.SkipReason)
     assert result.skip_message == "ECOM_CUSTOMER_API_URL is not set."

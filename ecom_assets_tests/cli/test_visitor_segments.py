@@ -140,3 +140,16 @@ def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path
     words = ("--mapping", "rees46", "--segment", home.parent / "buyers.yaml", *COUNTS)
     found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home)
     assert values(found) == [[19], [40]]
+
+
+def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path) -> None:
+    """Of all three, Ann alone bought twice: in two sessions, of which the first began with a page."""
+    story, one = ("--events", home.parent / "story.csv", "--json"), ("--segment", home.parent / "one.yaml")
+    sessions, journeys, attribution = (
+        ecom(command, *story, *one, home=home).json for command in ("sessions", "journeys", "attribution")
+    )
+    assert (sessions["visitors"], sessions["sessions"]) == (1, 3), "the purchase at noon is a session of its own"
+    assert (journeys["sessions"], journeys["converted_sessions"]) == (3, 2)
+    assert attribution["conversions"] == 2
+    assert {one["definition"]["segment"]["name"] for one in (sessions, journeys, attribution)} == {"loyal"}
+    assert ecom("sessions", *story, *one, "--to", "2026-03-03", home=home).json["sessions"] == 0, "nobody yet"

@@ -37,7 +37,7 @@ class ExperimentBody(Body):
 
     variant: Name = Field(description="Column or properties.key that names the variant")
     goal: Name | Events = Field(description="Events that count as success")
-    exposure: Name | Events = Field("*", description="Events that tell the variant; default any that has one")
+    exposure: Name | Events = Field("*", description="Events that name the variant; default any that has one")
     control: Name = Field("control", description="The variant with which the others are compared")
     within: StrictStr | None = Field(
         None, max_length=20, description="Time for a goal after the exposure; default to the last day", examples=["7d"]

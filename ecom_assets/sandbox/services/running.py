@@ -13,9 +13,10 @@ from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.customers import ShopCustomers, make_customers
-from ecom_assets.sandbox.shop.living import is_living, living_customers
+from ecom_assets.sandbox.shop.living import living_customers
 from ecom_assets.sandbox.vendors.faults import NO_FAULTS
 from ecom_assets.sandbox.vendors.running import Receivers, running_receivers, some_faults
+from ecom_assets.sources.sandbox_shop import is_living
 
 TRUTH, SERVED = "services_truth.json", "served"
 

@@ -26,6 +26,7 @@ from ecom_assets.sandbox.shop.orders import OrderReport
 from ecom_assets.sandbox.shop.rows import Dice, Rows
 from ecom_assets.sandbox.shop.shop import Cast, Shop
 from ecom_assets.sandbox.shop.truth import GENERATOR
+from ecom_assets.sources.sandbox_shop import first_day, last_day, truth_of
 
 DAYS_BEFORE = 60
 """A new shop has at least this many days before its last one, so that a month has a month before it."""
@@ -184,31 +185,6 @@ def months_between(first: date, last: date) -> Iterator[date]:
 
 def _month_index(month: date) -> int:
     return (month.year - _FIRST_YEAR) * 12 + month.month - 1
-
-
-def truth_of(folder: Path) -> dict[str, Any] | None:
-    """Return the ground truth of the shop in a folder; None if it has none yet."""
-    try:
-        truth: dict[str, Any] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return truth
-
-
-def first_day(truth: dict[str, Any]) -> date:
-    """Return the first day of a shop."""
-    return date.fromisoformat(truth["settings"]["first_day"])
-
-
-def last_day(truth: dict[str, Any]) -> date:
-    """Return the last day of a shop."""
-    days: int = truth["settings"]["days"]
-    return first_day(truth) + (days - 1) * ONE_DAY
-
-
-def is_living(truth: dict[str, Any]) -> bool:
-    """Return whether a shop grows; one that `ecom sandbox data` has simulated has all its days."""
-    return "until" in truth["settings"]
 
 
 @contextmanager

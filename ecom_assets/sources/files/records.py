@@ -126,7 +126,7 @@ class RecordFiles:
     def sure_sql(self, late_days: int, *, is_dated: bool) -> str:
         """Return the SELECT of all records, with `is_sure` as `dated_sql` has it.
 
-        Only if `is_dated` does it tell the days on which rows without a day of their own arrived, which takes a pass
+        Only if `is_dated` does it return the days on which rows without a day of their own arrived, which takes a pass
         over files outside landing folders.
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date]

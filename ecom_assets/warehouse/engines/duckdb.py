@@ -84,7 +84,7 @@ class DuckDBEngine(Engine):
             self.con.disconnect()
 
     def exists(self) -> bool:
-        """Tell whether there is a file to open yet."""
+        """Return whether there is a file to open yet."""
         return self.path.exists()
 
     @property

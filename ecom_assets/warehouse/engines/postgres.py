@@ -165,7 +165,7 @@ class PostgresEngine(Engine):
         return f"{self.address}: archived WAL and backups of this Postgres have the rows until they expire."
 
     def analyze(self, contract: type[Table]) -> None:
-        """Tell the planner of the new rows; with the old counts it joins large slices row by row."""
+        """Update the planner's statistics; with the old counts it joins large slices row by row."""
         self.execute(f"ANALYZE {self.name_of(contract)}")
 
     def drop(self, contract: type[Table]) -> None:

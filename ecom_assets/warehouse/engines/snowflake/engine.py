@@ -175,7 +175,7 @@ class SnowflakeEngine(Engine):
         self._ready.discard(contract.qualified_name())
 
     def has(self, contract: type[Table]) -> bool:
-        """Tell whether the table exists."""
+        """Return whether the table exists."""
         return bool(
             self.query(
                 f"SELECT table_name FROM {self.quoted(self.place.database)}.information_schema.tables "  # noqa: S608 (names come from contracts)

@@ -57,13 +57,13 @@ class SparkEngine(Engine):
             self.con.session.stop()
 
     def exists(self) -> bool:
-        """Tell whether there are tables yet; what a catalog has is only known by asking it."""
+        """Return whether there are tables yet; what a catalog has is only known by asking it."""
         return self._settings.spark_table_format != "parquet" or any(
             any(self.where_spark_is.folder.glob(f"*/*/{log}")) for log in (LOG, EARLIER_LOG)
         )
 
     def has(self, contract: type[Table]) -> bool:
-        """Tell whether the table exists."""
+        """Return whether the table exists."""
         return self.tables.schema(contract) is not None
 
     def stored_table(self, contract: type[Table]) -> ir.Table:

@@ -260,7 +260,7 @@ class TableLog:
         return Snapshot(columns, day_column, sorted_files, table.version())
 
     def _is_committed(self, newest: Snapshot, wanted: Snapshot) -> bool:
-        """Commit the way from one state to another, and tell whether nobody came first."""
+        """Commit the way from one state to another, and return whether nobody came first."""
         actions: list[AddAction | RemoveAction] = [*_adds(wanted, newest.files), *_removes(newest, wanted.files)]
         if not actions or self._open is None:
             return True

@@ -1,0 +1,98 @@
+"""Checks of a table share a step of Dagster's, and each says what it saw whatever the others come to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from ecom_assets.definitions import checks, table_assets
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.asset import Reads, TableAsset
+from ecom_assets.tables.check import CheckResult, TableCheck
+from ecom_assets.tables.check_steps import check_steps
+from ecom_assets.tables.contract import Table, count
+
+
+class Baskets(Table):
+    """One row per basket."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("basket_number",)
+
+    basket_number = count("Number of the basket", unit="place")
+
+
+class BasketTotals(Table):
+    """One row for all baskets."""
+
+    layer = "mart"
+    group = "sales"
+    key = ("basket_count",)
+
+    basket_count = count("Baskets", unit="baskets")
+
+
+def one_check(
+    name: str, evaluate: Callable[..., CheckResult], *others: type[Table], blocking: bool = False
+) -> TableCheck:
+    return TableCheck(Baskets, name, f"It is {name}.", evaluate, others, blocking)
+
+
+def good(*_tables: Any) -> CheckResult:
+    return CheckResult(0, 3)
+
+
+def bad(*_tables: Any) -> CheckResult:
+    return CheckResult(2, 3)
+
+
+def blind(*_tables: Any) -> CheckResult:
+    raise ConnectionError("the warehouse is away")
+
+
+def run(*checks_of_it: TableCheck) -> dg.ExecuteInProcessResult:
+    @dg.asset(key=["mart", "baskets"])
+    def baskets() -> None: ...
+
+    @dg.asset(key=["mart", "basket_totals"], deps=[baskets])
+    def basket_totals() -> None: ...
+
+    warehouse = dg.ResourceDefinition.hardcoded_resource(object())
+    assets = [baskets, basket_totals, *check_steps(checks_of_it)]
+    return dg.materialize(assets, resources={"warehouse": warehouse}, raise_on_error=False)
+
+
+def test_a_check_that_cannot_look_fails_the_run_and_hides_no_other_result() -> None:
+    result = run(one_check("blind", blind), one_check("bad", bad), one_check("good", good))
+    assert {one.check_name: one.passed for one in result.get_asset_check_evaluations()} == {"bad": False, "good": True}
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == "mart__baskets_checks"
+    assert "the warehouse is away" in str(failed.step_failure_data.error)
+
+
+def test_what_blocks_still_blocks_beside_what_does_not() -> None:
+    stopped = run(one_check("bad", bad, blocking=True), one_check("good", good))
+    assert not stopped.success
+    assert not stopped.asset_materializations_for_node("mart__basket_totals")
+    warned = run(one_check("bad", bad), one_check("good", good, blocking=True))
+    assert warned.asset_materializations_for_node("mart__basket_totals")
+
+
+def test_a_check_that_waits_for_a_later_table_has_a_step_of_its_own() -> None:
+    assets = [
+        TableAsset(lambda: None, Baskets),
+        TableAsset(lambda baskets: None, BasketTotals, {"baskets": Reads(Baskets)}),  # noqa: ARG005 (it is not called)
+    ]
+    built = check_steps(
+        [one_check("good", good), one_check("same", good), one_check("adds_up", good, BasketTotals)], assets
+    )
+    assert [sorted(spec.name for spec in step.check_specs) for step in built] == [["good", "same"], ["adds_up"]]
+
+
+def test_the_platform_has_one_step_per_table_that_is_checked() -> None:
+    settings = Settings()
+    every = checks(settings)
+    built = check_steps(every, table_assets(settings))
+    assert sum(len(list(step.check_specs)) for step in built) == len(every)
+    assert len(built) == len({one.contract for one in every})
