@@ -11,6 +11,7 @@ import dagster as dg
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
 from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
+from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     CUSTOMERS,
     EVENTS,
@@ -44,7 +45,7 @@ from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
-from ecom_assets.registry import ALL, MARTS, PUBLISHED
+from ecom_assets.registry import ALL, BY_KEY, MARTS, PUBLISHED
 from ecom_assets.report.job import report_job, report_schedule
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
@@ -97,13 +98,13 @@ def build_definitions(
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
             *(asset.build(daily, given, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
-            *sources(settings, daily),
             *publications(settings, progress, pool),
             *tool_exports(daily, progress, pool),
             customers_json(settings, given["market_segments"], progress, pool),
         ]
+    idle = without_source(settings)
     return dg.Definitions(
-        assets=assets,
+        assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *sources(settings, daily)],
         asset_checks=check_steps(checks(settings), table_assets(settings), pool),
         jobs=jobs(settings),
         schedules=schedules(settings),

@@ -27,12 +27,20 @@ def due_is_what_became_of_it(days: Days | None, daily: ir.Table) -> CheckResult:
 
 @check(ReconciliationDaily, reads=(Deliveries, ReconciliationDaily))
 def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table, daily: ir.Table) -> CheckResult:
-    """Per day and destination, there are at least as many deliveries as records that the tool says it has."""
-    sent, daily = of_days(sent, "record_date", days), of_days(daily, "reconciled_date", days)
-    counted = sent.group_by(*KEY).agg(found_count=(sent.outcome == "delivered").ifelse(1, 0).sum())
-    counted = counted.rename(reconciled_date="record_date")
-    both = daily.left_join(counted, ["reconciled_date", "destination", "account"])
-    return result_of(both.filter(both.accepted_count > both.found_count.fill_null(0)), daily)
+    """Per day and destination, there are at least as many deliveries as records that the tool says it has.
+
+    Properties of a user that are those of an earlier day were delivered on that one.
+    """
+    daily = of_days(daily, "reconciled_date", days)
+    delivered = sent.filter(sent.outcome == "delivered").group_by(*KEY).agg(found_count=ibis._.count())
+    delivered = delivered.rename(to="destination", by="account")
+    is_earlier = daily.destination.endswith("_users") & (delivered.record_date < daily.reconciled_date)
+    is_of_day = (delivered.record_date == daily.reconciled_date) | is_earlier
+    both = daily.left_join(delivered, [daily.destination == delivered.to, daily.account == delivered.by, is_of_day])
+    found = both.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
+        found_count=both.found_count.sum().fill_null(0)
+    )
+    return result_of(found.filter(found.accepted_count > found.found_count), daily)
 
 
 @check(DeadLetters, reads=(Deliveries, DeadLetters))

@@ -1,0 +1,52 @@
+"""What Dagster's UI knows of every asset beyond its contract: tags to search by, and by when it must be up to date."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import dagster as dg
+
+from ecom_assets.tables.contract import Table
+
+DEADLINE: Final = "0 4 * * *"
+"""When the nightly runs must be over: the last of them starts at two."""
+WITHIN: Final = timedelta(hours=23)
+"""How long before the deadline an asset may have been materialized; a day of a clock change has no more hours."""
+
+
+def expected_assets(
+    assets: Iterable[dg.AssetsDefinition],
+    contracts: Mapping[str, type[Table]],
+    timezone: str,
+    without_source: Iterable[dg.AssetKey],
+) -> list[dg.AssetsDefinition]:
+    """Return the assets with tags, and with a freshness policy unless they have no source.
+
+    Args:
+        assets: The assets to describe.
+        contracts: The contracts of tables, by asset key (`layer/name`).
+        timezone: Zone of the deadline.
+        without_source: Assets that no run materializes with these settings.
+    """
+    policy = dg.FreshnessPolicy.cron(deadline_cron=DEADLINE, lower_bound_delta=WITHIN, timezone=timezone)
+    idle = set(without_source)
+
+    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
+        tags = {**spec.tags, **tags_of(spec.key, contracts.get(spec.key.to_user_string()))}
+        if spec.key in idle:
+            return spec.replace_attributes(tags=tags)
+        return spec.replace_attributes(tags=tags, freshness_policy=policy)
+
+    return [asset.map_asset_specs(described) for asset in assets]
+
+
+def tags_of(key: dg.AssetKey, contract: type[Table] | None) -> dict[str, str]:
+    """Return the tags of an asset: its layer, and of a table, whether it is cut by days and names people."""
+    if contract is None:
+        return {"layer": key.path[0]}
+    has_people = any(column.pii for column in contract.columns.values())
+    return {
+        "layer": contract.layer,
+        "partitions": "daily" if contract.day_column else "none",
+        "personal_data": "yes" if has_people else "no",
+    }
