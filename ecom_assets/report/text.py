@@ -11,8 +11,10 @@ from ecom_assets.report.wording import (
     caveats,
     change,
     headline,
+    held_sentence,
     number,
     part_name,
+    received_sentence,
     signed_money,
     span,
 )
@@ -31,6 +33,8 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
         *_numbers(report),
         *_causes(report),
         "",
+        *(received_sentence(rows) for rows in report["rows"]["sources"]),
+        *(held_sentence(day) for day in report["held_days"]),
         *_checks(report["checks"]),
     ]
 

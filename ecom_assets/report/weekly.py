@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.funnels.queries import conversion
+from ecom_assets.quality.queries import held, row_accounting
 from ecom_assets.report.causes import (
     conversion_causes,
     of_sources,
@@ -74,6 +75,8 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "days": _days(reading, period),
         "causes": causes,
         "largest_causes": largest_causes(causes),
+        "rows": _received(reading, period),
+        "held_days": held(reading),
         "missing": missing,
     }
 
@@ -95,6 +98,13 @@ def _known_of(period: Period) -> Row:
         "previous_data": period.previous.data,
         "previous_held_days": list(period.previous.known_days.held),
     }
+
+
+def _received(reading: Reading, period: Period) -> dict[str, list[Row]]:
+    """Return what became of the rows received of the week, by source, and why some were quarantined."""
+    found = row_accounting(reading, period)
+    sources = [one for one in found["sources"] if one["received_count"]]
+    return {"sources": sources, "reasons": found["reasons"]}
 
 
 def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:

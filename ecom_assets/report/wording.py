@@ -50,6 +50,8 @@ FACTORS: Final = {
 NAMES: Final = {"(none)": "not known", "other": "not told", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
 """What a dimension's remainder is: `device` is told by purchase events, and revenue is that of orders."""
+SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits", "conversion": "Conversion"}
+RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
 SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
 FEWER_IS_BETTER: Final = {"bounce_rate", "cart_abandonment_rate"}
 UNKNOWN: Final = "not known"
@@ -153,7 +155,35 @@ def caveats(report: Mapping[str, Any]) -> list[str]:
         if held := [*known["previous_held_days"], *known["held_days"]]:
             days = ", ".join(str(day) for day in held)
             found.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
-    return [*found, *dict.fromkeys(report["missing"].values())]
+    missing = [f"{SUBJECTS[subject]}: {_small(sentence)}" for subject, sentence in report["missing"].items()]
+    return [*found, *missing]
+
+
+def _small(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def held_sentence(day: Mapping[str, Any]) -> str:
+    """Return a sentence about a day of arrival that is held back, and what lets it in."""
+    why = "no report came" if day["reason"] == "report_missing" else f"{day['observed_count']:,} customers are too few"
+    command = f"ecom release {day['source']} {day['held_date']}"
+    return (
+        f"{day['held_row_count']:,} rows that arrived on {day['held_date']} are held back, as {why}; better data let "
+        f"them in, or `{command}`."
+    )
+
+
+def received_sentence(rows: Mapping[str, Any]) -> str:
+    """Return a sentence about the rows that a source sent, and what became of them."""
+    kinds = (("clean", "clean"), ("quarantined", "quarantined"), ("surplus", "surplus copies"), ("held", "held back"))
+    parts = [f"{rows[f'{name}_count']:,} {said}" for name, said in kinds if rows[f"{name}_count"]]
+    return f"{RECEIVED[rows['source']]}: {rows['received_count']:,} rows received, {', '.join(parts)}."
+
+
+def reason_sentence(reason: Mapping[str, Any]) -> str:
+    """Return a sentence about a reason for which rows were quarantined."""
+    what = reason["reject_reason"].replace("_", " ")
+    return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {what}."
 
 
 def _of_week(data: str, week: str, source: str, known: tuple[date, date] | None) -> list[str]:

@@ -3,11 +3,14 @@
 Not here: the arithmetic of the decompositions (`report/test_decomposition.py`).
 """
 
+import json
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +21,7 @@ from ecom_assets.definitions import check_keys, schedules
 from ecom_assets.errors import SettingError
 from ecom_assets.report.job import NAME, report_job
 from ecom_assets.report.page import render_page
+from ecom_assets.report.pdf import print_pdf
 from ecom_assets.report.report import build_report
 from ecom_assets.report.text import text_lines
 from ecom_assets.report.week import Week
@@ -25,6 +29,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.plain_credit import credited
 from ecom_assets_tests.api.plain_reconciliation import customer_weeks
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Span
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.mail_server import HOST, mail_server
 
 pytestmark = pytest.mark.xdist_group("api")
@@ -121,6 +126,15 @@ def test_devices_are_those_of_purchase_events_and_the_rest_is_told(reports: dict
     assert found["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
 
 
+def test_received_rows_are_accounted_for(reports: dict[str, Any], shop: PlainShop) -> None:
+    rows = {one["source"]: one for one in reports["2026-W04"]["rows"]["sources"]}
+    clean = sum(span_of("2026-W04").has(row["at"].date()) for row in shop.events)
+    assert (rows["events"]["clean_count"], rows["events"]["residue_count"]) == (clean, 0)
+    assert f"Events: {rows['events']['received_count']:,} rows received, {clean:,} clean" in render_page(
+        reports["2026-W04"]
+    )
+
+
 def test_the_largest_causes_go_with_the_change(reports: dict[str, Any]) -> None:
     for report in reports.values():
         change = report["causes"]["revenue_change_amount"]
@@ -156,6 +170,78 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_script(reports: dict[str, 
     assert not re.findall(r"<script|src=|href=|@import|url\(|https?:", page)
     change = f"{reports['2026-W04']['causes']['revenue_change_amount']:+,.2f}".replace("-", "\N{MINUS SIGN}")
     assert page.count(f'<td class="n">{change}</td>') == 2 + len(reports["2026-W04"]["causes"]["revenue"])
+
+
+def test_what_fails_and_what_is_held_is_on_the_page(reports: dict[str, Any]) -> None:
+    held = {"source": "orders", "held_date": "2026-01-20", "reason": "too_few_customers", "observed_count": 2}
+    failing = {"table": "mart.sales", "name": "sums_hold", "is_warning": False, "sentence": "Sales add up.",
+               "observed": 7, "limit": 0}  # fmt: skip
+    report = {
+        **reports["2026-W04"],
+        "held_days": [{**held, "held_row_count": 5}],
+        "checks": {"evaluated": 9, "failing": [failing]},
+    }
+    for said in (render_page(report), "\n".join(text_lines(report))):
+        assert "5 rows that arrived on 2026-01-20 are held back, as 2 customers are too few" in said
+        assert "ecom release orders 2026-01-20" in said
+        assert "sums_hold: Sales add up." in said
+        assert "checks held" not in said
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_page_fits_a_phone_and_is_printed(reports: dict[str, Any], tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    file = tmp_path / "report.html"
+    file.write_text(render_page(reports["2026-W04"]), encoding="utf-8")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 375, "height": 800})
+        page.goto(file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        assert page.locator("svg.daily rect.now").count() == 7
+        browser.close()
+    assert print_pdf(file.read_text(encoding="utf-8")).startswith(b"%PDF-")
+
+
+def test_the_command_prints_writes_and_answers_json(
+    settings: Settings, reports: dict[str, Any], tmp_path: Path
+) -> None:
+    home = settings.home
+    out = tmp_path / "report.html"
+    said = ecom("report", "--week", "2026-W04", "--out", out, "--json", home=home)
+    assert said.exit_code == 0
+    expected = json.loads(json.dumps(reports["2026-W04"], default=str))
+    assert {name: said.json[name] for name in ("numbers", "causes", "days")} == {
+        name: expected[name] for name in ("numbers", "causes", "days")
+    }
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    newest = ecom("report", home=home)
+    assert newest.out.startswith("2026-W06, 2 to 8 February 2026, against 2026-W05\nRevenue was ")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--week", "2026-W60"), "--week '2026-W60' is not an ISO week; use YYYY-Www, such as 2026-W04."),
+        (("--out", "week.docx"), "--out week.docx is neither a .html nor a .pdf file; name one of these."),
+        (("--send",), "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence(settings: Settings, words: tuple[str, ...], sentence: str) -> None:
+    said = ecom("report", *words, home=settings.home)
+    assert (said.exit_code, said.sentence) == (2, sentence)
+
+
+def test_without_a_publication_it_says_what_to_do(tmp_path: Path) -> None:
+    said = ecom("report", home=tmp_path / "home")
+    assert said.exit_code == 1
+    assert said.sentence == (
+        "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
+    )
 
 
 def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None:
