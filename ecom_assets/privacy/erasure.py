@@ -15,6 +15,8 @@ from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.opening import ledger_place, open_store
 from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.errors import WorkError
+from ecom_assets.orders.contracts import HeldOrderDays
+from ecom_assets.orders.held_day_log import held_days
 from ecom_assets.privacy import erased_people, other_files
 from ecom_assets.privacy.ingestion import COLUMNS
 from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
@@ -35,7 +37,6 @@ from ecom_assets.privacy.warehouse_rows import (
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.duckdb_settings import plain_connection
@@ -58,6 +59,7 @@ class Plan:
     records: dict[str, date]
     ledger_count: int
     other_files: list[str]
+    held_days: list[str]
 
     @property
     def first_date(self) -> date | None:
@@ -92,6 +94,7 @@ def plan_of(settings: Settings, engine: Engine, asked: Person, *, has_files: boo
         records,
         _ledger_count(settings, person, records),
         other_files.naming(settings, person),
+        days_held(engine),
     )
 
 
@@ -103,6 +106,7 @@ def intent_of(plan: Plan, now: Clock = now_utc_without_zone) -> Pending:
         records={one: day.isoformat() for one, day in plan.records.items()},
         found=plan.as_json(),
         first_date=plan.first_date.isoformat() if plan.first_date else None,
+        held_days=plan.held_days,
     )
 
 
@@ -189,17 +193,24 @@ class Erasure:
     def _recompute(self) -> dict[str, Any]:
         days = self._days()
         if not days.dates:
-            return {"days": None, "run_id": None}
+            return {"days": None, "run_id": None, "newly_held_days": []}
+        before = set(self.pending.held_days)
         run_id = self.recompute(days)
-        return {"days": {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}, "run_id": run_id}
+        with closing(_opened(self.settings)) as engine:
+            newly_held = sorted(set(days_held(engine)) - before)
+        span = {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}
+        return {"days": span, "run_id": run_id, "newly_held_days": newly_held}
 
     def _days(self) -> Days:
         """Return the days from the first of the person's to the newest: windows, such as of 30 days, look back."""
         if self.pending.first_date is None:
             return Days(())
-        first = max(date.fromisoformat(self.pending.first_date) - ONE_DAY, self.settings.first_day, FIRST_PLAUSIBLE)
         with closing(_opened(self.settings)) as engine:
-            newest = newest_day(engine, self.settings)
+            stored = stored_days(engine)
+        own, today = date.fromisoformat(self.pending.first_date), today_in(self.settings.timezone)
+        # The day before can have a session that went on, unless the data begin later.
+        first = max(min(own, max(own - ONE_DAY, min(stored, default=own))), self.settings.first_day, FIRST_PLAUSIBLE)
+        newest = min(max([first, *stored]), today)
         return Days.between(first, max(first, newest) + ONE_DAY)
 
     def _delete_left(self) -> dict[str, int]:
@@ -261,6 +272,10 @@ class Erasure:
 
     def _by_hand(self) -> list[str]:
         said = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
+        said += [
+            f"{day} has too few customers without this person and is held: `ecom release orders {day}` lets it in."
+            for day in self.pending.results["recomputed"]["newly_held_days"]
+        ]
         if self._person.known_as:
             count = len(self._person.known_as)
             said.append(
@@ -269,18 +284,24 @@ class Erasure:
         return [*said, "Backups, and copies outside of the platform, are not reached."]
 
 
-def newest_day(engine: Engine, settings: Settings) -> date:
-    """Return the newest day of arrival in raw tables, not after today."""
-    newest = [_newest(engine, contract) for contract in COLUMNS if engine.has(contract)]
-    today = today_in(settings.timezone)
-    return min(max((one for one in newest if one), default=today), today)
+def days_held(engine: Engine) -> list[str]:
+    """Return the days of orders that are held back."""
+    return (
+        [row["held_date"].isoformat() for row in held_days(engine, HeldOrderDays)] if engine.has(HeldOrderDays) else []
+    )
 
 
-def _newest(engine: Engine, contract: type[Table]) -> date | None:
+def stored_days(engine: Engine) -> list[date]:
+    """Return the first and the last day of arrival in each raw table."""
     day = engine.quoted("received_date")
-    (row,) = engine.query(f"SELECT max({day}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-    found: date | None = row["newest"]
-    return found
+    return [
+        one
+        for contract in COLUMNS
+        if engine.has(contract)
+        for row in engine.query(f"SELECT min({day}) AS f, max({day}) AS l FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+        for one in (row["f"], row["l"])
+        if one is not None
+    ]
 
 
 def remains_of(

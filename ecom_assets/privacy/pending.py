@@ -39,6 +39,8 @@ class Pending:
     records: dict[str, str]
     found: dict[str, Any]
     first_date: str | None
+    held_days: list[str] = field(default_factory=list)
+    """The days of orders that were held before."""
     results: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What tools have answered so far."""

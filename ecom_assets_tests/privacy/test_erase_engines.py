@@ -1,0 +1,112 @@
+"""A person leaves the tables of every engine, and the published marts; what deleted rows leave behind is removed."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
+
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.warehouse_rows import delete_left_rows, delete_raw_rows, raw_rows, record_ids, tables_with
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.withdrawals import notes_of
+from ecom_assets_tests.command import HEADER, ecom
+
+ONE, TWO = date(2026, 1, 1), date(2026, 1, 2)
+DAYS = Days((ONE, TWO))
+ODD = "o'neil\\4711"
+"""An id that SQL must quote."""
+ENGINES = [
+    "duckdb",
+    pytest.param("postgres", marks=pytest.mark.xdist_group("postgres")),
+    pytest.param("snowflake", marks=pytest.mark.slow),
+    pytest.param("spark", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty warehouse."""
+    urls = {"postgres": "postgres_url", "snowflake": "snowflake_url", "spark": "spark_warehouse"}
+    name = urls.get(request.param)
+    url = str(request.getfixturevalue(name)) if name else f"duckdb://{tmp_path / 'w.duckdb'}"
+    with closing(new_engine(Settings(warehouse=url, home=tmp_path)).open()) as opened:
+        yield opened
+
+
+def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
+    kinds = schema_of(RawEvents).to_pyarrow()
+    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    rows = [
+        {**dict.fromkeys(RawEvents.columns), "event_id": f"e{number}", "received_date": day, "event_date": day,
+         "user_id": user, "session_id": session, "source": "x", "source_file": "a.csv"}
+        for number, day, user, session in given
+    ]  # fmt: skip
+    con = connect()
+    con.con.register("given", pa.Table.from_pylist(rows, schema=kinds))
+    return con.table("given")
+
+
+def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
+    given = [
+        (1, ONE, ODD, "s1"), (2, ONE, None, "s1"), (3, ONE, "bob", "s2"), (4, ONE, None, "s3"), (5, TWO, ODD, "s4"),
+    ]  # fmt: skip
+    engine.replace(RawEvents, events(*given), DAYS)
+    person = Person(users=(ODD,)).completed(engine)
+    assert person.sessions == ("s1", "s4")
+    found = raw_rows(engine, RawEvents, person)
+    assert (found.row_count, found.days) == (3, DAYS)
+    assert tables_with(engine, person) == {"raw.events": 3}
+    assert delete_raw_rows(engine, RawEvents, person, "test") == 3
+    assert tables_with(engine, person) == {}
+    assert sorted(row["event_id"] for row in engine.some_rows(RawEvents, None, 10)) == ["e3", "e4"]
+    assert [row["received_date"] for row in notes_of(engine, "raw.events")] == [TWO], "a day that is empty now"
+    engine.purge([RawEvents])
+    assert engine.row_count(RawEvents) == 2
+    assert delete_raw_rows(engine, RawEvents, person, "test") == 0
+
+
+def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None:
+    engine.replace(RawEvents, events((1, ONE, None, "s1"), (2, ONE, "bob", "s1")), DAYS)
+    person = Person(sessions=("s1",)).completed(engine)
+    assert person.known_as == ("bob",)
+    assert delete_left_rows(engine, person, record_ids(engine, person)) == {"raw.events": 1}
+    assert [row["event_id"] for row in engine.some_rows(RawEvents, None, 10)] == ["e2"]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+def test_a_shop_in_postgres_forgets_her_and_so_do_published_marts(
+    tmp_path: Path, postgres_url: str, postgres_warehouse: str
+) -> None:
+    rows = [
+        f"e{n}-{k},{who},{step},2026-01-0{k}T10:0{n}:00Z,p1,hats,s-{who}-{k},https://shop.example/,,20.00"
+        for who, first in (("ann-4711", 0), ("bob-4712", 3))
+        for k in (1, 2)
+        for n, step in enumerate(("product_view", "add_to_cart", "purchase"), start=first)
+    ]
+    (tmp_path / "events.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    env = {"ECOM_WAREHOUSE": postgres_warehouse, "ECOM_POSTGRES_URL": postgres_url}
+    ran = ecom("run", "--events", tmp_path / "events.csv", home=tmp_path / "home", env=env)
+    assert ran.exit_code == 0, ran.err
+    assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {
+        "ann-4711", "bob-4712",
+    }  # fmt: skip
+    said = ecom("erase", "--visitor", "ann-4711", "--yes", "--json", home=tmp_path / "home", env=env)
+    assert said.exit_code == 0, said.err
+    assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {"bob-4712"}
+    assert len([one for one in said.json["to_confirm"] if "archived WAL" in one]) == 2
+
+
+def visitors(url: str, table: str) -> set[str]:
+    with closing(new_engine(Settings(warehouse=url)).open()) as engine:
+        return {row["visitor_id"] for row in engine.query(f"SELECT DISTINCT visitor_id FROM {table}")}
