@@ -60,7 +60,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     DestinationSettings: "Deliveries to any tool",
     **{tool.settings: f"Deliveries to {tool.title}" for tool in TOOLS.values()},
     LedgerSettings: "The ledger of deliveries, and customers.json",
-    PrivacySettings: "Erasing people",
+    PrivacySettings: "Erasing people, and how long rows are kept",
     ServingSettings: "The HTTP API: where it listens, who may ask, how much",
     AnswerSettings: "The HTTP API: ad-hoc questions",
     AlertSettings: "Alerts and reports",

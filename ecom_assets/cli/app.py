@@ -52,6 +52,10 @@ COMMANDS: Final[Commands] = {
         "ecom_assets.cli.erase.erase",
         "Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt.",
     ),
+    "retain": (
+        "ecom_assets.cli.retain.retain",
+        "Remove received events and landing files that are older than ECOM_RETENTION_DAYS.",
+    ),
     "copy": (
         "ecom_assets.cli.copy.copy",
         "Copy every table to another warehouse, and compare counts and checksums.",

@@ -33,9 +33,10 @@ def source_days(engine: Engine) -> dict[str, Ends]:
 def _ends(engine: Engine, contract: type[Table], column: str) -> Ends:
     if not engine.has(contract):
         return None, None
-    table = engine.table(contract)
-    (row,) = table.agg(first=table[column].min(), last=table[column].max()).to_pyarrow().to_pylist()
-    return _text(row["first"]), _text(row["last"])
+    # Not through Ibis: it takes the ends of a column that is never null for never null, and an empty table has none.
+    day = engine.quoted(column)
+    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    return _text(row["first_day"]), _text(row["last_day"])
 
 
 def _text(day: date | None) -> str | None:

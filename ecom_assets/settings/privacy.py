@@ -1,4 +1,4 @@
-"""Settings of privacy: the key of the hashes of erased people."""
+"""Settings of privacy: the key of the hashes of erased people, and how long rows are kept."""
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
@@ -8,12 +8,19 @@ SHORTEST_KEY = 32
 
 
 class PrivacySettings(BaseSettings):
-    """What `Settings` has for erasing people."""
+    """What `Settings` has for erasing people and for limits of retention."""
 
     erasure_key: SecretStr = Field(
         SecretStr(""),
         description="Key of the hashes by which erased people are known again; default one that is made in "
         "<home>/erasure.key. Set it where several machines share a warehouse, and never change it",
+    )
+
+    retention_days: int | None = Field(
+        None,
+        ge=60,
+        description="Days that events are kept as received: `ecom retain` removes older ones from landing folders and "
+        "raw tables, and older days have no partition; default for ever",
     )
 
     @field_validator("erasure_key")

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings import lists as setting_lists
@@ -248,12 +249,20 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     refuse_unknown_names((PREFIX + name.upper() for name in Settings.model_fields), os.environ)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{**values_of_former_names(PREFIX, os.environ), **given})
+        return _within_retention(Settings(**{**values_of_former_names(PREFIX, os.environ), **given}))
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper()
         reason = str(first["msg"]).removeprefix("Value error, ")
         raise SettingError(f"{name}={_shown(first)} is wrong: {reason}; correct or unset it.") from error
+
+
+def _within_retention(settings: Settings) -> Settings:
+    """Begin partitions with the first day that is kept: older days must not be computed from rows that are gone."""
+    if settings.retention_days is None:
+        return settings
+    first = today_in(settings.timezone) - timedelta(days=settings.retention_days)
+    return settings.model_copy(update={"first_day": max(settings.first_day, first)})
 
 
 def prepare_dagster_home(settings: Settings) -> Path:

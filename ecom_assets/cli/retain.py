@@ -1,0 +1,37 @@
+"""`ecom retain`: remove received events and landing files that are older than ECOM_RETENTION_DAYS."""
+
+import json
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+
+from ecom_assets.cli.options import Json
+from ecom_assets.errors import UsageError
+from ecom_assets.privacy.retention_limits import expired, remove
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.warehouse.factory import new_engine
+
+
+def retain(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is older, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove received events and landing files that are older than ECOM_RETENTION_DAYS; numbers stay."""
+    settings = load_settings()
+    with closing(new_engine(settings).open()) as engine:
+        found = expired(with_origin(engine, settings), engine)
+        if not dry_run:
+            if not yes:
+                raise UsageError("Removing cannot be undone; look at it with --dry-run, then say so with --yes.")
+            remove(engine, found)
+    told = {**found.as_json(), "is_removed": not dry_run}
+    typer.echo(json.dumps(told) if as_json else "\n".join(_lines(told)))
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    verb = "were removed" if told["is_removed"] else "are older than the limit"
+    rows = [f"{count:,} rows of {table} {verb}." for table, count in told["rows"].items()]
+    return [*rows, f"{len(told['files']):,} landing files {verb}.", f"Kept from {told['first_kept_date']} on."]

@@ -1,0 +1,98 @@
+"""Limits of how long rows are kept: what is older than ECOM_RETENTION_DAYS leaves landing folders and raw tables.
+
+Days before the limit have no partition any more, so no run computes them from rows that are gone: `load_settings`.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from ecom_assets.errors import UsageError
+from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
+from ecom_assets.privacy.sources import landing_files
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.duckdb_settings import plain_connection
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.withdrawals import note_withdrawn
+
+LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents)
+"""The tables whose old rows are removed: what came, word for word. All others keep numbers, or are needed for them."""
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What is older than the limit: days of tables with their row counts, and files of landing folders.
+
+    Args:
+        first_kept: The first day that still has a partition.
+        before: Rows and files of days before this one are removed: runs over the first kept days look back so far.
+    """
+
+    first_kept: date
+    before: date
+    rows: dict[type[Table], dict[date, int]]
+    files: list[Path]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the days and numbers."""
+        return {
+            "first_kept_date": self.first_kept.isoformat(),
+            "removed_before_date": self.before.isoformat(),
+            "rows": {table.qualified_name(): sum(days.values()) for table, days in self.rows.items()},
+            "files": [str(path) for path in self.files],
+        }
+
+
+def expired(settings: Settings, engine: Engine) -> Expired:
+    """Find what is older than the limit; nothing is removed.
+
+    Raises:
+        UsageError: There is no limit.
+    """
+    if settings.retention_days is None:
+        raise UsageError("There is no limit of how long rows are kept; set ECOM_RETENTION_DAYS to a number of days.")
+    # A day reads arrivals of up to late_days + 2 days before it to find copies, and these look back as far again.
+    before = settings.first_day - timedelta(days=2 * settings.late_days + 3)
+    rows = {table: _counts(engine, table, before) for table in LIMITED if engine.has(table)}
+    return Expired(settings.first_day, before, rows, sorted(_files(settings, before)))
+
+
+def remove(engine: Engine, found: Expired) -> None:
+    """Remove files and rows, and the bytes of the rows; may be done again after a kill."""
+    for path in found.files:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # other files are in the folder
+            path.parent.rmdir()
+    for table, counts in found.rows.items():
+        if counts:
+            days = Days.of(counts)
+            engine.remove(table, [_older(engine, table, found.before)], engine.table(table).limit(0), days)
+            if table is RawEvents:
+                note_withdrawn(engine, table, counts, "retention")
+    if any(found.rows.values()):
+        engine.purge(list(found.rows))
+
+
+def _counts(engine: Engine, table: type[Table], before: date) -> dict[date, int]:
+    day = engine.quoted(str(table.day_column))
+    place, older = engine.name_of(table), _older(engine, table, before)
+    found = engine.query(f"SELECT {day} AS d, count(*) AS n FROM {place} WHERE {older} GROUP BY 1")  # noqa: S608 (names come from contracts)
+    return {row["d"]: int(row["n"]) for row in found}
+
+
+def _older(engine: Engine, table: type[Table], before: date) -> str:
+    return f"{engine.quoted(str(table.day_column))} < DATE '{before}'"
+
+
+def _files(settings: Settings, before: date) -> Iterator[Path]:
+    """Yield the files of landing folders of old days; other files have no day that can be believed."""
+    with closing(plain_connection(settings.memory_limit)) as con:
+        for files in landing_files(con, settings):
+            for file in files.files():
+                if file.received_date and file.received_date < before:
+                    yield Path(file.path)
