@@ -11,7 +11,7 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
-from ecom_assets.explain.notes import WarehouseNotes
+from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
@@ -29,7 +29,13 @@ Answer = dict[str, Any]
 def place_of(engine: Engine, settings: Settings) -> Place:
     """Return the open warehouse as the place where answers are looked up."""
     reading = WarehouseReading(engine, date.min, settings.timezone, settings.currency)
-    return Place(reading, WarehouseNotes(engine), engine.has, rules(settings), keeper_on(engine.con))
+    return Place(
+        reading,
+        StoredNotes(engine.query, engine.has, engine.name_of),
+        engine.has,
+        rules(settings),
+        keeper_on(engine.con),
+    )
 
 
 def explain_command(

@@ -1,11 +1,11 @@
 """The answer to why a number is what it is: definition, what made it, restatements, and the way down to its rows."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import ibis.expr.types as ir
@@ -17,9 +17,9 @@ from ecom_assets.explain.question import MOST_ADDED, Question
 from ecom_assets.explain.traces import TRACES
 from ecom_assets.explain.walk import Keep, Level, as_number, walk
 from ecom_assets.reconciliation.contracts import Restatements
+from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.queries import Reading
-from ecom_assets.tables.trace import COUNTED_AS, Behind, ByRow, Computed, Count, Sum, Way
+from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Sum, Way
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
@@ -30,6 +30,16 @@ Row = dict[str, Any]
 
 class NotHereError(WorkError):
     """A table that the answer needs is not where it is looked for."""
+
+
+class Tables(Protocol):
+    """Tables, and the rows of small results."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+    def rows(self, question: ir.Table) -> Sequence[Row]:
+        """Return the rows of a small result."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Place:
         keep: Stores the rows of a table on the way down, so that they are computed once, and returns them.
     """
 
-    reading: Reading
+    reading: Tables
     notes: Notes
     has: Callable[[type[Table]], bool]
     rules: Mapping[str, Any]
@@ -84,6 +94,8 @@ def explain(question: Question, place: Place) -> Row:
     """
     contract = question.contract
     rows = question.rows(place.table(contract))
+    if question.column:
+        rows = _totals(question, rows, place)
     (total,) = place.ask(rows.agg(n=rows.count()))
     shown = place.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
     answer: Row = {
@@ -97,6 +109,16 @@ def explain(question: Question, place: Place) -> Row:
     if question.column:
         answer["number"] = _number(question, shown, int(total["n"]), place)
     return answer
+
+
+def _totals(question: Question, rows: ir.Table, place: Place) -> ir.Table:
+    """Return only the rows of totals, where the table has some in key columns that no condition names."""
+    named = columns_of(question.where)
+    columns = [name for name in question.contract.key if name not in named and rows[name].type().is_string()]
+    for name in columns:
+        totals = rows.filter(rows[name] == ALL)
+        rows = totals if place.ask(totals.limit(1)) else rows
+    return rows
 
 
 def _table(contract: type[Table]) -> Row:
@@ -152,11 +174,12 @@ def _number(question: Question, rows: list[Row], count: int, place: Place) -> Ro
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; give others with --where.")
     behind = [Behind(row, place.table, place.rules, place.ask) for row in rows]
     way = _chosen(contract, name, behind[0])
-    if count > 1 and (count > MOST_ADDED or isinstance(way, Computed) or way is None):
+    adds_up = way is not None and not isinstance(way, Computed)
+    if count > 1 and (count > MOST_ADDED or not adds_up):
+        most = f"{MOST_ADDED} rows at most are added up" if adds_up else "it is explained for one row"
         raise DefinitionError(
-            f"{count:,} rows of {contract.qualified_name()} meet the conditions, and {name} is explained "
-            f"{'for one row' if way is None or isinstance(way, Computed) else f'for {MOST_ADDED} rows at most'}; "
-            f"choose with --where by {', '.join(contract.key)}."
+            f"{count:,} rows of {contract.qualified_name()} meet the conditions, and of {name} {most}; choose by "
+            f"{', '.join(contract.key)}."
         )
     values = [row[name] for row in rows if row[name] is not None]
     value = sum(values[1:], start=values[0]) if values else None

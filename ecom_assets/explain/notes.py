@@ -1,14 +1,13 @@
 """What made a table: the runs that wrote its days, the code, the SQL and the tables that it reads, as writers noted."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.computations import Computations
-from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.written_slices import WrittenSlices
 
 
@@ -60,25 +59,33 @@ class Notes(Protocol):
 
 
 @dataclass(frozen=True)
-class WarehouseNotes:
-    """The notes in an open warehouse."""
+class StoredNotes:
+    """The notes in the tables that writers keep, in a warehouse or in a snapshot of it.
 
-    engine: Engine
+    Attributes:
+        query: Runs a small query.
+        has: Returns whether a table is there.
+        name_of: Returns the name of a table for SQL.
+    """
+
+    query: Callable[[str], list[dict[str, Any]]]
+    has: Callable[[type[Table]], bool]
+    name_of: Callable[[type[Table]], str]
 
     def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
         """Return the runs that wrote some days of a table; see `Notes`."""
-        if not self.engine.has(WrittenSlices):
+        if not self.has(WrittenSlices):
             return []
-        place, name = self.engine.name_of(WrittenSlices), contract.qualified_name()
-        rows = self.engine.query(f"SELECT * FROM {place} WHERE table_name = '{name}' ORDER BY write_number DESC")  # noqa: S608 (names come from contracts)
+        place, name = self.name_of(WrittenSlices), contract.qualified_name()
+        rows = self.query(f"SELECT * FROM {place} WHERE table_name = '{name}' ORDER BY write_number DESC")  # noqa: S608 (names come from contracts)
         return grouped([_newest(rows, day) for day in (days if contract.day_column else [None])])
 
     def computation(self, contract: type[Table]) -> Computation:
         """Return how a table was computed last; see `Notes`."""
-        if not self.engine.has(Computations):
+        if not self.has(Computations):
             return Computation()
-        place, name = self.engine.name_of(Computations), contract.qualified_name()
-        return computation_of(self.engine.query(f"SELECT * FROM {place} WHERE table_name = '{name}'"))  # noqa: S608 (as above)
+        place, name = self.name_of(Computations), contract.qualified_name()
+        return computation_of(self.query(f"SELECT * FROM {place} WHERE table_name = '{name}'"))  # noqa: S608 (as above)
 
 
 def computation_of(rows: list[dict[str, Any]]) -> Computation:

@@ -11,15 +11,27 @@ from typing import Any
 
 import dagster as dg
 
-from ecom_assets.attribution.contracts import ChannelAttribution, Conversions
+from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, Touches
 from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
-from ecom_assets.events.contracts import CleanEvents, EventAccountingDaily, QuarantinedEventSamples
+from ecom_assets.events.contracts import (
+    CleanEvents,
+    DuplicateEvents,
+    EventAccountingDaily,
+    QuarantinedEventSamples,
+    RawEvents,
+)
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
-from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
+from ecom_assets.orders.contracts import (
+    HeldOrderDays,
+    OrderAccountingDaily,
+    QuarantinedOrderSamples,
+    RawUserOrderLog,
+    UserOrderLog,
+)
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
-from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.sales.contracts import (
     City,
@@ -33,11 +45,11 @@ from ecom_assets.sales.contracts import (
 from ecom_assets.serving.history import History, require_history
 from ecom_assets.serving.places import publication_target, serving_folder
 from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
-from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts
 from ecom_assets.tables.contract import Table
-from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
+from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
 
@@ -73,6 +85,21 @@ SERVED: tuple[type[Table], ...] = (
     CleanEvents,
 )
 """What the API answers from."""
+EVIDENCE: tuple[type[Table], ...] = (
+    RawEvents,
+    RawUserOrderLog,
+    RawStock,
+    DuplicateEvents,
+    UserOrderLog,
+    SessionDays,
+    Sessions,
+    Touches,
+    OrderEventReconciliation,
+    VisitorSegments,
+    Restatements,
+)
+"""What the API explains its numbers with, down to received rows: `explain/` and docs/explain.md."""
+IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
 DATA_VERSION = "dagster/data_version"
 REWRITE = "ecom/rewrite_snapshot"
 """Tag by which a run is told to write the whole snapshot into a new file."""
@@ -123,13 +150,13 @@ def _publish(
     folder, origins = serving_folder(settings), _origins(context.instance)
     is_rewritten = context.run.tags.get(REWRITE) == "true"
     return publish_snapshot(
-        warehouse, folder, SERVED, origins, context.run.run_id, built_on, order_rule, is_rewritten=is_rewritten
+        warehouse, folder, IN_SNAPSHOT, origins, context.run.run_id, built_on, order_rule, is_rewritten=is_rewritten
     )
 
 
 def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
     """Return which run made each table last."""
-    return {contract.qualified_name(): _origin(instance, asset_key(contract)) for contract in SERVED}
+    return {contract.qualified_name(): _origin(instance, asset_key(contract)) for contract in IN_SNAPSHOT}
 
 
 def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:

@@ -27,9 +27,11 @@ from ecom_assets.serving.fingerprints import State, data_version, fingerprints, 
 from ecom_assets.serving.source_days import Ends, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.computations import Computations
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
+from ecom_assets.warehouse.written_slices import WrittenSlices
 
 POINTER = "current.json"
 NEW, STORED = ".new", "marts-*.duckdb"
@@ -208,7 +210,18 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
         target.take_in(PublishedSlices, notes_of(here).to_reader())
+        _copy_notes(source, target)
     return written
+
+
+def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
+    """Copy what writers noted of themselves: which runs wrote which days, and how."""
+    for contract in (WrittenSlices, Computations):
+        if source.has(contract):
+            rows = source.table(contract).select(*contract.columns).to_pyarrow_batches()
+            target.clear([contract])
+            target.ensure(contract)
+            target.take_in(contract, rows)
 
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:

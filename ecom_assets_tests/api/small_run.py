@@ -15,7 +15,7 @@ from ecom_assets.definitions import table_assets, without_source
 from ecom_assets.resources import order_source_of, stock_source_of
 from ecom_assets.rules import rules
 from ecom_assets.sales.contracts import Calendar
-from ecom_assets.serving.assets import SERVED
+from ecom_assets.serving.assets import IN_SNAPSHOT
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.settings.settings import Settings
@@ -50,13 +50,13 @@ def run(settings: Settings, days: Days) -> None:
         for asset in needed(table_assets(settings)):
             if asset.key not in without_source(settings):
                 _materialize(engine, asset, given)
-        origins = {one.qualified_name(): Origin("run-1", f"version of {one.name}", "2026-02-10") for one in SERVED}
-        publish_snapshot(engine, serving_folder(settings), SERVED, origins, "run-1")
+        origins = {one.qualified_name(): Origin("run-1", f"version of {one.name}", "2026-02-10") for one in IN_SNAPSHOT}
+        publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-1")
 
 
 def needed(assets: list[TableAsset]) -> list[TableAsset]:
     """Return the assets that what is served is made of, in order."""
-    wanted: set[type[Table]] = {*SERVED, Calendar}  # sales point to the calendar where there are foreign keys
+    wanted: set[type[Table]] = {*IN_SNAPSHOT, Calendar}  # sales point to the calendar where there are foreign keys
     for asset in reversed(assets):
         if asset.contract in wanted:
             wanted |= {reads.contract for reads in asset.reads.values()}

@@ -117,7 +117,7 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
         ("sessions", "", "visitor = anna", "did you mean 'visitor_id'?"),
         ("sessions", "", "started_date = yesterday", "'yesterday' is not a date for started_date; use YYYY-MM-DD"),
         ("sessions", "event_count", "visitor_id = nobody", "No row of mart.sessions meets the conditions"),
-        ("engagement_daily", "bounce_rate", "", "for one row; choose with --where by event_date"),
+        ("engagement_daily", "bounce_rate", "", "it is explained for one row; choose by event_date"),
     ],
 )
 def test_what_cannot_be_explained_is_refused_in_a_sentence(

@@ -1,0 +1,166 @@
+"""The route that explains why a number is what it is, down to the received rows that it was counted from."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import ibis.expr.types as ir
+from fastapi import APIRouter, Query, Response
+from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.auth.callers import Scope, may_see_people
+from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.parameters import Ask, Asking, Formatted, do_not_keep
+from ecom_assets.api.problems import documented
+from ecom_assets.api.store.store import StoreReading
+from ecom_assets.errors import DefinitionError
+from ecom_assets.explain.answer import Place, explain, keeper_on
+from ecom_assets.explain.notes import StoredNotes
+from ecom_assets.explain.question import Question, table_named
+from ecom_assets.rules import rules
+from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
+from ecom_assets.tables.contract import Table
+
+router = APIRouter(tags=["explain"])
+Row = dict[str, Any]
+WHERE: Final = (
+    "What must hold of the rows: one condition as text, such as `order_date = 2026-01-31`, or JSON as in the bodies of "
+    "questions: a list of conditions, or {column: value}"
+)
+
+
+class AskedWhy(Formatted):
+    """Which number to explain."""
+
+    column: str = Field("", max_length=100, description="The number to go down from; without it the numbers are listed")
+    where: str = Field("", max_length=4_000, description=WHERE, examples=['{"order_date": "2026-01-31"}'])
+    limit: int = Field(20, ge=0, le=1_000, description="Most received rows to return")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Received rows to leave out at the start")
+
+
+class Explanation(BaseModel):
+    """Why rows of a table, or one of their numbers, are what they are."""
+
+    table: Row = Field(description="The table: name, grain, key, and where its numbers are defined")
+    where: Row = Field(description="What had to hold of the rows")
+    row_count: int = Field(description="How many rows meet it", examples=[1])
+    rows: list[Row] = Field(description="The first of these; personal data needs the scope `personal`")
+    numbers: list[Row] = Field(description="The numbers of the table: what each means, and how it is made")
+    made_of: Row = Field(
+        description="The runs that wrote the rows, with code and data versions, the tables that the newest run read, "
+        "and its SQL"
+    )
+    number: Row | None = Field(
+        None,
+        description="The number of `column`: its value, the way down table by table, a page of received rows, whether "
+        "they give it again, and its restatements",
+    )
+
+
+@router.get(
+    "/explain/{layer}/{table}",
+    response_model=Explanation,
+    responses=documented(403, 422),
+    summary="Why a number is what it is, down to received rows",
+)
+def explain_number(
+    ask: Ask, response: Response, layer: str, table: str, asked: Annotated[AskedWhy, Query()]
+) -> dict[str, Any]:
+    """Return what made rows of a table, and the received rows that a number of theirs was counted from."""
+    do_not_keep(response)  # what one caller may see, another may not
+    where = read_where(asked.where)
+    question = Question(
+        table_named(f"{layer}.{table}"),
+        where,
+        asked.column,
+        asked.limit,
+        asked.offset,
+        is_personal=may_see_people(ask.request.scope),
+    )
+    return explain_in(ask, question)
+
+
+def read_where(text: str) -> Where:
+    """Return the conditions of a parameter: one as text, or any as JSON.
+
+    Raises:
+        DefinitionError: It is neither.
+    """
+    if not text.strip().startswith(("{", "[")):
+        return parse_where([text] if text.strip() else [])
+    try:
+        return where_from(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise DefinitionError(f"where is no JSON ({error.msg} at character {error.pos}); correct it.") from error
+
+
+def explain_in(ask: Asking, question: Question) -> dict[str, Any]:
+    """Return the explanation from the published tables, within the limits of questions.
+
+    Raises:
+        ScopeNeededError: A condition is on personal data, which the caller may not see.
+    """
+    if not question.is_personal:
+        _require_impersonal(question)
+    with _place(ask) as place:
+        return explain(question, place)
+
+
+def _require_impersonal(question: Question) -> None:
+    for name in columns_of(question.where):
+        if question.contract.columns[name].pii:
+            raise ScopeNeededError(
+                f"{name!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask about; "
+                "ask by other columns.",
+                Scope.PERSONAL,
+            )
+
+
+@contextmanager
+def _place(ask: Asking) -> Iterator[Place]:
+    """Open a connection of its own to the published tables, with limits on time and memory."""
+    reading = ask.reading
+    with reading.adhoc() as con:
+        there = Published(reading, con)
+        notes = StoredNotes(there.query, there.is_stored, there.name_of)
+        yield Place(there, notes, there.has, rules(ask.settings), keeper_on(con))
+
+
+class Published:
+    """The published tables on a connection of their own."""
+
+    def __init__(self, reading: StoreReading, con: SQLBackend) -> None:
+        """Set the published state, and the connection."""
+        self._published = reading.published.tables
+        self._con = con
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        return self._con.table(contract.name, database=contract.layer)
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+        found: list[Row] = self._con.to_pyarrow(question).to_pylist()
+        return found
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether a table is published."""
+        return contract.qualified_name() in self._published
+
+    def is_stored(self, contract: type[Table]) -> bool:
+        """Return whether a table of notes lies beside the published ones."""
+        return contract.layer in self._con.list_databases() and contract.name in self._con.list_tables(
+            database=contract.layer
+        )
+
+    def query(self, sql: str) -> list[Row]:
+        """Run a small query."""
+        found: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
+        return found
+
+    @staticmethod
+    def name_of(contract: type[Table]) -> str:
+        """Return the name of a table for SQL."""
+        return f'"{contract.layer}"."{contract.name}"'
