@@ -115,6 +115,8 @@ def _number_lines(number: Answer) -> Iterator[str]:
     yield f"{number['column']} = {'unknown (null)' if number['value'] is None else number['value']}"
     yield f"  {number['description']} [{number['unit'] or 'number'}]"
     yield f"  {number['how']}"
+    if number["note"]:
+        yield f"  {number['note']}"
     if number["from_columns"]:
         yield f"  go down from {', '.join(number['from_columns'])} instead"
     for part in number["down"]:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.errors import DefinitionError, WorkError
+from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, Question
 from ecom_assets.explain.traces import TRACES
@@ -19,6 +19,7 @@ from ecom_assets.explain.walk import Keep, Level, as_number, walk
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Sum, Way
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
@@ -28,7 +29,7 @@ SHOWN_ROWS: Final = 20
 Row = dict[str, Any]
 
 
-class NotHereError(WorkError):
+class NotHereError(NoSourceError):
     """A table that the answer needs is not where it is looked for."""
 
 
@@ -107,7 +108,7 @@ def explain(question: Question, place: Place) -> Row:
         "made_of": _made_of(contract, shown, place),
     }
     if question.column:
-        answer["number"] = _number(question, shown, int(total["n"]), place)
+        answer["number"] = _number(question, rows, shown, int(total["n"]), place)
     return answer
 
 
@@ -168,30 +169,36 @@ def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
     }
 
 
-def _number(question: Question, rows: list[Row], count: int, place: Place) -> Row:
+def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, place: Place) -> Row:
     contract, name = question.contract, question.column
     if count == 0:
-        raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; give others with --where.")
-    behind = [Behind(row, place.table, place.rules, place.ask) for row in rows]
+        raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
+    behind = [Behind(row, place.table, place.rules, place.ask) for row in shown]
     way = _chosen(contract, name, behind[0])
     adds_up = way is not None and not isinstance(way, Computed)
-    if count > 1 and (count > MOST_ADDED or not adds_up):
-        most = f"{MOST_ADDED} rows at most are added up" if adds_up else "it is explained for one row"
-        raise DefinitionError(
-            f"{count:,} rows of {contract.qualified_name()} meet the conditions, and of {name} {most}; choose by "
-            f"{', '.join(contract.key)}."
-        )
-    values = [row[name] for row in rows if row[name] is not None]
-    value = sum(values[1:], start=values[0]) if values else None
-    told = _told(contract, name) | {
+    note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
+    if count == 1:
+        value = shown[0][name]
+    else:
+        (summed,) = place.ask(rows.agg(value=rows[name].sum()))
+        value = as_number(summed["value"]) if adds_up else None
+    down = [] if note else [_down(part, behind, question, place) for part in _parts(way)]
+    return _told(contract, name) | {
         "how": how_of(way, contract.columns[name].unit or "rows"),
         "value": json_value(value),
+        "note": note or None,
+        "from_columns": list(way.columns) if isinstance(way, Computed) else [],
+        "adds_up": None if note or not adds_up else _adds_up(value, down),
+        "down": [_plain_part(part) for part in down],
+        "restatements": _restatements(question, shown, place),
     }
-    told["from_columns"] = list(way.columns) if isinstance(way, Computed) else []
-    parts = _parts(way)
-    down = [_down(part, behind, question, place) for part in parts]
-    told["adds_up"] = None if way is None or isinstance(way, Computed) else _adds_up(value, down)
-    return told | {"down": [_plain_part(part) for part in down], "restatements": _restatements(question, rows, place)}
+
+
+def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
+    """Return why a number of several rows has no way down."""
+    most = f"those of {MOST_ADDED} rows at most go down together" if adds_up else "they do not add up"
+    keys = ", ".join(contract.key)
+    return f"These are the numbers of {count:,} rows, and {most}; choose one row by {keys}."
 
 
 def _chosen(contract: type[Table], name: str, behind: Behind) -> Way | None:

@@ -14,6 +14,8 @@ from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Count, Sum, carried
 
 BETWEEN: Final = " | "
+HAPPENED: Final = ("event_at", "ordered_at")
+"""The columns by which received rows are shown first."""
 Number = int | Decimal | float | None
 Keep = Callable[[ir.Table], ir.Table]
 
@@ -44,8 +46,9 @@ class Level:
     def page(self, limit: int, offset: int) -> ir.Table:
         """Return some of the rows, in an order that is the same every time."""
         names = [*self.contract.columns, *carried(self.rows)]
-        order = [name for name in names if name not in self.contract.key]
-        return self.rows.select(*names).order_by([*self.contract.key, *order]).limit(limit, offset=offset)
+        first = [name for name in (*HAPPENED, *self.contract.key) if name in names]
+        order = [*first, *(name for name in names if name not in first)]
+        return self.rows.select(*names).order_by(order).limit(limit, offset=offset)
 
     def _gives(self) -> ir.Value:
         if isinstance(self.of, Count):

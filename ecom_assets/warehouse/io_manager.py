@@ -64,13 +64,17 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
-    found: dict[str, set[str]] = {}
-    for stored in table.op().find(ops.DatabaseTable):
-        found.setdefault(f"{stored.namespace.database or ''}.{stored.name}".lower(), set())
-    for one in table.op().find(ops.Field):
-        if isinstance(one.rel, ops.DatabaseTable):
-            found[f"{one.rel.namespace.database or ''}.{one.rel.name}".lower()].add(one.name.lower())
+    known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
+    found = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in _stored(table)}
+    for field in table.op().find(ops.Field):
+        for layer, name, column in _of_relation(field.rel, known)[field.name]:
+            found[f"{layer}.{name}"].add(column)
     return {name: sorted(columns) for name, columns in sorted(found.items()) if name.partition(".")[0] in LAYERS}
+
+
+def _stored(table: ir.Table) -> list[ops.DatabaseTable]:
+    found: list[ops.DatabaseTable] = table.op().find(ops.DatabaseTable)
+    return found
 
 
 PREVIEW_ROWS = 5

@@ -69,3 +69,27 @@ def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None
         said = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
         assert said.status_code == 200
         assert said.json()["breakdown"]
+
+
+def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Running) -> None:
+    path = "/explain/mart/engagement_daily?column=session_count&where=event_date%20%3D%202026-01-10"
+    answers = {
+        scope: requests.get(keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60).json()
+        for scope in ("read", "read+personal")
+    }
+    people = {
+        scope: {row["user_id"] for row in answer["number"]["down"][0]["received"]["rows"]} - {None}
+        for scope, answer in answers.items()
+    }
+    assert people["read"] == {"•••"}
+    assert "•••" not in people["read+personal"]
+    assert len(people["read+personal"]) > 1
+
+
+def test_a_condition_on_a_person_needs_the_scope_where_a_number_is_explained(keyed: Running) -> None:
+    path = "/explain/mart/customer_segments?where=customer_id%20%3D%20u01"
+    codes = {
+        scope: requests.get(keyed.address + path, headers={"X-API-Key": KEYS[scope]}, timeout=60).status_code
+        for scope in ("read", "read+personal")
+    }
+    assert codes == {"read": 403, "read+personal": 200}

@@ -89,6 +89,12 @@ def test_a_rate_says_which_columns_it_is_computed_from(shop: Platform) -> None:
     assert (number["adds_up"], number["down"]) == (None, [])
 
 
+def test_rates_of_several_days_do_not_add_up(shop: Platform) -> None:
+    number = why(shop, "engagement_daily", "bounce_rate")["number"]
+    assert (number["value"], number["down"]) == (None, [])
+    assert "the numbers of 2 rows, and they do not add up; choose one row by event_date" in number["note"]
+
+
 def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
     asked = ("mart.engagement_daily", "engaged_session_count", f"event_date = {DAY_ONE}")
     hidden = why(shop, *asked)["number"]["down"][0]["received"]["rows"]
@@ -117,7 +123,6 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
         ("sessions", "", "visitor = anna", "did you mean 'visitor_id'?"),
         ("sessions", "", "started_date = yesterday", "'yesterday' is not a date for started_date; use YYYY-MM-DD"),
         ("sessions", "event_count", "visitor_id = nobody", "No row of mart.sessions meets the conditions"),
-        ("engagement_daily", "bounce_rate", "", "it is explained for one row; choose by event_date"),
     ],
 )
 def test_what_cannot_be_explained_is_refused_in_a_sentence(

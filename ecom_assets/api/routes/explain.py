@@ -62,7 +62,7 @@ class Explanation(BaseModel):
 @router.get(
     "/explain/{layer}/{table}",
     response_model=Explanation,
-    responses=documented(403, 422),
+    responses=documented(403, 409),
     summary="Why a number is what it is, down to received rows",
 )
 def explain_number(

@@ -1,0 +1,264 @@
+"""Why a number: what it means, what made it, and the way down to the received rows that give it again."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import ConfigDict, Field
+
+from ecom_assets.api.auth.callers import may_see_people
+from ecom_assets.api.routes.explain import explain_in
+from ecom_assets.automation.ui_address import dagster_address
+from ecom_assets.dashboard.blocks import Block, Column, Custom, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.formats import Kind
+from ecom_assets.dashboard.page import WHY, NoDays, Page, Section, View, address_of
+from ecom_assets.explain.answer import how_of
+from ecom_assets.explain.question import Question, table_named
+from ecom_assets.explain.traces import TRACES
+from ecom_assets.tables.conditions import where_from
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.trace import Computed
+
+Row = dict[str, Any]
+KINDS: Final[dict[str | None, Kind]] = {"money": "money", "share": "rate", "s": "seconds"}
+MOST_LENGTH: Final = 36
+"""The most characters of a cell of received rows."""
+NO_NUMBER: Final = "Choose a number of the list."
+
+
+class AskedNumber(NoDays):
+    """Which number, of which rows: every further parameter is a column of the table with its value."""
+
+    model_config = ConfigDict(extra="allow")
+
+    table: str = Field("", max_length=100)
+    column: str = Field("", max_length=100)
+    start_date: date | None = None
+    end_date: date | None = None
+    offset: int = Field(0, ge=0, le=10_000_000)
+    limit: int = Field(20, ge=1, le=1_000)
+
+
+def question_of(view: View) -> Question:
+    """Return the question of an address."""
+    asked: AskedNumber = view.filters
+    contract = table_named(asked.table)
+    where: list[Row] = [
+        {"column": name, "operator": "equals", "value": _typed(contract, name, str(value))}
+        for name, value in (asked.model_extra or {}).items()
+    ]
+    ends = [asked.start_date or asked.end_date, asked.end_date or asked.start_date]
+    if contract.day_column and all(ends):
+        days = [end.isoformat() for end in ends if end]
+        where.append({"column": contract.day_column, "operator": "between", "value": days})
+    is_personal = may_see_people(view.request.scope)
+    return Question(contract, where_from(where), asked.column, asked.limit, asked.offset, is_personal)
+
+
+def answer_of(view: View) -> Row:
+    """Return the explanation, which the sections share."""
+    if not hasattr(view.request.state, "why"):
+        view.request.state.why = explain_in(view.ask, question_of(view))
+    found: Row = view.request.state.why
+    return found
+
+
+def _typed(contract: type[Table], name: str, value: str) -> str | int | float | bool:
+    kind = contract.columns[name].type if name in contract.columns else "string"
+    if kind == "boolean":
+        return value.lower() == "true"
+    if kind == "int64" and value.lstrip("-").isdigit():
+        return int(value)
+    return value
+
+
+def number(view: View) -> Block:
+    """Return the number with its meaning, or the numbers that there are."""
+    if not view.filters.table:
+        return _every_number()
+    answer = answer_of(view)
+    found = answer.get("number")
+    if found is None:
+        return _numbers(view, answer)
+    unit, value = found["unit"], found["value"]
+    kind = KINDS.get(unit, "count" if isinstance(value, int) else "score")
+    told = Decimal(value) if isinstance(value, str) else value
+    meaning = f"{found['description']} ({unit or 'number'}). How it is made: {found['how']}. {_place_of(answer)}"
+    tile = Tile(found["column"], told, kind, meaning)
+    return Several([Tiles([tile], compared=False), *_verdicts(view, found)])
+
+
+def _verdicts(view: View, found: Row) -> list[Block]:
+    """Return whether the received rows give the number again, and where else to go down from."""
+    blocks: list[Block] = []
+    if found["adds_up"]:
+        blocks.append(Notice("The received rows below give this number again.", "good"))
+    elif found["adds_up"] is False:
+        blocks.append(Notice("The received rows below do not give this number: they came after it was made.", "bad"))
+    if found["note"]:
+        blocks.append(Notice(found["note"], "info"))
+    if found["from_columns"]:
+        links = [{"name": name, "href": _here(view, column=name)} for name in found["from_columns"]]
+        blocks.append(DataTable(links, [Column("name", "Computed from", href="href")]))
+    return blocks
+
+
+def _place_of(answer: Row) -> str:
+    place = answer["table"]["definition"]
+    return f"{answer['table']['name']}: {answer['table']['grain']}" + (f" Defined in {place}." if place else "")
+
+
+def way_down(view: View) -> Block:
+    """Return each table on the way down, with what its rows come to."""
+    found = _found(view)
+    if not found or not found["down"]:
+        return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
+    blocks: list[Block] = []
+    for part in found["down"]:
+        kind: Kind = "money" if any("." in str(level["gives"]) for level in part["levels"]) else "count"
+        columns = [Column("table", "Table"), Column("row_count", "Rows", "count"), Column("gives", part["of"], kind)]
+        blocks.append(DataTable(part["levels"], columns))
+        if part["ends"]:
+            blocks.append(Notice(part["ends"], "info"))
+    return Several(blocks)
+
+
+def received(view: View) -> Block:
+    """Return a page of the received rows of each part of the number."""
+    found = _found(view)
+    parts = [part["received"] for part in found["down"] if part["received"]] if found else []
+    if not parts:
+        return Notice("There are no received rows to show here.")
+    return Several([block for part in parts for block in _received_page(view, part)])
+
+
+def _received_page(view: View, part: Row) -> list[Block]:
+    first, count = part["offset"] + 1, part["row_count"]
+    last = part["offset"] + len(part["rows"])
+    pages = {"before": "", "after": ""}
+    if part["offset"]:
+        pages["before"] = _here(view, offset=max(part["offset"] - part["limit"], 0) or None)
+    if last < count:
+        pages["after"] = _here(view, offset=last)
+    note = f"Rows {first:,} to {last:,} of {count:,} of {part['table']}." if part["rows"] else ""
+    return [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
+
+
+def own_rows(view: View) -> Block:
+    """Return the rows of the table itself, each with a link to itself."""
+    if not view.filters.table:
+        return Notice(NO_NUMBER)
+    answer = answer_of(view)
+    table, column = answer["table"], view.filters.column
+    keys = table["key"]
+    rows = [
+        {**row, "href": address_of(WHY, {"table": table["name"], "column": column, **{key: row[key] for key in keys}})}
+        for row in answer["rows"]
+    ]
+    names = [*keys, column] if column else list(answer["rows"][0]) if answer["rows"] else []
+    columns = [Column(name, name, href="href" if name == (column or (keys[:1] and keys[0])) else "") for name in names]
+    note = f"The first {len(rows)} of {answer['row_count']:,} rows." if answer["row_count"] > len(rows) else ""
+    return DataTable(rows, columns, note=note, empty="No row meets the conditions of this address.")
+
+
+def made_of(view: View) -> Block:
+    """Return the runs that wrote the rows, the tables that the newest run read, and its SQL."""
+    if not view.filters.table:
+        return Notice(NO_NUMBER)
+    made = answer_of(view)["made_of"]
+    runs = [
+        Column("run_id", "Dagster run", href="href"), Column("written_at", "At (UTC)", "instant"),
+        Column("code_version", "Code"),
+        Column("data_version", "Data version"), Column("day_count", "Days", "count"),
+    ]  # fmt: skip
+    address = dagster_address(view.ask.settings)
+    written = [{**one, "href": f"{address}/runs/{one['run_id']}" if one["run_id"] else ""} for one in made["runs"]]
+    upstream = [{**one, "columns": ", ".join(one["columns"])} for one in made["upstream"]]
+    return Several(
+        [
+            DataTable(written, runs, empty="Which runs wrote these rows was not noted."),
+            DataTable(upstream, [Column("table", "Read from"), Column("columns", "Columns")], empty="Not noted."),
+            Custom("why_sql.html", {"sql": made["sql"] or ""}),
+        ]
+    )
+
+
+def restatements(view: View) -> Block:
+    """Return what the number was before."""
+    found = _found(view)
+    rows = found["restatements"] if found else []
+    columns = [
+        Column("restated_date", "Day"), Column("before_value", "Was", "score"),
+        Column("after_value", "Became", "score"), Column("cause", "Cause"),
+        Column("restated_at", "At (UTC)", "instant"), Column("run_id", "Dagster run"),
+    ]  # fmt: skip
+    return DataTable(rows, columns, empty="This number was not changed after it was published.")
+
+
+def _found(view: View) -> Row | None:
+    found: Row | None = answer_of(view).get("number") if view.filters.table else None
+    return found
+
+
+def _here(view: View, **choices: object) -> str:
+    asked: AskedNumber = view.filters
+    given = asked.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return address_of(WHY, {**given, **choices})
+
+
+def _table_of(rows: list[Row], note: str) -> DataTable:
+    """Return rows with those of their columns that are not empty in all of them."""
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    shown = [{name: _cut(row[name]) for name in names} for row in rows]
+    return DataTable(shown, [Column(name, name) for name in names], note=note, empty="No received row is behind it.")
+
+
+def _cut(value: object) -> object:
+    """Return a value short enough for a cell; `ecom explain --json` has it whole."""
+    return f"{value[:MOST_LENGTH]}…" if isinstance(value, str) and len(value) > MOST_LENGTH else value
+
+
+def _numbers(view: View, answer: Row) -> Block:
+    rows = [{**one, "href": _here(view, column=one["column"])} for one in answer["numbers"]]
+    columns = [
+        Column("column", "Number", href="href"),
+        Column("description", "Meaning"),
+        Column("how", "How it is made"),
+    ]
+    return DataTable(rows, columns, empty="This table has no numbers.")
+
+
+def _every_number() -> Block:
+    rows = [
+        {
+            "table": contract.qualified_name(),
+            "column": name,
+            "how": how_of(way, contract.columns[name].unit or "rows"),
+            "href": address_of(WHY, {"table": contract.qualified_name(), "column": name}),
+        }
+        for contract, trace in TRACES.items()
+        for name, way in trace.numbers.items()
+        if not isinstance(way, Computed)
+    ]
+    return DataTable(
+        rows, [Column("table", "Table"), Column("column", "Number", href="href"), Column("how", "Made of")]
+    )
+
+
+PAGE = Page(
+    WHY,
+    "Why a number",
+    group="Operation",
+    place=90,
+    summary="What a number means, what made it, and the received rows that it was counted from.",
+    asks=AskedNumber,
+    is_listed=False,
+    sections=(
+        Section("The number", number, is_titled=False),
+        Section("The way down", way_down),
+        Section("Rows of the table", own_rows),
+        Section("Received rows", received),
+        Section("What made it", made_of),
+        Section("Restatements", restatements),
+    ),
+)

@@ -1,0 +1,66 @@
+"""`GET /explain` over the small shop: numbers that other routes answer, down to the lines and events of its files."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from ecom_assets.explain.traces import BELOW, TRACES
+from ecom_assets.registry import MARTS
+from ecom_assets.serving.assets import IN_SNAPSHOT, SERVED
+from ecom_assets.tables.trace import Count, Sum
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.plain_shop import PlainShop
+
+
+def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Asked, shop: PlainShop) -> None:
+    answer = api.json("/explain/mart/revenue_daily", column="revenue_amount", where='{"order_date": "2026-01-10"}')
+    number = answer["number"]
+    (part,) = number["down"]
+    assert number["adds_up"] is True
+    lines = [line for line in shop.lines if line["day"] == date(2026, 1, 10)]
+    signed = [line["amount"] * (-1 if line["status"] == "refunded" else 1) for line in lines]
+    assert Decimal(number["value"]) == sum(signed)
+    assert part["received"]["row_count"] == len(lines) > 0
+    assert {row["uniq_id"] for row in part["received"]["rows"]} <= {line["uniq_id"] for line in lines}
+
+
+def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
+    where = json.dumps(["event_date between 2026-01-05 and 2026-01-14"])
+    number = api.json("/explain/mart/engagement_daily", column="session_count", where=where, limit=0)["number"]
+    days = api.json("/analytics/engagement", start_date="2026-01-05", end_date="2026-01-14")
+    assert number["value"] == days["engagement"]["session_count"] > 0
+    assert [level["table"] for level in number["down"][0]["levels"]] == [
+        "mart.sessions",
+        "staging.events",
+        "raw.events",
+    ]
+    assert number["adds_up"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "status", "said"),
+    [
+        ("mart/sesions", {}, 422, "did you mean 'mart.sessions'?"),
+        ("mart/engagement_daily", {"column": "sesion_count"}, 422, "did you mean 'session_count'?"),
+        ("mart/engagement_daily", {"where": "{oops"}, 422, "where is no JSON"),
+        ("mart/engagement_daily", {"where": "event_date = soon"}, 422, "'soon' is not a date for event_date"),
+        ("mart/session_events", {}, 409, "session_events is not here"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_in_a_sentence(
+    api: Asked, path: str, parameters: dict[str, Any], status: int, said: str
+) -> None:
+    answer = api.get(f"/explain/{path}", None, **parameters)
+    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_every_table_on_the_way_down_from_a_published_number_is_published() -> None:
+    ways = [way for mart in SERVED if mart in TRACES for way in TRACES[mart].numbers.values()]
+    parts = [part for way in ways for part in (way if isinstance(way, tuple) else (way,))]
+    waiting = {part.to for part in parts if isinstance(part, Count | Sum)}
+    for _ in MARTS:
+        waiting |= {BELOW[one].to for one in waiting if one in BELOW}
+    assert waiting <= set(IN_SNAPSHOT)

@@ -1,0 +1,43 @@
+"""Why a number: from a tile of Overview to the received rows that give it again."""
+
+from urllib.parse import urlencode
+
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import read, tiles_of
+
+
+def page_of(client: Client, **asked: object) -> str:
+    """Return the page about a number."""
+    found = client.get(f"/dashboard/why?{urlencode(asked)}")
+    assert found.status_code == 200
+    return found.text
+
+
+def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> None:
+    overview = read(client.get("/dashboard/?time_range=week").text)
+    links = [one.attributes["href"] for one in overview.all("a", class_="why")]
+    assert len(links) >= len(tiles_of(overview))
+    sessions = next(link for link in links if "session_count" in link)
+    page = read(client.get(sessions).text)
+    assert tiles_of(page) == {"session_count": tiles_of(overview)["Sessions"]}
+    assert "The received rows below give this number again." in page.one("main").text
+    assert "raw.events" in page.one("main").text
+
+
+def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) -> None:
+    page = read(page_of(client, table="mart.engagement_daily", column="bounce_rate", event_date="2026-01-10"))
+    links = [one.attributes["href"] for one in page.all("a") if one.text == "engaged_session_count"]
+    assert "give this number again" in client.get(links[0]).text
+
+
+def test_received_rows_can_be_paged_through(client: Client) -> None:
+    asked = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
+    page = read(page_of(client, **asked))
+    (after,) = [one.attributes["href"] for one in page.all("a") if one.text == "Rows after"]
+    assert "Rows 3 to 4 of" in client.get(after).text
+
+
+def test_without_a_table_every_number_is_listed_and_a_wrong_one_is_named(client: Client) -> None:
+    assert "unit_count" in page_of(client)
+    wrong = read(page_of(client, table="mart.engagement_dayly", column="session_count"))
+    assert "did you mean" in wrong.one("main").text
