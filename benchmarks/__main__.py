@@ -23,6 +23,7 @@ FULL = {
     "cohorts": [["cohorts.py"]],
     "attribution": [["attribution.py"]],
     "delivery": [["delivery.py"]],
+    "explain": [["explain.py"]],
     "extraction": [["extraction.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
@@ -38,6 +39,7 @@ QUICK = {
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["attribution.py", "--purchases", "50000"]],
     "delivery": [["delivery.py", "--events", "200000", "--sdk-events", "20000", "--memory", "50000", "500000"]],
+    "explain": [["explain.py", "--events", "500000"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [

@@ -5,23 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
-import ibis.expr.types as ir
 from fastapi import APIRouter, Query, Response
-from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import Scope, may_see_people
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.parameters import Ask, Asking, Formatted, do_not_keep
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.store import StoreReading
+from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.answer import Place, explain, keeper_on
 from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.rules import rules
 from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
-from ecom_assets.tables.contract import Table
 
 router = APIRouter(tags=["explain"])
 Row = dict[str, Any]
@@ -123,44 +120,6 @@ def _place(ask: Asking) -> Iterator[Place]:
     """Open a connection of its own to the published tables, with limits on time and memory."""
     reading = ask.reading
     with reading.adhoc() as con:
-        there = Published(reading, con)
+        there = PublishedTables(reading, con)
         notes = StoredNotes(there.query, there.is_stored, there.name_of)
         yield Place(there, notes, there.has, rules(ask.settings), keeper_on(con))
-
-
-class Published:
-    """The published tables on a connection of their own."""
-
-    def __init__(self, reading: StoreReading, con: SQLBackend) -> None:
-        """Set the published state, and the connection."""
-        self._published = reading.published.tables
-        self._con = con
-
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return a whole table, lazily."""
-        return self._con.table(contract.name, database=contract.layer)
-
-    def rows(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a small result."""
-        found: list[Row] = self._con.to_pyarrow(question).to_pylist()
-        return found
-
-    def has(self, contract: type[Table]) -> bool:
-        """Return whether a table is published."""
-        return contract.qualified_name() in self._published
-
-    def is_stored(self, contract: type[Table]) -> bool:
-        """Return whether a table of notes lies beside the published ones."""
-        return contract.layer in self._con.list_databases() and contract.name in self._con.list_tables(
-            database=contract.layer
-        )
-
-    def query(self, sql: str) -> list[Row]:
-        """Run a small query."""
-        found: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
-        return found
-
-    @staticmethod
-    def name_of(contract: type[Table]) -> str:
-        """Return the name of a table for SQL."""
-        return f'"{contract.layer}"."{contract.name}"'
