@@ -1,7 +1,7 @@
 """Explaining numbers over ten million events: each walk must end at received rows that give the number again.
 
-The events are those of 90 days, each day 22,222 visitors with a session of five. Times are CPU seconds of a process that
-is warm, as a server is. Not here: what an explanation says.
+The events are those of 90 days, each day 22,222 visitors with a session of five. Times are CPU seconds of a process
+that is warm, as a server is. Not here: what an explanation says.
 """
 
 import argparse
@@ -53,15 +53,15 @@ def fill(engine: DuckDBEngine, sessions_a_day: int) -> None:
         "is_bot": "false",
     }  # fmt: skip
     count = DAYS * sessions_a_day * EVENTS_A_SESSION
-    for contract in (RawEvents, CleanEvents):
-        insert(engine, contract, f"range({count}) r(n)", event)
+    for of_events in (RawEvents, CleanEvents):
+        insert(engine, of_events, f"range({count}) r(n)", event)
     last = f"({start} + INTERVAL 1 MINUTE * {EVENTS_A_SESSION - 1})"
     run = {
         "visitor_id": visitor, "session_id": f"'s' || {session}", "event_date": day, "started_date": day,
         "ended_date": day, "started_at": start, "ended_at": last, "event_count": str(EVENTS_A_SESSION),
     }  # fmt: skip
-    for contract in (SessionDays, Sessions):
-        insert(engine, contract, f"range(0, {count}, {EVENTS_A_SESSION}) r(n)", run)
+    for of_runs in (SessionDays, Sessions):
+        insert(engine, of_runs, f"range(0, {count}, {EVENTS_A_SESSION}) r(n)", run)
     days = f"range({DAYS}) r(n)"
     of_day = f"({FIRST} + n::INTEGER)::DATE"
     visitors = (

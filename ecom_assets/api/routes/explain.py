@@ -15,7 +15,6 @@ from ecom_assets.api.problems import documented
 from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.answer import Place, explain, keeper_on
-from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.rules import rules
 from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
@@ -121,5 +120,4 @@ def _place(ask: Asking) -> Iterator[Place]:
     reading = ask.reading
     with reading.adhoc() as con:
         there = PublishedTables(reading, con)
-        notes = StoredNotes(there.query, there.is_stored, there.name_of)
-        yield Place(there, notes, there.has, rules(ask.settings), keeper_on(con))
+        yield Place(there, there.notes, there.has, rules(ask.settings), keeper_on(con))

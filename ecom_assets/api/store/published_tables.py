@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.api.store.store import StoreReading
+from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.tables.contract import Table
 
 Row = dict[str, Any]
@@ -27,6 +28,11 @@ class PublishedTables:
         """Return the rows of a small result."""
         found: list[Row] = self._con.to_pyarrow(question).to_pylist()
         return found
+
+    @property
+    def notes(self) -> StoredNotes:
+        """Return the notes of writers."""
+        return StoredNotes(self.query, self.is_stored, self.name_of)
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether a table is published."""
