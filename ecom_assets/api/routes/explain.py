@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import Scope, may_see_people
 from ecom_assets.api.auth.personal_data import ScopeNeededError
-from ecom_assets.api.parameters import Ask, Asking, Formatted, do_not_keep
+from ecom_assets.api.parameters import Ask, Asking, Formatted
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.errors import DefinitionError
@@ -61,11 +61,9 @@ class Explanation(BaseModel):
     responses=documented(403, 409),
     summary="Why a number is what it is, down to received rows",
 )
-def explain_number(
-    ask: Ask, response: Response, layer: str, table: str, asked: Annotated[AskedWhy, Query()]
-) -> dict[str, Any]:
+def explain_number(ask: Ask, layer: str, table: str, asked: Annotated[AskedWhy, Query()]) -> dict[str, Any]:
     """Return what made rows of a table, and the received rows that a number of theirs was counted from."""
-    do_not_keep(response)  # what one caller may see, another may not
+    ask.do_not_keep()  # what one caller may see, another may not
     where = read_where(asked.where)
     question = Question(
         table_named(f"{layer}.{table}"),
