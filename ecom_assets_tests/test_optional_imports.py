@@ -47,3 +47,27 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     )
     assert f"{sys.executable} -m pip install -e '.[{extra}]'" in said.stdout + said.stderr
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "what", "extra", "missing"),
+    [
+        ("mcp", {}, "ecom mcp", "mcp", ["httpx2", "mcp", "mcp_types"]),
+        ("run", {"ECOM_OPENLINEAGE_URL": "http://h"}, "ECOM_OPENLINEAGE_URL", "openlineage", ["openlineage.client"]),
+    ],
+)
+def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as above)
+    tmp_path: Path, command: str, settings: dict[str, str], what: str, extra: str, missing: list[str]
+) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(missing=missing), command],
+        env=environment(tmp_path / "home", settings),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"ecom: {what} needs packages that are not installed (")
+    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in said.stderr

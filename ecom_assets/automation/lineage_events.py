@@ -156,8 +156,8 @@ class LineageEvents:
         if step.lineage is not None:
             facets["columnLineage"] = self._column_lineage(step.lineage)
         counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=step.row_count)
-        told: dict[str, Any] = {} if step.error else {"outputStatistics": counted}
-        return OutputDataset(namespace=self.place.namespace, name=name, facets=facets, outputFacets=told)
+        statistics: dict[str, Any] = {} if step.error else {"outputStatistics": counted}
+        return OutputDataset(namespace=self.place.namespace, name=name, facets=facets, outputFacets=statistics)
 
     def _column_lineage(self, lineage: dg.TableColumnLineage) -> column_lineage_dataset.ColumnLineageDatasetFacet:
         fields = {
@@ -176,9 +176,9 @@ class LineageEvents:
         return column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)
 
     @staticmethod
-    def _event(state: RunState, at: float, run: Run, job: Job, **told: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
+    def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
         when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-        return RunEvent(eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **told)
+        return RunEvent(eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **datasets)
 
 
 def _job(namespace: str, name: str, kind: str) -> Job:

@@ -246,8 +246,8 @@ def _mix_and_rate(
 
 
 def _before_and_after(here: Ratio, there: Ratio, totals: list[Fraction]) -> Row:
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for prefix, part, total in (("", here, totals[0]), ("previous_", there, totals[1])):
-        told[f"{prefix}share"] = _number(part.denominator / total)
-        told[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
-    return told
+        found[f"{prefix}share"] = _number(part.denominator / total)
+        found[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
+    return found

@@ -30,10 +30,10 @@ def build_report(
     with closing(open_store(settings)) as store, store.reading() as reading:
         found = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
         version = reading.published.data_version
-    return {**found, "data_version": version, "checks": _told(newest_results(instance, checks))}
+    return {**found, "data_version": version, "checks": _check_rows(newest_results(instance, checks))}
 
 
-def _told(results: CheckResults) -> dict[str, Any]:
+def _check_rows(results: CheckResults) -> dict[str, Any]:
     return {
         "evaluated": results.evaluated_count,
         "failing": [

@@ -52,8 +52,8 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"Why revenue changed by {signed_money(causes['revenue_change_amount'], currency)}")
     yield from (f"  {cause_sentence(one, currency)}" for one in report["largest_causes"])
     for parts in causes["factors"]:
-        told = (f"{FACTORS[one['factor']].lower()} {signed_money(one['contribution_amount'])}" for one in parts)
-        yield f"  {', '.join(told)}"
+        effects = (f"{FACTORS[one['factor']].lower()} {signed_money(one['contribution_amount'])}" for one in parts)
+        yield f"  {', '.join(effects)}"
     for one in causes["revenue"]:
         yield from ("", DIMENSIONS[one["dimension"]])
         for part in one["parts"][:MOST_PARTS]:

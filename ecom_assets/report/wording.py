@@ -47,9 +47,9 @@ FACTORS: Final = {
     "customer_count": "Customers",
     "orders_per_customer": "Orders per customer",
 }
-NAMES: Final = {"(none)": "not known", "other": "not told", "(others)": "all others"}
+NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
-"""What a dimension's remainder is: `device` is told by purchase events, and revenue is that of orders."""
+"""What a dimension's remainder is: `device` is known of purchase events, and revenue is that of orders."""
 SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits", "conversion": "Conversion"}
 RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
 SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
@@ -104,7 +104,7 @@ def factor(name: str, value: float, currency: str) -> str:
 def part_name(dimension: str, value: str) -> str:
     """Return the name of a part of a dimension, as people read it."""
     if value == REST:
-        return RESTS.get(dimension, "not told apart")
+        return RESTS.get(dimension, "not assigned")
     return NAMES.get(value, value)
 
 

@@ -55,7 +55,7 @@ class Asker:
         try:
             path, query, body = question.request(arguments)
         except ValueError as error:
-            return _told(str(error), is_error=True)
+            return _text_result(str(error), is_error=True)
         peer, headers = _caller_of(request)
         transport = httpx2.ASGITransport(self.application, raise_app_exceptions=False, client=peer)
         # No time limit of the client's: the API has its own.
@@ -76,16 +76,16 @@ def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa:
 
 def _result(response: httpx2.Response) -> types.CallToolResult:
     if response.status_code == httpx2.codes.OK:
-        return _told(response.text, structured=response.json())
+        return _text_result(response.text, structured=response.json())
     try:
         problem = response.json()
         said = f"{problem['title']}: {problem['detail']}"
     except (ValueError, KeyError, TypeError):
         said = f"The API answered {response.status_code}."
-    return _told(said, is_error=True)
+    return _text_result(said, is_error=True)
 
 
-def _told(text: str, *, structured: Any = None, is_error: bool = False) -> types.CallToolResult:  # noqa: ANN401 (any JSON)
+def _text_result(text: str, *, structured: Any = None, is_error: bool = False) -> types.CallToolResult:  # noqa: ANN401 (any JSON)
     content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
     return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
 
@@ -105,10 +105,10 @@ def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable
         arguments = asked.arguments or {}
         if asked.name == LIST_METRICS:
             found = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
-            return _told(json.dumps(found), structured=found)
+            return _text_result(json.dumps(found), structured=found)
         if asked.name not in questions:
             names = [LIST_METRICS, *questions]
-            return _told(f"There is no tool {asked.name!r}; {did_you_mean(asked.name, names)}.", is_error=True)
+            return _text_result(f"There is no tool {asked.name!r}; {did_you_mean(asked.name, names)}.", is_error=True)
         return await ask(questions[asked.name], arguments, context.request)
 
     return Server(

@@ -117,8 +117,8 @@ def _name(operation_id: str, path: str, method: str) -> str:
 
 
 def _described(parameter: Mapping[str, Any]) -> Schema:
-    told = {"description": parameter["description"]} if parameter.get("description") else {}
-    return {**parameter["schema"], **told}
+    described = {"description": parameter["description"]} if parameter.get("description") else {}
+    return {**parameter["schema"], **described}
 
 
 def _resolved(document: Mapping[str, Any], schema: Schema) -> Schema:
