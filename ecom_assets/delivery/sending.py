@@ -423,8 +423,7 @@ def export(
             exported.total.add(tally)
             if left := asked.get(a_day, 0) - tally.outcomes.total():
                 exported.unaccounted[a_day] = left
-        newest = due.newest_day()
-        if newest:
+        if newest := due.newest_day():
             oldest_well = newest - timedelta(days=delivery_context.settings.delivery_late_days)
             exported.late = [a_day for a_day in ledger.unfinished_days(writer) if a_day < oldest_well]
     return exported
