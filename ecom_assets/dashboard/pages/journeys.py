@@ -1,0 +1,139 @@
+"""Journeys: how sessions flow from step to step, from the beginning or around one step."""
+
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from ecom_assets.api.routes import journeys
+from ecom_assets.api.routes.journeys import AskedJourneys
+from ecom_assets.dashboard import sankey
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable
+from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.sankey import Flow
+from ecom_assets.journeys.queries import Dimension
+
+DEPTH: Final = 4
+"""How many transitions are drawn from the beginning of sessions."""
+BRANCHES: Final = 8
+"""The most names of a column; the others are one."""
+OTHERS: Final = "(others)"
+FLOWS: Final = (
+    Column("step", "Transition", "count"),
+    Column("from_step", "From"),
+    Column("to_step", "To"),
+    Column("transition_count", "Sessions' transitions", "count"),
+    Column("conversion_rate", "With a purchase", "rate"),
+)
+PAIRS: Final = (
+    Column("from_step", "From", href="from_address"),
+    Column("to_step", "To", href="to_address"),
+    Column("transition_count", "Transitions", "count"),
+    Column("step_share", "Of those from there", "rate", bar="step_share"),
+    Column("conversion_rate", "With a purchase", "rate"),
+)
+
+
+class JourneyFilters(Filters):
+    """What a step is, and around which one to look."""
+
+    dimension: Dimension = Field("page_type", title="Steps are")
+    view: Literal["from_the_beginning", "around_a_step"] = Field("from_the_beginning", title="Show")
+    least: Literal["all", "1%", "5%"] = Field("1%", title="Leave out below")
+    step: str | None = None
+
+
+def flow(view: View) -> Block:
+    """Return the flows as a diagram."""
+    flows, columns = _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
+    kept = _without_small(flows, view.filters.least)
+    if not kept:
+        return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
+    rows, nodes = sankey.rows_of(kept, columns)
+    left_out = sum(one.count for one in flows) - sum(one.count for one in kept)
+    return Chart(
+        sankey.spec_of(nodes),
+        rows,
+        FLOWS,
+        f"A diagram of flows between {columns} columns of steps; the table has the same numbers.",
+        csv=view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000),
+        height=460,
+        note=f"{left_out:,} transitions in smaller flows are left out." if left_out else "",
+        definition="Transitions between the steps of sessions, repeats of a step in a row as one.",
+    )
+
+
+def _from_beginning(view: View) -> tuple[list[Flow], int]:
+    flows = [
+        Flow(place, row["from_step"], row["to_step"], row["transition_count"], row["converted_transition_count"])
+        for place in range(DEPTH)
+        for row in _transitions(view, place)
+    ]
+    return _together(flows, DEPTH + 1), DEPTH + 1
+
+
+def _around(view: View) -> tuple[list[Flow], int]:
+    """Return what comes before a step and what comes after it; without a step, around the commonest."""
+    rows = _transitions(view, None)
+    step = view.filters.step or (rows[0]["from_step"] if rows else "")
+    counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]
+    before = [Flow(0, row["from_step"], step, n, with_it) for row, n, with_it in counts if row["to_step"] == step]
+    after = [Flow(1, step, row["to_step"], n, with_it) for row, n, with_it in counts if row["from_step"] == step]
+    return _together([*before, *after], 3), 3
+
+
+def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
+    asked = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
+    found: list[dict[str, Any]] = view.answer(journeys.journeys, AskedJourneys, **asked)["transitions"]
+    return found
+
+
+def _together(flows: list[Flow], columns: int) -> list[Flow]:
+    """Return flows in which the rarer names of each column are one."""
+    kept = []
+    for column in range(columns):
+        sizes: dict[str, int] = {}
+        for one in flows:
+            if column in {one.column, one.column + 1}:
+                name = one.source if one.column == column else one.target
+                sizes[name] = sizes.get(name, 0) + one.count
+        kept.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
+    sums: dict[tuple[int, str, str], tuple[int, int]] = {}
+    for one in flows:
+        source = one.source if one.source in kept[one.column] else OTHERS
+        target = one.target if one.target in kept[one.column + 1] else OTHERS
+        count, converted = sums.get((one.column, source, target), (0, 0))
+        sums[one.column, source, target] = count + one.count, converted + one.converted
+    return [Flow(*key, *counts) for key, counts in sums.items()]
+
+
+def _without_small(flows: list[Flow], least: str) -> list[Flow]:
+    share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
+    totals: dict[int, int] = {}
+    for one in flows:
+        totals[one.column] = totals.get(one.column, 0) + one.count
+    return [one for one in flows if one.count >= share * totals[one.column]]
+
+
+def pairs(view: View) -> Block:
+    """Return the pairs of steps, each name leading to what is around it."""
+    rows = [
+        {
+            **row,
+            "from_address": view.here(view="around_a_step", step=row["from_step"]),
+            "to_address": view.here(view="around_a_step", step=row["to_step"]),
+        }
+        for row in _transitions(view, None)[:50]
+    ]
+    csv = view.csv("/analytics/journeys", dimension=view.filters.dimension, limit=1000)
+    return DataTable(rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it.")
+
+
+PAGE = Page(
+    "journeys",
+    "Journeys",
+    group="Behaviour",
+    place=30,
+    summary="Which step leads to which, from the beginning of sessions or around one step.",
+    asks=JourneyFilters,
+    sections=(Section("Flow", flow), Section("Pairs of steps", pairs)),
+)

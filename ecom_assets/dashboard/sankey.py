@@ -1,0 +1,147 @@
+"""Sankey diagrams: flows between the nodes of columns, laid out here and drawn by Vega."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+GAP: Final = 0.02
+"""Space between two nodes of a column, as a share of the height."""
+NODE: Final = 0.012
+"""Width of a node, as a share of the width."""
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow from a node of a column to a node of the next one."""
+
+    column: int
+    source: str
+    target: str
+    count: int
+    converted: int = 0
+
+
+def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the flows and the nodes with their places, all from 0 to 1.
+
+    Nodes stand in the order of their size, and flows at a node in the order of the nodes at their other end, so that
+    the same numbers always look the same.
+    """
+    listed = sorted(flows, key=lambda one: (one.column, -one.count, one.source, one.target))
+    sizes = _sizes(listed, columns)
+    scale = min((1 - GAP * (len(one) - 1)) / sum(one.values()) for one in sizes if one)
+    nodes = {
+        (column, name): place
+        for column, of_column in enumerate(sizes)
+        for name, place in _stacked(of_column, scale).items()
+    }
+    step = (1 - NODE) / max(columns - 1, 1)
+    used_out: dict[tuple[int, str], float] = defaultdict(float)
+    used_in: dict[tuple[int, str], float] = defaultdict(float)
+    drawn = []
+    for one in sorted(listed, key=lambda one: (nodes[one.column, one.source], nodes[one.column + 1, one.target])):
+        source, target, thick = (one.column, one.source), (one.column + 1, one.target), one.count * scale
+        drawn.append(
+            {
+                "step": one.column + 1, "from_step": one.source, "to_step": one.target, "transition_count": one.count,
+                "conversion_rate": one.converted / one.count if one.count else None,
+                "x0": one.column * step + NODE, "x1": (one.column + 1) * step, "thick": thick,
+                "y0": nodes[source] + used_out[source] + thick / 2, "y1": nodes[target] + used_in[target] + thick / 2,
+            }
+        )  # fmt: skip
+        used_out[source] += thick
+        used_in[target] += thick
+    boxes = [
+        {"x": column * step, "y": y, "high": sizes[column][name] * scale, "name": name, "count": sizes[column][name],
+         "is_last": column == columns - 1}
+        for (column, name), y in nodes.items()
+    ]  # fmt: skip
+    return drawn, boxes
+
+
+def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
+    """Return the size of each node: what flows in or out of it, whichever is more."""
+    into: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
+    out: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
+    for one in flows:
+        out[one.column][one.source] += one.count
+        into[one.column + 1][one.target] += one.count
+    return [
+        {name: max(came.get(name, 0), left.get(name, 0)) for name in {*came, *left}}
+        for came, left in zip(into, out, strict=True)
+    ]
+
+
+def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
+    """Return where each node of a column begins, the largest first."""
+    found, y = {}, 0.0
+    for name, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0])):
+        found[name] = y
+        y += size * scale + GAP
+    return found
+
+
+def spec_of(nodes: list[dict[str, Any]]) -> Spec:
+    """Return the Vega specification of a diagram, whose table are the flows of `rows_of`."""
+    middle = "(datum.x0 + datum.x1) / 2 * width"
+    path = (
+        "'M' + datum.x0 * width + ',' + datum.y0 * height + 'C' + "
+        f"{middle} + ',' + datum.y0 * height + ' ' + {middle} + ',' + datum.y1 * height + ' ' + "
+        "datum.x1 * width + ',' + datum.y1 * height"
+    )
+    tip = (
+        "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, ','), "
+        "'With a purchase': format(datum.conversion_rate, '.1%')}"
+    )
+    flows = {
+        "type": "path",
+        "from": {"data": "table"},
+        "encode": {
+            "update": {
+                "path": {"signal": path},
+                "stroke": {"value": "theme.c1"},
+                "strokeWidth": {"signal": "max(1, datum.thick * height)"},
+                "strokeOpacity": {"value": 0.28},
+                "tooltip": {"signal": tip},
+            },
+            "hover": {"strokeOpacity": {"value": 0.6}},
+        },
+    }
+    boxes = {
+        "type": "rect",
+        "from": {"data": "nodes"},
+        "encode": {
+            "update": {
+                "x": {"signal": "datum.x * width"},
+                "y": {"signal": "datum.y * height"},
+                "width": {"signal": f"max(3, {NODE} * width)"},
+                "height": {"signal": "max(1, datum.high * height)"},
+                "fill": {"value": "theme.c1"},
+                "tooltip": {"signal": "{'Step': datum.name, 'Sessions': format(datum.count, ',')}"},
+            }
+        },
+    }
+    names = {
+        "type": "text",
+        "from": {"data": "nodes"},
+        "encode": {
+            "update": {
+                "x": {"signal": f"datum.is_last ? datum.x * width - 4 : (datum.x + {NODE}) * width + 4"},
+                "y": {"signal": "(datum.y + datum.high / 2) * height"},
+                "align": {"signal": "datum.is_last ? 'right' : 'left'"},
+                "baseline": {"value": "middle"},
+                "fill": {"value": "theme.text"},
+                "limit": {"signal": "width / 4"},
+                "text": {"signal": "datum.high * height < 9 ? '' : datum.name"},
+            }
+        },
+    }
+    return {
+        "$schema": "https://vega.github.io/schema/vega/v6.json",
+        "autosize": {"type": "none"},
+        "padding": 2,
+        "data": [{"name": "nodes", "values": nodes}],
+        "marks": [flows, boxes, names],
+    }
