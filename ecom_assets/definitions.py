@@ -15,6 +15,7 @@ from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     CUSTOMERS,
     EVENTS,
+    EVERYTHING,
     ORDERS,
     STOCK,
     customers_schedule,
@@ -24,6 +25,7 @@ from ecom_assets.automation.jobs import (
     source_job,
     stock_schedule,
 )
+from ecom_assets.automation.manual_jobs import ManualJobs
 from ecom_assets.automation.request_sensor import request_sensor
 from ecom_assets.automation.sensors import following_sensor, landing_sensor
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
@@ -54,6 +56,7 @@ from ecom_assets.rules import order_rule, rules, source_gate
 from ecom_assets.sales.assets import PURCHASE_ASSETS, SALES_ASSETS, STAR_ASSETS
 from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.serving.assets import postgres_marts, serving_marts
+from ecom_assets.serving.history import REBUILD
 from ecom_assets.serving.places import serves_postgres
 from ecom_assets.sessions.assets import SESSION_ASSETS
 from ecom_assets.sessions.checks import SESSION_CHECKS
@@ -73,6 +76,7 @@ from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
 from ecom_assets.warehouse.factory import engine_name, has_one_writer, new_engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
+from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL
 
 if TYPE_CHECKING:
     from ecom_assets.automation.openlineage import Lineage
@@ -106,7 +110,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *sources(settings, daily)],
         asset_checks=check_steps(checks(settings), table_assets(settings), pool),
-        jobs=jobs(settings),
+        jobs=[*jobs(settings), *manual_jobs(settings, resources or {}, pool)],
         schedules=schedules(settings),
         sensors=sensors(settings),
         resources={**platform_resources(settings, progress), **(resources or {})},
@@ -193,6 +197,17 @@ def jobs(settings: Settings) -> list[Any]:
         *report_jobs(settings),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
+
+
+def manual_jobs(settings: Settings, resources: Mapping[str, Any], pool: str | None) -> list[dg.JobDefinition]:
+    """Return the jobs that people start by hand: yesterday, backfill, export, publish."""
+
+    def everything() -> dg.JobDefinition:
+        return build_definitions(settings, resources=resources).resolve_job_def(EVERYTHING)
+
+    permissions = {"withdrawal": ALLOW_WITHDRAWAL, "rebuild": REBUILD}
+    reported = [asset.key for asset in DELIVERY_TABLES]
+    return ManualJobs(settings, everything, without_source(settings), reported, permissions, pool).build()
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

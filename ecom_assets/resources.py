@@ -20,6 +20,7 @@ from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
 from ecom_assets.rules import source_gate
 from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers, has_customers
@@ -125,6 +126,7 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
         partial(whole_days, settings),
         RestatementLog,
         ErasedPeople(settings),
+        partial(plot_of, timezone=settings.timezone, currency=settings.currency),
     )
 
 

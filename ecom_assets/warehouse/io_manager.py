@@ -115,6 +115,8 @@ class ChangeLog(Protocol):
         """Return the metadata that the log adds to the materialization of a table."""
 
 
+Plot = Callable[[Engine, type[Table], Days | None], str | None]
+"""Returns a picture of a table as Markdown, after some days of it were written; None if it has none."""
 FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, including personal data."""
 
@@ -131,9 +133,11 @@ class WarehouseIOManager(dg.IOManager):
         whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
         change_log: Callable[[Engine, str], ChangeLog] | None = None,
         erased_people: ErasedPeople | None = None,
+        plot: Plot = lambda _engine, _contract, _days: None,
     ) -> None:
         """Set the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log."""
         self._erased_people = erased_people
+        self._plot = plot
         self._gate = gate
         self._whole_days = whole_days
         self._progress = progress
@@ -233,7 +237,9 @@ class WarehouseIOManager(dg.IOManager):
     ) -> dict[str, Any]:
         """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
         lineage = _within_platform(column_lineage(rows))
+        plot = self._plot(self._engine, contract, days)
         return {
+            **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
             "dagster/column_schema": column_schema(contract),
             "dagster/column_lineage": _dagster_lineage(lineage),
             "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # open-source Dagster does not show column lineage
