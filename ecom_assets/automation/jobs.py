@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.sandbox_shop import sandbox_until
+from ecom_assets.sources.sandbox_shop import grows, sandbox_until
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 EVERYTHING = "everything"
@@ -60,6 +60,7 @@ def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.Schedu
         cron_schedule=cron,
         execution_timezone=settings.timezone,
         job_name=job,
+        default_status=_status(settings),
         description=f"Yesterday and the {settings.late_days} days before it, in one run, {purpose}.",
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -72,6 +73,11 @@ def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.Schedu
         return run_request(first, last, run_key=last.isoformat())
 
     return nightly
+
+
+def _status(settings: Settings) -> dg.DefaultScheduleStatus:
+    """Return whether schedules are on before anybody decides: over the sandbox shop, whose records reach nobody."""
+    return dg.DefaultScheduleStatus.RUNNING if grows(settings) else dg.DefaultScheduleStatus.STOPPED
 
 
 def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:
@@ -93,6 +99,7 @@ def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule="0 23 * * *",
         execution_timezone=settings.timezone,
         job_name=CUSTOMERS,
+        default_status=_status(settings),
         description="Customers from their API, for the day that is still on.",
     )
     def evening(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -1,6 +1,8 @@
 """The nightly run: yesterday and the days for which late events may still have come, in one run."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -123,3 +125,13 @@ def test_without_a_customer_api_nobody_is_fetched() -> None:
     result = customers_schedule(Settings(events="some/events"))(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.SkipReason)
     assert result.skip_message == "ECOM_CUSTOMER_API_URL is not set."
+
+
+def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Path) -> None:
+    def on(**given: Any) -> set[str]:
+        settings = Settings(home=tmp_path, **given)
+        return {one.name for one in schedules(settings) if one.default_status is dg.DefaultScheduleStatus.RUNNING}
+
+    assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
+    assert on(sandbox_until=date(2026, 1, 30)) == set(), "a shop that has ended has nothing to take in"
+    assert on(events="some/events", amplitude_api_key="a key") == set(), "deliveries of a shop's own are its decision"
