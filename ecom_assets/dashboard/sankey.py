@@ -85,63 +85,63 @@ def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
 
 def spec_of(nodes: list[dict[str, Any]]) -> Spec:
     """Return the Vega specification of a diagram, whose table are the flows of `rows_of`."""
-    middle = "(datum.x0 + datum.x1) / 2 * width"
-    path = (
-        "'M' + datum.x0 * width + ',' + datum.y0 * height + 'C' + "
-        f"{middle} + ',' + datum.y0 * height + ' ' + {middle} + ',' + datum.y1 * height + ' ' + "
-        "datum.x1 * width + ',' + datum.y1 * height"
-    )
-    tip = (
-        "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, ','), "
-        "'With a purchase': format(datum.conversion_rate, '.1%')}"
-    )
-    flows = {
-        "type": "path",
-        "from": {"data": "table"},
-        "encode": {
-            "update": {
-                "path": {"signal": path},
-                "stroke": {"value": "theme.c1"},
-                "strokeWidth": {"signal": "max(1, datum.thick * height)"},
-                "strokeOpacity": {"value": 0.28},
-                "tooltip": {"signal": tip},
-            },
-            "hover": {"strokeOpacity": {"value": 0.6}},
-        },
-    }
-    boxes = {
-        "type": "rect",
-        "from": {"data": "nodes"},
-        "encode": {
-            "update": {
-                "x": {"signal": "datum.x * width"},
-                "y": {"signal": "datum.y * height"},
-                "width": {"signal": f"max(3, {NODE} * width)"},
-                "height": {"signal": "max(1, datum.high * height)"},
-                "fill": {"value": "theme.c1"},
-                "tooltip": {"signal": "{'Step': datum.name, 'Sessions': format(datum.count, ',')}"},
-            }
-        },
-    }
-    names = {
-        "type": "text",
-        "from": {"data": "nodes"},
-        "encode": {
-            "update": {
-                "x": {"signal": f"datum.is_last ? datum.x * width - 4 : (datum.x + {NODE}) * width + 4"},
-                "y": {"signal": "(datum.y + datum.high / 2) * height"},
-                "align": {"signal": "datum.is_last ? 'right' : 'left'"},
-                "baseline": {"value": "middle"},
-                "fill": {"value": "theme.text"},
-                "limit": {"signal": "width / 4"},
-                "text": {"signal": "datum.high * height < 9 ? '' : datum.name"},
-            }
-        },
-    }
     return {
         "$schema": "https://vega.github.io/schema/vega/v6.json",
         "autosize": {"type": "none"},
         "padding": 2,
         "data": [{"name": "nodes", "values": nodes}],
-        "marks": [flows, boxes, names],
+        "marks": [_flow_marks(), _node_marks(), _name_marks()],
     }
+
+
+MIDDLE: Final = "(datum.x0 + datum.x1) / 2 * width"
+PATH: Final = (
+    "'M' + datum.x0 * width + ',' + datum.y0 * height + 'C' + "
+    f"{MIDDLE} + ',' + datum.y0 * height + ' ' + {MIDDLE} + ',' + datum.y1 * height + ' ' + "
+    "datum.x1 * width + ',' + datum.y1 * height"
+)
+FLOW_TIP: Final = (
+    "{'From': datum.from_step, 'To': datum.to_step, 'Transitions': format(datum.transition_count, ','), "
+    "'With a purchase': format(datum.conversion_rate, '.1%')}"
+)
+NODE_TIP: Final = "{'Step': datum.name, 'Sessions': format(datum.count, ',')}"
+
+
+def _flow_marks() -> Spec:
+    update = {
+        "path": {"signal": PATH},
+        "stroke": {"value": "theme.c1"},
+        "strokeWidth": {"signal": "max(1, datum.thick * height)"},
+        "strokeOpacity": {"value": 0.28},
+        "tooltip": {"signal": FLOW_TIP},
+    }
+    return {
+        "type": "path",
+        "from": {"data": "table"},
+        "encode": {"update": update, "hover": {"strokeOpacity": {"value": 0.6}}},
+    }
+
+
+def _node_marks() -> Spec:
+    update = {
+        "x": {"signal": "datum.x * width"},
+        "y": {"signal": "datum.y * height"},
+        "width": {"signal": f"max(3, {NODE} * width)"},
+        "height": {"signal": "max(1, datum.high * height)"},
+        "fill": {"value": "theme.c1"},
+        "tooltip": {"signal": NODE_TIP},
+    }
+    return {"type": "rect", "from": {"data": "nodes"}, "encode": {"update": update}}
+
+
+def _name_marks() -> Spec:
+    update = {
+        "x": {"signal": f"datum.is_last ? datum.x * width - 4 : (datum.x + {NODE}) * width + 4"},
+        "y": {"signal": "(datum.y + datum.high / 2) * height"},
+        "align": {"signal": "datum.is_last ? 'right' : 'left'"},
+        "baseline": {"value": "middle"},
+        "fill": {"value": "theme.text"},
+        "limit": {"signal": "width / 4"},
+        "text": {"signal": "datum.high * height < 9 ? '' : datum.name"},
+    }
+    return {"type": "text", "from": {"data": "nodes"}, "encode": {"update": update}}
