@@ -18,6 +18,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.events import clean, realtime
 from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import RawEvents
 from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.optional_imports import packages_of
@@ -27,6 +28,7 @@ from ecom_assets.sources.files.formats import NewestFiles, newest_files
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.erased_rows import ErasedPeople
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
@@ -68,13 +70,16 @@ class _Read:
         return [dict(zip(question.columns, row, strict=True)) for row in con.con.execute(sql).fetchall()]
 
 
-def real_time(settings: Settings, now: datetime, rule: RealTimeRule | None = None) -> dict[str, Any]:
+def real_time(
+    settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeople | None = None
+) -> dict[str, Any]:
     """Answer what happened in the last minutes.
 
     Args:
         settings: Where events come from, and how they are mapped and cleaned.
         now: The instant, with its zone.
         rule: Which windows.
+        erased_people: The people whose rows do not count.
 
     Raises:
         NotFilesError: Events come from a stream.
@@ -84,7 +89,7 @@ def real_time(settings: Settings, now: datetime, rule: RealTimeRule | None = Non
     naive_now = now.astimezone(UTC).replace(tzinfo=None)
     read = _Read(_newest(settings, now, rule))
     with _engine(settings) as con:
-        events = _live_events(con, settings, read, naive_now, _since(naive_now, rule))
+        events = _live_events(con, settings, read, naive_now, _since(naive_now, rule), erased_people)
         windows = [_Window(naive_now, minutes).answer(con, events, rule, read) for minutes in rule.windows_minutes]
         ((newest_at,),) = con.con.execute(
             select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
@@ -134,11 +139,15 @@ def _since(now: datetime, rule: RealTimeRule) -> datetime:
     return now - timedelta(minutes=rule.longest_minutes, seconds=WRITING_S)
 
 
-def _live_events(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> ir.Table:
+def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
+    con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime, erased_people: ErasedPeople | None
+) -> ir.Table:
     """Clean events of the newest files or rows, each once, in a table of `con`."""
     raw = _raw_events(con, settings, read)
     if is_table(settings):
         _insert_rows(con, settings, read, now, since)
+    if erased_people is not None:
+        raw, _ = erased_people.left_out(RawEvents, raw)
     first = now.date() - 2 * ONE_DAY
     days = Days.between(first, first + 5 * ONE_DAY)
     accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)

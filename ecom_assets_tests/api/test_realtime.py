@@ -261,9 +261,9 @@ def test_however_many_ask_the_files_are_read_once_in_a_while(
     land(landing / "a.csv", [])
     reads = []
 
-    def counted(settings: Settings, now: datetime) -> dict[str, Any]:
+    def counted(settings: Settings, now: datetime, **people: Any) -> dict[str, Any]:
         reads.append(now)
-        return real_time(settings, now)
+        return real_time(settings, now, **people)
 
     monkeypatch.setattr(realtime_routes, "real_time", counted)
     assert [asking.get("/analytics/realtime").status_code for _ in range(10)] == [200] * 10

@@ -1,6 +1,7 @@
 """Erased people stay out: their rows are left out of whatever comes, by keyed hashes that nobody can read ids from."""
 
-from datetime import date
+import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -14,12 +15,15 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy import erased_people
 from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER, open_key
+from ecom_assets.serving.realtime import real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.command import HEADER
 
 DAY = date(2026, 1, 1)
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -108,3 +112,15 @@ def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
     other = settings.model_copy(update={"erasure_key": Settings(erasure_key="x" * 32).erasure_key})
     with pytest.raises(SettingError, match="or set ECOM_ERASURE_KEY to the earlier value"):
         ErasedPeople(other).left_out(RawEvents, given)
+
+
+def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> None:
+    rows = [f"e{n},{user},page_view,{NOW.isoformat()},,,s{n},https://shop.example/,," for n, user in enumerate("778")]
+    path = tmp_path / "landing" / "events.csv"
+    path.parent.mkdir()
+    path.write_text("\n".join([HEADER, *rows]) + "\n")
+    os.utime(path, (NOW.timestamp(), NOW.timestamp()))
+    asked = settings.model_copy(update={"events": str(path.parent)})
+    found = real_time(asked, NOW, erased_people=ErasedPeople(settings))
+    assert [(one["event_count"], one["visitor_count"]) for one in found["windows"]] == [(1, 1)] * 2
+    assert real_time(asked, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
