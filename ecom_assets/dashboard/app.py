@@ -96,8 +96,11 @@ def _show(page: Page):  # type: ignore[no-untyped-def]  # noqa: ANN202 (an endpo
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    status = HTTPStatus(error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND)
-    return render_message(request, status, status.phrase, LOST if status == HTTPStatus.NOT_FOUND else status.phrase)
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for this type only)
+    status = HTTPStatus(error.status_code)
+    is_framework_s = error.detail == status.phrase
+    text = LOST if is_framework_s and status == HTTPStatus.NOT_FOUND else error.detail
+    return render_message(request, status, status.phrase, text)
 
 
 def _failed(request: Request, error: Exception) -> Response:

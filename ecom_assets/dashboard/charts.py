@@ -160,7 +160,7 @@ def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Veg
     """Return the encoding of a number without a title: the section's heading says what it is."""
     axis = {"format": AXIS_FORMATS.get(kind, "~s"), "tickCount": 4}
     if kind == "money":
-        axis = {"format": "~s", "tickCount": 4, "labelExpr": "currencySign + datum.label"}
+        axis = {"format": "~s", "tickCount": 4, "labelExpr": "currencySign + (datum.value == 0 ? '0' : datum.label)"}
     return {"field": field, "type": "quantitative", "title": None, "axis": axis, **more}
 
 

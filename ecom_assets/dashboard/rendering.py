@@ -1,7 +1,7 @@
 """Templates, and the pages made with them: the blocks of a page, an error, the login."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -18,7 +18,7 @@ from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.problems import public_sentence
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
 from ecom_assets.dashboard.said import forget_said, said_to
@@ -163,6 +163,12 @@ def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, cu
     )
 
 
+def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
+    """Return the width of a bar in percent, where the largest value of the column is the whole."""
+    most = max((float(one[name]) for one in rows if one[name] is not None), default=0.0)
+    return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"
+
+
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -170,6 +176,6 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.globals.update(file=address_of_file, chart_json=_chart)
+TEMPLATES.globals.update(file=address_of_file, chart_json=_chart, bar_width=_bar_width)
 TEMPLATES.filters.update(formatted=formatted, day_range=day_range)
 TEMPLATES.globals["day_range"] = day_range

@@ -47,7 +47,7 @@ def test_the_chart_has_the_points_of_the_api_and_a_table_of_them(client: Client)
 
 def test_the_csv_of_a_chart_is_of_the_days_of_the_page(client: Client) -> None:
     page = read(client.get("/dashboard/?time_range=week").text)
-    (link,) = [one for one in page.all("a") if one.text == "CSV"]
+    link = next(one for one in page.all("a") if one.text == "CSV")
     lines = client.get(link.attributes["href"]).text.splitlines()
     assert len(lines) == 1 + 7
 

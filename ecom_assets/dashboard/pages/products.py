@@ -10,7 +10,7 @@ from ecom_assets.products.queries import SortBy
 
 KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
 TOP = (
-    Column("rank_number", "#", "count"),
+    Column("rank_number", "#"),
     Column("name", "Product", href="href"),
     Column("product_category", "Category"),
     Column("product_view_count", "Views", "count"),

@@ -28,6 +28,10 @@ SOLD = (
     Column("revenue_share", "Share", "rate", bar="revenue_share"),
     Column("revenue_amount", "Revenue", "money"),
 )
+PLACES = (
+    Column("revenue_share", "Share", "rate"),
+    Column("revenue_amount", "Revenue", "money"),
+)
 CATEGORIES = (
     Column("product_category", "Category"),
     Column("order_count", "Orders", "count"),
@@ -99,7 +103,7 @@ def world_map(view: View) -> Block:
         (Column("country", "Country"), *SOLD),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
-        height=360,
+        height=440,
         definition=meaning(answer, "revenue_amount"),
         note=f"Not on the map: {', '.join(lost)}." if lost else "",
     )
@@ -114,7 +118,7 @@ def places(view: View) -> Block:
     left = (answer["total_count"] or 0) - len(rows)
     return DataTable(
         rows,
-        (Column("place", level.capitalize()), *SOLD),
+        (Column("place", level.capitalize()), *PLACES),
         csv=view.csv("/analytics/geographic", level=level, limit=1000),
         note=f"And {left} more." if left > 0 else "",
     )

@@ -1,0 +1,142 @@
+"""Every page: that it is shown whole over the small shop, and that its numbers are those of the API."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.dashboard.countries import shape_of
+from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import Node, read, tiles_of
+
+NEEDS = {"product": "product=p1"}
+"""What the address of a page must say."""
+
+
+def shown(client: Client, path: str) -> Node:
+    page = client.get(f"/dashboard/{path}")
+    assert page.status_code == 200, page.text
+    return read(page.text)
+
+
+def drawn(page: Node, place: int = 0) -> list[dict[str, Any]]:
+    """Return the rows of a chart of a page."""
+    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[place].texts[0])["rows"]
+    return rows
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: Page) -> None:
+    asked = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
+    assert asked.status_code == 200
+    policy = asked.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    root = read(asked.text)
+    assert len(root.all("h1")) == len(root.all("main")) == 1
+    assert [link.text for link in root.one("nav").all("a", aria_current="page")] or not page.is_listed
+    titled = {one.attributes["id"] for one in root.all("h2") if "id" in one.attributes}
+    assert {one.attributes["aria-labelledby"] for one in root.all("section")} <= titled
+    addresses = [one.attributes.get(name, "") for tag, name in (("a", "href"), ("script", "src"), ("link", "href"),
+                 ("form", "action")) for one in root.all(tag)]  # fmt: skip
+    assert [one for one in addresses if one and not one.startswith(("/", "#", "?"))] == []
+    inline = [one for one in root.all("script") if "src" not in one.attributes]
+    assert {one.attributes["type"] for one in inline} <= {"application/json"}
+    assert "style=" not in asked.text, "the policy allows no style in an element"
+
+
+@pytest.mark.parametrize("page", [one for one in all_pages() if one.path != "live"], ids=lambda one: one.path)
+def test_each_link_to_csv_gives_rows(client: Client, page: Page) -> None:
+    root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
+    links = [one.attributes["href"] for one in root.all("a") if one.text == "CSV"]
+    for link in links:
+        answer = client.get(link)
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/csv"), link
+
+
+def test_sales_shows_what_the_api_answers(client: Client) -> None:
+    page = shown(client, "sales?time_range=week&granularity=week&level=city")
+    sold = client.get("/analytics/sales?time_range=week").json()["sales"]
+    names = (
+        "revenue_amount",
+        "order_count",
+        "average_order_value",
+        "shipped_amount",
+        "sold_item_count",
+        "refund_count",
+    )
+    assert list(tiles_of(page).values()) == [str(sold[name]) for name in names]
+    points = client.get("/analytics/revenue/trend?time_range=week&granularity=week").json()["points"]
+    assert [row["revenue_amount"] for row in drawn(page)] == [float(one["revenue_amount"]) for one in points]
+    countries = client.get("/analytics/geographic?time_range=week").json()["places"]
+    assert [row["country"] for row in drawn(page, 1)] == [one["country"] for one in countries]
+    cities = client.get("/analytics/geographic?time_range=week&level=city").json()["places"]
+    places = next(one for one in page.all("section") if "Places with the most" in one.text)
+    assert [row.all("td")[0].text.partition(",")[0] for row in places.all("tr")[1:]] == [
+        one["city_name"] for one in cities
+    ]
+
+
+def test_places_that_the_map_has_not_are_named_below_it() -> None:
+    assert [shape_of(one) for one in ("United States", "Italy", "Atlantis")] == [
+        "United States of America",
+        "Italy",
+        None,
+    ]
+
+
+def test_the_models_of_attribution_stand_side_by_side_and_share_out_the_same(client: Client) -> None:
+    page = shown(client, "attribution")
+    answers = {one: client.get(f"/analytics/revenue/by-channel?model={one}").json()["channels"] for one in MODELS}
+    dots = drawn(page)
+    expected = sorted(float(row["revenue_amount"]) for rows in answers.values() for row in rows)
+    assert sorted(row["revenue_amount"] for row in dots) == expected
+    assert len({row["model"] for row in dots}) == len(MODELS) == 8
+    sums = {sum(round(100 * float(row["revenue_amount"])) for row in rows) for rows in answers.values()}
+    assert len(sums) == 1, "each model shares out the same revenue"
+
+
+def test_customers_shows_what_the_api_answers(client: Client) -> None:
+    page = shown(client, "customers")
+    answer = client.get("/analytics/customers").json()
+    period, worth = answer["customers"], answer["value"]
+    numbers = [period[name] for name in ("customer_count", "new_customer_count", "returning_customer_count")]
+    numbers += [period["retention_rate"], worth["revenue_per_customer_amount"], worth["lifetime_value_amount"]]
+    numbers += [worth["churn_risk_rate"], worth["at_risk_customer_count"]]
+    assert list(tiles_of(page).values()) == ["" if one is None else str(one) for one in numbers]
+    segments = client.get("/analytics/customers/segments").json()["segments"]
+    assert [row["customer_count"] for row in drawn(page, 1)] == [one["customer_count"] for one in segments]
+
+
+def test_products_are_in_the_chosen_order_and_stock_is_counted(client: Client) -> None:
+    page = shown(client, "products?sort_by=views")
+    top = client.get("/analytics/products/top?limit=20&sort_by=views").json()["products"]
+    table = page.all("table")[0]
+    assert [row.all("td")[3].text for row in table.all("tr")[1:]] == [f"{one['product_view_count']:,}" for one in top]
+    counts = client.get("/analytics/inventory/alerts").json()["counts"]
+    assert list(tiles_of(page).values()) == [str(counts[one]) for one in ("out_of_stock", "low", "overstock", "dead")]
+
+
+def test_a_product_leads_to_its_page(client: Client) -> None:
+    link = next(one for one in shown(client, "products?time_range=week").one("table").all("a"))
+    page = read(client.get(link.attributes["href"]).text)
+    assert page.one("h1").text == link.text
+    assert "time_range=week" in link.attributes["href"]
+    lost = client.get("/dashboard/product?product=nobody-knows-it")
+    assert (lost.status_code, "No event and no order has the product" in lost.text) == (404, True)
+
+
+def test_live_says_how_old_the_newest_event_is(client: Client) -> None:
+    answer = client.get("/analytics/realtime").json()
+    shown_numbers = list(tiles_of(shown(client, "live")).values())
+    names = ("visitor_count", "event_count", "open_cart_count", "purchase_count", "revenue_amount")
+    assert shown_numbers == [str(answer["windows"][0][name]) for name in names]
+
+
+def test_names_from_the_data_are_text_and_never_html(client: Client) -> None:
+    wanted = "<script>alert(1)</script>"
+    page = client.get(f"/dashboard/?time_range={wanted}")
+    assert wanted not in page.text
+    assert read(page.text).one("main").text
