@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date
 from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
@@ -115,6 +116,20 @@ def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
     found = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
     return tuple(_steps(row for row in found if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
+
+
+def daily_conversion(reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session") -> list[Row]:
+    """Return the conversion of a daily funnel on each day of a period, as `conversion` returns it for the whole.
+
+    Raises:
+        DefinitionError: There is no such funnel.
+    """
+    table, name = reading.table(ConversionFunnel), _known_funnel(reading, funnel)
+    rows = table.filter(table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES)
+    days: dict[date, list[Row]] = {}
+    for row in reading.rows(_added(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period):
+        days.setdefault(row["cohort_date"], []).append(row)
+    return [{"event_date": day, "conversion_rate": _rate(_steps(days[day]))} for day in sorted(days)]
 
 
 def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by: By) -> list[Row]:

@@ -1,10 +1,16 @@
 """Overview: its tiles against what the API answers, for whatever days the address says."""
 
 import json
+from contextlib import closing
+from datetime import date
 from typing import Any
 
 import pytest
 
+from ecom_assets.api.store.opening import open_store
+from ecom_assets.funnels.queries import daily_conversion
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.queries import Period
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import read, tiles_of
 
@@ -64,3 +70,13 @@ def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client
     assert tiles_of(read(client.get(f"/dashboard/?{sent}").text)) == tiles_of(
         read(client.get("/dashboard/?time_range=week").text)
     )
+
+
+def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(settings: Settings, client: Client) -> None:
+    first, last = date(2026, 1, 5), date(2026, 1, 8)
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        found = daily_conversion(reading, Period("custom", first, last))
+    assert len(found) == 4
+    for row in found:
+        asked = client.get(f"/analytics/conversion?start_date={row['event_date']}&end_date={row['event_date']}").json()
+        assert row["conversion_rate"] == asked["conversion_rate"]

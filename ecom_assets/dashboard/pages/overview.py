@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from ecom_assets.api.parameters import AskedOfDays, AskedPagesOfDays
 from ecom_assets.api.routes import funnels, products, sales, sessions
@@ -12,6 +12,7 @@ from ecom_assets.dashboard.page import Page, Section, View
 from ecom_assets.dashboard.sparkline import Sparkline
 from ecom_assets.dashboard.tiles import compared_tile, meaning
 from ecom_assets.errors import EcomError
+from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
 
 POINTS = (
@@ -33,7 +34,6 @@ CHANNELS = (
     Column("revenue_share", "Share", "rate", bar="revenue_share"),
     Column("revenue_amount", "Revenue", "money"),
 )
-MOST_PARTS: Final = 10
 
 
 def key_numbers(view: View) -> Block:
@@ -107,19 +107,15 @@ def _conversion(view: View) -> list[Tile]:
             answer["definition"]["conversion_rate"],
             previous=(answer["previous"] or {}).get("conversion_rate"),
             change=answer["change"]["conversion_rate"],
-            trend=Sparkline.of(_conversion_by_part(view, answer["range"])),
+            trend=Sparkline.of(_conversion_by_day(view, answer["range"])),
             why=Why("mart.conversion_funnel", "unit_count"),
         )
     ]
 
 
-def _conversion_by_part(view: View, days: Mapping[str, Any]) -> list[float | None]:
-    """Return the conversion of up to ten parts of the period in turn: the API answers it for a period, not by day."""
-    period = Period("custom", days["start_date"], days["end_date"]).days.dates
-    step = -(-len(period) // MOST_PARTS)
-    parts = [period[at : at + step] for at in range(0, len(period), step)]
-    asked = [funnels.AskedConversion(start_date=part[0], end_date=part[-1]) for part in parts if len(part) == step]
-    return [funnels.conversion(view.ask, one)["conversion_rate"] for one in asked]
+def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None]:
+    period = Period("custom", days["start_date"], days["end_date"])
+    return [row["conversion_rate"] for row in daily_conversion(view.ask.reading, period)]
 
 
 def _sessions(view: View) -> list[Tile]:
