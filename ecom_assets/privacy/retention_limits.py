@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.errors import UsageError
-from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
+from ecom_assets.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
 from ecom_assets.privacy.sources import landing_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -20,7 +20,7 @@ from ecom_assets.warehouse.duckdb_settings import plain_connection
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 
-LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents)
+LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
 """The tables whose old rows are removed: what came, word for word. All others keep numbers, or are needed for them."""
 
 
