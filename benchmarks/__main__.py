@@ -32,6 +32,8 @@ FULL = {
     "paging": [["paging.py"]],
     "pipeline": [["pipeline.py"]],
     "publication": [["publication.py"]],
+    "scale": [["scale.py"]],
+    "snowflake_statements": [["snowflake_statements.py"]],
 }
 QUICK = {
     "api": [["api.py", "--size", "quick", "--rounds", "2"]],
@@ -52,6 +54,8 @@ QUICK = {
     "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],
     "publication": [["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]],
+    "scale": [["scale.py", "--size", "quick"]],
+    "snowflake_statements": [["snowflake_statements.py"]],
 }
 HUGE = {"pipeline_100m": [["pipeline.py", "--size", "huge"]]}
 PACKAGES = ("duckdb", "ibis-framework", "dagster", "pandas", "pyarrow", "numpy", "chdb", "polars")
