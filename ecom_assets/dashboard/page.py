@@ -19,6 +19,7 @@ from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.errors import DefinitionError
+from ecom_assets.explain.traces import is_explained
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period, TimeRange
 
@@ -27,7 +28,7 @@ Group = Literal["Shop", "Behaviour", "Operation"]
 GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
 """The groups of the navigation, in order."""
 WHY: Final = "why"
-"""The path of the page that explains a number; links to it are shown where it exists."""
+"""The path of the page that explains a number."""
 A = TypeVar("A", bound=BaseModel)
 
 
@@ -211,8 +212,11 @@ class View:
         return address_of(self.page.path, {**given, **choices})
 
     def why(self, why: Why | None) -> str:
-        """Return the address of the explanation of a number, for the days of this page; empty if there is none."""
-        if why is None or not any(page.path == WHY for page in all_pages()):
+        """Return the address of the explanation of a number, for the days of this page; empty if it has none.
+
+        A number that no table holds, such as the distinct customers of a period, has none.
+        """
+        if why is None or not is_explained(why.table, why.column):
             return ""
         days = self._newest_days()
         return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})

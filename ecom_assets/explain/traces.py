@@ -14,5 +14,9 @@ TRACES: Final[dict[type[Table], TableTrace]] = {one.contract: one for module in 
 """How the numbers of each mart go down."""
 BELOW: Final[dict[type[Table], Below]] = {above: below for module in _MODULES for above, below in module.BELOW.items()}
 """The next table below each table on the way."""
-EVIDENCE: Final[tuple[type[Table], ...]] = tuple(dict.fromkeys([*BELOW, *(below.to for below in BELOW.values())]))
-"""The tables on the way from a mart to received rows."""
+_NUMBERS: Final = {(table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers}
+
+
+def is_explained(table: str, column: str) -> bool:
+    """Return whether a column of a table, by its qualified name, is a number that can be explained."""
+    return (table, column) in _NUMBERS

@@ -2,6 +2,9 @@
 
 from urllib.parse import urlencode
 
+import pytest
+
+from ecom_assets.dashboard.page import all_pages
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import read, tiles_of
 
@@ -22,6 +25,19 @@ def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> 
     assert tiles_of(page) == {"session_count": tiles_of(overview)["Sessions"]}
     assert "The received rows below give this number again." in page.one("main").text
     assert "raw.events" in page.one("main").text
+
+
+@pytest.mark.slow
+def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> None:
+    pages = [page for page in all_pages() if page.is_listed]
+    links = {
+        link.attributes["href"] for page in pages for link in read(client.get(page.address).text).all("a", class_="why")
+    }
+    assert len(links) > 10
+    for link in links:
+        page = read(client.get(link).text)
+        assert "has no column" not in page.one("main").text, link
+        assert tiles_of(page), link
 
 
 def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) -> None:

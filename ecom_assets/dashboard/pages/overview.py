@@ -99,6 +99,7 @@ def _sales(view: View) -> list[Tile]:
 
 def _conversion(view: View) -> list[Tile]:
     answer = view.answer(funnels.conversion, funnels.AskedConversion)
+    last_step = {"funnel_name": answer["funnel_name"], "unit": answer["unit"], "step": str(len(answer["steps"]))}
     return [
         Tile(
             "Conversion",
@@ -108,7 +109,7 @@ def _conversion(view: View) -> list[Tile]:
             previous=(answer["previous"] or {}).get("conversion_rate"),
             change=answer["change"]["conversion_rate"],
             trend=Sparkline.of(_conversion_by_day(view, answer["range"])),
-            why=Why("mart.conversion_funnel", "unit_count"),
+            why=Why("mart.conversion_funnel", "unit_count", last_step),
         )
     ]
 
