@@ -8,7 +8,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Tests start hundreds of processes, which would each compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run ui test normal-tests test-all check fix bench charts docs lock setup setup-dev snowflake-stand-in browser redis clean
+.PHONY: help run ui test normal-tests test-all check fix bench charts screenshots docs lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 
 charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/dashboard/vendored (needs npm)
 	cd ecom_assets/dashboard/vendored && npm ci --silent && npm run --silent build
+
+screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
+	$(BIN)/python docs/make_screenshots.py
 
 docs: setup-dev ## write the generated parts of the documents
 	@$(BIN)/python docs/make_docs.py

@@ -1,0 +1,69 @@
+"""Write the pictures of docs/dashboard.md: pages of the dashboard over the simulated shop, whose days are pinned.
+
+Run by `make screenshots`. It runs the whole platform, which takes a minute or more; a folder with a run may be given.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+from playwright.sync_api import sync_playwright
+
+UNTIL = "2026-11-20"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+PICTURES = {"overview": ("", "body", 780), "sales": ("sales", "section:nth-of-type(3)", 560)}
+"""The name of each picture, with the path of its page, what stands at its top, and its height."""
+IMAGES = Path(__file__).with_name("images")
+MOST_BYTES = 150_000
+
+
+def main() -> None:
+    """Run the platform if no folder is given, and take the pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = sys.argv[1] if len(sys.argv) > 1 else folder
+        os.environ |= {"ECOM_HOME": home, "ECOM_SANDBOX_UNTIL": UNTIL}
+        if home == folder:
+            program = "from ecom_assets.cli import main; main()"
+            subprocess.run([sys.executable, "-c", program, "run"], check=True)  # noqa: S603 (our own)
+        take(serve())
+
+
+def serve() -> str:
+    """Serve the dashboard in a thread of this process, and return its address."""
+    from ecom_assets.dashboard.app import build_dashboard_app  # noqa: PLC0415 (it reads the environment)
+    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (as above)
+
+    app = build_dashboard_app(load_settings())
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/dashboard/"
+
+
+def take(address: str) -> None:
+    """Take each picture."""
+    IMAGES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for name, (path, top, height) in PICTURES.items():
+            page = browser.new_page(viewport={"width": 1280, "height": height})
+            page.goto(address + path)
+            page.locator(top).first.evaluate("node => node.scrollIntoView()")
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(1_000)  # charts are drawn when the data of the map are there
+            picture = IMAGES / f"dashboard-{name}.png"
+            picture.write_bytes(page.screenshot())
+            if picture.stat().st_size > MOST_BYTES:
+                raise SystemExit(f"{picture} has more than {MOST_BYTES} bytes; make it less high.")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
