@@ -106,9 +106,10 @@ def build_definitions(
             *tool_exports(daily, progress, pool),
             customers_json(settings, given["market_segments"], progress, pool),
         ]
+        observed = sources(settings, daily)
     idle = without_source(settings)
     return dg.Definitions(
-        assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *sources(settings, daily)],
+        assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *observed],
         asset_checks=check_steps(checks(settings), table_assets(settings), pool),
         jobs=[*jobs(settings), *manual_jobs(settings, resources or {}, pool)],
         schedules=schedules(settings),
