@@ -194,8 +194,9 @@ class _ParquetFile:
 
     def count(self) -> int:
         """Return how many records are the person's."""
-        row = self.con.execute(select("count(*)", self._gone)).fetchone()
-        return int(row[0]) if row else 0
+        # All rows are fetched: a result that is not read to its end keeps other statements off the connection.
+        ((count,),) = self.con.execute(select("count(*)", self._gone)).fetchall()
+        return int(count)
 
     def write_rest(self, path: Path) -> None:
         """Write all other records, in their order."""

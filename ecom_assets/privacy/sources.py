@@ -24,6 +24,7 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
         yield open_events(con, settings, events_place(settings))
     if settings.orders:
         yield open_orders(con, settings)
-    increments = sorted((settings.home / FOLDER).glob("increment_date=*/*"))
+    homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
+    increments = [path for home in homes for path in sorted((home / FOLDER).glob("increment_date=*/*"))]
     if increments:
         yield RecordFiles.open(con, increments, load_order_mapping("user_order_log"), settings.timezone)

@@ -121,3 +121,12 @@ def test_a_file_of_nobody_else_is_removed_if_it_would_be_empty(tmp_path: Path) -
     path.write_text(json.dumps({**dict.fromkeys(HEADER.split(",")), "event_id": "e1", "user_id": "7"}) + "\n")
     assert removed(path) == 1
     assert not path.exists()
+
+
+def test_files_of_both_kinds_are_read_over_one_connection(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    (tmp_path / "b.csv").write_text(f"{HEADER}\ne1,7,page_view,{AT},,,s1,,,\n")
+    con.execute(f"COPY (FROM read_csv('{tmp_path / 'b.csv'}', all_varchar = true)) TO '{tmp_path / 'a.parquet'}'")
+    for name in ("a.parquet", "b.csv", "a.parquet"):
+        files = RecordFiles.open(con, [tmp_path / name], load_mapping("ecommerce"))
+        assert [one.record_count for one in find_records(files, ANN)] == [1]
