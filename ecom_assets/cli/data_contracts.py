@@ -41,7 +41,10 @@ def contracts(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the tables as data contracts: grain, columns, units, limits, personal data, references and checks."""
+    """Write the tables as data contracts of the Open Data Contract Standard.
+
+    A contract has grain, columns, units, limits, personal data, references and checks.
+    """
     del standard  # the only one so far; named, so that another one changes nothing for those who use it
     settings, chosen = load_settings(), _chosen(table)
     server = _server(settings)

@@ -20,6 +20,7 @@ LISTS = {
     "/analytics/inventory/alerts": "alerts", "/analytics/engagement": "days", "/analytics/journeys": "transitions",
     "/analytics/searches": "searches", "/analytics/cohorts": "cohorts", "/analytics/customers/retention": "weeks",
     "/analytics/reconciliation": "days", "/analytics/conversion": "steps",
+    "/analytics/visitor-segments": "segments", "/analytics/visitor-segments/daily": "days",
 }  # fmt: skip
 """The list of each answer that has one."""
 WITHOUT = {"/analytics/sales", "/analytics/customers"}
