@@ -210,7 +210,8 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
     for dimension in CONVERSION_DIMENSIONS:
         here, there = (conversion(reading, one, None, "session", dimension) for one in (known, known.previous))
         parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
-        if here["conversion_rate"] is None or there["conversion_rate"] is None or not (parts and parts_before):
+        is_known = here["conversion_rate"] is not None and there["conversion_rate"] is not None
+        if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
             continue
         change = Decimal(str(here["conversion_rate"])) - Decimal(str(there["conversion_rate"]))
         found.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})

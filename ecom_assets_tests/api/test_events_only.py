@@ -9,9 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from ecom_assets.api.app import create_app
+from ecom_assets.report.report import build_report
+from ecom_assets.report.week import Week
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.api.conftest import Asked, served
@@ -129,3 +132,21 @@ def test_what_nothing_tells_is_a_conflict_that_names_the_setting(api: Asked, pat
     said = api.get(path)
     assert (said.status_code, said.headers["Content-Type"]) == (409, "application/problem+json")
     assert f"set {setting}" in said.json()["detail"]
+
+
+def test_the_weekly_report_is_that_of_purchase_events(api: Asked, folder: Path) -> None:
+    assert api.get("/health/live").status_code == 200  # which has published what the report reads
+    with dg.DagsterInstance.ephemeral() as instance:
+        settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
+        report = build_report(settings, Week.parse("2026-W05"), instance, [])
+    week = Week.parse("2026-W05")
+    purchases = [row for row in PlainShop(folder / "files").events if row["event_type"] == "purchase"]
+    mine = [row for row in purchases if week.monday <= row["at"].date() <= week.sunday]
+    assert f"{report['numbers']['revenue_amount']['value']:.2f}" == worth(mine)
+    assert report["numbers"]["new_customer_count"]["value"] is None
+    assert report["missing"]["customers"].startswith("There are no order lines to count this from;")
+    parts = {one["dimension"]: one["parts"] for one in report["causes"]["revenue"]}
+    assert set(parts) == {"marketing_channel", "device"}  # purchases have no category
+    for dimension in parts.values():
+        assert sum(part["contribution_amount"] for part in dimension) == report["causes"]["revenue_change_amount"]
+        assert "(other)" not in {part["value"] for part in dimension}  # devices are those of the very purchases
