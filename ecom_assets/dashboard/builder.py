@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import yaml
 from fastapi.encoders import jsonable_encoder
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError, create_model, model_validator
 
 from ecom_assets.api.csv_answers import csv_of
 from ecom_assets.api.parameters import Asking, Sliced
@@ -69,12 +69,38 @@ class Group:
     """Whether each two fields stand in a line of their own."""
 
 
-def choices_of(name: str, groups: Sequence[Group], **defaults: str) -> type[NoDays]:
-    """Return what the address of a builder may say: each of its fields as text."""
-    names = [one.name for group in groups for one in group.inputs]
-    fields: dict[str, Any] = {one: (str, defaults.get(one, "")) for one in names}
-    made: type[NoDays] = create_model(name, __base__=NoDays, __doc__=f"The fields of {name}.", **fields)
+class Choices(NoDays):
+    """What the address of a builder may say: each field of its form as text."""
+
+    FIRST: ClassVar[Mapping[str, str]] = {}
+    """The question of an address that says nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def begin(cls, said: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
+        """Return the first question if the address says nothing; else what is left out is empty."""
+        return said or dict(cls.FIRST)
+
+
+def choices_of(name: str, groups: Sequence[Group], **first: str) -> type[Choices]:
+    """Return what the address of a builder may say.
+
+    Args:
+        name: The name of the model.
+        groups: The fields of the form.
+        first: The question of an address that says nothing. A select without an empty option keeps its value in others.
+    """
+    inputs = [one for group in groups for one in group.inputs]
+    fields: dict[str, Any] = {
+        one.name: (str, first.get(one.name, "") if _is_never_empty(one) else "") for one in inputs
+    }
+    made: type[Choices] = create_model(name, __base__=Choices, __doc__=f"The fields of {name}.", **fields)
+    made.FIRST = first
     return made
+
+
+def _is_never_empty(one: Input) -> bool:
+    return bool(one.options) and all(value for value, _ in one.options)
 
 
 @dataclass(frozen=True)

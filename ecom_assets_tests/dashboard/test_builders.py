@@ -69,6 +69,12 @@ def test_the_form_says_what_the_address_says(client: Client) -> None:
     assert (chosen["order"], chosen["per"]) == ("any", "session")
 
 
+def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
+    found = page(client, "funnel", step1="product_view", step2="purchase")
+    assert len(table(section(found, "Steps"))) == 2
+    assert len(table(section(page(client, "funnel"), "Steps"))) == 3, "an address that says nothing shows an example"
+
+
 @pytest.mark.parametrize(
     ("path", "choices", "field", "said"),
     [

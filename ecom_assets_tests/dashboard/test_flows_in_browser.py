@@ -44,6 +44,7 @@ def test_a_funnel_is_built_and_its_address_shows_others_the_same(browser: Browse
     page.get_by_role("button", name="Ask").click()
     expect(page).to_have_url(re.compile("step2=purchase"))
     assert "step4" not in page.url, "what is empty is not in the address"
+    expect(page.get_by_label("Step 3", exact=True)).to_have_value("")
     shown = page.locator(".tile .number").all_inner_texts()
     other = browser.new_page()
     other.goto(page.url)
