@@ -53,6 +53,7 @@ ROUTERS: Final[list[APIRouter]] = [
     explain.router,
     requests.router,
     funnels.questions,
+    journeys.questions,
     retention.questions,
     trends.questions,
     experiments.questions,

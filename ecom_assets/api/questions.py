@@ -17,7 +17,17 @@ from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
-PAGED: Final = ("cohorts", "breakdown", "series", "stickiness", "lifecycle", "variants", "correlations", "who")
+PAGED: Final = (
+    "transitions",
+    "cohorts",
+    "breakdown",
+    "series",
+    "stickiness",
+    "lifecycle",
+    "variants",
+    "correlations",
+    "who",
+)
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]

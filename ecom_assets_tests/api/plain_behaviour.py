@@ -62,6 +62,59 @@ def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: i
     return {"dimension": dimension, "place": place, "total_count": len(pairs), "transitions": transitions}
 
 
+def own_journeys(shop: PlainShop) -> Row:
+    """`POST /analytics/journeys` of all sessions by event type, with three paths."""
+    pairs: Counter[tuple[int, str, str]] = Counter()
+    converted: Counter[tuple[int, str, str]] = Counter()
+    walks: list[tuple[tuple[str, ...], bool]] = []
+    for session in shop.sessions:
+        steps = [name for name, _ in groupby(event["event_type"] for event in session.events)]
+        walks.append((tuple(steps), session.has("purchase")))
+        for number, pair in enumerate(pairwise(["(start)", *steps, "(exit)"])):
+            pairs[min(number, 10), *pair] += 1
+            converted[min(number, 10), *pair] += session.has("purchase")
+    placed = [
+        {"step": place, "from": one, "to": other, "count": count, "converted": converted[place, one, other]}
+        for (place, one, other), count in sorted(pairs.items(), key=lambda row: (row[0][0], -row[1], row[0]))
+    ]
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in placed:
+        sums[row["from"], row["to"]][0] += row["count"]
+        sums[row["from"], row["to"]][1] += row["converted"]
+    transitions = [
+        {"from": one, "to": other, "count": count, "converted": bought}
+        for (one, other), (count, bought) in sorted(sums.items(), key=lambda row: (-row[1][0], row[0]))
+    ]
+    return {
+        "event_count": len(shop.events),
+        "sessions": len(walks),
+        "converted_sessions": sum(bought for _, bought in walks),
+        "total_count": len(transitions),
+        "transitions": transitions,
+        "steps": placed,
+        "top_paths": _top(walks),
+        "converting_paths": _top([one for one in walks if one[1]]),
+        "other_paths": _top([one for one in walks if not one[1]]),
+    }
+
+
+def _top(walks: list[tuple[tuple[str, ...], bool]]) -> list[Row]:
+    counts = Counter(path for path, _ in walks)
+    bought = Counter(path for path, is_bought in walks if is_bought)
+    first = sorted(counts.items(), key=lambda one: (-one[1], " → ".join(one[0])))[:3]
+    return [
+        {
+            "path": list(path[:20]),
+            "is_cut": len(path) > 20,
+            "sessions": count,
+            "share": Near(count / len(walks), ROUNDED),
+            "converted_sessions": bought[path],
+            "conversion_rate": Near(bought[path] / count, ROUNDED),
+        }
+        for path, count in first
+    ]
+
+
 def searches(shop: PlainShop, span: Span) -> Row:
     """`/analytics/searches`."""
     terms: dict[str, Row] = defaultdict(lambda: {"searches": [], "sessions": set()})

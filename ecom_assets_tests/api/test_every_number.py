@@ -112,6 +112,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
         lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
     ),
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
+    "journeys of one's own": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
@@ -244,9 +245,10 @@ def test_every_route_is_compared(api: Asked) -> None:
 @pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
 def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: PlainShop, route: str) -> None:
     described = api.json("/openapi.json")
-    ((_, told_of),) = described["paths"][f"/v1{route}"].items()
-    schema = told_of["responses"]["200"]["content"]["application/json"]["schema"]
-    fields = {one for one in _fields(schema, described) if one.partition(".")[0] not in ENVELOPE}
+    answers = [one["responses"]["200"] for one in described["paths"][f"/v1{route}"].values()]
+    schemas = [one["content"]["application/json"]["schema"] for one in answers]
+    named = {one for schema in schemas for one in _fields(schema, described)}
+    fields = {one for one in named if one.partition(".")[0] not in ENVELOPE}
     compared: set[str] = set()
     for case in (name for name, path in CASES.items() if route_of(path) == route):
         for days in ("week", "twenty days"):

@@ -146,7 +146,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
             ("--by", "pagetype"),
             "There are no journeys by 'pagetype'; did you mean 'page_type'? Known: page_type, category, page.",
         ),
-        (("--top", "0"), "--top 0 shows no path; give 1 or more."),
+        (("--top", "0"), "`top` 0 shows no path, or too many; give 1 to 1,000."),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], said: str) -> None:
@@ -240,3 +240,18 @@ def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
 def test_choices_that_do_not_go_together_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
     refused = asked(home, STORY, *words)
     assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)
+
+
+def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> None:
+    file = home.parent / "journeys.yaml"
+    file.write_text("to_step: product_view\nexclude: [search]\ntop: 2\nwhere: [event_type != refund]\n")
+    words = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
+    by_file, by_options = (asked(home, STORY, *one, "--json").json for one in (("--definition", str(file)), words))
+    assert by_file == by_options
+    assert [one["path"] for one in by_file["top_paths"]] == [["page_view", "product_view"]]
+    said = asked(home, STORY, "--definition", str(file), "--top", "1")
+    assert (said.exit_code, said.sentence) == (2, "--definition says what --top would; leave one of them out.")
+    file.write_text("to: product_view\n")
+    assert asked(home, STORY, "--definition", str(file)).sentence.startswith(
+        "Unknown key 'to' in a journey definition;"
+    )

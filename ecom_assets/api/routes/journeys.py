@@ -1,17 +1,25 @@
 """Routes for journeys: transitions between the steps of sessions, and search outcomes."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.parameters import Ask, AskedPagesOfDays, JustSliced
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
+from ecom_assets.errors import DefinitionError
 from ecom_assets.journeys import queries as journey_queries
+from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
+from ecom_assets.journeys.choices import MAX_PATTERNS
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
+from ecom_assets.sessions.rule import SessionRule
 
 router = APIRouter(tags=["behaviour"])
+questions = APIRouter(tags=["questions"])
 MOST_PLACES = 10
 
 
@@ -78,3 +86,96 @@ def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str,
     period = ask.period(asked, "events")
     found = journey_queries.searches(ask.reading, period, asked.page)
     return ask.answer(asked, journey_queries.SEARCH_DEFINITION, found, period)
+
+
+class JourneysBody(Body):
+    """The definition of journeys; see docs/metrics.md."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
+
+    by: Literal["page_type", "category", "page"] = Field("page_type", description="What a step is")
+    from_step: Name | None = Field(None, description="Step at whose first occurrence paths begin")
+    to_step: Name | None = Field(None, description="Step at whose first occurrence paths end")
+    exclude: list[Name] | None = Field(None, max_length=100, description="Event types that are no steps")
+    group: list[Name] | None = Field(
+        None, max_length=MAX_PATTERNS, description="Pages that are one step, such as /product/*; by page"
+    )
+    min_count: int = Field(1, ge=1, description="The least count of the transitions to return")
+    top: int = Field(10, ge=1, le=1_000, description="How many of the most frequent paths to return")
+    most_steps: int = Field(20, ge=1, description="How many steps of a path are kept")
+    session_rule: str | None = Field(None, max_length=30, description="When a session ends; default as set")
+    where: Conditions
+    preset: Literal["posthog", "amplitude", "mixpanel", "ga4"] | None = Field(
+        None, description="What this tool would do wherever the body says nothing"
+    )
+
+    def question(self, ask: Ask) -> JourneyQuestion:
+        """Return the definition; sessions are cut by the rule of the settings if nothing else is said.
+
+        Raises:
+            DefinitionError: A value does not fit, or the rule needs the session ids of the source where there are none.
+        """
+        said = self.model_fields_set - {"time_range", "start_date", "end_date"}
+        raw = self.model_dump(include=said, exclude_none=True)
+        own = {} if self.session_rule or self.preset else {"session_rule": ask.settings.session_rule}
+        question = JourneyQuestion.from_mapping(raw | own)
+        needs_ids = SessionRule.preset(question.session_rule).trust_source_session_id
+        if needs_ids and "source_session_id" in ask.reading.lacking:
+            raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
+        return question
+
+
+class CountedTransition(BaseModel):
+    """How often one step led to another."""
+
+    from_step: str = Field(alias="from", description="The step before", examples=["product_view"])
+    to_step: str = Field(alias="to", description="The step after", examples=["add_to_cart"])
+    count: int = Field(description="Times")
+    converted: int = Field(description="Of these, in sessions with a purchase")
+
+
+class PlacedTransition(CountedTransition):
+    """How often one step led to another at a place of the session."""
+
+    step: int = Field(description="Steps before it; 10 for all from 10 on")
+
+
+class CountedPath(BaseModel):
+    """A path, and the sessions that took it."""
+
+    path: list[str] = Field(description="Its steps in order")
+    is_cut: bool = Field(description="Whether it goes on")
+    sessions: int = Field(description="Sessions that took it")
+    share: float = Field(description="Their part of all of the list")
+    converted_sessions: int = Field(description="Of these, those with a purchase")
+    conversion_rate: float = Field(description="The share of these")
+
+
+class OwnJourneysAnswer(Answer):
+    """The result of custom journeys."""
+
+    event_count: int = Field(description="Events that were looked at")
+    sessions: int = Field(description="Sessions that started on the days")
+    converted_sessions: int = Field(description="Of these, those with a purchase")
+    total_count: int = Field(description="How many transitions there are")
+    transitions: list[CountedTransition] = Field(description="The most frequent first, ties by their steps")
+    steps: list[PlacedTransition] = Field(description="The same by place")
+    top_paths: list[CountedPath] = Field(description="The most frequent paths of all sessions")
+    converting_paths: list[CountedPath] = Field(description="Those of sessions with a purchase")
+    other_paths: list[CountedPath] = Field(description="Those of sessions without one")
+
+
+@questions.post(
+    "/analytics/journeys",
+    response_model=OwnJourneysAnswer,
+    summary="Journeys of one's own",
+    responses=documented(400, 409, 413),
+)
+def own_journeys(ask: Ask, asked: JustSliced, body: JourneysBody) -> dict[str, Any]:
+    """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
+    question = body.question(ask)
+    require_personal(ask.request.scope, question.columns)
+    ends = asked_days(ask, body)
+    return answer_question(
+        ask, asked, body, lambda _con, events, _: journeys_answer(events, question, ends), reads_all=True
+    )

@@ -1,0 +1,169 @@
+"""The answer to a journey query of one's own: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
+from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
+from ecom_assets.journeys.queries import path_rows
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
+from ecom_assets.tables.columns import holds
+from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
+from ecom_assets.tables.presets import with_preset
+
+MOST_PATHS: Final = 1_000
+LISTS: Final = {"exclude": "excluded", "group": "pages"}
+"""What a definition calls the choices that are lists."""
+CHOSEN: Final = ("by", "from_step", "to_step", "min_count", "most_steps")
+KEYS: Final = (*CHOSEN, *LISTS, "where", "top", "session_rule", "preset")
+Ends = tuple[date | None, date | None]
+
+
+@dataclass(frozen=True)
+class JourneyQuestion:
+    """A journey query.
+
+    Attributes:
+        choices: What steps are, and which of them are looked at.
+        session_rule: The name of the rule that cuts sessions.
+        top: How many of the most frequent paths to return, of all sessions, with a purchase and without.
+    """
+
+    choices: JourneyChoices = field(default_factory=JourneyChoices)
+    session_rule: str = "ga4"
+    top: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that does not exist, and numbers of paths that cannot be.
+
+        Raises:
+            DefinitionError: One of them is wrong.
+        """
+        SessionRule.preset(self.session_rule)
+        if type(self.top) is not int or not 1 <= self.top <= MOST_PATHS:
+            raise DefinitionError(f"`top` {self.top!r} shows no path, or too many; give 1 to {MOST_PATHS:,}.")
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> "JourneyQuestion":
+        """Build it from a definition: `by`, `from_step`, `exclude` and so on, and the `preset` of a tool.
+
+        Raises:
+            DefinitionError: A key is unknown, or a value does not fit.
+        """
+        if not isinstance(raw, Mapping):
+            raise DefinitionError(f"A journey definition maps {', '.join(KEYS)} to values; got {raw!r}.")
+        for key in raw:
+            if key not in KEYS:
+                raise DefinitionError(f"Unknown key {key!r} in a journey definition; {did_you_mean(key, KEYS)}.")
+        said = {key: value for key, value in with_preset(PRESETS, raw, "journeys").items() if value is not None}
+        given: dict[str, Any] = {key: said[key] for key in CHOSEN if key in said}
+        given |= {LISTS[key]: _texts(key, said[key]) for key in LISTS if key in said}
+        given |= {"where": where_from(said["where"])} if said.get("where") else {}
+        for key in ("min_count", "most_steps"):
+            if type(given.get(key, 1)) is not int:
+                raise DefinitionError(f"`{key}` of a journey definition is a whole number; got {given[key]!r}.")
+        return cls(JourneyChoices(**given), **{key: said[key] for key in ("session_rule", "top") if key in said})
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the conditions name."""
+        return columns_of(self.choices.where)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return what an answer says of it: the choices that are made, and the rules in full."""
+        choices, cut_by = self.choices, SessionRule.preset(self.session_rule)
+        made: dict[str, Any] = {
+            "from_step": choices.from_step,
+            "to_step": choices.to_step,
+            "excluded": list(choices.excluded),
+            "pages": list(choices.pages),
+            "where": choices.where.to_mapping() if choices.where != EVERYTHING else None,
+            "min_count": choices.min_count if choices.min_count > 1 else None,
+        }
+        rules = {"by": choices.by, "session_rule": self.session_rule, **asdict(cut_by), **asdict(choices.rule)}
+        return rules | {name: value for name, value in made.items() if value}
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise DefinitionError(f"`{key}` of a journey definition is a list of texts; got {value!r}.")
+    return tuple(value)
+
+
+def journeys_answer(events: ir.Table, question: JourneyQuestion, ends: Ends = (None, None)) -> dict[str, Any]:
+    """Return sessions, transitions (in total and by place) and the most frequent paths.
+
+    Args:
+        events: Rows of `CleanEvents`, of all days.
+        question: What is asked.
+        ends: The first and the last day on which the sessions started; None for no limit.
+    """
+    choices, rule = question.choices, question.choices.rule
+    numbered = _in_sessions(events, SessionRule.preset(question.session_rule), choices)
+    with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
+        found = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
+        found = part_of(found, choices) if choices.from_step or choices.to_step else found
+        with found.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
+            counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
+            return {
+                "definition": question.to_mapping(),
+                "sessions": int(paths.count().to_pyarrow().as_py()),
+                "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
+                "transitions": _transitions(counted, ("from_step", "to_step"), choices.min_count),
+                "steps": _transitions(counted, ("place", "from_step", "to_step"), choices.min_count),
+                "top_paths": path_rows(paths, question.top),
+                "converting_paths": path_rows(paths.filter(paths.is_converted), question.top),
+                "other_paths": path_rows(paths.filter(~paths.is_converted), question.top),
+            }
+
+
+def _in_sessions(events: ir.Table, cut_by: SessionRule, choices: JourneyChoices) -> ir.Table:
+    """Return the events that meet the conditions, with their sessions."""
+    events = events if choices.where == EVERYTHING else events.filter(holds(events, choices.where))
+    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="piece_started_at")
+    if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
+        numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
+    columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")
+    return numbered.select(*columns)
+
+
+def _started(events: ir.Table, ends: Ends) -> ir.Table:
+    """Return the sessions that started on the days."""
+    started = events.group_by(*SESSION).agg(started_date=events.event_date.min())
+    first, last = ends
+    started = started if first is None else started.filter(started.started_date >= first)
+    started = started if last is None else started.filter(started.started_date <= last)
+    return sessions_of(events).semi_join(started, list(SESSION))
+
+
+def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return the path of each session; one that is cut at its beginning is cut, too."""
+    found = paths_of(steps, rule).join(sessions, list(SESSION))
+    if "is_late" not in steps.columns:
+        return found
+    late = steps.group_by(*SESSION).agg(late=steps.is_late.ifelse(1, 0).max())
+    found = found.join(late, list(SESSION))
+    return found.mutate(is_cut=found.is_cut | (found.late == 1)).drop("late")
+
+
+def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[dict[str, Any]]:
+    sums = steps.group_by(*by).agg(count=steps.transition_count.sum(), converted=steps.converted_transition_count.sum())
+    sums = sums.filter(sums["count"] >= min_count)
+    first = [sums.place] if "place" in by else []
+    ordered = sums.order_by(*first, sums["count"].desc(), sums.from_step, sums.to_step)
+    return [
+        {
+            **({"step": int(row["place"])} if first else {}),
+            "from": row["from_step"],
+            "to": row["to_step"],
+            "count": int(row["count"]),
+            "converted": int(row["converted"]),
+        }
+        for row in ordered.to_pyarrow().to_pylist()
+    ]
