@@ -99,18 +99,8 @@ def journeys(
     as_json: Json = False,
 ) -> None:
     """Show which steps sessions take one after another, and which paths end in a purchase."""
-    given: dict[str, Any] = {
-        "by": by,
-        "top": top,
-        "from_step": from_step,
-        "to_step": to_step,
-        "exclude": exclude,
-        "group": group,
-        "min_count": min_count,
-        "where": where,
-        "session_rule": session_rule,
-        "preset": preset,
-    }
+    given: dict[str, Any] = {"by": by, "top": top, "from_step": from_step, "to_step": to_step, "exclude": exclude}
+    given |= {"group": group, "min_count": min_count, "where": where, "session_rule": session_rule, "preset": preset}
     typed = {key: value for key, value in given.items() if is_typed(context, key)}
     question = JourneyQuestion.from_mapping(options_or_definition(definition, typed, "journey", "by"))
     settings = load_settings(events_mapping=mapping, timezone=timezone)
