@@ -73,7 +73,7 @@ def own_journeys(shop: PlainShop) -> Row:
         for number, pair in enumerate(pairwise(["(start)", *steps, "(exit)"])):
             pairs[min(number, 10), *pair] += 1
             converted[min(number, 10), *pair] += session.has("purchase")
-    placed = [
+    placed: list[Row] = [
         {"step": place, "from": one, "to": other, "count": count, "converted": converted[place, one, other]}
         for (place, one, other), count in sorted(pairs.items(), key=lambda row: (row[0][0], -row[1], row[0]))
     ]
