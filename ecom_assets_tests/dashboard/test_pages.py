@@ -1,13 +1,17 @@
 """Every page: that it is shown whole over the small shop, and that its numbers are those of the API."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.countries import shape_of
 from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read, tiles_of
 
@@ -140,3 +144,10 @@ def test_names_from_the_data_are_text_and_never_html(client: Client) -> None:
     page = client.get(f"/dashboard/?time_range={wanted}")
     assert wanted not in page.text
     assert read(page.text).one("main").text
+
+
+def test_before_the_first_run_a_page_says_what_to_run(tmp_path: Path) -> None:
+    with served(build_dashboard_app(Settings(home=tmp_path))) as asked:
+        page = Client(asked.address).get("/dashboard/sales")
+    assert page.status_code == 200
+    assert "Run `ecom run`" in read(page.text).one("main").text
