@@ -139,6 +139,7 @@ NOT_OF_THE_SHOP = {
     "/operations/releases",
     "/operations/retries",
     "/analytics/funnel/who",
+    "/explain/{layer}/{table}",
 }
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND
