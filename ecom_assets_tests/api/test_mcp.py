@@ -76,7 +76,8 @@ def routes() -> set[str]:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             is_question = "POST" not in (route.methods or ()) or "ad hoc" in route.tags
-            if is_question and not {"operations", "index"} & set(route.tags):
+            is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith("/health")
+            if is_question and not is_about_the_api:
                 found.add(route.name)
     return found
 

@@ -17,11 +17,12 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.auth.callers import CALLER, Caller
+from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
@@ -158,9 +159,16 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
 
 def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:
     """Return the app for requests of the assistant, with its scopes."""
+    caller = Caller("mcp over stdio", scopes)
 
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, CALLER: Caller("mcp over stdio", scopes)}, receive, send)
+        needed = scope_for(scope["path"])  # which the guard checks over HTTP
+        if needed is not None and not caller.may(needed):
+            detail = f"An assistant over stdio has no scope {needed.value!r}, which {scope['path']} needs."
+            refusal = JSONResponse({"title": "Forbidden", "detail": detail}, status_code=403)
+            await refusal(scope, receive, send)
+            return
+        await app({**scope, CALLER: caller}, receive, send)
 
     return called
 

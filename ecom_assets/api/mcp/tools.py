@@ -1,6 +1,6 @@
 """The tools, derived from the API's OpenAPI document: a tool per question, with the question's own parameters.
 
-A new route is a new tool. What is not a question is left out: operations, and whatever writes.
+A new route is a new tool. What is not a question is left out: the index, health and metrics, and whatever writes.
 """
 
 import re
@@ -14,7 +14,8 @@ from ecom_assets.errors import did_you_mean
 PREFIX: Final = "/v1"
 ASKED_BY_POST: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
-NO_QUESTIONS: Final = frozenset({"operations", "index"})
+NO_QUESTIONS: Final = frozenset({f"{PREFIX}/", f"{PREFIX}/metrics"})
+HEALTH: Final = f"{PREFIX}/health"
 NOT_FOR_TOOLS: Final = frozenset({"format"})
 """Parameters of the HTTP API that a tool does not have: tools answer JSON."""
 OF_ANSWER: Final = "answer_"
@@ -70,7 +71,7 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, Question]:
     found: dict[str, Question] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            if not _is_question(method, operation):
+            if not _is_question(path, method, operation):
                 continue
             question = _question(document, path, method, operation)
             if question.name in found:
@@ -79,10 +80,12 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, Question]:
     return found
 
 
-def _is_question(method: str, operation: Mapping[str, Any]) -> bool:
-    tags = set(operation.get("tags", ()))
-    is_json = "application/json" in operation["responses"].get("200", {}).get("content", {})
-    return is_json and (ASKED_BY_POST in tags if method == "post" else method == "get" and not tags & NO_QUESTIONS)
+def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
+    if "application/json" not in operation["responses"].get("200", {}).get("content", {}):
+        return False
+    if method == "post":
+        return ASKED_BY_POST in operation.get("tags", ())
+    return method == "get" and path not in NO_QUESTIONS and not path.startswith(HEALTH)
 
 
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Question:
