@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 import ibis.expr.types as ir
@@ -98,6 +98,14 @@ def seen_events(ask: Asking, body: Body, con: SQLBackend) -> ir.Table:
 def newest_known(ask: Asking) -> date:
     """Return the newest day that is known of events."""
     return known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date
+
+
+def newest_event_at(ask: Asking) -> datetime | None:
+    """Return the time of the newest of all events, in UTC; None without events."""
+    events = ask.reading.events()
+    (row,) = ask.reading.state(events.agg(newest_at=events.event_at.max()))
+    newest: datetime | None = row["newest_at"]
+    return newest
 
 
 def asked_days(ask: Asking, body: Body) -> tuple[date, date] | tuple[None, None]:

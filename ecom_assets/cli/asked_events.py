@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import ibis.expr.types as ir
@@ -22,12 +22,14 @@ class AskedEvents:
         files: The files.
         events: Clean events of all days of the visitors that are asked about.
         known: First and last day of all events.
+        newest_at: The time of the newest of all events, in UTC.
         days: First and last day that are asked about; None where nothing is said.
     """
 
     files: FileEvents
     events: ir.Table
     known: tuple[date, date]
+    newest_at: datetime
     days: tuple[date | None, date | None]
     _clean: ir.Table
     _segment: AskedSegment
@@ -61,12 +63,14 @@ class AskedEvents:
         only = AskedSegment.read(segment, files)
         files = files if columns is None else files.naming([*columns, *only.columns])
         clean = files.clean()
-        (known,) = clean.agg(first=clean.event_date.min(), last=clean.event_date.max()).to_pyarrow().to_pylist()
+        days_of, times = clean.event_date, clean.event_at
+        ends = clean.agg(first=days_of.min(), last=days_of.max(), newest_at=times.max())
+        (known,) = ends.to_pyarrow().to_pylist()
         if known["first"] is None:
             raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
         within = days.within(known["last"])
         events = only.events(clean, within[1] or known["last"])
-        return cls(files, events, (known["first"], known["last"]), within, clean, only)
+        return cls(files, events, (known["first"], known["last"]), known["newest_at"], within, clean, only)
 
     def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return an answer with the segment that it is about, and the rows that were read."""

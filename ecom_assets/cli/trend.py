@@ -55,7 +55,7 @@ def answer_trend(
     asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
     translate = asked.files.mapping.translate
     own = tuple(replace(one, event_type=one.event_type and translate(one.event_type)) for one in trend.series)
-    reach = Range.of_question(asked.known, asked.days, settings.timezone)
+    reach = Range.of_question(asked.known, asked.days, settings.timezone, asked.newest_at)
     return asked.complete(trend_answer(asked.files.con, asked.events, replace(trend, series=own), reach))
 
 

@@ -6,7 +6,16 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, HOUR_S, ONE_DAY, WEEKDAYS, Days, hours_of
+from ecom_assets.tables.days import (
+    AHEAD_WEEKS,
+    EPOCH_WEEKDAY,
+    HOUR_S,
+    ONE_DAY,
+    WEEKDAYS,
+    Days,
+    day_starts_at,
+    hours_of,
+)
 from ecom_assets.trends.trend import MAX_HOURLY_DAYS, Trend
 
 Asked = tuple[date | None, date | None]
@@ -14,19 +23,33 @@ Asked = tuple[date | None, date | None]
 
 @dataclass(frozen=True)
 class Range:
-    """The first and last day of a query, inclusive, and those of the data; hours begin in a time zone."""
+    """The first and last day of a query, inclusive, and those of the data; hours begin in a time zone.
+
+    Attributes:
+        first: The first day of the query.
+        last: Its last day.
+        known_first: The first day of the data.
+        known_last: Their last day.
+        timezone: The time zone of days and hours.
+        newest_at: The time of the newest event of the data, in UTC without a zone; None if it does not matter.
+    """
 
     first: date
     last: date
     known_first: date
     known_last: date
     timezone: str = "UTC"
+    newest_at: datetime | None = None
 
     @classmethod
-    def of_question(cls, known: tuple[date, date], asked: Asked, timezone: str = "UTC") -> "Range":
+    def of_question(
+        cls, known: tuple[date, date], asked: Asked, timezone: str = "UTC", newest_at: datetime | None = None
+    ) -> "Range":
         """Return the days that are asked for; an end that is not given is that of the data, if it is on its side."""
         first = asked[0] or min(known[0], asked[1] or known[0])
-        return cls(first, asked[1] or max(known[1], first), *known, timezone)
+        if newest_at and newest_at.tzinfo:
+            newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
+        return cls(first, asked[1] or max(known[1], first), *known, timezone, newest_at)
 
     def check(self, trend: Trend) -> None:
         """Raise if there would be too many hours.
@@ -78,9 +101,14 @@ class Range:
         return max(self.first, self.known_first) <= first and last <= self.last and last < self.known_last
 
     def is_known(self, start: date, trend: Trend) -> bool:
-        """Return whether there are data for any day of the period within the range."""
+        """Return whether there are data for a day of the period within the range, and it began by the newest event."""
+        if self.newest_at and self._begins_at(start) > self.newest_at:
+            return False
         first, last = self._days_of(start, trend)
         return max(first, self.first) <= self.known_last and min(last, self.last) >= self.known_first
+
+    def _begins_at(self, start: date) -> datetime:
+        return start if isinstance(start, datetime) else day_starts_at(start, self.timezone)
 
     def _hours(self) -> Iterator[datetime]:
         for day in Days.between(self.first, self.last + ONE_DAY).dates:

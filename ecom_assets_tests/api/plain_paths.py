@@ -5,7 +5,7 @@ Not here: sales (`plain_answers.py`).
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -204,6 +204,30 @@ def trend(shop: PlainShop) -> Row:
         "complete": [day < shop.newest for day in span.days],
         "series": series,
         "formula": [_ratios(*pair) for pair in zip(series[2:], series[:2], strict=True)],
+        "stickiness": None,
+        "lifecycle": None,
+        "warnings": [],
+    }
+
+
+HOURS: Final[Row] = {"series": ["*"], "period": "hour", "time_range": "today"}
+
+
+def trend_by_the_hour(shop: PlainShop) -> Row:
+    """`/analytics/trend` as `HOURS` asks: the events of the newest day, where hours after the newest event are null."""
+    times = [event["at"] for own in _streams(shop).values() for event in own]
+    midnight = datetime.combine(shop.newest, time(), UTC)
+    starts = [midnight + timedelta(hours=n) for n in range(24)]
+    counts = Counter(at.replace(minute=0, second=0, microsecond=0) for at in times if at.date() == shop.newest)
+    values = [counts[start] if start <= max(times) else None for start in starts]
+    line = {"name": "A", "event_type": None, "measure": "count", "of": None, "where": None, "breakdown": None}
+    return {
+        "event_count": counts.total(),
+        "total_count": 1,
+        "periods": [f"{start:%Y-%m-%dT%H:%M}+00:00" for start in starts],
+        "complete": [False] * 24,
+        "series": [{**line, "total": counts.total(), "values": values, "previous": None}],
+        "formula": None,
         "stickiness": None,
         "lifecycle": None,
         "warnings": [],

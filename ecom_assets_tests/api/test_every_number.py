@@ -116,6 +116,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
+    "a trend by the hour": ("/analytics/trend", paths.HOURS, paths.trend_by_the_hour),
     "stickiness": ("/analytics/trend", paths.STICKY, paths.stickiness),
     "a lifecycle": ("/analytics/trend", paths.LIVES, paths.lifecycle),
     "a correlation": ("/analytics/correlation", correlated.CORRELATION, correlated.correlation),

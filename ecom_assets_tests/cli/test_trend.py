@@ -128,6 +128,23 @@ def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:
     assert said.sentence == "A lifecycle counts visitors, so it has no breakdown; leave it out."
 
 
+def test_hours_and_days_that_begin_after_the_newest_event_are_not_known(home: Path) -> None:
+    """The newest event is of 10:00 on the 5th: that hour has begun, the next one is not known, nor is the 6th."""
+    newest_day = ("--series", "purchase", "--from", "2026-03-05")
+    hours = ask(home, *newest_day, "--period", "hour", "--json").json
+    assert hours["series"][0]["values"] == [0] * 10 + [1] + [None] * 13
+    added_up = ask(home, *newest_day, "--period", "hour", "--cumulative", "--json").json
+    assert added_up["series"][0]["values"] == [0] * 10 + [1] + [None] * 13
+    lives = ask(home, *newest_day, "--period", "hour", "--kind", "lifecycle", "--json").json["lifecycle"][0]
+    assert [lives[state][10:12] for state in ("new", "returning", "resurrecting", "dormant")] == [
+        [1, None],
+        *[[0, None]] * 3,
+    ]
+    drawn = ask(home, *newest_day, "--period", "hour").out.splitlines()
+    assert drawn[11:13] == ["2026-03-05T10:00+00:00* 1  ██████████████████████████████", "2026-03-05T11:00+00:00* -"]
+    assert ask(home, "--from", "2026-03-05", "--to", "2026-03-06", "--json").json["series"][0]["values"] == [1, None]
+
+
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")

@@ -11,7 +11,16 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Ask, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days, reach_of, seen_events
+from ecom_assets.api.questions import (
+    Body,
+    Conditions,
+    Name,
+    answer_question,
+    asked_days,
+    newest_event_at,
+    reach_of,
+    seen_events,
+)
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
@@ -148,6 +157,7 @@ def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         seen = seen_events(ask, body, con) if definition.is_compared else events
-        return trend_answer(con, seen, definition, Range.of_question(reach_of(ask, extent), days, ask.reading.timezone))
+        reach = Range.of_question(reach_of(ask, extent), days, ask.reading.timezone, newest_event_at(ask))
+        return trend_answer(con, seen, definition, reach)
 
     return answer_question(ask, asked, body, count, reads_all=definition.kind == "lifecycle")
