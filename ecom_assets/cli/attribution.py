@@ -39,7 +39,7 @@ from ecom_assets.sessions.sessions import session_events
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
+from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where, with_event_types
 from ecom_assets.tables.days import Days
 
 ALL_TIME_DAYS = 36_500
@@ -66,6 +66,7 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
     name, settings = model_name(asked.model), asked.settings
     rule = replace(rule, period_days=ALL_TIME_DAYS)
     files = FileEvents.open(asked.paths, settings)
+    asked = replace(asked, where=with_event_types(asked.where, files.mapping.translate))
     clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
     only = AskedSegment.read(asked.segment, files)

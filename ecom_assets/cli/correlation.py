@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.asked_events import AskedEvents
-from ecom_assets.cli.funnel import in_platform_words
 from ecom_assets.cli.options import (
     DURATIONS,
     Events,
@@ -46,7 +45,7 @@ def answer_correlation(
         SourceError: The files have no valid event.
     """
     asked = AskedEvents.open(paths, settings, days, segment, without="nobody entered")
-    own = replace(correlation, funnel=in_platform_words(correlation.funnel, asked.files.mapping))
+    own = replace(correlation, funnel=correlation.funnel.translated(asked.files.mapping.translate))
     answer = correlation_answer(asked.files.con, of_days(asked.events, "event_date", asked.days), own)
     first, last = asked.days
     answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}

@@ -21,13 +21,12 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.event_filter import EventFilter
+from ecom_assets.tables.conditions import with_event_types
 
 Variant = Annotated[
     str | None, typer.Option(help="Column or properties.key that names the variant, such as properties.variant.")
@@ -58,13 +57,10 @@ def answer_experiment(
         SourceError: The files have no valid event.
     """
     asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant", columns=experiment.columns)
-    goal, exposure = (_translated(one, asked.files) for one in (experiment.goal, experiment.exposure))
-    own = replace(experiment, goal=goal, exposure=exposure)
+    translate = asked.files.mapping.translate
+    goal, exposure = (one.translated(translate) for one in (experiment.goal, experiment.exposure))
+    own = replace(experiment, goal=goal, exposure=exposure, where=with_event_types(experiment.where, translate))
     return asked.complete(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))
-
-
-def _translated(asked: EventFilter, files: FileEvents) -> EventFilter:
-    return replace(asked, event_type=asked.event_type and files.mapping.translate(asked.event_type))
 
 
 def experiment(

@@ -1,6 +1,5 @@
 """`ecom funnel`: its options, and the answer in lines."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +25,12 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.quick_funnel import cleans_by_default, quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep, TimeToConvert
+from ecom_assets.funnels.definition import Funnel, TimeToConvert
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.kinds import load_mapping
 
 
 def definition_of(path: Path) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def answer(
 
     check_format("--who", who)
     files = FileEvents.open(paths, settings)
-    funnel = in_platform_words(funnel, files.mapping)
+    funnel = funnel.translated(files.mapping.translate)
     only = AskedSegment.read(segment, files)
     if who is None and segment is None and _is_plain(funnel):
         files = files.with_few_columns()
@@ -86,7 +85,7 @@ def answer(
 def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
     """The answer without Ibis, if the funnel is one that the kernel answers by itself; else None."""
     words = load_mapping(settings.events_mapping)
-    asked = in_platform_words(funnel, words)
+    asked = funnel.translated(words.translate)
     is_quick = not (asked.over or asked.time_to_convert) and suits(asked) and _is_plain(asked)
     return quick_answer(paths, settings, words, asked) if is_quick and cleans_by_default(settings, words) else None
 
@@ -96,16 +95,6 @@ def _is_plain(funnel: Funnel) -> bool:
     if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
         return False
     return not funnel.columns
-
-
-def in_platform_words(funnel: Funnel, mapping: EventMapping) -> Funnel:
-    """The funnel with each event type as the mapping translates it."""
-
-    def translated(step: FunnelStep) -> FunnelStep:
-        return replace(step, event_type=mapping.translate(step.event_type))
-
-    excluded: tuple[Exclusion, ...] = tuple(replace(one, event=translated(one.event)) for one in funnel.exclude)
-    return replace(funnel, steps=tuple(translated(step) for step in funnel.steps), exclude=excluded)
 
 
 ORDERS = (

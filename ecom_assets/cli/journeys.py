@@ -29,6 +29,7 @@ from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import JourneyChoices
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.tables.conditions import with_event_types
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def answer_journeys(asked: Asked, question: JourneyQuestion) -> dict[str, Any]:
 
 def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> JourneyChoices:
     """Return the choices with each event type as the mapping translates it."""
-    choices = replace(choices, excluded=tuple(mapping.translate(one) for one in choices.excluded))
+    excluded = tuple(mapping.translate(one) for one in choices.excluded)
+    choices = replace(choices, excluded=excluded, where=with_event_types(choices.where, mapping.translate))
     if choices.by != "page_type":
         return choices
     first, last = (step and mapping.translate(step) for step in (choices.from_step, choices.to_step))

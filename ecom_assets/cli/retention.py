@@ -93,8 +93,7 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
 def _of_events(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     settings = load_settings(events_mapping=asked.data.events_mapping, timezone=asked.timezone)
     files = FileEvents.open(asked.data.events, settings)
-    start, returning = (name and files.mapping.translate(name) for name in (rule.start, rule.returning))
-    rule = replace(rule, start=start, returning=returning)
+    rule = rule.translated(files.mapping.translate)
     only = AskedSegment.read(asked.segment, files)
     files = files.naming([*rule.columns, *only.columns])
     events = files.clean()

@@ -33,7 +33,7 @@ from ecom_assets.sessions.rule import SessionRule, tool_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
+from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where, with_event_types
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.portable import union_all
 
@@ -62,8 +62,9 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
     ends, warnings = ends_of(clean, "event_date", asked.days)
     only = AskedSegment.read(asked.segment, files)
     events = only.events(clean, ends[1])
-    if asked.where != EVERYTHING:
-        events, conditions = events.filter(holds(events, asked.where)), {"where": asked.where.to_mapping()}
+    where = with_event_types(asked.where, files.mapping.translate)
+    if where != EVERYTHING:
+        events, conditions = events.filter(holds(events, where)), {"where": where.to_mapping()}
     found = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
     if out is not None:
         write_rows(files.con, found.order_by("started_at", "session_id"), out)

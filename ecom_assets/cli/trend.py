@@ -23,6 +23,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
 from ecom_assets.trends.trend import Trend
@@ -54,9 +55,10 @@ def answer_trend(
     """
     asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
     translate = asked.files.mapping.translate
-    own = tuple(replace(one, event_type=one.event_type and translate(one.event_type)) for one in trend.series)
+    series = tuple(one.translated(translate) for one in trend.series)
+    own = replace(trend, series=series, where=with_event_types(trend.where, translate))
     reach = Range.of_question(asked.known, asked.days, settings.timezone, asked.newest_at)
-    return asked.complete(trend_answer(asked.files.con, asked.events, replace(trend, series=own), reach))
+    return asked.complete(trend_answer(asked.files.con, asked.events, own, reach))
 
 
 def trend(

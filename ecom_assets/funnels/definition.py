@@ -5,14 +5,14 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.presets import filled
-from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, kind_of
 
@@ -68,6 +68,12 @@ class FunnelStep:
     def columns(self) -> list[str]:
         """The columns that the step compares, as they are written."""
         return [*self.where, *columns_of(self.conditions)]
+
+    def translated(self, translate: Callable[[str], str]) -> "FunnelStep":
+        """Return the step with each event type translated, also in its conditions."""
+        named = self.where.get("event_type")
+        equal = {**self.where, "event_type": translate(named)} if isinstance(named, str) else self.where
+        return FunnelStep(translate(self.event_type), equal, with_event_types(self.conditions, translate))
 
     def covers(self, other: "FunnelStep") -> bool:
         """Return whether all events that match the other step match this one: same type, no additional condition."""
@@ -415,6 +421,15 @@ class Funnel:
             given["time_to_convert"] = TimeToConvert.from_raw(raw["time_to_convert"])
         given["where"] = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         return cls(steps, exclude=tuple(Exclusion.from_mapping(one) for one in excluded), **given)
+
+    def translated(self, translate: Callable[[str], str]) -> "Funnel":
+        """Return the funnel with each event type translated, as from a source's words to the platform's."""
+        return replace(
+            self,
+            steps=tuple(step.translated(translate) for step in self.steps),
+            exclude=tuple(replace(one, event=one.event.translated(translate)) for one in self.exclude),
+            where=with_event_types(self.where, translate),
+        )
 
     @property
     def conditions(self) -> list[FunnelStep]:

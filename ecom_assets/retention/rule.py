@@ -4,13 +4,13 @@ This module imports nothing heavy, because the `ecom` command parses a rule befo
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import WEEKDAYS
 from ecom_assets.tables.values import check_column
 
@@ -88,6 +88,17 @@ class RetentionRule:
                 check_column(f"{place} of retention", column)
         if self.mode == "bracket":
             _check_brackets(self.brackets)
+
+    def translated(self, translate: Callable[[str], str]) -> "RetentionRule":
+        """Return the rule with each event type translated, as from a source's words to the platform's."""
+        return replace(
+            self,
+            start=self.start and translate(self.start),
+            returning=self.returning and translate(self.returning),
+            where=with_event_types(self.where, translate),
+            start_where=with_event_types(self.start_where, translate),
+            returning_where=with_event_types(self.returning_where, translate),
+        )
 
     @classmethod
     def preset(cls, name: str) -> "RetentionRule":

@@ -5,8 +5,8 @@ A condition is never null: a missing value meets no condition but `is_not_set` a
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -23,6 +23,8 @@ NEGATED: Final = {
     "not_matches": "matches",
     "is_not_set": "is_set",
 }
+WHOLE: Final = ("equals", "one_of", "not_equals", "not_one_of")
+"""Operators that compare with whole values, not with parts or patterns of them."""
 ORDERED: Final = ("greater", "greater_or_equal", "less", "less_or_equal", "between")
 OPERATORS: Final = ("equals", "one_of", "contains", "matches", "is_set", *ORDERED, *NEGATED)
 SYMBOLS: Final = {
@@ -118,6 +120,15 @@ def columns_of(where: Where) -> list[str]:
     if isinstance(where, Condition):
         return [where.column]
     return [column for part in where.parts for column in columns_of(part)]
+
+
+def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
+    """Return the conditions with each event type translated that `event_type` is compared with as a whole."""
+    if isinstance(where, Group):
+        return replace(where, parts=tuple(with_event_types(part, translate) for part in where.parts))
+    if where.column != "event_type" or where.operator not in WHOLE:
+        return where
+    return replace(where, values=tuple(translate(one) if isinstance(one, str) else one for one in where.values))
 
 
 EVERYTHING: Final = Group("all_of", ())

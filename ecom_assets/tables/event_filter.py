@@ -1,6 +1,6 @@
 """Which events a question is about: a type, and conditions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, where_from, with_event_types
 
 KEYS = ("event_type", "where")
 
@@ -46,6 +46,10 @@ class EventFilter:
                 raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, KEYS)}.")
         found = cls.from_mapping(raw["event_type"], place) if raw.get("event_type") else cls()
         return cls(found.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
+
+    def translated(self, translate: Callable[[str], str]) -> "EventFilter":
+        """Return the filter with each event type translated, also in its conditions."""
+        return EventFilter(self.event_type and translate(self.event_type), with_event_types(self.where, translate))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file; the inverse of `from_mapping`."""

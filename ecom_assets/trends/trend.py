@@ -4,8 +4,8 @@ Sums are exact decimals and percentiles are values that occur, so they do not de
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
@@ -110,6 +110,11 @@ class Series:
         _check_keys(raw, ("event_type", "measure", "of", "where"), "a series")
         where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         return cls(raw.get("event_type"), raw.get("measure") or "count", raw.get("of"), where)
+
+    def translated(self, translate: Callable[[str], str]) -> "Series":
+        """Return the series with each event type translated, also in its conditions."""
+        own = self.event_type and translate(self.event_type)
+        return replace(self, event_type=own, where=with_event_types(self.where, translate))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the series as in a definition file."""

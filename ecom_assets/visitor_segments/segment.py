@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import column_of, holds, text_of
-from ecom_assets.tables.conditions import Where, columns_of, where_from
+from ecom_assets.tables.conditions import Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import add_days
 from ecom_assets.tables.durations import parse_days
 from ecom_assets.tables.event_filter import EventFilter
@@ -228,8 +228,10 @@ def _translated(rule: Rule, translate: Callable[[str], str]) -> Rule:
         return Not(_translated(rule.part, translate))
     if isinstance(rule, Combined):
         return replace(rule, parts=tuple(_translated(part, translate) for part in rule.parts))
-    if isinstance(rule, Did) and rule.event.event_type:
-        return replace(rule, event=replace(rule.event, event_type=translate(rule.event.event_type)))
+    if isinstance(rule, Did):
+        return replace(rule, event=rule.event.translated(translate))
+    if isinstance(rule, Latest):
+        return replace(rule, where=with_event_types(rule.where, translate))
     return rule
 
 
