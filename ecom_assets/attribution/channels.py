@@ -61,16 +61,35 @@ def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]
         lists: The sites by category; visits from search engines are `organic`, not `referral`.
         own_domains: Domains that are never a source, in addition to the domain of the page.
     """
+    found = _clues(events, own_domains)
+    return _named(found.filter(found.has_source), lists)
+
+
+def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+    """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`.
+
+    The arguments are those of `with_source`.
+    """
+    found = _named(_clues(events, own_domains), lists)
+    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
+    return found.mutate(**{name: found.has_source.ifelse(found[name], value) for name, value in nothing.items()})
+
+
+def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
     page = _before_fragment(_small(events.page_url))
     events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
-    tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
     events = events.mutate(
         page_host=host_of(events.page),
         has_click_id=events.page.re_search(CLICK_IDS).fill_null(NO),
         has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
     )
     is_outside = events.referrer_host.notnull() & ~_is_own(events.referrer_host, events.page_host, own_domains)
-    events = events.mutate(is_referred=is_outside).filter(lambda t: t.has_tags | t.has_click_id | t.is_referred)
+    events = events.mutate(is_referred=is_outside)
+    return events.mutate(has_source=events.has_tags | events.has_click_id | events.is_referred)
+
+
+def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
+    tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
     is_engine = events.referrer_host.re_search(lists.pattern("engine"))
     name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
     events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)

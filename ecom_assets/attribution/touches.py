@@ -3,12 +3,11 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source
+from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source, with_source_or_direct
 from ecom_assets.attribution.contracts import Arrivals, FirstTouches, Touches
 from ecom_assets.tables.days import NO, Days
 from ecom_assets.tables.portable import union_all
 
-KEY = ["event_date", "event_id"]
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""
 MAIL_HOSTS = "^https?://([a-z0-9-]+[.])*(mail|webmail|outlook)[.]"
@@ -28,14 +27,11 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
     in_order = ibis.window(group_by=["event_date", "visitor_id"], order_by=["event_at", "event_id"])
     numbered = events.mutate(place=ibis.row_number().over(in_order))
     first = numbered.filter(numbered.place == 0)
-    sourced = with_source(first.select(*KEY, "page_url", "referrer_url"), rule.lists, rule.own_domains)
-    channels = sourced.select(
-        *KEY, default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign)
-    )
-    both = first.left_join(channels, KEY).select(first, "default_channel_group")
-    return both.mutate(
-        acquisition_channel=acquisition_channel(both.page_url, both.referrer_url, both.user_agent),
-        default_channel_group=both.default_channel_group.fill_null("Direct"),
+    # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
+    sourced = with_source_or_direct(first, rule.lists, rule.own_domains)
+    return sourced.mutate(
+        acquisition_channel=acquisition_channel(sourced.page_url, sourced.referrer_url, sourced.user_agent),
+        default_channel_group=rule.channel(sourced.source, sourced.medium, sourced.campaign),
         source_lists_version=ibis.literal(rule.lists.version),
     ).select(*FirstTouches.columns)
 

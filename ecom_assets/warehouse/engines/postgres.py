@@ -38,6 +38,25 @@ class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships
         text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
         return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
 
+    def visit_Select(self, op: ops.Relation, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a SELECT; one with regular expressions computes each once.
+
+        Postgres merges nested SELECTs: a column is computed again wherever an outer one names it, and columns that
+        build on each other are computed hundreds of times for each row. It does not merge what has an OFFSET.
+        """
+        select = super().visit_Select(op, **parts)
+        return select.offset(0) if any(map(_has_pattern, parts["selections"].values())) else select
+
+    def visit_RegexExtract(self, _: ops.RegexExtract, *, arg: Any, pattern: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a group of the first match, null without one: Ibis would ask whether there is a match beforehand."""
+        matches = self.f.regexp_match(arg, self.f.concat("(", pattern, ")"))
+        return sge.paren(matches, copy=False)[index]
+
+
+def _has_pattern(column: sge.Expression) -> bool:
+    is_match = (call.name.lower() == "regexp_match" for call in column.find_all(sge.Anonymous))
+    return any(is_match) or column.find(sge.RegexpLike, sge.RegexpReplace) is not None
+
 
 CONNECTION = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "ecom_assets"}
 SESSION = (

@@ -9,9 +9,12 @@ from datetime import date
 import psycopg
 import pytest
 
+from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.attribution.touches import first_touches
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
@@ -122,3 +125,12 @@ def test_what_cannot_be_opened_is_told_without_the_password(postgres_url: str, a
 def test_the_one_character_that_postgres_cannot_hold_is_replaced(engine: PostgresEngine) -> None:
     engine.replace(Visits, from_outside((ONE, "an\x00n")), DAY)
     assert stored(engine) == [(date(2026, 3, 1), "an\ufffdn")]
+
+
+def test_no_pattern_is_computed_again_where_an_outer_select_names_its_column(engine: PostgresEngine) -> None:
+    engine.ensure(CleanEvents)
+    statement = engine.con.compile(first_touches(engine.table(CleanEvents), ChannelRule(source_lists())))
+    plan = " ".join(row["QUERY PLAN"] for row in engine.query(f"EXPLAIN VERBOSE {statement}"))
+    assert 0 < plan.count("regexp_match(") <= statement.count("REGEXP_MATCH(")
+    assert "Join" not in plan
+    assert "Nested Loop" not in plan
