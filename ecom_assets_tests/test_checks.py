@@ -87,6 +87,7 @@ TOTAL = "mart.conversion_funnel: categories_add_up_to_total"
 ENGAGED = "mart.engagement_daily: sessions_agree"
 RECEIVED = "staging.customers: received_is_customers_plus_quarantined_plus_surplus"
 CURRENT = "staging.customers: one_version_is_current"
+PROFILES = "mart.customer_profiles: profiles_add_up_to_all_customers"
 SECOND, SECOND_NOW = (f"{layer}.customers WHERE customer_id = '2'" for layer in ("raw", "staging"))
 ANNA_CROSSING = "mart.sessions WHERE visitor_id = 'anna' AND started_date <> ended_date"
 ANNA_CROSSES = "visitor_id = 'anna' AND started_date <> ended_date"
@@ -110,6 +111,15 @@ DEFECTS: dict[str, tuple[str, str]] = {
         CURRENT,
         "UPDATE staging.customers SET valid_to = valid_from WHERE NOT is_current",
     ),
+    "a dimension of the profiles is lost": (
+        PROFILES,
+        "DELETE FROM mart.customer_profiles WHERE dimension = 'quality_band'",
+    ),
+    "an old version of a customer is counted": (
+        PROFILES,
+        "UPDATE mart.customer_profiles SET customer_count = customer_count + 1 WHERE value = 'basic'",
+    ),
+    "a customer is fetched after the profiles": (PROFILES, f"DELETE FROM {SECOND_NOW}"),
     "a received row is lost in cleaning": (ACCOUNTING, "DELETE FROM staging.events WHERE event_id = 'ben-0'"),
     "a clean event is there twice": (
         ACCOUNTING,

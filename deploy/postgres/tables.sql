@@ -946,6 +946,14 @@ CREATE TABLE "staging"."customers" (
 
 CREATE INDEX ON "staging"."customers" ("valid_from");
 
+CREATE TABLE "mart"."customer_profiles" (
+  "dimension" text COLLATE "C" NOT NULL,
+  "value" text COLLATE "C" NOT NULL,
+  "as_of_date" DATE NOT NULL,
+  "customer_count" BIGINT NOT NULL,
+  PRIMARY KEY ("dimension", "value")
+);
+
 CREATE TABLE "mart"."order_event_reconciliation" (
   "reconciled_date" DATE NOT NULL,
   "kind" text COLLATE "C" NOT NULL,

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.contracts import Conversions, FirstTouches
 from ecom_assets.customers import segments
 from ecom_assets.customers.contracts import (
+    CustomerProfiles,
     Customers,
     CustomerSegments,
     DuplicateCustomers,
@@ -18,6 +19,7 @@ from ecom_assets.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.customers.customers import customers as compute_customers
 from ecom_assets.customers.customers import duplicate_customers as compute_duplicate_customers
 from ecom_assets.customers.customers import quarantined_customers as compute_quarantined_customers
+from ecom_assets.customers.profiles import customer_profiles as compute_customer_profiles
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.assets import EVERY_SALE
@@ -103,5 +105,11 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return compute_customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
 
 
-CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers)
+@table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))
+def customer_profiles(customers: ir.Table) -> ir.Table:
+    """Count current customers by tier, engagement, market and data quality."""
+    return compute_customer_profiles(customers)
+
+
+CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers, customer_profiles)
 """The assets that need the customer API."""

@@ -4,6 +4,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import (
+    PROFILE_DIMENSIONS,
+    CustomerProfiles,
     Customers,
     CustomerSegments,
     DuplicateCustomers,
@@ -112,5 +114,20 @@ def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResul
     return result_of(ordered.filter(~ordered.is_right.fill_null(ibis.literal(value=False))), ordered)
 
 
-CUSTOMER_CHECKS = [received_is_customers_plus_quarantined_plus_surplus, one_version_is_current]
+@check(CustomerProfiles, reads=(Customers, CustomerProfiles))
+def profiles_add_up_to_all_customers(_days: Days | None, versions: ir.Table, profiles: ir.Table) -> CheckResult:
+    """The values of each dimension add up to all current customers."""
+    expected = versions.agg(customer_count=versions.is_current.ifelse(1, 0).sum().fill_null(0))
+    expected = union_all(*(expected.mutate(dimension=ibis.literal(name)) for name in PROFILE_DIMENSIONS))
+    sums = profiles.group_by(counted="dimension").agg(counted_sum=profiles.customer_count.sum())
+    both = expected.left_join(sums, expected.dimension == sums.counted)
+    compared = both.select("dimension", "customer_count", counted_sum=both.counted_sum.fill_null(0))
+    return result_of(compared.filter(compared.customer_count != compared.counted_sum), compared)
+
+
+CUSTOMER_CHECKS = [
+    received_is_customers_plus_quarantined_plus_surplus,
+    one_version_is_current,
+    profiles_add_up_to_all_customers,
+]
 """All checks of customers, in addition to the contracts."""

@@ -247,6 +247,26 @@ class Customers(Table):
     quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
 
 
+PROFILE_DIMENSIONS = ("customer_tier", "engagement_level", "market_segment", "quality_band")
+"""The columns of `Customers` by which current customers are counted."""
+
+
+class CustomerProfiles(Table):
+    """One row per dimension and value: how many current customers have it, as of the newest fetch.
+
+    The values of each dimension add up to all current customers.
+    """
+
+    layer = "mart"
+    group = "customers"
+    key = ("dimension", "value")
+
+    dimension = text("The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS)
+    value = text("Its value; `unknown` where it is null")
+    as_of_date = day("The day at whose end the customers are described: that of the newest fetch")
+    customer_count = count("Current customers with that value", unit="customers")
+
+
 CUSTOMER_FILE_FIELDS = tuple(
     name
     for name in Customers.columns

@@ -14,8 +14,10 @@ from ecom_assets.customers.contracts import (
     ACTIVITY_STATUSES,
     CUSTOMER_TIERS,
     ENGAGEMENT_LEVELS,
+    PROFILE_DIMENSIONS,
     QUALITY_BANDS,
     SEGMENTS,
+    CustomerProfiles,
     Customers,
     CustomerSegments,
     DuplicateCustomers,
@@ -23,6 +25,7 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
+from ecom_assets.customers.profiles import UNKNOWN
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
@@ -37,6 +40,7 @@ from ecom_assets.tables.queries import (
     START,
     ZERO,
     Fetch,
+    NoSourceError,
     Period,
     Reading,
     Row,
@@ -69,6 +73,11 @@ DEFINITION: Final = {
 SEGMENTS_DEFINITION: Final = {
     "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",
     "revenue_amount": CustomerSegments.columns["revenue_amount"].description,
+}
+PROFILES_DEFINITION: Final = {
+    **{name: Customers.columns[name].description for name in PROFILE_DIMENSIONS},
+    "customer_count": "Current customers with that value, as of the newest fetch from the customer API",
+    "customer_share": "Its part of all current customers",
 }
 MILLIONTHS: Final = "decimal(18, 6)"
 
@@ -260,8 +269,6 @@ COUNTED_VALUES: Final = {
     "engagement_level": ENGAGEMENT_LEVELS,
 }
 """The columns to count, with the values to list even if no customer has them. Market segments depend on the shop."""
-UNKNOWN = "unknown"
-"""Stands for a null tier or level; listed only if a customer has it."""
 NO_SOURCE = "none"
 """Stands for a null engagement source, because a JSON key cannot be null."""
 
@@ -328,6 +335,31 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
         "received": int(received["n"]),
         **rejected_rows(reading, QuarantinedCustomers, DuplicateCustomers, period),
     }
+
+
+def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[str, Any]:
+    """Return the current customers by the values of each dimension, or of one, including known values without any.
+
+    Raises:
+        NoSourceError: No customers were fetched.
+    """
+    rows = reading.state(reading.table(CustomerProfiles))
+    if not rows:
+        raise NoSourceError("There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`.")
+    asked = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
+    return {
+        "as_of_date": max(row["as_of_date"] for row in rows),
+        "profiles": [profile for name in asked for profile in _profiles(rows, name)],
+    }
+
+
+def _profiles(rows: list[Row], name: str) -> list[Row]:
+    found = [{name: row["value"], "n": int(row["customer_count"])} for row in rows if row["dimension"] == name]
+    total = sum(row["n"] for row in found)
+    return [
+        {"dimension": name, "value": value, "customer_count": count, "customer_share": share(count, total)}
+        for value, count in _by_value(found, name, COUNTED_VALUES[name]).items()
+    ]
 
 
 def expected_value(reading: Reading) -> Row:

@@ -5,7 +5,7 @@ from typing import Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Sales
@@ -119,4 +119,9 @@ TRACES: Final = (
         },
     ),
     TableTrace(LifetimeValue, "value-of-customers", LIFETIME),
+    TableTrace(
+        CustomerProfiles,
+        "profiles-of-customers",
+        {"customer_count": Computed("the current rows of staging.customers, which is personal data, with that value")},
+    ),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.attribution.contracts import ChannelAttribution, Conversions, Touches
-from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.events.contracts import (
     CleanEvents,
     DuplicateEvents,
@@ -66,6 +66,7 @@ SERVED: tuple[type[Table], ...] = (
     CategoryPerformance,
     InventoryAlerts,
     CustomerSegments,
+    CustomerProfiles,
     LifetimeValue,
     ConversionFunnel,
     ConversionByDimension,

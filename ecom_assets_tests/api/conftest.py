@@ -69,7 +69,9 @@ def published_shop(folder: Path) -> Settings:
     write_shop(folder / "files")
     declared = folder / "visitor_segments.yaml"
     declared.write_text(SEGMENTS)
-    settings = settings_of(folder / "home", folder / "files", visitor_segments=declared)
+    settings = settings_of(
+        folder / "home", folder / "files", visitor_segments=declared, customer_api_url="https://customers.example"
+    )
     monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are told by their Monday
     run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
     return settings

@@ -196,18 +196,20 @@ def _of_days(shop: PlainShop, span: Span) -> list[Session]:
     return [one for one in shop.sessions if span.has(one.day)]
 
 
-def _lasts_s(session: Session) -> float:
+def lasts_s(session: Session) -> float:
+    """Seconds from its first event to its last."""
     length: timedelta = session.events[-1]["at"] - session.events[0]["at"]
     return length.total_seconds()
 
 
-def _views(session: Session) -> int:
+def views(session: Session) -> int:
+    """How many views it has."""
     return sum(event["event_type"] in VIEWS for event in session.events)
 
 
 def _engaged(sessions: list[Session]) -> Row:
-    engaged = sum(_lasts_s(one) > 10 or one.has("purchase") or _views(one) >= 2 for one in sessions)
-    single = sum(_views(one) <= 1 for one in sessions)
+    engaged = sum(lasts_s(one) > 10 or one.has("purchase") or views(one) >= 2 for one in sessions)
+    single = sum(views(one) <= 1 for one in sessions)
     count = len(sessions)
 
     def rate(part: int) -> Any:
@@ -227,7 +229,7 @@ def _engaged(sessions: list[Session]) -> Row:
 def _day(shop: PlainShop, day: date) -> Row:
     sessions = _of_days(shop, Span(day, day))
     answer = _engaged(sessions)
-    lengths = [_lasts_s(one) for one in sessions]
+    lengths = [lasts_s(one) for one in sessions]
 
     def visitors(days: int) -> int:
         some = Span(day - (days - 1) * DAY, day)
@@ -240,7 +242,7 @@ def _day(shop: PlainShop, day: date) -> Row:
         **answer,
         **rates,
         "event_date": str(day),
-        "pages_per_session": Near(mean(map(_views, sessions)), ROUNDED) if sessions else None,
+        "pages_per_session": Near(mean(map(views, sessions)), ROUNDED) if sessions else None,
         "mean_duration_s": Near(mean(lengths), ROUNDED) if sessions else None,
         "median_duration_s": Near(median(lengths), ROUNDED) if sessions else None,
         "daily_visitor_count": visitors(1),

@@ -4,6 +4,7 @@ Nothing here uses the platform's code. Not here: the files (`shop_files.py`).
 """
 
 import csv
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ class PlainShop:
         """Read them."""
         self.received = _read(folder / "events.csv")
         self.lines = _read(folder / "orders.csv")
+        self.people: list[Row] = json.loads((folder / "customers.json").read_text(encoding="utf-8"))
         self.catalogue = {row["product_id"]: row for row in _read(folder / "catalogue.csv")}
         for line in self.lines:
             line["at"] = datetime.fromisoformat(line["date_time"])

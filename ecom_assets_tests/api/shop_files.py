@@ -1,9 +1,10 @@
-"""A small shop in plain files: events, order lines and a catalogue, made by chance from a seed.
+"""A small shop in plain files: events, order lines, a catalogue and customers, made by chance from a seed.
 
 Not here: what comes of them (`plain_shop.py`).
 """
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,7 @@ sleeping:
 
 
 def write_shop(folder: Path) -> None:
-    """Write `events.csv`, `orders.csv` and `catalogue.csv`."""
+    """Write `events.csv`, `orders.csv`, `catalogue.csv` and `customers.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     dice = random.Random(SEED)  # noqa: S311 (a shop, no secret)
     events, orders = [], []
@@ -73,6 +74,27 @@ def write_shop(folder: Path) -> None:
         for name, category in PRODUCTS.items()
     ]
     _write(folder / "catalogue.csv", tuple(catalogue[0]), catalogue)
+    people = [_person(number) for number in range(60)]
+    (folder / "customers.json").write_text(json.dumps(people), encoding="utf-8")
+
+
+def _person(number: int) -> Row:
+    """Return a customer as an API gives them; every third has a flaw, every fifth four."""
+    person = {
+        "id": f"u{number:02}",
+        "email": f"u{number:02}@example.com",
+        "first_name": "Ann",
+        "last_name": f"U{number:02}",
+        "city": "",
+        "region": "WA",
+        "country": ("DE", "JP", "US", "BR")[number % 4],
+        "created_at": "2025-01-01T00:00:00Z",
+        "updated_at": "2025-06-01T00:00:00Z",
+        "last_login_at": "2026-01-01T00:00:00Z",
+    }
+    missing = {"email"} if number % 3 == 0 else set()
+    missing |= {"first_name", "last_name", "last_login_at"} if number % 5 == 0 else set()
+    return {name: value for name, value in person.items() if name not in missing}
 
 
 def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:

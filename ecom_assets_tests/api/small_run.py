@@ -4,6 +4,7 @@ The assets, their sources and the publication are the platform's own; only the r
 """
 
 import inspect
+import json
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from ecom_assets.serving.assets import IN_SNAPSHOT
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
 from ecom_assets.sources.events import FileEvents
 from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
@@ -27,6 +29,21 @@ from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
+
+
+class FileCustomers:
+    """The customers of the small shop's file, as an API would have returned them on the newest day, on one page."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Find the file, beside the events."""
+        self._file = Path(settings.events).with_name("customers.json")
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return the rows, all of the last of the days."""
+        people = json.loads(self._file.read_text(encoding="utf-8"))
+        records = [ReceivedRecord(1, place, read_record(one, 1, place)) for place, one in enumerate(people, start=1)]
+        newest = max(days.dates)
+        return SliceOutput(customer_rows(records, newest, "test"), Days((newest,)))
 
 
 def settings_of(home: Path, files: Path, **more: object) -> Settings:
@@ -46,6 +63,7 @@ def run(settings: Settings, days: Days) -> None:
             "event_source": FileEvents(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
             "stock_source": stock_source_of(settings),
+            "customer_source": FileCustomers(settings),
         }
         for asset in needed(table_assets(settings)):
             if asset.key not in without_source(settings):

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 LISTS = {
     "/analytics/revenue/trend": "points", "/analytics/revenue/by-channel": "channels",
     "/analytics/geographic": "places", "/analytics/customers/segments": "segments",
+    "/analytics/customers/profiles": "profiles",
     "/analytics/products/top": "products", "/analytics/products/p0": "trend", "/analytics/categories": "categories",
     "/analytics/inventory/alerts": "alerts", "/analytics/engagement": "days", "/analytics/journeys": "transitions",
     "/analytics/searches": "searches", "/analytics/cohorts": "cohorts", "/analytics/customers/retention": "weeks",

@@ -16,6 +16,7 @@ import pytest
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
 from ecom_assets_tests.api import plain_correlation as correlated
+from ecom_assets_tests.api import plain_customers
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
@@ -93,6 +94,12 @@ OF_DAYS: dict[str, tuple[str, Row, Expected]] = {
 }
 AS_OF: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "segments": ("/analytics/customers/segments", {}, plain.customer_segments),
+    "profiles": ("/analytics/customers/profiles", {}, plain_customers.profiles),
+    "profiles by tier": (
+        "/analytics/customers/profiles",
+        {"dimension": "customer_tier"},
+        partial(plain_customers.profiles, dimension="customer_tier"),
+    ),
     "alerts": ("/analytics/inventory/alerts", {}, plain.alerts),
     **{
         f"cohorts by {period} of {cohort_by}": (

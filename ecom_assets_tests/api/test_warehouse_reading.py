@@ -10,7 +10,7 @@ import pytest
 from ecom_assets.api.store.opening import open_store
 from ecom_assets.attribution.queries import channels_by_model
 from ecom_assets.customers.contracts import CustomerSegments
-from ecom_assets.customers.queries import customers, expected_value, segment_totals
+from ecom_assets.customers.queries import customer_profiles, customers, expected_value, segment_totals
 from ecom_assets.funnels.queries import conversion, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals
 from ecom_assets.products.queries import top_products
@@ -33,6 +33,7 @@ OF_BOTH: dict[str, Question] = {
     "sales": sales,
     "channels": lambda reading, period: by_channel(reading, period, "markov"),
     "customers": customers,
+    "customer profiles": lambda reading, _: customer_profiles(reading),
     "conversion": lambda reading, period: conversion(reading, period, None, "session", "device"),
     "engagement": lambda reading, period: engagement(reading, period, Page(50)),
     "top products": lambda reading, period: top_products(reading, period, "revenue", None, limit=5),

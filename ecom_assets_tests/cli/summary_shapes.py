@@ -73,6 +73,7 @@ TABLES = [
     "staging.quarantined_customers",
     "staging.duplicate_customers",
     "staging.customers",
+    "mart.customer_profiles",
     "mart.order_event_reconciliation",
     "mart.order_event_reconciliation_daily",
     "mart.restatements",
@@ -82,7 +83,7 @@ TABLES = [
 ]
 UNCUT = {
     "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
-    "mart.customer_segments", "mart.lifetime_value",
+    "mart.customer_segments", "mart.lifetime_value", "mart.customer_profiles",
 }  # fmt: skip
 """Tables that are not cut by day."""
 OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from ecom_assets.customers.contracts import Customers
+from ecom_assets.customers.contracts import CustomerProfiles, Customers
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.market_segments import market_segments
-from ecom_assets_tests.markdown import section
+from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, run, tables
 
@@ -24,15 +24,27 @@ def platform() -> Iterator[Platform]:
     one.close()
 
 
-def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
+def described(platform: Platform) -> list[Line]:
+    """Let the customers of the page be fetched and do what it says; return how it describes them."""
     answer, done, expected = tables("Fields of a customer")
     same = {"created_at": "2025-01-01T00:00:00Z", "updated_at": "2026-03-01T00:00:00Z"}
     platform.receive_customers([{**line, "id": int(line["id"]), **same} for line in answer], date(2026, 3, 10))
     run(platform, [row | {"cart_amount": Decimal(row["cart_amount"] or 0)} for row in rows_of(done)])
+    return expected
+
+
+def test_customers_are_described_as_the_page_says(platform: Platform) -> None:
+    expected = described(platform)
     assert as_shown(platform.rows(Customers), expected) == expected
     counts = customer_counts(platform.table(Customers), market_segments().names)
     flaws = {"email": 2, "last_login_at": 2, "first_name": 1, "last_name": 1}
     assert (counts["mean_data_quality_score"], counts["flawed_fields"]) == (85, flaws)
+
+
+def test_customers_are_counted_by_profile_as_the_page_says(platform: Platform) -> None:
+    described(platform)
+    (expected,) = tables("Profiles of customers")
+    assert as_shown(platform.rows(CustomerProfiles), expected) == expected
 
 
 def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:

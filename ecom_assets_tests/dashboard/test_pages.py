@@ -120,6 +120,10 @@ def test_customers_shows_what_the_api_answers(client: Client) -> None:
     assert list(tiles_of(page).values()) == ["" if one is None else str(one) for one in numbers]
     segments = client.get("/analytics/customers/segments").json()["segments"]
     assert [row["customer_count"] for row in drawn(page, 1)] == [one["customer_count"] for one in segments]
+    profiles = client.get("/analytics/customers/profiles").json()["profiles"]
+    assert [row for place in range(2, 6) for row in drawn(page, place)] == [
+        {name: one[name] for name in ("dimension", "value", "customer_count", "customer_share")} for one in profiles
+    ]
 
 
 def test_products_are_in_the_chosen_order_and_stock_is_counted(client: Client) -> None:

@@ -25,6 +25,7 @@ KINDS_OF_ROWS = 12
 NOTHING_ADDS_UP = {
     "arrivals", "touches", "first_touches", "city", "item", "calendar", "channel_removal_effects",
     "channel_attribution", "restatements", "visitor_segments", "visitor_segments_daily", "quarantined_order_samples",
+    "customer_profiles",
 }  # fmt: skip
 """Marts without a number, whose numbers all say how they are computed instead, or without rows in this shop."""
 

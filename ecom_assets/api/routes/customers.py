@@ -1,16 +1,16 @@
-"""Routes for customers: new, returning and retained customers, their value, and segments."""
+"""Routes for customers: new, returning and retained customers, their value, segments and profiles."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
-from ecom_assets.api.parameters import Ask, AskedOfDays, JustSliced, OfDays, Paged
+from ecom_assets.api.parameters import Ask, AskedOfDays, JustSliced, OfDays, Paged, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
-from ecom_assets.customers.contracts import CustomerSegments, LifetimeValue
+from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
@@ -83,6 +83,31 @@ class SegmentsAnswer(SoldAnswer):
     segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
 
 
+class Profile(BaseModel):
+    """A value of a dimension, and the customers who have it."""
+
+    dimension: str = of(CustomerProfiles.dimension, "customer_tier")
+    value: str = of(CustomerProfiles.value, "premium")
+    customer_count: int = of(CustomerProfiles.customer_count, 320)
+    customer_share: float = Field(description="Its part of all current customers", examples=[0.11])
+
+
+class AskedProfiles(Sliced):
+    """Which dimension to return, and which rows."""
+
+    dimension: Literal["customer_tier", "engagement_level", "market_segment", "quality_band"] | None = Field(
+        None, description="Only this dimension"
+    )
+
+
+class ProfilesAnswer(Answer):
+    """The current customers by tier, engagement, market and data quality."""
+
+    as_of_date: date = of(CustomerProfiles.as_of_date)
+    total_count: int = Field(description="How many rows there are", examples=[14])
+    profiles: list[Profile] = Field(description="By dimension; known values that no customer has are 0")
+
+
 class CustomerWeek(BaseModel):
     """The customers of an ISO week."""
 
@@ -142,6 +167,19 @@ def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
     found = {"source": sales_source(ask.reading), "segments": customer_queries.segments(ask.reading)}
     found = cut(found, "segments", asked.limit, asked.offset)
     return ask.answer(asked, customer_queries.SEGMENTS_DEFINITION, found, "sales")
+
+
+@router.get(
+    "/analytics/customers/profiles",
+    response_model=ProfilesAnswer,
+    responses=documented(409),
+    summary="Customers by tier, engagement, market and data quality",
+)
+def customer_profiles(ask: Ask, asked: Annotated[AskedProfiles, Query()]) -> dict[str, Any]:
+    """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
+    found = customer_queries.customer_profiles(ask.reading, asked.dimension)
+    found = cut(found, "profiles", asked.limit, asked.offset)
+    return ask.answer(asked, customer_queries.PROFILES_DEFINITION, found, "sales")
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""Customers: who is new and who returns, in which segment, and what they are worth."""
+"""Customers: who is new and who returns, in which segment, tier and quality, and what they are worth."""
 
 from functools import partial
 
@@ -18,6 +18,11 @@ SEGMENTS = (
     Column("revenue_amount", "Revenue", "money"),
     Column("revenue_share", "Share of revenue", "rate", bar="revenue_share"),
     Column("mean_recency_days", "Days since last order", "decimal"),
+)
+PROFILES = (
+    Column("value", "Value"),
+    Column("customer_count", "Customers", "count"),
+    Column("customer_share", "Share", "rate", bar="customer_share"),
 )
 WEEKS = (
     Column("week_start_date", "Week from", "date"),
@@ -95,15 +100,35 @@ def value(view: View) -> Block:
     return Several((Tiles(tiles, compared=False), *(Notice(reason, "info") for reason in reasons)))
 
 
+def profile(dimension: str, what: str, view: View) -> Block:
+    """Return the current customers by the values of one dimension."""
+    answer = view.answer(customers.customer_profiles, customers.AskedProfiles, dimension=dimension)
+    return Chart(
+        charts.ranking("value", "customer_count", title="Customers", sort=None),
+        answer["profiles"],
+        PROFILES,
+        f"Current customers by {what} as bars.",
+        csv=view.csv("/analytics/customers/profiles", with_days=False, dimension=dimension),
+        height=130,
+        definition=meaning(answer, dimension),
+        note=f"Of all customers, as of {answer['as_of_date']}.",
+        why=Why("mart.customer_profiles", "customer_count"),
+    )
+
+
 PAGE = Page(
     "customers",
     "Customers",
     place=40,
-    summary="Who is new, who returns, in which segment, and what they are worth.",
+    summary="Who is new, who returns, in which segment and tier, and what they are worth.",
     sections=(
         Section("Customers of these days", counts, is_titled=False),
         Section("New and returning customers by week", weeks, "half"),
         Section("Segments", segments, "half"),
         Section("What all customers are worth", value),
+        Section("Tiers", partial(profile, "customer_tier", "tier"), "half"),
+        Section("Engagement", partial(profile, "engagement_level", "level of engagement"), "half"),
+        Section("Markets", partial(profile, "market_segment", "market segment"), "half"),
+        Section("Data quality", partial(profile, "quality_band", "band of data quality"), "half"),
     ),
 )
