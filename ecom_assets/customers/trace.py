@@ -122,6 +122,11 @@ TRACES: Final = (
     TableTrace(
         CustomerProfiles,
         "profiles-of-customers",
-        {"customer_count": Computed("the current rows of staging.customers, which is personal data, with that value")},
+        {
+            "customer_count": Computed(
+                "the current rows of staging.customers with that value, by the thresholds of the settings; that table "
+                "holds personal data and is not published"
+            )
+        },
     ),
 )
