@@ -130,7 +130,7 @@ def _points(days: ir.Table, leaves: Sequence[Leaf], names: Sequence[Sequence[str
         gone = {
             name: -days[name] if ends else ibis.literal(0, "int64") for name, ends in zip(counted, ending, strict=True)
         }
-        nothing = {name: ibis.null(days[name].type()) for name in others}
+        nothing = {name: ibis.null(days[name].type().copy(nullable=True)) for name in others}
         parts.append(
             days.select("visitor_id", day=add_days(days.day, ibis.literal(within, "int64")), **gone, **nothing)
         )
