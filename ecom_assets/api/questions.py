@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -12,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.parameters import Asking, Sliced
 from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.sources.visitor_segments import visitor_segment
+from ecom_assets.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
@@ -106,6 +109,27 @@ def newest_event_at(ask: Asking) -> datetime | None:
     (row,) = ask.reading.state(events.agg(newest_at=events.event_at.max()))
     newest: datetime | None = row["newest_at"]
     return newest
+
+
+def known_zone(timezone: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        DefinitionError: There is no such zone.
+    """
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DefinitionError(f"{timezone!r} is no IANA time zone; write one such as Europe/Berlin.") from error
+    return timezone
+
+
+def dated_in(events: ir.Table, timezone: str | None, extent: Extent) -> ir.Table:
+    """Return events with their days in a time zone; None leaves those of the settings."""
+    if timezone is None or extent.first_date is None or extent.last_date is None:
+        return events
+    days = Days.between(extent.first_date - 2 * ONE_DAY, extent.last_date + 3 * ONE_DAY)
+    return events.mutate(event_date=day_of(events.event_at, days, timezone))
 
 
 def asked_days(ask: Asking, body: Body) -> tuple[date, date] | tuple[None, None]:

@@ -115,6 +115,35 @@ def hour_start(at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: 
     return midnight + ((since_s // HOUR_S).cast("int64") * HOUR_S).as_interval("s")
 
 
+def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
+    """Return the day of each moment in a time zone.
+
+    Args:
+        at: The moments, in UTC.
+        days: The days of all of them in UTC, and one more on each side.
+        timezone: The IANA name of the zone.
+    """
+    first = days.first
+    runs: list[tuple[datetime, ir.DateValue]] = []
+    for a_day in Days.between(first, days.end).dates:
+        start, end = day_starts_at(a_day, timezone), day_starts_at(a_day + ONE_DAY, timezone)
+        offset, is_changed = datetime.combine(a_day, time()) - start, _changes(a_day, timezone)
+        offset_s = ibis.literal(int(offset.total_seconds()), "int64")
+        # A day on which the clock changes has two offsets, but is one day.
+        found = ibis.literal(a_day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
+        if runs and not is_changed and a_day > first and not _changes(a_day - ONE_DAY, timezone):
+            runs.pop()
+        runs.append((end, found))
+    *earlier, (_, last) = runs
+    branches = [(at < ibis.literal(until, "timestamp(6)"), found) for until, found in earlier]
+    return ibis.cases(*branches, else_=last) if branches else last
+
+
+def _changes(a_day: date, timezone: str) -> bool:
+    """Return whether the clock changes on a day."""
+    return day_starts_at(a_day + ONE_DAY, timezone) - day_starts_at(a_day, timezone) != ONE_DAY
+
+
 def hours_of(a_day: date, timezone: str) -> list[datetime]:
     """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
     zone = ZoneInfo(timezone)

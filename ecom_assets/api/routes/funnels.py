@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.api.parameters import Ask, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, answer_question
+from ecom_assets.api.questions import Body, Name, answer_question, dated_in, known_zone
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -205,6 +205,9 @@ class FunnelBody(Body):
     last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
     over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
+    timezone: str | None = Field(
+        None, max_length=60, description="Of the days of entry and periods of `over`; default that of the settings"
+    )
     time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
     preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
@@ -216,7 +219,7 @@ class FunnelBody(Body):
 
     def funnel(self) -> Funnel:
         """Return the definition."""
-        days = {"time_range", "start_date", "end_date", "first", "last_day", "last"}
+        days = {"time_range", "start_date", "end_date", "first", "last_day", "last", "timezone"}
         said = self.model_fields_set - days
         return Funnel.from_mapping(self.model_dump(include=said, exclude_none=True, by_alias=True))
 
@@ -237,7 +240,16 @@ class FunnelBody(Body):
         Raises:
             DefinitionError: They cannot be combined, with each other or with the days whose events are looked at.
         """
-        limits = Limits.read(self.first, self.last_day, self.last, timezone)
+        limits = Limits.read(self.first, self.last_day, self.last, known_zone(self.timezone or timezone))
+        if self.timezone and (self.segment is not None or not (limits.are_given or self.over)):
+            raise DefinitionError(
+                "timezone is of the days of entry and of over, not of segments; give from, to, last or over, without "
+                "segment, or leave timezone out."
+            )
+        if self.timezone and (self.time_range or self.start_date or self.end_date):
+            raise DefinitionError(
+                "time_range, start_date and end_date are in ECOM_TIMEZONE; with timezone ask with from, to or last."
+            )
         if limits.are_given and (self.time_range or self.start_date or self.end_date):
             raise DefinitionError(
                 "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
@@ -339,7 +351,12 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
         )
     limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
     return answer_question(
-        ask, asked, body, lambda con, events, _: funnel_answer(con, events, definition, rule, limits)
+        ask,
+        asked,
+        body,
+        lambda con, events, extent: funnel_answer(
+            con, dated_in(events, body.timezone, extent), definition, rule, limits
+        ),
     )
 
 
@@ -388,5 +405,10 @@ def funnel_who(ask: Ask, asked: Annotated[AskedWho, Query()], body: FunnelBody) 
     limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
     listed = StepList(asked.step, asked.limit, only_stopped=asked.stopped)
     return answer_question(
-        ask, asked, body, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed)
+        ask,
+        asked,
+        body,
+        lambda con, events, extent: who_answer(
+            con, dated_in(events, body.timezone, extent), definition, rule, limits, listed
+        ),
     )

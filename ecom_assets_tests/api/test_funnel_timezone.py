@@ -1,0 +1,54 @@
+"""`timezone` of `POST /analytics/funnel`: days of entry in another zone, against plain Python."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from ecom_assets.tables.days import Days, day_of
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.plain_paths import _streams
+from ecom_assets_tests.api.plain_shop import PlainShop
+
+pytestmark = pytest.mark.xdist_group("api")
+
+
+@pytest.mark.parametrize("timezone", ["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"])
+def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezone: str) -> None:
+    """In each zone a visitor enters on each local day on which they view a page."""
+    zone = ZoneInfo(timezone)
+    days: dict[str, set[int]] = {}
+    for number, events in enumerate(_streams(shop).values()):
+        for event in events:
+            if event["event_type"] == "page_view":
+                days.setdefault(str(event["at"].astimezone(zone).date()), set()).add(number)
+    said = api.post(
+        "/analytics/funnel", {"steps": ["page_view"], "over": "day", "timezone": timezone}, limit=1000
+    ).json()
+    found = {one["start"]: one["steps"][0]["count"] for one in said["cohorts"]}
+    assert said["entries"]["timezone"] == timezone
+    assert {day: count for day, count in found.items() if count} == {day: len(who) for day, who in days.items()}
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"over": "day", "time_range": "week"}, {"over": "day", "timezone": "Mars/Olympus"}]
+)
+def test_where_it_changes_nothing_or_cannot_be_it_is_refused(api: Asked, asked: dict[str, str]) -> None:
+    said = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Europe/Berlin", **asked})
+    assert said.status_code == 422
+    assert "time" in said.text
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_days_with_clock_changes_are_those_of_python(timezone: str) -> None:
+    """Every half hour of the year 2026, in which the clocks change twice."""
+    times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=30 * n) for n in range(365 * 48)]
+    con = ibis.duckdb.connect()
+    naive = pa.array([at.replace(tzinfo=None) for at in times], pa.timestamp("us"))
+    rows = con.create_table("times", pa.table({"at": naive}))
+    found = rows.order_by("at").select(
+        day=day_of(rows.at, Days.between(date(2025, 12, 30), date(2027, 1, 4)), timezone)
+    )
+    assert found.to_pyarrow()["day"].to_pylist() == [at.astimezone(ZoneInfo(timezone)).date() for at in times]
