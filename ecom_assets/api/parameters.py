@@ -36,7 +36,7 @@ class Formatted(BaseModel):
     )  # read by the middleware in `csv_answers.py`
 
 
-class Asked(Formatted):
+class Parameters(Formatted):
     """The parameters of all analytics routes."""
 
     explain: bool = Field(
@@ -44,7 +44,7 @@ class Asked(Formatted):
     )
 
 
-class AskedOfDays(Asked):
+class DaysParameters(Parameters):
     """The parameters of routes that cover a range of days."""
 
     time_range: TimeRange | None = Field(
@@ -56,18 +56,18 @@ class AskedOfDays(Asked):
     end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
 
 
-class Sliced(Asked):
+class Sliced(Parameters):
     """Which rows of a short list to return; by default all."""
 
     limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
 
-class SlicedOfDays(AskedOfDays, Sliced):
+class SlicedOfDays(DaysParameters, Sliced):
     """Which days to cover, and which rows of a short list to return."""
 
 
-class Paged(Asked):
+class Paged(Parameters):
     """Which rows of a long list to return."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
@@ -79,11 +79,11 @@ class Paged(Asked):
         return Page(self.limit, self.offset)
 
 
-class AskedPagesOfDays(AskedOfDays, Paged):
+class PagedDaysParameters(DaysParameters, Paged):
     """Which days to cover, and which rows of a long list to return."""
 
 
-class Asking:
+class RequestContext:
     """One request: the published data that it reads, and the fields that its answer shares with all answers."""
 
     def __init__(self, request: Request, reading: StoreReading, response: Response | None = None) -> None:
@@ -95,8 +95,8 @@ class Asking:
     @property
     def settings(self) -> Settings:
         """Return the settings of the API."""
-        found: Settings = self.request.app.state.settings
-        return found
+        result: Settings = self.request.app.state.settings
+        return result
 
     @property
     def session_rule(self) -> SessionRule:
@@ -110,20 +110,20 @@ class Asking:
                 del self._response.headers["ETag"]
             self._response.headers["Cache-Control"] = "no-store"
 
-    def period(self, asked: AskedOfDays, *sources: Source) -> Period:
+    def period(self, parameters: DaysParameters, *sources: Source) -> Period:
         """Return the requested days; a named range ends on the newest day that is known in all sources.
 
         Args:
-            asked: The parameters of the request.
+            parameters: The parameters of the request.
             sources: The sources of the numbers; those without data do not shorten the range.
         """
         known = known_days(self.reading, sources)
-        period = Period.of(self._newest(known), asked.time_range, asked.start_date, asked.end_date)
+        period = Period.of(self._newest(known), parameters.time_range, parameters.start_date, parameters.end_date)
         return replace(period, known=known)
 
     def answer(
         self,
-        asked: Asked,
+        parameters: Parameters,
         definition: Mapping[str, Any],
         numbers: Mapping[str, Any],
         of: Period | Source,
@@ -131,7 +131,7 @@ class Asking:
         """Return the numbers with the fields of every answer.
 
         Args:
-            asked: The parameters of the request.
+            parameters: The parameters of the request.
             definition: What the numbers mean.
             numbers: The numbers by field.
             of: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
@@ -144,7 +144,7 @@ class Asking:
             "currency": reading.currency,
             "definition": dict(definition),
             **numbers,
-            "explain": self._explained() if asked.explain else None,
+            "explain": self._explained() if parameters.explain else None,
         }
 
     def _as_of(self, source: Source) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _known_of(period: Period) -> dict[str, Any]:
     }
 
 
-def asking(request: Request, response: Response) -> Iterator[Asking]:
+def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
     """Open the published data for a request, or stop if the caller already has the current answer."""
     given = Counter(name for name, _ in request.query_params.multi_items())
     if twice := [name for name, count in given.items() if count > 1]:
@@ -215,11 +215,11 @@ def asking(request: Request, response: Response) -> Iterator[Asking]:
             if headers["ETag"] in _known(request):
                 raise NotModifiedError(headers)
             response.headers.update(headers)
-        yield Asking(request, reading, response)
+        yield RequestContext(request, reading, response)
 
 
-Ask = Annotated[Asking, Depends(asking)]
-OfDays = Annotated[AskedOfDays, Query()]
+Context = Annotated[RequestContext, Depends(request_context)]
+OfDays = Annotated[DaysParameters, Query()]
 JustSliced = Annotated[Sliced, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 
@@ -230,7 +230,7 @@ def _etag(request: Request, reading: StoreReading) -> str:
     It is weak because a compressed response has other bytes. With `explain`, it also depends on the time of
     publication, because the explained runs change each time.
     """
-    asked = sorted(request.query_params.multi_items())
+    parameters = sorted(request.query_params.multi_items())
     published = reading.published
     known = sorted(
         (source, one.first, one.last, one.held, sorted(one.unknown)) for source, one in published.known.items()
@@ -238,7 +238,7 @@ def _etag(request: Request, reading: StoreReading) -> str:
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
-    identity = repr([request.url.path.removeprefix("/v1"), asked, state])
+    identity = repr([request.url.path.removeprefix("/v1"), parameters, state])
     return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 
 

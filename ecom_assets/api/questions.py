@@ -11,7 +11,7 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.parameters import Asking, Sliced
+from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days
@@ -73,40 +73,40 @@ class Body(BaseModel):
         return covered.end_date if covered else newest
 
 
-def segment_of(ask: Asking, body: Body) -> VisitorSegment | None:
+def segment_of(context: RequestContext, body: Body) -> VisitorSegment | None:
     """Return the visitor segment that a query names or defines; None for all visitors."""
-    return None if body.segment is None else visitor_segment(body.segment, ask.settings.visitor_segments)
+    return None if body.segment is None else visitor_segment(body.segment, context.settings.visitor_segments)
 
 
-def named_by_segment(ask: Asking, body: Body) -> list[str]:
+def named_by_segment(context: RequestContext, body: Body) -> list[str]:
     """Return the columns that the visitor segment of a query names."""
-    segment = segment_of(ask, body)
+    segment = segment_of(context, body)
     return columns_named(segment) if segment else []
 
 
-def segment_definition(ask: Asking, body: Body) -> dict[str, Any]:
+def segment_definition(context: RequestContext, body: Body) -> dict[str, Any]:
     """Return the visitor segment of a query as its definition says it; nothing for all visitors."""
-    segment = segment_of(ask, body)
+    segment = segment_of(context, body)
     return {"segment": segment.to_mapping()} if segment else {}
 
 
-def seen_events(ask: Asking, body: Body, con: SQLBackend) -> ir.Table:
+def seen_events(context: RequestContext, body: Body, con: SQLBackend) -> ir.Table:
     """Return the events of all days of the visitors that a query is about, on a connection."""
-    events, segment = ask.reading.events_in(con), segment_of(ask, body)
+    events, segment = context.reading.events_in(con), segment_of(context, body)
     if segment is None:
         return events
-    return in_segment(events, segment, body.as_of(newest_known(ask)))
+    return in_segment(events, segment, body.as_of(newest_known(context)))
 
 
-def newest_known(ask: Asking) -> date:
+def newest_known(context: RequestContext) -> date:
     """Return the newest day that is known of events."""
-    return known_days(ask.reading, [EVENTS])[EVENTS].last or ask.reading.newest_date
+    return known_days(context.reading, [EVENTS])[EVENTS].last or context.reading.newest_date
 
 
-def newest_event_at(ask: Asking) -> datetime | None:
+def newest_event_at(context: RequestContext) -> datetime | None:
     """Return the time of the newest of all events, in UTC; None without events."""
-    events = ask.reading.events()
-    (row,) = ask.reading.state(events.agg(newest_at=events.event_at.max()))
+    events = context.reading.events()
+    (row,) = context.reading.state(events.agg(newest_at=events.event_at.max()))
     newest: datetime | None = row["newest_at"]
     return newest
 
@@ -132,47 +132,49 @@ def dated_in(events: ir.Table, timezone: str | None, extent: Extent) -> ir.Table
     return events.mutate(event_date=day_of(events.event_at, days, timezone))
 
 
-def asked_days(ask: Asking, body: Body) -> tuple[date, date] | tuple[None, None]:
+def asked_days(context: RequestContext, body: Body) -> tuple[date, date] | tuple[None, None]:
     """Return the first and the last day of a query; None for all days."""
-    covered = body.covered(newest_known(ask))
+    covered = body.covered(newest_known(context))
     return (covered.start_date, covered.end_date) if covered else (None, None)
 
 
-def reach_of(ask: Asking, extent: Extent) -> tuple[date, date]:
+def reach_of(context: RequestContext, extent: Extent) -> tuple[date, date]:
     """Return the first and the last day that is known of events."""
-    known, days = known_days(ask.reading, [EVENTS])[EVENTS], extent.period(ask.reading.newest_date)
+    known, days = known_days(context.reading, [EVENTS])[EVENTS], extent.period(context.reading.newest_date)
     return known.first or days.start_date, known.last or days.end_date
 
 
-def answer_question(ask: Asking, asked: Sliced, body: Body, count: Count, *, reads_all: bool = False) -> dict[str, Any]:
+def answer_question(
+    context: RequestContext, parameters: Sliced, body: Body, count: Count, *, reads_all: bool = False
+) -> dict[str, Any]:
     """Return the answer to an ad-hoc query, or raise if it covers too many events.
 
     Args:
-        ask: The request.
-        asked: The parameters of the request.
+        context: The request.
+        parameters: The parameters of the request.
         body: The definition.
         count: A function that computes the answer from a connection, the events and their extent.
         reads_all: Whether the function receives the events of all days, not only of those of the body.
     """
-    reading = ask.reading
+    reading = context.reading
     require(reading, EVENTS)
-    require_personal(ask.request.scope, named_by_segment(ask, body))
+    require_personal(context.request.scope, named_by_segment(context, body))
     known = known_days(reading, [EVENTS])
     covered = body.covered(known[EVENTS].last or reading.newest_date)
     read = None if reads_all else covered
     events = within(reading.events(), read)
     extent = Extent.of(reading, events)
-    most = ask.settings.adhoc_most_events
+    most = context.settings.adhoc_most_events
     if extent.event_count > most:
         raise QuestionTooLargeError(
             f"The question is of {extent.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; ask "
             "about fewer days."
         )
     with reading.adhoc() as con:
-        found = count(con, within(seen_events(ask, body, con), read), extent)
-    definition = found.pop("definition") | segment_definition(ask, body)
-    names = [name for name in PAGED if name in found]
-    rows = next((name for name in names if found[name]), names[0])
-    numbers = cut({"event_count": extent.event_count, **found}, rows, asked.limit, asked.offset)
+        result = count(con, within(seen_events(context, body, con), read), extent)
+    definition = result.pop("definition") | segment_definition(context, body)
+    names = [name for name in PAGED if name in result]
+    rows = next((name for name in names if result[name]), names[0])
+    numbers = cut({"event_count": extent.event_count, **result}, rows, parameters.limit, parameters.offset)
     period = replace(covered or extent.period(reading.newest_date), known=known)
-    return ask.answer(asked, definition, numbers, period)
+    return context.answer(parameters, definition, numbers, period)

@@ -61,8 +61,8 @@ def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]
         lists: The sites by category; visits from search engines are `organic`, not `referral`.
         own_domains: Domains that are never a source, in addition to the domain of the page.
     """
-    found = _clues(events, own_domains)
-    return _named(found.filter(found.has_source), lists)
+    result = _clues(events, own_domains)
+    return _named(result.filter(result.has_source), lists)
 
 
 def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
@@ -70,9 +70,9 @@ def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Seq
 
     The arguments are those of `with_source`.
     """
-    found = _named(_clues(events, own_domains), lists)
+    result = _named(_clues(events, own_domains), lists)
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
-    return found.mutate(**{name: found.has_source.ifelse(found[name], value) for name, value in nothing.items()})
+    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in nothing.items()})
 
 
 def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:

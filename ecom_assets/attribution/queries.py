@@ -35,15 +35,15 @@ def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> li
     return reading.rows(_credited(rows, "channel", "is_current"), period)
 
 
-def compared_channels(found: list[Row], nothing: Decimal | None, period: Period) -> list[Row]:
+def compared_channels(rows: list[Row], nothing: Decimal | None, period: Period) -> list[Row]:
     """Return the channels that have credit in the period or the one before, most revenue first.
 
     Args:
-        found: Rows of `credits_of`.
+        rows: Rows of `credits_of`.
         nothing: The revenue of a channel without a row; None where revenue is unknown.
         period: The period.
     """
-    now, before = ({row["channel"]: row for row in found if row["is_current"] == which} for which in (1, 0))
+    now, before = ({row["channel"]: row for row in rows if row["is_current"] == which} for which in (1, 0))
     channels = [_channel(name, (now.get(name), before.get(name)), nothing, period) for name in {**now, **before}]
     whole = revenue_of(channels)
     channels = [{**row, "revenue_share": share(row["revenue_amount"], whole)} for row in channels]

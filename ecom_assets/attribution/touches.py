@@ -109,10 +109,10 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
     alone, crossing = (_narrow(sessions.filter(one)) for one in (~crosses, crosses))
-    found = union_all(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
+    rows = union_all(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
     nothing["source_lists_version"] = rule.lists.version
-    return found.mutate(**{name: found[name].fill_null(value) for name, value in nothing.items()}).select(
+    return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
         *Touches.columns
     )
 

@@ -36,17 +36,17 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
                 states, today = table.states(table.newest_days), table.today
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))
-        found = {a_day.isoformat(): state.version for a_day, state in states.items()}
-        changed = [date.fromisoformat(a_day) for a_day in sorted(found) if seen.get(a_day) != found[a_day]]
+        result = {a_day.isoformat(): state.version for a_day, state in states.items()}
+        changed = [date.fromisoformat(a_day) for a_day in sorted(result) if seen.get(a_day) != result[a_day]]
         if not changed:
-            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(found))
+            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(result))
         # Rows that arrive on a day belong to it, or to one of the days before that are not yet too late.
         first = max(changed[0] - settings.late_days * ONE_DAY, settings.first_day)
-        key = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
         return dg.SensorResult(
             run_requests=[run_request(first, today, run_key=f"{first}-{today}-{key}")],
             asset_events=list(observations(states)),
-            cursor=json.dumps(found),
+            cursor=json.dumps(result),
         )
 
     return event_table

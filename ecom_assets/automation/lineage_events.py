@@ -113,7 +113,7 @@ class LineageEvents:
 
     def _of_step(self, run: dg.DagsterRun, key: str, step: _Step) -> Iterator[RunEvent]:
         layer, _, name = key.partition("__")
-        found = self.tables.get(f"{layer}/{name}")
+        value = self.tables.get(f"{layer}/{name}")
         run_id = str(uuid5(NAMESPACE_URL, f"{run.run_id}/{key}"))
         parent = parent_run.ParentRunFacet(
             run=parent_run.Run(runId=run.run_id), job=parent_run.Job(namespace=self.namespace, name=run.job_name)
@@ -123,8 +123,8 @@ class LineageEvents:
             if at is None:
                 continue
             is_end = state != RunState.START  # what tables are like is said once, at the end
-            inputs = [self._input(one, is_end=is_end) for one in found[1]] if found else []
-            outputs = [self._output(found[0], step, is_end=is_end)] if found else []
+            inputs = [self._input(one, is_end=is_end) for one in value[1]] if value else []
+            outputs = [self._output(value[0], step, is_end=is_end)] if value else []
             run_facets = self._run(run_id, step.error if is_end else "", parent)
             yield self._event(state, at, run_facets, job, inputs=inputs, outputs=outputs)
 

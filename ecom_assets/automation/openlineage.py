@@ -91,12 +91,12 @@ class Lineage:
         before = "1" if is_begun and before == "0" else before
         is_over = run.status in ENDS
         events = self.events.of_ended(instance, run) if is_over else [self._start(instance, run)]
-        found = self.deliver(events[int(before) :], patience_s)
-        count = int(before) + found.count
+        result = self.deliver(events[int(before) :], patience_s)
+        count = int(before) + result.count
         state = ALL if is_over and count == len(events) else str(count)
         if state != _noted(run):
             instance.add_run_tags(run.run_id, {TAG: f"{state}: {run.run_id}"})
-        return found
+        return result
 
     def _start(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEvent:
         began_at = instance.get_run_stats(run.run_id).start_time or time.time()
@@ -147,10 +147,10 @@ class OwnRun:
         later = "the daemon, if it runs, sends the rest."
         if not self._is_reached:
             return f"ECOM_OPENLINEAGE_URL={self._lineage.url} does not answer; {later}"
-        found = self._lineage.deliver_run(instance, run, RUN_PATIENCE_S, is_begun=True)
-        if not found.trouble:
+        result = self._lineage.deliver_run(instance, run, RUN_PATIENCE_S, is_begun=True)
+        if not result.trouble:
             return ""
-        return f"ECOM_OPENLINEAGE_URL={self._lineage.url} did not take all events, as {found.trouble}; {later}"
+        return f"ECOM_OPENLINEAGE_URL={self._lineage.url} did not take all events, as {result.trouble}; {later}"
 
 
 def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefinition:
@@ -172,10 +172,10 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         sent = 0
         for record in records:
             run = record.dagster_run
-            found = _look(lineage, context.instance, run, until)
-            sent += found.count
-            if found.trouble:
-                said = f"{lineage.url} did not take all events of run {run.run_id}, as {found.trouble}."
+            result = _look(lineage, context.instance, run, until)
+            sent += result.count
+            if result.trouble:
+                said = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
                 return dg.SensorResult(skip_reason=said, cursor=since.isoformat())
         newest = records[-1].update_timestamp.replace(tzinfo=looked_at.tzinfo) if len(records) == MOST_RUNS else None
         reached = newest + OVERLAP if newest else looked_at

@@ -38,8 +38,8 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         try:
             newest = _last_day(settings, now)
-            found = _states(settings, newest)
-            fresh = sorted(path for path, state in found.items() if seen.get(path) != state)
+            result = _states(settings, newest)
+            fresh = sorted(path for path, state in result.items() if seen.get(path) != state)
             if not fresh:
                 return dg.SensorResult(skip_reason="No new event files.")
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
@@ -47,10 +47,10 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
-        cursor = json.dumps(found)
+        cursor = json.dumps(result)
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
-        key = hashlib.sha256(json.dumps([(path, found[path]) for path in fresh]).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps([(path, result[path]) for path in fresh]).encode()).hexdigest()[:16]
         spans = [(part.first, part.dates[-1]) for part in parts]
         requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
         return dg.SensorResult(run_requests=requests, cursor=cursor)
@@ -101,9 +101,9 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     if len(days.dates) <= GAP_DAYS:
         return [days]
     with _opened(settings, paths) as files:
-        found = [one for one in days_of_files(files, settings.late_days) if one.received >= settings.first_day]
-    require_span(days.first, days.dates[-1], settings.max_days, found)
-    rows = Days.of(day for one in found for day in one.days)
+        matches = [one for one in days_of_files(files, settings.late_days) if one.received >= settings.first_day]
+    require_span(days.first, days.dates[-1], settings.max_days, matches)
+    rows = Days.of(day for one in matches for day in one.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
 
 

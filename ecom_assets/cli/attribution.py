@@ -72,11 +72,11 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
     only = AskedSegment.read(asked.segment, files)
     events = only.events(clean, ends[1])
     events = events if asked.where == EVERYTHING else events.filter(holds(events, asked.where))
-    found = _prepare(files.con, events, settings, SessionRule.preset(asked.session_rule), ends)
-    bought = of_days(found.bought, "converted_date", ends)
+    result = _prepare(files.con, events, settings, SessionRule.preset(asked.session_rule), ends)
+    bought = of_days(result.bought, "converted_date", ends)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     numbers = files.con.to_pyarrow(counted).to_pylist()[0]
-    channels = _credit(files.con, found, name, rule) if numbers["conversions"] else []
+    channels = _credit(files.con, result, name, rule) if numbers["conversions"] else []
     notes = [] if numbers["conversions"] else [NO_PURCHASES]
     answer = {
         "model": name,
@@ -87,7 +87,7 @@ def answer_attribution(asked: Asked, rule: AttributionRule) -> dict[str, Any]:
         },
         "conversions": int(numbers["conversions"]),
         "channels": channels,
-        "notes": notes + ([] if found.is_told else [NO_ADDRESSES]),
+        "notes": notes + ([] if result.is_told else [NO_ADDRESSES]),
         **({"warnings": warnings} if warnings else {}),
     }
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
@@ -147,13 +147,13 @@ def _kept(con: Backend, name: str, rows: ir.Table) -> ir.Table:
     return con.create_table(name, rows, temp=True)
 
 
-def _credit(con: Backend, found: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
-    everything = found.last.widened(before=ALL_TIME_DAYS)
+def _credit(con: Backend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
+    everything = result.last.widened(before=ALL_TIME_DAYS)
     # A refund on the days that are asked for may be of an earlier purchase, so the days are chosen from the result.
-    paths = of_days(credit.paths(found.bought, found.touched, rule, everything), "converted_date", found.ends)
+    paths = of_days(credit.paths(result.bought, result.touched, rule, everything), "converted_date", result.ends)
     walked = _kept(con, "walked", paths)
     if model == "markov":
-        return _by_markov(con, walked, found, rule)
+        return _by_markov(con, walked, result, rule)
     units = credit.shared(walked, rule, [model])
     sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
     rows = con.to_pyarrow(sums).to_pylist()
@@ -165,12 +165,12 @@ def _by_markov(con: Backend, walked: ir.Table, prepared: _Prepared, rule: Attrib
     spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
-    found = removal_effects(counts, credit.UNITS_OF_ONE)
+    result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
-    con.create_table("effects", removal_effect_rows([(last.first, "purchase", found)]), temp=True)
+    con.create_table("effects", removal_effect_rows([(last.first, "purchase", result)]), temp=True)
     whole = walked.mutate(converted_date=day, anchor_date=day)
     units = credit.by_removal_effects(whole, con.table("effects"))
-    effects = {one.channel: {"removal_effect": one.effect} for one in found}
+    effects = {one.channel: {"removal_effect": one.effect} for one in result}
     rows = con.to_pyarrow(units).to_pylist()
     return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
 

@@ -67,10 +67,10 @@ def _chosen(names: list[str] | None) -> list[type[Table]]:
 
 
 def _checks(settings: Settings) -> Checks:
-    found: dict[str, list[tuple[str, str, bool]]] = {}
+    values: dict[str, list[tuple[str, str, bool]]] = {}
     for check in checks(settings):
-        found.setdefault(check.contract.qualified_name(), []).append((check.name, check.description, check.warns))
-    return found
+        values.setdefault(check.contract.qualified_name(), []).append((check.name, check.description, check.warns))
+    return values
 
 
 def _server(settings: Settings) -> dict[str, Any] | None:

@@ -87,18 +87,18 @@ def _versions(_settings: Settings) -> Finding:
         if needed.marker is None and version(needed.name) not in needed.specifier:
             wrong.append(f"{needed.name} {version(needed.name)} where {needed.specifier} is needed")
     python = ".".join(map(str, sys.version_info[:3]))
-    found = "; ".join(wrong) or f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
-    return Finding("versions", ok=not wrong, found=found, fix="make setup")
+    rows = "; ".join(wrong) or f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
+    return Finding("versions", ok=not wrong, found=rows, fix="make setup")
 
 
 def _disk(settings: Settings) -> Finding:
     place = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    found = f"{free / 1e9:.1f} GB free at {place}"
+    result = f"{free / 1e9:.1f} GB free at {place}"
     return Finding(
         "disk",
         ok=free >= LEAST_FREE_BYTES,
-        found=found,
+        found=result,
         fix="free some space, or set ECOM_HOME to another disk",
     )
 
@@ -140,8 +140,8 @@ def _events(settings: Settings) -> Finding:
     if is_table(settings):
         return _event_table(settings)
     files = open_events(duckdb.connect(), settings, events_place(settings))
-    found = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {files.mapping.name}"
-    return Finding("events", ok=True, found=found)
+    result = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {files.mapping.name}"
+    return Finding("events", ok=True, found=result)
 
 
 def _orders(settings: Settings) -> Finding:
@@ -166,8 +166,8 @@ def _customers(settings: Settings) -> Finding:
         return Finding("customers", ok=True, found=f"come from the sandbox shop; markets are {markets}")
     mapping = mapping_of(settings)
     scored = ", ".join(mapping.expected_fields) or "nothing"
-    found = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"
-    return Finding("customers", ok=True, found=f"{found}; the score expects {scored}; markets are {markets}")
+    result = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"
+    return Finding("customers", ok=True, found=f"{result}; the score expects {scored}; markets are {markets}")
 
 
 def _event_table(settings: Settings) -> Finding:
@@ -177,16 +177,16 @@ def _event_table(settings: Settings) -> Finding:
     with opened_table(settings) as table:
         days = table.newest_days
         count = sum(state.row_count for state in table.states(days).values())
-        found = f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
-    return Finding("events", ok=True, found=found)
+        result = f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
+    return Finding("events", ok=True, found=result)
 
 
 def _dagster_home(settings: Settings) -> Finding:
     home = settings.dagster_home
     ready = (home / "dagster.yaml").exists()
-    found = f"{home}" + ("" if ready else " is made at the first run")
+    result = f"{home}" + ("" if ready else " is made at the first run")
     writable = not home.exists() or _is_writable(home)
-    return Finding("dagster", ok=writable, found=found, fix=f"make {home} writable, or set DAGSTER_HOME")
+    return Finding("dagster", ok=writable, found=result, fix=f"make {home} writable, or set DAGSTER_HOME")
 
 
 def _alerts(settings: Settings) -> Finding:

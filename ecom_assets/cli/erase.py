@@ -189,8 +189,8 @@ def _resumed(settings: Settings, asked: Person) -> Pending | None:
     return pending
 
 
-def _within(asked: Person, found: Person) -> bool:
-    return set(asked.sessions) <= set(found.sessions)
+def _within(asked: Person, result: Person) -> bool:
+    return set(asked.sessions) <= set(result.sessions)
 
 
 def _require_yes(plan: Plan, *, yes: bool) -> None:

@@ -110,17 +110,17 @@ def _event(event_type: str | None, where: list[str] | None) -> dict[str, Any] | 
 
 
 def _read_shares(texts: list[str] | None) -> dict[str, float] | None:
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for text in texts or ():
         name, _, number = text.rpartition("=")
         try:
             part = float(number)
         except ValueError:
             name = ""
-        if not name or name in found:
+        if not name or name in values:
             raise UsageError(f"--share {text!r} is not understood; write VARIANT=NUMBER once each, as in control=50.")
-        found[name] = part
-    return found or None
+        values[name] = part
+    return values or None
 
 
 def _asked(definition: Path | None, given: dict[str, Any]) -> Experiment:

@@ -58,8 +58,8 @@ class ExportRequest:
     def names(self) -> list[str]:
         """Return the names of the export assets."""
         tools = [place for place in self.places if place != CUSTOMERS]
-        found = [f"{tool}_{kind}" for tool in tools for kind in ("events", "users")]
-        return [*found, *(["customers_json"] if CUSTOMERS in self.places else [])]
+        result = [f"{tool}_{kind}" for tool in tools for kind in ("events", "users")]
+        return [*result, *(["customers_json"] if CUSTOMERS in self.places else [])]
 
 
 def show_export(request: ExportRequest, *, as_json: bool) -> bool:
@@ -104,9 +104,9 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
 def _days(engine: Engine, settings: Settings, asked: AskedDays) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
-    found = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
-    first = asked.first or found["first"] or asked.last or settings.first_day
-    last = asked.last or found["last"] or first
+    rows = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
+    first = asked.first or rows["first"] or asked.last or settings.first_day
+    last = asked.last or rows["last"] or first
     if last < first:
         raise UsageError(f"There are no events from {first} on: the last are of {last}; give other days.")
     whole = Days.between(max(first, settings.first_day), last)
@@ -141,8 +141,8 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
         store, sent_at = delivery_context.store_if_any, delivery_context.sending_at()
         for name in request.names:
             due = DueEvents(engine) if name.endswith("_events") else due_users(engine, settings)
-            found = DryDestination(delivery_context.destinations[name], due, store, sent_at).write(days, folder)
-            shown[name] = {**vars(found), "folder": str(found.folder)}
+            result = DryDestination(delivery_context.destinations[name], due, store, sent_at).write(days, folder)
+            shown[name] = {**vars(result), "folder": str(result.folder)}
     return {"dry_run": shown}
 
 

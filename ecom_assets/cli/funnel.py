@@ -57,9 +57,9 @@ def answer(
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = days or QuestionDays()
     is_whole = who is None and days == QuestionDays() and segment is None
-    found = _quick(paths, settings, funnel) if paths and is_whole else None
-    if found is not None:
-        return found
+    result = _quick(paths, settings, funnel) if paths and is_whole else None
+    if result is not None:
+        return result
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.visitor_segments import AskedSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
@@ -78,8 +78,8 @@ def answer(
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     limits = Limits(days.first, days.last, days.day_count, settings.timezone)
     own = files.mapping.own_words()
-    found = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
-    return only.complete(found, clean) | {"rows": files.rows.as_json()}
+    result = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
+    return only.complete(result, clean) | {"rows": files.rows.as_json()}
 
 
 def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
@@ -167,12 +167,12 @@ def funnel(
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
     asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset})
     rule, days = session_rule_of(context, asked.get("preset"), session_rule), QuestionDays.read(first, to, last)
-    found = answer(all_paths(events, more), mapping, asked, who, SessionRule.preset(rule), days, timezone, segment)
-    print_answer(_with_rule(found, rule), lambda: _lines(found, who), as_json=as_json)
+    result = answer(all_paths(events, more), mapping, asked, who, SessionRule.preset(rule), days, timezone, segment)
+    print_answer(_with_rule(result, rule), lambda: _lines(result, who), as_json=as_json)
 
 
-def _with_rule(found: dict[str, Any], session_rule: str) -> dict[str, Any]:
-    return found | ({"session_rule": session_rule} if found["definition"]["per"] == "session" else {})
+def _with_rule(values: dict[str, Any], session_rule: str) -> dict[str, Any]:
+    return values | ({"session_rule": session_rule} if values["definition"]["per"] == "session" else {})
 
 
 def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
@@ -200,17 +200,17 @@ def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, An
     Raises:
         UsageError: A condition does not begin with the number of a step.
     """
-    found: list[dict[str, Any]] = [{"event_type": step.strip(), "where": []} for step in (steps or "").split(",")]
+    rows: list[dict[str, Any]] = [{"event_type": step.strip(), "where": []} for step in (steps or "").split(",")]
     for text in conditions or []:
         number, colon, condition = text.partition(":")
         place = int(number) if number.strip().isdecimal() else 0
-        if not colon or not 1 <= place <= len(found):
+        if not colon or not 1 <= place <= len(rows):
             raise UsageError(
-                f"--step-where {text!r} does not begin with the number of a step, 1 to {len(found)}; write it as in "
-                f"'{len(found)}: cart_amount > 10'."
+                f"--step-where {text!r} does not begin with the number of a step, 1 to {len(rows)}; write it as in "
+                f"'{len(rows)}: cart_amount > 10'."
             )
-        found[place - 1]["where"].append(condition)
-    return found
+        rows[place - 1]["where"].append(condition)
+    return rows
 
 
 def _times(steps: str | None, bins: str | None) -> object:
@@ -223,11 +223,11 @@ def _times(steps: str | None, bins: str | None) -> object:
         if bins is not None:
             raise UsageError("--bins are those of --time-to-convert; name its two steps, as in --time-to-convert 1:2.")
         return None
-    found = TimeToConvert.from_raw(steps)
+    result = TimeToConvert.from_raw(steps)
     if bins is None:
-        return found.to_mapping()
+        return result.to_mapping()
     given: object = bins.split(",") if "," in bins else int(bins) if bins.strip().isdecimal() else bins
-    return found.to_mapping() | {"bins": given}
+    return result.to_mapping() | {"bins": given}
 
 
 def _refuse_more_than_a_definition(context: typer.Context) -> None:
@@ -258,7 +258,7 @@ def _exclusion(text: str) -> dict[str, Any]:
     return {"event_type": text}
 
 
-def _lines(found: dict[str, Any], who: Path | None) -> list[str]:
+def _lines(values: dict[str, Any], who: Path | None) -> list[str]:
     from ecom_assets.cli.chart import (  # noqa: PLC0415 (loads Ibis)
         breakdown_lines,
         cohort_lines,
@@ -267,9 +267,9 @@ def _lines(found: dict[str, Any], who: Path | None) -> list[str]:
     )
 
     lines = [
-        *step_lines(found["definition"], found["steps"]),
-        *breakdown_lines(found["definition"], found["breakdown"]),
-        *cohort_lines(found["definition"], found.get("cohorts", ())),
-        *times_lines(found.get("time_to_convert")),
+        *step_lines(values["definition"], values["steps"]),
+        *breakdown_lines(values["definition"], values["breakdown"]),
+        *cohort_lines(values["definition"], values.get("cohorts", ())),
+        *times_lines(values.get("time_to_convert")),
     ]
     return lines + ([f"Written to {who}."] if who else [])

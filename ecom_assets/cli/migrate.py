@@ -23,11 +23,11 @@ def migrate_tables(*, do_it: bool, as_json: bool) -> None:
     try:
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
         if do_it:
-            for contract in (one for one, found in plan.items() if found):
+            for contract in (one for one, result in plan.items() if result):
                 migrate(engine, contract)
     finally:
         engine.close()
-    planned = [change for found in plan.values() for change in found]
+    planned = [change for result in plan.values() for change in result]
     if as_json:
         typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": do_it}))
     else:

@@ -171,12 +171,12 @@ class OwnData:
             raise UsageError(
                 f"{more[0]!r} may be events or orders; write --events or --orders in front of it, or quote the glob."
             )
-        found = cls([*(events or [])], mappings[0], [*(orders or [])], mappings[1])
+        result = cls([*(events or [])], mappings[0], [*(orders or [])], mappings[1])
         if orders:
-            found.orders.extend(more or [])
+            result.orders.extend(more or [])
         else:
-            found.events[:] = all_paths(events, more)
-        return found
+            result.events[:] = all_paths(events, more)
+        return result
 
 
 @dataclass(frozen=True)

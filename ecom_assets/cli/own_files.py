@@ -116,8 +116,8 @@ class FilePurchases:
 
     def newest_day(self) -> str | None:
         """Return the day at whose end customers are looked at; None without any data."""
-        found: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
-        return found.isoformat() if found else None
+        result: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
+        return result.isoformat() if result else None
 
 
 def _stored(con: Backend, name: str, rows: ir.Table) -> ir.Table:
@@ -176,10 +176,10 @@ class FileOrders:
         classified = classify(self._received, self.rule)
         ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
         counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
-        found = self.con.to_pyarrow(counted).to_pylist()
-        rejected = {row["reject_reason"]: row["row_count"] for row in found if row["reject_reason"]}
-        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in found if not row["reject_reason"])
-        return FileRows(sum(row["row_count"] for row in found), rejected)
+        rows = self.con.to_pyarrow(counted).to_pylist()
+        rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
+        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
+        return FileRows(sum(row["row_count"] for row in rows), rejected)
 
     @cached_property
     def _received(self) -> ir.Table:

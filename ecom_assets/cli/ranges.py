@@ -45,8 +45,8 @@ class QuestionDays:
             return cls(asked.first, asked.last)
         if asked.first:
             raise UsageError("--last and --from both say where the days begin; leave one of them out.")
-        found = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
-        count = int(found[1]) * DAYS_OF[found[2]] if found else 0
+        match = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
+        count = int(match[1]) * DAYS_OF[match[2]] if match else 0
         if not 1 <= count <= MAX_DAYS:
             raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
         return cls(None, asked.last, count)

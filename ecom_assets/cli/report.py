@@ -38,15 +38,15 @@ def report(
         mail_server_of(settings)
     prepare_dagster_home(settings)
     with dg.DagsterInstance.get() as instance:
-        found = build_report(settings, asked, instance, check_keys(settings))
+        result = build_report(settings, asked, instance, check_keys(settings))
     if out is not None:
-        _write(found, out)
+        _write(result, out)
     if as_json:
-        typer.echo(json.dumps(found, default=str))
+        typer.echo(json.dumps(result, default=str))
     elif out is None and not send:
-        typer.echo("\n".join(text_lines(found)))
+        typer.echo("\n".join(text_lines(result)))
     if send:
-        typer.echo(send_report(settings, found), err=True)
+        typer.echo(send_report(settings, result), err=True)
 
 
 def _require_writable(out: Path | None) -> None:
@@ -58,7 +58,7 @@ def _require_writable(out: Path | None) -> None:
         raise UsageError(f"--out {out} is in a folder that does not exist; make {out.parent}, or name another file.")
 
 
-def _write(found: dict[str, Any], out: Path) -> None:
-    page = render_page(found)
+def _write(values: dict[str, Any], out: Path) -> None:
+    page = render_page(values)
     replace_bytes(out, print_pdf(page) if out.suffix == ".pdf" else page.encode())
-    typer.echo(f"Wrote the report of {found['week']} to {out}.", err=True)
+    typer.echo(f"Wrote the report of {values['week']} to {out}.", err=True)

@@ -22,16 +22,16 @@ def retain(
     """Remove received events and landing files that are older than ECOM_RETENTION_DAYS; numbers stay."""
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
-        found = expired(with_origin(engine, settings), engine)
+        result = expired(with_origin(engine, settings), engine)
         if not dry_run:
             if not yes:
                 raise UsageError("Removing cannot be undone; look at it with --dry-run, then say so with --yes.")
-            remove(engine, found)
-    told = {**found.as_json(), "is_removed": not dry_run}
-    typer.echo(json.dumps(told) if as_json else "\n".join(_lines(told)))
+            remove(engine, result)
+    rows = {**result.as_json(), "is_removed": not dry_run}
+    typer.echo(json.dumps(rows) if as_json else "\n".join(_lines(rows)))
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    verb = "were removed" if told["is_removed"] else "are older than the limit"
-    rows = [f"{count:,} rows of {table} {verb}." for table, count in told["rows"].items()]
-    return [*rows, f"{len(told['files']):,} landing files {verb}.", f"Kept from {told['first_kept_date']} on."]
+def _lines(values: dict[str, Any]) -> list[str]:
+    verb = "were removed" if values["is_removed"] else "are older than the limit"
+    rows = [f"{count:,} rows of {table} {verb}." for table, count in values["rows"].items()]
+    return [*rows, f"{len(values['files']):,} landing files {verb}.", f"Kept from {values['first_kept_date']} on."]

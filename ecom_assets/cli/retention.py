@@ -125,14 +125,14 @@ def _of_orders(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     return _answer(rows, asked, rule, settings.timezone) | {"rows": files.rows.as_json()}
 
 
-def _answer(found: _Rows, asked: Asked, rule: RetentionRule, timezone: str) -> dict[str, Any]:
-    between, warnings = ends_of(found.rows, found.day, asked.days)
-    rows = found.rows
+def _answer(result: _Rows, asked: Asked, rule: RetentionRule, timezone: str) -> dict[str, Any]:
+    between, warnings = ends_of(result.rows, result.day, asked.days)
+    rows = result.rows
     if asked.range_of == "events":
-        rows, between = of_days(rows, found.day, between), (None, None)
+        rows, between = of_days(rows, result.day, between), (None, None)
     who = asked.who
-    keep = None if who is None else lambda cells: write_rows(found.con, cells, who)
-    question = Question(found.con, rows, rule, timezone, _day_count(found.files), found.build, between, keep)
+    keep = None if who is None else lambda cells: write_rows(result.con, cells, who)
+    question = Question(result.con, rows, rule, timezone, _day_count(result.files), result.build, between, keep)
     return answer_activity(question, asked.whole_until) | {"warnings": warnings}
 
 

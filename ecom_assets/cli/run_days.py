@@ -102,8 +102,8 @@ class DaysOfRun:
         if len(days.dates) <= GAP_DAYS or not has_files_only:
             return [days]
         with duckdb.connect() as con:
-            found = {a_day for one in self._found(self._opened(con)) for a_day in one.days}
-        return parts_of(days, {*found, *stored()})
+            result = {a_day for one in self._found(self._opened(con)) for a_day in one.days}
+        return parts_of(days, {*result, *stored()})
 
     def _found(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
         return [one for files in opened for one in days_of_files(files, self.settings.late_days)]
@@ -139,14 +139,14 @@ class DaysOfRun:
         """Raise if all data are from before the first day; an earlier ECOM_FIRST_DAY includes them."""
         if not opened or any(files.has_believed_days() for files in opened):
             return
-        found = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
-        if early := [row[0] for row in found if row and row[0]]:
+        result = [files.con.execute(_first_own_day(files)).fetchone() for files in opened]
+        if early := [row[0] for row in result if row and row[0]]:
             raise self._too_early(min(early))
 
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
         """Return the first arrival day of rows from `start` on, and report how many earlier rows are left out."""
-        found = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
-        arrivals: list[date] = [row[0] for row in found if row and row[0]]
+        result = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
+        arrivals: list[date] = [row[0] for row in result if row and row[0]]
         if not arrivals:
             raise self._too_early(start)
         rows = sum(number for files in opened for number in _rows_before(files, start))

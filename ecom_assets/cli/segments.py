@@ -23,13 +23,13 @@ def answer_segments(asked: Customers, rule: SegmentRule, out: Path | None) -> di
     """
     check_format("--out", out)
     files = FilePurchases.open(asked)
-    found = customer_segments(files.purchases, rule)
+    result = customer_segments(files.purchases, rule)
     if out is not None:
-        write_rows(files.con, found.order_by("customer_id"), out)
+        write_rows(files.con, result.order_by("customer_id"), out)
     return {
         "definition": {**asdict(rule), **asked.definition()},
         "as_of_date": files.newest_day(),
-        **segment_totals(found),
+        **segment_totals(result),
         "rows": files.rows.as_json(),
     }
 

@@ -65,13 +65,13 @@ def answer_sessions(asked: Asked) -> dict[str, Any]:
     where = with_event_types(asked.where, files.mapping.translate)
     if where != EVERYTHING:
         events, conditions = events.filter(holds(events, where)), {"where": where.to_mapping()}
-    found = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
+    rows = of_days(whole_sessions(events, session_rule).select(*Sessions.columns), "started_date", ends)
     if out is not None:
-        write_rows(files.con, found.order_by("started_at", "session_id"), out)
-        found = files.con.read_parquet(out) if out.suffix == ".parquet" else found
-    totals = session_totals(found)
+        write_rows(files.con, rows.order_by("started_at", "session_id"), out)
+        rows = files.con.read_parquet(out) if out.suffix == ".parquet" else rows
+    totals = session_totals(rows)
     if session_rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
-        totals["visitors"] = _visitor_count(files.con, events, found, ends)
+        totals["visitors"] = _visitor_count(files.con, events, rows, ends)
     definition = {"rule": asked.rule, **asdict(session_rule), **conditions, **days_definition(ends)}
     noted = {"warnings": warnings} if warnings else {}
     return only.complete({"definition": definition, **totals, **noted}, clean) | {"rows": files.rows.as_json()}

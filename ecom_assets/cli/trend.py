@@ -112,10 +112,10 @@ def trend_lines(answer: dict[str, Any]) -> list[str]:
     title = [_title(answer)]
     if answer["definition"].get("kind") == "stickiness":
         return [*title, *_sticky(answer)]
-    found = _found(answer)
-    if answer["definition"]["by"] or len(found) > SHOWN_COLUMNS:
-        return [*title, *_rows(found)]
-    return [*title, *(_columns(found, answer) if len(found) > 1 else _bars(found[0], answer))]
+    result = _found(answer)
+    if answer["definition"]["by"] or len(result) > SHOWN_COLUMNS:
+        return [*title, *_rows(result)]
+    return [*title, *(_columns(result, answer) if len(result) > 1 else _bars(result[0], answer))]
 
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
@@ -148,24 +148,24 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _columns(found: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
-    widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in found]
+def _columns(matches: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
+    widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in matches]
     margin = " " * (len(_starts(answer)[0]) + 1)
-    lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(found, widths, strict=True))]
-    for start, values in zip(_starts(answer), zip(*(one.values for one in found), strict=True), strict=True):
+    lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
+    for start, values in zip(_starts(answer), zip(*(one.values for one in matches), strict=True), strict=True):
         lines.append(
             f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
         )
     return lines
 
 
-def _rows(found: Sequence[_Line]) -> list[str]:
-    width = max(len(one.title) for one in found)
-    ends = [(_number(one.values[0]), _number(one.values[-1])) for one in found]
+def _rows(matches: Sequence[_Line]) -> list[str]:
+    width = max(len(one.title) for one in matches)
+    ends = [(_number(one.values[0]), _number(one.values[-1])) for one in matches]
     first, last = (max(len(end[place]) for end in ends) for place in (0, 1))
     return [
         f"{one.title:{width}}  {start:>{first}}  {_sparkline(one.values)}  {end:>{last}}"
-        for one, (start, end) in zip(found, ends, strict=True)
+        for one, (start, end) in zip(matches, ends, strict=True)
     ]
 
 
@@ -186,13 +186,13 @@ def _found(answer: dict[str, Any]) -> list[_Line]:
     ]
     if lives:
         return lives
-    found = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
+    result = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:
         title = _title_of(_name(one), one["breakdown"])
-        found.append(_Line(title, one["values"]))
+        result.append(_Line(title, one["values"]))
         if "previous" in one:
-            found.append(_Line(f"{title}, before", one["previous"]))
-    return found
+            result.append(_Line(f"{title}, before", one["previous"]))
+    return result
 
 
 def _title_of(name: str, breakdown: str | None) -> str:

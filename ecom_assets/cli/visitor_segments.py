@@ -29,8 +29,8 @@ class AskedSegment:
         """
         if asked is None:
             return cls(files, None)
-        found = visitor_segment_of_text(asked, files.settings.visitor_segments)
-        return cls(files, found.translated(files.mapping.translate))
+        result = visitor_segment_of_text(asked, files.settings.visitor_segments)
+        return cls(files, result.translated(files.mapping.translate))
 
     @property
     def columns(self) -> list[str]:

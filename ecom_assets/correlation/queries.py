@@ -36,14 +36,14 @@ def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlati
     (sizes,) = _rows(con, entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
-    found = _compared(_rows(con, event_type_counts(events, entered, funnel)), None, totals, correlation)
+    result = _compared(_rows(con, event_type_counts(events, entered, funnel)), None, totals, correlation)
     for column in correlation.properties:
-        found += _compared(_rows(con, property_counts(events, entered, funnel, column)), column, totals, correlation)
+        result += _compared(_rows(con, property_counts(events, entered, funnel, column)), column, totals, correlation)
     return {
         "definition": correlation.to_mapping(),
         "converted_count": totals[0],
         "other_count": totals[1],
-        "correlations": sorted(found, key=_strongest_first)[: correlation.limit],
+        "correlations": sorted(result, key=_strongest_first)[: correlation.limit],
         "warnings": [
             *missing_type_warnings(con, events, [step.event_type for step in funnel.steps]),
             *_warnings(totals),
@@ -52,15 +52,15 @@ def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlati
 
 
 def _rows(con: SQLBackend, table: ir.Table) -> list[Row]:
-    found: list[Row] = con.to_pyarrow(table).to_pylist()
-    return found
+    rows: list[Row] = con.to_pyarrow(table).to_pylist()
+    return rows
 
 
 def _compared(
     rows: Iterable[Mapping[str, Any]], column: str | None, totals: tuple[int, int], correlation: Correlation
 ) -> list[Row]:
     """Return each event type, or value of a property, with its odds ratio; what everybody has is left out."""
-    found = []
+    result = []
     for row in rows:
         having = (int(row["converted_count"]), int(row["other_count"]))
         lacking = (totals[0] - having[0], totals[1] - having[1])
@@ -69,8 +69,8 @@ def _compared(
         ratio = odds_ratio(having, lacking, correlation.confidence)
         comparison = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
         comparison |= {"odds_ratio": _significant(ratio.value), "low": _significant(ratio.low)}
-        found.append(comparison | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
-    return found
+        result.append(comparison | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
+    return result
 
 
 def _strongest_first(row: Row) -> tuple[Any, ...]:

@@ -62,13 +62,13 @@ class BgNbd:
         without its denominator, computed as an integral over the probability to leave. The paper's hypergeometric
         function overflows, or gives 0 ÷ 0, for parameters that real shops have; the integral never does.
         """
-        found = np.empty(len(orders))
+        result = np.empty(len(orders))
         for x in np.unique(orders):
             here = orders == x
             leave, weights = _beta_nodes(self.a, self.b + float(x))
             span = ahead / (self.alpha + observed[here])
-            found[here] = weights @ (-np.expm1(-(self.r + x) * np.log1p(np.outer(leave, span))) / leave[:, np.newaxis])
-        return found
+            result[here] = weights @ (-np.expm1(-(self.r + x) * np.log1p(np.outer(leave, span))) / leave[:, np.newaxis])
+        return result
 
     def _log_odds_left(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
         """Return the log-odds that a customer has left; minus infinity for those without a repeat order."""
@@ -178,11 +178,11 @@ def grouped(
     """Return the distinct histories of customers, sorted, so that the order of customers does not matter."""
     days = int(observed_days.max(initial=0)) + 1
     keys = (orders.astype(np.int64) * days + first_to_last_days) * days + observed_days
-    found, customers = np.unique(keys, return_counts=True)
+    result, customers = np.unique(keys, return_counts=True)
     weeks = 7.0
     return Histories(
-        (found // days // days).astype(np.float64),
-        found // days % days / weeks,
-        found % days / weeks,
+        (result // days // days).astype(np.float64),
+        result // days % days / weeks,
+        result % days / weeks,
         customers.astype(np.float64),
     )

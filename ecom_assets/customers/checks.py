@@ -29,8 +29,8 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     """Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer."""
     columns = ("customer_id", "order_count", "revenue_amount")
     ordered = customers.filter(customers.order_count > 0).select(*columns)
-    found = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
-    both = ordered.outer_join(found, "customer_id")
+    rows = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
+    both = ordered.outer_join(rows, "customer_id")
     is_same = (both.order_count == both.of_segment) & (both.revenue_amount == both.in_segment)
     # If a shop has no orders, segments come from its purchase events, and there is nothing to compare them with.
     has_orders = customers.agg(customer_count=customers.count()).filter(lambda one: one.customer_count > 0)
@@ -43,8 +43,8 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
 @check(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
 def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> CheckResult:
     """Everybody who is in a segment has a value or a reason, and nobody else."""
-    found = values.rename(valued_id="customer_id").drop("as_of_date")
-    both = segments.select("customer_id", "as_of_date").outer_join(found, segments.customer_id == found.valued_id)
+    result = values.rename(valued_id="customer_id").drop("as_of_date")
+    both = segments.select("customer_id", "as_of_date").outer_join(result, segments.customer_id == result.valued_id)
     is_right = both.customer_id.notnull() & both.valued_id.notnull()
     for names, reason in ALL_OR_NONE:
         for name in names:

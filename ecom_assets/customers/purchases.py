@@ -84,8 +84,8 @@ class Purchases:
 
 
 def _newest(rows: ir.Table, day: str, until: date | None) -> ir.Table:
-    found = rows.agg(as_of_date=rows[day].max())
+    result = rows.agg(as_of_date=rows[day].max())
     if until is None:
-        return found
+        return result
     # The data are included until that day, even if nothing happened on it.
-    return found.select(as_of_date=found.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until)))
+    return result.select(as_of_date=result.as_of_date.isnull().ifelse(ibis.null("date"), ibis.literal(until)))

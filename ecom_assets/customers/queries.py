@@ -90,10 +90,10 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     """
     source = sales_source(reading)
     rows = reading.rows(_counted(reading), period)
-    found = rows[0] if rows else {}
-    now, before = ({name: int(found.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
-    kept, kept_before = (int(found.get(f"retained_{which}") or 0) for which in ("now", "before"))
-    earlier = int(found.get("earlier_customer_count") or 0)
+    result = rows[0] if rows else {}
+    now, before = ({name: int(result.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
+    kept, kept_before = (int(result.get(f"retained_{which}") or 0) for which in ("now", "before"))
+    earlier = int(result.get("earlier_customer_count") or 0)
     here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
     there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
     return {
@@ -122,17 +122,17 @@ def value(reading: Reading) -> Row:
             no_order_value_reason=table.no_order_value_reason.max(),
         )
     )
-    found, segments = rows[0], reading.table(CustomerSegments)
+    result, segments = rows[0], reading.table(CustomerSegments)
     (past,) = reading.state(segments.agg(customers=segments.count(), revenue=segments.revenue_amount.sum().cast(MONEY)))
-    count, alive, lifetime = int(found["customer_count"]), found["alive_sum"], found["lifetime_sum"]
+    count, alive, lifetime = int(result["customer_count"]), result["alive_sum"], result["lifetime_sum"]
     return {
         "customer_count": count,
         "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"])),
         "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),
         "churn_risk_rate": None if alive is None else round(1 - float(alive) / count, DECIMALS),
-        "at_risk_customer_count": None if alive is None else int(found["at_risk_customer_count"]),
-        "no_model_reason": found["no_model_reason"],
-        "no_order_value_reason": found["no_order_value_reason"],
+        "at_risk_customer_count": None if alive is None else int(result["at_risk_customer_count"]),
+        "no_model_reason": result["no_model_reason"],
+        "no_order_value_reason": result["no_order_value_reason"],
     }
 
 
@@ -144,7 +144,7 @@ def segments(reading: Reading) -> list[Row]:
     """
     sales_source(reading)
     table = reading.table(CustomerSegments)
-    found = {
+    rows = {
         row["segment"]: row
         for row in reading.rows(
             table.group_by("segment").agg(
@@ -155,9 +155,9 @@ def segments(reading: Reading) -> list[Row]:
             )
         )
     }
-    customers_of_all = sum(row["customer_count"] for row in found.values())
-    revenue_of_all = sum((row["revenue_amount"] for row in found.values()), ZERO)
-    return [_segment(name, found.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
+    customers_of_all = sum(row["customer_count"] for row in rows.values())
+    revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
+    return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
 
 
 def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: Decimal) -> Row:
@@ -222,8 +222,8 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, 
         revenue=segmented.revenue_amount.sum(),
         recency_days=ratio(segmented.recency_days.sum(), segmented.count()),
     )
-    found = {row["segment"]: row for row in fetch(sums)}
-    customers = sum(row["customers"] for row in found.values())
+    result = {row["segment"]: row for row in fetch(sums)}
+    customers = sum(row["customers"] for row in result.values())
     return {
         "customers": customers,
         "segments": [
@@ -235,7 +235,7 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, 
                 "revenue_amount": f"{row.get('revenue', 0):.2f}",
                 "mean_recency_days": row.get("recency_days"),
             }
-            for name, row in ((name, found.get(name, {})) for name in SEGMENTS)
+            for name, row in ((name, result.get(name, {})) for name in SEGMENTS)
         ],
     }
 
@@ -283,10 +283,10 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
     """
     current = customers.filter(customers.is_current)
     # Points are whole numbers, so their sum does not depend on the order of rows.
-    found = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
+    result = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
         n=current.count(), points=current.data_quality_score.sum().cast("int64")
     )
-    rows = fetch(found)
+    rows = fetch(result)
     total = sum(row["n"] for row in rows)
     flaws: Counter[str] = Counter()
     for row in rows:
@@ -354,11 +354,11 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
 
 
 def _profiles(rows: list[Row], name: str) -> list[Row]:
-    found = [{name: row["value"], "n": int(row["customer_count"])} for row in rows if row["dimension"] == name]
-    total = sum(row["n"] for row in found)
+    matches = [{name: row["value"], "n": int(row["customer_count"])} for row in rows if row["dimension"] == name]
+    total = sum(row["n"] for row in matches)
     return [
         {"dimension": name, "value": value, "customer_count": count, "customer_share": share(count, total)}
-        for value, count in _by_value(found, name, COUNTED_VALUES[name]).items()
+        for value, count in _by_value(matches, name, COUNTED_VALUES[name]).items()
     ]
 
 

@@ -15,7 +15,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_context import Front, build_front
-from ecom_assets.api.parameters import Asking
+from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
@@ -88,7 +88,7 @@ def _show(page: Page):  # type: ignore[no-untyped-def]  # noqa: ANN202 (an endpo
         try:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
                 check_days(filters, reading.newest_date)
-                return render_page(View(page, filters, Asking(request, reading)))
+                return render_page(View(page, filters, RequestContext(request, reading)))
         except NothingPublishedError:
             return render_message(request, HTTPStatus.OK, page.title, NOTHING, page)
 

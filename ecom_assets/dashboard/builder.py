@@ -15,7 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ValidationError, create_model, model_validator
 
 from ecom_assets.api.csv_answers import csv_of
-from ecom_assets.api.parameters import Asking, Sliced
+from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.page import NoDays, View
 from ecom_assets.dashboard.rendering import sentence_of
@@ -24,7 +24,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
 
 Options = tuple[tuple[str, str], ...]
-Route = Callable[[Asking, Sliced, Any], dict[str, Any]]
+Route = Callable[[RequestContext, Sliced, Any], dict[str, Any]]
 PRESETS: Final[Options] = (
     ("", "None"), ("posthog", "PostHog"), ("amplitude", "Amplitude"), ("mixpanel", "Mixpanel"),
     ("clickhouse", "ClickHouse"), ("ga4", "Google Analytics 4"),
@@ -127,7 +127,7 @@ class Outcome:
     about: str = ""
 
 
-def ask(view: View, question: Question) -> Outcome:
+def context(view: View, question: Question) -> Outcome:
     """Return the answer for the form; the sections of a page share it."""
     kept: Outcome | None = getattr(view.request.state, "outcome", None)
     if kept is None:
@@ -142,7 +142,7 @@ def _ask(view: View, question: Question) -> Outcome:
         return Outcome()
     try:
         body = question.body.model_validate(question.make(view.filters))
-        answer = question.route(view.ask, Sliced.model_validate({"explain": True}), body)
+        answer = question.route(view.context, Sliced.model_validate({"explain": True}), body)
     except ValidationError as error:
         first = error.errors()[0]
         place = [str(part) for part in first["loc"] if not str(part).startswith(("function", "list["))]
@@ -192,14 +192,14 @@ def form(question: Question) -> Callable[[View], Block]:
     """Return the section with the form of a question."""
 
     def build(view: View) -> Block:
-        outcome = ask(view, question)
+        outcome = context(view, question)
         values = {one.name: _value(view, one.name) for one in _inputs(question)}
         given = [int(name.removeprefix("step")) for name, text in values.items() if name.startswith("step") and text]
         return BuilderForm(
             question.groups,
             values,
             outcome,
-            [row["event_type"] for row in event_types(view.ask.reading)],
+            [row["event_type"] for row in event_types(view.context.reading)],
             [*CleanEvents.columns, "properties.key"],
             max(given, default=0) + 1,
         )
@@ -223,7 +223,7 @@ def definition(question: Question) -> Callable[[View], Block]:
     """Return the section with the definition of a question."""
 
     def build(view: View) -> Block:
-        answer = ask(view, question).answer
+        answer = context(view, question).answer
         if not answer:
             return correct_first()
         plain = jsonable_encoder(answer)

@@ -100,7 +100,7 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: s
         value: The field with the number.
         kind: What it is.
     """
-    found = {"data": {"values": plain(rows)}, "key": "shape", "fields": ["country", value]}
+    result = {"data": {"values": plain(rows)}, "key": "shape", "fields": ["country", value]}
     here: Spec = {"url": shapes, "format": {"type": "topojson", "feature": "countries"}}
     outline = {"stroke": "theme.panel", "strokeWidth": 0.5}
     scale = {"type": "sqrt", "domainMin": 0}
@@ -111,7 +111,7 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: s
         "layer": [
             {"mark": {"type": "geoshape", "fill": "theme.grid", **outline}},
             {
-                "transform": [{"lookup": "properties.name", "from": found}, {"filter": f"isValid(datum.{value})"}],
+                "transform": [{"lookup": "properties.name", "from": result}, {"filter": f"isValid(datum.{value})"}],
                 "mark": {"type": "geoshape", **outline},
                 "encoding": {
                     "color": {"field": value, "type": "quantitative", "scale": scale, "legend": None},

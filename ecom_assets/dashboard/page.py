@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from ecom_assets.api.auth.callers import CALLER, Caller, Scope, name_of_caller
-from ecom_assets.api.parameters import Asked, AskedOfDays, Asking
+from ecom_assets.api.parameters import DaysParameters, Parameters, RequestContext
 from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
@@ -87,8 +87,8 @@ class Doing:
     @property
     def settings(self) -> Settings:
         """Return the settings of the API."""
-        found: Settings = self.request.app.state.settings
-        return found
+        result: Settings = self.request.app.state.settings
+        return result
 
     @property
     def caller(self) -> str:
@@ -96,11 +96,11 @@ class Doing:
         return name_of_caller(self.request.scope)
 
     @contextmanager
-    def asking(self) -> Iterator[Asking]:
+    def asking(self) -> Iterator[RequestContext]:
         """Open the published data, as a route of the API sees them."""
         store: Store = self.request.app.state.store
         with store.reading(self.request.scope.get(IN_SCOPE)) as reading:
-            yield Asking(self.request, reading)
+            yield RequestContext(self.request, reading)
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class View:
     page: Page
     filters: Any
     """The page's `asks`, filled from the address."""
-    ask: Asking
+    context: RequestContext
     ranges: list[Mapping[str, Any]] = field(default_factory=list)
     """The range of each answer so far, for the line that says which days the page covers."""
     _answers: dict[Any, dict[str, Any]] = field(default_factory=dict)
@@ -166,18 +166,24 @@ class View:
     @property
     def request(self) -> Request:
         """Return the request."""
-        return self.ask.request
+        return self.context.request
 
     @property
     def currency(self) -> str:
         """Return the currency of all amounts."""
-        return self.ask.reading.currency
+        return self.context.reading.currency
 
-    def answer(self, route: Callable[..., dict[str, Any]], kind: type[Asked], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
+    def answer(
+        self,
+        route: Callable[..., dict[str, Any]],
+        kind: type[Parameters],
+        /,
+        **parameters: Any,  # noqa: ANN401 (any parameter of a route)
+    ) -> dict[str, Any]:
         """Return what a GET route of the API answers, for the days of the page if the route takes days.
 
         Args:
-            route: The function of the route, which takes an `Asking` and its parameters.
+            route: The function of the route, which takes an `RequestContext` and its parameters.
             kind: The model of its parameters.
             parameters: What to ask besides the days.
 
@@ -187,13 +193,13 @@ class View:
         asked = self.asked(kind, **parameters)
         called = getattr(route, "func", route), getattr(route, "args", ()), asked.model_dump_json()
         if called not in self._answers:
-            self._answers[called] = route(self.ask, asked)
+            self._answers[called] = route(self.context, asked)
             self.ranges.append(self._answers[called]["range"])
         return self._answers[called]
 
     def asked(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
         """Return the parameters of a route, with the days of the page if the route takes days."""
-        days = self.filters.days if issubclass(kind, AskedOfDays) else {}
+        days = self.filters.days if issubclass(kind, DaysParameters) else {}
         return kind.model_validate({**days, **parameters})
 
     def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
@@ -261,8 +267,8 @@ def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
     try:
         return kind.model_validate(said)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'address'}: {one['msg']}" for one in error.errors())
-        raise DefinitionError(f"This address cannot be shown: {told}. Change it, or open the page again.") from error
+        rows = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'address'}: {one['msg']}" for one in error.errors())
+        raise DefinitionError(f"This address cannot be shown: {rows}. Change it, or open the page again.") from error
 
 
 def check_days(filters: object, newest: date) -> None:
@@ -279,5 +285,5 @@ def check_days(filters: object, newest: date) -> None:
 def all_pages() -> tuple[Page, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one."""
     modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
-    found: list[Page] = [module.PAGE for module in modules]
-    return tuple(sorted(found, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
+    matches: list[Page] = [module.PAGE for module in modules]
+    return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))

@@ -144,7 +144,7 @@ def _response(
 
 def _navigation() -> list[tuple[str, list[Page]]]:
     listed = [page for page in all_pages() if page.is_listed]
-    return [(group, found) for group in GROUPS if (found := [page for page in listed if page.group == group])]
+    return [(group, matches) for group in GROUPS if (matches := [page for page in listed if page.group == group])]
 
 
 def _as_json(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)

@@ -76,11 +76,11 @@ def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
 
 def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
     """Return where each node of a column begins, the largest first."""
-    found, y = {}, 0.0
+    result, y = {}, 0.0
     for name, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0])):
-        found[name] = y
+        result[name] = y
         y += size * scale + GAP
-    return found
+    return result
 
 
 def spec_of(nodes: list[dict[str, Any]]) -> Spec:

@@ -104,10 +104,10 @@ class SessionDoor:
 def cookie_of(scope: Scope, name: str = COOKIE) -> str:
     """Return the value of a cookie of a request; empty without it."""
     try:
-        found = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(name)
+        result = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(name)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return result.value if result else ""
 
 
 def set_cookie(name: str, value: str, lasts_s: int, *, is_secure: bool) -> str:

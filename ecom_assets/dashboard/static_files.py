@@ -54,14 +54,14 @@ def address_of_file(name: str) -> str:
 
 def send_file(request: Request) -> Response:
     """Return a file; an address with the mark of the content may be kept for a year."""
-    found = all_files().get(request.path_params["name"])
-    if found is None:
+    result = all_files().get(request.path_params["name"])
+    if result is None:
         return Response(status_code=404)
-    is_marked = request.query_params.get("v") == found.mark
+    is_marked = request.query_params.get("v") == result.mark
     headers = {
         "cache-control": f"public, max-age={YEAR_S}, immutable" if is_marked else "no-cache",
         "vary": "accept-encoding",
     }
     if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(found.packed, 200, headers | {"content-encoding": "gzip"}, found.media_type)
-    return Response(found.content, 200, headers, found.media_type)
+        return Response(result.packed, 200, headers | {"content-encoding": "gzip"}, result.media_type)
+    return Response(result.content, 200, headers, result.media_type)

@@ -11,8 +11,8 @@ from ecom_assets.dashboard.sparkline import Sparkline
 def meaning(answer: Mapping[str, Any], *names: str) -> str:
     """Return what the definition of an answer says about some numbers; about all of them without names."""
     definition = answer["definition"]
-    told = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
-    return " ".join(f"{text}." if not text.endswith(".") else text for text in told)
+    matches = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
+    return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
 
 
 def compared_tile(  # noqa: PLR0913 (what a tile says)

@@ -37,10 +37,10 @@ def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table,
     is_earlier = daily.destination.endswith("_users") & (delivered.record_date < daily.reconciled_date)
     is_of_day = (delivered.record_date == daily.reconciled_date) | is_earlier
     both = daily.left_join(delivered, [daily.destination == delivered.to, daily.account == delivered.by, is_of_day])
-    found = both.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
+    rows = both.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
         found_count=both.found_count.sum().fill_null(0)
     )
-    return result_of(found.filter(found.accepted_count > found.found_count), daily)
+    return result_of(rows.filter(rows.accepted_count > rows.found_count), daily)
 
 
 @check(DeadLetters, reads=(Deliveries, DeadLetters))

@@ -190,13 +190,13 @@ def in_order(
             con.register("some_rows", _with_key(batch))
             con.execute("INSERT INTO rows_ FROM some_rows")
         # UTF-8 bytes sort like code points, and digit strings of equal length sort like numbers.
-        found = con.sql(
+        result = con.sql(
             "SELECT * EXCLUDE (sort_name) FROM rows_ ORDER BY sort_name NULLS LAST,"
             " NOT regexp_full_match(customer_id, '[0-9]+'),"
             " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN length(ltrim(customer_id, '0')) END,"
             " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN ltrim(customer_id, '0') END, customer_id"
         )
-        reader: pa.RecordBatchReader = found.to_arrow_reader(chunk_rows)
+        reader: pa.RecordBatchReader = result.to_arrow_reader(chunk_rows)
         yield from reader
 
 

@@ -41,19 +41,19 @@ class DryDestination:
 
     def write(self, days: Days, folder: Path) -> DryRun:
         """Write the payloads of some days, one file per day."""
-        found = DryRun(folder / self.destination.name)
-        found.folder.mkdir(parents=True, exist_ok=True)
-        for old in found.folder.glob("*.ndjson"):
+        result = DryRun(folder / self.destination.name)
+        result.folder.mkdir(parents=True, exist_ok=True)
+        for old in result.folder.glob("*.ndjson"):
             old.unlink()
         for a_day in sorted(self.due.counts(days)):
-            self._write_day(a_day, found)
-        return found
+            self._write_day(a_day, result)
+        return result
 
-    def _write_day(self, a_day: date, found: DryRun) -> None:
+    def _write_day(self, a_day: date, result: DryRun) -> None:
         with ExitStack() as stack:
             known = stack.enter_context(_Known(self, a_day)).records
             files = {
-                name: stack.enter_context((found.folder / f"{a_day}{end}.ndjson").open("w", encoding="utf-8"))
+                name: stack.enter_context((result.folder / f"{a_day}{end}.ndjson").open("w", encoding="utf-8"))
                 for name, end in (("send", ""), ("refuse", "_refused"))
             }
             for chunk in self.due.chunks(a_day):
@@ -63,11 +63,11 @@ class DryDestination:
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
                 files["refuse"].writelines(_refusals(refused))
-                found.due += len(chunk)
-                found.would_send += len(going)
-                found.would_refuse += len(refused)
-                found.known += len(chunk) - len(going) - len(refused)
-                found.byte_count += pc.sum(pc.binary_length(going["payload"])).as_py() or 0
+                result.due += len(chunk)
+                result.would_send += len(going)
+                result.would_refuse += len(refused)
+                result.known += len(chunk) - len(going) - len(refused)
+                result.byte_count += pc.sum(pc.binary_length(going["payload"])).as_py() or 0
 
 
 class _Known:
@@ -87,8 +87,8 @@ class _Known:
 
 def _identity(store: Store | None, destination: Destination) -> int | None:
     key = (destination.name, destination.account)
-    found = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
-    return int(found[0][0]) if found else None
+    rows = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
+    return int(rows[0][0]) if rows else None
 
 
 def _refusals(refused: pa.Table) -> Iterator[str]:

@@ -123,8 +123,8 @@ def _finite(digits: str) -> float:
 
 
 def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    found = (properties.get(name) for name in names)
-    return next((str(one) for one in found if isinstance(one, str | int) and not isinstance(one, bool) and one), None)
+    result = (properties.get(name) for name in names)
+    return next((str(one) for one in result if isinstance(one, str | int) and not isinstance(one, bool) and one), None)
 
 
 def _flat(kept: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def _counted(counts: ir.Table) -> dict[date, int]:
 
 
 def _newest(days: ir.DateColumn) -> date | None:
-    found: date | None = days.max().to_pyarrow().as_py()
-    return found
+    result: date | None = days.max().to_pyarrow().as_py()
+    return result
 
 
 HASH = "payload_hash"

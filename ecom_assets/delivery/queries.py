@@ -65,8 +65,8 @@ def dead_letters(
         names = store.rows("SELECT id, name FROM destinations")
         with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known:
             known.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
-            found = known.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
-    return [_dead(row, may_see_people=may_see_people) for row in found]
+            rows = known.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
+    return [_dead(row, may_see_people=may_see_people) for row in rows]
 
 
 def _dead(row: dict[str, Any], *, may_see_people: bool) -> dict[str, Any]:

@@ -175,8 +175,8 @@ class Delivery:
             tally = _DayDelivery(self, day, known).run(chunks)
         else:
             around = (day - ONE_DAY, day + ONE_DAY)
-            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as found:
-                tally = _DayDelivery(self, day, found).run(chunks)
+            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as result:
+                tally = _DayDelivery(self, day, result).run(chunks)
         with self.ledger.turn(self.writer):
             self.ledger.note_day(self.writer, day, tally.note)
             self.ledger.close_predecessors(self.writer, day)
@@ -300,7 +300,7 @@ class _DayDelivery:
                 self._answer(number, batch, answers)
             busy = {lane for lane, _, _ in self.under_way.values()}
             free = [lane for lane in range(len(self.lanes)) if lane not in busy]
-            going = [(lane, found) for lane in free if (found := self._next(lane))]
+            going = [(lane, result) for lane in free if (result := self._next(lane))]
             numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
         for (lane, batch), number in zip(going, numbers, strict=True):
             self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)

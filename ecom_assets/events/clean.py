@@ -197,8 +197,8 @@ def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:
     """Return whether text can be an event type: 1 to 255 characters, no control characters, no space at either end."""
     has_length = event_type.length().between(1, LONGEST_EVENT_TYPE)
     has_space_at_an_end = event_type.startswith(" ") | event_type.endswith(" ")
-    found: ir.BooleanValue = has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
-    return found.fill_null(NO)
+    result: ir.BooleanValue = has_length & ~has_space_at_an_end & ~event_type.re_search(NOT_IN_EVENT_TYPES)
+    return result.fill_null(NO)
 
 
 def _refused_types(event_type: ir.StringValue, rule: CleaningRule) -> list[tuple[ir.BooleanValue, str]]:

@@ -29,8 +29,8 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
     users = _session_users(sightings, late_days)
     joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
     visitor = ibis.coalesce(visitor_of_user(joined.session_user_id), ibis.literal(ANONYMOUS).concat(joined.session_id))
-    found = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
-    return union_all(known.mutate(visitor_id=visitor_of_user(known.user_id)), found)
+    rows = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
+    return union_all(known.mutate(visitor_id=visitor_of_user(known.user_id)), rows)
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:

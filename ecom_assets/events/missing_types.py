@@ -27,9 +27,9 @@ def missing_type_warnings(
     return warnings_of(names, (name for (name,) in fetched(con, events.select("event_type").distinct())), words)
 
 
-def warnings_of(asked: Iterable[str], found: Iterable[str | None], words: Words | None = None) -> list[str]:
+def warnings_of(asked: Iterable[str], matches: Iterable[str | None], words: Words | None = None) -> list[str]:
     """Return one sentence for each requested event type that is not among those found."""
-    present = sorted(name for name in found if name is not None)
+    present = sorted(name for name in matches if name is not None)
     return [_sentence(name, present, words or {}) for name in dict.fromkeys(asked) if name not in present]
 
 

@@ -32,8 +32,8 @@ def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
     raw = behind.table(RawEvents)
     raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
     raw = raw.semi_join(rows, ["event_id", "event_date", "received_date"])
-    found = first_copies(raw, rule, behind.span(rows, "event_date", "event_date"))
-    return keeping(found, rows, ["event_id", "event_date"])
+    result = first_copies(raw, rule, behind.span(rows, "event_date", "event_date"))
+    return keeping(result, rows, ["event_id", "event_date"])
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {
@@ -63,9 +63,9 @@ def _received(behind: Behind) -> ir.Table:
 
 def _quarantined(behind: Behind) -> ir.Table:
     """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
-    found = quarantined_events(_near(behind), _rule(behind), _days(behind))
+    result = quarantined_events(_near(behind), _rule(behind), _days(behind))
     reason = behind.row.get("reject_reason")
-    return found.filter(found.reject_reason == reason) if reason else found
+    return result.filter(result.reject_reason == reason) if reason else result
 
 
 def _clean(behind: Behind) -> ir.Table:

@@ -144,18 +144,18 @@ class BetaPosterior:
     def density(self, at: Floats) -> Floats:
         """Return the probability density."""
         inside = np.clip(at, 0, 1)
-        found = np.exp(xlogy(self.a - 1, inside) + xlog1py(self.b - 1, -inside) - betaln(self.a, self.b))
-        return np.where(inside == at, found, 0.0)
+        result = np.exp(xlogy(self.a - 1, inside) + xlog1py(self.b - 1, -inside) - betaln(self.a, self.b))
+        return np.where(inside == at, result, 0.0)
 
     def below(self, at: Floats) -> Floats:
         """Return the probability of smaller values."""
-        found: Floats = betainc(self.a, self.b, np.clip(at, 0, 1))
-        return found
+        result: Floats = betainc(self.a, self.b, np.clip(at, 0, 1))
+        return result
 
     def quantiles(self, shares: Floats) -> Floats:
         """Return the values below which these shares of probability lie."""
-        found: Floats = betaincinv(self.a, self.b, shares)
-        return found
+        result: Floats = betaincinv(self.a, self.b, shares)
+        return result
 
 
 @dataclass(frozen=True)
@@ -167,18 +167,20 @@ class NormalPosterior:
 
     def density(self, at: Floats) -> Floats:
         """Return the probability density."""
-        found: Floats = np.exp(-(((at - self.mean) / self.deviation) ** 2) / 2) / (self.deviation * math.sqrt(math.tau))
-        return found
+        result: Floats = np.exp(-(((at - self.mean) / self.deviation) ** 2) / 2) / (
+            self.deviation * math.sqrt(math.tau)
+        )
+        return result
 
     def below(self, at: Floats) -> Floats:
         """Return the probability of smaller values."""
-        found: Floats = ndtr((at - self.mean) / self.deviation)
-        return found
+        result: Floats = ndtr((at - self.mean) / self.deviation)
+        return result
 
     def quantiles(self, shares: Floats) -> Floats:
         """Return the values below which these shares of probability lie."""
-        found: Floats = self.mean + self.deviation * ndtri(shares)
-        return found
+        result: Floats = self.mean + self.deviation * ndtri(shares)
+        return result
 
 
 def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 1)) -> BetaPosterior:
@@ -214,8 +216,8 @@ def credible_difference(control: Posterior, other: Posterior, confidence: float)
     least, most = float(own[0] - base[-1]), float(own[-1] - base[0])
 
     def at(share: float) -> float:
-        found: float = brentq(lambda one: _difference_below(control, other, one) - share, least, most, xtol=1e-15)
-        return found
+        value: float = brentq(lambda one: _difference_below(control, other, one) - share, least, most, xtol=1e-15)
+        return value
 
     return Interval(at((1 - confidence) / 2), at((1 + confidence) / 2))
 

@@ -227,33 +227,33 @@ def _outcomes(events: ir.Table, experiment: Experiment, first: date, last: date)
         after = after.filter(after.event_at <= after.exposed_at + length)
         is_open = (exposed.exposed_at + length > newest).ifelse(1, 0)
     reached = after.group_by("visitor_id").agg(goal_count=after.count(), amount=after.amount.sum())
-    found = exposed.mutate(is_open=is_open).left_join(reached, "visitor_id")
-    return found.select(
+    rows = exposed.mutate(is_open=is_open).left_join(reached, "visitor_id")
+    return rows.select(
         "visitor_id",
         "variant",
         "is_mixed",
         "is_open",
-        is_converted=found.goal_count.notnull().ifelse(1, 0),
-        amount=found.amount.fill_null(ibis.literal(0).cast(EXACT)).cast(EXACT),
+        is_converted=rows.goal_count.notnull().ifelse(1, 0),
+        amount=rows.amount.fill_null(ibis.literal(0).cast(EXACT)).cast(EXACT),
     )
 
 
 def _first_exposures(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:
     """Return each exposed visitor's variant, time of first exposure, and whether there were several variants."""
     in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
-    found = events.filter(in_range, experiment.exposure.matches(events), holds(events, experiment.where))
-    found = found.select("visitor_id", "event_at", "event_id", variant=text_of(found, experiment.variant))
-    found = found.filter(found.variant.notnull())
+    rows = events.filter(in_range, experiment.exposure.matches(events), holds(events, experiment.where))
+    rows = rows.select("visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant))
+    rows = rows.filter(rows.variant.notnull())
     if experiment.shares:
-        found = found.filter(found.variant.isin([name for name, _ in experiment.shares]))
-    is_mixed = (found.variant.min() != found.variant.max()).ifelse(1, 0)
-    units = found.group_by("visitor_id").agg(
-        exposed_at=found.event_at.min(), is_mixed=is_mixed, variant=found.variant.min()
+        rows = rows.filter(rows.variant.isin([name for name, _ in experiment.shares]))
+    is_mixed = (rows.variant.min() != rows.variant.max()).ifelse(1, 0)
+    units = rows.group_by("visitor_id").agg(
+        exposed_at=rows.event_at.min(), is_mixed=is_mixed, variant=rows.variant.min()
     )
     if experiment.multiple == "exclude":
         return units
     # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
     in_order = ibis.window(group_by="visitor_id", order_by=["event_at", "event_id"])
-    ranked = found.mutate(place=ibis.row_number().over(in_order))
+    ranked = rows.mutate(place=ibis.row_number().over(in_order))
     firsts = ranked.filter(ranked.place == 0).select("visitor_id", "variant")
     return units.drop("variant").join(firsts, "visitor_id")

@@ -97,19 +97,19 @@ def experiment_answer(
 
 def _in_order(rows: Sequence[Mapping[str, Any]], experiment: Experiment) -> list[Counts]:
     """Return the variants, the control first, the others by name."""
-    found = {row["variant"]: Counts.of_row(row) for row in rows if row["variant"] is not None}
-    if len(found) > MAX_VARIANTS:
+    result = {row["variant"]: Counts.of_row(row) for row in rows if row["variant"] is not None}
+    if len(result) > MAX_VARIANTS:
         raise DefinitionError(
             f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is no variant; name those to compare as "
             "shares, such as control=50 and test=50."
         )
-    names = [name for name, _ in experiment.shares] or sorted(found)
+    names = [name for name, _ in experiment.shares] or sorted(result)
     if names and experiment.control not in names:
         raise DefinitionError(
             f"No unit was exposed to the control {experiment.control!r}; {did_you_mean(experiment.control, names)}."
         )
     in_order = sorted(names, key=lambda name: name != experiment.control)
-    return [found.get(name) or Counts(name) for name in in_order]
+    return [result.get(name) or Counts(name) for name in in_order]
 
 
 def _described(variants: Sequence[Counts], experiment: Experiment) -> list[dict[str, Any]]:
@@ -156,13 +156,13 @@ def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str
     """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
     believed = [one.posterior for one in metrics if one.posterior]
     best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
-    found = []
+    result = []
     for place, (one, chance) in enumerate(zip(metrics, best, strict=True)):
         credible = credible_interval(one.posterior, experiment.confidence) if one.posterior and one.sample else None
         metric_values = {"value": _rounded(one.sample.mean) if one.sample else None, "credible": _ends(credible)}
         metric_values |= {"probability_best": _rounded(chance)}
-        found.append(metric_values | {"against_control": _compared(metrics[0], one, experiment) if place else None})
-    return found
+        result.append(metric_values | {"against_control": _compared(metrics[0], one, experiment) if place else None})
+    return result
 
 
 def _compared(control: _Metric, other: _Metric, experiment: Experiment) -> dict[str, Any] | None:
@@ -206,30 +206,30 @@ def _shares(variants: Sequence[Counts], experiment: Experiment) -> list[float]:
 
 
 def _ratio(variants: Sequence[Counts], experiment: Experiment) -> dict[str, Any] | None:
-    found = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
-    if not found:
+    result = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
+    if not result:
         return None
-    ratio = {"chi_squared": _rounded(found.chi_squared), "p_value": _probability(found.p_value)}
-    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": found.is_mismatch}
+    ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": _probability(result.p_value)}
+    return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": result.is_mismatch}
 
 
 def _warnings(variants: Sequence[Counts], experiment: Experiment) -> list[str]:
     """Return a sentence for each reason to doubt the comparison."""
     if not any(one.unit_count for one in variants):
         return ["No unit was exposed to a variant on these days."]
-    found = []
+    result = []
     if len(variants) == 1:
-        found.append(f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to compare.")
+        result.append(f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to compare.")
     few = [f"{one.variant} ({one.unit_count})" for one in variants if one.unit_count < FEWEST_UNITS]
     if few:
-        found.append(
+        result.append(
             f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
             "those of `credible` for conversion only can be used."
         )
     ratio = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
     if ratio and ratio.is_mismatch:
-        found.append(
+        result.append(
             f"The units are not split as planned (p = {ratio.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "
             "may come from the split; find out who is missing before you trust them."
         )
-    return found
+    return result

@@ -160,12 +160,12 @@ def how_of(way: Way | None, unit: str) -> str | None:
 
 def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
     """Return the runs that wrote the rows' days, the SQL, and the tables that it reads."""
-    found = place.notes.computation(contract)
+    result = place.notes.computation(contract)
     days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
     return {
         "runs": [one.to_mapping() for one in place.notes.writes(contract, days)],
-        "upstream": [{"table": name, "columns": columns} for name, columns in found.upstream.items()],
-        "sql": found.sql,
+        "upstream": [{"table": name, "columns": columns} for name, columns in result.upstream.items()],
+        "sql": result.sql,
     }
 
 
@@ -280,8 +280,8 @@ def _restatements(question: Question, rows: list[Row], place: Place) -> list[Row
         logged.restated_date.isin([row[str(contract.day_column)] for row in rows]),
         logged.row_key.isin([_row_key(contract, row) for row in rows]),
     )
-    found = place.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
-    return [plain(row, Restatements, is_personal=False) for row in found]
+    result = place.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
+    return [plain(row, Restatements, is_personal=False) for row in result]
 
 
 def _row_key(contract: type[Table], row: Row) -> str:

@@ -79,7 +79,7 @@ def walk(of: Count | Sum, behind: Sequence[Behind], keep: Keep = lambda rows: ro
 
 
 def _first(of: Count | Sum, behind: Behind, place: int) -> ir.Table:
-    """Return the rows right behind a row of the table; rows of several are told apart by their place."""
+    """Return the rows right behind a row of the table; rows of several have their place beside them."""
     rows = of.rows(behind)
     if isinstance(of, Count):
         rows = _counted(of, rows)
@@ -110,5 +110,5 @@ def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
     """Return a number as Python has it, whole ones as `int`."""
     if isinstance(value, Decimal) and value == value.to_integral_value() and value.as_tuple().exponent == 0:
         return int(value)
-    found: Number = value
-    return found
+    result: Number = value
+    return result

@@ -20,8 +20,8 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
 
     Times are null at step 1, and where nobody took the step.
     """
-    found = {row["step"]: row for row in rows}
-    counts = [found[step]["count"] if step in found else 0 for step in range(1, len(funnel.steps) + 1)]
+    result = {row["step"]: row for row in rows}
+    counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
     answers = []
     for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
         previous = counts[max(place - 2, 0)]
@@ -33,7 +33,7 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
                 "conversion_from_start": count / counts[0] if counts[0] else None,
                 "conversion_from_previous": count / previous if previous else None,
             }
-            | _times(found[place] if count and place > 1 else None, funnel.within_s)
+            | _times(result[place] if count and place > 1 else None, funnel.within_s)
         )
     return answers
 

@@ -86,9 +86,9 @@ def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> i
         since_at=both.excluded_at.max().over(before),
         until_at=both.excluded_at.min().over(after),
     )
-    found = both.filter(both.excluded_at.isnull())
-    later = found.select(*rows.columns, **{STRETCH: found["count"], ENDS_AT: found.until_at})
-    at_cut = found.filter(found.since_at == found.event_at)
+    result = both.filter(both.excluded_at.isnull())
+    later = result.select(*rows.columns, **{STRETCH: result["count"], ENDS_AT: result.until_at})
+    at_cut = result.filter(result.since_at == result.event_at)
     return ibis.union(later, at_cut.select(*rows.columns, **{STRETCH: at_cut["count"] - 1, ENDS_AT: at_cut.event_at}))
 
 

@@ -251,13 +251,13 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
 
 def _worths(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:
     """Return the value of each unit's cart, computed from its events with an amount."""
-    found = worth_events(cart_events, unit, rule)
+    result = worth_events(cart_events, unit, rule)
     if rule.cart_value == "item":
-        changes = found.mutate(change=found.cart_amount * found.sign)
+        changes = result.mutate(change=result.cart_amount * result.sign)
         sums = changes.group_by(*unit).agg(total=changes.change.sum().cast(MONEY))
         nothing = ibis.literal(0, MONEY)
         return sums.select(*unit, worth=(sums.total < nothing).ifelse(nothing, sums.total).cast(MONEY))
-    return found.select(*unit, worth=found.cart_amount.cast(MONEY))
+    return result.select(*unit, worth=result.cart_amount.cast(MONEY))
 
 
 def worth_events(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> ir.Table:

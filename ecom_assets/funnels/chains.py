@@ -97,8 +97,8 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     # The window goes backwards in time. Of simultaneous rows, candidates come first, or last if only later ones count.
     first = both.is_candidate if strictly else both.is_candidate.desc()
     so_far = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), first], rows=(None, 0))
-    found = both.mutate(next_at=both.candidate_at.min().over(so_far))
-    return found.filter(found.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
+    rows = both.mutate(next_at=both.candidate_at.min().over(so_far))
+    return rows.filter(rows.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
 
 
 def _chain_rows(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
@@ -119,21 +119,21 @@ def _watched(
     """Return the attempts with the time of the first excluded event after this step, if an exclusion begins here."""
     for number, one in enumerate(funnel.exclude):
         if one.after == step:
-            found = following(current, excluded[number], units, strictly=True)
-            current = found.rename({_limit(number): "next_at"})
+            result = following(current, excluded[number], units, strictly=True)
+            current = result.rename({_limit(number): "next_at"})
     return current
 
 
 def _tainted(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
     """Return the units with an excluded event before this step, or before the window ends if the step is not taken."""
-    found = []
+    result = []
     for number, one in enumerate(funnel.exclude):
         if one.after < step <= (one.before or 0):
             limit = current[_limit(number)]
             in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
             is_inside = ibis.cases((in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel))
-            found.append(current.filter(limit.notnull(), is_inside).select(*units))
-    return found
+            result.append(current.filter(limit.notnull(), is_inside).select(*units))
+    return result
 
 
 def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
@@ -165,9 +165,9 @@ def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequ
     best_first = ibis.window(group_by=list(units), order_by=[runs.level.desc(), runs.place])
     runs = runs.mutate(rank=ibis.row_number().over(best_first))
     best = runs.filter(runs.rank == 0).select(*units, "level", begun="place")
-    found = rows.join(best, list(units))
-    found = found.filter(found.place >= found.begun, found.place < found.begun + found.level)
-    return found.select(*events.columns, step=(found.place - found.begun + 1).cast("int64"))
+    result = rows.join(best, list(units))
+    result = result.filter(result.place >= result.begun, result.place < result.begun + result.level)
+    return result.select(*events.columns, step=(result.place - result.begun + 1).cast("int64"))
 
 
 VALUE = "by_value"
@@ -205,8 +205,8 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     value = {VALUE: value_of(events, funnel.by_columns)} if funnel.by else {}
     events = events.mutate(**value)
     if funnel.order in {"exact", "any"}:
-        found = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
-        return found.select(*units, "step", "event_at", "event_id", *value)
+        result = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
+        return result.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, list(value))
     tries = _tries(events, rows, funnel, matching, units)
     chains = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
@@ -271,10 +271,10 @@ def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
 
 def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
     keys = [name for name in chains.columns if name not in {"step", "event_at"}]
-    found = chains.join(rows, [*units, "step", "event_at"])
-    ties = ibis.window(group_by=[*keys, "step"], order_by=[found.event_id, *(found[name] for name in value)])
-    found = found.mutate(place=ibis.row_number().over(ties))
-    return found.filter(found.place == 0).select(*keys, "step", "event_at", "event_id", *value)
+    result = chains.join(rows, [*units, "step", "event_at"])
+    ties = ibis.window(group_by=[*keys, "step"], order_by=[result.event_id, *(result[name] for name in value)])
+    result = result.mutate(place=ibis.row_number().over(ties))
+    return result.filter(result.place == 0).select(*keys, "step", "event_at", "event_id", *value)
 
 
 def walk_by_instant(
@@ -291,10 +291,10 @@ def walk_by_instant(
 
     def follow(current: ir.Table, step: int) -> ir.Table:
         candidates = instants.filter(instants[count_name(alone(matching, step))] > 0)
-        found = following(current, candidates, units, strictly=True)
-        can_stay = _can_stay(found, step, matching)
-        return found.mutate(
-            next_at=can_stay.ifelse(found.event_at, found.next_at), served=can_stay.ifelse(found.served, step - 1)
+        result = following(current, candidates, units, strictly=True)
+        can_stay = _can_stay(result, step, matching)
+        return result.mutate(
+            next_at=can_stay.ifelse(result.event_at, result.next_at), served=can_stay.ifelse(result.served, step - 1)
         )
 
     def settle(current: ir.Table, _step: int) -> ir.Table:
@@ -356,9 +356,9 @@ def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str])
         later = later.filter(later.step == NO_STEP)
     first = later.group_by(*units, "step").agg(event_at=later.event_at.min())
     before = reached.select(*units, "reached_at", step=reached.step + 1)
-    found = first.left_join(before, [*units, "step"])
-    is_stray = (found.step == NO_STEP) | found.reached_at.isnull() | (found.reached_at > found.event_at)
-    return found.filter(is_stray).select(*units, "step", "event_at")
+    result = first.left_join(before, [*units, "step"])
+    is_stray = (result.step == NO_STEP) | result.reached_at.isnull() | (result.reached_at > result.event_at)
+    return result.filter(is_stray).select(*units, "step", "event_at")
 
 
 def _repeats(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Table:

@@ -182,9 +182,9 @@ def visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyF
     )
 
 
-def category_of(found: ir.StringValue) -> ir.StringValue:
+def category_of(result: ir.StringValue) -> ir.StringValue:
     """Return the category that a unit counts for; `(all)` counts as no category, as it would look like the total."""
-    return found.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
+    return result.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 
 def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:

@@ -455,29 +455,29 @@ class Funnel:
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition as in a file, without choices that have no effect; the inverse of `from_mapping`."""
         steps = [step.to_mapping() for step in self.steps]
-        found: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
+        values: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
         if self.where != EVERYTHING:
-            found["where"] = self.where.to_mapping()
+            values["where"] = self.where.to_mapping()
         if self.hold:
-            found["hold"] = list(self.hold)
+            values["hold"] = list(self.hold)
         if self.exclude:
-            found["exclude"] = [one.to_mapping() for one in self.exclude]
-            found["exclusion_rule"] = self.exclusion_rule
+            values["exclude"] = [one.to_mapping() for one in self.exclude]
+            values["exclusion_rule"] = self.exclusion_rule
         if self.by is not None:
             by = self.by if isinstance(self.by, str) else list(self.by_columns)
-            found |= {"by": by, "by_attribution": self.by_attribution, "limit": self.limit}
+            values |= {"by": by, "by_attribution": self.by_attribution, "limit": self.limit}
         if self.over is not None:
-            found |= {"over": self.over} | ({"week_start": self.week_start} if self.over == "week" else {})
+            values |= {"over": self.over} | ({"week_start": self.week_start} if self.over == "week" else {})
         if self.time_to_convert is not None:
-            found["time_to_convert"] = self.time_to_convert.to_mapping()
-        return found
+            values["time_to_convert"] = self.time_to_convert.to_mapping()
+        return values
 
 
 def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 (any value of a file)
-    found = default if raw.get(key) is None else raw[key]
-    if not isinstance(found, list | tuple):
-        raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {found!r}.")
-    return found
+    result = default if raw.get(key) is None else raw[key]
+    if not isinstance(result, list | tuple):
+        raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {result!r}.")
+    return result
 
 
 def _check_order_name(order: object) -> None:

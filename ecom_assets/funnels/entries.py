@@ -168,8 +168,8 @@ def cohorts_of(funnel: Funnel, entries: Entries) -> list[Cohort]:
             f"From {entries.first} to {entries.last} there are more than {MAX_COHORTS:,} cohorts by {funnel.over}; ask "
             "for fewer days, or for longer periods."
         )
-    found = _hours(entries) if funnel.over == "hour" else _periods(funnel, entries)
-    return [one for one in found if one.begins_at <= entries.newest_at]
+    result = _hours(entries) if funnel.over == "hour" else _periods(funnel, entries)
+    return [one for one in result if one.begins_at <= entries.newest_at]
 
 
 def _hours(entries: Entries) -> list[Cohort]:
@@ -192,7 +192,7 @@ def _naive(at: datetime) -> datetime:
 
 
 def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
-    start, found = _first_day(entries.first, funnel), []
+    start, result = _first_day(entries.first, funnel), []
     while start <= entries.last:
         following = (
             (start.replace(day=28) + 4 * ONE_DAY).replace(day=1)
@@ -200,9 +200,9 @@ def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
             else start + (7 if funnel.over == "week" else 1) * ONE_DAY
         )
         begins_at, end = (day_starts_at(day, entries.timezone) for day in (start, following))
-        found.append(Cohort(start, str(start), begins_at, end))
+        result.append(Cohort(start, str(start), begins_at, end))
         start = following
-    return found
+    return result
 
 
 def _first_day(day: date, funnel: Funnel) -> date:

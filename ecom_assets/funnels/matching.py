@@ -63,7 +63,7 @@ class Matching:
                     f"match the same event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or "
                     "the order strict_increase."
                 )
-        return tuple(found for group in self.groups for found in self._connected_sets(group))
+        return tuple(result for group in self.groups for result in self._connected_sets(group))
 
     def contests(self, step: int) -> Iterator[tuple[Rivals, tuple[int, ...]]]:
         """Yield each set of `rivalries` with the step's condition, and its steps up to this one, latest first.

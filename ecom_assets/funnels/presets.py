@@ -43,7 +43,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 def filled(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the definition of a funnel with the values of its `preset` wherever it says nothing itself."""
-    found = with_preset(PRESETS, raw, "funnel")
+    result = with_preset(PRESETS, raw, "funnel")
     if raw.get("preset") and raw.get("week_start") is None and raw.get("over") != "week":
-        found.pop("week_start", None)  # only cohorts by week have one
-    return found
+        result.pop("week_start", None)  # only cohorts by week have one
+    return result

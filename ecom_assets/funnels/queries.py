@@ -102,8 +102,8 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
 
 def _known_funnel(reading: Reading, funnel: str | None) -> str:
     table = reading.table(ConversionFunnel)
-    found = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
-    names = [row["funnel_name"] for row in found]
+    rows = reading.state(table.select("funnel_name").distinct().order_by("funnel_name"))
+    names = [row["funnel_name"] for row in rows]
     if funnel is None:
         return DEFAULT_NAME if DEFAULT_NAME in names or not names else names[0]
     if funnel not in names:
@@ -114,8 +114,8 @@ def _known_funnel(reading: Reading, funnel: str | None) -> str:
 def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[list[Row], list[Row]]:
     table = reading.table(ConversionFunnel)
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    found = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
-    return tuple(_steps(row for row in found if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
+    result = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
+    return tuple(_steps(row for row in result if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
 
 
 def daily_conversion(reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session") -> list[Row]:
@@ -161,10 +161,10 @@ def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: 
         table = reading.table(ConversionByDimension)
         rows = table.filter(table.dimension == by)
     rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
-    found: dict[str, list[Row]] = {}
+    values: dict[str, list[Row]] = {}
     for row in reading.rows(_added(rows, ["value"]), period):
-        found.setdefault(row["value"], []).append(row)
-    return found
+        values.setdefault(row["value"], []).append(row)
+    return values
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
@@ -196,8 +196,8 @@ def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
     rows = with_previous(table.filter(table.unit == "session"), "cart_date")
     sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in CART_COUNTS}
     sums |= {name: rows[name].sum().cast(MONEY) for name in CART_AMOUNTS}
-    found = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums), period)}
-    return _abandonment(found.get(1)), _abandonment(found.get(0))
+    result = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums), period)}
+    return _abandonment(result.get(1)), _abandonment(result.get(0))
 
 
 def _abandonment(row: Row | None) -> Row:
@@ -337,14 +337,14 @@ def _numbers(
     if numbers is not None:
         return numbers, {"breakdown": []}
     chains = funnel_chains(events, funnel, unit)
-    with (labelled(chains, funnel) if funnel.by else chains).cache() as found:
-        by_label = found_rows(con, step_numbers(found, ["label"])) if funnel.by else []
+    with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
+        by_label = found_rows(con, step_numbers(result, ["label"])) if funnel.by else []
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
-            parts["time_to_convert"] = conversion_times(con, found, funnel.time_to_convert)
+            parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
         if keep:
-            keep(found.order_by("step", *key_columns(found)))
-        return found_rows(con, step_numbers(found)), parts
+            keep(result.order_by("step", *key_columns(result)))
+        return found_rows(con, step_numbers(result)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
@@ -364,8 +364,8 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
 
 def found_rows(con: SQLBackend, table: ir.Table) -> Rows:
     """The rows of a small table."""
-    found: Rows = con.to_pyarrow(table).to_pylist()
-    return found
+    values: Rows = con.to_pyarrow(table).to_pylist()
+    return values
 
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
@@ -373,7 +373,7 @@ def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     by_label: dict[str, Rows] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
-    sizes = {label: sum(row["count"] for row in found if row["step"] == 1) for label, found in by_label.items()}
+    sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
     in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
     return [
         {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}

@@ -42,10 +42,10 @@ def _reaching_sessions(behind: Behind) -> ir.Table:
 
 
 def _sessions_of_funnel(behind: Behind) -> ir.Table:
-    found, category = _reaching_sessions(behind), behind.row["product_category"]
+    result, category = _reaching_sessions(behind), behind.row["product_category"]
     if category == ALL_CATEGORIES:
-        return found
-    return found.filter(category_of(found.first_product_category) == category)
+        return result
+    return result.filter(category_of(result.first_product_category) == category)
 
 
 def _visitors_of_funnel(behind: Behind) -> ir.Table:
@@ -111,8 +111,8 @@ def _carts(kind: str, met: Met) -> ByRow:
     def events(behind: Behind) -> ir.Table:
         units = _units(behind, lambda terms: is_kind(terms) & met(terms))
         day = behind.row["cart_date"]
-        found = behind.within(CleanEvents, day, day)
-        return found.filter(found.event_type == kind).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
+        result = behind.within(CleanEvents, day, day)
+        return result.filter(result.event_type == kind).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
 
     return ByRow(
         lambda behind: (
@@ -132,10 +132,10 @@ def _valued(behind: Behind, met: Met) -> ir.Table:
         events = events_in_sessions(sessions, behind)
     else:
         events = behind.within(CleanEvents, day, day).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
-    told = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
+    rows = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
     keys = ["visitor_id", "session_started_at"] if is_session else ["visitor_id", "event_date"]
-    found = worth_events(told, keys, behind.rules["cart_rule"])
-    return found.mutate(counted_as=found.visitor_id.concat(" ").concat(found[keys[1]].cast("string")))
+    result = worth_events(rows, keys, behind.rules["cart_rule"])
+    return result.mutate(counted_as=result.visitor_id.concat(" ").concat(result[keys[1]].cast("string")))
 
 
 def _worth(met: Met) -> ByRow:

@@ -35,7 +35,7 @@ def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
         raise DefinitionError(f"Step {listed.step} is not one of the {len(definition.steps)} steps; give one of them.")
     if definition.per == "totals":
         raise DefinitionError("Who is at a step is listed per user or per session, not of totals; set per.")
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
 
     def keep(chains: ir.Table) -> None:
         keys = key_columns(chains)
@@ -43,8 +43,8 @@ def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
         if listed.only_stopped:
             rows = rows.anti_join(chains.filter(chains.step == listed.step + 1), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
-        found["count"] = int(con.to_pyarrow(rows.count()).as_py())
-        found["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
+        values["count"] = int(con.to_pyarrow(rows.count()).as_py())
+        values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
 
     answer = answer_funnel(con, events, definition, rule=rule, keep=keep, limits=limits)
-    return {"definition": answer["definition"], "step": listed.step, **found}
+    return {"definition": answer["definition"], "step": listed.step, **values}

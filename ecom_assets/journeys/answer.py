@@ -107,9 +107,9 @@ def journeys_answer(events: ir.Table, question: JourneyQuestion, ends: Ends = (N
     choices, rule = question.choices, question.choices.rule
     numbered = _in_sessions(events, SessionRule.preset(question.session_rule), choices)
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
-        found = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
-        found = part_of(found, choices) if choices.from_step or choices.to_step else found
-        with found.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
+        result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
+        result = part_of(result, choices) if choices.from_step or choices.to_step else result
+        with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
             return {
                 "definition": question.to_mapping(),
@@ -144,12 +144,12 @@ def _started(events: ir.Table, ends: Ends) -> ir.Table:
 
 def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return the path of each session; one that is cut at its beginning is cut, too."""
-    found = paths_of(steps, rule).join(sessions, list(SESSION))
+    rows = paths_of(steps, rule).join(sessions, list(SESSION))
     if "is_late" not in steps.columns:
-        return found
+        return rows
     late = steps.group_by(*SESSION).agg(late=steps.is_late.ifelse(1, 0).max())
-    found = found.join(late, list(SESSION))
-    return found.mutate(is_cut=found.is_cut | (found.late == 1)).drop("late")
+    rows = rows.join(late, list(SESSION))
+    return rows.mutate(is_cut=rows.is_cut | (rows.late == 1)).drop("late")
 
 
 def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
     )
     count = transitions.transition_count
-    found = transitions.group_by("started_date", "dimension").agg(
+    result = transitions.group_by("started_date", "dimension").agg(
         starts=count.sum(where=transitions.from_step == START).fill_null(0),
         exits=count.sum(where=transitions.to_step == EXIT).fill_null(0),
         steps=count.sum(),
@@ -41,7 +41,7 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
             found=ibis.literal(0) if is_told else rows[name],
         )
         for name, own in names.items()
-        for rows, is_told in ((stored, True), (found, False))
+        for rows, is_told in ((stored, True), (result, False))
     ]
     return _compared(days, *sides)
 

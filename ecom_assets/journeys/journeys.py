@@ -123,13 +123,13 @@ def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
     Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first.
     """
     kept = {f"step_{n}": steps.step.max(where=steps.place == n) for n in range(1, rule.most_steps + 1)}
-    found = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
-    first, *others = (found[name].fill_null("") for name in kept)
+    rows = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
+    first, *others = (rows[name].fill_null("") for name in kept)
     later = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in others]
-    is_cut = found.step_count > rule.most_steps
+    is_cut = rows.step_count > rule.most_steps
     ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
     path = reduce(lambda left, right: left.concat(right), [first, *later, ending]).nullif("")
-    return found.select(*JOURNEY, "step_count", path=path, is_cut=is_cut)
+    return rows.select(*JOURNEY, "step_count", path=path, is_cut=is_cut)
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -140,8 +140,8 @@ def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) 
         sessions: The result of `session_starts`.
         rule: Up to which place transitions are counted separately.
     """
-    found = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
-    return found.select(*JourneyTransitions.columns)
+    rows = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
+    return rows.select(*JourneyTransitions.columns)
 
 
 def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Table:
@@ -195,10 +195,10 @@ def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
         journeys_table: Rows of `Journeys`, of one dimension.
         most: The maximum number of paths; equally frequent ones are sorted by text.
     """
-    found = journeys_table.group_by("path", "is_cut").agg(
+    rows = journeys_table.group_by("path", "is_cut").agg(
         session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()
     )
-    return found.order_by(found.session_count.desc(), found.path.fill_null("")).limit(most)
+    return rows.order_by(rows.session_count.desc(), rows.path.fill_null("")).limit(most)
 
 
 START, EXIT = "(start)", "(exit)"

@@ -30,14 +30,14 @@ def search_performance(events: ir.Table) -> ir.Table:
         clicked_search_count=searches.is_clicked.sum(),
         cart_search_count=searches.is_in_cart.sum(),
     )
-    found = per_session.group_by("started_date", "search_term").agg(
+    rows = per_session.group_by("started_date", "search_term").agg(
         session_count=per_session.count(),
         **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
     )
-    return found.mutate(
-        unclicked_search_count=found.search_count - found.clicked_search_count,
-        click_rate=ratio(found.clicked_search_count, found.search_count),
-        cart_rate=ratio(found.cart_search_count, found.search_count),
+    return rows.mutate(
+        unclicked_search_count=rows.search_count - rows.clicked_search_count,
+        click_rate=ratio(rows.clicked_search_count, rows.search_count),
+        cart_rate=ratio(rows.cart_search_count, rows.search_count),
     ).select(*SearchPerformance.columns)
 
 
@@ -67,17 +67,17 @@ def category_performance(events: ir.Table) -> ir.Table:
             session.
     """
     each = category_sessions(events)
-    found = each.group_by("started_date", "product_category").agg(
+    rows = each.group_by("started_date", "product_category").agg(
         viewing_session_count=each.first_view.count(),
         cart_session_count=(each.last_own_cart > each.first_view).ifelse(1, 0).sum(),
         any_cart_session_count=(each.last_cart > each.first_view).ifelse(1, 0).sum(),
         purchase_session_count=(each.last_purchase > each.first_view).ifelse(1, 0).sum(),
         **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in COUNTED_TYPES},
     )
-    return found.mutate(
-        cart_rate=ratio(found.cart_session_count, found.viewing_session_count),
-        any_cart_rate=ratio(found.any_cart_session_count, found.viewing_session_count),
-        purchase_rate=ratio(found.purchase_session_count, found.viewing_session_count),
+    return rows.mutate(
+        cart_rate=ratio(rows.cart_session_count, rows.viewing_session_count),
+        any_cart_rate=ratio(rows.any_cart_session_count, rows.viewing_session_count),
+        purchase_rate=ratio(rows.purchase_session_count, rows.viewing_session_count),
     ).select(*CategoryPerformance.columns)
 
 

@@ -30,12 +30,12 @@ def journeys(reading: Reading, period: Period, dimension: Dimension, place: int 
     from_here = pairs.transition_count.sum().over(ibis.window(group_by="from_step")).cast("int64")
     pairs = pairs.mutate(from_step_count=from_here)
     order = [pairs.transition_count.desc(), pairs.from_step, pairs.to_step]
-    found, total = page_of(reading, pairs, order, page, period)
+    result, total = page_of(reading, pairs, order, page, period)
     return {
         "dimension": dimension,
         "place": place,
         "total_count": total,
-        "transitions": [_transition(row) for row in found],
+        "transitions": [_transition(row) for row in result],
     }
 
 
@@ -69,8 +69,8 @@ def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     rows = table.filter(in_period(table.started_date))
     terms = rows.group_by("search_term").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
     order = [terms.search_count.desc(), terms.search_term]
-    found, total = page_of(reading, terms, order, page, period)
-    return {"total_count": total, "searches": [_term(row) for row in found]}
+    result, total = page_of(reading, terms, order, page, period)
+    return {"total_count": total, "searches": [_term(row) for row in result]}
 
 
 def _term(row: Row) -> Row:
@@ -87,8 +87,8 @@ def search_totals(reading: Reading, period: Period) -> Row:
     table = reading.table(SearchPerformance)
     rows = table.filter(in_period(table.started_date))
     sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
-    (found,) = reading.rows(sums, period)
-    searched, clicked = (int(found[name] or 0) for name in ("search_count", "clicked_search_count"))
+    (result,) = reading.rows(sums, period)
+    searched, clicked = (int(result[name] or 0) for name in ("search_count", "clicked_search_count"))
     return {
         "search_count": searched,
         "clicked_search_count": clicked,

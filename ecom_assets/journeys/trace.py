@@ -25,10 +25,8 @@ STARTED: Final = "started_date"
 def events_in_sessions(sessions: ir.Table, behind: Behind) -> ir.Table:
     """Return the events of some sessions, with the start and the day of the session."""
     events = events_of_sessions(sessions.mutate(counted_as=sessions.session_id), behind)
-    found = events.join(sessions, events.counted_as == sessions.session_id)
-    return found.select(
-        *CleanEvents.columns, session_started_at=sessions.started_at, started_date=sessions.started_date
-    )
+    rows = events.join(sessions, events.counted_as == sessions.session_id)
+    return rows.select(*CleanEvents.columns, session_started_at=sessions.started_at, started_date=sessions.started_date)
 
 
 def _steps(behind: Behind, sessions: ir.Table) -> ir.Table:
@@ -74,11 +72,11 @@ def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
     """Return the sessions with searches for a row's term that meet a condition, once for each search."""
 
     def rows(behind: Behind) -> ir.Table:
-        sessions, found = sessions_of_day(behind, STARTED), searches_of(_members(behind))
-        found = found.filter(found.search_term == behind.row["search_term"], met(found))
-        on = [sessions.visitor_id == found.visitor_id, sessions.started_at == found.session_started_at]
-        counted = sessions.session_id.concat(" ").concat(found.search_number.cast("string"))
-        return sessions.join(found, on).select(sessions, counted_as=counted)
+        sessions, result = sessions_of_day(behind, STARTED), searches_of(_members(behind))
+        result = result.filter(result.search_term == behind.row["search_term"], met(result))
+        on = [sessions.visitor_id == result.visitor_id, sessions.started_at == result.session_started_at]
+        counted = sessions.session_id.concat(" ").concat(result.search_number.cast("string"))
+        return sessions.join(result, on).select(sessions, counted_as=counted)
 
     return rows
 

@@ -24,9 +24,9 @@ REQUESTS_DEFINITION: Final = {
 def failing_checks(home: Path) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, and how many have a result."""
     store = OperationsStore(home)
-    found = store.rows("SELECT * FROM checks WHERE NOT is_passed ORDER BY is_warning, table_name, check_name")
+    rows = store.rows("SELECT * FROM checks WHERE NOT is_passed ORDER BY is_warning, table_name, check_name")
     (count,) = store.rows("SELECT count(*) AS n FROM checks") or [{"n": 0}]
-    return {"checks": [_check(row) for row in found], "evaluated_count": count["n"]}
+    return {"checks": [_check(row) for row in rows], "evaluated_count": count["n"]}
 
 
 def _check(row: Row) -> Row:
@@ -50,8 +50,8 @@ def _check(row: Row) -> Row:
 
 def noted_tables(home: Path) -> dict[str, Row]:
     """Return what runs noted of each table, by its name."""
-    found = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
-    return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in found}
+    result = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
+    return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in result}
 
 
 def newest_requests(home: Path) -> list[Row]:

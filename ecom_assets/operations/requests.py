@@ -120,11 +120,11 @@ class Requests:
 
 
 def _request(row: Row) -> Request:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         **row,
         "first_day": date.fromisoformat(row["first_day"]),
         "last_day": date.fromisoformat(row["last_day"]),
         "asked_at": datetime.fromisoformat(row["asked_at"]),
         "taken_at": datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
     }
-    return Request(**told)
+    return Request(**values)

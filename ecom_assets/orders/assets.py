@@ -78,9 +78,9 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Hold back the days that do not pass the gate, except released ones."""
     counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
-    found = compute_held_order_days(counts, order_gate, days)
-    take_releases(warehouse, requests, ORDERS, found, days)
-    return held_rows(warehouse, HeldOrderDays, ORDERS, found, clock().replace(tzinfo=None))
+    result = compute_held_order_days(counts, order_gate, days)
+    take_releases(warehouse, requests, ORDERS, result, days)
+    return held_rows(warehouse, HeldOrderDays, ORDERS, result, clock().replace(tzinfo=None))
 
 
 @table_asset(

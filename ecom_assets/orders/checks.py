@@ -78,13 +78,15 @@ def received_is_clean_plus_quarantined_plus_surplus_plus_held(
 
 
 def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:
-    found = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
-    return CheckResult(int(found == 0), found, _missing(days) if not found else [], observed=found, limit=1)
+    result = int(of_days(raw, "received_date", days).count().to_pyarrow().as_py())
+    return CheckResult(int(result == 0), result, _missing(days) if not result else [], observed=result, limit=1)
 
 
 def _has_customers(over: int, days: Days | None, raw: ir.Table) -> CheckResult:
-    found = int(of_days(raw, "received_date", days).customer_id.nunique().to_pyarrow().as_py())
-    return CheckResult(int(found <= over), found, _missing(days) if found <= over else [], observed=found, limit=over)
+    result = int(of_days(raw, "received_date", days).customer_id.nunique().to_pyarrow().as_py())
+    return CheckResult(
+        int(result <= over), result, _missing(days) if result <= over else [], observed=result, limit=over
+    )
 
 
 def _missing(days: Days | None) -> list[dict[str, object]]:

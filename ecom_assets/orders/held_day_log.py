@@ -27,18 +27,20 @@ HeldDates = dict[str, dict[str, str]]
 DEFAULT_RULE: Final = OrderRule()
 
 
-def held_rows(engine: Engine, table: type[HeldDays], source: str, found: Iterable[HeldDay], now: datetime) -> ir.Table:
+def held_rows(
+    engine: Engine, table: type[HeldDays], source: str, matches: Iterable[HeldDay], now: datetime
+) -> ir.Table:
     """Return the rows of a table of held days: held and not released. A day that was held before keeps its start.
 
     Args:
         engine: The open warehouse.
         table: The source's table of held days.
         source: The name of the source in releases.
-        found: The days that a gate holds.
+        matches: The days that a gate holds.
         now: The current time in UTC, without a time zone.
     """
     released = released_days(engine, source)
-    held = [one for one in found if one.day not in released]
+    held = [one for one in matches if one.day not in released]
     engine.ensure(table)
     before = engine.slice_rows(table, Days.of(one.day for one in held)).to_pylist() if held else []
     since = {row["held_date"]: row["held_at"] for row in before}
@@ -73,8 +75,8 @@ def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
     """Return the held days of a source in ascending order."""
     if not engine.has(table):
         return []
-    found = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
-    return sorted(found, key=lambda row: row["held_date"])
+    result = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
+    return sorted(result, key=lambda row: row["held_date"])
 
 
 def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
@@ -116,18 +118,18 @@ def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: 
     return held[day]
 
 
-def take_releases(engine: Engine, requests: Requests, source: str, found: Iterable[HeldDay], days: Days) -> None:
+def take_releases(engine: Engine, requests: Requests, source: str, matches: Iterable[HeldDay], days: Days) -> None:
     """Record the releases that were requested of a source's days, and take the requests.
 
     Args:
         engine: The open warehouse.
         requests: The requests.
         source: The name of the source in releases.
-        found: The days that a gate holds; a request for another day of the run has nothing to release.
+        matches: The days that a gate holds; a request for another day of the run has nothing to release.
         days: The days of the run.
     """
     asked = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
-    held = {one.day: one for one in found}
+    held = {one.day: one for one in matches}
     for one in asked:
         if (day := held.get(one.first_day)) is None:
             continue

@@ -44,9 +44,9 @@ def _clean(behind: Behind) -> ir.Table:
 def _quarantined(behind: Behind) -> ir.Table:
     """Return the lines of a row's day that are quarantined, for its reason if it names one."""
     day = behind.row["received_date"]
-    found = quarantined_orders(_arrived(behind), behind.rules["order_rule"], Days((day,)))
+    result = quarantined_orders(_arrived(behind), behind.rules["order_rule"], Days((day,)))
     reason = behind.row.get("reject_reason")
-    return found.filter(found.reject_reason == reason) if reason else found
+    return result.filter(result.reject_reason == reason) if reason else result
 
 
 def _surplus(behind: Behind) -> ir.Table:

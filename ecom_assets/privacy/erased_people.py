@@ -18,7 +18,7 @@ from ecom_assets.settings.settings import Settings
 TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
     id_hash TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, erased_at TEXT NOT NULL)"""
 PROOF = "key"
-"""The kind of the one row that tells whether the key is the one that all other rows were hashed with."""
+"""The kind of the one row that shows whether the key is the one that all other rows were hashed with."""
 Ids = Mapping[str, Iterable[str]]
 """Ids by kind."""
 

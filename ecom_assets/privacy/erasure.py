@@ -163,9 +163,9 @@ class Erasure:
 
     @property
     def _hashes(self) -> KeyedHashes:
-        found = open_key(self.settings, create=True)
-        assert found is not None  # noqa: S101 (a missing key is created)
-        return found
+        result = open_key(self.settings, create=True)
+        assert result is not None  # noqa: S101 (a missing key is created)
+        return result
 
     def _block(self) -> dict[str, int]:
         return {"new_hashes": erased_people.add(self.settings, self._person.ids)}
@@ -316,7 +316,7 @@ def remains_of(
 
 
 def _listed(left: dict[str, Any]) -> str:
-    places = [str(one) for found in left.values() for one in found]
+    places = [str(one) for result in left.values() for one in result]
     return f"rows or bytes of the person in {', '.join(places[:5])}"
 
 

@@ -75,21 +75,21 @@ class ErasedPeople:
         if contract not in COLUMNS or self._ids.is_empty:
             return rows, {}
         columns = COLUMNS[contract]
-        found = self._values(rows, columns)
-        if not any(found.values()):
+        result = self._values(rows, columns)
+        if not any(result.values()):
             return rows, {}
-        erased = condition(rows, columns, found)
+        erased = condition(rows, columns, result)
         return rows.filter(~erased), _counts(rows.filter(erased))
 
     def _values(self, rows: ir.Table, columns: PersonColumns) -> Values:
-        found: Values = {name: set() for name in columns.names}
+        result: Values = {name: set() for name in columns.names}
         for batch in _distinct(rows, columns):
             values = {name: {one for one in batch[name].to_pylist() if one is not None} for name in columns.names}
-            found[columns.user] |= self._ids.among(USER, values[columns.user])
+            result[columns.user] |= self._ids.among(USER, values[columns.user])
             for name, kind in columns.without_user.items():
-                found[name] |= self._ids.among(kind, values[name])
-            found[columns.text] |= {text for text in values[columns.text] if self._ids.among(USER, words_of(text))}
-        return found
+                result[name] |= self._ids.among(kind, values[name])
+            result[columns.text] |= {text for text in values[columns.text] if self._ids.among(USER, words_of(text))}
+        return result
 
 
 def words_of(text: str) -> list[str]:

@@ -45,9 +45,9 @@ class FileRecords:
 def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
     """Yield the files that have records of a person."""
     for file, layout in files.layouts:
-        found = _finder(files, file, layout, person).count()
-        if found:
-            yield FileRecords(file.path, found)
+        result = _finder(files, file, layout, person).count()
+        if result:
+            yield FileRecords(file.path, result)
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
@@ -177,10 +177,10 @@ class _TextFile:
             cells = {name: f"nullif(c{at}, '')" for at, name in enumerate(named)}
         self.con.register("candidates", pa.table({"place": pa.array(rows, pa.int64()), **columns}))
         try:
-            found = self.con.execute(
+            result = self.con.execute(
                 select("place", _row_sql(self.layout, cells, "candidates", "place"), self.rule.condition)
             )
-            return {place for (place,) in found.fetchall()}
+            return {place for (place,) in result.fetchall()}
         finally:
             self.con.unregister("candidates")
 

@@ -74,7 +74,7 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
 
 
 def _pattern(person: Person) -> re.Pattern[bytes] | None:
-    """Return a pattern that finds an id as a whole word; None if all ids are too short to be told from chance."""
+    """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
     ids = {*person.users, *person.visitors, *person.sessions, *person.devices}
     long = sorted(one for one in ids if len(one) >= LEAST_CHARACTERS)
     if not long:

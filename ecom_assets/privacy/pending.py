@@ -64,11 +64,11 @@ def read_pending(settings: Settings) -> Pending | None:
     """
     path = folder_of(settings) / PENDING
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
         person: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in told["person"].items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in result["person"].items()
         }
-        return Pending(**{**told, "person": Person(**person)})
+        return Pending(**{**result, "person": Person(**person)})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:

@@ -26,7 +26,7 @@ class Person:
     Args:
         users: Ids as `user_id` of events and `customer_id` of orders and customers.
         sessions: Source sessions, whose rows without a user are the person's.
-        devices: Device or cookie ids, likewise.
+        devices: Device or cookie ids, in the same way.
         shared: How many sessions and devices were left out because somebody else was seen with them, too.
     """
 
@@ -87,8 +87,8 @@ class Person:
         return tuple(sorted(used - taken)), len(taken)
 
     def _users_of_sessions(self, events: ir.Table) -> tuple[str, ...]:
-        found = _distinct(events, "user_id", "session_id", self.sessions)
-        return tuple(sorted(found - set(self.users)))
+        result = _distinct(events, "user_id", "session_id", self.sessions)
+        return tuple(sorted(result - set(self.users)))
 
 
 def _distinct(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
@@ -96,11 +96,11 @@ def _distinct(events: ir.Table, name: str, by: str, values: Sequence[str]) -> se
 
 
 def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for first in range(0, len(values), AT_ONCE):
         rows = events.filter(among(events, by, values[first : first + AT_ONCE])).select(*names).distinct()
-        found += rows.to_pyarrow().to_pylist()
-    return found
+        result += rows.to_pyarrow().to_pylist()
+    return result
 
 
 def _user_of(visitor: str) -> str:

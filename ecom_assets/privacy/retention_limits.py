@@ -62,27 +62,27 @@ def expired(settings: Settings, engine: Engine) -> Expired:
     return Expired(settings.first_day, before, rows, sorted(_files(settings, before)))
 
 
-def remove(engine: Engine, found: Expired) -> None:
+def remove(engine: Engine, result: Expired) -> None:
     """Remove files and rows, and the bytes of the rows; may be done again after a kill."""
-    for path in found.files:
+    for path in result.files:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # other files are in the folder
             path.parent.rmdir()
-    for table, counts in found.rows.items():
+    for table, counts in result.rows.items():
         if counts:
             days = Days.of(counts)
-            engine.remove(table, [_older(engine, table, found.before)], engine.table(table).limit(0), days)
+            engine.remove(table, [_older(engine, table, result.before)], engine.table(table).limit(0), days)
             if table is RawEvents:
                 note_withdrawn(engine, table, counts, "retention")
-    if any(found.rows.values()):
-        engine.purge(list(found.rows))
+    if any(result.rows.values()):
+        engine.purge(list(result.rows))
 
 
 def _counts(engine: Engine, table: type[Table], before: date) -> dict[date, int]:
     day = engine.quoted(str(table.day_column))
     place, older = engine.name_of(table), _older(engine, table, before)
-    found = engine.query(f"SELECT {day} AS d, count(*) AS n FROM {place} WHERE {older} GROUP BY 1")  # noqa: S608 (names come from contracts)
-    return {row["d"]: int(row["n"]) for row in found}
+    result = engine.query(f"SELECT {day} AS d, count(*) AS n FROM {place} WHERE {older} GROUP BY 1")  # noqa: S608 (names come from contracts)
+    return {row["d"]: int(row["n"]) for row in result}
 
 
 def _older(engine: Engine, table: type[Table], before: date) -> str:

@@ -22,7 +22,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 
 OWN_DAY: dict[type[Table], str] = {RawEvents: "event_date", RawUserOrderLog: "order_date"}
-"""The day of what a row tells, beside the day on which it arrived."""
+"""The day of what a row records, beside the day on which it arrived."""
 USERS = ("user_id", "customer_id")
 SESSIONS = {RawEvents: ("session_id",)}
 TEXTS = ("malformed_row", "payload", "words")
@@ -58,38 +58,38 @@ def record_ids(engine: Engine, person: Person) -> dict[str, date]:
     table = engine.table(RawEvents)
     rows = table.filter(condition(table, COLUMNS[RawEvents], _values(engine, RawEvents, person)))
     rows = rows.filter(rows.event_id.notnull(), rows.event_at.notnull())
-    found: dict[str, date] = {}
+    values: dict[str, date] = {}
     for batch in rows.select("event_id", "event_at", "event_date").to_pyarrow_batches():
         for row in batch.to_pylist():
-            found[f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"] = row["event_date"]
-    return found
+            values[f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"] = row["event_date"]
+    return values
 
 
 def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_id: str) -> int:
     """Delete a person's rows from a raw table, in one transaction; return how many there were."""
-    found = raw_rows(engine, contract, person)
-    if not found.row_count:
+    rows = raw_rows(engine, contract, person)
+    if not rows.row_count:
         return 0
     table, columns = engine.table(contract), COLUMNS[contract]
     values = _values(engine, contract, person)
-    before = engine.day_counts(contract, found.arrived)
+    before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
-    kept = table.filter(~gone, found.arrived.contain(table.received_date))
-    engine.remove(contract, list(_conditions(engine, columns, values)), kept, found.arrived)
-    after = engine.day_counts(contract, found.arrived)
+    kept = table.filter(~gone, rows.arrived.contain(table.received_date))
+    engine.remove(contract, list(_conditions(engine, columns, values)), kept, rows.arrived)
+    after = engine.day_counts(contract, rows.arrived)
     note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
-    return found.row_count
+    return rows.row_count
 
 
 def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:
     """Delete what tables still have of a person, such as tables that no run computes any more; return the counts."""
     deleted: dict[str, int] = {}
-    for contract, found in _found(engine, person, records):
+    for contract, result in _found(engine, person, records):
         table = engine.table(contract)
-        kept = table.filter(~_is_of(table, found))
+        kept = table.filter(~_is_of(table, result))
         conditions = [
             f"{_nobody(engine, table, name)}{engine.quoted(name)} IN ({', '.join(map(engine.text_of, some))})"
-            for name, values in found.items()
+            for name, values in result.items()
             for some in _parts(sorted(values))
         ]
         deleted[contract.qualified_name()] = int(table.count().to_pyarrow().as_py() - kept.count().to_pyarrow().as_py())
@@ -100,29 +100,29 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
     """Return the tables that have rows of a person, with their number; none after an erasure."""
     return {
-        contract.qualified_name(): int(_of(engine, contract, found).count().to_pyarrow().as_py())
-        for contract, found in _found(engine, person, records)
+        contract.qualified_name(): int(_of(engine, contract, result).count().to_pyarrow().as_py())
+        for contract, result in _found(engine, person, records)
     }
 
 
-def _of(engine: Engine, contract: type[Table], found: Mapping[str, set[str]]) -> ir.Table:
+def _of(engine: Engine, contract: type[Table], values: Mapping[str, set[str]]) -> ir.Table:
     table = engine.table(contract)
-    return table.filter(_is_of(table, found))
+    return table.filter(_is_of(table, values))
 
 
 def _found(engine: Engine, person: Person, records: Iterable[str]) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
     """Yield each table that names a person, with the values of its columns that do."""
     for contract in (one for one in ALL if engine.has(one)):
-        found = {
+        result = {
             name: values
             for name, wanted in named_by(contract, person, records).items()
             if (values := _present(engine.table(contract), name, wanted))
         }
-        found |= {
+        result |= {
             name: values for name in _texts(contract) if (values := _naming(engine.table(contract), name, person))
         }
-        if found:
-            yield contract, found
+        if result:
+            yield contract, result
 
 
 def named_by(contract: type[Table], person: Person, records: Iterable[str] = ()) -> dict[str, set[str]]:
@@ -143,11 +143,11 @@ def _texts(contract: type[Table]) -> list[str]:
 
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
     """Return which of some values a column has; rows of others in the same session or device do not count."""
-    found: set[str] = set()
+    result: set[str] = set()
     for some in _parts(sorted(wanted)):
         rows = table.filter(_has(table, name, some)).select(name).distinct()
-        found |= set(rows.to_pyarrow()[name].to_pylist())
-    return found
+        result |= set(rows.to_pyarrow()[name].to_pylist())
+    return result
 
 
 def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
@@ -162,21 +162,21 @@ def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
         rows = texts.semi_join(ids, texts[name].contains(ids.value))
     else:
         rows = texts.filter(reduce(or_, (texts[name].contains(one) for one in sorted(users))))
-    found = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())
-    return {text for text in found if users.intersection(words_of(text))}
+    result = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())
+    return {text for text in result if users.intersection(words_of(text))}
 
 
-def _is_of(table: ir.Table, found: Mapping[str, set[str]]) -> ir.BooleanValue:
-    return reduce(or_, (_has(table, name, sorted(values)) for name, values in found.items()))
+def _is_of(table: ir.Table, result: Mapping[str, set[str]]) -> ir.BooleanValue:
+    return reduce(or_, (_has(table, name, sorted(values)) for name, values in result.items()))
 
 
 def _has(table: ir.Table, name: str, values: Sequence[str]) -> ir.BooleanValue:
-    found = among(table, name, values)
-    return found & table.user_id.isnull() if _is_of_nobody(table, name) else found
+    result = among(table, name, values)
+    return result & table.user_id.isnull() if _is_of_nobody(table, name) else result
 
 
 def _is_of_nobody(table: ir.Table, name: str) -> bool:
-    """Return whether a column tells whose a row is only where the row has no user."""
+    """Return whether a column says whose a row is only where the row has no user."""
     return name in {"session_id", "source_session_id", "anonymous_id"} and "user_id" in table.columns
 
 

@@ -46,28 +46,28 @@ def product_performance(
     parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
     parts_union = union_all(*(part.select(*columns) for part in parts))
-    found = parts_union.group_by("event_date", "product_id").agg(
+    rows = parts_union.group_by("event_date", "product_id").agg(
         product_category=parts_union.product_category.min(),
         **{name: parts_union[name].sum() for name in COUNTS},
         **{name: parts_union[name].sum().cast(MONEY) for name in AMOUNTS},
         **{PRICED: parts_union[PRICED].sum()},
     )
-    found = _without_unknown(found, has_views=has_views)
-    found = found if sales_source == ORDERS else _without_unnamed(found, unnamed)
-    return found.mutate(
-        cart_rate=ratio(found.cart_visitor_count, found.viewing_visitor_count),
-        purchases_per_cart=ratio(found.purchase_count, found.add_to_cart_count),
-        purchases_per_view=ratio(found.purchase_count, found.product_view_count),
+    rows = _without_unknown(rows, has_views=has_views)
+    rows = rows if sales_source == ORDERS else _without_unnamed(rows, unnamed)
+    return rows.mutate(
+        cart_rate=ratio(rows.cart_visitor_count, rows.viewing_visitor_count),
+        purchases_per_cart=ratio(rows.purchase_count, rows.add_to_cart_count),
+        purchases_per_view=ratio(rows.purchase_count, rows.product_view_count),
         sales_source=ibis.literal(sales_source),
     ).select(*ProductPerformance.columns)
 
 
-def _without_unknown(found: ir.Table, *, has_views: bool) -> ir.Table:
+def _without_unknown(rows: ir.Table, *, has_views: bool) -> ir.Table:
     """Return the sums with null for unknown views, and for the amounts of sales without any amount."""
-    is_unpriced = (found.purchase_count + found.refunded_item_count > 0) & (found[PRICED] == 0)
-    unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), found[name]) for name in AMOUNTS}
+    is_unpriced = (rows.purchase_count + rows.refunded_item_count > 0) & (rows[PRICED] == 0)
+    unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), rows[name]) for name in AMOUNTS}
     views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
-    return found.mutate(**unknown, **views).drop(PRICED)
+    return rows.mutate(**unknown, **views).drop(PRICED)
 
 
 def _unnamed_days(events: ir.Table) -> ir.Table:
@@ -77,11 +77,11 @@ def _unnamed_days(events: ir.Table) -> ir.Table:
     return by_day.filter(by_day.named_count == 0).select(unnamed_date="event_date")
 
 
-def _without_unnamed(found: ir.Table, unnamed: ir.Table) -> ir.Table:
+def _without_unnamed(rows: ir.Table, unnamed: ir.Table) -> ir.Table:
     """Return the sums with null for sales on the days that `_unnamed_days` returns."""
-    joined = found.left_join(unnamed, found.event_date == unnamed.unnamed_date)
+    joined = rows.left_join(unnamed, rows.event_date == unnamed.unnamed_date)
     is_unknown = joined.unnamed_date.notnull()
-    unknown = {name: is_unknown.ifelse(ibis.null(found[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
+    unknown = {name: is_unknown.ifelse(ibis.null(rows[name].type()), joined[name]) for name in (*SOLD, *AMOUNTS)}
     return joined.mutate(**unknown).drop("unnamed_date")
 
 
@@ -93,21 +93,21 @@ def _interest(events: ir.Table) -> ir.Table:
         **{f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in TYPES},
     )
     has_viewed = each.product_view_count > 0
-    found = each.group_by("event_date", "product_id").agg(
+    rows = each.group_by("event_date", "product_id").agg(
         product_category=each.product_category.min(),
         viewing_visitor_count=has_viewed.ifelse(1, 0).sum(),
         cart_visitor_count=(has_viewed & (each.add_to_cart_count > 0)).ifelse(1, 0).sum(),
         **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in TYPES},
     )
-    return _completed(found)
+    return _completed(rows)
 
 
 def _sold(sold: ir.Table, days: Days) -> ir.Table:
     """Return sales from order lines."""
     sold = sold.filter(days.contain(sold.order_date))
-    found = added_up(sold, ["order_date", "item_id"])
-    found = found.mutate(**{PRICED: ibis.literal(1, "int64")})
-    return _completed(found.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
+    result = added_up(sold, ["order_date", "item_id"])
+    result = result.mutate(**{PRICED: ibis.literal(1, "int64")})
+    return _completed(result.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
 
 
 def _bought(events: ir.Table) -> ir.Table:
@@ -116,7 +116,7 @@ def _bought(events: ir.Table) -> ir.Table:
     is_refund = events.event_type == "refund"
     money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
     nothing = ibis.literal(0, MONEY)
-    found = events.group_by("event_date", "product_id").agg(
+    rows = events.group_by("event_date", "product_id").agg(
         product_category=events.product_category.min(),
         purchase_count=is_refund.ifelse(0, 1).sum(),
         sold_item_count=is_refund.ifelse(0, 1).sum(),
@@ -126,14 +126,14 @@ def _bought(events: ir.Table) -> ir.Table:
         revenue_amount=is_refund.ifelse(-money, money).sum().cast(MONEY),
         **{PRICED: events.cart_amount.count()},
     )
-    return _completed(found)
+    return _completed(rows)
 
 
-def _completed(found: ir.Table) -> ir.Table:
+def _completed(rows: ir.Table) -> ir.Table:
     """Return the rows with zero, or null for the category, in the columns that they lack."""
     nothing = {
         **dict.fromkeys((*COUNTS, PRICED), ibis.literal(0, "int64")),
         **dict.fromkeys(AMOUNTS, ibis.literal(0, MONEY)),
         "product_category": ibis.null("string"),
     }
-    return found.mutate(**{name: value for name, value in nothing.items() if name not in found.columns})
+    return rows.mutate(**{name: value for name, value in nothing.items() if name not in rows.columns})

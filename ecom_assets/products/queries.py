@@ -71,9 +71,9 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
     named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
-    found = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
-    total = found[0]["total_count"] if found else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
-    products = [{"rank_number": offset + n, **_product_row(row, sold, period)} for n, row in enumerate(found, start=1)]
+    result = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
+    total = result[0]["total_count"] if result else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
+    products = [{"rank_number": offset + n, **_product_row(row, sold, period)} for n, row in enumerate(result, start=1)]
     return {
         "source": sold.source,
         "sort_by": sort_by,
@@ -209,8 +209,8 @@ class _Sold:
         sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
         sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
-        found = if_known(views, period.of_source(EVENTS)) | sales
-        return {**found, "purchases_per_view": share(found["purchase_count"], found["product_view_count"])}
+        result = if_known(views, period.of_source(EVENTS)) | sales
+        return {**result, "purchases_per_view": share(result["purchase_count"], result["product_view_count"])}
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number; None if its source does not have all days of both periods."""
@@ -266,11 +266,13 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     rows = table.filter(in_period(table.started_date))
     sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})
     looked = {row["product_category"]: row for row in reading.rows(sums, period)}
-    found = [_category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}]
-    found.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
-    total = None if period.data == "none" else len(found)
+    result = [
+        _category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}
+    ]
+    result.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
+    total = None if period.data == "none" else len(result)
     answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
-    return {**answer, "categories": found[offset : offset + limit]}
+    return {**answer, "categories": result[offset : offset + limit]}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:

@@ -69,32 +69,30 @@ def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.T
     stock = newest_stock(raw)
     stock = stock.mutate(as_of_date=stock.received_date)
     sold = _sold(stock, products, rule)
-    found = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
-    found = found.cross_join(_history(products))
-    in_days = found.as_of_date.delta(found.first_sold_date, unit="day") + 1
+    rows = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
+    rows = rows.cross_join(_history(products))
+    in_days = rows.as_of_date.delta(rows.first_sold_date, unit="day") + 1
     known_days = ibis.greatest(in_days.fill_null(0), 0).cast("int64")
-    found = found.mutate(
+    rows = rows.mutate(
         known_days=known_days,
-        sold_item_count=found.sold_item_count.fill_null(0),
+        sold_item_count=rows.sold_item_count.fill_null(0),
         sales_days_count=ibis.least(known_days, ibis.literal(rule.sales_days, "int64")),
     )
-    found = found.mutate(daily_sold_items=ratio(found.sold_item_count, found.sales_days_count))
-    cover = ratio(found.stock_count * found.sales_days_count, found.sold_item_count)
-    found = found.mutate(days_of_cover=cover)
-    is_still = found.last_sold_date.isnull() | (
-        found.as_of_date.delta(found.last_sold_date, unit="day") >= rule.dead_days
-    )
-    is_low = (found.stock_count < found.reorder_point_count).fill_null(NO) | (
-        found.days_of_cover < found.lead_time_days
+    rows = rows.mutate(daily_sold_items=ratio(rows.sold_item_count, rows.sales_days_count))
+    cover = ratio(rows.stock_count * rows.sales_days_count, rows.sold_item_count)
+    rows = rows.mutate(days_of_cover=cover)
+    is_still = rows.last_sold_date.isnull() | (rows.as_of_date.delta(rows.last_sold_date, unit="day") >= rule.dead_days)
+    is_low = (rows.stock_count < rows.reorder_point_count).fill_null(NO) | (
+        rows.days_of_cover < rows.lead_time_days
     ).fill_null(NO)
     alert = ibis.cases(
-        (found.stock_count <= 0, "out_of_stock"),
+        (rows.stock_count <= 0, "out_of_stock"),
         (is_low, "low"),
-        ((found.days_of_cover > rule.overstock_days).fill_null(NO), "overstock"),
-        (is_still & (found.known_days >= rule.dead_days), "dead"),
+        ((rows.days_of_cover > rule.overstock_days).fill_null(NO), "overstock"),
+        (is_still & (rows.known_days >= rule.dead_days), "dead"),
         else_=ibis.null("string"),
     )
-    return found.mutate(alert=alert)
+    return rows.mutate(alert=alert)
 
 
 def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:

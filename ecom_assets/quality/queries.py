@@ -66,8 +66,8 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
     rows = _in_period(reading, tables.daily, tables.day)
     names = [name for name in COUNTS if name in tables.daily.columns]
-    found = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
-    return [_with_residue({"accounted_date": row[tables.day], "source": source} | _counts(row)) for row in found]
+    result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
+    return [_with_residue({"accounted_date": row[tables.day], "source": source} | _counts(row)) for row in result]
 
 
 def _counts(row: Row) -> Row:
@@ -136,10 +136,10 @@ def held(reading: Reading) -> list[Row]:
 
 def newest_days(reading: Reading, contracts: Iterable[type[Table]]) -> dict[str, date | None]:
     """Return the newest day of each published table that is cut by day, by its name."""
-    found = {}
+    result = {}
     for contract in contracts:
         if contract.day_column:
             rows = reading.table(contract)
             (row,) = reading.state(rows.agg(newest=rows[contract.day_column].max()))
-            found[contract.qualified_name()] = row["newest"]
-    return found
+            result[contract.qualified_name()] = row["newest"]
+    return result

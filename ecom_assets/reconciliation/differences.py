@@ -196,8 +196,8 @@ def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: Reconcil
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
-    found = union_all(_without_event(pairing), _without_order(pairing), *_differing(pairing))
-    return found.filter(days.contain(found.reconciled_date)).select(*OrderEventReconciliation.columns)
+    rows = union_all(_without_event(pairing), _without_order(pairing), *_differing(pairing))
+    return rows.filter(days.contain(rows.reconciled_date)).select(*OrderEventReconciliation.columns)
 
 
 def reconciliation_daily(

@@ -39,14 +39,14 @@ class Movement:
     def between(cls, old: Counts, new: Counts) -> "Movement":
         """Compare the counts at two points in time."""
         gained = [
-            (table, arrival, found - old.get(table, {}).get(arrival, 0))
+            (table, arrival, result - old.get(table, {}).get(arrival, 0))
             for table, by_arrival in new.items()
-            for arrival, found in by_arrival.items()
+            for arrival, result in by_arrival.items()
         ]
         lost = sum(
-            max(0, found - new.get(table, {}).get(arrival, 0))
+            max(0, result - new.get(table, {}).get(arrival, 0))
             for table, by_arrival in old.items()
-            for arrival, found in by_arrival.items()
+            for arrival, result in by_arrival.items()
         )
         arrived_on: dict[str, list[str]] = {}
         for table, arrival, more in gained:
@@ -65,14 +65,14 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
     if not days.dates:
         return {}
     day, arrival = engine.quoted(str(source.day_column)), engine.quoted("received_date")
-    found: dict[date, dict[str, int]] = {}
+    values: dict[date, dict[str, int]] = {}
     slices = f"SELECT * FROM {engine.name_of(source)}{engine.where(source, days)}"  # noqa: S608 (names come from contracts)
     for row in engine.query(
         f"SELECT {day} AS counted_day, {arrival} AS arrival, count(*) AS n FROM ({slices}) AS t "  # noqa: S608 (as above)
         f"WHERE {_of_types(engine, source, types)} GROUP BY 1, 2"
     ):
-        found.setdefault(row["counted_day"], {})[str(row["arrival"])] = int(row["n"])
-    return found
+        values.setdefault(row["counted_day"], {})[str(row["arrival"])] = int(row["n"])
+    return values
 
 
 def some_ids(
@@ -90,12 +90,12 @@ def some_ids(
         f"row_number() OVER (PARTITION BY {day} ORDER BY {record}) AS place "
         f"FROM {engine.name_of(source)} WHERE ({' OR '.join(conditions)}) AND {_of_types(engine, source, types)}"
     )
-    found: dict[date, list[str]] = {}
+    values: dict[date, list[str]] = {}
     for row in engine.query(
         f"SELECT sampled_day, id FROM ({numbered}) AS t WHERE place <= {SAMPLE} ORDER BY 1, 2"  # noqa: S608 (as above)
     ):
-        found.setdefault(row["sampled_day"], []).append(str(row["id"]))
-    return found
+        values.setdefault(row["sampled_day"], []).append(str(row["id"]))
+    return values
 
 
 def _of_types(engine: Engine, source: type[Table], types: tuple[str, ...]) -> str:
@@ -229,7 +229,7 @@ class Watch:
 
     def _sources(self) -> dict[date, Counts]:
         """Return the current source row counts of each day; days that cannot have changed keep the recorded counts."""
-        found: dict[date, Counts] = {
+        values: dict[date, Counts] = {
             day: json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}
             for day in self.days.dates
         }
@@ -239,8 +239,8 @@ class Watch:
             asked = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
             counts = counted(self.log.engine, source, asked, self.contract.counted_types)
             for day in asked.dates:
-                found[day] = {**found[day], name: counts.get(day, {})}
-        return found
+                values[day] = {**values[day], name: counts.get(day, {})}
+        return values
 
     def _note(self, sources: dict[date, Counts], changed: set[date]) -> None:
         counts = self.log.engine.day_counts(self.contract, self.days)
@@ -264,8 +264,8 @@ class Watch:
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
         moved = {
-            day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, found)
-            for day, found in sources.items()
+            day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, result)
+            for day, result in sources.items()
         }
         others = any(one.arrived or one.withdrawn for one in moved.values())
         days = {one.day for one in changes}
@@ -302,14 +302,14 @@ class Watch:
         }
 
     def _ids(self, moved: dict[date, Movement]) -> dict[date, list[str]]:
-        found: dict[date, list[str]] = {}
+        values: dict[date, list[str]] = {}
         for source in self.contract.counted_from:
             name = source.qualified_name()
             arrivals = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
             types = self.contract.counted_types
             for day, ids in some_ids(self.log.engine, source, arrivals, types).items():
-                found.setdefault(day, []).extend(ids)
-        return {day: ids[:5] for day, ids in found.items()}
+                values.setdefault(day, []).extend(ids)
+        return {day: ids[:5] for day, ids in values.items()}
 
 
 def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:

@@ -38,8 +38,8 @@ def _events(behind: Behind) -> ir.Table:
 
 
 def _differences(behind: Behind, cause: str, side: str) -> ir.Table:
-    found = behind.where(OrderEventReconciliation, reconciled_date=behind.row["reconciled_date"], side=side)
-    return found.filter(found.cause == cause) if cause else found
+    result = behind.where(OrderEventReconciliation, reconciled_date=behind.row["reconciled_date"], side=side)
+    return result.filter(result.cause == cause) if cause else result
 
 
 def _orders_of(cause: str) -> RowsOf:

@@ -56,7 +56,7 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         now: Its revenue.
         before: The revenue of the week before.
     """
-    found = []
+    result = []
     for dimension, (sources, amounts) in REVENUE_DIMENSIONS.items():
         known = of_sources(reading, period, *sources)
         if not known.is_comparable:
@@ -66,8 +66,8 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         except NoSourceError:
             continue
         if len({*here, *there} - {REST}) > 1:
-            found.append({"dimension": dimension, "parts": _contributions((here, now), (there, before))})
-    return found
+            result.append({"dimension": dimension, "parts": _contributions((here, now), (there, before))})
+    return result
 
 
 def _contributions(here: tuple[Amounts, Decimal], there: tuple[Amounts, Decimal]) -> list[Row]:
@@ -206,7 +206,7 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
     known = of_sources(reading, period, "events")
     if not known.is_comparable:
         return []
-    found = []
+    result = []
     for dimension in CONVERSION_DIMENSIONS:
         here, there = (conversion(reading, one, None, "session", dimension) for one in (known, known.previous))
         parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
@@ -214,8 +214,8 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
         if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
             continue
         change = Decimal(str(here["conversion_rate"])) - Decimal(str(there["conversion_rate"]))
-        found.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})
-    return found
+        result.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})
+    return result
 
 
 def _converted(breakdown: list[Row]) -> dict[str, Ratio]:
@@ -231,14 +231,14 @@ def _mix_and_rate(
 ) -> list[Row]:
     effects = mix_and_rate(here, there)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
-    found = iter(rounded(exact, change, quantum))
+    result = iter(rounded(exact, change, quantum))
     shares = [sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (here, there)]
     rows = [
         {
             "value": name,
             **_before_and_after(here.get(name, Ratio()), there.get(name, Ratio()), shares),
-            "mix_effect": (mix := next(found)),
-            "rate_effect": (rate := next(found)),
+            "mix_effect": (mix := next(result)),
+            "rate_effect": (rate := next(result)),
             "contribution": mix + rate,
         }
         for name in effects
@@ -247,8 +247,8 @@ def _mix_and_rate(
 
 
 def _before_and_after(here: Ratio, there: Ratio, totals: list[Fraction]) -> Row:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for prefix, part, total in (("", here, totals[0]), ("previous_", there, totals[1])):
-        found[f"{prefix}share"] = _number(part.denominator / total)
-        found[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
-    return found
+        values[f"{prefix}share"] = _number(part.denominator / total)
+        values[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
+    return values

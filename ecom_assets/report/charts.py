@@ -84,11 +84,11 @@ def widths(contributions: Sequence[Decimal]) -> list[tuple[float, float]]:
     low, high = min([*contributions, Decimal(0)]), max([*contributions, Decimal(0)])
     reach = float(high - low) or 1.0
     zero = -float(low) / reach * 100
-    found = []
+    result = []
     for one in contributions:
         size = abs(float(one)) / reach * 100
-        found.append((round(zero if one > 0 else zero - size, 2), round(size, 2)))
-    return found
+        result.append((round(zero if one > 0 else zero - size, 2), round(size, 2)))
+    return result
 
 
 def zero_of(contributions: Sequence[Decimal]) -> float:

@@ -28,9 +28,9 @@ def build_report(
         NothingPublishedError: Nothing is published yet.
     """
     with closing(open_store(settings)) as store, store.reading() as reading:
-        found = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
+        result = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
         version = reading.published.data_version
-    return {**found, "data_version": version, "checks": _check_rows(newest_results(instance, checks))}
+    return {**result, "data_version": version, "checks": _check_rows(newest_results(instance, checks))}
 
 
 def _check_rows(results: CheckResults) -> dict[str, Any]:

@@ -26,9 +26,9 @@ class Week:
         Raises:
             UsageError: It names none.
         """
-        found = _WRITTEN.fullmatch(text)
+        match = _WRITTEN.fullmatch(text)
         try:
-            week = cls(date.fromisocalendar(int(found[1]), int(found[2]), 1)) if found else None
+            week = cls(date.fromisocalendar(int(match[1]), int(match[2]), 1)) if match else None
         except ValueError:
             week = None
         if week is None:

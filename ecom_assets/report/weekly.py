@@ -102,22 +102,22 @@ def _known_of(period: Period) -> Row:
 
 def _received(reading: Reading, period: Period) -> dict[str, list[Row]]:
     """Return what became of the rows received of the week, by source, and why some were quarantined."""
-    found = row_accounting(reading, period)
-    sources = [one for one in found["sources"] if one["received_count"]]
-    return {"sources": sources, "reasons": found["reasons"]}
+    result = row_accounting(reading, period)
+    sources = [one for one in result["sources"] if one["received_count"]]
+    return {"sources": sources, "reasons": result["reasons"]}
 
 
 def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:
     """Return each number with that of the week before and the change, and why others are missing."""
-    found: Numbers = {}
+    result: Numbers = {}
     missing: dict[str, str] = {}
     for subject, (names, numbers) in PARTS.items():
         try:
-            found |= numbers(reading, period)
+            result |= numbers(reading, period)
         except NoSourceError as error:
             missing[subject] = str(error)
-            found |= {name: _number(None, None, None) for name in names}
-    return {name: found[name] for name in NUMBERS}, missing
+            result |= {name: _number(None, None, None) for name in names}
+    return {name: result[name] for name in NUMBERS}, missing
 
 
 def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: ANN401 (a count, an amount or a share)
@@ -132,9 +132,9 @@ def _beside(now: Row, before: Row, names: tuple[str, ...], period: Period) -> Nu
 
 def _sales(reading: Reading, period: Period) -> Numbers:
     known = of_sources(reading, period, "sales")
-    found = sales(reading, known)
-    previous = found["previous"] or {}
-    return {name: _number(found["sales"][name], previous.get(name), found["change"][name]) for name in SALES}
+    result = sales(reading, known)
+    previous = result["previous"] or {}
+    return {name: _number(result["sales"][name], previous.get(name), result["change"][name]) for name in SALES}
 
 
 def _customers(reading: Reading, period: Period) -> Numbers:
@@ -161,20 +161,20 @@ def _visits(reading: Reading, period: Period) -> Numbers:
 
 
 def _visits_of(reading: Reading, period: Period) -> Row:
-    found = engagement(reading, period, Page(WEEK_DAYS))
-    last = [day for day in found["days"] if day["event_date"] == period.end_date]
+    result = engagement(reading, period, Page(WEEK_DAYS))
+    last = [day for day in result["days"] if day["event_date"] == period.end_date]
     visitors = int(last[0]["weekly_visitor_count"]) if last else None
-    return {**found["engagement"], "weekly_visitor_count": visitors}
+    return {**result["engagement"], "weekly_visitor_count": visitors}
 
 
 def _conversion(reading: Reading, period: Period) -> Numbers:
     known = of_sources(reading, period, "events")
-    found = conversion(reading, known, None, "session", None)
-    before = found["previous"] or {}
-    now = {"conversion_rate": found["conversion_rate"], **found["abandonment"]}
+    result = conversion(reading, known, None, "session", None)
+    before = result["previous"] or {}
+    now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
     then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
     shown = if_known({name: now[name] for name in CONVERSION}, known)
-    return {name: _number(shown[name], then.get(name), found["change"][name]) for name in CONVERSION}
+    return {name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION}
 
 
 PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Numbers]]]] = {
@@ -209,13 +209,13 @@ def _days(reading: Reading, period: Period) -> list[Row]:
 def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
     """Return the decompositions; None for each whose weeks are not both known in full."""
     now, before = ({name: one[which] for name, one in numbers.items()} for which in ("value", "previous"))
-    found: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
+    values: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
     is_comparable = of_sources(reading, period, "sales").is_comparable
     if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
         knows_visits = of_sources(reading, period, "sales", "events").is_comparable
         bases = ["session_count"] if knows_visits else []
         factors = {base: revenue_factors(now, before, base) for base in [*bases, "customer_count"]}
-        found |= {
+        values |= {
             "revenue_change_amount": now["revenue_amount"] - before["revenue_amount"],
             "factors": [parts for parts in factors.values() if parts],
             "revenue": revenue_causes(reading, period, now["revenue_amount"], before["revenue_amount"]),
@@ -225,7 +225,7 @@ def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any
         rate = conversion_causes(reading, period)
     except NoSourceError:
         rate = []
-    return {**found, "conversion_rate": rate or None}
+    return {**values, "conversion_rate": rate or None}
 
 
 def largest_causes(causes: Mapping[str, Any]) -> list[Row]:

@@ -123,17 +123,17 @@ def _day(day: date) -> str:
 
 def headline(report: Mapping[str, Any]) -> str:
     """Return the sentence that the report begins with: revenue, and how it changed."""
-    found, currency = report["numbers"]["revenue_amount"], report["currency"]
-    if found["value"] is None:
+    result, currency = report["numbers"]["revenue_amount"], report["currency"]
+    if result["value"] is None:
         return f"The data hold no revenue of {report['week']}: it is not known."
-    said = f"Revenue was {money(found['value'], currency)}"
+    said = f"Revenue was {money(result['value'], currency)}"
     difference = report["causes"]["revenue_change_amount"]
     if difference is None:
         return f"{said}; what it was a week before is not known in full."
     if not difference:
         return f"{said}, as much as in the week before."
     more = "more" if difference > 0 else "less"
-    share = f" ({change(found['change'])})" if found["change"] is not None else ""
+    share = f" ({change(result['change'])})" if result["change"] is not None else ""
     return f"{said}, {money(abs(difference), currency)} {more} than in the week before{share}."
 
 
@@ -147,16 +147,16 @@ def cause_sentence(cause: Mapping[str, Any], currency: str) -> str:
 
 def caveats(report: Mapping[str, Any]) -> list[str]:
     """Return what to know before the numbers are believed: unknown and held days, and missing sources."""
-    found = []
+    result = []
     for source, known in report["known"].items():
         name = SOURCES[source]
-        found += _of_week(known["data"], report["week"], name, (known["known_from"], known["known_to"]))
-        found += _of_week(known["previous_data"], report["previous_week"], name, None)
+        result += _of_week(known["data"], report["week"], name, (known["known_from"], known["known_to"]))
+        result += _of_week(known["previous_data"], report["previous_week"], name, None)
         if held := [*known["previous_held_days"], *known["held_days"]]:
             days = ", ".join(str(day) for day in held)
-            found.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
+            result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
     missing = [f"{SUBJECTS[subject]}: {_small(sentence)}" for subject, sentence in report["missing"].items()]
-    return [*found, *missing]
+    return [*result, *missing]
 
 
 def _small(sentence: str) -> str:

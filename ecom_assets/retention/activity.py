@@ -105,19 +105,19 @@ def starts(activity: ir.Table, rule: RetentionRule, between: Between = (None, No
         placed = begun.mutate(place=ibis.row_number().over(first))
         begun = placed.mutate(label=(placed.place == 0).ifelse(placed.label, ibis.null("string")))
         when |= {"label": begun.label.max()}
-    found = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
-    return within(found, "start_date", between)
+    rows = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
+    return within(rows, "start_date", between)
 
 
-def top_labels(found: ir.Table, limit: int) -> ir.Table:
+def top_labels(rows: ir.Table, limit: int) -> ir.Table:
     """Return the values of the breakdown with most starts; ties are in alphabetical order."""
-    counted = found.group_by("label").agg(visitor_count=found.count())
+    counted = rows.group_by("label").agg(visitor_count=rows.count())
     return counted.order_by(ibis.desc("visitor_count"), "label").limit(limit)
 
 
-def with_other(found: ir.Table, kept: Sequence[str]) -> ir.Table:
+def with_other(rows: ir.Table, kept: Sequence[str]) -> ir.Table:
     """Return starts with every label that is not in `kept` replaced by `(other)`."""
-    return found.mutate(label=found.label.isin(kept).ifelse(found.label, ibis.literal(OTHER)))
+    return rows.mutate(label=rows.label.isin(kept).ifelse(rows.label, ibis.literal(OTHER)))
 
 
 def within(rows: ir.Table, day: str, between: Between) -> ir.Table:

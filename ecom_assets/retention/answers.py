@@ -118,15 +118,15 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
         question: The retention query.
         whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
     """
-    found = _found(question, whole_until)
-    rule, known = question.rule, found.known
+    result = _found(question, whole_until)
+    rule, known = question.rule, result.known
     definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
-    answer = {"definition": definition, **_answer(question, found, found.cells)}
-    if found.by_label is None:
+    answer = {"definition": definition, **_answer(question, result, result.cells)}
+    if result.by_label is None:
         return answer
     parts = {
-        label: _answer(question, found, found.by_label.filter(found.by_label.label == label).drop("label"))
-        for label in found.labels
+        label: _answer(question, result, result.by_label.filter(result.by_label.label == label).drop("label"))
+        for label in result.labels
     }
     return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
 
@@ -203,9 +203,9 @@ def _labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    found = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
-    kept = found[: rule.limit]
-    return [*kept, *([OTHER] if len(found) > len(kept) else [])], with_other(started, kept)
+    result = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
+    kept = result[: rule.limit]
+    return [*kept, *([OTHER] if len(result) > len(kept) else [])], with_other(started, kept)
 
 
 def _ordered(who: ir.Table) -> ir.Table:
@@ -261,10 +261,10 @@ def _instant(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, "timestamp(6)")
 
 
-def _answer(question: Question, found: Found, cells: ir.Table) -> dict[str, Any]:
+def _answer(question: Question, result: Found, cells: ir.Table) -> dict[str, Any]:
     rows = cells.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
     sums = totals(cells).order_by("cell").to_pyarrow().to_pylist()
-    has_money = found.known.has_money
+    has_money = result.known.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),
         "totals": [_total(row, has_money=has_money) for row in sums],

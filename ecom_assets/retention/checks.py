@@ -16,7 +16,7 @@ def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.T
     """Per day, visitors and revenue are those of the sessions' pieces; first is before last."""
     pieces, came = (of_days(rows, "event_date", days) for rows in (pieces, came))
     everybody = came.filter(came.cohort_by == "first_activity")
-    found = everybody.group_by("event_date").agg(
+    result = everybody.group_by("event_date").agg(
         found_count=everybody.visitor_count.sum(),
         found_amount=everybody.revenue_amount.sum().cast(MONEY),
         backwards_count=(everybody.first_date > everybody.previous_date).ifelse(1, 0).sum(),
@@ -25,7 +25,7 @@ def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.T
         expected_count=pieces.visitor_id.nunique(),
         expected_amount=pieces.purchase_amount.sum().cast(MONEY),
     )
-    both = expected.outer_join(found, "event_date")
+    both = expected.outer_join(result, "event_date")
     both = both.select(
         event_date=ibis.coalesce(both.event_date, both.event_date_right),
         expected_count=both.expected_count.fill_null(0),

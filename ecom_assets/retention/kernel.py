@@ -60,10 +60,10 @@ def tally(con: Backend, activity: ir.Table, rule: RetentionRule) -> Tally | None
     begun = visitors.filter(visitors.start_date.notnull())
     begun = begun.mutate(cohort_number=_number(begun.start_date, rule))
     alike = begun.group_by("cohort_number", "came").agg(visitor_count=begun.count(), start_date=begun.start_date.min())
-    cells, found = rule.cells(known["length"] + 1), alike.to_pyarrow()
-    cohorts = found.group_by("cohort_number").aggregate([("visitor_count", "sum"), ("start_date", "min")])
+    cells, result = rule.cells(known["length"] + 1), alike.to_pyarrow()
+    cohorts = result.group_by("cohort_number").aggregate([("visitor_count", "sum"), ("start_date", "min")])
     cohorts = cohorts.rename_columns(["cohort_number", "visitor_count", "start_date"])
-    counts = _counts(found, cells, known["number"], rule.mode)
+    counts = _counts(result, cells, known["number"], rule.mode)
     paid = _paid(con, begun, cells) if known["paying"] else {}
     return Tally(cohorts, _as_table(counts, paid), known["newest"], known["length"] + 1, known["paying"] > 0)
 
@@ -95,11 +95,11 @@ def _number_sql(rule: RetentionRule) -> str:
     return f"({days} + {EPOCH_WEEKDAY - WEEKDAYS.index(rule.week_start) + 7 * AHEAD_WEEKS}) // 7"
 
 
-def _counts(found: pa.Table, cells: tuple[Bracket, ...], newest: int, mode: str) -> dict[tuple[int, int], list[int]]:
+def _counts(rows: pa.Table, cells: tuple[Bracket, ...], newest: int, mode: str) -> dict[tuple[int, int], list[int]]:
     """Return on_count and last_count by cohort and cell."""
-    cohorts, place_of = np.unique(found["cohort_number"].to_numpy(), return_inverse=True)
-    visitors: Counts = found["visitor_count"].to_numpy()
-    came = _turned(found["came"].fill_null(0).to_numpy().astype(np.uint64), cohorts[place_of], newest)
+    cohorts, place_of = np.unique(rows["cohort_number"].to_numpy(), return_inverse=True)
+    visitors: Counts = rows["visitor_count"].to_numpy()
+    came = _turned(rows["came"].fill_null(0).to_numpy().astype(np.uint64), cohorts[place_of], newest)
 
     def added(who: npt.NDArray[np.bool_]) -> Counts:
         return np.bincount(place_of, weights=visitors * who, minlength=len(cohorts)).astype(np.int64)
@@ -137,12 +137,12 @@ def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[tup
         SELECT cohort_number, one.number - cohort_number AS place, sum(one.amount)
         FROM (SELECT cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
     """  # noqa: S608 (compiled by Ibis)
-    found: dict[tuple[int, int], Decimal] = {}
+    values: dict[tuple[int, int], Decimal] = {}
     for cohort, place, amount in con.con.execute(sql).fetchall():
         cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
         if cell is not None:
-            found[cohort, cell] = found.get((cohort, cell), Decimal(0)) + amount
-    return found
+            values[cohort, cell] = values.get((cohort, cell), Decimal(0)) + amount
+    return values
 
 
 def _as_table(counts: dict[tuple[int, int], list[int]], paid: dict[tuple[int, int], Decimal]) -> pa.Table:

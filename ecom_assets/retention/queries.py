@@ -19,8 +19,13 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
     """Return cohorts by their start, each period by period, and how many rows there are."""
     table = reading.table(RetentionCohorts)
     rows = table.filter(table.cohort_by == cohort_by, table.period == period).select(*COLUMNS)
-    found, total = page_of(reading, rows, ["cohort_date", "period_number"], page)
-    return {"cohort_by": cohort_by, "period": period, "total_count": total, "cohorts": [_rounded(row) for row in found]}
+    result, total = page_of(reading, rows, ["cohort_date", "period_number"], page)
+    return {
+        "cohort_by": cohort_by,
+        "period": period,
+        "total_count": total,
+        "cohorts": [_rounded(row) for row in result],
+    }
 
 
 def _rounded(row: Row) -> Row:
@@ -44,9 +49,9 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
         returned=rows.returned_on_count.sum(),
         revenue=rows.cumulative_revenue_amount.sum(),
     )
-    found = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
+    result = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
     return {
-        period: [_whole_cohorts(n, found[period, n], has_money=has_money) for n in periods if (period, n) in found]
+        period: [_whole_cohorts(n, result[period, n], has_money=has_money) for n in periods if (period, n) in result]
         for period, periods in TOLD_PERIODS.items()
     }
 

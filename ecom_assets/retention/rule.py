@@ -191,10 +191,10 @@ def parse_brackets(text: str) -> tuple[Bracket, ...]:
     Raises:
         DefinitionError: The text has another format.
     """
-    found = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
-    if not all(found):
+    match = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
+    if not all(match):
         raise DefinitionError(f"The brackets {text!r} are not understood; write them as in 0,1-3,4-7,8-14.")
-    return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+    return tuple((int(one[1]), int(one[2] or one[1])) for one in match if one)
 
 
 def _brackets_from(raw: object) -> tuple[Bracket, ...]:
@@ -204,14 +204,14 @@ def _brackets_from(raw: object) -> tuple[Bracket, ...]:
     pairs = (
         [tuple(one) if isinstance(one, list | tuple) else one for one in raw] if isinstance(raw, list | tuple) else []
     )
-    found = [one for one in pairs if isinstance(one, tuple) and [type(end) for end in one] == [int, int]]
-    if len(found) != len(pairs) or not pairs:
+    matches = [one for one in pairs if isinstance(one, tuple) and [type(end) for end in one] == [int, int]]
+    if len(matches) != len(pairs) or not pairs:
         raise DefinitionError(
             f"The brackets {raw!r} are not understood; write pairs of periods, as in [[0, 0], [1, 3]]."
         )
-    if any(min(one) < 0 for one in found):
+    if any(min(one) < 0 for one in matches):
         raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
-    return tuple((first, last) for first, last in found)
+    return tuple((first, last) for first, last in matches)
 
 
 def check_choice(what: str, value: object, known: Iterable[str]) -> None:

@@ -42,10 +42,10 @@ def _purchases_of(visits: RowsOf) -> RowsOf:
 
     def rows(behind: Behind) -> ir.Table:
         bought = behind.table(CleanEvents)
-        found = visits(behind)
-        days = behind.span(found, "event_date", "event_date")
+        result = visits(behind)
+        days = behind.span(result, "event_date", "event_date")
         bought = bought.filter(bought.event_type == "purchase", days.contain(bought.event_date))
-        return bought.semi_join(found, ["visitor_id", "event_date"])
+        return bought.semi_join(result, ["visitor_id", "event_date"])
 
     return rows
 

@@ -26,13 +26,13 @@ def sales_source(reading: Reading) -> SalesSource:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    found = find_sales_source(reading)
-    if found is None:
+    result = find_sales_source(reading)
+    if result is None:
         raise NoOrdersError(
             "There are neither order lines nor purchase events to take sales from; set ECOM_ORDERS or "
             "ECOM_ORDER_API_URL, and run `ecom run`."
         )
-    return found
+    return result
 
 
 def find_sales_source(reading: Reading) -> SalesSource | None:
@@ -67,6 +67,6 @@ def known_days(reading: Reading, sources: Iterable[Source]) -> dict[str, KnownDa
     """Return the known days of sources, by the source's name; a source without data has no days."""
     names: dict[str, str] = {}
     for source in sources:
-        found = (find_sales_source(reading) or ORDERS) if source == "sales" else source
-        names[found] = EVENTS if found == PURCHASES else found
+        result = (find_sales_source(reading) or ORDERS) if source == "sales" else source
+        names[result] = EVENTS if result == PURCHASES else result
     return {name: reading.known.get(days_of, NOTHING) for name, days_of in names.items()}

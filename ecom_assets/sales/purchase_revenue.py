@@ -65,13 +65,13 @@ def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
         revenue_amount=signed.sum().cast(MONEY),
     )
     nothing = ibis.literal(0, MONEY)
-    found = counts.mutate(
+    rows = counts.mutate(
         sold_item_count=counts.order_count,
         refunded_item_count=counts.refund_count,
         shipped_amount=(counts.order_count == 0).ifelse(nothing, counts.shipped).cast(MONEY),
         refunded_amount=(counts.refund_count == 0).ifelse(nothing, counts.refunded).cast(MONEY),
     ).drop("shipped", "refunded")
-    return found.mutate(average_order_value=ratio(found.revenue_amount, found.order_count))
+    return rows.mutate(average_order_value=ratio(rows.revenue_amount, rows.order_count))
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:

@@ -71,8 +71,8 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
         NoOrdersError: There are neither order lines nor purchase events.
     """
     rows = with_previous(daily_revenue(reading), "order_date")
-    found = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
-    now, before = numbers(found.get(1)), numbers(found.get(0))
+    result = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
+    now, before = numbers(result.get(1)), numbers(result.get(0))
     return {
         "source": sales_source(reading),
         "sales": if_known(now, period),
@@ -96,9 +96,9 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
         NoOrdersError: There are neither order lines nor purchase events.
     """
     rows = with_previous(daily_revenue(reading, dimension), "order_date")
-    found = reading.rows(added(rows, [dimension, "is_current"]), period)
-    before = {row[dimension]: row for row in found if not row["is_current"]}
-    here = {row[dimension]: row for row in found if row["is_current"]}
+    result = reading.rows(added(rows, [dimension, "is_current"]), period)
+    before = {row[dimension]: row for row in result if not row["is_current"]}
+    here = {row[dimension]: row for row in result if row["is_current"]}
     whole = revenue_of(here.values())
     answers = {}
     for value in {**here, **before}:
@@ -136,9 +136,9 @@ def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
 
 def numbers(row: Row | None) -> Row:
     """Return the sums of a row with the average order value; zeros without a row, as nothing was sold or refunded."""
-    found: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
-    found |= {name: row[name] if row else ZERO for name in AMOUNTS}
-    return found | {"average_order_value": mean(found["revenue_amount"], found["order_count"])}
+    values: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
+    values |= {name: row[name] if row else ZERO for name in AMOUNTS}
+    return values | {"average_order_value": mean(values["revenue_amount"], values["order_count"])}
 
 
 Granularity = Literal["hour", "day", "week", "month"]
@@ -186,9 +186,9 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     sold = sold.filter(period.contains(sold.order_date))
     sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
     counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
-    found = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
+    result = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
     return [
-        _point(period, (day, day), at, [found.get((day, number))])
+        _point(period, (day, day), at, [result.get((day, number))])
         for day in period.days.dates
         for number, at in enumerate(hours_of(day, reading.timezone))
     ]
@@ -216,9 +216,9 @@ def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
 
 
 def _sum(rows: list[Row | None]) -> Row:
-    found = [row for row in rows if row is not None]
-    sums: dict[str, Any] = {name: sum(row[name] for row in found) for name in COUNTS}
-    sums |= {name: _amount([row[name] for row in found]) for name in AMOUNTS}
+    matches = [row for row in rows if row is not None]
+    sums: dict[str, Any] = {name: sum(row[name] for row in matches) for name in COUNTS}
+    sums |= {name: _amount([row[name] for row in matches]) for name in AMOUNTS}
     return numbers(sums)
 
 
@@ -256,15 +256,15 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
     """
     source = sales_source(reading)
     placed = _of_orders(reading) if source == ORDERS else _of_purchases(reading)
-    found = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
-    whole = revenue_of(found)
+    rows = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
+    whole = revenue_of(rows)
     places = [
         {
             **{name: row.get(name) for name in PLACE_COLUMNS["city"]},
             **numbers(row),
             "revenue_share": share(row["revenue_amount"], whole),
         }
-        for row in found
+        for row in rows
     ]
     places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
     total = None if period.data == "none" else len(places)
@@ -307,10 +307,10 @@ def customer_weeks(
     rows = table.filter(
         in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
     ).select(*CUSTOMER_WEEK_COLUMNS)
-    found, total = page_of(reading, rows, ["week_start_date"], page, period)
-    if not found:
+    result, total = page_of(reading, rows, ["week_start_date"], page, period)
+    if not result:
         require_orders(reading)
-    return {"total_count": total, "weeks": found}
+    return {"total_count": total, "weeks": result}
 
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
@@ -363,8 +363,8 @@ def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]
     require(reading, "events")
     source = sales_source(reading)
     unit: Unit = ORDER if source == ORDERS else "purchase"
-    found = credits_of(reading, period, model, unit)
-    channels = compared_channels(found, ZERO if knows_revenue(reading) else None, period)
+    result = credits_of(reading, period, model, unit)
+    channels = compared_channels(result, ZERO if knows_revenue(reading) else None, period)
     answer = {"source": source, "dimension": MARKETING_CHANNEL, "model": model, "unit": unit}
     return {**answer, "channel_data": coverage((row["channel"], row) for row in channels), "channels": channels}
 
@@ -380,13 +380,13 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
             "There are no order lines, which have the sales channel; set ECOM_ORDERS or ECOM_ORDER_API_URL, and run "
             "`ecom run`."
         )
-    found = sales_by(reading, period, SALES_CHANNEL)
+    result = sales_by(reading, period, SALES_CHANNEL)
     channels = [
         {"channel": name, **{one: row[one] for one in CHANNEL_NUMBERS}}
-        for name, row in sorted(found.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
+        for name, row in sorted(result.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
-    return {**answer, "channel_data": coverage(found.items()), "channels": channels}
+    return {**answer, "channel_data": coverage(result.items()), "channels": channels}
 
 
 SALES_CHANNEL_DEFINITION: Final = {
@@ -413,5 +413,5 @@ def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None
     events = reading.events()
     events = events.filter(in_period(events.event_date))
     with_device = events.mutate(device=device(events.user_agent, ibis.literal(value=False)))
-    found = reading.rows(purchase_totals(with_device, ["device"]), period)
-    return {row["device"]: row["revenue_amount"] for row in found}
+    rows = reading.rows(purchase_totals(with_device, ["device"]), period)
+    return {row["device"]: row["revenue_amount"] for row in rows}

@@ -103,7 +103,7 @@ EVIDENCE: tuple[type[Table], ...] = (
 IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
 DATA_VERSION = "dagster/data_version"
 REWRITE = "ecom/rewrite_snapshot"
-"""Tag by which a run is told to write the whole snapshot into a new file."""
+"""Tag by which a run writes the whole snapshot into a new file."""
 
 
 def serving_marts(
@@ -127,16 +127,16 @@ def serving_marts(
         name = ".".join(SNAPSHOT.path)
         progress.began(name)
         started = time.monotonic()
-        found = _publish(context.resources.warehouse, settings, order_rule, context)
-        progress.ended(name, found.written_row_count, time.monotonic() - started)
+        result = _publish(context.resources.warehouse, settings, order_rule, context)
+        progress.ended(name, result.written_row_count, time.monotonic() - started)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(found.data_version),
+            data_version=dg.DataVersion(result.data_version),
             metadata={
-                "file": dg.MetadataValue.path(serving_folder(settings) / found.file),
-                "data_version": found.data_version,
-                "dagster/row_count": sum(one.row_count for one in found.tables.values()),
-                "rows_written": found.written_row_count,
-                "rows_by_table": dg.MetadataValue.json({name: one.row_count for name, one in found.tables.items()}),
+                "file": dg.MetadataValue.path(serving_folder(settings) / result.file),
+                "data_version": result.data_version,
+                "dagster/row_count": sum(one.row_count for one in result.tables.values()),
+                "rows_written": result.written_row_count,
+                "rows_by_table": dg.MetadataValue.json({name: one.row_count for name, one in result.tables.items()}),
             },
         )
 

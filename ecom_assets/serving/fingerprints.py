@@ -63,12 +63,12 @@ def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = N
         return kept
     unread = Days.of(date.fromisoformat(name) for name in kept)
     if row_hash := engine.row_hash(contract):
-        found = engine.query(_hashed_sql(engine, contract, row_hash, unread))
+        result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
-        found = _hashed(engine.table(contract), contract, unread).to_pyarrow().to_pylist()
+        result = _hashed(engine.table(contract), contract, unread).to_pyarrow().to_pylist()
     return kept | {
         name: Fingerprint(int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name)))
-        for row in found
+        for row in result
         for name in [str(row["slice"])[:10]]  # a date as engines return it, or a text
     }
 
@@ -104,8 +104,8 @@ def read_notes(rows: Iterable[Mapping[str, Any]]) -> State:
     """Return what rows of `PublishedSlices` say; those of an earlier release have no version."""
     state: State = {}
     for row in rows:
-        found = Fingerprint(row["row_count"], row["fingerprint"], row.get("version") or "")
-        state.setdefault(row["table_name"], {})[row["slice"]] = found
+        result = Fingerprint(row["row_count"], row["fingerprint"], row.get("version") or "")
+        state.setdefault(row["table_name"], {})[row["slice"]] = result
     return state
 
 

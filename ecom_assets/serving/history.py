@@ -35,8 +35,8 @@ class History:
     @classmethod
     def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read what an open warehouse has."""
-        found = {name: Days.of(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
-        return cls({_named(name, settings): days for name, days in found.items()})
+        result = {name: Days.of(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
+        return cls({_named(name, settings): days for name, days in result.items()})
 
     @classmethod
     def read(cls, runs: Mapping[str, list[list[str]] | list[tuple[str, str]]]) -> "History":
@@ -63,9 +63,9 @@ class History:
         here = History.of_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
-            known, found = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
+            known, result = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
             gone = {row["received_date"] for row in notes_of(engine, name) if row["withdrawn_at"] is not None}
-            missing |= set(known.dates if known else ()) - set(found.dates if found else ()) - gone
+            missing |= set(known.dates if known else ()) - set(result.dates if result else ()) - gone
         return Days.of(missing)
 
 

@@ -86,8 +86,8 @@ def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
         return None
     # All columns that are there: an API that was renewed reads what an older one published.
     name = target.name_of(Publication)
-    found = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
-    return found[0] if found else None
+    result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
+    return result[0] if result else None
 
 
 def published_history(target: PostgresEngine) -> History:
@@ -137,10 +137,10 @@ def _bring(
     source: Engine, target: PostgresEngine, table: type[Table], here: Mapping[str, Any], there: Mapping[str, Any]
 ) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
-    wanted, found = here[table.qualified_name()], there.get(table.qualified_name(), {})
-    differing = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+    wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
+    differing = sorted(name for name in wanted | result if wanted.get(name) != result.get(name))
     # Without notes, nobody knows of which days there are rows.
-    is_whole = table.day_column is None or not found
+    is_whole = table.day_column is None or not result
     days = None if is_whole else Days.of(date.fromisoformat(name) for name in differing)
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
     target.on_step("slices_removed")
@@ -159,8 +159,8 @@ def _bring(
 def _add_columns(target: PostgresEngine, tables: Contracts) -> None:
     """Add columns that contracts have gained, before anything else: it takes a moment, but keeps readers out."""
     for table in (*tables, *NOTES):
-        found = changes(target, table)
-        if found and all(change.is_automatic for change in found):
+        result = changes(target, table)
+        if result and all(change.is_automatic for change in result):
             target.ensure(table)
 
 
@@ -222,7 +222,7 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     target.execute(
         f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
     )
-    there = {one: found for one, found in slices.items() if found is not None}
+    there = {one: result for one, result in slices.items() if result is not None}
     target.take_in(PublishedSlices, notes_of({name: there}).to_reader())
 
 
@@ -242,7 +242,7 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
 def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
     """Return what is noted beside the tables."""
     notes = {"source_days": source_days(source), "held_days": held_dates(source, order_rule), "built_on": built_on}
-    return {name: json.dumps(found) for name, found in notes.items()}
+    return {name: json.dumps(result) for name, result in notes.items()}
 
 
 def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row) -> None:
@@ -261,9 +261,9 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
 
 
 def _insert(target: PostgresEngine, contract: type[Table], rows: list[dict[str, Any]]) -> None:
-    found = pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
-    target.take_in(contract, found.to_reader())
+    result = pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
+    target.take_in(contract, result.to_reader())
 
 
 def _rows(slices: Mapping[str, Fingerprint]) -> int:
-    return sum(found.row_count for found in slices.values())
+    return sum(result.row_count for result in slices.values())

@@ -47,5 +47,7 @@ def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
     counts = json.loads(newest["table_row_counts"])
     shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in marts}
     when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
-    found = f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
-    return PublishedState(ok=True, found=found, row_counts={name: n for name, n in shown.items() if n is not None})
+    result = (
+        f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
+    )
+    return PublishedState(ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None})

@@ -52,8 +52,8 @@ class WarehouseReading:
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result by column name, in its order."""
-        found: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
-        return found
+        rows: list[Row] = question.to_pyarrow(params=period.parameters if period else {}).to_pylist()
+        return rows
 
     def state(self, question: ir.Table) -> list[Row]:
         """Return the same of a question that is about no days."""

@@ -196,9 +196,9 @@ def _insert_rows(con: Backend, settings: Settings, read: _Read, now: datetime, s
         arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
         newest = arrived.filter(arrived.event_at >= ibis.literal(since, "timestamp(6)"))
         read.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
-        found = newest.to_pyarrow()
-    con.con.register(NEWEST_ROWS, found)
-    names = ", ".join(name for name in con.table(RAW, database=("temp", "main")).columns if name in found.column_names)
+        result = newest.to_pyarrow()
+    con.con.register(NEWEST_ROWS, result)
+    names = ", ".join(name for name in con.table(RAW, database=("temp", "main")).columns if name in result.column_names)
     con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
 
 

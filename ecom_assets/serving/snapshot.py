@@ -135,9 +135,9 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
             before = None if is_rewritten else _usable(folder)
-            found = _published(source, folder, tables, origins, run_id, before)
-            found = replace(found, held_days=held_dates(source, order_rule), built_on=built_on or {})
-            return _pointed(folder, found, is_alone=is_rewritten)
+            result = _published(source, folder, tables, origins, run_id, before)
+            result = replace(result, held_days=held_dates(source, order_rule), built_on=built_on or {})
+            return _pointed(folder, result, is_alone=is_rewritten)
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."
@@ -169,9 +169,9 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         fresh.replace(folder / name)
     served = {
         table: ServedTable(
-            sum(one.row_count for one in found.values()), data_version({table: found}), origins.get(table, Origin())
+            sum(one.row_count for one in result.values()), data_version({table: result}), origins.get(table, Origin())
         )
-        for table, found in here.items()
+        for table, result in here.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Snapshot(name, version, now, run_id, served, written, source_days(source))
@@ -191,15 +191,15 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
     with closing(DuckDBEngine(path).open()) as target:
         there = _noted(target)
         for table in tables:
-            wanted, found = here[table.qualified_name()], there.get(table.qualified_name(), {})
+            wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
             if target.has(table) and changes(target, table):
                 target.drop(table)
-                found = {}
+                result = {}
             target.ensure(table)
-            differing = sorted(one for one in wanted | found if wanted.get(one) != found.get(one))
+            differing = sorted(one for one in wanted | result if wanted.get(one) != result.get(one))
             if not differing:
                 continue
-            is_whole = table.day_column is None or not found
+            is_whole = table.day_column is None or not result
             days = None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
             rows = _without_names(source.table(table), table)
             if days is not None:
@@ -249,8 +249,8 @@ def _noted(target: DuckDBEngine) -> State:
 def _usable(folder: Path) -> Snapshot | None:
     """Return the current snapshot, if its file is there; one that cannot be read is regenerated."""
     with contextlib.suppress(WarehouseError):
-        found = Snapshot.read(folder)
-        return found if found and (folder / found.file).exists() else None
+        result = Snapshot.read(folder)
+        return result if result and (folder / result.file).exists() else None
     return None
 
 

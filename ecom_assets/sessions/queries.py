@@ -36,8 +36,8 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     table = reading.table(EngagementDaily)
     both = with_previous(table, "event_date")
     sums = both.group_by("is_current").agg(**{name: both[name].sum().cast("int64") for name in COUNTS})
-    found = {row["is_current"]: row for row in reading.rows(sums, period)}
-    now, before = _numbers(found.get(1)), _numbers(found.get(0))
+    result = {row["is_current"]: row for row in reading.rows(sums, period)}
+    now, before = _numbers(result.get(1)), _numbers(result.get(0))
     mine = table.filter(in_period(table.event_date)).select(*COLUMNS)
     days, total = page_of(reading, mine, ["event_date"], page, period)
     known = if_known(now, period)
@@ -63,7 +63,7 @@ def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
 
 def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
     """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
-    found = sessions.agg(
+    rows = sessions.agg(
         events=sessions.event_count.sum().fill_null(0),
         visitors=sessions.visitor_id.nunique(),
         sessions=sessions.count(),
@@ -71,7 +71,7 @@ def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, A
         views=sessions.view_count.sum().fill_null(0),
         median_duration_s=sessions.duration_s.median(),
     )
-    (row,) = fetch(found)
+    (row,) = fetch(rows)
     views, count = int(row.pop("views")), int(row["sessions"])
     totals = {name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")}
     return {

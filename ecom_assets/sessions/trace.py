@@ -15,7 +15,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
 
 RUN: Final = ("visitor_id", "started_at", "ended_at")
-"""What tells the events of a session, or of one of its days, from others."""
+"""What identifies the events of a session, or of one of its days."""
 
 
 def events_of_sessions(rows: ir.Table, behind: Behind) -> ir.Table:

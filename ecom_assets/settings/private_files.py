@@ -87,10 +87,10 @@ def _walked(place: Path) -> Iterator[Path]:
 
 def _mode(path: Path) -> int:
     try:
-        found = path.lstat()
+        result = path.lstat()
     except OSError:
         return 0
-    return 0 if stat.S_ISLNK(found.st_mode) else stat.S_IMODE(found.st_mode)
+    return 0 if stat.S_ISLNK(result.st_mode) else stat.S_IMODE(result.st_mode)
 
 
 def _is_ours_alone(home: Path) -> bool:

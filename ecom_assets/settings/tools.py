@@ -25,7 +25,7 @@ class ToolSettings(BaseSettings):
 @cache
 def tool_names() -> tuple[str, ...]:
     """Return the names of the packages of tools, in the order of the alphabet."""
-    return tuple(found.name for found in iter_modules(import_module(TOOLS).__path__) if found.ispkg)
+    return tuple(result.name for result in iter_modules(import_module(TOOLS).__path__) if result.ispkg)
 
 
 def tool_settings() -> dict[str, type[ToolSettings]]:

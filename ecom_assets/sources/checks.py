@@ -96,8 +96,8 @@ def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
 def _left_out(contract: type[Table], erased: ir.Table, days: Days | None) -> Counter[FileDay]:
     """Return the number of rows of erased people."""
     rows = of_days(erased.filter(erased.source_table == contract.qualified_name()), "received_date", days)
-    found = rows.select("source_file", "received_date", "erased_count").to_pyarrow().to_pylist()
-    return Counter({(row["source_file"], row["received_date"]): int(row["erased_count"]) for row in found})
+    result = rows.select("source_file", "received_date", "erased_count").to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["erased_count"]) for row in result})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
@@ -119,11 +119,11 @@ def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
     more = f" (and {len(wrong) - 1:,} more differences)" if len(wrong) > 1 else ""
     file, day, there = first["source_file"], first["received_date"], first["rows_in_file"]
     if day is None:
-        found = f"{file} has {there:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
+        result = f"{file} has {there:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
     else:
-        found = f"{file} has {there:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
+        result = f"{file} has {there:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
     return (
-        f"{found}{more}; if the file changed while it was read, run the day again, else report this with the file's "
+        f"{result}{more}; if the file changed while it was read, run the day again, else report this with the file's "
         "format, because rows were lost or counted twice."
     )
 
@@ -255,17 +255,17 @@ def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, fil
 def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int) -> CheckResult:
     if not fallen:
         return CheckResult(0, looked_at)
-    day, (found, usual) = min(fallen.items())
+    day, (result, usual) = min(fallen.items())
     least = round(usual * (1 - gate.fall_share))
     more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
     sentence = (
-        f"Only {found:,} rows of {source.noun} came on {day}{more}, where {usual:,.0f} are usual, and {least:,} the "
+        f"Only {result:,} rows of {source.noun} came on {day}{more}, where {usual:,.0f} are usual, and {least:,} the "
         "least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
         f"{gate.fall_share:g}."
     )
     examples = [{"day": str(one), "rows": counts[0], "usual": round(counts[1])} for one, counts in fallen.items()]
     return CheckResult(
-        len(fallen), looked_at, examples[:EXAMPLES], observed=found, limit=least, metadata={"sentence": sentence}
+        len(fallen), looked_at, examples[:EXAMPLES], observed=result, limit=least, metadata={"sentence": sentence}
     )
 
 

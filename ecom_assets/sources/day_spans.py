@@ -55,14 +55,14 @@ def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
     return [Days.between(start, end + ONE_DAY) for start, end in zip(starts, ends, strict=True)]
 
 
-def require_span(first: date, last: date, most_days: int, found: Collection[DayOfFile]) -> None:
+def require_span(first: date, last: date, most_days: int, result: Collection[DayOfFile]) -> None:
     """Check that a span is not too long, which usually means a row with a wrong date.
 
     Args:
         first: The first day of the span.
         last: Its last day.
         most_days: ECOM_MAX_DAYS.
-        found: The rows by file and arrival day, to name the row that is far from the others.
+        result: The rows by file and arrival day, to name the row that is far from the others.
 
     Raises:
         UsageError: The span is longer than `most_days`.
@@ -71,19 +71,19 @@ def require_span(first: date, last: date, most_days: int, found: Collection[DayO
     if span <= most_days:
         return
     raise UsageError(
-        f"The data span {span:,} days, from {first} to {last}, more than ECOM_MAX_DAYS={most_days}{_stray(found)}; "
+        f"The data span {span:,} days, from {first} to {last}, more than ECOM_MAX_DAYS={most_days}{_stray(result)}; "
         f"if they are right, say so with --from {first} --to {last} or ECOM_MAX_DAYS={span}, else take them away or "
         f"leave them out with --from and --to."
     )
 
 
-def _stray(found: Collection[DayOfFile]) -> str:
+def _stray(result: Collection[DayOfFile]) -> str:
     """Return a text that names the rows beyond the widest gap, on the side with fewer rows."""
-    days = sorted({one.received for one in found})
+    days = sorted({one.received for one in result})
     if len(days) < 2:  # noqa: PLR2004 (a gap is between two)
         return ""
     before, _ = max(pairwise(days), key=lambda pair: pair[1] - pair[0])
-    sides = [[one for one in found if (one.received <= before) is is_before] for is_before in (True, False)]
+    sides = [[one for one in result if (one.received <= before) is is_before] for is_before in (True, False)]
     stray = min(sides, key=lambda side: sum(one.row_count for one in side))
     number, one = sum(each.row_count for each in stray), min(stray, key=lambda each: (each.received, each.file))
     rows = "1 row" if number == 1 else f"{number:,} rows"

@@ -309,12 +309,12 @@ class EventTable:
 
     def states(self, days: Days) -> dict[date, DayState]:
         """Return the state of each day that has rows."""
-        found: dict[date, DayState] = {}
+        values: dict[date, DayState] = {}
         for first, end in days.runs():
             for row in self._query(self.sql.versions(first, end, self.fallback)):
                 version = f"{row['row_count']}-{row['fingerprint']}"
-                found[row["received_date"]] = DayState(int(row["row_count"]), row["newest_at"], version)
-        return found
+                values[row["received_date"]] = DayState(int(row["row_count"]), row["newest_at"], version)
+        return values
 
     def versions(self, days: Days) -> Mapping[date, str]:
         """Return the version of each day that has rows."""
@@ -332,16 +332,18 @@ class EventTable:
 
     def _columns(self, path: list[str]) -> dict[str, TableColumn]:
         database, schema, table = path
-        found = self._query(
+        result = self._query(
             f"SELECT column_name, data_type, is_nullable FROM {ident(database)}.information_schema.columns "  # noqa: S608 (quoted here)
             f"WHERE table_schema = {text(schema)} AND table_name = {text(table)}"
         )
-        if not found:
+        if not result:
             raise SourceError(
                 f"{self.name}: there is no table {'.'.join(path)} that this user may see; correct ECOM_EVENTS, or "
                 "grant SELECT on it to the user's role."
             )
-        return {row["column_name"].lower(): TableColumn(row["data_type"], row["is_nullable"] == "YES") for row in found}
+        return {
+            row["column_name"].lower(): TableColumn(row["data_type"], row["is_nullable"] == "YES") for row in result
+        }
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
         with contextlib.closing(self.con.raw_sql(sql)) as cursor:

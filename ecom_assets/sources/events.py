@@ -50,11 +50,11 @@ def days_to_compute(files: RecordFiles, late_days: int) -> Days:
         files.received_sql(last, last + ONE_DAY),
     ]
     rows = " UNION ALL ".join(f"SELECT event_at, received_date FROM ({part})" for part in parts)  # noqa: S608 (quoted by sql_text)
-    found = files.con.execute(
+    result = files.con.execute(
         f"SELECT min(own), max(own) FROM (SELECT {own} AS own, received_date FROM ({rows})) "  # noqa: S608 (quoted by sql_text)
         f"WHERE own <= received_date + 1 AND received_date <= own + {late_days}"
     ).fetchone()
-    days = [first, last, *(day for day in found or () if day)]
+    days = [first, last, *(day for day in result or () if day)]
     return Days.between(min(days), max(days) + ONE_DAY)
 
 

@@ -36,8 +36,8 @@ def stock_kinds(settings: Settings) -> set[str]:
 
 
 def _file_kinds(places: list[str]) -> set[str]:
-    found = {KIND_OF[ending] for place in places for ending in _endings(Path(place)) if ending in KIND_OF}
-    return found if len(found) == 1 else {"file"}  # Dagster shows three kinds, two of which are engine and table
+    result = {KIND_OF[ending] for place in places for ending in _endings(Path(place)) if ending in KIND_OF}
+    return result if len(result) == 1 else {"file"}  # Dagster shows three kinds, two of which are engine and table
 
 
 def _endings(place: Path) -> set[str]:

@@ -28,11 +28,11 @@ def require_same_origin(
     Raises:
         UsageError: The warehouse has own data, and the settings name none.
     """
-    found = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
-    if settings.has_own_data and any(SANDBOX in origins for origins in found.values()):
+    result = {noun: origins for noun, raw in RAW.items() if (origins := _origins(engine, raw))}
+    if settings.has_own_data and any(SANDBOX in origins for origins in result.values()):
         engine.clear(tables)
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
-    for noun, origins in found.items():
+    for noun, origins in result.items():
         if not settings.has_own_data and origins - {SANDBOX}:
             named = min(origins - {SANDBOX})
             raise UsageError(

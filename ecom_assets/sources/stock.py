@@ -90,7 +90,7 @@ class FileStock:
                 )
             present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
             listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
-            found = rows.execute(select(listed, source)).fetchall()
+            result = rows.execute(select(listed, source)).fetchall()
         except duckdb.Error as error:
             raise SourceError(
                 f"The catalogue {self._place} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
@@ -98,7 +98,7 @@ class FileStock:
             ) from error
         finally:
             rows.close()
-        records = (dict(zip(present, row, strict=True)) for row in found)
+        records = (dict(zip(present, row, strict=True)) for row in result)
         return stock_of(records, days.dates[-1], self._place)
 
 

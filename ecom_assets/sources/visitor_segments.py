@@ -66,12 +66,12 @@ def visitor_segment_of_text(asked: str, declared: Path | None) -> VisitorSegment
     file, _, name = asked.partition("#")
     if not file.endswith(FILE_ENDINGS):
         return visitor_segment(asked, declared)
-    found = read_visitor_segments(Path(file))
+    result = read_visitor_segments(Path(file))
     if name:
-        return _named(name, found)
-    if len(found) > 1:
-        raise DefinitionError(f"{file} declares {', '.join(found)}; write {file}#NAME for one of them.")
-    return next(iter(found.values()))
+        return _named(name, result)
+    if len(result) > 1:
+        raise DefinitionError(f"{file} declares {', '.join(result)}; write {file}#NAME for one of them.")
+    return next(iter(result.values()))
 
 
 def _named(name: str, declared: dict[str, VisitorSegment]) -> VisitorSegment:

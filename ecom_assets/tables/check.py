@@ -144,9 +144,9 @@ def result_of(broken: ir.Table, looked_at: ir.Table) -> CheckResult:
     """Return the result of a check: the number of rows in `broken` and in `looked_at`, and a few examples."""
     # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
     counts = broken.agg(broken=broken.count()).cross_join(looked_at.agg(looked_at=looked_at.count()))
-    (found,) = counts.to_pyarrow().to_pylist()
-    examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if found["broken"] else []
-    return CheckResult(found["broken"], found["looked_at"], examples)
+    (result,) = counts.to_pyarrow().to_pylist()
+    examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if result["broken"] else []
+    return CheckResult(result["broken"], result["looked_at"], examples)
 
 
 def _plain(example: dict[str, Any]) -> dict[str, Any]:
@@ -179,24 +179,24 @@ def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> CheckRes
         for what, condition in _violations(rows[name], column).items()
     }
     measures = {f"measure_{n}": value for n, value in enumerate(broken.values())}
-    found = rows.agg(looked_at=rows.count(), **measures).to_pyarrow().to_pylist()[0]
-    counts = {what: int(found[f"measure_{n}"]) for n, what in enumerate(broken)}
-    counts.update(_repeated_keys(contract, rows, int(found["looked_at"])))
+    result = rows.agg(looked_at=rows.count(), **measures).to_pyarrow().to_pylist()[0]
+    counts = {what: int(result[f"measure_{n}"]) for n, what in enumerate(broken)}
+    counts.update(_repeated_keys(contract, rows, int(result["looked_at"])))
     examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
-    return CheckResult(sum(counts.values()), int(found["looked_at"]), examples)
+    return CheckResult(sum(counts.values()), int(result["looked_at"]), examples)
 
 
 def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
-    found: dict[str, ir.BooleanValue] = {}
+    values: dict[str, ir.BooleanValue] = {}
     if not column.nullable:
-        found["is missing"] = value.isnull()
+        values["is missing"] = value.isnull()
     if column.at_least is not None:
-        found[f"is below {column.at_least}"] = value < column.at_least
+        values[f"is below {column.at_least}"] = value < column.at_least
     if column.at_most is not None:
-        found[f"is above {column.at_most}"] = value > column.at_most
+        values[f"is above {column.at_most}"] = value > column.at_most
     if column.one_of:
-        found["is not among the known values"] = value.notin(column.one_of)
-    return found
+        values["is not among the known values"] = value.notin(column.one_of)
+    return values
 
 
 def _repeated_keys(contract: type[Table], rows: ir.Table, row_count: int) -> dict[str, int]:

@@ -75,9 +75,9 @@ def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
             _json(rows, column), {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
         )
         return typed
-    found = column_of(rows, column)
-    check_comparable(column, kind_of_column(found), value)
-    return found
+    result = column_of(rows, column)
+    check_comparable(column, kind_of_column(result), value)
+    return result
 
 
 def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:

@@ -154,10 +154,10 @@ def where_from(raw: object) -> Where:
     Raises:
         DefinitionError: It is none of these.
     """
-    found = _where_from(raw, MAX_DEPTH)
-    if len(columns_of(found)) > MAX_PARTS:
+    result = _where_from(raw, MAX_DEPTH)
+    if len(columns_of(result)) > MAX_PARTS:
         raise DefinitionError(f"There are more than {MAX_PARTS} conditions; ask with fewer.")
-    return found
+    return result
 
 
 def _where_from(raw: object, depth: int) -> Where:
@@ -202,10 +202,10 @@ def _outside_quotes(text: str) -> list[str]:
 
 
 def _parse_one(text: str) -> Condition:
-    found = _WRITTEN.fullmatch(text)
-    if not found:
+    match = _WRITTEN.fullmatch(text)
+    if not match:
         raise DefinitionError(f"{text!r} is no condition; write one as in {_EXAMPLES}.")
-    column, sign, word, rest = found.groups()
+    column, sign, word, rest = match.groups()
     operator = SYMBOLS[sign or " ".join(word.lower().split())]
     if operator in {"is_set", "is_not_set"} and rest:
         raise DefinitionError(
@@ -227,8 +227,8 @@ def _listed(rest: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    found = re.fullmatch(r"'(.*)'|\"(.*)\"", text, re.DOTALL)
-    return next(part for part in found.groups() if part is not None) if found else text
+    match = re.fullmatch(r"'(.*)'|\"(.*)\"", text, re.DOTALL)
+    return next(part for part in match.groups() if part is not None) if match else text
 
 
 def _value(text: str) -> Scalar:

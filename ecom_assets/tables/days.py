@@ -130,12 +130,12 @@ def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
         offset, is_changed = datetime.combine(a_day, time()) - start, _changes(a_day, timezone)
         offset_s = ibis.literal(int(offset.total_seconds()), "int64")
         # A day on which the clock changes has two offsets, but is one day.
-        found = ibis.literal(a_day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
+        result = ibis.literal(a_day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
         if runs and not is_changed and a_day > first and not _changes(a_day - ONE_DAY, timezone):
             runs.pop()
-        runs.append((end, found))
+        runs.append((end, result))
     *earlier, (_, last) = runs
-    branches = [(at < ibis.literal(until, "timestamp(6)"), found) for until, found in earlier]
+    branches = [(at < ibis.literal(until, "timestamp(6)"), result) for until, result in earlier]
     return ibis.cases(*branches, else_=last) if branches else last
 
 

@@ -44,8 +44,8 @@ class EventFilter:
         for key in raw:
             if key not in KEYS:
                 raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, KEYS)}.")
-        found = cls.from_mapping(raw["event_type"], place) if raw.get("event_type") else cls()
-        return cls(found.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
+        result = cls.from_mapping(raw["event_type"], place) if raw.get("event_type") else cls()
+        return cls(result.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
 
     def translated(self, translate: Callable[[str], str]) -> "EventFilter":
         """Return the filter with each event type translated, also in its conditions."""

@@ -39,25 +39,25 @@ def one_document(
         checks: What is evaluated beside the contracts themselves.
         server: Where the tables are, as the standard has it; left out where it is not known.
     """
-    found = _opening("ecom_assets", "ecom_assets", version, server)
-    found["description"] = {"purpose": "Every table of the platform, from received rows to published numbers."}
-    found["schema"] = [_schema(table, checks, tables, within=True) for table in tables]
-    return found
+    result = _opening("ecom_assets", "ecom_assets", version, server)
+    result["description"] = {"purpose": "Every table of the platform, from received rows to published numbers."}
+    result["schema"] = [_schema(table, checks, tables, within=True) for table in tables]
+    return result
 
 
 def document_per_table(
     tables: Sequence[type[Table]], version: str, checks: Checks, server: Mapping[str, Any] | None = None
 ) -> dict[str, Document]:
     """Return a document for each table, by its file's name; references name the file of the other table."""
-    found = {}
+    result = {}
     for table in tables:
         name = table.qualified_name()
         document = _opening(f"ecom_assets.{name}", name, version, server) | {"domain": table.group}
         document["description"] = {"purpose": table.description()}
         document["team"] = {"name": table.owner.removeprefix("team:")}
         document["schema"] = [_schema(table, checks, tables, within=False)]
-        found[file_name(table)] = document
-    return found
+        result[file_name(table)] = document
+    return result
 
 
 def file_name(table: type[Table]) -> str:
@@ -107,7 +107,7 @@ def _reference(target: type[Table], *, within: bool) -> str:
 
 def _property(table: type[Table], column: Column, reference: str | None) -> Document:
     logical = LOGICAL_TYPES[column.type.partition("(")[0]]
-    found: Document = {
+    result: Document = {
         "id": column.name,
         "name": column.name,
         "logicalType": logical,
@@ -116,21 +116,21 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
         "required": not column.nullable,
     }
     if column.name in table.key:
-        found |= {"primaryKey": True, "primaryKeyPosition": table.key.index(column.name) + 1}
-        found["unique"] = len(table.key) == 1
+        result |= {"primaryKey": True, "primaryKeyPosition": table.key.index(column.name) + 1}
+        result["unique"] = len(table.key) == 1
     if column.name == table.day_column:
-        found |= {"partitioned": True, "partitionKeyPosition": 1}
+        result |= {"partitioned": True, "partitionKeyPosition": 1}
     if column.pii:
-        found |= {"classification": PERSONAL, "tags": [PERSONAL]}
+        result |= {"classification": PERSONAL, "tags": [PERSONAL]}
     if limits := _limits(column) if logical in NUMBERS else {}:
-        found["logicalTypeOptions"] = limits
+        result["logicalTypeOptions"] = limits
     if column.one_of:
-        found["enum"] = [{"value": value} for value in column.one_of]
+        result["enum"] = [{"value": value} for value in column.one_of]
     if column.unit:
-        found["customProperties"] = [{"property": "unit", "value": column.unit}]
+        result["customProperties"] = [{"property": "unit", "value": column.unit}]
     if reference:
-        found["relationships"] = [{"type": "foreignKey", "to": reference}]
-    return found
+        result["relationships"] = [{"type": "foreignKey", "to": reference}]
+    return result
 
 
 def _limits(column: Column) -> Document:

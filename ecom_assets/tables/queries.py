@@ -150,10 +150,10 @@ class Period:
     @property
     def data(self) -> Coverage:
         """Return how many of its days are known: `whole` if all sources have all days, `none` if no source has any."""
-        found = [one.coverage(self.start_date, self.end_date) for one in self.known.values()]
-        if all(one == "whole" for one in found):
+        result = [one.coverage(self.start_date, self.end_date) for one in self.known.values()]
+        if all(one == "whole" for one in result):
             return "whole"
-        return "none" if all(one == "none" for one in found) else "part"
+        return "none" if all(one == "none" for one in result) else "part"
 
     @property
     def known_days(self) -> KnownDays:
@@ -163,10 +163,10 @@ class Period:
         lasts = [self.end_date, *(one.last for one in sources if one.last)]
         held = tuple(sorted({day for one in sources for day in one.held}))
         unknown: frozenset[date] = frozenset().union(*(one.unknown for one in sources))
-        found = KnownDays(max(firsts), min(lasts), held, unknown)
+        result = KnownDays(max(firsts), min(lasts), held, unknown)
         if not all(one.first for one in sources):
-            found = replace(found, first=None, last=None)
-        return found.within(self.start_date, self.end_date)
+            result = replace(result, first=None, last=None)
+        return result.within(self.start_date, self.end_date)
 
     @property
     def is_comparable(self) -> bool:
@@ -362,9 +362,9 @@ def page_of(
         period: The days to bind to `PARAMETERS`, if the table uses them.
     """
     counted = rows.mutate(total_count=rows.count().over(ibis.window()))
-    found = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
-    total = found[0]["total_count"] if found else reading.rows(rows.agg(n=rows.count()), period)[0]["n"]
-    return [{name: value for name, value in row.items() if name != "total_count"} for row in found], int(total)
+    result = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
+    total = result[0]["total_count"] if result else reading.rows(rows.agg(n=rows.count()), period)[0]["n"]
+    return [{name: value for name, value in row.items() if name != "total_count"} for row in result], int(total)
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:

@@ -52,21 +52,21 @@ def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     )
 
 
-def columns_to_add(contract: type[Table], found: ibis.Schema) -> list[str]:
+def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
     """Return the columns of the contract that a stored table lacks; all of them are nullable.
 
     Raises:
         WarehouseError: The table differs in a way that adding columns does not fix.
     """
     wanted = schema_of(contract)
-    for name in found:
-        if name not in wanted or kind_of(found[name]) != kind_of(wanted[name]):
+    for name in result:
+        if name not in wanted or kind_of(result[name]) != kind_of(wanted[name]):
             claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
             raise WarehouseError(
-                f"{contract.qualified_name()} has column {name!r} as {kind_of(found[name])}, which its contract "
+                f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, which its contract "
                 f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
             )
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in result]
     for name in missing:
         if not wanted[name].nullable:
             raise WarehouseError(
@@ -84,6 +84,6 @@ def kind_of(dtype: dt.DataType) -> dt.DataType:
 def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
     """Return the rows of a small result; on DuckDB without pandas, which Ibis takes a third of a second to load."""
     if isinstance(con, Backend):
-        found: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
-        return found
+        matches: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
+        return matches
     return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]

@@ -49,19 +49,19 @@ class SourceGate:
             return 0 < received == refused
         return refused > received * self.refused_share
 
-    def lost_days(self, stored: Mapping[date, int], found: Mapping[date, int], whole: Collection[date]) -> Days:
+    def lost_days(self, stored: Mapping[date, int], values: Mapping[date, int], whole: Collection[date]) -> Days:
         """Return the days that must not be replaced, because most or all of their rows are gone.
 
         Args:
             stored: The number of rows of each day in the table.
-            found: The number of rows of each day that the source has now.
+            values: The number of rows of each day that the source has now.
             whole: Days that the source reports as complete; a small drop on these is accepted.
         """
-        is_small = not self.is_fall(sum(stored.values()), sum(found.get(day, 0) for day in stored))
+        is_small = not self.is_fall(sum(stored.values()), sum(values.get(day, 0) for day in stored))
         lost = [
             day
             for day, before in stored.items()
-            if (before and not found.get(day)) or self.is_fall(before, found.get(day, 0))
+            if (before and not values.get(day)) or self.is_fall(before, values.get(day, 0))
         ]
         return Days.of(day for day in lost if not (is_small and day in whole))
 

@@ -51,8 +51,8 @@ class Behind:
 
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
         """Return the days between the least value of one column of some rows and the greatest of another."""
-        (found,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
-        return Days.between(found["first"], found["last"] + ONE_DAY) if found["first"] else Days(())
+        (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
+        return Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
 
 
 RowsOf = Callable[[Behind], ir.Table]

@@ -79,10 +79,10 @@ def _names(node: ast.expr) -> list[str]:
 
 def _evaluated(node: ast.expr, of: Mapping[str, float | None]) -> float:
     if isinstance(node, ast.Name):
-        found = of.get(node.id)
-        if found is None:
+        value = of.get(node.id)
+        if value is None:
             raise _UnknownError
-        return found
+        return value
     if isinstance(node, ast.UnaryOp):
         operand = _evaluated(node.operand, of)
         return -operand if isinstance(node.op, ast.USub) else operand

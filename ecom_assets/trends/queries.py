@@ -49,12 +49,12 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
     days.check(trend)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
-    found, without_events = count(con, events, trend, days)
+    result, without_events = count(con, events, trend, days)
     return {
         "definition": {**trend.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
-        **found,
+        **result,
         "warnings": [*days.warnings(), *missing_type_warnings(con, events, without_events)],
     }
 
@@ -62,20 +62,20 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
 def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
-    found = _with_other(stored, groups)
-    known_lines = [_lines(found, one, trend, days) for one in trend.series]
+    result = _with_other(stored, groups)
+    known_lines = [_lines(result, one, trend, days) for one in trend.series]
     lines = _filled(known_lines, groups, trend, days)
     before = _before(con, events, trend, days, groups)
     lines_by_group = {
-        "series": _series(trend, groups, lines, before, _totals(found, trend)),
+        "series": _series(trend, groups, lines, before, _totals(result, trend)),
         "formula": _formula(trend, groups, lines),
     }
     return lines_by_group, _without_events(trend, known_lines)
 
 
-def _without_events(trend: Trend, found: Sequence[Mapping[Any, Any]]) -> list[str]:
+def _without_events(trend: Trend, matches: Sequence[Mapping[Any, Any]]) -> list[str]:
     """Return the event types of the series for which nothing was found."""
-    return [one.event_type for one, part in zip(trend.series, found, strict=True) if one.event_type and not part]
+    return [one.event_type for one, part in zip(trend.series, matches, strict=True) if one.event_type and not part]
 
 
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
@@ -87,11 +87,11 @@ def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) ->
     """Return, for each series and value of the breakdown, the visitors by the number of periods."""
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
-    found = _with_other(stored, groups)
+    result = _with_other(stored, groups)
     length, results, by_series = len(days.starts(trend)), [], []
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
         counts: dict[str | None, dict[int, int]] = {}
-        for row in stickiness(found, one).to_pyarrow().to_pylist():
+        for row in stickiness(result, one).to_pyarrow().to_pylist():
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
         of_series = {"name": name, **one.to_mapping()}
@@ -133,8 +133,8 @@ def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
     """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
     if not trend.by:
         return [None]
-    found = [row["breakdown"] for row in top_values(events, trend.limit + 1).to_pyarrow().to_pylist()]
-    return found if len(found) <= trend.limit else [*found[: trend.limit], OTHER]
+    result = [row["breakdown"] for row in top_values(events, trend.limit + 1).to_pyarrow().to_pylist()]
+    return result if len(result) <= trend.limit else [*result[: trend.limit], OTHER]
 
 
 def _with_other(events: ir.Table, groups: Sequence[str | None]) -> ir.Table:
@@ -144,18 +144,18 @@ def _with_other(events: ir.Table, groups: Sequence[str | None]) -> ir.Table:
 def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, days: Range) -> list[Lines]:
     """Return the lines of each series for every value of the breakdown, including values without events."""
     return [
-        {group: found.get(group) or _line({}, one, trend, days) for group in groups}
-        for one, found in zip(trend.series, lines, strict=True)
+        {group: result.get(group) or _line({}, one, trend, days) for group in groups}
+        for one, result in zip(trend.series, lines, strict=True)
     ]
 
 
 def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
     rows = values(events, series, by_period=True, first_only=trend.is_cumulative)
-    found: dict[str | None, dict[date, float]] = {}
+    result: dict[str | None, dict[date, float]] = {}
     for row in rows.to_pyarrow().to_pylist():
-        found.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
-    return {name: _line(by_period, series, trend, days) for name, by_period in found.items()}
+        result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
+    return {name: _line(by_period, series, trend, days) for name, by_period in result.items()}
 
 
 def _line(by_period: Mapping[date, float], series: Series, trend: Trend, days: Range) -> Line:
@@ -172,11 +172,11 @@ def _rounded_value(value: float, series: Series) -> float:
 
 def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once."""
-    found = []
+    result = []
     for one in trend.series:
         rows = values(events, one, by_period=False).to_pyarrow().to_pylist()
-        found.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
-    return found
+        result.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
+    return result
 
 
 def _before(
@@ -188,8 +188,8 @@ def _before(
     earlier, length = days.before(), len(days.starts(trend))
     asked = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
     stored = con.create_table(f"{EVENTS}_before", asked, temp=True)
-    found = _with_other(stored, groups)
-    lines = _filled([_lines(found, one, trend, earlier) for one in trend.series], groups, trend, earlier)
+    result = _with_other(stored, groups)
+    lines = _filled([_lines(result, one, trend, earlier) for one in trend.series], groups, trend, earlier)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]
 

@@ -90,10 +90,10 @@ class Range:
         """Return the first day of each period that overlaps the range; of each hour the UTC time."""
         if trend.period == "hour":
             return list(self._hours())
-        found = [period_of(self.first, trend)]
-        while (following := _next(found[-1], trend.period)) <= self.last:
-            found.append(following)
-        return found
+        result = [period_of(self.first, trend)]
+        while (following := _next(result[-1], trend.period)) <= self.last:
+            result.append(following)
+        return result
 
     def is_whole(self, start: date, trend: Trend) -> bool:
         """Return whether the range and the data have all days of a period; the newest day may still be incomplete."""

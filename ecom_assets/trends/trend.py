@@ -88,13 +88,13 @@ class Series:
         Raises:
             DefinitionError: The text has none of these forms.
         """
-        found = _SERIES.fullmatch(text)
-        if not found:
+        match = _SERIES.fullmatch(text)
+        if not match:
             raise DefinitionError(
                 f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
             )
-        event = found["event"]
-        return cls(None if event == "*" else event, found["measure"] or "count", found["of"])
+        event = match["event"]
+        return cls(None if event == "*" else event, match["measure"] or "count", match["of"])
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Series":
@@ -269,12 +269,12 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone:
     of_type = reduce(
         or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
     )
-    found = events.filter(in_range, of_type, holds(events, trend.where))
-    by = text_of(found, trend.by).fill_null(NONE) if trend.by else ibis.null("string")
+    rows = events.filter(in_range, of_type, holds(events, trend.where))
+    by = text_of(rows, trend.by).fill_null(NONE) if trend.by else ibis.null("string")
     if trend.period == "hour":
         days = Days.between(first, last + ONE_DAY)
-        return found.mutate(breakdown=by, period_date=hour_start(found.event_at, found.event_date, days, timezone))
-    return found.mutate(breakdown=by, period_date=period_start(found.event_date, trend.period, trend.week_start))
+        return rows.mutate(breakdown=by, period_date=hour_start(rows.event_at, rows.event_date, days, timezone))
+    return rows.mutate(breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start))
 
 
 def top_values(events: ir.Table, limit: int) -> ir.Table:
@@ -298,14 +298,14 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
         first_only: Whether a visitor counts only in the period of their first event, so that a running sum counts
             distinct visitors.
     """
-    found = events.filter(is_of(events, series))
+    rows = events.filter(is_of(events, series))
     units = ["breakdown", "period_date"] if by_period else ["breakdown"]
     if series.measure == "visitors" and first_only:
-        found = found.group_by("breakdown", "visitor_id").agg(period_date=found.period_date.min())
+        rows = rows.group_by("breakdown", "visitor_id").agg(period_date=rows.period_date.min())
     if series.measure in COUNTS:
-        value = found.count() if series.measure == "count" or first_only else found.visitor_id.nunique()
-        return found.group_by(units).agg(value=value.cast("float64"))
-    numbers = found.select(*units, number=number_of(found, str(series.of)).cast(EXACT))
+        value = rows.count() if series.measure == "count" or first_only else rows.visitor_id.nunique()
+        return rows.group_by(units).agg(value=value.cast("float64"))
+    numbers = rows.select(*units, number=number_of(rows, str(series.of)).cast(EXACT))
     numbers = numbers.filter(numbers.number.notnull())
     if series.measure in PERCENTILES:
         return _percentile(numbers, units, PERCENTILES[series.measure])

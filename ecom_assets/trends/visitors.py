@@ -20,8 +20,8 @@ def stickiness(events: ir.Table, series: Series) -> ir.Table:
         events: Rows of `events_of`.
         series: What they did.
     """
-    found = events.filter(is_of(events, series))
-    periods = found.group_by("breakdown", "visitor_id").agg(period_count=found.period_date.nunique().cast("int64"))
+    rows = events.filter(is_of(events, series))
+    periods = rows.group_by("breakdown", "visitor_id").agg(period_count=rows.period_date.nunique().cast("int64"))
     return periods.group_by("breakdown", "period_count").agg(visitor_count=periods.count())
 
 
@@ -36,8 +36,8 @@ def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
         series: What they do.
         trend: The definition, for its periods.
     """
-    found = events.filter(is_of(events, series))
-    active = found.select("visitor_id", number=_number(found, trend)).distinct()
+    rows = events.filter(is_of(events, series))
+    active = rows.select("visitor_id", number=_number(rows, trend)).distinct()
     in_order = ibis.window(group_by="visitor_id", order_by="number")
     placed = active.mutate(before=active.number.lag().over(in_order), after=active.number.lead().over(in_order))
     state = ibis.cases(

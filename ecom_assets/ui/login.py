@@ -68,7 +68,7 @@ class Logins:
 
 def _cookie(connection: HTTPConnection) -> str:
     try:
-        found = SimpleCookie(connection.headers.get("cookie", "")).get(COOKIE)
+        result = SimpleCookie(connection.headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return result.value if result else ""

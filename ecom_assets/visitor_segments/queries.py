@@ -32,8 +32,8 @@ def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, 
     )
     segments = daily.select("segment").distinct()
     rows = segments.left_join(numbers, "segment").drop("segment_right")
-    found, total = page_of(reading, rows, [rows.segment], page, period)
-    return {"total_count": total, "segments": [_numbers(row) for row in found]}
+    result, total = page_of(reading, rows, [rows.segment], page, period)
+    return {"total_count": total, "segments": [_numbers(row) for row in result]}
 
 
 def _numbers(row: Row) -> Row:
@@ -51,8 +51,8 @@ def visitor_segments_daily(reading: Reading, period: Period, segment: str | None
     """
     daily = _declared(reading, segment)
     rows = daily.filter(in_period(daily.as_of_date))
-    found, total = page_of(reading, rows, [rows.as_of_date, rows.segment], page, period)
-    return {"segment": segment, "total_count": total, "days": found}
+    result, total = page_of(reading, rows, [rows.as_of_date, rows.segment], page, period)
+    return {"segment": segment, "total_count": total, "days": result}
 
 
 def _declared(reading: Reading, segment: str | None = None) -> ir.Table:

@@ -61,10 +61,10 @@ class Did:
 
     def columns(self, events: ir.Table, as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: how often it happened, within the days up to `as_of` if there is a limit."""
-        found = self.event.matches(events)
+        result = self.event.matches(events)
         if self.within_days is not None and as_of is not None:
-            found &= events.event_date > ibis.literal(as_of - timedelta(days=self.within_days))
-        return [events.count(where=found)]
+            result &= events.event_date > ibis.literal(as_of - timedelta(days=self.within_days))
+        return [events.count(where=result)]
 
     def test(self, _as_of: ir.DateValue, count: ir.Value) -> ir.BooleanValue:
         """Return whether a visitor who did it so often meets the definition."""
@@ -248,19 +248,19 @@ def leaves_of(rule: Rule) -> Iterator[Leaf]:
 
 def columns_named(segment: VisitorSegment) -> list[str]:
     """Return the columns that the conditions of a segment name."""
-    found = []
+    result = []
     for leaf in leaves_of(segment.rule):
         if isinstance(leaf, Did):
-            found += columns_of(leaf.event.where)
+            result += columns_of(leaf.event.where)
         elif isinstance(leaf, Latest):
-            found += columns_of(leaf.where)
-    return found
+            result += columns_of(leaf.where)
+    return result
 
 
 def event_types(segment: VisitorSegment) -> list[str]:
     """Return the event types that a segment names."""
-    found = [leaf.event.event_type for leaf in leaves_of(segment.rule) if isinstance(leaf, Did)]
-    return [one for one in found if one is not None]
+    matches = [leaf.event.event_type for leaf in leaves_of(segment.rule) if isinstance(leaf, Did)]
+    return [one for one in matches if one is not None]
 
 
 def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:

@@ -184,11 +184,11 @@ class Engine(SqlNames, ABC):
         if contract.qualified_name() in self._ready:
             return
         self._handed_out.pop(contract.qualified_name(), None)
-        found = self.found_schema(contract)
-        if found is None:
+        result = self.found_schema(contract)
+        if result is None:
             self.create(contract)
         else:
-            self._migrate(contract, found)
+            self._migrate(contract, result)
         self._ready.add(contract.qualified_name())
 
     def create(self, contract: type[Table]) -> None:
@@ -368,8 +368,8 @@ class Engine(SqlNames, ABC):
         """Return the name of an Ibis type in the engine's DDL."""
         return str(self.con.compiler.type_mapper.to_string(kind))
 
-    def _migrate(self, contract: type[Table], found: ibis.Schema) -> None:
-        for name in columns_to_add(contract, found):
+    def _migrate(self, contract: type[Table], result: ibis.Schema) -> None:
+        for name in columns_to_add(contract, result):
             self.add_column(contract, name)
 
     def column_definitions(self, contract: type[Table]) -> str:

@@ -65,16 +65,16 @@ LAYERS = ("raw", "staging", "mart", "export")
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
     known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
-    found = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in _stored(table)}
+    result = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in _stored(table)}
     for field in table.op().find(ops.Field):
         for layer, name, column in _of_relation(field.rel, known)[field.name]:
-            found[f"{layer}.{name}"].add(column)
-    return {name: sorted(columns) for name, columns in sorted(found.items()) if name.partition(".")[0] in LAYERS}
+            result[f"{layer}.{name}"].add(column)
+    return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
 
 
 def _stored(table: ir.Table) -> list[ops.DatabaseTable]:
-    found: list[ops.DatabaseTable] = table.op().find(ops.DatabaseTable)
-    return found
+    matches: list[ops.DatabaseTable] = table.op().find(ops.DatabaseTable)
+    return matches
 
 
 PREVIEW_ROWS = 5

@@ -31,10 +31,10 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
     kinds = schema_of(contract).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # nullability does not matter for the checksum
-    found = engine.table(contract).select(*contract.columns).to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    rows = engine.table(contract).select(*contract.columns).to_pyarrow_batches(chunk_size=BATCH_ROWS)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in found:
+        for batch in rows:
             yield from pa.Table.from_batches([batch]).cast(kinds).to_batches()
 
     con = connect().con
@@ -83,15 +83,15 @@ def changes(engine: Engine, contract: type[Table]) -> list[Change]:
         return []
     stored, wanted = engine.stored_schema(contract), schema_of(contract)
     table = contract.qualified_name()
-    found = [Change(table, name, "dropped, with its values") for name in stored if name not in wanted]
+    matches = [Change(table, name, "dropped, with its values") for name in stored if name not in wanted]
     for name, kind in wanted.items():
         if name not in stored and kind.nullable:
-            found.append(Change(table, name, "added, null in the rows that are there", is_automatic=True))
+            matches.append(Change(table, name, "added, null in the rows that are there", is_automatic=True))
         elif name not in stored:
-            found.append(Change(table, name, "added, never null, so the table is emptied", empties=True))
+            matches.append(Change(table, name, "added, never null, so the table is emptied", empties=True))
         elif kind_of(stored[name]) != kind_of(kind):
-            found.append(Change(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast"))
-    return found
+            matches.append(Change(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast"))
+    return matches
 
 
 def migrate(engine: Engine, contract: type[Table]) -> int:

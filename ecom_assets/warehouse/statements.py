@@ -225,8 +225,8 @@ def _has_all_places(template: str, count: int) -> bool:
 
 def _filled(template: str, dates: list[date]) -> str:
     def literal(place: re.Match[str]) -> str:
-        found = dates[_number(place)]
-        return f"MAKE_DATE({found.year}, {found.month}, {found.day})"
+        result = dates[_number(place)]
+        return f"MAKE_DATE({result.year}, {result.month}, {result.day})"
 
     return STAND_IN.sub(literal, template)
 

@@ -146,12 +146,12 @@ def is_guarded(contract: type[Table]) -> bool:
 
 def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
     """Return the row count of each raw table by day of arrival."""
-    found: dict[str, dict[date, int]] = {}
+    values: dict[str, dict[date, int]] = {}
     for contract in (one for one in raw_tables if engine.has(one)):
         day = engine.quoted(str(contract.day_column))
         rows = engine.query(f"SELECT {day} AS counted_day, count(*) AS n FROM {engine.name_of(contract)} GROUP BY 1")  # noqa: S608 (names come from contracts)
-        found[contract.qualified_name()] = {row["counted_day"]: int(row["n"]) for row in rows}
-    return found
+        values[contract.qualified_name()] = {row["counted_day"]: int(row["n"]) for row in rows}
+    return values
 
 
 def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
@@ -159,8 +159,8 @@ def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
     if not engine.has(Withdrawals):
         return []
     rows = engine.query(f"SELECT {engine.columns_of(Withdrawals)} FROM {engine.name_of(Withdrawals)}")  # noqa: S608 (names come from contracts)
-    found = [row for row in rows if source_table in {None, row["source_table"]}]
-    return sorted(found, key=lambda row: (row["received_date"], row["source_table"]))
+    matches = [row for row in rows if source_table in {None, row["source_table"]}]
+    return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
 
 
 def held_withdrawals(engine: Engine, source_table: str | None = None) -> list[Row]:

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from ecom_assets.api.middleware.metrics import ApiMetrics
-from ecom_assets.api.parameters import Ask
+from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore
 from ecom_assets.api.store.store import Interruption, QuestionTooLargeError, Store, ended_after
@@ -55,23 +55,23 @@ def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
     handle_errors(app)
 
     @app.get("/analytics/slow")
-    def slow(ask: Ask) -> int:
+    def slow(context: Context) -> int:
         asked.begun.set()
-        return _told(asked, lambda: len(ask.reading.rows(endless())))
+        return _told(asked, lambda: len(context.reading.rows(endless())))
 
     @app.get("/analytics/slow-question")
-    def slow_question(ask: Ask) -> int:
+    def slow_question(context: Context) -> int:
         asked.begun.set()
 
         def counted() -> int:
-            with ask.reading.adhoc() as con:
+            with context.reading.adhoc() as con:
                 return len(con.to_pyarrow(endless()))
 
         return _told(asked, counted)
 
     @app.get("/analytics/quick")
-    def quick(ask: Ask) -> int:
-        return len(ask.reading.rows(ibis.literal(1).name("n").as_table()))
+    def quick(context: Context) -> int:
+        return len(context.reading.rows(ibis.literal(1).name("n").as_table()))
 
     return app
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ecom_assets.api.parameters import Ask
+from ecom_assets.api.parameters import Context
 from ecom_assets.sales.contracts import RevenueDaily
 from ecom_assets.tables.queries import Reading
 
@@ -18,6 +18,6 @@ def sold_days(reading: Reading) -> dict[str, Any]:
 
 
 @router.get("/analytics/sold-days", summary="Days with sales")
-def get_sold_days(ask: Ask) -> dict[str, Any]:
+def get_sold_days(context: Context) -> dict[str, Any]:
     """How many days have sales."""
-    return sold_days(ask.reading)
+    return sold_days(context.reading)

@@ -230,8 +230,8 @@ def credential_of(scope: Request) -> str:
     """Return the key or token of a request; empty without one."""
     headers = _headers(scope)
     scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-    found = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
-    return found.strip().decode("latin-1")
+    result = rest if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    return result.strip().decode("latin-1")
 
 
 def _unknown(reason: str, detail: str) -> Refusal:
@@ -240,9 +240,9 @@ def _unknown(reason: str, detail: str) -> Refusal:
     return Refusal(HTTPStatus.UNAUTHORIZED, reason, detail, challenge)
 
 
-def _too_many(found: TooMany, whose: str) -> Refusal:
-    detail = f"{whose.capitalize()} may ask {found.rate}; come again in {found.retry_after_s} s."
-    headers = {"retry-after": str(found.retry_after_s)}
+def _too_many(result: TooMany, whose: str) -> Refusal:
+    detail = f"{whose.capitalize()} may ask {result.rate}; come again in {result.retry_after_s} s."
+    headers = {"retry-after": str(result.retry_after_s)}
     return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, headers)
 
 

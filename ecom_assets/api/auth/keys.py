@@ -139,10 +139,10 @@ class KeyRing:
 
     def find_hashed(self, hashed: str) -> Caller | None:
         """Return the caller of a key of the file, by the hash of the key; None if it is unknown or revoked."""
-        found = self._of_file.get(hashed)
-        if found is None or found.revoked_at is not None:
+        value = self._of_file.get(hashed)
+        if value is None or value.revoked_at is not None:
             return None
-        return Caller(f"key:{found.key_id}", frozenset(found.scopes))
+        return Caller(f"key:{value.key_id}", frozenset(value.scopes))
 
     def named(self, name: str) -> tuple[Caller, str] | None:
         """Return the caller with a name, and the hash of its key; None if it is unknown or revoked."""

@@ -44,31 +44,31 @@ class AnswerCache:
             await self._app(scope, receive, send)
             return
         version = await self._version()
-        asked, key = _read(scope, version)
+        parameters, key = _read(scope, version)
         if not version:
             await self._app(scope, receive, send)
             return
-        found = self._memory.get(key)
-        if found is not None:
+        value = self._memory.get(key)
+        if value is not None:
             scope[CACHE] = "hit"
-            await _give(found, asked, scope, send)
+            await _give(value, parameters, scope, send)
         else:
-            await self._find_or_make(key, asked, scope, receive, send)
+            await self._find_or_make(key, parameters, scope, receive, send)
 
-    async def _find_or_make(self, key: str, asked: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _find_or_make(self, key: str, parameters: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         while (other := self._under_way.get(key)) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
-            if (found := self._memory.get(key)) is not None:
+            if (result := self._memory.get(key)) is not None:
                 scope[CACHE] = "hit"
-                await _give(found, asked, scope, send)
+                await _give(result, parameters, scope, send)
                 return
         ended = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
-            found = await self._redis.get(key) if self._redis else None
-            if found is not None:
-                self._memory.put(key, found)
+            result = await self._redis.get(key) if self._redis else None
+            if result is not None:
+                self._memory.put(key, result)
                 scope[CACHE] = "shared"
-                await _give(found, asked, scope, send)
+                await _give(result, parameters, scope, send)
             else:
                 await self._make(key, scope, receive, send)
         finally:
@@ -120,15 +120,15 @@ class _Recording:
 
 def _read(scope: Scope, version: str) -> tuple[bytes, str]:
     """Return the request's If-None-Match header, and its key in the cache."""
-    packed, asked = b"identity", b""
+    packed, parameters = b"identity", b""
     for name, value in scope["headers"]:
         if name == b"accept-encoding" and takes_gzip(value):
             packed = b"gzip"
         elif name == b"if-none-match":
-            asked = value
+            parameters = value
     scope[_PACKED] = packed
     query = scope["query_string"].decode("latin-1")
-    return asked, "\n".join((version, scope["path"], query, packed.decode()))
+    return parameters, "\n".join((version, scope["path"], query, packed.decode()))
 
 
 def takes_gzip(accepted: bytes) -> bool:
@@ -148,15 +148,15 @@ def _may_be_kept(headers: dict[bytes, bytes]) -> bool:
     return b"etag" in headers and varies <= _KNOWN_TO_VARY and not is_private
 
 
-async def _give(found: CachedAnswer, asked: bytes, scope: Scope, send: Send) -> None:
-    scope[ROUTE] = found.route
-    is_known = bool(asked) and is_same(asked, found.etag)
-    status, headers = (304, found.short_headers()) if is_known else (_OK, found.headers)
+async def _give(result: CachedAnswer, parameters: bytes, scope: Scope, send: Send) -> None:
+    scope[ROUTE] = result.route
+    is_known = bool(parameters) and is_same(parameters, result.etag)
+    status, headers = (304, result.short_headers()) if is_known else (_OK, result.headers)
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": b"" if is_known else found.body})
+    await send({"type": "http.response.body", "body": b"" if is_known else result.body})
 
 
-def is_same(asked: bytes, etag: bytes) -> bool:
+def is_same(parameters: bytes, etag: bytes) -> bool:
     """Return whether an If-None-Match header names an ETag, in weak comparison (RFC 9110, 13.1.2)."""
-    tags = {tag.strip().removeprefix(b"W/") for tag in asked.split(b",")}
+    tags = {tag.strip().removeprefix(b"W/") for tag in parameters.split(b",")}
     return b"*" in tags or etag.removeprefix(b"W/") in tags

@@ -66,10 +66,10 @@ class AnswersInMemory:
 
     def get(self, key: str) -> CachedAnswer | None:
         """Return an answer, and mark it as the most recently used."""
-        found = self._answers.get(key)
-        if found is not None:
+        value = self._answers.get(key)
+        if value is not None:
             self._answers.move_to_end(key)
-        return found
+        return value
 
     def put(self, key: str, answer: CachedAnswer) -> None:
         """Keep an answer, and evict the least recently used ones to make room."""

@@ -105,8 +105,8 @@ def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable
     async def call_tool(context: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
         arguments = asked.arguments or {}
         if asked.name == LIST_METRICS:
-            found = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
-            return _text_result(json.dumps(found), structured=found)
+            result = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
+            return _text_result(json.dumps(result), structured=result)
         if asked.name not in questions:
             names = [LIST_METRICS, *questions]
             return _text_result(f"There is no tool {asked.name!r}; {did_you_mean(asked.name, names)}.", is_error=True)

@@ -68,16 +68,16 @@ def questions_of(document: Mapping[str, Any]) -> dict[str, Question]:
     Raises:
         ValueError: Two questions have one name.
     """
-    found: dict[str, Question] = {}
+    values: dict[str, Question] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if not _is_question(path, method, operation):
                 continue
             question = _question(document, path, method, operation)
-            if question.name in found:
-                raise ValueError(f"{path} and {found[question.name].path} would both be the tool {question.name!r}")
-            found[question.name] = question
-    return found
+            if question.name in values:
+                raise ValueError(f"{path} and {values[question.name].path} would both be the tool {question.name!r}")
+            values[question.name] = question
+    return values
 
 
 def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
@@ -126,8 +126,8 @@ def _described(parameter: Mapping[str, Any]) -> Schema:
 
 def _resolved(document: Mapping[str, Any], schema: Schema) -> Schema:
     named = schema.get("$ref", "").removeprefix(IN_DOCUMENT)
-    found: Schema = document["components"]["schemas"][named] if named else schema
-    return found
+    result: Schema = document["components"]["schemas"][named] if named else schema
+    return result
 
 
 def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
@@ -164,15 +164,15 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         return [_moved(one) for one in value]
     if not isinstance(value, dict):
         return value
-    found: Schema = {
+    result: Schema = {
         name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
         for name, one in value.items()
         if not (name == "title" and isinstance(one, str)) and not (name == "default" and one is None)
     }
-    choices: list[Schema] = [one for one in found.pop("anyOf", ()) if one != {"type": "null"}]
+    choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:
-        return {**choices[0], **found}
-    return {**found, "anyOf": choices} if choices else found
+        return {**choices[0], **result}
+    return {**result, "anyOf": choices} if choices else result
 
 
 ANY: Final = ""
@@ -185,12 +185,12 @@ def metrics_of(questions: Mapping[str, Question], named: str = ANY) -> list[dict
         questions: The questions.
         named: Only numbers in whose name, meaning or tool this text occurs; all by default.
     """
-    found = [
+    result = [
         {"metric": name, "meaning": meaning, "tool": question.name}
         for question in questions.values()
         for name, meaning in sorted(_numbers(question.answer_schema).items())
     ]
-    return [one for one in found if named.lower() in " ".join(one.values()).lower()]
+    return [one for one in result if named.lower() in " ".join(one.values()).lower()]
 
 
 ENDINGS: Final = ("_count", "_amount", "_rate", "_s", "_value", "_share", "_change", "_visitors", "_score", "_index")

@@ -51,7 +51,7 @@ class ApiMetrics:
         )
         age = Gauge("ecom_api_snapshot_age_seconds", "Age of the data that are served", registry=self.registry)
         age.set_function(age_s)
-        self._found = {found: self._cache.labels(found) for found in ("hit", "shared", "miss")}
+        self._found = {result: self._cache.labels(result) for result in ("hit", "shared", "miss")}
         self._observers: dict[tuple[str, str, int], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
-from ecom_assets.api.parameters import Ask, JustSliced
+from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, answer_question
 from ecom_assets.api.routes.funnels import ExclusionAsked, Order, StepAsked
@@ -87,9 +87,11 @@ class CorrelationAnswer(Answer):
     summary="What goes with the conversion of a funnel",
     responses=documented(400, 409, 413),
 )
-def correlation(ask: Ask, asked: JustSliced, body: CorrelationBody) -> dict[str, Any]:
+def correlation(context: Context, parameters: JustSliced, body: CorrelationBody) -> dict[str, Any]:
     """Return which event types and properties go with conversion, by odds ratios."""
     definition = body.correlation()
-    require_personal(ask.request.scope, [*definition.funnel.columns, *definition.properties])
-    check_columns(definition.funnel, ask.reading.lacking)
-    return answer_question(ask, asked, body, lambda con, events, _: correlation_answer(con, events, definition))
+    require_personal(context.request.scope, [*definition.funnel.columns, *definition.properties])
+    check_columns(definition.funnel, context.reading.lacking)
+    return answer_question(
+        context, parameters, body, lambda con, events, _: correlation_answer(con, events, definition)
+    )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
-from ecom_assets.api.parameters import Ask, AskedOfDays, JustSliced, OfDays, Paged, Sliced
+from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, OfDays, Paged, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
@@ -92,7 +92,7 @@ class Profile(BaseModel):
     customer_share: float = Field(description="Its part of all current customers", examples=[0.11])
 
 
-class AskedProfiles(Sliced):
+class ProfilesParameters(Sliced):
     """Which dimension to return, and which rows."""
 
     dimension: Literal["customer_tier", "engagement_level", "market_segment", "quality_band"] | None = Field(
@@ -130,7 +130,7 @@ class CustomerWeek(BaseModel):
     refunded_amount: Money = of(CustomerRetention.refunded_amount, "-310.00")
 
 
-class AskedWeeks(AskedOfDays, Paged):
+class WeeksParameters(DaysParameters, Paged):
     """Which weeks to return, and for which category or city."""
 
     category: str | None = Field(None, max_length=500, description="Only lines of this category")
@@ -150,10 +150,10 @@ class CustomerWeeksAnswer(Answer):
     responses=NO_ORDERS,
     summary="New, returning and retained customers",
 )
-def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
+def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
-    period = ask.period(asked, "sales")
-    return ask.answer(asked, TOLD, customer_queries.customers(ask.reading, period), period)
+    period = context.period(parameters, "sales")
+    return context.answer(parameters, TOLD, customer_queries.customers(context.reading, period), period)
 
 
 @router.get(
@@ -162,11 +162,11 @@ def customers(ask: Ask, asked: OfDays) -> dict[str, Any]:
     responses=NO_ORDERS,
     summary="Customers by RFM segment",
 )
-def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
+def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
-    found = {"source": sales_source(ask.reading), "segments": customer_queries.segments(ask.reading)}
-    found = cut(found, "segments", asked.limit, asked.offset)
-    return ask.answer(asked, customer_queries.SEGMENTS_DEFINITION, found, "sales")
+    result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
+    result = cut(result, "segments", parameters.limit, parameters.offset)
+    return context.answer(parameters, customer_queries.SEGMENTS_DEFINITION, result, "sales")
 
 
 @router.get(
@@ -175,11 +175,11 @@ def customer_segments(ask: Ask, asked: JustSliced) -> dict[str, Any]:
     responses=documented(409),
     summary="Customers by tier, engagement, market and data quality",
 )
-def customer_profiles(ask: Ask, asked: Annotated[AskedProfiles, Query()]) -> dict[str, Any]:
+def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
     """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
-    found = customer_queries.customer_profiles(ask.reading, asked.dimension)
-    found = cut(found, "profiles", asked.limit, asked.offset)
-    return ask.answer(asked, customer_queries.PROFILES_DEFINITION, found, "sales")
+    result = customer_queries.customer_profiles(context.reading, parameters.dimension)
+    result = cut(result, "profiles", parameters.limit, parameters.offset)
+    return context.answer(parameters, customer_queries.PROFILES_DEFINITION, result, "sales")
 
 
 @router.get(
@@ -188,8 +188,10 @@ def customer_profiles(ask: Ask, asked: Annotated[AskedProfiles, Query()]) -> dic
     responses=documented(409),
     summary="New, returning and refunded customers by week",
 )
-def customer_retention(ask: Ask, asked: Annotated[AskedWeeks, Query()]) -> dict[str, Any]:
+def customer_retention(context: Context, parameters: Annotated[WeeksParameters, Query()]) -> dict[str, Any]:
     """Return the customers of each ISO week, in total or for one category or city."""
-    period = ask.period(asked, "sales")
-    found = sales_queries.customer_weeks(ask.reading, period, asked.category, asked.city_id, asked.page)
-    return ask.answer(asked, sales_queries.CUSTOMER_WEEKS_DEFINITION, found, period)
+    period = context.period(parameters, "sales")
+    result = sales_queries.customer_weeks(
+        context.reading, period, parameters.category, parameters.city_id, parameters.page
+    )
+    return context.answer(parameters, sales_queries.CUSTOMER_WEEKS_DEFINITION, result, period)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
-from ecom_assets.api.parameters import Ask, JustSliced
+from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days, reach_of, seen_events
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
@@ -129,16 +129,16 @@ class ExperimentAnswer(Answer):
     summary="An experiment: how variants compare",
     responses=documented(400, 409, 413),
 )
-def experiment(ask: Ask, asked: JustSliced, body: ExperimentBody) -> dict[str, Any]:
+def experiment(context: Context, parameters: JustSliced, body: ExperimentBody) -> dict[str, Any]:
     """Return conversion and mean of each variant, with its difference from the control."""
     definition = body.experiment()
-    require_personal(ask.request.scope, definition.columns)
+    require_personal(context.request.scope, definition.columns)
 
-    days = asked_days(ask, body)
+    days = asked_days(context, body)
 
     def compare(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         # A goal can follow after the last day of exposures.
-        seen = events if definition.within_s is None else seen_events(ask, body, con)
-        return experiment_answer(con, seen, definition, reach_of(ask, extent), days)
+        seen = events if definition.within_s is None else seen_events(context, body, con)
+        return experiment_answer(con, seen, definition, reach_of(context, extent), days)
 
-    return answer_question(ask, asked, body, compare)
+    return answer_question(context, parameters, body, compare)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import Scope, may_see_people
 from ecom_assets.api.auth.personal_data import ScopeNeededError
-from ecom_assets.api.parameters import Ask, Asking, Formatted
+from ecom_assets.api.parameters import Context, Formatted, RequestContext
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.errors import DefinitionError
@@ -27,7 +27,7 @@ WHERE: Final = (
 )
 
 
-class AskedWhy(Formatted):
+class WhyParameters(Formatted):
     """Which number to explain."""
 
     column: str = Field("", max_length=100, description="The number to go down from; without it the numbers are listed")
@@ -61,19 +61,21 @@ class Explanation(BaseModel):
     responses=documented(403, 409),
     summary="Why a number is what it is, down to received rows",
 )
-def explain_number(ask: Ask, layer: str, table: str, asked: Annotated[AskedWhy, Query()]) -> dict[str, Any]:
+def explain_number(
+    context: Context, layer: str, table: str, parameters: Annotated[WhyParameters, Query()]
+) -> dict[str, Any]:
     """Return what made rows of a table, and the received rows that a number of theirs was counted from."""
-    ask.do_not_keep()  # what one caller may see, another may not
-    where = read_where(asked.where)
+    context.do_not_keep()  # what one caller may see, another may not
+    where = read_where(parameters.where)
     question = Question(
         table_named(f"{layer}.{table}"),
         where,
-        asked.column,
-        asked.limit,
-        asked.offset,
-        is_personal=may_see_people(ask.request.scope),
+        parameters.column,
+        parameters.limit,
+        parameters.offset,
+        is_personal=may_see_people(context.request.scope),
     )
-    return explain_in(ask, question)
+    return explain_in(context, question)
 
 
 def read_where(text: str) -> Where:
@@ -90,7 +92,7 @@ def read_where(text: str) -> Where:
         raise DefinitionError(f"where is no JSON ({error.msg} at character {error.pos}); correct it.") from error
 
 
-def explain_in(ask: Asking, question: Question) -> dict[str, Any]:
+def explain_in(context: RequestContext, question: Question) -> dict[str, Any]:
     """Return the explanation from the published tables, within the limits of questions.
 
     Raises:
@@ -98,7 +100,7 @@ def explain_in(ask: Asking, question: Question) -> dict[str, Any]:
     """
     if not question.is_personal:
         _require_impersonal(question)
-    with _place(ask) as place:
+    with _place(context) as place:
         return explain(question, place)
 
 
@@ -113,9 +115,9 @@ def _require_impersonal(question: Question) -> None:
 
 
 @contextmanager
-def _place(ask: Asking) -> Iterator[Place]:
+def _place(context: RequestContext) -> Iterator[Place]:
     """Open a connection of its own to the published tables, with limits on time and memory."""
-    reading = ask.reading
+    reading = context.reading
     with reading.adhoc() as con:
         there = PublishedTables(reading, con)
-        yield Place(there, there.notes, there.has, rules(ask.settings), keeper_on(con))
+        yield Place(there, there.notes, there.has, rules(context.settings), keeper_on(con))

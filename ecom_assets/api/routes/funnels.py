@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
-from ecom_assets.api.parameters import Ask, JustSliced, Sliced, SlicedOfDays
+from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Name, answer_question, dated_in, known_zone
 from ecom_assets.api.store.store import QuestionTooLargeError
@@ -108,7 +108,7 @@ class ConversionAnswer(Answer, Funnelled):
     breakdown: list[Part] = Field(description="By device, channel or category, most at step 1 first")
 
 
-class AskedConversion(SlicedOfDays):
+class ConversionParameters(SlicedOfDays):
     """Which funnel to return, with its unit and breakdown."""
 
     funnel: str | None = Field(
@@ -124,11 +124,13 @@ class AskedConversion(SlicedOfDays):
     responses=documented(409),
     summary="Funnel and abandoned carts",
 )
-def conversion(ask: Ask, asked: Annotated[AskedConversion, Query()]) -> dict[str, Any]:
+def conversion(context: Context, parameters: Annotated[ConversionParameters, Query()]) -> dict[str, Any]:
     """Return the steps of a daily funnel, from the first page to the purchase, and the abandoned carts."""
-    period = ask.period(asked, "events")
-    found = funnel_queries.conversion(ask.reading, period, asked.funnel, asked.unit, asked.by)
-    return ask.answer(asked, funnel_queries.DEFINITION, cut(found, "breakdown", asked.limit, asked.offset), period)
+    period = context.period(parameters, "events")
+    result = funnel_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
+    return context.answer(
+        parameters, funnel_queries.DEFINITION, cut(result, "breakdown", parameters.limit, parameters.offset), period
+    )
 
 
 Duration = Annotated[str, Field(max_length=30)]
@@ -223,14 +225,14 @@ class FunnelBody(Body):
         said = self.model_fields_set - days
         return Funnel.from_mapping(self.model_dump(include=said, exclude_none=True, by_alias=True))
 
-    def session_rule(self, ask: Ask) -> SessionRule:
+    def session_rule(self, context: Context) -> SessionRule:
         """Return the session rule of the preset's tool, if it has sessions; else that of the settings.
 
         Raises:
             DefinitionError: The rule needs the session ids of the source, which are not published.
         """
-        rule = SessionRule.preset(TOOL_RULES[self.preset]) if self.preset in TOOL_RULES else ask.session_rule
-        if self.per == "session" and rule.trust_source_session_id and "source_session_id" in ask.reading.lacking:
+        rule = SessionRule.preset(TOOL_RULES[self.preset]) if self.preset in TOOL_RULES else context.session_rule
+        if self.per == "session" and rule.trust_source_session_id and "source_session_id" in context.reading.lacking:
             raise DefinitionError("What is published in Postgres has no session ids of the source; ask per user.")
         return rule
 
@@ -339,20 +341,20 @@ class FunnelAnswer(Answer):
     summary="A funnel of one's own",
     responses=documented(400, 409, 413),
 )
-def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
+def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[str, Any]:
     """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
-    require_personal(ask.request.scope, definition.columns)
-    check_columns(definition, ask.reading.lacking)
-    if not is_small_enough(definition, has_kernel=ask.reading.has_kernel):
+    require_personal(context.request.scope, definition.columns)
+    check_columns(definition, context.reading.lacking)
+    if not is_small_enough(definition, has_kernel=context.reading.has_kernel):
         raise QuestionTooLargeError(
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
             f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
+    limits, rule = body.limits(context.reading.timezone), body.session_rule(context)
     return answer_question(
-        ask,
-        asked,
+        context,
+        parameters,
         body,
         lambda con, events, extent: funnel_answer(
             con, dated_in(events, body.timezone, extent), definition, rule, limits
@@ -360,7 +362,7 @@ def funnel(ask: Ask, asked: JustSliced, body: FunnelBody) -> dict[str, Any]:
     )
 
 
-class AskedWho(Sliced):
+class WhoParameters(Sliced):
     """Who to list of a funnel."""
 
     step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
@@ -392,21 +394,21 @@ class WhoAnswer(Answer):
     summary="Who is at a step of a funnel",
     responses=documented(400, 409, 413),
 )
-def funnel_who(ask: Ask, asked: Annotated[AskedWho, Query()], body: FunnelBody) -> dict[str, Any]:
+def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], body: FunnelBody) -> dict[str, Any]:
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
-    require_personal(ask.request.scope, ["visitor_id"])
+    require_personal(context.request.scope, ["visitor_id"])
     definition = body.funnel()
-    check_columns(definition, ask.reading.lacking)
+    check_columns(definition, context.reading.lacking)
     if not is_small_enough(replace(definition, by=None), has_kernel=False):
         raise QuestionTooLargeError(
             f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
             f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
         )
-    limits, rule = body.limits(ask.reading.timezone), body.session_rule(ask)
-    listed = StepList(asked.step, asked.limit, only_stopped=asked.stopped)
+    limits, rule = body.limits(context.reading.timezone), body.session_rule(context)
+    listed = StepList(parameters.step, parameters.limit, only_stopped=parameters.stopped)
     return answer_question(
-        ask,
-        asked,
+        context,
+        parameters,
         body,
         lambda con, events, extent: who_answer(
             con, dated_in(events, body.timezone, extent), definition, rule, limits, listed

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays, JustSliced
+from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
 from ecom_assets.errors import DefinitionError
@@ -34,7 +34,7 @@ class Transition(BaseModel):
     conversion_rate: float | None = Field(description="Those in sessions with a purchase among them", examples=[0.3])
 
 
-class AskedJourneys(AskedPagesOfDays):
+class JourneysParameters(PagedDaysParameters):
     """Which transitions to return."""
 
     dimension: Dimension = Field("page_type", description="What a step is: an event's type, or its product's category")
@@ -73,19 +73,19 @@ class SearchesAnswer(Answer):
 
 
 @router.get("/analytics/journeys", response_model=JourneysAnswer, summary="Which step led to which")
-def journeys(ask: Ask, asked: Annotated[AskedJourneys, Query()]) -> dict[str, Any]:
+def journeys(context: Context, parameters: Annotated[JourneysParameters, Query()]) -> dict[str, Any]:
     """Return how often one step of a session led to another, and how often in sessions with a purchase."""
-    period = ask.period(asked, "events")
-    found = journey_queries.journeys(ask.reading, period, asked.dimension, asked.place, asked.page)
-    return ask.answer(asked, journey_queries.JOURNEY_DEFINITION, found, period)
+    period = context.period(parameters, "events")
+    result = journey_queries.journeys(context.reading, period, parameters.dimension, parameters.place, parameters.page)
+    return context.answer(parameters, journey_queries.JOURNEY_DEFINITION, result, period)
 
 
 @router.get("/analytics/searches", response_model=SearchesAnswer, summary="Search terms and their outcomes")
-def searches(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return how often each term was searched, and how often a product view or an add to cart followed."""
-    period = ask.period(asked, "events")
-    found = journey_queries.searches(ask.reading, period, asked.page)
-    return ask.answer(asked, journey_queries.SEARCH_DEFINITION, found, period)
+    period = context.period(parameters, "events")
+    result = journey_queries.searches(context.reading, period, parameters.page)
+    return context.answer(parameters, journey_queries.SEARCH_DEFINITION, result, period)
 
 
 class JourneysBody(Body):
@@ -109,7 +109,7 @@ class JourneysBody(Body):
         None, description="What this tool would do wherever the body says nothing"
     )
 
-    def question(self, ask: Ask) -> JourneyQuestion:
+    def question(self, context: Context) -> JourneyQuestion:
         """Return the definition; sessions are cut by the rule of the settings if nothing else is said.
 
         Raises:
@@ -117,10 +117,10 @@ class JourneysBody(Body):
         """
         said = self.model_fields_set - {"time_range", "start_date", "end_date"}
         raw = self.model_dump(include=said, exclude_none=True)
-        own = {} if self.session_rule or self.preset else {"session_rule": ask.settings.session_rule}
+        own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
         question = JourneyQuestion.from_mapping(raw | own)
         needs_ids = SessionRule.preset(question.session_rule).trust_source_session_id
-        if needs_ids and "source_session_id" in ask.reading.lacking:
+        if needs_ids and "source_session_id" in context.reading.lacking:
             raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
         return question
 
@@ -171,11 +171,11 @@ class OwnJourneysAnswer(Answer):
     summary="Journeys of one's own",
     responses=documented(400, 409, 413),
 )
-def own_journeys(ask: Ask, asked: JustSliced, body: JourneysBody) -> dict[str, Any]:
+def own_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -> dict[str, Any]:
     """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
-    question = body.question(ask)
-    require_personal(ask.request.scope, question.columns)
-    ends = asked_days(ask, body)
+    question = body.question(context)
+    require_personal(context.request.scope, question.columns)
+    ends = asked_days(context, body)
     return answer_question(
-        ask, asked, body, lambda _con, events, _: journeys_answer(events, question, ends), reads_all=True
+        context, parameters, body, lambda _con, events, _: journeys_answer(events, question, ends), reads_all=True
     )

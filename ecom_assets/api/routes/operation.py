@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.middleware.metrics import CONTENT_TYPE, ApiMetrics
-from ecom_assets.api.parameters import VERSION, Ask, Formatted
+from ecom_assets.api.parameters import VERSION, Context, Formatted
 from ecom_assets.api.store.served_data import ServedData
 
 index_router = APIRouter(tags=["index"])
@@ -99,16 +99,16 @@ class Index(BaseModel):
 
 
 @index_router.get("/", response_model=Index, summary="What there is")
-def index(ask: Ask, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
+def index(context: Context, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
     """Return every path, and how new the data are."""
-    published = ask.reading.published
+    published = context.reading.published
     return {
         "name": "ecom_assets analytics",
         "version": VERSION,
         "data_as_of": published.newest_date,
         "data_version": published.data_version,
         "published_at": published.published_at.isoformat(),
-        "endpoints": ask.request.app.state.endpoints,
+        "endpoints": context.request.app.state.endpoints,
     }
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
-from ecom_assets.api.parameters import Ask, AskedOfDays, DaysSliced, Paged
+from ecom_assets.api.parameters import Context, DaysParameters, DaysSliced, Paged
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
@@ -81,7 +81,7 @@ class TopAnswer(MaybeSoldAnswer):
     products: list[TopProduct] = Field(description="The highest first, ties by id")
 
 
-class AskedTop(AskedOfDays, Paged):
+class TopParameters(DaysParameters, Paged):
     """Which products to return, and how to rank them."""
 
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
@@ -142,7 +142,7 @@ class CategoriesAnswer(MaybeSoldAnswer):
     categories: list[Category] = Field(description="Most revenue first, then most looked at")
 
 
-class AskedCategories(AskedOfDays, Paged):
+class CategoriesParameters(DaysParameters, Paged):
     """Which categories to return."""
 
 
@@ -164,7 +164,7 @@ class Alert(BaseModel):
     last_sold_date: date | None = of(InventoryAlerts.last_sold_date)
 
 
-class AskedAlerts(Paged):
+class AlertsParameters(Paged):
     """Which alerts to return."""
 
     alert: product_queries.Kind | None = Field(None, description="Only alerts of this kind")
@@ -179,13 +179,18 @@ class AlertsAnswer(Answer):
 
 
 @router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
-def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any]:
+def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
     """Return the top products by revenue, units, conversion or views."""
-    period = ask.period(asked, "sales", "events")
-    found = product_queries.top_products(
-        ask.reading, period, asked.sort_by, asked.category, limit=asked.limit, offset=asked.offset
+    period = context.period(parameters, "sales", "events")
+    result = product_queries.top_products(
+        context.reading,
+        period,
+        parameters.sort_by,
+        parameters.category,
+        limit=parameters.limit,
+        offset=parameters.offset,
     )
-    return ask.answer(asked, product_queries.PRODUCT_DEFINITION, found, period)
+    return context.answer(parameters, product_queries.PRODUCT_DEFINITION, result, period)
 
 
 @router.get(
@@ -195,24 +200,31 @@ def top_products(ask: Ask, asked: Annotated[AskedTop, Query()]) -> dict[str, Any
     responses=documented(404),
 )
 def product(
-    ask: Ask, product_id: Annotated[str, Path(max_length=500, description="The product")], asked: DaysSliced
+    context: Context,
+    product_id: Annotated[str, Path(max_length=500, description="The product")],
+    parameters: DaysSliced,
 ) -> dict[str, Any]:
     """Return a product in a period and in the period before, by day, and the products bought together with it."""
-    period = ask.period(asked, "sales", "events")
-    found = product_queries.product(ask.reading, period, product_id)
-    if found is None:
+    period = context.period(parameters, "sales", "events")
+    result = product_queries.product(context.reading, period, product_id)
+    if result is None:
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return ask.answer(asked, product_queries.PRODUCT_DEFINITION, cut(found, "trend", asked.limit, asked.offset), period)
+    return context.answer(
+        parameters,
+        product_queries.PRODUCT_DEFINITION,
+        cut(result, "trend", parameters.limit, parameters.offset),
+        period,
+    )
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
-def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str, Any]:
+def categories(context: Context, parameters: Annotated[CategoriesParameters, Query()]) -> dict[str, Any]:
     """Return the views, carts and sales of each category."""
-    period = ask.period(asked, "sales", "events")
-    found = product_queries.categories(ask.reading, period, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, product_queries.CATEGORY_DEFINITION, found, period)
+    period = context.period(parameters, "sales", "events")
+    result = product_queries.categories(context.reading, period, limit=parameters.limit, offset=parameters.offset)
+    return context.answer(parameters, product_queries.CATEGORY_DEFINITION, result, period)
 
 
 @router.get(
@@ -221,7 +233,9 @@ def categories(ask: Ask, asked: Annotated[AskedCategories, Query()]) -> dict[str
     responses=documented(409),
     summary="Stock that needs attention",
 )
-def inventory_alerts(ask: Ask, asked: Annotated[AskedAlerts, Query()]) -> dict[str, Any]:
+def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
     """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
-    found = product_queries.inventory_alerts(ask.reading, asked.alert, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, product_queries.definition(), found, "stock")
+    result = product_queries.inventory_alerts(
+        context.reading, parameters.alert, limit=parameters.limit, offset=parameters.offset
+    )
+    return context.answer(parameters, product_queries.definition(), result, "stock")

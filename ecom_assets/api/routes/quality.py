@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, SlicedOfDays
+from ecom_assets.api.parameters import Context, DaysParameters, Parameters, SlicedOfDays
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
@@ -56,14 +56,16 @@ class QualityAnswer(Answer):
 
 
 @router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows and what became of them")
-def row_accounting(ask: Ask, asked: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
+def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
     """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
-    period = ask.period(asked)
-    found = queries.row_accounting(ask.reading, period)
-    return ask.answer(asked, queries.DEFINITION, cut(found, "days", asked.limit, asked.offset), period)
+    period = context.period(parameters)
+    result = queries.row_accounting(context.reading, period)
+    return context.answer(
+        parameters, queries.DEFINITION, cut(result, "days", parameters.limit, parameters.offset), period
+    )
 
 
-class AskedSamples(AskedOfDays):
+class SamplesParameters(DaysParameters):
     """Which sample rows to return."""
 
     source: RowSource = Field("events", description=SOURCE)
@@ -78,13 +80,15 @@ class SamplesAnswer(Answer):
 
 
 @router.get("/analytics/quality/samples", response_model=SamplesAnswer, summary="Sample rows that were quarantined")
-def quarantined_samples(ask: Ask, asked: Annotated[AskedSamples, Query()]) -> dict[str, Any]:
+def quarantined_samples(context: Context, parameters: Annotated[SamplesParameters, Query()]) -> dict[str, Any]:
     """Return the first rows of each day and reject reason; personal data needs the scope `personal`."""
-    ask.do_not_keep()  # what one caller may see, another may not
-    period = ask.period(asked)
-    wanted = queries.Wanted(asked.source, asked.reason, asked.limit)
-    rows = queries.quarantined_samples(ask.reading, period, wanted, may_see_people=may_see_people(ask.request.scope))
-    return ask.answer(asked, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
+    context.do_not_keep()  # what one caller may see, another may not
+    period = context.period(parameters)
+    wanted = queries.Wanted(parameters.source, parameters.reason, parameters.limit)
+    rows = queries.quarantined_samples(
+        context.reading, period, wanted, may_see_people=may_see_people(context.request.scope)
+    )
+    return context.answer(parameters, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
 
 
 class HeldDay(BaseModel):
@@ -106,6 +110,6 @@ class HeldDaysAnswer(Answer):
 
 
 @router.get("/analytics/quality/held-days", response_model=HeldDaysAnswer, summary="Days that are held back")
-def held_days(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def held_days(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
     """Return the days of arrival whose rows are held back until they are released or better data arrive."""
-    return ask.answer(asked, queries.HELD_DEFINITION, {"held_days": queries.held(ask.reading)}, "sales")
+    return context.answer(parameters, queries.HELD_DEFINITION, {"held_days": queries.held(context.reading)}, "sales")

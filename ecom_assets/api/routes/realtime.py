@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import Explained, Money
-from ecom_assets.api.parameters import Asked
+from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
@@ -106,11 +106,11 @@ class RecentReading:
     responses=documented(_CONFLICT),
     summary="The last 5 and 30 minutes",
 )
-def realtime(request: Request, response: Response, asked: Annotated[Asked, Query()]) -> object:
+def realtime(request: Request, response: Response, parameters: Annotated[Parameters, Query()]) -> object:
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
-        found = request.app.state.recent_reading.of(request)
+        result = request.app.state.recent_reading.of(request)
     except NotFilesError as error:
         return problem(request, _CONFLICT, str(error))
     except SourceError as error:
@@ -118,11 +118,11 @@ def realtime(request: Request, response: Response, asked: Annotated[Asked, Query
         return problem(request, _UNAVAILABLE, UNREADABLE, headers={"Retry-After": RETRY_S})
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
-    longest = found["windows"][-1]
+    longest = result["windows"][-1]
     return {
-        **found,
+        **result,
         "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
-        "data_as_of": found["newest_event_at"],
+        "data_as_of": result["newest_event_at"],
         "currency": settings.currency,
-        "explain": {"sql": found["questions"], "tables": [table]} if asked.explain else None,
+        "explain": {"sql": result["questions"], "tables": [table]} if parameters.explain else None,
     }

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
 from ecom_assets.api.models import Answer, Money, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
@@ -59,7 +59,7 @@ class DeliveredDay(DeliveredCounts):
     newest_batch_number: int = of(ReconciliationDaily.newest_batch_number, 12)
 
 
-class AskedDeliveries(AskedPagesOfDays):
+class DeliveriesParameters(PagedDaysParameters):
     """Which deliveries to return."""
 
     destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
@@ -79,11 +79,11 @@ class DeliveriesAnswer(Answer):
     responses=NOT_THERE,
     summary="Orders beside purchase events",
 )
-def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the totals of orders and of events for each day, and their differences by cause."""
-    period = ask.period(asked, "sales", "events")
-    found = reconciliation_queries.reconciliation(ask.reading, period, asked.page)
-    return ask.answer(asked, reconciliation_queries.DEFINITION, found, period)
+    period = context.period(parameters, "sales", "events")
+    result = reconciliation_queries.reconciliation(context.reading, period, parameters.page)
+    return context.answer(parameters, reconciliation_queries.DEFINITION, result, period)
 
 
 @router.get(
@@ -92,9 +92,11 @@ def reconciliation(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dic
     responses=NOT_THERE,
     summary="What was delivered to other tools",
 )
-def deliveries(ask: Ask, asked: Annotated[AskedDeliveries, Query()]) -> dict[str, Any]:
+def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Query()]) -> dict[str, Any]:
     """Return the outcomes of each day's records, as the ledger has them now."""
-    ask.do_not_keep()  # the ledger changes between publications
-    period = ask.period(asked, "events")
-    found = delivery_queries.deliveries(ask.settings, period, asked.destination)
-    return ask.answer(asked, delivery_queries.DEFINITION, cut(found, "deliveries", asked.limit, asked.offset), period)
+    context.do_not_keep()  # the ledger changes between publications
+    period = context.period(parameters, "events")
+    result = delivery_queries.deliveries(context.settings, period, parameters.destination)
+    return context.answer(
+        parameters, delivery_queries.DEFINITION, cut(result, "deliveries", parameters.limit, parameters.offset), period
+    )

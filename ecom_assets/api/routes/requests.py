@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.auth.personal_data import require_write
 from ecom_assets.api.models import Answer
-from ecom_assets.api.parameters import Ask, Asked, AskedOfDays, Asking
+from ecom_assets.api.parameters import Context, DaysParameters, Parameters, RequestContext
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.errors import UsageError
@@ -50,10 +50,12 @@ class ChecksAnswer(Answer):
 
 
 @router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
-def failing_checks(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def failing_checks(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
-    ask.do_not_keep()
-    return ask.answer(asked, queries.CHECKS_DEFINITION, queries.failing_checks(ask.settings.home), "events")
+    context.do_not_keep()
+    return context.answer(
+        parameters, queries.CHECKS_DEFINITION, queries.failing_checks(context.settings.home), "events"
+    )
 
 
 class TableState(BaseModel):
@@ -75,13 +77,13 @@ class TablesAnswer(Answer):
 
 
 @router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
-def table_states(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def table_states(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
     """Return when each table was written last, its newest day, and what failed."""
-    ask.do_not_keep()
-    noted, published = queries.noted_tables(ask.settings.home), ask.reading.published.tables
-    newest = quality_queries.newest_days(ask.reading, (one for one in ALL if one.qualified_name() in published))
+    context.do_not_keep()
+    noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
+    newest = quality_queries.newest_days(context.reading, (one for one in ALL if one.qualified_name() in published))
     rows = [_table(name, noted.get(name, {}), published.get(name, {}), newest) for name in sorted({*noted, *published})]
-    return ask.answer(asked, queries.TABLES_DEFINITION, {"tables": rows}, "events")
+    return context.answer(parameters, queries.TABLES_DEFINITION, {"tables": rows}, "events")
 
 
 def _table(
@@ -112,7 +114,7 @@ class DeadLetterGroup(BaseModel):
     can_retry: bool = Field(description=delivery_queries.DEAD_DEFINITION["can_retry"])
 
 
-class AskedDeadLetters(AskedOfDays):
+class DeadLettersParameters(DaysParameters):
     """Which dead letters to return."""
 
     destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
@@ -130,13 +132,13 @@ class DeadLettersAnswer(Answer):
     responses=NO_LEDGER,
     summary="What could not be delivered",
 )
-def dead_letters(ask: Ask, asked: Annotated[AskedDeadLetters, Query()]) -> dict[str, Any]:
+def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, Query()]) -> dict[str, Any]:
     """Return the records of some days that a destination refused, or that cannot go there, by reason."""
-    ask.do_not_keep()
-    period = ask.period(asked, "events")
-    may = may_see_people(ask.request.scope)
-    found = delivery_queries.dead_letters(ask.settings, period, asked.destination, may_see_people=may)
-    return ask.answer(asked, delivery_queries.DEAD_DEFINITION, {"dead_letters": found}, period)
+    context.do_not_keep()
+    period = context.period(parameters, "events")
+    may = may_see_people(context.request.scope)
+    result = delivery_queries.dead_letters(context.settings, period, parameters.destination, may_see_people=may)
+    return context.answer(parameters, delivery_queries.DEAD_DEFINITION, {"dead_letters": result}, period)
 
 
 class RequestState(BaseModel):
@@ -162,11 +164,11 @@ class RequestsAnswer(Answer):
 
 
 @router.get("/operations/requests", response_model=RequestsAnswer, summary="What runs were asked to do")
-def newest_requests(ask: Ask, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+def newest_requests(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
-    ask.do_not_keep()
-    found = {"requests": queries.newest_requests(ask.settings.home)}
-    return ask.answer(asked, queries.REQUESTS_DEFINITION, found, "events")
+    context.do_not_keep()
+    result = {"requests": queries.newest_requests(context.settings.home)}
+    return context.answer(parameters, queries.REQUESTS_DEFINITION, result, "events")
 
 
 class ReleaseBody(BaseModel):
@@ -191,10 +193,10 @@ class RetryBody(BaseModel):
 @router.post(
     "/operations/releases", response_model=RequestState, status_code=HTTPStatus.ACCEPTED, summary="Release a held day"
 )
-def release(ask: Ask, body: ReleaseBody) -> dict[str, Any]:
+def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
     """Ask the next run over a held day to let it in; who and when is recorded. Asking twice is asking once."""
-    who = writer_of(ask.request)
-    return _state(request_release(ask, body, who))
+    who = writer_of(context.request)
+    return _state(request_release(context, body, who))
 
 
 @router.post(
@@ -204,10 +206,10 @@ def release(ask: Ask, body: ReleaseBody) -> dict[str, Any]:
     responses=NO_LEDGER,
     summary="Send dead letters again",
 )
-def retry(ask: Ask, body: RetryBody) -> dict[str, Any]:
+def retry(context: Context, body: RetryBody) -> dict[str, Any]:
     """Ask the next run over their days to send again what a destination has refused."""
-    who = writer_of(ask.request)
-    return _state(request_retry(ask, body, who))
+    who = writer_of(context.request)
+    return _state(request_retry(context, body, who))
 
 
 def writer_of(request: Request) -> str:
@@ -223,28 +225,28 @@ def writer_of(request: Request) -> str:
     return require_write(request.scope)
 
 
-def request_release(ask: Asking, body: ReleaseBody, who: str) -> RunRequest:
+def request_release(context: RequestContext, body: ReleaseBody, who: str) -> RunRequest:
     """Leave the request to let a held day in.
 
     Raises:
         UsageError: The day is not held.
     """
-    held = [row for row in quality_queries.held(ask.reading) if row["source"] == body.source]
+    held = [row for row in quality_queries.held(context.reading) if row["source"] == body.source]
     if body.day not in {row["held_date"] for row in held}:
         days = ", ".join(str(row["held_date"]) for row in held) or "none"
         raise UsageError(f"{body.day} is not held for {body.source}, so there is nothing to release; held are: {days}.")
-    return Requests(ask.settings.home).make(RELEASE, body.source, (body.day, body.day), who)
+    return Requests(context.settings.home).make(RELEASE, body.source, (body.day, body.day), who)
 
 
-def request_retry(ask: Asking, body: RetryBody, who: str) -> RunRequest:
+def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequest:
     """Leave the request to send again what a destination has refused on some days.
 
     Raises:
         UsageError: There is nothing to send again.
         NoLedgerError: There is no ledger.
     """
-    period = _days(ask, body)
-    groups = delivery_queries.dead_letters(ask.settings, period, body.destination, may_see_people=False)
+    period = _days(context, body)
+    groups = delivery_queries.dead_letters(context.settings, period, body.destination, may_see_people=False)
     refused = [one for one in groups if one["can_retry"]]
     if not refused:
         raise UsageError(
@@ -252,14 +254,14 @@ def request_retry(ask: Asking, body: RetryBody, who: str) -> RunRequest:
             "nothing to send again; /operations/dead-letters lists what there is."
         )
     days = min(one["first_date"] for one in refused), max(one["last_date"] for one in refused)
-    return Requests(ask.settings.home).make(RETRY, body.destination, days, who)
+    return Requests(context.settings.home).make(RETRY, body.destination, days, who)
 
 
-def _days(ask: Asking, body: RetryBody) -> Period:
-    known = ask.reading.known.get("events")
-    first = body.start_date or (known.first if known else None) or ask.reading.newest_date
-    last = body.end_date or ask.reading.newest_date
-    return Period.of(ask.reading.newest_date, "custom", min(first, last), last)
+def _days(context: RequestContext, body: RetryBody) -> Period:
+    known = context.reading.known.get("events")
+    first = body.start_date or (known.first if known else None) or context.reading.newest_date
+    last = body.end_date or context.reading.newest_date
+    return Period.of(context.reading.newest_date, "custom", min(first, last), last)
 
 
 def _state(request: RunRequest) -> dict[str, Any]:

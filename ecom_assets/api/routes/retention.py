@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, of
-from ecom_assets.api.parameters import Ask, JustSliced, Paged
+from ecom_assets.api.parameters import Context, JustSliced, Paged
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
 from ecom_assets.retention import queries as retention_queries
@@ -41,7 +41,7 @@ class CohortPeriod(BaseModel):
     lifetime_value: float = of(RetentionCohorts.lifetime_value, 9.41)
 
 
-class AskedCohorts(Paged):
+class CohortsParameters(Paged):
     """Which cohorts to return."""
 
     cohort_by: CohortsBy = Field("first_activity", description="What begins a cohort, and counts as coming back")
@@ -58,10 +58,10 @@ class CohortsAnswer(Answer):
 
 
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
-def cohorts(ask: Ask, asked: Annotated[AskedCohorts, Query()]) -> dict[str, Any]:
+def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
     """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
-    found = retention_queries.cohorts(ask.reading, asked.cohort_by, asked.period, asked.page)
-    return ask.answer(asked, retention_queries.DEFINITION, found, "events")
+    result = retention_queries.cohorts(context.reading, parameters.cohort_by, parameters.period, parameters.page)
+    return context.answer(parameters, retention_queries.DEFINITION, result, "events")
 
 
 class RetentionBody(Body):
@@ -155,16 +155,16 @@ class RetentionAnswer(Answer):
     summary="Retention of one's own",
     responses=documented(400, 409, 413),
 )
-def retention(ask: Ask, asked: JustSliced, body: RetentionBody) -> dict[str, Any]:
+def retention(context: Context, parameters: JustSliced, body: RetentionBody) -> dict[str, Any]:
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
     rule = body.rule()
-    require_personal(ask.request.scope, rule.columns)
-    between = asked_days(ask, body) if body.range_of == "starts" else (None, None)
+    require_personal(context.request.scope, rule.columns)
+    between = asked_days(context, body) if body.range_of == "starts" else (None, None)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        question = Question(con, events, rule, ask.reading.timezone, extent.day_count, between=between)
+        question = Question(con, events, rule, context.reading.timezone, extent.day_count, between=between)
         # The visitors of a segment may all have gone before the newest day of the data.
         last = None if body.segment is None else extent.last_date
         return retention_answer(question, last and last - ONE_DAY)
 
-    return answer_question(ask, asked, body, count, reads_all=between != (None, None))
+    return answer_question(context, parameters, body, count, reads_all=between != (None, None))

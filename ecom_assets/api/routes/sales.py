@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, of
-from ecom_assets.api.parameters import Ask, AskedOfDays, OfDays, Paged, SlicedOfDays
+from ecom_assets.api.parameters import Context, DaysParameters, OfDays, Paged, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
@@ -64,7 +64,7 @@ class Point(SalesNumbers):
     started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
 
 
-class AskedTrend(SlicedOfDays):
+class TrendParameters(SlicedOfDays):
     """The days of a trend, and its granularity."""
 
     granularity: Granularity = Field(
@@ -91,7 +91,7 @@ class Channel(BaseModel):
     revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
 
 
-class AskedChannels(SlicedOfDays):
+class ChannelsParameters(SlicedOfDays):
     """Which kind of channels, and which attribution model for marketing channels."""
 
     dimension: sales_queries.ChannelDimension = Field(
@@ -123,7 +123,7 @@ class Place(SalesNumbers):
     revenue_share: float | None = Field(description="Its part of the revenue of all places", examples=[0.2])
 
 
-class AskedPlaces(AskedOfDays, Paged):
+class PlacesParameters(DaysParameters, Paged):
     """Which places to return, and at which level."""
 
     level: Level = Field("country", description="What a place is")
@@ -138,10 +138,12 @@ class PlacesAnswer(SoldAnswer):
 
 
 @router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
-def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
+def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return gross and net revenue, orders, items and average order value of a period and of the period before."""
-    period = ask.period(asked, "sales")
-    return ask.answer(asked, sales_queries.SALES_DEFINITION, sales_queries.sales(ask.reading, period), period)
+    period = context.period(parameters, "sales")
+    return context.answer(
+        parameters, sales_queries.SALES_DEFINITION, sales_queries.sales(context.reading, period), period
+    )
 
 
 @router.get(
@@ -150,13 +152,15 @@ def sales(ask: Ask, asked: OfDays) -> dict[str, Any]:
     responses=NO_ORDERS,
     summary="Sales by hour, day, week or month",
 )
-def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, Any]:
+def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query()]) -> dict[str, Any]:
     """Return the sales over time, including parts of the period without a sale."""
-    period = ask.period(asked, "sales")
-    points = sales_queries.revenue_trend(ask.reading, period, asked.granularity)
-    found = {"source": sales_source(ask.reading), "granularity": asked.granularity, "points": points}
-    found = cut(found, "points", asked.limit, asked.offset)
-    return ask.answer(asked, {**sales_queries.TREND_DEFINITION, **sales_queries.SALES_DEFINITION}, found, period)
+    period = context.period(parameters, "sales")
+    points = sales_queries.revenue_trend(context.reading, period, parameters.granularity)
+    result = {"source": sales_source(context.reading), "granularity": parameters.granularity, "points": points}
+    result = cut(result, "points", parameters.limit, parameters.offset)
+    return context.answer(
+        parameters, {**sales_queries.TREND_DEFINITION, **sales_queries.SALES_DEFINITION}, result, period
+    )
 
 
 @router.get(
@@ -165,18 +169,24 @@ def revenue_trend(ask: Ask, asked: Annotated[AskedTrend, Query()]) -> dict[str, 
     responses=NO_ORDERS,
     summary="Revenue by channel",
 )
-def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> dict[str, Any]:
+def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameters, Query()]) -> dict[str, Any]:
     """Return the revenue credited to each marketing channel by one of eight models, or that of each sales channel."""
-    if asked.dimension == sales_queries.SALES_CHANNEL:
-        period = ask.period(asked, "sales")
-        sold = sales_queries.by_sales_channel(ask.reading, period)
-        return ask.answer(
-            asked, sales_queries.SALES_CHANNEL_DEFINITION, cut(sold, "channels", asked.limit, asked.offset), period
+    if parameters.dimension == sales_queries.SALES_CHANNEL:
+        period = context.period(parameters, "sales")
+        sold = sales_queries.by_sales_channel(context.reading, period)
+        return context.answer(
+            parameters,
+            sales_queries.SALES_CHANNEL_DEFINITION,
+            cut(sold, "channels", parameters.limit, parameters.offset),
+            period,
         )
-    period = ask.period(asked, "sales", "events")
-    found = sales_queries.by_channel(ask.reading, period, asked.model)
-    return ask.answer(
-        asked, sales_queries.CHANNEL_DEFINITION, cut(found, "channels", asked.limit, asked.offset), period
+    period = context.period(parameters, "sales", "events")
+    result = sales_queries.by_channel(context.reading, period, parameters.model)
+    return context.answer(
+        parameters,
+        sales_queries.CHANNEL_DEFINITION,
+        cut(result, "channels", parameters.limit, parameters.offset),
+        period,
     )
 
 
@@ -186,8 +196,10 @@ def revenue_by_channel(ask: Ask, asked: Annotated[AskedChannels, Query()]) -> di
     responses=NO_ORDERS,
     summary="Sales by country, region or city",
 )
-def geographic(ask: Ask, asked: Annotated[AskedPlaces, Query()]) -> dict[str, Any]:
+def geographic(context: Context, parameters: Annotated[PlacesParameters, Query()]) -> dict[str, Any]:
     """Return the sales of each place."""
-    period = ask.period(asked, "sales")
-    found = sales_queries.geography(ask.reading, period, asked.level, limit=asked.limit, offset=asked.offset)
-    return ask.answer(asked, sales_queries.SALES_DEFINITION, found, period)
+    period = context.period(parameters, "sales")
+    result = sales_queries.geography(
+        context.reading, period, parameters.level, limit=parameters.limit, offset=parameters.offset
+    )
+    return context.answer(parameters, sales_queries.SALES_DEFINITION, result, period)

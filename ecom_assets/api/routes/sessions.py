@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import PREVIOUS, Answer, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
 
@@ -62,8 +62,8 @@ class EngagementAnswer(Answer):
 
 
 @router.get("/analytics/engagement", response_model=EngagementAnswer, summary="Sessions, bounces and visitors by day")
-def engagement(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the engagement of a period and of the period before, and daily, weekly and monthly visitors by day."""
-    period = ask.period(asked, "events")
-    found = session_queries.engagement(ask.reading, period, asked.page)
-    return ask.answer(asked, session_queries.DEFINITION, found, period)
+    period = context.period(parameters, "events")
+    result = session_queries.engagement(context.reading, period, parameters.page)
+    return context.answer(parameters, session_queries.DEFINITION, result, period)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
-from ecom_assets.api.parameters import Ask, JustSliced
+from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import (
     Body,
@@ -148,16 +148,16 @@ class TrendAnswer(Answer):
     summary="A trend of one's own",
     responses=documented(400, 409, 413),
 )
-def trend(ask: Ask, asked: JustSliced, body: TrendBody) -> dict[str, Any]:
+def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str, Any]:
     """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
-    require_personal(ask.request.scope, definition.columns)
+    require_personal(context.request.scope, definition.columns)
 
-    days = asked_days(ask, body)
+    days = asked_days(context, body)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        seen = seen_events(ask, body, con) if definition.is_compared else events
-        reach = Range.of_question(reach_of(ask, extent), days, ask.reading.timezone, newest_event_at(ask))
+        seen = seen_events(context, body, con) if definition.is_compared else events
+        reach = Range.of_question(reach_of(context, extent), days, context.reading.timezone, newest_event_at(context))
         return trend_answer(con, seen, definition, reach)
 
-    return answer_question(ask, asked, body, count, reads_all=definition.kind == "lifecycle")
+    return answer_question(context, parameters, body, count, reads_all=definition.kind == "lifecycle")

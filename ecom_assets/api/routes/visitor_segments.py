@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Ask, AskedPagesOfDays
+from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.visitor_segments import queries
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
@@ -42,7 +42,7 @@ class VisitorSegmentDay(BaseModel):
     left_count: int = of(VisitorSegmentsDaily.left_count, 2)
 
 
-class AskedSegmentDays(AskedPagesOfDays):
+class SegmentDaysParameters(PagedDaysParameters):
     """Which days to return, and of which segment."""
 
     segment: str | None = Field(None, max_length=500, description="Only this segment")
@@ -62,10 +62,12 @@ class VisitorSegmentDaysAnswer(Answer):
     responses=NONE_DECLARED,
     summary="Visitors of each declared segment",
 )
-def visitor_segments(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> dict[str, Any]:
+def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares, and how many came and left."""
-    period = ask.period(asked, "events")
-    return ask.answer(asked, queries.DEFINITION, queries.visitor_segments(ask.reading, period, asked.page), period)
+    period = context.period(parameters, "events")
+    return context.answer(
+        parameters, queries.DEFINITION, queries.visitor_segments(context.reading, period, parameters.page), period
+    )
 
 
 @router.get(
@@ -74,8 +76,8 @@ def visitor_segments(ask: Ask, asked: Annotated[AskedPagesOfDays, Query()]) -> d
     responses=NONE_DECLARED,
     summary="Visitors of declared segments by day",
 )
-def visitor_segments_daily(ask: Ask, asked: Annotated[AskedSegmentDays, Query()]) -> dict[str, Any]:
+def visitor_segments_daily(context: Context, parameters: Annotated[SegmentDaysParameters, Query()]) -> dict[str, Any]:
     """Return how many visitors were in each declared segment, or in one, at the end of each day."""
-    period = ask.period(asked, "events")
-    found = queries.visitor_segments_daily(ask.reading, period, asked.segment, asked.page)
-    return ask.answer(asked, queries.DAILY_DEFINITION, found, period)
+    period = context.period(parameters, "events")
+    result = queries.visitor_segments_daily(context.reading, period, parameters.segment, parameters.page)
+    return context.answer(parameters, queries.DAILY_DEFINITION, result, period)

@@ -26,8 +26,8 @@ class PublishedTables:
 
     def rows(self, question: ir.Table) -> list[Row]:
         """Return the rows of a small result."""
-        found: list[Row] = self._con.to_pyarrow(question).to_pylist()
-        return found
+        rows: list[Row] = self._con.to_pyarrow(question).to_pylist()
+        return rows
 
     @property
     def notes(self) -> StoredNotes:
@@ -46,8 +46,8 @@ class PublishedTables:
 
     def query(self, sql: str) -> list[Row]:
         """Run a small query."""
-        found: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
-        return found
+        rows: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
+        return rows
 
     @staticmethod
     def name_of(contract: type[Table]) -> str:

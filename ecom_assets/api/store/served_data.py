@@ -88,7 +88,7 @@ class ServedData:
 
 def _stamp(path: Path) -> object:
     try:
-        found = path.stat()
+        result = path.stat()
     except OSError:
         return "missing"
-    return found.st_ino, found.st_mtime_ns
+    return result.st_ino, result.st_mtime_ns

@@ -182,19 +182,24 @@ def _in_lines(parts: list[str], most: int = 6) -> list[str]:
     return [f"  {', '.join(parts[start : start + most])}" for start in range(0, len(parts), most)]
 
 
-def _reconciliation_lines(found: Mapping[str, Any] | None) -> list[str]:
-    if found is None or not found["order_count"] + found["event_count"]:
+def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
+    if values is None or not values["order_count"] + values["event_count"]:
         return []
-    counts = f"{found['order_count']:,} orders and refunds, {found['matched_count']:,} with an event of the same amount"
-    lines = ["", "Orders against purchase events", f"  {counts}; orders less events {found['difference_amount']}"]
-    return [*lines, *(f"  {cause:16} {one['count']:>6,} {one['amount']:>14}" for cause, one in found["causes"].items())]
+    counts = (
+        f"{values['order_count']:,} orders and refunds, {values['matched_count']:,} with an event of the same amount"
+    )
+    lines = ["", "Orders against purchase events", f"  {counts}; orders less events {values['difference_amount']}"]
+    return [
+        *lines,
+        *(f"  {cause:16} {one['count']:>6,} {one['amount']:>14}" for cause, one in values["causes"].items()),
+    ]
 
 
-def _restatement_lines(found: Mapping[str, Any]) -> list[str]:
-    if not found["changed"]:
+def _restatement_lines(values: Mapping[str, Any]) -> list[str]:
+    if not values["changed"]:
         return ["", "Published numbers: none changed"]
-    causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in found["causes"].items())
-    one = found["largest"]
+    causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in values["causes"].items())
+    one = values["largest"]
     name = f"{one['table']} {one['day']} {one['column']}{_row(one['row'])}"
     change = f"{name}, from {_number(one['before'])} to {_number(one['after'])}"
     return ["", f"Published numbers changed: {causes}; the largest change is {change}"]

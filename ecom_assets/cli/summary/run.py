@@ -120,7 +120,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         **rejected_events(reading, period),
         "checks": _checks(outcome),
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
-        "fetched": {key: {name: found[name] for name in FETCHED} for key, found in sorted(outcome.fetched.items())},
+        "fetched": {key: {name: result[name] for name in FETCHED} for key, result in sorted(outcome.fetched.items())},
         "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
@@ -221,13 +221,13 @@ def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) 
 
 
 def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str, Any]:
-    found = customer_records(reading, segments_of(settings).names, period)
+    result = customer_records(reading, segments_of(settings).names, period)
     return {
-        "count": found["total_customers"],
-        "as_of": _text(found["as_of_date"]),
-        **{name: found[column] for name, column in CUSTOMER_COLUMNS.items()},
+        "count": result["total_customers"],
+        "as_of": _text(result["as_of_date"]),
+        **{name: result[column] for name, column in CUSTOMER_COLUMNS.items()},
         **{
-            name: found[name]
+            name: result[name]
             for name in ("mean_data_quality_score", "flawed_fields", "received", "quarantined", "duplicates")
         },
     }
@@ -235,18 +235,18 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
 
 def _segments(reading: Reading, source: SalesSource | None) -> dict[str, Any] | None:
     """Return customers by segment, and their expected value; None if there is no customer and no source of sales."""
-    found = segment_totals(reading.table(CustomerSegments), reading.state)
-    if not found["customers"] and source is None:
+    result = segment_totals(reading.table(CustomerSegments), reading.state)
+    if not result["customers"] and source is None:
         return None
     value = expected_value(reading)
-    return {**found, "value": value | {name: _text(value[name]) for name in ("as_of_date", "lifetime_value_amount")}}
+    return {**result, "value": value | {name: _text(value[name]) for name in ("as_of_date", "lifetime_value_amount")}}
 
 
 def _differences(reading: Reading, period: Period) -> dict[str, Any]:
-    found = difference_totals(reading, period)
-    causes = found.pop("causes")
+    result = difference_totals(reading, period)
+    causes = result.pop("causes")
     numbers = {
-        name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in found.items()
+        name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in result.items()
     }
     by_cause = {
         cause: {"count": int(one["count"]), "amount": _money(one["amount"] or 0)} for cause, one in causes.items()
@@ -255,8 +255,8 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def _restatements(reading: Reading, run_id: str) -> dict[str, Any]:
-    found = restatements(reading, run_id)
-    return {**found, "largest": found["largest"] and _restatement(found["largest"])}
+    result = restatements(reading, run_id)
+    return {**result, "largest": result["largest"] and _restatement(result["largest"])}
 
 
 def _restatement(row: Row) -> dict[str, Any]:
@@ -287,8 +287,8 @@ def _searches(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def _inventory(reading: Reading) -> dict[str, Any]:
-    found = stock_totals(reading)
-    return {"as_of": _text(found.pop("as_of_date")), **found}
+    result = stock_totals(reading)
+    return {"as_of": _text(result.pop("as_of_date")), **result}
 
 
 def _checks(outcome: RunOutcome) -> dict[str, Any]:

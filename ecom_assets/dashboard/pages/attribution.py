@@ -40,11 +40,11 @@ class AttributionFilters(Filters):
 
 def side_by_side(view: View) -> Block:
     """Return the revenue of each channel under each model as dots."""
-    found = _by_model(view)
-    order = [row["channel"] for row in found[DEFAULT_MODEL]["channels"]]
+    result = _by_model(view)
+    order = [row["channel"] for row in result[DEFAULT_MODEL]["channels"]]
     rows = [
         {"channel": row["channel"], "model": _name(model), "revenue_amount": row["revenue_amount"]}
-        for model, answer in found.items()
+        for model, answer in result.items()
         for row in sorted(answer["channels"], key=lambda one: _place(order, one["channel"]))
     ]
     columns = (Column("channel", "Channel"), Column("model", "Model"), Column("revenue_amount", "Revenue", "money"))
@@ -63,9 +63,9 @@ def side_by_side(view: View) -> Block:
 def compared(view: View) -> Block:
     """Return the same as a table, a column per model."""
     channels: dict[str, dict[str, Any]] = {}
-    found = _by_model(view)
-    for model in (DEFAULT_MODEL, *found):
-        for row in found[model]["channels"]:
+    result = _by_model(view)
+    for model in (DEFAULT_MODEL, *result):
+        for row in result[model]["channels"]:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
     columns = [Column("channel", "Channel"), *(Column(model, _name(model), "money") for model in MODELS)]
@@ -74,7 +74,7 @@ def compared(view: View) -> Block:
 
 def chosen(view: View) -> Block:
     """Return the channels under the chosen model, against the period before."""
-    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, model=view.filters.model)
+    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, model=view.filters.model)
     return DataTable(
         answer["channels"],
         CHANNELS,
@@ -85,7 +85,7 @@ def chosen(view: View) -> Block:
 
 
 def _by_model(view: View) -> dict[str, dict[str, Any]]:
-    return {model: view.answer(sales.revenue_by_channel, sales.AskedChannels, model=model) for model in MODELS}
+    return {model: view.answer(sales.revenue_by_channel, sales.ChannelsParameters, model=model) for model in MODELS}
 
 
 def _name(model: str) -> str:

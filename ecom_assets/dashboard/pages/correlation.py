@@ -9,8 +9,8 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    ask,
     choices_of,
+    context,
     correct_first,
     csv_address,
     definition,
@@ -72,7 +72,7 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
 
 def ratios(view: View) -> Block:
     """Return the odds ratios with their intervals, on a logarithmic scale."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     rows = [

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ecom_assets.api.parameters import AskedOfDays, Sliced
+from ecom_assets.api.parameters import DaysParameters, Sliced
 from ecom_assets.api.routes import customers
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several, Tile, Tiles, Why
@@ -37,7 +37,7 @@ WEEKS = (
 
 def counts(view: View) -> Block:
     """Return new, returning and retained customers."""
-    answer = view.answer(customers.customers, AskedOfDays)
+    answer = view.answer(customers.customers, DaysParameters)
     tile = partial(compared_tile, answer, "customers", table="mart.sales")
     return Tiles(
         (
@@ -51,7 +51,7 @@ def counts(view: View) -> Block:
 
 def weeks(view: View) -> Block:
     """Return new and returning customers by week."""
-    answer = view.answer(customers.customer_retention, customers.AskedWeeks, limit=1000)
+    answer = view.answer(customers.customer_retention, customers.WeeksParameters, limit=1000)
     parts = ("new_customers_count", "returning_customers_count")
     return Chart(
         charts.stacked("week_start_date", parts, ("New", "Returning")),
@@ -83,7 +83,7 @@ def segments(view: View) -> Block:
 
 def value(view: View) -> Block:
     """Return what customers have brought and are expected to bring."""
-    answer = view.answer(customers.customers, AskedOfDays)
+    answer = view.answer(customers.customers, DaysParameters)
     worth = answer["value"]
 
     def tile(name: str, label: str, kind: Kind, column: str = "") -> Tile:
@@ -102,7 +102,7 @@ def value(view: View) -> Block:
 
 def profile(dimension: str, what: str, view: View) -> Block:
     """Return the current customers by the values of one dimension."""
-    answer = view.answer(customers.customer_profiles, customers.AskedProfiles, dimension=dimension)
+    answer = view.answer(customers.customer_profiles, customers.ProfilesParameters, dimension=dimension)
     return Chart(
         charts.ranking("value", "customer_count", title="Customers", sort=None),
         answer["profiles"],

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
-from ecom_assets.api.parameters import Asked
+from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.routes import reconciliation, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Tile, Tiles
@@ -42,7 +42,7 @@ REQUESTS: Final = (
 
 def totals(view: View) -> Block:
     """Return the sums over all destinations."""
-    answer = view.answer(reconciliation.deliveries, reconciliation.AskedDeliveries, limit=1)
+    answer = view.answer(reconciliation.deliveries, reconciliation.DeliveriesParameters, limit=1)
     sums, definition = answer["totals"], answer["definition"]
     tiles = [Tile("Due", sums["due_count"], "count", definition["due_count"])]
     tiles += [Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()]
@@ -81,13 +81,13 @@ def tools(view: View) -> Block:
 
 def dead_letters(view: View) -> Block:
     """Return what could not be delivered, by reason; what a tool has refused can be sent again."""
-    answer = view.answer(requests.dead_letters, requests.AskedDeadLetters)
+    answer = view.answer(requests.dead_letters, requests.DeadLettersParameters)
     rows = answer["dead_letters"]
     if not rows:
         return Notice("Every record of these days could be delivered, or still waits.", "good")
     waiting = {
         one["subject"]: one
-        for one in view.answer(requests.newest_requests, Asked)["requests"]
+        for one in view.answer(requests.newest_requests, Parameters)["requests"]
         if one["kind"] == "retry" and not one["is_taken"]
     }
     return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
@@ -95,8 +95,8 @@ def dead_letters(view: View) -> Block:
 
 def asked(view: View) -> Block:
     """Return what people asked runs to do."""
-    found = view.answer(requests.newest_requests, Asked)["requests"]
-    rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in found]
+    result = view.answer(requests.newest_requests, Parameters)["requests"]
+    rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
     return DataTable(rows, REQUESTS, empty="Nobody has asked for a release or a retry yet.")
 
 
@@ -113,10 +113,10 @@ def by_day(view: View) -> Block:
 
 
 def _all_days(view: View) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = view.answer(reconciliation.deliveries, reconciliation.AskedDeliveries, limit=1000)[
-        "deliveries"
-    ]
-    return found
+    rows: list[dict[str, Any]] = view.answer(
+        reconciliation.deliveries, reconciliation.DeliveriesParameters, limit=1000
+    )["deliveries"]
+    return rows
 
 
 def _by_tool(days: list[dict[str, Any]]) -> list[dict[str, Any]]:

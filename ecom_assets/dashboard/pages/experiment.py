@@ -9,8 +9,8 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    ask,
     choices_of,
+    context,
     correct_first,
     csv_address,
     definition,
@@ -82,7 +82,7 @@ def variants(view: View) -> Block:
     """Return the conversion of each variant with its interval, and whether the split is the planned one."""
     if not view.filters.variant.strip():
         return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     ratio = answer["sample_ratio"]

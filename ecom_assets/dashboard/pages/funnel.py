@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any, Final
 
 from ecom_assets.api.routes import funnels
-from ecom_assets.api.routes.funnels import AskedWho, FunnelBody
+from ecom_assets.api.routes.funnels import FunnelBody, WhoParameters
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
 from ecom_assets.dashboard.builder import (
@@ -13,8 +13,8 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    ask,
     choices_of,
+    context,
     correct_first,
     csv_address,
     definition,
@@ -127,7 +127,7 @@ QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom fu
 
 def steps(view: View) -> Block:
     """Return the steps as bars, with conversion and times as a table."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     rows = [{**row, "label": f"{row['step']} · {row['event_type']}"} for row in answer["steps"]]
@@ -159,7 +159,7 @@ def _bars() -> charts.Spec:
 
 def totals(view: View) -> Block:
     """Return who entered, who converted, and the share."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     first, last = answer["steps"][0], answer["steps"][-1]
@@ -176,7 +176,7 @@ def totals(view: View) -> Block:
 
 def over_time(view: View) -> Block:
     """Return the conversion of those who entered in each period."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     if not answer.get("cohorts"):
@@ -210,7 +210,7 @@ def _day(text: str) -> Any:  # noqa: ANN401 (a day, or the start of an hour as i
 
 def breakdown(view: View) -> Block:
     """Return each value of the breakdown."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     if not answer["breakdown"]:
@@ -231,7 +231,7 @@ def breakdown(view: View) -> Block:
 
 def times(view: View) -> Block:
     """Return how long it took, as a histogram."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     asked = answer.get("time_to_convert")
@@ -257,13 +257,13 @@ def _range(one: dict[str, Any]) -> str:
 
 def who(view: View) -> Block:
     """Return who is at a step, for callers who may see people."""
-    found = ask(view, QUESTION)
-    if not found.answer:
+    result = context(view, QUESTION)
+    if not result.answer:
         return correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
-    asked = AskedWho.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
-    answer = funnels.funnel_who(view.ask, asked, found.body)
+    asked = WhoParameters.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
+    answer = funnels.funnel_who(view.context, asked, result.body)
     columns = (
         Column("visitor_id", "Visitor"),
         Column("event_at", "When (UTC)", "instant"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ecom_assets.api.parameters import Asked
+from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.routes import realtime
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
@@ -28,11 +28,11 @@ REFRESH_S, STALE_S = 10, 600
 
 def numbers(view: View) -> Block:
     """Return what happened in the last 5 and 30 minutes."""
-    found = _read(view)
-    if isinstance(found, Notice):
-        return found
-    short, long = found["windows"][0], found["windows"][-1]
-    meaning = found["definition"]
+    result = _read(view)
+    if isinstance(result, Notice):
+        return result
+    short, long = result["windows"][0], result["windows"][-1]
+    meaning = result["definition"]
 
     def tile(name: str, label: str, kind: Any = "count") -> Tile:  # noqa: ANN401 (a `Kind`)
         return Tile(f"{label}, {short['minutes']} minutes", short[name], kind, str(meaning.get(name, label)),
@@ -48,15 +48,15 @@ def numbers(view: View) -> Block:
         ),
         before=f"in {long['minutes']} minutes",
     )
-    return Several((_freshness(found), tiles))
+    return Several((_freshness(result), tiles))
 
 
 def events(view: View) -> Block:
     """Return the events of the last 30 minutes by type."""
-    found = _read(view)
-    if isinstance(found, Notice):
-        return found
-    window = found["windows"][-1]
+    result = _read(view)
+    if isinstance(result, Notice):
+        return result
+    window = result["windows"][-1]
     rows = [
         {"event_type": name, "count": count, "share": count / window["event_count"]}
         for name, count in sorted(window["events_by_type"].items(), key=lambda one: (-one[1], one[0]))
@@ -66,20 +66,20 @@ def events(view: View) -> Block:
 
 def products(view: View) -> Block:
     """Return the products of the most visitors in the last 30 minutes."""
-    found = _read(view)
-    if isinstance(found, Notice):
-        return found
-    return DataTable(found["windows"][-1]["top_products"], PRODUCTS, empty="Nobody looked at a product.")
+    result = _read(view)
+    if isinstance(result, Notice):
+        return result
+    return DataTable(result["windows"][-1]["top_products"], PRODUCTS, empty="Nobody looked at a product.")
 
 
-def _freshness(found: dict[str, Any]) -> Notice:
-    if found["data_as_of"] is None:
+def _freshness(values: dict[str, Any]) -> Notice:
+    if values["data_as_of"] is None:
         return Notice(
             "No landing file changed lately: real time reads what ECOM_EVENTS names, so let events land there.",
             "info",
         )
-    lag = formatted(found["lag_s"], "seconds")
-    if found["lag_s"] > STALE_S:
+    lag = formatted(values["lag_s"], "seconds")
+    if values["lag_s"] > STALE_S:
         return Notice(
             f"The newest event is {lag} old: nothing has landed since in what ECOM_EVENTS names. While `make ui` runs, "
             "the simulated shop sends new events.",
@@ -89,7 +89,7 @@ def _freshness(found: dict[str, Any]) -> Notice:
 
 
 def _read(view: View) -> Any:  # noqa: ANN401 (the answer, or a notice)
-    answer = realtime.realtime(view.request, Response(), Asked())
+    answer = realtime.realtime(view.request, Response(), Parameters())
     if isinstance(answer, Response):
         return Notice(str(json.loads(bytes(answer.body))["detail"]))
     return answer

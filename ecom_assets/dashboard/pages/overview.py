@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ecom_assets.api.parameters import AskedOfDays, AskedPagesOfDays
+from ecom_assets.api.parameters import DaysParameters, PagedDaysParameters
 from ecom_assets.api.routes import funnels, products, sales, sessions
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tile, Tiles, Why
@@ -38,21 +38,21 @@ CHANNELS = (
 
 def key_numbers(view: View) -> Block:
     """Return the six numbers of the shop; those whose source is missing are left out if the others are known."""
-    found: list[Tile] = []
+    matches: list[Tile] = []
     missing: list[EcomError] = []
     for build in (_sales, _conversion, _sessions):
         try:
-            found += build(view)
+            matches += build(view)
         except NoSourceError as error:
             missing.append(error)
-    if not found:
+    if not matches:
         raise missing[0]
-    return Tiles(found)
+    return Tiles(matches)
 
 
 def revenue(view: View) -> Block:
     """Return the revenue by day."""
-    answer = view.answer(sales.revenue_trend, sales.AskedTrend)
+    answer = view.answer(sales.revenue_trend, sales.TrendParameters)
     return Chart(
         charts.line("start_date", "revenue_amount", kind="money", area=True, title="Revenue"),
         answer["points"],
@@ -66,7 +66,7 @@ def revenue(view: View) -> Block:
 
 def best_products(view: View) -> Block:
     """Return the products with the most revenue."""
-    answer = view.answer(products.top_products, products.AskedTop, limit=6)
+    answer = view.answer(products.top_products, products.TopParameters, limit=6)
     rows = [
         {
             **row,
@@ -80,13 +80,13 @@ def best_products(view: View) -> Block:
 
 def best_channels(view: View) -> Block:
     """Return the channels with the most revenue."""
-    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, limit=6)
+    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, limit=6)
     return DataTable(answer["channels"], CHANNELS, csv=view.csv("/analytics/revenue/by-channel"))
 
 
 def _sales(view: View) -> list[Tile]:
-    answer = view.answer(sales.sales, AskedOfDays)
-    points = view.answer(sales.revenue_trend, sales.AskedTrend)["points"]
+    answer = view.answer(sales.sales, DaysParameters)
+    points = view.answer(sales.revenue_trend, sales.TrendParameters)["points"]
     of_sales = partial(
         compared_tile, answer, "sales", table="mart.revenue_daily", points=points, href=view.link("sales")
     )
@@ -98,7 +98,7 @@ def _sales(view: View) -> list[Tile]:
 
 
 def _conversion(view: View) -> list[Tile]:
-    answer = view.answer(funnels.conversion, funnels.AskedConversion)
+    answer = view.answer(funnels.conversion, funnels.ConversionParameters)
     last_step = {"funnel_name": answer["funnel_name"], "unit": answer["unit"], "step": str(len(answer["steps"]))}
     return [
         Tile(
@@ -116,11 +116,11 @@ def _conversion(view: View) -> list[Tile]:
 
 def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None]:
     period = Period("custom", days["start_date"], days["end_date"])
-    return [row["conversion_rate"] for row in daily_conversion(view.ask.reading, period)]
+    return [row["conversion_rate"] for row in daily_conversion(view.context.reading, period)]
 
 
 def _sessions(view: View) -> list[Tile]:
-    answer = view.answer(sessions.engagement, AskedPagesOfDays, limit=1000)
+    answer = view.answer(sessions.engagement, PagedDaysParameters, limit=1000)
     of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=answer["days"])
     return [
         of_sessions("session_count", "Sessions", "count"),

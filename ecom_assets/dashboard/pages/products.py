@@ -51,7 +51,7 @@ class ProductFilters(Filters):
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
     chosen = view.filters.sort_by
-    answer = view.answer(products.top_products, products.AskedTop, limit=MOST_PRODUCTS, sort_by=chosen)
+    answer = view.answer(products.top_products, products.TopParameters, limit=MOST_PRODUCTS, sort_by=chosen)
     left = (answer["total_count"] or 0) - len(answer["products"])
     return DataTable(
         [_linked(view, row) for row in answer["products"]],
@@ -65,7 +65,7 @@ def top(view: View) -> Block:
 
 def categories(view: View) -> Block:
     """Return the categories: who looked, who put something into a cart, who bought."""
-    answer = view.answer(products.categories, products.AskedCategories, limit=100)
+    answer = view.answer(products.categories, products.CategoriesParameters, limit=100)
     return DataTable(
         answer["categories"],
         CATEGORIES,
@@ -77,7 +77,7 @@ def categories(view: View) -> Block:
 
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
-    answer = view.answer(products.inventory_alerts, products.AskedAlerts, limit=MOST_ALERTS)
+    answer = view.answer(products.inventory_alerts, products.AlertsParameters, limit=MOST_ALERTS)
     rows = [{**_linked(view, row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
     left = answer["total_count"] - len(rows)
     meanings = answer["definition"]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
-from ecom_assets.api.parameters import Asked, SlicedOfDays
+from ecom_assets.api.parameters import Parameters, SlicedOfDays
 from ecom_assets.api.routes import quality, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
@@ -82,16 +82,16 @@ def totals(view: View) -> Block:
         name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
     }
     definition = answer["definition"]
-    found = [
+    result = [
         Tile("Received", sums["received_count"], "count", definition["received_count"]),
         *(Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()),
         Tile("Lost", sums["residue_count"], "count", definition["residue_count"]),
     ]
     lost = sums["residue_count"]
     if not lost:
-        return Tiles(found, compared=False)
+        return Tiles(result, compared=False)
     notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")
-    return Several((notice, Tiles(found, compared=False)))
+    return Several((notice, Tiles(result, compared=False)))
 
 
 def by_day(view: View) -> Block:
@@ -171,7 +171,7 @@ def samples(view: View) -> Block:
         return Notice("Choose a reason above to see some of its rows as they came.", "info")
     source = "orders" if view.filters.source == "orders" else "events"
     asked: dict[str, Any] = {"source": source, "reason": view.filters.reason}
-    rows = view.answer(quality.quarantined_samples, quality.AskedSamples, **asked)["samples"]
+    rows = view.answer(quality.quarantined_samples, quality.SamplesParameters, **asked)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
     columns = [Column(day, "Day", "date"), *(Column(name, _plain(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
@@ -184,8 +184,8 @@ def samples(view: View) -> Block:
 
 def held(view: View) -> Block:
     """Return the days that are held back, each with its release."""
-    answer = view.answer(quality.held_days, Asked)
-    asked = view.answer(requests.newest_requests, Asked)["requests"]
+    answer = view.answer(quality.held_days, Parameters)
+    asked = view.answer(requests.newest_requests, Parameters)["requests"]
     newest = {(one["subject"], one["first_day"]): one for one in reversed(asked) if one["kind"] == "release"}
     rows = [
         {
@@ -202,7 +202,7 @@ def held(view: View) -> Block:
 
 def checks(view: View) -> Block:
     """Return the checks that failed or warned when they were evaluated last."""
-    answer = view.answer(requests.failing_checks, Asked)
+    answer = view.answer(requests.failing_checks, Parameters)
     if not answer["evaluated_count"]:
         return Notice("No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this server.")
     rows = [
@@ -221,7 +221,7 @@ def checks(view: View) -> Block:
 
 def freshness(view: View) -> Block:
     """Return when each table was written last, and its newest day."""
-    answer = view.answer(requests.table_states, Asked)
+    answer = view.answer(requests.table_states, Parameters)
     listed = [row for row in answer["tables"] if row["row_count"] is not None or row["is_written"] is False]
     rows = [{**row, "state": _state(row)} for row in listed]
     rows.sort(key=lambda row: (row["is_written"] is not False, row["table_name"]))
@@ -231,7 +231,7 @@ def freshness(view: View) -> Block:
         csv=view.csv("/operations/tables", with_days=False),
         definition=answer["definition"]["tables"],
         note=f"What is published and what failed, of {len(answer['tables']):,} tables; the CSV has all. "
-        f"Published {view.ask.reading.published.published_at:%Y-%m-%d %H:%M} UTC.",
+        f"Published {view.context.reading.published.published_at:%Y-%m-%d %H:%M} UTC.",
     )
 
 

@@ -13,8 +13,8 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    ask,
     choices_of,
+    context,
     correct_first,
     csv_address,
     definition,
@@ -109,7 +109,7 @@ def _bracket(text: str) -> list[Any]:
 
 def heat_map(view: View) -> Block:
     """Return a cell per cohort and period."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     names = [total["period"] for total in answer["totals"]]
@@ -182,7 +182,7 @@ MOST_WRITTEN: Final = 14
 
 def totals(view: View) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     columns = [
@@ -199,7 +199,7 @@ def totals(view: View) -> Block:
 
 def breakdown(view: View) -> Block:
     """Return the share of each value in each period."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     parts = answer.get("breakdown") or []

@@ -4,7 +4,7 @@ from functools import partial
 
 from pydantic import Field
 
-from ecom_assets.api.parameters import AskedOfDays
+from ecom_assets.api.parameters import DaysParameters
 from ecom_assets.api.routes import products, sales
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, Why
@@ -60,8 +60,8 @@ class SalesFilters(Filters):
 
 def totals(view: View) -> Block:
     """Return what was sold and refunded."""
-    answer = view.answer(sales.sales, AskedOfDays)
-    points = view.answer(sales.revenue_trend, sales.AskedTrend)["points"]
+    answer = view.answer(sales.sales, DaysParameters)
+    points = view.answer(sales.revenue_trend, sales.TrendParameters)["points"]
     tile = partial(compared_tile, answer, "sales", table=TABLE, points=points)
     return Tiles(
         (
@@ -78,7 +78,7 @@ def totals(view: View) -> Block:
 def trend(view: View) -> Block:
     """Return the revenue over time."""
     by = view.filters.granularity
-    answer = view.answer(sales.revenue_trend, sales.AskedTrend, granularity=by)
+    answer = view.answer(sales.revenue_trend, sales.TrendParameters, granularity=by)
     x = "started_at" if by == "hour" else "start_date"
     return Chart(
         charts.line(x, "revenue_amount", kind="money", area=True, title="Revenue"),
@@ -93,7 +93,7 @@ def trend(view: View) -> Block:
 
 def world_map(view: View) -> Block:
     """Return the countries with their revenue on a map."""
-    answer = view.answer(sales.geographic, sales.AskedPlaces, level="country", limit=1000)
+    answer = view.answer(sales.geographic, sales.PlacesParameters, level="country", limit=1000)
     places = [{**place, "shape": shape_of(place["country"])} for place in answer["places"]]
     lost = [place["country"] for place in places if place["shape"] is None]
     rows = [{name: place[name] for name in ("shape", "country", "revenue_amount")} for place in places]
@@ -112,7 +112,7 @@ def world_map(view: View) -> Block:
 def places(view: View) -> Block:
     """Return the places with the most revenue."""
     level = view.filters.level
-    answer = view.answer(sales.geographic, sales.AskedPlaces, level=level, limit=MOST_PLACES)
+    answer = view.answer(sales.geographic, sales.PlacesParameters, level=level, limit=MOST_PLACES)
     names = PLACE_NAMES[level]
     rows = [{**row, "place": ", ".join(row[name] for name in names if row[name])} for row in answer["places"]]
     left = (answer["total_count"] or 0) - len(rows)
@@ -126,7 +126,7 @@ def places(view: View) -> Block:
 
 def categories(view: View) -> Block:
     """Return the categories with their revenue."""
-    answer = view.answer(products.categories, products.AskedCategories, limit=1000)
+    answer = view.answer(products.categories, products.CategoriesParameters, limit=1000)
     sold = [row for row in answer["categories"] if row["revenue_amount"] is not None]
     return Chart(
         charts.ranking("product_category", "revenue_amount", kind="money", title="Revenue"),
@@ -143,7 +143,7 @@ def categories(view: View) -> Block:
 def channels(view: View) -> Block:
     """Return the channels with their revenue."""
     dimension = view.filters.dimension
-    answer = view.answer(sales.revenue_by_channel, sales.AskedChannels, dimension=dimension)
+    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, dimension=dimension)
     return Chart(
         charts.ranking("channel", "revenue_amount", kind="money", title="Revenue"),
         answer["channels"],

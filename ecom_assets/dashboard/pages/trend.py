@@ -14,8 +14,8 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    ask,
     choices_of,
+    context,
     correct_first,
     csv_address,
     definition,
@@ -93,7 +93,7 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
 
 def chart(view: View) -> Block:
     """Return the answer as the chart of its kind."""
-    answer = ask(view, QUESTION).answer
+    answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     if answer.get("stickiness"):

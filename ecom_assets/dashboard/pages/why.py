@@ -26,7 +26,7 @@ MOST_LENGTH: Final = 36
 NO_NUMBER: Final = "Choose a number of the list."
 
 
-class AskedNumber(NoDays):
+class NumberParameters(NoDays):
     """Which number, of which rows: every further parameter is a column of the table with its value."""
 
     model_config = ConfigDict(extra="allow")
@@ -41,7 +41,7 @@ class AskedNumber(NoDays):
 
 def question_of(view: View) -> Question:
     """Return the question of an address."""
-    asked: AskedNumber = view.filters
+    asked: NumberParameters = view.filters
     contract = table_named(asked.table)
     where: list[Row] = [
         {"column": name, "operator": "equals", "value": _typed(contract, name, str(value))}
@@ -58,9 +58,9 @@ def question_of(view: View) -> Question:
 def answer_of(view: View) -> Row:
     """Return the explanation, which the sections share."""
     if not hasattr(view.request.state, "why"):
-        view.request.state.why = explain_in(view.ask, question_of(view))
-    found: Row = view.request.state.why
-    return found
+        view.request.state.why = explain_in(view.context, question_of(view))
+    values: Row = view.request.state.why
+    return values
 
 
 def _typed(contract: type[Table], name: str, value: str) -> str | int | float | bool:
@@ -77,28 +77,28 @@ def number(view: View) -> Block:
     if not view.filters.table:
         return _every_number()
     answer = answer_of(view)
-    found = answer.get("number")
-    if found is None:
+    result = answer.get("number")
+    if result is None:
         return _numbers(view, answer)
-    unit, value = found["unit"], found["value"]
+    unit, value = result["unit"], result["value"]
     kind = KINDS.get(unit, "count" if isinstance(value, int) else "score")
-    told = Decimal(value) if isinstance(value, str) else value
-    meaning = f"{found['description']} ({unit or 'number'}). How it is made: {found['how']}. {_place_of(answer)}"
-    tile = Tile(found["column"], told, kind, meaning)
-    return Several([Tiles([tile], compared=False), *_verdicts(view, found)])
+    rows = Decimal(value) if isinstance(value, str) else value
+    meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_place_of(answer)}"
+    tile = Tile(result["column"], rows, kind, meaning)
+    return Several([Tiles([tile], compared=False), *_verdicts(view, result)])
 
 
-def _verdicts(view: View, found: Row) -> list[Block]:
+def _verdicts(view: View, values: Row) -> list[Block]:
     """Return whether the received rows give the number again, and where else to go down from."""
     blocks: list[Block] = []
-    if found["adds_up"]:
+    if values["adds_up"]:
         blocks.append(Notice("The received rows below give this number again.", "good"))
-    elif found["adds_up"] is False:
+    elif values["adds_up"] is False:
         blocks.append(Notice("The received rows below do not give this number: they came after it was made.", "bad"))
-    if found["note"]:
-        blocks.append(Notice(found["note"], "info"))
-    if found["from_columns"]:
-        links = [{"name": name, "href": _here(view, column=name)} for name in found["from_columns"]]
+    if values["note"]:
+        blocks.append(Notice(values["note"], "info"))
+    if values["from_columns"]:
+        links = [{"name": name, "href": _here(view, column=name)} for name in values["from_columns"]]
         blocks.append(DataTable(links, [Column("name", "Computed from", href="href")]))
     return blocks
 
@@ -110,11 +110,11 @@ def _place_of(answer: Row) -> str:
 
 def way_down(view: View) -> Block:
     """Return each table on the way down, with what its rows come to."""
-    found = _found(view)
-    if not found or not found["down"]:
+    result = _found(view)
+    if not result or not result["down"]:
         return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
     blocks: list[Block] = []
-    for part in found["down"]:
+    for part in result["down"]:
         kind: Kind = "money" if any("." in str(level["gives"]) for level in part["levels"]) else "count"
         columns = [Column("table", "Table"), Column("row_count", "Rows", "count"), Column("gives", part["of"], kind)]
         blocks.append(DataTable(part["levels"], columns))
@@ -125,8 +125,8 @@ def way_down(view: View) -> Block:
 
 def received(view: View) -> Block:
     """Return a page of the received rows of each part of the number."""
-    found = _found(view)
-    parts = [part["received"] for part in found["down"] if part["received"]] if found else []
+    result = _found(view)
+    parts = [part["received"] for part in result["down"] if part["received"]] if result else []
     if not parts:
         return Notice("There are no received rows to show here.")
     return Several([block for part in parts for block in _received_page(view, part)])
@@ -171,7 +171,7 @@ def made_of(view: View) -> Block:
         Column("code_version", "Code"),
         Column("data_version", "Data version"), Column("day_count", "Days", "count"),
     ]  # fmt: skip
-    address = dagster_address(view.ask.settings)
+    address = dagster_address(view.context.settings)
     written = [{**one, "href": f"{address}/runs/{one['run_id']}" if one["run_id"] else ""} for one in made["runs"]]
     upstream = [{**one, "columns": ", ".join(one["columns"])} for one in made["upstream"]]
     return Several(
@@ -185,8 +185,8 @@ def made_of(view: View) -> Block:
 
 def restatements(view: View) -> Block:
     """Return what the number was before."""
-    found = _found(view)
-    rows = found["restatements"] if found else []
+    result = _found(view)
+    rows = result["restatements"] if result else []
     columns = [
         Column("restated_date", "Day"), Column("before_value", "Was", "score"),
         Column("after_value", "Became", "score"), Column("cause", "Cause"),
@@ -196,12 +196,12 @@ def restatements(view: View) -> Block:
 
 
 def _found(view: View) -> Row | None:
-    found: Row | None = answer_of(view).get("number") if view.filters.table else None
-    return found
+    values: Row | None = answer_of(view).get("number") if view.filters.table else None
+    return values
 
 
 def _here(view: View, **choices: object) -> str:
-    asked: AskedNumber = view.filters
+    asked: NumberParameters = view.filters
     given = asked.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return address_of(WHY, {**given, **choices})
 
@@ -251,7 +251,7 @@ PAGE = Page(
     group="Operation",
     place=90,
     summary="What a number means, what made it, and the received rows that it was counted from.",
-    asks=AskedNumber,
+    asks=NumberParameters,
     is_listed=False,
     sections=(
         Section("The number", number, is_titled=False),

@@ -59,17 +59,17 @@ def deliveries_of(store: Store | None, days: Days) -> ir.Table:
 
 def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
     """Return the ledger's totals of days, in the columns `NOTED`."""
-    found = store.rows(NOTES) if store else []
+    result = store.rows(NOTES) if store else []
     wanted = None if days is None else set(days.dates)
-    rows = [_noted(row) for row in found if wanted is None or date.fromisoformat(row[0]) in wanted]
+    rows = [_noted(row) for row in result if wanted is None or date.fromisoformat(row[0]) in wanted]
     schema = schema_of(ReconciliationDaily).to_pyarrow()
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
 
 def _days_sent(store: Store, days: Days) -> list[date]:
-    found = store.rows("SELECT DISTINCT day FROM batches ORDER BY day")
+    rows = store.rows("SELECT DISTINCT day FROM batches ORDER BY day")
     wanted = set(days.dates)
-    return [a_day for (day_text,) in found if (a_day := date.fromisoformat(day_text)) in wanted]
+    return [a_day for (day_text,) in rows if (a_day := date.fromisoformat(day_text)) in wanted]
 
 
 def _day(store: Store, a_day: date) -> pa.Table:
@@ -143,8 +143,8 @@ def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
 def _known(store: Store | None) -> dict[tuple[str, str], int]:
     if store is None:
         return {}
-    found = store.rows(
+    rows = store.rows(
         "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = b.destination_id "
         "GROUP BY d.name, b.day"
     )
-    return {(name, day): int(number) for name, day, number in found}
+    return {(name, day): int(number) for name, day, number in rows}

@@ -116,8 +116,8 @@ class Ledger:
 
     def may_write(self, writer: Writer) -> bool:
         """Return whether no other writer has taken over."""
-        found = self.store.rows("SELECT token FROM destinations WHERE id = ?", (writer.destination_id,))
-        return found == [(writer.token,)]
+        rows = self.store.rows("SELECT token FROM destinations WHERE id = ?", (writer.destination_id,))
+        return rows == [(writer.token,)]
 
     @contextmanager
     def turn(self, writer: Writer) -> Iterator[None]:
@@ -202,12 +202,12 @@ class Ledger:
 
     def unfinished_days(self, writer: Writer) -> list[date]:
         """Return the days with due records that wait or have an unknown outcome."""
-        found = self.store.rows(
+        rows = self.store.rows(
             "SELECT day FROM days WHERE destination_id = ? AND (pending_count IS NULL OR pending_count > 0) "
             "UNION SELECT day FROM batches WHERE destination_id = ? AND outcome IS NULL ORDER BY day",
             (writer.destination_id, writer.destination_id),
         )
-        return [date.fromisoformat(day) for (day,) in found]
+        return [date.fromisoformat(day) for (day,) in rows]
 
     def record_count(self, destination_id: int, first: date | None, last: date | None) -> int:
         """Return how many records of the days from `first` to `last` were sent to a destination."""
@@ -228,14 +228,14 @@ class Ledger:
                 "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, 0, 1) ON CONFLICT DO NOTHING",
                 key,
             )
-            ((found,),) = self.store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
-        return int(found)
+            ((result,),) = self.store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
+        return int(result)
 
     def _take(self, identity: int) -> Writer | None:
         with self.store.transaction():
             asked = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
-            found = self.store.rows(asked + self.store.spelling["lock"], (identity,))
-            ((token, is_free, holder, renewed_at),) = found
+            rows = self.store.rows(asked + self.store.spelling["lock"], (identity,))
+            ((token, is_free, holder, renewed_at),) = rows
             is_over = renewed_at and _instant(renewed_at) + timedelta(seconds=self.lease_s) < self.now()
             if not (is_free or is_over or _is_dead(holder)):
                 return None

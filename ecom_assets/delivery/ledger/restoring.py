@@ -52,8 +52,8 @@ def restore(store: Store, engine: Engine) -> Restored:
 
 
 def _days(engine: Engine) -> list[date]:
-    found = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
-    return sorted(row["record_date"] for row in found)
+    rows = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
+    return sorted(row["record_date"] for row in rows)
 
 
 def _batches(engine: Engine, a_day: date) -> Iterator[list[Row]]:
@@ -121,8 +121,8 @@ def _identity(store: Store, row: Row) -> int:
     key = (row["destination"], row["account"])
     insert = "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, 1, 1) ON CONFLICT DO NOTHING"
     store.count(insert, key)
-    ((found,),) = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
-    return int(found)
+    ((result,),) = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
+    return int(result)
 
 
 def _known_records(store: Store, identity: int, a_day: date) -> set[str]:
@@ -132,9 +132,9 @@ def _known_records(store: Store, identity: int, a_day: date) -> set[str]:
 
 def _bring_back_days(store: Store, engine: Engine) -> int:
     """Add the totals of days; the next delivery checks days with records in doubt or waiting again."""
-    found = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
+    rows = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
     count = 0
-    for row in found:
+    for row in rows:
         outcomes = {of[0]: row[column] for column, of in OF_OUTCOME.items() if row[column]}
         count += store.count(
             "INSERT INTO days (destination_id, day, pending_count, due_count, changed_count, outcomes) "

@@ -178,11 +178,11 @@ def _batched(
             # Without a promise of order, each event has to bring the number of its unit along: slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
             rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
-            found = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
-            units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else found["unit"]
+            result = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
+            units = np.repeat(np.arange(last - first), sizes[first:last]) if is_ordered else result["unit"]
             if len(running) > threads:
                 yield running.popleft().result()
-            running.append(workers.submit(passes, found["packed"], units, last - first, plan))
+            running.append(workers.submit(passes, result["packed"], units, last - first, plan))
         while running:
             yield running.popleft().result()
 
@@ -205,8 +205,8 @@ def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
 
 
 def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
-    found = con.execute(sql).fetchnumpy()
-    return {name: np.array(values, dtype=np.int64, copy=None) for name, values in found.items()}
+    result = con.execute(sql).fetchnumpy()
+    return {name: np.array(values, dtype=np.int64, copy=None) for name, values in result.items()}
 
 
 def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
@@ -300,10 +300,10 @@ def _where_sql(step: FunnelStep) -> str:
 def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
     """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
     paths = [text('$."' + key + '"') for key in keys]
-    found = " -> ".join([f"CAST({ident(column.partition('.')[0])} AS JSON)", *paths])
+    rows = " -> ".join([f"CAST({ident(column.partition('.')[0])} AS JSON)", *paths])
     target, types = _JSON_TYPES[kind_of(value)]
-    read = f"({found}) ->> '$'" if target == "VARCHAR" else f"CAST({found} AS {target})"
-    return f"CASE WHEN json_type({found}) IN ({types}) THEN {read} END"
+    read = f"({rows}) ->> '$'" if target == "VARCHAR" else f"CAST({rows} AS {target})"
+    return f"CASE WHEN json_type({rows}) IN ({types}) THEN {read} END"
 
 
 def literal(value: Scalar) -> str:

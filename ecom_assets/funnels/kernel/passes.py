@@ -162,8 +162,8 @@ def _walk_by_event(part: Sorted) -> Taken:
     taken = [(tries, at)]
     for code in others:
         candidates = times[codes == code]
-        found = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
-        tries, at = _in_time(tries, _at_or_never(candidates, found), starts, plan)
+        result = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
+        tries, at = _in_time(tries, _at_or_never(candidates, result), starts, plan)
         taken.append((tries, at))
     return taken
 

@@ -142,8 +142,8 @@ def pick(bounds: Floats, units: Floats) -> Ints:
 
 def from_table(table: Ints, units: Floats) -> Ints:
     """Return values from a table of equally likely ones; unlike logarithms, it is the same on every machine."""
-    found: Ints = table[(units * len(table)).astype(np.int64)]
-    return found
+    result: Ints = table[(units * len(table)).astype(np.int64)]
+    return result
 
 
 def _mixed(words: Words) -> Words:

@@ -73,26 +73,26 @@ def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
         tool: amplitude, heap, mixpanel or ga4.
         kind: `event`, or `profile`.
     """
-    receiver, found = TOOLS[tool], WhoHasWhat()
+    receiver, result = TOOLS[tool], WhoHasWhat()
     known: dict[Hashable, float] = {}
     for received in received_in(journal):
         taken = [entry for entry in receiver.taken_of(received) if entry.kind == kind]
-        found.requests.append(_asked(receiver, received, kind, tuple(entry.record_id for entry in taken)))
+        result.requests.append(_asked(receiver, received, kind, tuple(entry.record_id for entry in taken)))
         for entry in taken:
-            found.taken[entry.record_id] += 1
+            result.taken[entry.record_id] += 1
             if entry.properties is not None:
-                found.profiles.setdefault(entry.user, {}).update(_set_by(entry.properties))
+                result.profiles.setdefault(entry.user, {}).update(_set_by(entry.properties))
             if entry.key is not None:
                 since = known.get(entry.key)
                 window_s = receiver.repeat_window_s
                 if since is not None and (window_s is None or received.at_s - since < window_s):
                     continue
                 known[entry.key] = received.at_s
-            found.counted[entry.record_id] += 1
-            found.times[entry.record_id] = entry.at
-            if found.counted[entry.record_id] == 1:
-                found.order.setdefault(entry.user, []).append(entry.record_id)
-    return found
+            result.counted[entry.record_id] += 1
+            result.times[entry.record_id] = entry.at
+            if result.counted[entry.record_id] == 1:
+                result.order.setdefault(entry.user, []).append(entry.record_id)
+    return result
 
 
 def _asked(receiver: type[Receiver], received: Received, kind: Kind, taken_ids: tuple[str, ...]) -> Asked:

@@ -73,8 +73,8 @@ def heap(app_id: str, api_key: str) -> Deletions:
     def users(came: Came) -> tuple[Answer, list[str]]:
         if _bearer(came.request) != ISSUED:
             return Answer.json({"err": "Unauthorized"}, UNAUTHORIZED), NOTHING
-        told = parsed(came.body)
-        users = told.get("users") if isinstance(told, dict) else None
+        result = parsed(came.body)
+        users = result.get("users") if isinstance(result, dict) else None
         if not isinstance(users, list) or not 0 < len(users) <= MOST_HEAP:
             return Answer.json({"err": f"1 to {MOST_HEAP} users"}, REFUSED), NOTHING
         ids = [str(one.get("identity") or one.get("user_id")) for one in users if isinstance(one, dict)]
@@ -89,9 +89,9 @@ def mixpanel(token: str, oauth_token: str) -> Deletions:
     def handle(came: Came) -> tuple[Answer, list[str]]:
         if _bearer(came.request) != oauth_token or came.request.query.get("token") != token:
             return Answer.json({"status": "error", "error": "Unauthorized"}, UNAUTHORIZED), NOTHING
-        told = parsed(came.body)
-        ids = _texts(told, "distinct_ids")
-        if not ids or len(ids) > MOST_MIXPANEL or told.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
+        result = parsed(came.body)
+        ids = _texts(result, "distinct_ids")
+        if not ids or len(ids) > MOST_MIXPANEL or result.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
             return Answer.json({"status": "error", "error": f"1 to {MOST_MIXPANEL} distinct_ids"}, REFUSED), NOTHING
         return Answer.json({"status": "ok", "results": {"task_id": "1583958653237905000"}}), ids
 
@@ -104,13 +104,13 @@ def ga4(property_id: str, oauth_token: str) -> Deletions:
     def handle(came: Came) -> tuple[Answer, list[str]]:
         if _bearer(came.request) != oauth_token:
             return Answer.json({"error": {"code": UNAUTHORIZED}}, UNAUTHORIZED), NOTHING
-        told = parsed(came.body)
-        named = told.get("id") if isinstance(told, dict) else None
+        result = parsed(came.body)
+        named = result.get("id") if isinstance(result, dict) else None
         if not isinstance(named, dict) or named.get("type") not in GA4_KINDS or not named.get("userId"):
             return Answer.json({"error": {"code": REFUSED}}, REFUSED), NOTHING
-        if told.get("propertyId") != property_id:
+        if result.get("propertyId") != property_id:
             return Answer.json({"error": {"code": REFUSED}}, REFUSED), NOTHING
-        answer = {**told, "deletionRequestTime": "2026-02-04T10:00:00.000Z"}
+        answer = {**result, "deletionRequestTime": "2026-02-04T10:00:00.000Z"}
         return Answer.json(answer), [f"{named['type']} {named['userId']}"]
 
     return Deletions({GA4: handle})
@@ -130,6 +130,6 @@ def _bearer(request: Request) -> str:
     return token if scheme == "Bearer" else ""
 
 
-def _texts(told: Any, name: str) -> list[str]:  # noqa: ANN401 (any JSON value, not validated yet)
-    found = told.get(name) if isinstance(told, dict) else None
-    return found if isinstance(found, list) and all(isinstance(one, str) and one for one in found) else []
+def _texts(result: Any, name: str) -> list[str]:  # noqa: ANN401 (any JSON value, not validated yet)
+    value = result.get(name) if isinstance(result, dict) else None
+    return value if isinstance(value, list) and all(isinstance(one, str) and one for one in value) else []

@@ -86,8 +86,8 @@ def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[in
         if kind is str:
             is_long = is_long or len(one) > most_chars
         elif kind is dict or kind is list:
-            found, long = depth_and_length(one, most_chars, depth + 1)
-            deepest, is_long = max(deepest, found), is_long or long
+            result, long = depth_and_length(one, most_chars, depth + 1)
+            deepest, is_long = max(deepest, result), is_long or long
     return deepest, is_long
 
 

@@ -126,7 +126,7 @@ def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> lis
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
     missing = {one.payload for one in customers} - {one.payload for one in last.customers}
-    found = {
+    result = {
         one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
     }
-    return [found[one.payload] for one in customers if one.payload in missing]
+    return [result[one.payload] for one in customers if one.payload in missing]

@@ -175,12 +175,12 @@ class CodedFiles:
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
         others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN number IS NULL THEN {ANONYMOUS}"
         units = "" if NUMBER in key else f", coalesce({NUMBER}, 0) AS unit"
-        found = self.con.execute(f"""
+        result = self.con.execute(f"""
             SELECT CASE {cases} {others} ELSE {key} END AS key, hash(event_id) AS id_hash {units}
             FROM {rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
-        hashes = np.asarray(found["id_hash"], np.uint64)
-        return _Rows(_ints(found["key"]), hashes, _ints(found["unit"]) if units else None)
+        hashes = np.asarray(result["id_hash"], np.uint64)
+        return _Rows(_ints(result["key"]), hashes, _ints(result["unit"]) if units else None)
 
     def _view_exact(self) -> None:
         """Have every column of every row, the day of its arrival as well."""
@@ -217,7 +217,7 @@ class CodedFiles:
                 )
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
-        found = self.con.execute(f"""
+        result = self.con.execute(f"""
             WITH seen AS (
                 SELECT visitor_id, event_at, event_type FROM ({compiled().visitors})
                 WHERE user_id IS NULL AND ({code}) IS NOT NULL
@@ -229,12 +229,12 @@ class CodedFiles:
             )
             SELECT {key} AS key, {NUMBER} AS unit FROM seen JOIN numbered USING (visitor_id)
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
-        units = None if NUMBER in key else _ints(found["unit"])
-        return _Rows(_ints(found["key"]), np.zeros(0, np.uint64), units)
+        units = None if NUMBER in key else _ints(result["unit"])
+        return _Rows(_ints(result["key"]), np.zeros(0, np.uint64), units)
 
 
-def _ints(found: object) -> Ints:
-    return np.asarray(found, np.int64)
+def _ints(result: object) -> Ints:
+    return np.asarray(result, np.int64)
 
 
 def _key_sql(keying: Keying | None, code: str, plan: Plan) -> str:

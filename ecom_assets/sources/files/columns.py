@@ -86,12 +86,12 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
     return FileColumns({name: Column("text", "text") for name in names}, delimiter, first_rows)
 
 
-def sample_of(file: InputFile, found: FileColumns) -> tuple[dict[str, str], ...]:
+def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
-    if not found.first_rows:
+    if not result.first_rows:
         return ()
     decoded = io.StringIO(head_of(file).decode("utf-8-sig", errors="replace"), newline="")
-    rows = csv.reader(decoded, delimiter=found.delimiter)
+    rows = csv.reader(decoded, delimiter=result.delimiter)
     names = next(row for row in rows if row)
     return _csv_rows(rows, names, _SAMPLE_LINES)
 
@@ -195,8 +195,8 @@ def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str,
         return frozenset()
     source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
     sizes = [f"max(abs({ident(name)})) FILTER (WHERE isfinite({ident(name)}))" for name in own]
-    found = con.execute(select(sizes, source)).fetchone() or ()
-    return frozenset(name for name, size in zip(own, found, strict=True) if size is not None and size > exact[name])
+    result = con.execute(select(sizes, source)).fetchone() or ()
+    return frozenset(name for name, size in zip(own, result, strict=True) if size is not None and size > exact[name])
 
 
 def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:

@@ -62,16 +62,16 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
     if layout.format == "parquet":
         return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
     odd = frozenset(file.path for file in files if _is_odd(file))
-    found = _find_damage(con, layout, [file for file in files if file.path not in odd])
+    result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
-        if file.path not in odd | found.damaged:
+        if file.path not in odd | result.damaged:
             continue
         from ecom_assets.sources.files.sound_copy import sound_copy  # noqa: PLC0415 (loads pyarrow, for damage only)
 
         copy = copies[file.path] = sound_copy(file, layout)
-        found |= _look_at_copy(con, layout, file.path, copy)
-    return TextFiles(copies, found.unknown, {file.path: found.row_counts.get(file.path, 0) for file in files})
+        result |= _look_at_copy(con, layout, file.path, copy)
+    return TextFiles(copies, result.unknown, {file.path: result.row_counts.get(file.path, 0) for file in files})
 
 
 def _is_odd(file: InputFile) -> bool:
@@ -117,9 +117,9 @@ def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, cop
     """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
     if layout.format == "csv":
         return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
-    found = _look(con, layout, [copy.sound])
-    unknown = (path, found.unknown[1]) if found.unknown else None
-    return Findings(frozenset(), unknown, {path: found.row_counts.get(copy.sound, 0) + copy.damaged_count})
+    result = _look(con, layout, [copy.sound])
+    unknown = (path, result.unknown[1]) if result.unknown else None
+    return Findings(frozenset(), unknown, {path: result.row_counts.get(copy.sound, 0) + copy.damaged_count})
 
 
 def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
@@ -132,8 +132,8 @@ def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Seque
 
 
 def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:
-    found = con.execute(select(f"coalesce(sum({rows}), 0)", source)).fetchone()
-    return int(found[0]) if found else 0
+    result = con.execute(select(f"coalesce(sum({rows}), 0)", source)).fetchone()
+    return int(result[0]) if result else 0
 
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:

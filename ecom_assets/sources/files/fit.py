@@ -41,15 +41,15 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
             ) from error
 
 
-def check_fit(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
+def check_fit(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
     """Raise MappingError unless the file matches the mapping; the message names file, column and expectation."""
-    fit = _Fit(file, found, mapping, used)
+    fit = _Fit(file, result, mapping, used)
     fit.check_missing()
     fit.check_exact()
     if fit.unknown and mapping.other_columns == "refuse":
         raise MappingError(unknown_column(file, fit.unknown[0], mapping))
     for name, field in mapping.given():
-        if field.column in found.columns:
+        if field.column in result.columns:
             fit.check_type(name, field, field.column)
 
 
@@ -90,25 +90,25 @@ class _Fit:
         """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
         kept = self.unknown if self.mapping.other_columns == "properties" else []
         for column in (*(column for columns in self.used.values() for column in columns), *kept):
-            found = self.found.columns.get(column)
-            if found and found.kind == "inexact":
+            value = self.found.columns.get(column)
+            if value and value.kind == "inexact":
                 raise MappingError(
-                    f"column {column!r} of {self.file.name} is {found.type}, and of numbers no more than 38 digits"
+                    f"column {column!r} of {self.file.name} is {value.type}, and of numbers no more than 38 digits"
                     " can be read exactly; write it as text"
                 )
 
     def check_type(self, name: str, field: SourceField, column: str) -> None:
         expected, kinds = _expected(self.mapping, name, field)
-        found = self.found.columns[column]
-        if found.kind not in kinds:
+        result = self.found.columns[column]
+        if result.kind not in kinds:
             raise MappingError(
-                f"column {column!r} of {self.file.name} is {found.type}, but {name} expects {expected};"
+                f"column {column!r} of {self.file.name} is {result.type}, but {name} expects {expected};"
                 " fix the mapping or the file"
             )
         is_number = name in self.mapping.kind.numbers or isinstance(field, TimeField)
         if column in self.found.rounded and not is_number:
             raise MappingError(
-                f"column {column!r} of {self.file.name} is {found.type} and holds numbers that this type rounds,"
+                f"column {column!r} of {self.file.name} is {result.type} and holds numbers that this type rounds,"
                 f" so that different values of {name} would become one; write it as whole numbers or as text"
             )
         if isinstance(field, TimeField) and field.formats == ("iso",):

@@ -58,10 +58,10 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
             f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a table as "
             "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
         )
-    found: dict[Path, InputFile] = {}
+    values: dict[Path, InputFile] = {}
     for file in (file for given in paths for file in _files_of(str(given))):
-        found.setdefault(Path(file.path).resolve(), file)
-    return sorted(found.values(), key=lambda file: file.path)
+        values.setdefault(Path(file.path).resolve(), file)
+    return sorted(values.values(), key=lambda file: file.path)
 
 
 def in_landing_folders(place: str) -> bool:
@@ -81,8 +81,8 @@ def head_of(file: InputFile) -> bytes:
     with Path(file.path).open("rb") as opened:
         start = opened.read(4)
     if start.startswith(_GZIP_MAGIC) != file.is_gzip:
-        found, name = ("not gzip", "without .gz") if file.is_gzip else ("gzip", "with .gz at the end")
-        raise SourceError(f"{file.name} is {found} inside; name it {name}")
+        result, name = ("not gzip", "without .gz") if file.is_gzip else ("gzip", "with .gz at the end")
+        raise SourceError(f"{file.name} is {result} inside; name it {name}")
     try:
         with gzip.open(file.path) if file.is_gzip else Path(file.path).open("rb") as opened:
             head: bytes = opened.read(_HEAD_BYTES)

@@ -127,14 +127,14 @@ class RecordMapping(_Part):
     @property
     def id_field(self) -> "IdField":
         """Return the origin of the record's id."""
-        found: IdField = getattr(self.fields, self.kind.id)
-        return found
+        result: IdField = getattr(self.fields, self.kind.id)
+        return result
 
     @property
     def time_field(self) -> "TimeField":
         """Return the origin of the record's time."""
-        found: TimeField = getattr(self.fields, self.kind.time)
-        return found
+        result: TimeField = getattr(self.fields, self.kind.time)
+        return result
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Return the platform's names of the source's values, by field."""

@@ -108,15 +108,15 @@ def require_readable_globs(pattern: str) -> None:
 
 def _listed(folder: Path) -> list[Path]:
     try:
-        found = sorted(folder.iterdir())
-        if found:
-            found[0].lstat()  # listing a folder does not need the permission to enter it
+        result = sorted(folder.iterdir())
+        if result:
+            result[0].lstat()  # listing a folder does not need the permission to enter it
     except OSError as error:
         raise SourceError(
             f"the folder {folder} may not be read by this user ({error.strerror}); change its permissions, or its rows "
             "would be taken for withdrawn"
         ) from error
-    return found
+    return result
 
 
 def _is_folder(path: Path) -> bool:

@@ -101,9 +101,9 @@ class RecordFiles:
         check_expressions(probe, mapping, used)
         layouts = []
         for file in find_files(paths):
-            found = columns_of(probe, file, mapping.delimiter, mapping.explode)
-            check_fit(file, found, mapping, used)
-            layouts.append((_believed(file, first_day, timezone), _layout(file, found, mapping, used)))
+            result = columns_of(probe, file, mapping.delimiter, mapping.explode)
+            check_fit(file, result, mapping, used)
+            layouts.append((_believed(file, first_day, timezone), _layout(file, result, mapping, used)))
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
     def files(self) -> list[InputFile]:
@@ -176,7 +176,7 @@ class RecordFiles:
 
         Days later than the day after the arrival are left out, because such rows are rejected as future ones.
         """
-        found: list[date] = []
+        matches: list[date] = []
         for arrived in sorted(received):
             own = select(
                 f"{day_in_zone(self.mapping.kind.at, self.timezone)} AS own",
@@ -184,8 +184,8 @@ class RecordFiles:
             )
             query = select("min(own), max(own)", own, f"own <= {day(arrived + _ONE_DAY)}")
             row = self.con.execute(query).fetchone()
-            found += [one for one in row or () if one]
-        return (min(found), max(found)) if found else None
+            matches += [one for one in row or () if one]
+        return (min(matches), max(matches)) if matches else None
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
@@ -212,12 +212,12 @@ class RecordFiles:
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         """Find the files that must be read from a copy."""
         new = [file for file, _ in group if file.path not in self._copies]
-        found = sorted_files(self.con.cursor(), group[0][1], new)
-        if found.unknown:
-            [file] = [one for one in new if one.path == found.unknown[0]]
-            raise MappingError(unknown_column(file, found.unknown[1], self.mapping))
-        self._copies.update(found.copies)
-        self._row_counts.update(found.row_counts)
+        result = sorted_files(self.con.cursor(), group[0][1], new)
+        if result.unknown:
+            [file] = [one for one in new if one.path == result.unknown[0]]
+            raise MappingError(unknown_column(file, result.unknown[1], self.mapping))
+        self._copies.update(result.copies)
+        self._row_counts.update(result.row_counts)
 
     def _days_of(self, file: InputFile) -> FileDays:
         arrival = self._arrivals.get(file.path)
@@ -256,7 +256,7 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
     return replace(file, received_date=None)
 
 
-def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
+def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
     # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
@@ -265,13 +265,13 @@ def _layout(file: InputFile, found: FileColumns, mapping: RecordMapping, used: d
     return Layout(
         format=file.format,
         is_gzip=file.is_gzip,
-        columns=tuple(found.columns.items()),
-        delimiter=found.delimiter,
+        columns=tuple(result.columns.items()),
+        delimiter=result.delimiter,
         exploded=mapping.explode,
         needed=needed,
         named=frozenset(named),
         other_columns=mapping.other_columns,
-        filled=found.filled,
+        filled=result.filled,
     )
 
 

@@ -61,13 +61,13 @@ class RecordPatterns:
 
     def end_of_record(self, text: bytes) -> int | None:
         """Return the end of the record at the start of the text; None if there is none or it is incomplete."""
-        found = self._record.match(text)
-        return found.end() if found else None
+        match = self._record.match(text)
+        return match.end() if match else None
 
     def end_of_header(self, text: bytes) -> int | None:
         """Return the end of the record at the start of the text, with any number of columns; None if there is none."""
-        found = self._any.match(text)
-        return found.end() if found else None
+        match = self._any.match(text)
+        return match.end() if match else None
 
     def is_open(self, text: bytes) -> bool:
         """Return whether a text ends inside quotes, so that its record continues in the next line."""
@@ -207,8 +207,8 @@ def _is_too_deep(line: bytes) -> bool:
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for found in _TOKENS.finditer(line):
-        token = found[0][:1]
+    for result in _TOKENS.finditer(line):
+        token = result[0][:1]
         depth += (token in b"[{") - (token in b"]}")
         if depth > MAX_DEPTH:
             return True

@@ -71,10 +71,10 @@ def _first_report(settings: Settings) -> date | None:
         if landed is not None:
             return landed[0]
         with duckdb.connect() as con:
-            found = open_orders(con, settings).received_days()
+            result = open_orders(con, settings).received_days()
     except EcomError:  # the asset that reads the files raises it
         return None
-    return found[0] if found else None
+    return result[0] if result else None
 
 
 def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
@@ -107,8 +107,8 @@ class OrderReader:
         rows = received_rows(files, days, self.origin, "order_date")
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
-            found = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
-            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", found)
+            result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
+            rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result)
         self.reader.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
         return self.reader.table(VIEW, database=("temp", "main"))
 

@@ -114,12 +114,12 @@ class DuckDBEngine(Engine):
         They are asked for once: asking three times, as other engines do, took a third of a second of a run.
         """
         try:
-            found = self.stored_schema(contract)
+            result = self.stored_schema(contract)
         except TableNotFound:
             return None
-        if not columns_to_add(contract, found):
-            self._handed_out[contract.qualified_name()] = self.con.table_of(contract, found)
-        return found
+        if not columns_to_add(contract, result):
+            self._handed_out[contract.qualified_name()] = self.con.table_of(contract, result)
+        return result
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table; a check, not an index, holds its key."""

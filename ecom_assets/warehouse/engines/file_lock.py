@@ -55,8 +55,8 @@ class Turn:
 
 def holder_in(refusal: str) -> str:
     """Return who holds the file by what DuckDB says when it refuses to open it: process, command, since when."""
-    found = _PID.search(refusal)
-    return _described(found[1]) if found else UNKNOWN
+    match = _PID.search(refusal)
+    return _described(match[1]) if match else UNKNOWN
 
 
 def _described(pid: str) -> str:
@@ -77,6 +77,6 @@ def _described(pid: str) -> str:
 
 def _short(command: str) -> str:
     """Return what a person typed: without the interpreter, and not too long."""
-    _, found, typed = command.partition("/bin/ecom ")
-    shown = f"ecom {typed}" if found else command
+    _, result, typed = command.partition("/bin/ecom ")
+    shown = f"ecom {typed}" if result else command
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"

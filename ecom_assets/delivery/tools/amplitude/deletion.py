@@ -20,8 +20,8 @@ def ask(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
         user=own.amplitude_api_key.get_secret_value(),
         password=own.amplitude_secret_key.get_secret_value(),
     )
-    told = taken("Amplitude", send(request)).content()
-    return f"job of {told.get('day', 'a day to come')}, {told.get('status', 'scheduled')}"
+    result = taken("Amplitude", send(request)).content()
+    return f"job of {result.get('day', 'a day to come')}, {result.get('status', 'scheduled')}"
 
 
 DELETION = Deletion(

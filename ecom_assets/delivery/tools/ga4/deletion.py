@@ -28,8 +28,8 @@ def ask(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
     request = Request(
         own.ga4_deletion_address + PATH, json.dumps(body).encode(), bearer=own.ga4_deletion_token.get_secret_value()
     )
-    told = taken("GA4", send(request)).content()
-    return f"data until {told.get('deletionRequestTime', 'now')}, requested"
+    result = taken("GA4", send(request)).content()
+    return f"data until {result.get('deletionRequestTime', 'now')}, requested"
 
 
 DELETION = Deletion(

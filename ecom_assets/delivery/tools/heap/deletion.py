@@ -16,8 +16,8 @@ def ask(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
     login = Request(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
     token = str(taken("Heap", send(login)).content().get("access_token", ""))
     body = json.dumps({"users": [{"identity": one} for one in ids]}).encode()
-    told = taken("Heap", send(Request(address + USERS, body, bearer=token))).content()
-    return f"request {told.get('deletion_request_id', 'without a number')}, pending"
+    result = taken("Heap", send(Request(address + USERS, body, bearer=token))).content()
+    return f"request {result.get('deletion_request_id', 'without a number')}, pending"
 
 
 DELETION = Deletion(

@@ -185,8 +185,10 @@ class SnowflakeEngine(Engine):
 
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, by lower-case name; instants whatever their digits."""
-        found = self.con.get_schema(contract.name.upper(), catalog=self.place.database, database=contract.layer.upper())
-        kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in found.items()}
+        result = self.con.get_schema(
+            contract.name.upper(), catalog=self.place.database, database=contract.layer.upper()
+        )
+        kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in result.items()}
         return ibis.schema(kinds)
 
     def ensure(self, contract: type[Table]) -> None:

@@ -45,10 +45,10 @@ class CatalogTables:
         name = f"{contract.layer}.{contract.name}"
         if not self._con.session.catalog.tableExists(name):
             return None
-        found = PySparkSchema.to_ibis(self._con.session.table(name).schema)
+        result = PySparkSchema.to_ibis(self._con.session.table(name).schema)
         # Spark knows one precision of time, and does not say it.
         return ibis.schema(
-            {n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k) for n, k in found.items()}
+            {n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k) for n, k in result.items()}
         )
 
     def create(self, contract: type[Table]) -> None:
@@ -131,8 +131,8 @@ class CatalogTables:
         fetch(self._con.session.sql(sql))
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = fetch(self._con.session.sql(sql)).to_pylist()
-        return found
+        rows: list[dict[str, Any]] = fetch(self._con.session.sql(sql)).to_pylist()
+        return rows
 
 
 @dataclass

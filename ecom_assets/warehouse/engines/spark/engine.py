@@ -167,8 +167,8 @@ class SparkEngine(Engine):
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
             self.tables.show_all()
-            found: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
-        return found
+            rows: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
+        return rows
 
     def insert(self, sql: str) -> int:
         """Refuse: rows come in a slice at a time."""

@@ -41,8 +41,8 @@ class FileTables:
 
     def schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the table's columns, or None where there is no table."""
-        found = self._current(contract.layer, contract.name)
-        return found.columns if found else None
+        result = self._current(contract.layer, contract.name)
+        return result.columns if result else None
 
     def create(self, contract: type[Table]) -> None:
         """Create the table, empty."""
@@ -126,10 +126,10 @@ class FileTables:
         Raises:
             WarehouseError: There is no table.
         """
-        found = self._current(contract.layer, contract.name)
-        if found is None:
+        result = self._current(contract.layer, contract.name)
+        if result is None:
             raise WarehouseError(f"{self._root} has no table {contract.qualified_name()}; run `ecom run`.")
-        return found
+        return result
 
     def _current(self, layer: str, name: str) -> Snapshot | None:
         with plain_file_errors(self._root):
@@ -145,20 +145,20 @@ class FileTables:
         snapshot = self.snapshot(contract)
         folder = self.log(contract.layer, contract.name).folder
         wanted = snapshot.slices if days is None else [str(day) for day in days.dates]
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for day in wanted:
             for one in snapshot.slices.get(day, ()):
-                if len(found) < limit:
+                if len(rows) < limit:
                     with pq.ParquetFile(folder / one.path) as file:
-                        batch = next(file.iter_batches(limit - len(found)), None)
+                        batch = next(file.iter_batches(limit - len(rows)), None)
                     own = {str(snapshot.day_column): date.fromisoformat(day)} if day else {}
-                    found += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
-        return [{name: row.get(name) for name in contract.columns} for row in found]
+                    rows += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
+        return [{name: row.get(name) for name in contract.columns} for row in rows]
 
     def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
         schema = schema_of(contract).to_pyarrow()
-        found = [schema.empty_table()]
+        result = [schema.empty_table()]
         folder = self.log(contract.layer, contract.name).folder
         for day, files in self._slices(contract, days).items():
             for one_file in files:
@@ -173,8 +173,8 @@ class FileTables:
                     else pa.nulls(rows.num_rows, one.type)
                     for one in schema
                 ]
-                found.append(pa.Table.from_arrays(columns, schema=schema))
-        return pa.concat_tables(found)
+                result.append(pa.Table.from_arrays(columns, schema=schema))
+        return pa.concat_tables(result)
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
         """Return the rows of each of some days that has any, as the log says; also."""

@@ -249,10 +249,10 @@ class TableLog:
 
     def _read(self, table: DeltaTable) -> Snapshot:
         (day_column,) = table.metadata().partition_columns or (None,)
-        found = pa.table(table.get_add_actions(flatten=True))
+        result = pa.table(table.get_add_actions(flatten=True))
         names = ["path", "size_bytes", "num_records", *([f"partition.{day_column}"] if day_column else [])]
         slices: dict[str, list[DataFile]] = defaultdict(list)
-        for path, size, rows, *day in zip(*(found[name].to_pylist() for name in names), strict=True):
+        for path, size, rows, *day in zip(*(result[name].to_pylist() for name in names), strict=True):
             count = pq.read_metadata(self.folder / path).num_rows if rows is None else rows
             slices[str(day[0]) if day else WHOLE].append(DataFile(path, size, count))
         columns = ibis.Schema.from_pyarrow(pa.schema(table.schema().to_arrow()))

@@ -65,8 +65,8 @@ class SparkAddress:
         Raises:
             SettingError: It is no address of Spark, or a folder that Spark would read as a pattern.
         """
-        found = re.fullmatch(r"spark://(?:([^@/?]*)@)?([^/?]+)(/[^?]*)?(?:\?(.*))?", url)
-        who, host, path, query = found.groups() if found else (None, "", None, None)
+        match = re.fullmatch(r"spark://(?:([^@/?]*)@)?([^/?]+)(/[^?]*)?(?:\?(.*))?", url)
+        who, host, path, query = match.groups() if match else (None, "", None, None)
         is_local = re.fullmatch(r"local(\[(\d+|\*)\])?", host or "") is not None
         if not is_local and not re.fullmatch(r"[^\[\]:]+:\d+", host or ""):
             raise SettingError(f"ECOM_WAREHOUSE names no Spark; write {FORMS}.")

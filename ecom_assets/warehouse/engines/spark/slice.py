@@ -49,8 +49,8 @@ class FileSlice:
         # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
         columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
         day = self.contract.day_column
-        with staged(session, query, scratch) as found:
-            rows = found.selectExpr(*columns).hint("rebalance", *([day] if day else []))
+        with staged(session, query, scratch) as result:
+            rows = result.selectExpr(*columns).hint("rebalance", *([day] if day else []))
             writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
             (writer.partitionBy(day) if day else writer).parquet(f"file://{self.incoming}")
 
@@ -70,8 +70,8 @@ class FileSlice:
             ContractError: A column that must not be null is, or a day is none of the slice's.
         """
         written = [(path, self._day_of(path)) for path in sorted(self.incoming.rglob("*.parquet"))]
-        found = [(path, day, self._checked(path)) for path, day in written]  # all, before the first is moved
-        for path, day, file in found:
+        result = [(path, day, self._checked(path)) for path, day in written]  # all, before the first is moved
+        for path, day, file in result:
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             path.rename(folder / file.path)
             self.slices[day] = (*self.slices.get(day, ()), file)
@@ -88,14 +88,19 @@ class FileSlice:
 
     def _checked(self, path: Path) -> DataFile:
         sync_file(path)
-        found = pq.read_metadata(path)
-        nulls = _null_counts(found)
+        result = pq.read_metadata(path)
+        nulls = _null_counts(result)
         for kind in self.contract.columns.values():
-            if not kind.nullable and kind.name != self.contract.day_column and found.num_rows and nulls[kind.name] != 0:
+            if (
+                not kind.nullable
+                and kind.name != self.contract.day_column
+                and result.num_rows
+                and nulls[kind.name] != 0
+            ):
                 raise self._refused(f"{kind.name} is missing in some")
         known = {name: count for name, count in nulls.items() if count is not None}
         name = path.relative_to(self.incoming).as_posix()
-        return DataFile(name, path.stat().st_size, int(found.num_rows), known)
+        return DataFile(name, path.stat().st_size, int(result.num_rows), known)
 
     def _refused(self, why: str) -> ContractError:
         return ContractError(

@@ -212,8 +212,8 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         self._run_pre_execute_hooks(expr)
         table = expr.as_table()
         with self.reading(expr):
-            found = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
-        return expr.__pyarrow_result__(found.cast(table.schema().to_pyarrow()))
+            rows = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
+        return expr.__pyarrow_result__(rows.cast(table.schema().to_pyarrow()))
 
     def to_pyarrow_batches(
         self,
@@ -229,8 +229,8 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         table = expr.as_table()
         folder = self.scratch / f"result-{uuid.uuid4().hex}"
         with self.reading(expr):
-            found = self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs))
-            found.write.parquet(f"file://{folder}")
+            result = self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs))
+            result.write.parquet(f"file://{folder}")
         schema = pa.schema([field.with_nullable(True) for field in table.schema().to_pyarrow()])  # noqa: FBT003 (Arrow's name for it)
 
         def batches() -> Iterator[pa.RecordBatch]:
