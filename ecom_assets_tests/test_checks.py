@@ -18,6 +18,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.tables import check as contract_holds
 from ecom_assets.tables.check import CheckResult, TableCheck, days_of_run
 from ecom_assets.tables.days import Days
+from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.services import people
@@ -36,7 +37,8 @@ VISIT: list[Step] = [
 @pytest.fixture(scope="module")
 def good_shop() -> Iterator[Platform]:
     """Two visitors over two days, one of them across midnight, with a surplus copy and a broken row."""
-    platform = Platform()
+    loyal = VisitorSegment.from_definition("loyal", {"did": "page_view"})
+    platform = Platform(declared_segments=(loyal,))
     rows = [row | {"referrer_url": "https://www.google.com/"} for row in journeys({"anna": VISIT, "ben": VISIT[:2]})]
     rows += [rows[0] | {"source_file": "again.csv"}, received(None, rows[0]["event_at"])]
     platform.receive(rows, DAYS)

@@ -62,10 +62,11 @@ def _judge(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     source: FileSource | None = None,
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
+    in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
-    in_raw, held = _in_raw(raw, days) + _left_out(contract, erased, days), _held_days(contract, withdrawals)
+    in_raw += _left_out(contract, erased, days)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
     loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [

@@ -188,7 +188,9 @@ def questions(draw: st.DrawFn) -> tuple[list[Act], Asked]:
     """Return acts, and a question about them whose conditions are written and coded alike."""
     zone = draw(st.sampled_from(ZONES))
     rule = draw(RULES)
-    asked = Asked(rule, zone[0], between=(draw(DAYS), draw(DAYS)))
+    # By the hour, starts lie on 31 days at most, so these ranges begin where the acts do.
+    days = st.sampled_from([None, zone[1], zone[1] + timedelta(days=3)]) if rule.period == "hour" else DAYS
+    asked = Asked(rule, zone[0], between=(draw(days), draw(days)))
     if draw(st.booleans()):
         rule = replace(rule, start_where=parse_where(["product_category in hats, shoes"]))
         asked = replace(asked, start_where=lambda one: one.product_category in {"hats", "shoes"})

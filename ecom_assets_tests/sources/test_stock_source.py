@@ -172,7 +172,10 @@ def test_an_api_that_refuses_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"page": 1, "total": 2, "total_pages": 1, "data": [{"product_id": "a"}]}, "announced 2 products and told 1"),
+        (
+            {"page": 1, "total": 2, "total_pages": 1, "data": [{"product_id": "a"}]},
+            "announced 2 products and returned 1",
+        ),
         ({"page": 2, "total": 1, "total_pages": 1, "data": [{}]}, "asked for page 1 and answers with page 2"),
         ({"page": 1, "total": 1, "total_pages": 1, "data": ["a"]}, "is none: data.0: Input should be"),
         ([], "is none: the answer: Input should be"),
