@@ -100,7 +100,7 @@ def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
     chosen = build_definitions(settings).resolve_job_def("customers").asset_layer.executable_asset_keys
     assert {key.to_user_string() for key in chosen} == {
         "raw/customers", "staging/customers", "staging/quarantined_customers", "staging/duplicate_customers",
-        "export/customers_json",
+        "export/customers_json", "mart/customer_profiles",
     }  # fmt: skip
 
 
