@@ -69,6 +69,18 @@ class Group:
     """Whether each two fields stand in a line of their own."""
 
 
+def steps_group(title: str, most: int, condition: str) -> Group:
+    """Return the fields of up to `most` steps, each with its condition, for which `condition` is the example."""
+    pairs = [
+        (
+            Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
+            Input(f"where_step{n}", f"where (step {n})", condition),
+        )
+        for n in range(1, most + 1)
+    ]
+    return Group(title, tuple(one for pair in pairs for one in pair), in_pairs=True)
+
+
 class Choices(NoDays):
     """What the address of a builder may say: each field of its form as text."""
 

@@ -18,23 +18,13 @@ from ecom_assets.dashboard.builder import (
     given,
     lines_of,
     split,
+    steps_group,
 )
 from ecom_assets.dashboard.page import Page, Section, View
 
 MOST: Final = 4
 GROUPS: Final = (
-    Group(
-        "Funnel",
-        tuple(
-            one
-            for n in range(1, MOST + 1)
-            for one in (
-                Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
-                Input(f"where_step{n}", f"where (step {n})", "cart_amount > 20"),
-            )
-        ),
-        in_pairs=True,
-    ),
+    steps_group("Funnel", MOST, "cart_amount > 20"),
     Group(
         "How",
         (

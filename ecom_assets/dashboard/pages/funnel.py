@@ -22,6 +22,7 @@ from ecom_assets.dashboard.builder import (
     given,
     lines_of,
     split,
+    steps_group,
 )
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Page, Section, View
@@ -40,18 +41,7 @@ ORDERS: Final = (
 UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
 ATTRIBUTIONS: Final = (("", "First step"), ("last", "Last step"), ("all", "All steps"), ("step_2", "Step 2"))
 GROUPS: Final = (
-    Group(
-        "Steps",
-        tuple(
-            one
-            for n in range(1, MOST + 1)
-            for one in (
-                Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
-                Input(f"where_step{n}", f"where (step {n})", "cart_amount > 20; product_category = Shoes"),
-            )
-        ),
-        in_pairs=True,
-    ),
+    steps_group("Steps", MOST, "cart_amount > 20; product_category = Shoes"),
     Group(
         "How",
         (
