@@ -1,9 +1,10 @@
 """The common part of ad-hoc queries by POST: the days that they cover, and the limit on the events that they read."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis.expr.types as ir
@@ -17,7 +18,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
-from ecom_assets.tables.queries import EVENTS, Extent, Period, TimeRange, cut, require, within
+from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
 
 PAGED: Final = (
@@ -49,10 +50,15 @@ class Body(BaseModel):
     """The days that a definition covers."""
 
     model_config = ConfigDict(extra="forbid")
+    OF_DAYS: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "end_date", "timezone"})
+    """The fields that are no part of the definition."""
 
     time_range: TimeRange | None = Field(None, description="Days whose events are looked at; default all")
     start_date: date | None = Field(None, description="First of them, for custom")
     end_date: date | None = Field(None, description="Last of them, for custom")
+    timezone: str | None = Field(
+        None, max_length=60, description="Time zone that days begin in; default that of the settings"
+    )
     segment: Name | dict[str, Any] | None = Field(
         None,
         exclude=True,
@@ -60,6 +66,11 @@ class Body(BaseModel):
         "declares, or a definition; see docs/metrics.md",
         examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )
+
+    def said(self) -> dict[str, Any]:
+        """Return what the body says of the definition, as a definition file has it."""
+        names = self.model_fields_set - self.OF_DAYS
+        return self.model_dump(include=names, exclude_none=True, by_alias=True)
 
     def covered(self, newest: date) -> Period | None:
         """Return the days; None for all days."""
@@ -73,45 +84,7 @@ class Body(BaseModel):
         return covered.end_date if covered else newest
 
 
-def segment_of(context: RequestContext, body: Body) -> VisitorSegment | None:
-    """Return the visitor segment that a query names or defines; None for all visitors."""
-    return None if body.segment is None else visitor_segment(body.segment, context.settings.visitor_segments)
-
-
-def named_by_segment(context: RequestContext, body: Body) -> list[str]:
-    """Return the columns that the visitor segment of a query names."""
-    segment = segment_of(context, body)
-    return columns_named(segment) if segment else []
-
-
-def segment_definition(context: RequestContext, body: Body) -> dict[str, Any]:
-    """Return the visitor segment of a query as its definition says it; nothing for all visitors."""
-    segment = segment_of(context, body)
-    return {"segment": segment.to_mapping()} if segment else {}
-
-
-def seen_events(context: RequestContext, body: Body, con: SQLBackend) -> ir.Table:
-    """Return the events of all days of the visitors that a query is about, on a connection."""
-    events, segment = context.reading.events_in(con), segment_of(context, body)
-    if segment is None:
-        return events
-    return in_segment(events, segment, body.as_of(newest_known(context)))
-
-
-def newest_known(context: RequestContext) -> date:
-    """Return the newest day that is known of events."""
-    return known_days(context.reading, [EVENTS])[EVENTS].last or context.reading.newest_date
-
-
-def newest_event_at(context: RequestContext) -> datetime | None:
-    """Return the time of the newest of all events, in UTC; None without events."""
-    events = context.reading.events()
-    (row,) = context.reading.state(events.agg(newest_at=events.event_at.max()))
-    newest: datetime | None = row["newest_at"]
-    return newest
-
-
-def known_zone(timezone: str) -> str:
+def check_zone(timezone: str) -> str:
     """Return the name of a time zone.
 
     Raises:
@@ -124,57 +97,110 @@ def known_zone(timezone: str) -> str:
     return timezone
 
 
-def dated_in(events: ir.Table, timezone: str | None, extent: Extent) -> ir.Table:
-    """Return events with their days in a time zone; None leaves those of the settings."""
-    if timezone is None or extent.first_date is None or extent.last_date is None:
-        return events
-    days = Days.between(extent.first_date - 2 * ONE_DAY, extent.last_date + 3 * ONE_DAY)
-    return events.mutate(event_date=day_of(events.event_at, days, timezone))
+@dataclass(frozen=True)
+class AskedEvents:
+    """The events of a question by POST, with their days in its time zone.
 
-
-def asked_days(context: RequestContext, body: Body) -> tuple[date, date] | tuple[None, None]:
-    """Return the first and the last day of a query; None for all days."""
-    covered = body.covered(newest_known(context))
-    return (covered.start_date, covered.end_date) if covered else (None, None)
-
-
-def reach_of(context: RequestContext, extent: Extent) -> tuple[date, date]:
-    """Return the first and the last day that is known of events."""
-    known, days = known_days(context.reading, [EVENTS])[EVENTS], extent.period(context.reading.newest_date)
-    return known.first or days.start_date, known.last or days.end_date
-
-
-def answer_question(
-    context: RequestContext, parameters: Sliced, body: Body, count: Count, *, reads_all: bool = False
-) -> dict[str, Any]:
-    """Return the answer to an ad-hoc query, or raise if it covers too many events.
-
-    Args:
+    Attributes:
         context: The request.
-        parameters: The parameters of the request.
         body: The definition.
-        count: A function that computes the answer from a connection, the events and their extent.
-        reads_all: Whether the function receives the events of all days, not only of those of the body.
     """
-    reading = context.reading
-    require(reading, EVENTS)
-    require_personal(context.request.scope, named_by_segment(context, body))
-    known = known_days(reading, [EVENTS])
-    covered = body.covered(known[EVENTS].last or reading.newest_date)
-    read = None if reads_all else covered
-    events = within(reading.events(), read)
-    extent = Extent.of(reading, events)
-    most = context.settings.adhoc_most_events
-    if extent.event_count > most:
-        raise QuestionTooLargeError(
-            f"The question is of {extent.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; ask "
-            "about fewer days."
-        )
-    with reading.adhoc() as con:
-        result = count(con, within(seen_events(context, body, con), read), extent)
-    definition = result.pop("definition") | segment_definition(context, body)
-    names = [name for name in PAGED if name in result]
-    rows = next((name for name in names if result[name]), names[0])
-    numbers = cut({"event_count": extent.event_count, **result}, rows, parameters.limit, parameters.offset)
-    period = replace(covered or extent.period(reading.newest_date), known=known)
-    return context.answer(parameters, definition, numbers, period)
+
+    context: RequestContext
+    body: Body
+
+    @cached_property
+    def timezone(self) -> str:
+        """The time zone that days begin in."""
+        return check_zone(self.body.timezone or self.context.reading.timezone)
+
+    @cached_property
+    def known(self) -> KnownDays:
+        """The days that are known of events."""
+        known = known_days(self.context.reading, [EVENTS]).get(EVENTS, NOTHING)
+        if self._is_elsewhere and known.first is not None:
+            events = self.all(self.context.reading.events())
+            days = events.event_date
+            (row,) = self.context.reading.state(events.agg(first=days.min(), last=days.max()))
+            known = replace(known, first=row["first"], last=row["last"])
+        return known
+
+    @property
+    def newest(self) -> date:
+        """The newest day that is known of events."""
+        return self.known.last or self.context.reading.newest_date
+
+    @property
+    def covered(self) -> Period | None:
+        """The days that are asked about; None for all days."""
+        return self.body.covered(self.newest)
+
+    @property
+    def days(self) -> tuple[date, date] | tuple[None, None]:
+        """The first and the last day that are asked about; None for all days."""
+        return (self.covered.start_date, self.covered.end_date) if self.covered else (None, None)
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """The time of the newest of all events, in UTC; None without events."""
+        events = self.context.reading.events()
+        (row,) = self.context.reading.state(events.agg(newest_at=events.event_at.max()))
+        newest: datetime | None = row["newest_at"]
+        return newest
+
+    @property
+    def segment(self) -> VisitorSegment | None:
+        """The visitor segment that is named or defined; None for all visitors."""
+        asked = self.body.segment
+        return None if asked is None else visitor_segment(asked, self.context.settings.visitor_segments)
+
+    def reach(self, extent: Extent) -> tuple[date, date]:
+        """Return the first and the last day that is known of events."""
+        days = extent.period(self.context.reading.newest_date)
+        return self.known.first or days.start_date, self.known.last or days.end_date
+
+    def all(self, events: ir.Table) -> ir.Table:
+        """Return events with their days in the time zone."""
+        own = known_days(self.context.reading, [EVENTS]).get(EVENTS, NOTHING)
+        if not self._is_elsewhere or own.first is None or own.last is None:
+            return events
+        # Two zones are up to 26 hours apart.
+        days = Days.between(own.first - 2 * ONE_DAY, own.last + 3 * ONE_DAY)
+        return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
+
+    def seen(self, con: SQLBackend) -> ir.Table:
+        """Return the events of all days of the visitors that are asked about, on a connection."""
+        events, segment = self.all(self.context.reading.events_in(con)), self.segment
+        return events if segment is None else in_segment(events, segment, self.body.as_of(self.newest))
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self.timezone != self.context.reading.timezone
+
+    def answer(self, parameters: Sliced, count: Count, *, reads_all: bool = False) -> dict[str, Any]:
+        """Return the answer, or raise if the question covers too many events.
+
+        Args:
+            parameters: The parameters of the request.
+            count: A function that computes the answer from a connection, the events and their extent.
+            reads_all: Whether the function receives the events of all days, not only of those of the body.
+        """
+        reading, segment = self.context.reading, self.segment
+        require(reading, EVENTS)
+        require_personal(self.context.request.scope, columns_named(segment) if segment else [])
+        read = None if reads_all else self.covered
+        extent = Extent.of(reading, within(self.all(reading.events()), read))
+        most = self.context.settings.adhoc_most_events
+        if extent.event_count > most:
+            raise QuestionTooLargeError(
+                f"The question is of {extent.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; "
+                "ask about fewer days."
+            )
+        with reading.adhoc() as con:
+            result = count(con, within(self.seen(con), read), extent)
+        definition = result.pop("definition") | ({"segment": segment.to_mapping()} if segment else {})
+        names = [name for name in PAGED if name in result]
+        rows = next((name for name in names if result[name]), names[0])
+        numbers = cut({"event_count": extent.event_count, **result}, rows, parameters.limit, parameters.offset)
+        period = replace(self.covered or extent.period(reading.newest_date), known={EVENTS: self.known})
+        return self.context.answer(parameters, definition, numbers, period, self.timezone)

@@ -32,13 +32,9 @@ def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezo
     assert {day: count for day, count in found.items() if count} == {day: len(who) for day, who in days.items()}
 
 
-@pytest.mark.parametrize(
-    "asked", [{}, {"over": "day", "time_range": "week"}, {"over": "day", "timezone": "Mars/Olympus"}]
-)
-def test_where_it_changes_nothing_or_cannot_be_it_is_refused(api: Asked, asked: dict[str, str]) -> None:
-    said = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Europe/Berlin", **asked})
-    assert said.status_code == 422
-    assert "time" in said.text
+def test_a_zone_that_does_not_exist_is_refused(api: Asked) -> None:
+    said = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Mars/Olympus"})
+    assert (said.status_code, "no IANA time zone" in said.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])

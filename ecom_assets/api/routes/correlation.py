@@ -9,7 +9,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question
+from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.api.routes.funnels import ExclusionAsked, Order, StepAsked
 from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
 from ecom_assets.correlation.queries import correlation_answer
@@ -52,9 +52,7 @@ class CorrelationBody(Body):
 
     def correlation(self) -> Correlation:
         """Return the definition."""
-        return Correlation.from_mapping(
-            self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
-        )
+        return Correlation.from_mapping(self.said())
 
 
 class Correlated(BaseModel):
@@ -92,6 +90,6 @@ def correlation(context: Context, parameters: JustSliced, body: CorrelationBody)
     definition = body.correlation()
     require_personal(context.request.scope, [*definition.funnel.columns, *definition.properties])
     check_columns(definition.funnel, context.reading.lacking)
-    return answer_question(
-        context, parameters, body, lambda con, events, _: correlation_answer(con, events, definition)
+    return AskedEvents(context, body).answer(
+        parameters, lambda con, events, _: correlation_answer(con, events, definition)
     )

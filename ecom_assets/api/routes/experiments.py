@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days, reach_of, seen_events
+from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.tables.queries import Extent
@@ -57,9 +57,7 @@ class ExperimentBody(Body):
 
     def experiment(self) -> Experiment:
         """Return the definition."""
-        return Experiment.from_mapping(
-            self.model_dump(exclude={"time_range", "start_date", "end_date"}, exclude_none=True)
-        )
+        return Experiment.from_mapping(self.said())
 
 
 class Ends(BaseModel):
@@ -133,12 +131,11 @@ def experiment(context: Context, parameters: JustSliced, body: ExperimentBody) -
     """Return conversion and mean of each variant, with its difference from the control."""
     definition = body.experiment()
     require_personal(context.request.scope, definition.columns)
-
-    days = asked_days(context, body)
+    asked = AskedEvents(context, body)
 
     def compare(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         # A goal can follow after the last day of exposures.
-        seen = events if definition.within_s is None else seen_events(context, body, con)
-        return experiment_answer(con, seen, definition, reach_of(context, extent), days)
+        seen = events if definition.within_s is None else asked.seen(con)
+        return experiment_answer(con, seen, definition, asked.reach(extent), asked.days)
 
-    return answer_question(context, parameters, body, compare)
+    return asked.answer(parameters, compare)

@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, answer_question, dated_in, known_zone
+from ecom_assets.api.questions import AskedEvents, Body, Name
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -188,6 +188,7 @@ class FunnelBody(Body):
             ]
         }
     )
+    OF_DAYS = Body.OF_DAYS | {"first", "last_day", "last"}
 
     steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
@@ -207,9 +208,6 @@ class FunnelBody(Body):
     last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
     over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
-    timezone: str | None = Field(
-        None, max_length=60, description="Of the days of entry and periods of `over`; default that of the settings"
-    )
     time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
     preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
@@ -221,9 +219,7 @@ class FunnelBody(Body):
 
     def funnel(self) -> Funnel:
         """Return the definition."""
-        days = {"time_range", "start_date", "end_date", "first", "last_day", "last", "timezone"}
-        said = self.model_fields_set - days
-        return Funnel.from_mapping(self.model_dump(include=said, exclude_none=True, by_alias=True))
+        return Funnel.from_mapping(self.said())
 
     def session_rule(self, context: Context) -> SessionRule:
         """Return the session rule of the preset's tool, if it has sessions; else that of the settings.
@@ -242,16 +238,7 @@ class FunnelBody(Body):
         Raises:
             DefinitionError: They cannot be combined, with each other or with the days whose events are looked at.
         """
-        limits = Limits.read(self.first, self.last_day, self.last, known_zone(self.timezone or timezone))
-        if self.timezone and (self.segment is not None or not (limits.are_given or self.over)):
-            raise DefinitionError(
-                "timezone is of the days of entry and of over, not of segments; give from, to, last or over, without "
-                "segment, or leave timezone out."
-            )
-        if self.timezone and (self.time_range or self.start_date or self.end_date):
-            raise DefinitionError(
-                "time_range, start_date and end_date are in ECOM_TIMEZONE; with timezone ask with from, to or last."
-            )
+        limits = Limits.read(self.first, self.last_day, self.last, timezone)
         if limits.are_given and (self.time_range or self.start_date or self.end_date):
             raise DefinitionError(
                 "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
@@ -351,15 +338,9 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
             f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    limits, rule = body.limits(context.reading.timezone), body.session_rule(context)
-    return answer_question(
-        context,
-        parameters,
-        body,
-        lambda con, events, extent: funnel_answer(
-            con, dated_in(events, body.timezone, extent), definition, rule, limits
-        ),
-    )
+    asked, rule = AskedEvents(context, body), body.session_rule(context)
+    limits = body.limits(asked.timezone)
+    return asked.answer(parameters, lambda con, events, _: funnel_answer(con, events, definition, rule, limits))
 
 
 class WhoParameters(Sliced):
@@ -404,13 +385,7 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
             f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
             f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
         )
-    limits, rule = body.limits(context.reading.timezone), body.session_rule(context)
+    asked, rule = AskedEvents(context, body), body.session_rule(context)
+    limits = body.limits(asked.timezone)
     listed = StepList(parameters.step, parameters.limit, only_stopped=parameters.stopped)
-    return answer_question(
-        context,
-        parameters,
-        body,
-        lambda con, events, extent: who_answer(
-            con, dated_in(events, body.timezone, extent), definition, rule, limits, listed
-        ),
-    )
+    return asked.answer(parameters, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed))

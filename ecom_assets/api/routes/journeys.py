@@ -9,7 +9,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
+from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.errors import DefinitionError
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
@@ -115,10 +115,8 @@ class JourneysBody(Body):
         Raises:
             DefinitionError: A value does not fit, or the rule needs the session ids of the source where there are none.
         """
-        said = self.model_fields_set - {"time_range", "start_date", "end_date"}
-        raw = self.model_dump(include=said, exclude_none=True)
         own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
-        question = JourneyQuestion.from_mapping(raw | own)
+        question = JourneyQuestion.from_mapping(self.said() | own)
         needs_ids = SessionRule.preset(question.session_rule).trust_source_session_id
         if needs_ids and "source_session_id" in context.reading.lacking:
             raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
@@ -175,7 +173,7 @@ def own_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -
     """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
     question = body.question(context)
     require_personal(context.request.scope, question.columns)
-    ends = asked_days(context, body)
-    return answer_question(
-        context, parameters, body, lambda _con, events, _: journeys_answer(events, question, ends), reads_all=True
+    asked = AskedEvents(context, body)
+    return asked.answer(
+        parameters, lambda _con, events, _: journeys_answer(events, question, asked.days), reads_all=True
     )

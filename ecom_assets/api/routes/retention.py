@@ -12,7 +12,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, answer_question, asked_days
+from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.contracts import RetentionCohorts
@@ -68,6 +68,7 @@ class RetentionBody(Body):
     """The definition of retention; see docs/metrics.md."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
+    OF_DAYS = Body.OF_DAYS | {"range_of"}
 
     start: Name | None = Field(None, description="Event type that puts a visitor into a cohort; default any")
     returning: Name | None = Field(None, description="Event type that counts as coming back; default any")
@@ -100,8 +101,7 @@ class RetentionBody(Body):
 
     def rule(self) -> RetentionRule:
         """Return the definition."""
-        said = self.model_fields_set - {"time_range", "start_date", "end_date", "range_of"}
-        return RetentionRule.from_mapping(self.model_dump(include=said, exclude_none=True))
+        return RetentionRule.from_mapping(self.said())
 
 
 class Cohort(BaseModel):
@@ -159,12 +159,13 @@ def retention(context: Context, parameters: JustSliced, body: RetentionBody) -> 
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
     rule = body.rule()
     require_personal(context.request.scope, rule.columns)
-    between = asked_days(context, body) if body.range_of == "starts" else (None, None)
+    asked = AskedEvents(context, body)
+    between = asked.days if body.range_of == "starts" else (None, None)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        question = Question(con, events, rule, context.reading.timezone, extent.day_count, between=between)
+        question = Question(con, events, rule, asked.timezone, extent.day_count, between=between)
         # The visitors of a segment may all have gone before the newest day of the data.
         last = None if body.segment is None else extent.last_date
         return retention_answer(question, last and last - ONE_DAY)
 
-    return answer_question(context, parameters, body, count, reads_all=between != (None, None))
+    return asked.answer(parameters, count, reads_all=between != (None, None))

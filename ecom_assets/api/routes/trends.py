@@ -11,16 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import (
-    Body,
-    Conditions,
-    Name,
-    answer_question,
-    asked_days,
-    newest_event_at,
-    reach_of,
-    seen_events,
-)
+from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
@@ -70,8 +61,7 @@ class TrendBody(Body):
 
     def trend(self) -> Trend:
         """Return the definition."""
-        said = self.model_fields_set - {"time_range", "start_date", "end_date"}
-        return Trend.from_mapping(self.model_dump(include=said, exclude_none=True))
+        return Trend.from_mapping(self.said())
 
 
 class Line(BaseModel):
@@ -152,12 +142,11 @@ def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str
     """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
     require_personal(context.request.scope, definition.columns)
-
-    days = asked_days(context, body)
+    asked = AskedEvents(context, body)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        seen = seen_events(context, body, con) if definition.is_compared else events
-        reach = Range.of_question(reach_of(context, extent), days, context.reading.timezone, newest_event_at(context))
+        seen = asked.seen(con) if definition.is_compared else events
+        reach = Range.of_question(asked.reach(extent), asked.days, asked.timezone, asked.newest_at)
         return trend_answer(con, seen, definition, reach)
 
-    return answer_question(context, parameters, body, count, reads_all=definition.kind == "lifecycle")
+    return asked.answer(parameters, count, reads_all=definition.kind == "lifecycle")

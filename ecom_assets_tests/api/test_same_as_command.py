@@ -1,0 +1,111 @@
+"""Ad-hoc questions by POST and by the command: both answer the same over the same events, in any time zone.
+
+The numbers themselves are compared with plain Python in `test_every_number.py` and beside each subject.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.command import ecom
+
+pytestmark = pytest.mark.xdist_group("api")
+ZONE = "Pacific/Auckland"
+"""Eleven to thirteen hours ahead of the shop's UTC: most events are of another day there."""
+DAYS = {"start_date": "2026-01-10", "end_date": "2026-01-24"}
+OF_DAYS = ("--from", "2026-01-10", "--to", "2026-01-24")
+QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "a funnel by day of entry": (
+        "funnel",
+        {"steps": ["page_view", "purchase"], "over": "day"},
+        ("--steps", "page_view,purchase", "--over", "day"),
+    ),
+    "a funnel of days of entry": (
+        "funnel",
+        {"steps": ["page_view", "purchase"], "from": "2026-01-10", "to": "2026-01-24"},
+        ("--steps", "page_view,purchase", *OF_DAYS),
+    ),
+    "retention by day": (
+        "retention",
+        {"period": "day", "start": "purchase"},
+        ("--period", "day", "--start", "purchase"),
+    ),
+    "retention of starts": (
+        "retention",
+        {"period": "week", "range_of": "starts", **DAYS},
+        ("--period", "week", *OF_DAYS),
+    ),
+    "retention by the hour": (
+        "retention",
+        {
+            "period": "hour",
+            "last_period": 5,
+            "range_of": "starts",
+            "start_date": "2026-01-10",
+            "end_date": "2026-01-11",
+        },
+        ("--period", "hour", "--periods", "5", "--from", "2026-01-10", "--to", "2026-01-11"),
+    ),
+    "a trend by day": ("trend", {"series": ["*:visitors"]}, ("--series", "*:visitors")),
+    "a trend of a segment": (
+        "trend",
+        {"series": ["*"], "period": "week", "segment": "buyers", **DAYS},
+        ("--series", "*", "--period", "week", "--segment", "buyers", *OF_DAYS),
+    ),
+    "a lifecycle": (
+        "trend",
+        {"series": ["*"], "kind": "lifecycle", **DAYS},
+        ("--series", "*", "--kind", "lifecycle", *OF_DAYS),
+    ),
+    "journeys of some days": ("journeys", {"to_step": "purchase", **DAYS}, ("--to-step", "purchase", *OF_DAYS)),
+    "what goes with conversion": (
+        "correlation",
+        {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["product_category"], **DAYS},
+        ("--steps", "page_view,purchase", "--property", "product_category", *OF_DAYS),
+    ),
+    "an experiment": (
+        "experiment",
+        {"variant": "product_category", "control": "Shoes", "goal": "purchase", "within": "2d", **DAYS},
+        ("--variant", "product_category", "--control", "Shoes", "--goal", "purchase", "--within", "2d", *OF_DAYS),
+    ),
+}
+"""The path of the route, its body, and the options of the command."""
+
+
+@pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_route_answers_what_the_command_does(
+    api: Asked, settings: Settings, tmp_path: Path, name: str, timezone: str
+) -> None:
+    path, body, words = QUESTIONS[name]
+    answer = api.post(f"/analytics/{path}", {**body, "timezone": timezone}, limit=1000)
+    assert answer.status_code == 200, answer.text
+    events = settings.home.parent / "files" / "events.csv"
+    segments = {"ECOM_VISITOR_SEGMENTS": str(settings.visitor_segments)}
+    asked: tuple[str | Path, ...] = (path, "--events", events, *words, "--timezone", timezone, "--json")
+    said = ecom(*asked, home=tmp_path / "home", env=segments)
+    assert said.exit_code == 0, said.err
+    ours = {key: value for key, value in said.json.items() if key not in {"rows", "definition"}}
+    theirs = {key: plain(value) for key, value in answer.json().items() if key in ours}
+    assert {key: plain(value) for key, value in ours.items()} == theirs
+    assert answer.json()["range"]["timezone"] == timezone
+
+
+def plain(value: Any) -> Any:
+    """Return a value without fields that are null: a route names each field, the command those that say something."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items() if one is not None}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
+def test_the_zone_changes_the_answer(api: Asked) -> None:
+    """So a route that did not look at `timezone` would be found out."""
+    days = [
+        api.post("/analytics/trend", {"series": ["*"], "timezone": zone}).json()["series"][0]["values"]
+        for zone in ("UTC", ZONE)
+    ]
+    assert days[0] != days[1]
+    assert sum(days[0]) == sum(days[1]) > 0
