@@ -1,8 +1,8 @@
 """Answers of the API that no cache has, over two years of daily facts and fifty thousand products, on loopback.
 
 Each path is asked about ranges that nobody asked about before, so that nothing is known beforehand: a day, a week, 30,
-90 and 365 days, moved by a day each time. The verdict is on the median over all of these requests. Then a funnel of
-one's own over ten million events. Not here: cached answers (`api_cache.py`).
+90 and 365 days, moved by a day each time. The verdict is on the median over all of these requests. Then a
+custom funnel over ten million events. Not here: cached answers (`api_cache.py`).
 """
 
 import argparse
@@ -114,7 +114,7 @@ def measure(home: Path, rounds: int) -> None:
         tell(Result("uncached answers of the API, median", statistics.median(times), "ms", MEDIAN_MS, about=about))
         funnels = [ask(connection, "/analytics/funnel", FUNNEL) for _ in range(3)]
         events: dict[str, object] = {"events": api_shop.event_count(home)}
-        tell(Result("funnel of one's own by the API", statistics.median(funnels), "s", FUNNEL_S, about=events))
+        tell(Result("custom funnel by the API", statistics.median(funnels), "s", FUNNEL_S, about=events))
 
 
 def main() -> None:

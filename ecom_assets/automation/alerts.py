@@ -41,7 +41,7 @@ class FailedCheck:
     limit: Any = None
     example_count: int = 0
     sentence: str = ""
-    """What it says itself to anyone who has to act."""
+    """What the check itself says, for the person who has to act."""
     is_warning: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The answer to a journey query of one's own: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
+"""The answer to a custom journey query: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -110,7 +110,7 @@ def last_publication(settings: Settings) -> History:
     from ecom_assets.serving.places import publication_target, serves_postgres, serving_folder  # noqa: PLC0415 (Postgres needs its packages)
     from ecom_assets.serving.snapshot import Snapshot  # noqa: PLC0415 (as above)
 
-    with suppress(WarehouseError):  # anyone who publishes says what is wrong with it
+    with suppress(WarehouseError):  # the next publication reports what is wrong with it
         if not serves_postgres(settings):
             snapshot = Snapshot.read(serving_folder(settings))
             return History.read(snapshot.built_on) if snapshot else History()

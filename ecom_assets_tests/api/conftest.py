@@ -51,7 +51,7 @@ class Asked:
         return found
 
     def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
-        """Ask a question of one's own."""
+        """Ask a custom question."""
         given = {name: str(value) for name, value in parameters.items()}
         return requests.post(self.address + path, json=body, params=given, timeout=60)
 

@@ -347,7 +347,7 @@ def _rate(part: int, whole: int) -> float | None:
 
 
 def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
-    """Steps of a funnel of one's own, with how long they took."""
+    """Steps of a custom funnel, with how long they took."""
     tries, answer = list(tries), []
     counts = [sum(len(one) > place for one in tries) for place in range(len(steps))]
     for place, kind in enumerate(steps):

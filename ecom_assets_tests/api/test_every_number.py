@@ -119,7 +119,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
         lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
     ),
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
-    "journeys of one's own": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),
+    "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),

@@ -48,7 +48,7 @@ class Asked:
 
 
 def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
-    """An API with an endless route, an endless question of one's own, and a quick one."""
+    """An API with an endless route, an endless custom question, and a quick one."""
     app, shop = FastAPI(), Shop()
     app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
     app.state.metrics = ApiMetrics(lambda: shop.age_s)

@@ -100,7 +100,7 @@ def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: 
                     sold = reading.table(RevenueDaily)
                     (answer,) = reading.state(sold.agg(amount=sold.revenue_amount.sum()))
                     assert answer["amount"] == amount
-                    assert len(reading.questions) == 1, "explain tells it, anyone who asked first"
+                    assert len(reading.questions) == 1, "explain has the question, asked by either"
 
 
 def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""`segment` in questions of one's own: about which visitors they are, and who may ask."""
+"""`segment` in custom questions: about which visitors they are, and who may ask."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -61,7 +61,7 @@ def test_each_link_to_csv_gives_rows(client: Client, page: Page) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
     links = [one.attributes["href"] for one in root.all("a") if one.text == "CSV"]
     for link in links:
-        if link.startswith(FILES_IN_PAGE):  # the answer to a question of one's own, which is not asked twice
+        if link.startswith(FILES_IN_PAGE):  # the answer to a custom question, which is not asked twice
             assert len(unquote(link.partition(",")[2]).splitlines()) > 1
             continue
         answer = client.get(link)

@@ -31,7 +31,7 @@ STEPS = (
     "408",
     "429",
     "413",
-    "anyone who",
+    "429 of users",
 )
 
 
@@ -61,7 +61,7 @@ class Tool:
         plain = {"breaks": Reply(0, may_have_it=True), "is not there": Reply(0), "413": Reply(413)}
         if step in plain or step.isdecimal():
             return plain.get(step) or Reply(int(step))
-        if step == "anyone who" and self.model == "amplitude":
+        if step == "429 of users" and self.model == "amplitude":
             return Reply(429, json.dumps({"throttled_events": [0, len(numbers) - 1]}).encode())
         return self._takes(numbers, step)
 
@@ -157,9 +157,9 @@ def test_what_the_tool_said_it_has_is_never_sent_again(model: str) -> None:
 
 def test_a_user_who_waits_is_not_overtaken_by_what_follows_in_the_other_half() -> None:
     # Halved; of the first half a waits (the first and last named), then the other half has another record of a.
-    tool = Tool("amplitude", frozenset(), ["413", "anyone who"], "takes")
+    tool = Tool("amplitude", frozenset(), ["413", "429 of users"], "takes")
     send(tool, "abbaab")
     assert tool.sends == [[0, 1, 2, 3, 4, 5], [0, 1, 2], [0, 1, 2], [3, 4, 5]]
-    tool = Tool("amplitude", frozenset(), ["413", "anyone who"], "takes")
+    tool = Tool("amplitude", frozenset(), ["413", "429 of users"], "takes")
     send(tool, "aacaab")
     assert tool.sends == [[0, 1, 2, 3, 4, 5], [0, 1, 2], [0, 1, 2], [3, 4, 5]]

@@ -325,7 +325,7 @@ class FunnelAnswer(Answer):
 @questions.post(
     "/analytics/funnel",
     response_model=FunnelAnswer,
-    summary="A funnel of one's own",
+    summary="A custom funnel",
     responses=documented(400, 409, 413),
 )
 def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class OwnJourneysAnswer(Answer):
 @questions.post(
     "/analytics/journeys",
     response_model=OwnJourneysAnswer,
-    summary="Journeys of one's own",
+    summary="Custom journeys",
     responses=documented(400, 409, 413),
 )
 def own_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Health(Live):
     published_at: datetime | None = Field(description="When they were published, in UTC; null where there are none")
 
 
-@router.get("/health/live", response_model=Live, summary="Whether the process answers")
+@router.get("/health/live", response_model=Live, summary="Liveness: whether the process answers")
 async def live(response: Response) -> dict[str, Any]:
     """Respond; a supervisor that restarts failed processes checks this."""
     response.headers.update(_NO_STORE)
@@ -43,7 +43,7 @@ async def live(response: Response) -> dict[str, Any]:
     "/health/ready",
     response_model=Health,
     responses={_NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}},
-    summary="Whether it may be asked",
+    summary="Readiness: whether there are data to answer with",
 )
 async def ready(request: Request, response: Response) -> dict[str, Any]:
     """Return whether there are data and whether they are fresh; a load balancer checks this."""
@@ -70,7 +70,7 @@ router.add_api_route(
 )
 
 
-@router.get("/metrics", response_class=Response, summary="Numbers for Prometheus")
+@router.get("/metrics", response_class=Response, summary="Metrics for Prometheus")
 async def metrics(request: Request) -> Response:
     """Return the metrics: requests by route, cache look-ups, refusals, and the age of the data."""
     counted: ApiMetrics = request.app.state.metrics
@@ -98,7 +98,7 @@ class Index(BaseModel):
     endpoints: list[Endpoint] = Field(description="Every path; each also under /v1")
 
 
-@index_router.get("/", response_model=Index, summary="What there is")
+@index_router.get("/", response_model=Index, summary="Index of the routes")
 def index(context: Context, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
     """Return every path, and how new the data are."""
     published = context.reading.published

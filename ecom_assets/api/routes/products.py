@@ -178,7 +178,7 @@ class AlertsAnswer(Answer):
     alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
 
 
-@router.get("/analytics/products/top", response_model=TopAnswer, summary="The first products by a number")
+@router.get("/analytics/products/top", response_model=TopAnswer, summary="Top products by a chosen number")
 def top_products(context: Context, parameters: Annotated[TopParameters, Query()]) -> dict[str, Any]:
     """Return the top products by revenue, units, conversion or views."""
     period = context.period(parameters, "sales", "events")

@@ -55,7 +55,7 @@ class QualityAnswer(Answer):
     reasons: list[Reason] = Field(description=queries.DEFINITION["reasons"])
 
 
-@router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows and what became of them")
+@router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows by outcome")
 def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
     """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
     period = context.period(parameters)

@@ -77,7 +77,7 @@ class DeliveriesAnswer(Answer):
     "/analytics/reconciliation",
     response_model=ReconciliationAnswer,
     responses=NOT_THERE,
-    summary="Orders beside purchase events",
+    summary="Orders against purchase events",
 )
 def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the totals of orders and of events for each day, and their differences by cause."""

@@ -163,7 +163,7 @@ class RequestsAnswer(Answer):
     requests: list[RequestState] = Field(description=queries.REQUESTS_DEFINITION["requests"])
 
 
-@router.get("/operations/requests", response_model=RequestsAnswer, summary="What runs were asked to do")
+@router.get("/operations/requests", response_model=RequestsAnswer, summary="Requests to runs: releases and retries")
 def newest_requests(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
     context.do_not_keep()

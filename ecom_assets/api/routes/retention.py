@@ -152,7 +152,7 @@ class RetentionAnswer(Answer):
 @questions.post(
     "/analytics/retention",
     response_model=RetentionAnswer,
-    summary="Retention of one's own",
+    summary="Custom retention",
     responses=documented(400, 409, 413),
 )
 def retention(context: Context, parameters: JustSliced, body: RetentionBody) -> dict[str, Any]:

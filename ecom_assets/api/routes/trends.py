@@ -135,7 +135,7 @@ class TrendAnswer(Answer):
 @questions.post(
     "/analytics/trend",
     response_model=TrendAnswer,
-    summary="A trend of one's own",
+    summary="A custom trend",
     responses=documented(400, 409, 413),
 )
 def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class OrderReports:
                 return self._read(_ReportData, answer.data or {}).report_id
         raise SourceError(
             f"The order report API at {self._place} failed to make a report, {REPORTS_ASKED_FOR} times; run again "
-            "later, or ask anyone who runs it."
+            "later, or ask the people who run it."
         )
 
     def fetch(self, report_id: str, day: date) -> OrderIncrement:
