@@ -45,6 +45,7 @@ def test_old_events_leave_and_numbers_stay(home: Path, tmp_path: Path) -> None:
     assert done.out.splitlines() == [
         "1 rows of raw.events were removed.",
         "0 rows of staging.quarantined_events were removed.",
+        "0 rows of mart.quarantined_event_samples were removed.",
         "1 landing files were removed.",
         f"Kept from {days_ago(100)} on.",
     ]
