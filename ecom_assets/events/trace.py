@@ -23,17 +23,25 @@ from ecom_assets.events.contracts import (
 )
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace, keeping
 
 
 def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
-    """Return the received row of each clean event: of its copies the first that arrived."""
+    """Return the received row of each clean event: of its copies the first that arrived.
+
+    Most ids are there once, which their hashes say; only the rows of the others are sorted by arrival.
+    """
     rule: CleaningRule = behind.rules["cleaning_rule"]
     raw = behind.table(RawEvents)
     raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
-    raw = raw.semi_join(rows, ["event_id", "event_date", "received_date"])
-    result = first_copies(raw, rule, behind.span(rows, "event_date", "event_date"))
-    return keeping(result, rows, ["event_id", "event_date"])
+    days, key = behind.span(rows, "event_date", "event_date"), ["event_id", "event_date", "received_date"]
+    raw = raw.mutate(id_hash=raw.event_id.hash())
+    counts = raw.group_by("id_hash").agg(row_count=raw.count())
+    repeated = behind.keep(counts.filter(counts.row_count > 1).select("id_hash"))
+    once = clean_copies(raw.anti_join(repeated, "id_hash"), rule, days)
+    several = first_copies(raw.semi_join(repeated, "id_hash").semi_join(rows, key), rule, days)
+    return keeping(union_all(once, several).drop("id_hash"), rows, key)
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {

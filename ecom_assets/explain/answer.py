@@ -15,12 +15,12 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, Question
 from ecom_assets.explain.traces import TRACES
-from ecom_assets.explain.walk import Keep, Level, as_number, walk
+from ecom_assets.explain.walk import Level, as_number, walk
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.queries import NoSourceError
-from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Sum, Way
+from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Keep, Sum, Way
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
@@ -173,7 +173,7 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
     contract, name = question.contract, question.column
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
-    behind = [Behind(row, place.table, place.rules, place.ask) for row in shown]
+    behind = [Behind(row, place.table, place.rules, place.ask, place.keep) for row in shown]
     way = _chosen(contract, name, behind[0])
     adds_up = way is not None and not isinstance(way, Computed)
     note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
@@ -223,7 +223,7 @@ def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Plac
     levels: list[Row] = []
     last: Level | None = None
     try:
-        for level in walk(of, behind, place.keep):
+        for level in walk(of, behind):
             (totals,) = place.ask(level.totals())
             levels.append(
                 {

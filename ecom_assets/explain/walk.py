@@ -11,13 +11,12 @@ import ibis.expr.types as ir
 from ecom_assets.explain.traces import BELOW
 from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Count, Sum, carried
+from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Below, Count, Sum, carried
 
 BETWEEN: Final = " | "
 HAPPENED: Final = ("event_at", "ordered_at")
 """The columns by which received rows are shown first."""
 Number = int | Decimal | float | None
-Keep = Callable[[ir.Table], ir.Table]
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,13 @@ class Level:
         contract: The table.
         rows: Its rows, with the columns that they carry.
         of: The part of the number that they are behind.
+        whole: Returns some of the rows with all columns; None if `rows` has all columns.
     """
 
     contract: type[Table]
     rows: ir.Table
     of: Count | Sum
+    whole: Callable[[ir.Table], ir.Table] | None = None
 
     @property
     def is_received(self) -> bool:
@@ -46,9 +47,15 @@ class Level:
     def page(self, limit: int, offset: int) -> ir.Table:
         """Return some of the rows, in an order that is the same every time."""
         names = [*self.contract.columns, *carried(self.rows)]
+        chosen = self.rows.order_by(self._order(self.rows.columns)).limit(limit, offset=offset)
+        if self.whole is None:
+            return chosen.select(*names)
+        rows = self.whole(chosen).select(*names)
+        return rows.order_by(self._order(names)).limit(limit)
+
+    def _order(self, names: Sequence[str]) -> list[str]:
         first = [name for name in (*HAPPENED, *self.contract.key) if name in names]
-        order = [*first, *(name for name in names if name not in first)]
-        return self.rows.select(*names).order_by(order).limit(limit, offset=offset)
+        return [*first, *(name for name in names if name not in first)]
 
     def _gives(self) -> ir.Value:
         if isinstance(self.of, Count):
@@ -60,22 +67,36 @@ class Level:
         return signed.sum() if value.type().is_integer() else signed.cast(MONEY).sum().cast(MONEY)
 
 
-def walk(of: Count | Sum, behind: Sequence[Behind], keep: Keep = lambda rows: rows) -> Iterator[Level]:
+def walk(of: Count | Sum, behind: Sequence[Behind]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
     Args:
         of: How the number goes down, or one of its parts.
         behind: The rows of the table whose numbers are added up.
-        keep: Stores the rows of a table on the way, so that they are computed once, and returns them.
     """
     level = Level(of.to, union_all(*(_first(of, one, place) for place, one in enumerate(behind))), of)
     while not level.is_received:
         below = BELOW[level.contract]
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
-        kept = keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
+        kept = behind[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
         yield Level(level.contract, kept, of)
-        level = Level(below.to, below.rows(kept, behind[0]), of)
+        level = _below(below, kept, behind[0], of)
     yield level
+
+
+def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Level:
+    """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
+    rows = below.rows(kept, behind)
+    if below.to.layer != "raw":
+        return Level(below.to, rows, of)
+    found_by = [*(name for name in below.reads if name in rows.columns), *carried(rows)]
+    wanted = {*HAPPENED, *found_by, of.of if isinstance(of, Sum) else ""}
+    thin = behind.keep(rows.select(name for name in rows.columns if name in wanted))
+
+    def whole(chosen: ir.Table) -> ir.Table:
+        return below.rows(behind.keep(kept.semi_join(chosen, found_by)), behind)
+
+    return Level(below.to, thin, of, whole)
 
 
 def _first(of: Count | Sum, behind: Behind, place: int) -> ir.Table:

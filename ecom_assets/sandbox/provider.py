@@ -144,7 +144,7 @@ def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
     folder, until = settings.sandbox_folder, sandbox_until(settings, now)
     truth = truth_of(folder)
     if truth is None or (is_living(truth) and last_day(truth) < until):
-        LivingShop.in_folder(folder, until).grow()
+        LivingShop.in_folder(folder, until, settings.sandbox_days).grow()
     elif settings.sandbox_until and is_living(truth) and last_day(truth) > until:
         raise UsageError(
             f"The sandbox shop in {folder} goes on until {last_day(truth)}, after ECOM_SANDBOX_UNTIL={until}; "

@@ -83,6 +83,12 @@ class Settings(
     sandbox_until: date | None = Field(
         None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
     )
+    sandbox_days: int = Field(
+        60,
+        ge=1,
+        le=3650,
+        description="Days before its last one that a new simulated shop has at least; it opens on the first of a month",
+    )
     catalogue: Path | None = Field(
         None,
         description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "

@@ -20,6 +20,7 @@ ALL: Final = "(all)"
 """In a key column of a total: rows of every value are in it."""
 COUNTED_AS, SIGN = "counted_as", "sign"
 """Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
+Keep = Callable[[ir.Table], ir.Table]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Behind:
         table: Returns a whole table, lazily.
         rules: The rules of the assets, by parameter name.
         ask: Returns the rows of a small result.
+        keep: Stores rows, so that they are computed once, and returns them.
     """
 
     row: Mapping[str, Any]
     table: Callable[[type[Table]], ir.Table]
     rules: Mapping[str, Any]
     ask: Callable[[ir.Table], list[dict[str, Any]]]
+    keep: Keep = lambda rows: rows
 
     def where(self, contract: type[Table], **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values; `(all)` stands for every value."""

@@ -61,7 +61,7 @@ def received(place: Place, way: Way, behind: Behind) -> Any:
     assert not isinstance(way, Computed | ByRow)
     total: Any = 0
     for part in way if isinstance(way, tuple) else (way,):
-        *_, last = walk(part, [behind], place.keep)
+        *_, last = walk(part, [behind])
         assert last.is_received
         (found,) = place.ask(last.totals())
         total += found["gives"] or 0
@@ -73,7 +73,7 @@ def test_the_received_rows_behind_each_number_give_it_again(place: Place, contra
     walked = 0
     for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
         for row in largest(place, contract, name):
-            behind = Behind(row, place.table, place.rules, place.ask)
+            behind = Behind(row, place.table, place.rules, place.ask, place.keep)
             way = chosen(declared, behind)
             if not isinstance(way, Computed):
                 assert received(place, way, behind) == row[name], f"{name} of {row}"

@@ -157,6 +157,17 @@ def test_a_setting_says_where_it_ends_and_takes_no_day_back(march: Path, tmp_pat
         ensure_sandbox(Settings(home=tmp_path, sandbox_until=date(2026, 2, 27)))
 
 
+def test_a_setting_says_how_long_the_past_of_a_new_shop_is(march: Path, tmp_path: Path) -> None:
+    assert opening_day(date(2026, 11, 20), 730) == date(2024, 11, 1)
+    short = Settings(home=tmp_path / "short", sandbox_until=date(2026, 3, 2), sandbox_days=1)
+    ensure_sandbox(short)
+    assert sandbox_days(short) == Days.between(date(2026, 3, 1), date(2026, 3, 3))
+    copied(march, tmp_path / "sandbox")
+    there = Settings(home=tmp_path, sandbox_until=MARCH_9, sandbox_days=730)
+    ensure_sandbox(there)
+    assert sandbox_days(there).dates[0] == date(2026, 1, 1), "a shop that is there keeps its first day"
+
+
 def test_a_shop_that_was_simulated_at_once_stays_as_it_is(tmp_path: Path) -> None:
     small_shop(tmp_path, days=2, visitors=10)
     before = files(tmp_path)

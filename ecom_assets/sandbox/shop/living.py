@@ -53,19 +53,21 @@ class LivingShop:
         until: Its last day.
         seed: Seed of everything that happens in it.
         new_people: People who come for the first time in a month.
+        days_before: Days before its last one that a new shop has at least.
     """
 
     folder: Path
     until: date
     seed: int = SEED
     new_people: int = NEW_PEOPLE
+    days_before: int = DAYS_BEFORE
 
     @classmethod
-    def in_folder(cls, folder: Path, until: date) -> "LivingShop":
+    def in_folder(cls, folder: Path, until: date, days_before: int = DAYS_BEFORE) -> "LivingShop":
         """Return the shop that a folder holds, or a new one of the usual size, to go on until a day."""
         truth = truth_of(folder)
         if truth is None:
-            return cls(folder, until)
+            return cls(folder, until, days_before=days_before)
         return cls(folder, until, truth["settings"]["seed"], truth["settings"]["new_people"])
 
     def grow(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
@@ -79,7 +81,7 @@ class LivingShop:
             last = last_day(truth) if truth else None
             if last is not None and last >= self.until:
                 return
-            first = first_day(truth) if truth else opening_day(self.until)
+            first = first_day(truth) if truth else opening_day(self.until, self.days_before)
             months = dict(truth["months"]) if truth else {}
             begin = first if last is None else last + ONE_DAY
             for month in months_between(begin, self.until):
@@ -165,9 +167,9 @@ class LivingShop:
         replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
 
 
-def opening_day(until: date) -> date:
-    """Return the first day of a new shop: the first of a month, at least `DAYS_BEFORE` days before its last day."""
-    return (until - DAYS_BEFORE * ONE_DAY).replace(day=1)
+def opening_day(until: date, days_before: int = DAYS_BEFORE) -> date:
+    """Return the first day of a new shop: the first of a month, at least `days_before` days before its last day."""
+    return (until - days_before * ONE_DAY).replace(day=1)
 
 
 def next_month(month: date) -> date:
