@@ -109,8 +109,8 @@ def paths_table() -> str:
         for method, one in methods.items():
             given = [parameter["name"] for parameter in one.get("parameters", [])]
             names = [f"`{name}`" for name in given if name not in {"format", "explain"}]
-            told = ", ".join([*(["a definition"] if "requestBody" in one else []), *names])
-            lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {told} |")
+            parameters = ", ".join([*(["a definition"] if "requestBody" in one else []), *names])
+            lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {parameters} |")
     return "\n".join(lines) + "\n"
 
 
@@ -143,8 +143,8 @@ def _script(why: str, statements: Iterable[str]) -> str:
 
 def settings_page() -> str:
     """Return the page of settings: a table for each class that declares some, in the order that people meet them."""
-    told = [f"## {title}\n\n{_settings_table(owner)}" for owner, title in SETTINGS_OF.items()]
-    return "\n".join([SETTINGS_OPENING, *told])
+    sections = [f"## {title}\n\n{_settings_table(owner)}" for owner, title in SETTINGS_OF.items()]
+    return "\n".join([SETTINGS_OPENING, *sections])
 
 
 def _settings_table(owner: type[BaseSettings]) -> str:

@@ -144,7 +144,7 @@ class FirstTouches(Table):
     referrer_url = text("The page that led there", nullable=True)
     user_agent = text("The browser's or app's description of itself", nullable=True, pii=True)
     acquisition_channel = text(
-        "What campaign, referrer and browser of that event tell", one_of=("website", "mobile_app", "email_campaign")
+        "By campaign, referrer and browser of that event", one_of=("website", "mobile_app", "email_campaign")
     )
     default_channel_group = text("GA4's channel of that event, Direct where nothing is known")
     source_lists_version = text("Version of the lists of sites that gave it")

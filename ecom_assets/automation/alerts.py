@@ -61,7 +61,7 @@ class RunReport:
 
     @property
     def is_well(self) -> bool:
-        """Return whether there is nothing to tell."""
+        """Return whether there is nothing to report."""
         return not (self.has_failed or self.failed_checks)
 
 

@@ -83,7 +83,7 @@ def journeys(
     events: Events = None,
     mapping: Mapping = None,
     by: Annotated[str, typer.Option(help="What a step is: page_type, category or page.")] = "page_type",
-    top: Annotated[int, typer.Option(help="How many of the most frequent paths to tell.")] = 10,
+    top: Annotated[int, typer.Option(help="How many of the most frequent paths to print.")] = 10,
     from_step: FromStep = None,
     to_step: ToStep = None,
     exclude: Excluded = None,

@@ -185,7 +185,7 @@ class FileOrders:
     def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
         rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
-        # Copies are looked for in several passes, and a file is dear to read.
+        # Copies are looked for in several passes, and a file is expensive to read.
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
         return self.con.table(LINES, database=("temp", "main"))
 
@@ -302,7 +302,7 @@ class FileEvents:
     @cached_property
     def _classified(self) -> ir.Table:
         """Every row, with its reason where it is refused."""
-        # Kept, because parsing texts is dear: they are read once for the answer, for its copies and for `rows`.
+        # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
         rows = clean.classify(self.received(), self.rule, self._days)
         return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
 

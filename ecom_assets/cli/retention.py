@@ -85,7 +85,7 @@ def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
     if data.orders and asked.segment is not None:
-        raise UsageError("--segment is about what visitors did, which orders do not tell; ask with --events PATH.")
+        raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
     check_format("--who", asked.who)
     return _of_orders(asked, rule) if data.orders else _of_events(asked, rule)
 

@@ -265,7 +265,7 @@ def worth_events(cart_events: ir.Table, unit: Sequence[str], rule: CartRule) -> 
 
     Args:
         cart_events: Events of `VALUED` types with an amount.
-        unit: The columns that tell carts apart.
+        unit: The columns that identify a cart.
         rule: What the amount of an event is.
     """
     if rule.cart_value == "item":

@@ -89,6 +89,6 @@ def view_count(description: str, *, unit: str = "events") -> Column:
 
 
 def sold_count(description: str, *, unit: str) -> Column:
-    """A count of what was sold, which events that name no product do not tell."""
+    """A count of what was sold, which events without a product do not have."""
     unknown = "null on a day of whose purchase and refund events none names a product"
     return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)

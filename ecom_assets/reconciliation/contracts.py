@@ -85,7 +85,7 @@ class Restatements(Table):
     restatement_number = count("Place among the restatements of the table's day, from 1", unit="place")
     row_key = text("The row of that day, as JSON of the table's other key columns")
     column_name = text("The number's column")
-    before_value = Column("float64", "What it was; null where there was no row, or nothing to tell", nullable=True)
+    before_value = Column("float64", "What it was; null where there was no row, or no value", nullable=True)
     after_value = Column("float64", "What it is since; null where there is no row any more, as above", nullable=True)
     difference = Column(
         "float64", "after_value less before_value; no row counts as zero, but null for rates and means", nullable=True

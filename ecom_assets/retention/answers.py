@@ -236,7 +236,7 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
 
 
 def _moment(activity: ir.Table, rule: RetentionRule) -> ir.TimestampValue | None:
-    """Return the column by which the data reach further than days tell; None if days are enough."""
+    """Return the column by which the data reach further than whole days; None if days are enough."""
     if rule.clock == "rolling":
         return activity.event_at
     return activity.hour_at if rule.period == "hour" else None

@@ -45,7 +45,7 @@ OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
 PLAIN: Final = (bool, int, float, Decimal, bytes, dt.DataType, Enum, Namespace)
 """Values whose `repr` holds everything about them."""
 NEVER: Final = (ops.Impure, ops.InMemoryTable, ops.ScalarParameter)
-"""Operations that have something in them that their shape would not tell: functions, rows, what is given later."""
+"""Operations that have something in them that their shape does not show: functions, rows, what is given later."""
 MOST: Final = 4096
 """Statements that are kept; a run of the whole platform writes about 300."""
 
@@ -53,7 +53,7 @@ Write = Callable[[ir.Table], str]
 
 
 class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statement)
-    """An expression has something in it that its shape would not tell, such as rows in memory."""
+    """An expression has something in it that its shape does not show, such as rows in memory."""
 
 
 class _Shape:

@@ -130,7 +130,7 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     everybody = ecom(*words, home=home).json["cohorts"]
     assert [one["size"] for one in everybody] == [2, 1]
     assert ecom("retention", "--orders", "x.csv", "--segment", "bob", home=home).sentence == (
-        "--segment is about what visitors did, which orders do not tell; ask with --events PATH."
+        "--segment is about what visitors did, which orders do not have; ask with --events PATH."
     )
 
 

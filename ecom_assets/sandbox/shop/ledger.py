@@ -36,10 +36,10 @@ class Ledger:
         """Return the visits' events and orders with faults; added rows are numbered from `first_number`."""
         who, fate = self._who(orders), self._dice.unit("ledger", _key(orders))
         is_plain = (who == _PLAIN) & ~orders["is_refund"]
-        lost, dear, again = np.cumsum([UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE])
+        lost, dearer, again = np.cumsum([UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE])
         orders["fault"][is_plain & (fate < lost)] = UNRECORDED
-        orders["fault"][is_plain & (fate >= lost) & (fate < dear)] = DEARER
-        is_repeated = is_plain & (fate >= dear) & (fate < again)
+        orders["fault"][is_plain & (fate >= lost) & (fate < dearer)] = DEARER
+        is_repeated = is_plain & (fate >= dearer) & (fate < again)
         is_late = (orders["at"] % r.DAY >= r.DAY - SHIFT_US) & (orders["at"] + SHIFT_US < self._end_us)
         ahead = is_late & self._dice.chance(SHIFTED_RATE, "ledger clock", _key(orders))
         is_shifted = is_plain & (fate >= again) & ahead

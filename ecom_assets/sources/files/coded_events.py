@@ -123,7 +123,7 @@ class CodedFiles:
     def _find_users(self, plan: Plan) -> tuple[int, Keying | None]:
         """Number the users, say who stands for nobody, and find how events can be packed."""
         rows = self.files.sure_sql(self.late_days, is_dated=False)
-        # A text file is dear to read; of a Parquet file only what is asked for is read.
+        # A text file is expensive to read; of a Parquet file only what is asked for is read.
         kind = "VIEW" if self._is_parquet else "TABLE"
         self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
         # No clean event is of before 1990, nor of more than a day after its file came.
@@ -163,7 +163,7 @@ class CodedFiles:
         return int(count)
 
     def _passed_by_all(self) -> Iterator[str]:
-        """Yield the rules that nothing breaks by its user or by its type, as the distinct ones tell."""
+        """Yield the rules that nothing breaks by its user or by its type, by the distinct ones."""
         if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
             yield "missing_identity"
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
