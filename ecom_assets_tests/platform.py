@@ -1,7 +1,7 @@
 """The platform's tables materialized without Dagster, for tests that need hundreds of runs.
 
 The assets compute as they do under Dagster (`TableAsset.output`), and slices are replaced as they are there; only the
-run is not Dagster's.
+run is not Dagster's, and a table is not computed before something reads it, receives rows or runs again.
 """
 
 from collections.abc import Callable, Iterable
@@ -50,12 +50,19 @@ class Platform:
         self.rules: dict[str, Any] = rules(self.settings) | {"order_gate": NO_GATE, "clock": lambda: NOON} | rule
         self._remembered: dict[tuple[Any, ...], Any] = {}
         self.assets = [self._remembering(asset) for asset in self.assets_of(self.settings)]
-        self.engine = DuckDBEngine(Path("memory"))
-        self.engine.con = connect()
-        self.engine.con.raw_sql("SET threads = 1")
+        self._left: list[tuple[TableAsset, Days]] = []
+        self._engine = DuckDBEngine(Path("memory"))
+        self._engine.con = connect()
+        self._engine.con.raw_sql("SET threads = 1")
         self._land([])
-        self._landed = self.engine.con.table("landed")
-        self.engine.con.compile = _compiling_once(self.engine.con.compile)  # type: ignore[method-assign]  # as a test may
+        self._landed = self._engine.con.table("landed")
+        self._engine.con.compile = _compiling_once(self._engine.con.compile)  # type: ignore[method-assign]  # as a test may
+
+    @property
+    def engine(self) -> DuckDBEngine:
+        """The warehouse, with every table of the last run."""
+        self._compute()
+        return self._engine
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
@@ -74,15 +81,13 @@ class Platform:
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
         """Materialize every asset, or only some by name, for a range of days, upstream first."""
-        for asset in self.assets:
-            if only is None or asset.contract.name in only:
-                found = self.output(asset, days)
-                self.engine.replace(asset.contract, found.rows, found.days if asset.contract.day_column else None)
+        self._compute()
+        self._left = [(asset, days) for asset in self.assets if only is None or asset.contract.name in only]
 
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
         """Return what an asset computes in a run over a range of days, and the days that it replaces."""
         tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
-        found = asset.output(days, {**self.rules, **tables, "warehouse": self.engine}, self.engine)
+        found = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
         return found if isinstance(found, SliceOutput) else SliceOutput(found, days)
 
     def touched(self, arrival_days: Iterable[date]) -> Days:
@@ -92,7 +97,8 @@ class Platform:
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table."""
-        return self.engine.table(contract)
+        self._compute(contract)
+        return self._engine.table(contract)
 
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a whole table's rows as mappings, in the order of its key."""
@@ -107,15 +113,16 @@ class Platform:
     def by_day(self, contract: type[Table]) -> dict[date, list[tuple[Any, ...]]]:
         """Return a table's sorted rows by day; one that is not cut by day has all of them on no day."""
         if contract.day_column is None:
-            return {date.min: as_rows(self.engine, contract)}
+            return {date.min: self._as_rows(contract)}
         place = list(contract.columns).index(contract.day_column)
         days: dict[date, list[tuple[Any, ...]]] = {}
-        for row in as_rows(self.engine, contract):
+        for row in self._as_rows(contract):
             days.setdefault(row[place], []).append(row)
         return days
 
     def clear(self) -> None:
         """Empty every table."""
+        self._left = []
         contracts: list[type[Table]] = [self.raw, RawCustomers, *(asset.contract for asset in self.assets)]
         for contract in contracts:
             self.engine.ensure(contract)
@@ -123,10 +130,28 @@ class Platform:
 
     def close(self) -> None:
         """Give the warehouse back."""
-        self.engine.close()
+        self._engine.close()
+
+    def _compute(self, contract: type[Table] | None = None) -> None:
+        """Compute what is left of the last run: all of it, or one table and those that it is made from."""
+        left, self._left = self._left, []
+        needed = {asset.contract for asset, _ in left} if contract is None else {contract}
+        for asset, _ in reversed(left):
+            if asset.contract in needed:
+                needed |= {reads.contract for reads in asset.reads.values()}
+                needed |= set(asset.invalidated_by.reads.values()) if asset.invalidated_by else set()
+        for asset, days in left:
+            if asset.contract in needed:
+                found = self.output(asset, days)
+                self._engine.replace(asset.contract, found.rows, found.days if asset.contract.day_column else None)
+        self._left = [(asset, days) for asset, days in left if asset.contract not in needed]
+
+    def _as_rows(self, contract: type[Table]) -> list[tuple[Any, ...]]:
+        self._compute(contract)
+        return as_rows(self._engine, contract)
 
     def _land(self, rows: Iterable[Row]) -> None:
-        self.engine.con.con.register("landed", as_table(rows, self.raw))
+        self._engine.con.con.register("landed", as_table(rows, self.raw))
 
     def _remembering(self, asset: TableAsset) -> TableAsset:
         """Return the asset with functions that write the expression of the same arguments once: random plans repeat."""
@@ -141,7 +166,7 @@ class Platform:
             key = (function.__module__, function.__qualname__, *known)
             if key not in self._remembered:
                 found = function(**arguments)
-                if not isinstance(found, ir.Table) or not self.engine.holds(found):
+                if not isinstance(found, ir.Table) or not self._engine.holds(found):
                     return found  # small numbers that were computed here and now
                 self._remembered[key] = found
             return self._remembered[key]
@@ -149,7 +174,7 @@ class Platform:
         return remembered
 
     def _slice(self, reads: Reads, days: Days) -> ir.Table:
-        table = self.engine.table(reads.contract)
+        table = self._engine.table(reads.contract)
         if reads.whole or reads.contract.day_column is None:
             return table
         if (reads, days) not in self._remembered:

@@ -74,9 +74,8 @@ class MarketSegments:
         """Return the names of all segments, with `other` last."""
         return (*(one.name for one in self.segments), OTHER)
 
-    def segment_of(self, country: ir.StringColumn, region: ir.StringColumn, city: ir.StringColumn) -> ir.StringColumn:
-        """Return the segment of an address."""
-        code = self._code_of(country.upper().fill_null(""))
+    def segment_of(self, code: ir.StringColumn, region: ir.StringColumn, city: ir.StringColumn) -> ir.StringColumn:
+        """Return the segment of an address whose country has a code."""
         state, town = region.upper().fill_null(""), city.lower().fill_null("")
         has_no_code = code.length() != len("US")
         by_region = [
@@ -93,8 +92,9 @@ class MarketSegments:
         branches = [*by_region, *by_country, *by_city]
         return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
 
-    def _code_of(self, country: ir.StringColumn) -> ir.StringColumn:
+    def code_of(self, country: ir.StringColumn) -> ir.StringColumn:
         """Return the code of a country in any known spelling, or the text itself if it is unknown."""
+        country = country.upper().fill_null("")
         named = [(country.isin(names), code) for code, names in self.written.items() if names]
         return ibis.cases(*named, else_=country) if named else country
 
@@ -304,12 +304,14 @@ def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, d
     domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
     times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
     both = fetched.first_name.concat(" ").concat(fetched.last_name)
+    # A column of its own: each segment asks for the code, and its expression is long.
+    fetched = fetched.mutate(country_code=markets.code_of(fetched.country))
     fetched = fetched.mutate(
         now_at=now_at,
         is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
         full_name=ibis.coalesce(both, fetched.first_name, fetched.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
-        market_segment=markets.segment_of(fetched.country, fetched.region, fetched.city),
+        market_segment=markets.segment_of(fetched.country_code, fetched.region, fetched.city),
         **times,
     )
     # A session can continue after midnight, past the end of the day.
@@ -347,7 +349,9 @@ def _judged(described: ir.Table, rule: CustomerRule) -> ir.Table:
     flaw_count = reduce(
         lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0)
     )
-    score = quality_score(flaw_count)
+    described = described.mutate(flaws=listed, flaw_count=flaw_count)
+    described = described.mutate(data_quality_score=quality_score(described.flaw_count))
+    score = described.data_quality_score
     is_active = described.seen_at >= described.now_at - ibis.interval(days=rule.active_days)
     source = ibis.cases(
         (described.last_event_at.notnull(), "sessions"),
@@ -364,8 +368,7 @@ def _judged(described: ir.Table, rule: CustomerRule) -> ir.Table:
         engagement_source=source,
         engagement_level=level,
         customer_tier=rule.customer_tier(described.year_revenue_amount),
-        flawed_fields=listed.substr(1).nullif(""),
-        data_quality_score=score,
+        flawed_fields=described.flaws.substr(1).nullif(""),
         quality_band=ibis.cases(*((score >= least, band) for least, band in BANDS), else_="low"),
     )
 

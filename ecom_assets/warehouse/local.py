@@ -16,6 +16,7 @@ from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.json_keys import WholeKeys
+from ecom_assets.warehouse.select_complexity import count_complexity_once
 from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.statements import STATEMENTS
 
@@ -102,6 +103,7 @@ def _quietly(method: Callable[..., object]) -> Callable[..., object]:
 def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
     """Open a DuckDB database through Ibis, in memory without a path; its time zone is UTC."""
     adapt_duckdb_2_to_ibis_12()
+    count_complexity_once()
     con: DuckDB = DuckDB().connect(path or ":memory:", read_only=read_only)
     for statement in SETTINGS:
         con.raw_sql(statement)

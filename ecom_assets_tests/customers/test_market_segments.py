@@ -31,16 +31,16 @@ Address = tuple[str | None, str | None, str | None]
 
 def segment_of(markets: MarketSegments, *address: str | None) -> object:
     country, region, city = (ibis.literal(part, "string") for part in address)
-    return answer(markets.segment_of(country, region, city))
+    return answer(markets.segment_of(markets.code_of(country), region, city))
 
 
 def segments_by_address(addresses: Iterable[Address]) -> dict[Address, str]:
     """Return the shipped file's segment of each address."""
-    columns = ("country", "region", "city")
+    columns, markets = ("country", "region", "city"), market_segments()
     rows = ibis.memtable(
         [dict(zip(columns, one, strict=True)) for one in addresses], schema=dict.fromkeys(columns, "string")
     )
-    reported = rows.mutate(segment=market_segments().segment_of(*(rows[column] for column in columns)))
+    reported = rows.mutate(segment=markets.segment_of(markets.code_of(rows.country), rows.region, rows.city))
     return {
         (row["country"], row["region"], row["city"]): row["segment"]
         for row in connect().to_pyarrow(reported).to_pylist()
