@@ -133,6 +133,25 @@ def retention(shop: PlainShop) -> Row:
     return {"event_count": len(shop.events), "warnings": [], **numbers}
 
 
+CELL: Final = "cohort=2026-01-05&period=2&limit=1000"
+"""The third week of those who began in the second one of the year."""
+
+
+def who_came_back(shop: PlainShop, *, returned: bool = True) -> Row:
+    """`/analytics/retention/who` of `CELL`: whose first event is in the week, and who came two weeks later, too."""
+    monday = date(2026, 1, 5)
+    cohort = {who: events for who, events in _streams(shop).items() if _monday(events[0]["at"]) == monday}
+    came = {who for who, events in cohort.items() if any(_monday(one["at"]) == monday + 2 * WEEK for one in events)}
+    listed = sorted(came if returned else cohort.keys() - came)
+    numbers = {"event_count": len(shop.events), "count": len(listed), "total_count": len(listed)}
+    return {**numbers, "cohort": str(monday), "period": "2", "who": [{"visitor_id": who} for who in listed]}
+
+
+def who_did_not(shop: PlainShop) -> Row:
+    """`/analytics/retention/who` of those of `CELL` who did not come in that week."""
+    return who_came_back(shop, returned=False)
+
+
 def retention_by_category(shop: PlainShop) -> Row:
     """`/analytics/retention` as `RETENTION` asks: the category in which most visitors began, and all others."""
     streams = list(_streams(shop).values())

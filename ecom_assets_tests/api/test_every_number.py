@@ -121,6 +121,8 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
+    "who came back": (f"/analytics/retention/who?{paths.CELL}", {"period": "week"}, paths.who_came_back),
+    "who did not": (f"/analytics/retention/who?{paths.CELL}&returned=false", {"period": "week"}, paths.who_did_not),
     "retention by category": ("/analytics/retention", paths.RETENTION, paths.retention_by_category),
     "a trend": ("/analytics/trend", paths.TREND, paths.trend),
     "a trend by the hour": ("/analytics/trend", paths.HOURS, paths.trend_by_the_hour),
@@ -166,7 +168,7 @@ has."""
 
 def route_of(path: str) -> str:
     """Return the path as the API describes it."""
-    return re.sub(r"/products/p\d+$", "/products/{product_id}", path)
+    return re.sub(r"/products/p\d+$", "/products/{product_id}", path.partition("?")[0])
 
 
 def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:

@@ -136,3 +136,32 @@ def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
     assert [row[0] for row in shown] == [one["visitor_id"] for one in stopped["who"]][:100]
     beyond = requests.post(f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=60)
     assert (beyond.status_code, beyond.json()["detail"]) == (422, "Step 9 is not one of the 3 steps; give one of them.")
+
+
+def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
+    cohort = post(client, "/analytics/retention", {"period": "week"}, limit=1000)["cohorts"][0]
+    asked = {"cohort": cohort["cohort"], "period": "2", "limit": 1000}
+    came, stayed_away = (
+        post(client, "/analytics/retention/who", {"period": "week"}, **asked, returned=returned)
+        for returned in (True, False)
+    )
+    assert (came["count"], stayed_away["count"]) == (cohort["returned"][2], cohort["size"] - cohort["returned"][2])
+    choices = {"who_cohort": cohort["cohort"], "who_period": "2", "who_returned": "false"}
+    shown = table(section(page(client, "retention", **choices), "Who is in a cell"))
+    assert [row[0] for row in shown] == [one["visitor_id"] for one in stayed_away["who"]][:100]
+    again = post(client, "/analytics/retention/who", {"period": "week"}, **{**asked, "limit": 2, "offset": 1})
+    assert again["who"] == came["who"][1:3]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ({"cohort": "2026-01-06"}, "There is no cohort '2026-01-06'"),
+        ({"cohort": "2026-01-05", "period": "99"}, "The cohort 2026-01-05 has no period '99'"),
+        ({"cohort": "2026-01-05", "value": "Coats"}, "No value 'Coats' stands by itself"),
+    ],
+)
+def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str], said: str) -> None:
+    asked = {"period": "week", "by": "product_category"}
+    answer = requests.post(f"{client.address}/analytics/retention/who", json=asked, params=cell, timeout=60)
+    assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text

@@ -55,6 +55,21 @@ def test_a_funnel_is_built_and_its_address_shows_others_the_same(browser: Browse
     expect(other.get_by_role("alert")).to_contain_text("soon")
 
 
+def test_a_cell_of_the_retention_map_lists_who_is_in_it(browser: Browser, client: Client) -> None:
+    page = browser.new_page()
+    page.goto(f"{client.address}/dashboard/retention?period=week&start=page_view")
+    canvas = page.locator(".plot canvas").first
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    assert box
+    # A little right of the middle of the first cohort, which has come furthest.
+    canvas.click(position={"x": box["width"] * 0.3, "y": 108})
+    expect(page).to_have_url(re.compile(r"start=page_view.*who_cohort=\d{4}-\d\d-\d\d&who_period=\d+#s3-title"))
+    expect(
+        page.get_by_text(re.compile(r"The first \d+ of \d+ of \d{4}-\d\d-\d\d, period \d+, by visitor"))
+    ).to_be_visible()
+
+
 def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tmp_path: Path) -> None:
     page = browser.new_page()
     page.goto(f"{held.address}/dashboard/quality")

@@ -155,10 +155,13 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(one)
 
 
+BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems"}
+
+
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     """Return a schema that refers to its own definitions, without what only fills an assistant's memory.
 
-    Titles repeat names, and null is what a parameter is that is left out.
+    Titles repeat names, null is what a parameter is that is left out, and no sensible text or list is too long.
     """
     if isinstance(value, list):
         return [_moved(one) for one in value]
@@ -167,7 +170,9 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     result: Schema = {
         name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
         for name, one in value.items()
-        if not (name == "title" and isinstance(one, str)) and not (name == "default" and one is None)
+        if not (name == "title" and isinstance(one, str))
+        and not (name == "default" and one is None)
+        and not (name in BOUNDS and isinstance(one, int))
     }
     choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:

@@ -387,5 +387,5 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
         )
     asked, rule = AskedEvents(context, body), body.session_rule(context)
     limits = body.limits(asked.timezone)
-    listed = StepList(parameters.step, parameters.limit, only_stopped=parameters.stopped)
+    listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)
     return asked.answer(parameters, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed))

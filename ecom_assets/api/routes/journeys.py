@@ -19,7 +19,7 @@ from ecom_assets.journeys.queries import Dimension
 from ecom_assets.sessions.rule import SessionRule
 
 router = APIRouter(tags=["behaviour"])
-questions = APIRouter(tags=["questions"])
+questions = APIRouter(tags=["ad hoc"])
 MOST_PLACES = 10
 
 

@@ -1,5 +1,6 @@
 """Routes for retention: cohorts of visitors, and custom retention by POST."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, of
-from ecom_assets.api.parameters import Context, JustSliced, Paged
+from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
 from ecom_assets.retention import queries as retention_queries
@@ -18,6 +19,7 @@ from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
+from ecom_assets.retention.who import CellList, who_answer
 from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.queries import Extent
 
@@ -157,15 +159,68 @@ class RetentionAnswer(Answer):
 )
 def retention(context: Context, parameters: JustSliced, body: RetentionBody) -> dict[str, Any]:
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
-    rule = body.rule()
+    return _counted(context, parameters, body, retention_answer)
+
+
+class WhoParameters(Sliced):
+    """Who to list of retention."""
+
+    cohort: str = Field(max_length=40, description="Of this cohort, as the answer names it", examples=["2026-01-05"])
+    period: str | None = Field(
+        None, max_length=20, description="Of this period or bracket, as the answer names it; default the whole cohort"
+    )
+    returned: bool = Field(default=True, description="Whether those who came back in it, or those who did not")
+    value: str | None = Field(None, max_length=500, description="Of this value of the breakdown; default all")
+    limit: int = Field(100, ge=1, le=1_000, description="Most visitors to return")
+
+
+class InCell(BaseModel):
+    """Somebody in a cell."""
+
+    visitor_id: str = Field(description="The visitor")
+
+
+class RetentionWhoAnswer(Answer):
+    """Who is in a cell of custom retention."""
+
+    event_count: int = Field(description="Events that were looked at")
+    cohort: str = Field(description="Of this cohort")
+    period: str | None = Field(description="Of this period; null for the whole cohort")
+    count: int = Field(description="How many they are")
+    total_count: int = Field(description="How many are listed")
+    who: list[InCell] = Field(description="In order of their ids")
+
+
+@questions.post(
+    "/analytics/retention/who",
+    response_model=RetentionWhoAnswer,
+    summary="Who is in a cell of retention",
+    responses=documented(400, 409, 413),
+)
+def retention_who(
+    context: Context, parameters: Annotated[WhoParameters, Query()], body: RetentionBody
+) -> dict[str, Any]:
+    """Return who came back in a period of a cohort, or who did not; it needs the scope `personal`."""
+    require_personal(context.request.scope, ["visitor_id"])
+    most = parameters.offset + parameters.limit
+    listed = CellList(parameters.cohort, parameters.period, most, parameters.returned, parameters.value)
+    return _counted(context, parameters, body, lambda question, until: who_answer(question, listed, until))
+
+
+def _counted(
+    context: RequestContext,
+    parameters: Sliced,
+    body: RetentionBody,
+    count: Callable[[Question, date | None], dict[str, Any]],
+) -> dict[str, Any]:
+    rule, asked = body.rule(), AskedEvents(context, body)
     require_personal(context.request.scope, rule.columns)
-    asked = AskedEvents(context, body)
     between = asked.days if body.range_of == "starts" else (None, None)
 
-    def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
+    def of_events(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         question = Question(con, events, rule, asked.timezone, extent.day_count, between=between)
         # The visitors of a segment may all have gone before the newest day of the data.
         last = None if body.segment is None else extent.last_date
-        return retention_answer(question, last and last - ONE_DAY)
+        return count(question, last and last - ONE_DAY)
 
-    return asked.answer(parameters, count, reads_all=between != (None, None))
+    return asked.answer(parameters, of_events, reads_all=between != (None, None))

@@ -1,9 +1,11 @@
-"""Retention builder: cohorts as a heat map, with periods that are not over yet shaded."""
+"""Retention builder: cohorts as a heat map, with periods that are not over yet shaded, and who is in a cell of it."""
 
+import json
 from typing import Any, Final
 
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import retention
-from ecom_assets.api.routes.retention import RetentionBody
+from ecom_assets.api.routes.retention import RetentionBody, WhoParameters
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
 from ecom_assets.dashboard.builder import (
@@ -57,6 +59,9 @@ GROUPS: Final = (
             Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
             Input("segment", "Visitor segment", "a declared name", about=("segment",)),
             Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+            Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
+            Input("who_period", "In its period", "all of it", about=("period",)),
+            Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
         ),
         is_more=True,
     ),
@@ -127,18 +132,18 @@ def heat_map(view: View) -> Block:
         for place, returned in enumerate(cohort["returned"])
     ]
     return Chart(
-        _map(names),
+        _map(names, view),
         rows,
         CELLS,
         "A heat map: a row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer),
-        height=max(160, 24 * len(answer["cohorts"])),
+        height=110 + 24 * len(answer["cohorts"]),
         note=" ".join(["Pale cells are of periods that are not over yet: their share can grow.", *answer["warnings"]]),
         definition="Visitors by the period in which they started, and the share of them that came back in each period.",
     )
 
 
-def _map(names: list[str]) -> charts.Spec:
+def _map(names: list[str], view: View) -> charts.Spec:
     tips = [
         charts.tip("cohort", "text", "Cohort"),
         charts.tip("size", "count", "Size"),
@@ -173,7 +178,20 @@ def _map(names: list[str]) -> charts.Spec:
         layers.append(
             {"mark": {"type": "text", "fontSize": 11}, "encoding": {**base, "text": number, "color": is_strong}}
         )
-    return {"layer": layers}
+    if not view.may(Scope.PERSONAL):
+        return {"layer": layers}
+    for layer in layers:
+        layer["encoding"] = {**layer["encoding"], "href": {"field": "who"}}
+    return {"transform": [{"calculate": _address(view), "as": "who"}], "layer": layers}
+
+
+def _address(view: View) -> str:
+    """Return the expression of the address that lists who is in a cell, in the third section of the page."""
+    here = view.here(who_cohort=None, who_period=None, who_returned=None)
+    here += "&" if "?" in here else "?"
+    # The cohorts of hours have the offset of their zone.
+    cohort = "replace(datum.cohort, '+', '%2B')"
+    return f"{json.dumps(here + 'who_cohort=')} + {cohort} + '&who_period=' + datum.period + '#s3-title'"
 
 
 MOST_WRITTEN: Final = 14
@@ -234,6 +252,30 @@ def breakdown(view: View) -> Block:
     return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
 
 
+def who(view: View) -> Block:
+    """Return who is in a cell, for callers who may see people."""
+    result = context(view, QUESTION)
+    if not result.answer:
+        return correct_first()
+    asked = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
+    if "cohort" not in asked:
+        return Notice(
+            "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
+            "info",
+        )
+    answer = retention.retention_who(view.context, WhoParameters.model_validate(asked), result.body)
+    cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
+    shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
+    return DataTable(
+        answer["who"],
+        (Column("visitor_id", "Visitor"),),
+        csv=csv_address(answer),
+        note=shown,
+        empty="Nobody is there.",
+    )
+
+
+WHO: Final = ("cohort", "period", "returned")
 QUESTION: Final = Question(retention.retention, RetentionBody, body_of, GROUPS, "ecom retention")
 PAGE = Page(
     "retention",
@@ -245,6 +287,7 @@ PAGE = Page(
     sections=(
         Section("Question", form(QUESTION)),
         Section("Cohorts", heat_map),
+        Section("Who is in a cell", who),
         Section("All cohorts", totals),
         Section("Breakdown", breakdown),
         Section("Definition", definition(QUESTION)),
