@@ -65,6 +65,7 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import is_table
+from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
 from ecom_assets.sources.stock import has_stock
@@ -124,7 +125,7 @@ def defs() -> dg.Definitions:
     """Return the definitions for the settings in the environment; Dagster's own commands load this."""
     keep_private()
     collect_rarely()
-    return build_definitions(load_settings())
+    return build_definitions(with_first_partition(load_settings()))
 
 
 def daily_partitions(settings: Settings) -> ListedDays:

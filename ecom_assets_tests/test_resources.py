@@ -1,7 +1,6 @@
 """Resources as Dagster's Resources page shows them, and runs that use another one in their place."""
 
 import json
-import sys
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -9,9 +8,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.test_utils import in_process_test_workspace
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster_graphql.schema import create_schema
 
 from ecom_assets.clock import today_in
 from ecom_assets.customers.contracts import Customers, RawCustomers
@@ -27,6 +23,7 @@ from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.resources import Postgres
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import people
+from ecom_assets_tests.ui.code_location import DAGSTER_S_OWN, loaded
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
     "customer_api", "order_report_api", "catalogue_api")  # fmt: skip
@@ -50,24 +47,13 @@ QUESTION = """
     name description resourceType
     configFields { name description isRequired defaultValueAsJson }
     configuredValues { key value type } } } } }"""
-# Dagster reads a property of its own that it has deprecated, to load a code location in this process.
-DAGSTER_S_OWN = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
 Shown = dict[str, dict[str, Any]]
 
 
-def shown_by_dagster(folder: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Shown:
+def shown_by_dagster(folder: Path, environment: dict[str, str]) -> Shown:
     """Return what the Resources page of a code location with an environment gets, by the resource's name."""
-    for name, value in {**environment, "ECOM_HOME": str(folder / "home")}.items():
-        monkeypatch.setenv(name, value)
-    origin = LoadableTargetOrigin(executable_path=sys.executable, module_name="ecom_assets.definitions")
-    with (
-        dg.DagsterInstance.local_temp(str(folder)) as instance,
-        in_process_test_workspace(instance, origin) as context,
-    ):
-        answer = create_schema().execute(QUESTION, context_value=context)
-    assert answer.errors is None
-    assert answer.data
-    found = answer.data["allTopLevelResourceDetailsOrError"]
+    with loaded(folder, environment) as location:
+        found = location.ask(QUESTION)["allTopLevelResourceDetailsOrError"]
     assert "results" in found, found
     return {one["name"]: one for one in found["results"]}
 
@@ -77,8 +63,8 @@ def values(resource: dict[str, Any]) -> dict[str, str]:
 
 
 @DAGSTER_S_OWN
-def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = shown_by_dagster(tmp_path, monkeypatch, ENVIRONMENT)
+def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> None:
+    shown = shown_by_dagster(tmp_path, ENVIRONMENT)
     assert set(SERVICES) <= set(shown)
     for name in SERVICES:
         assert shown[name]["description"]
@@ -99,8 +85,8 @@ def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path, mon
 
 
 @DAGSTER_S_OWN
-def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = shown_by_dagster(tmp_path, monkeypatch, {})
+def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> None:
+    shown = shown_by_dagster(tmp_path, {})
     assert set(SERVICES) <= set(shown)
     set_by = {
         "snowflake": "ECOM_WAREHOUSE=snowflake://", "postgres": "ECOM_POSTGRES_URL=postgres://",

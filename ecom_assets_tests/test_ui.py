@@ -37,7 +37,7 @@ ARGUMENTS = [
 ]
 DAY = "2026-01-01"
 WIDE: ViewportSize = {"width": 3000, "height": 1900}
-PATIENCE_S = 120
+PATIENCE_S = 240
 PATIENCE_MS = 60_000
 
 
@@ -142,7 +142,7 @@ def materialized(served: Served, page: Page) -> None:
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Show all partitions").click()
-    days = dialog.get_by_placeholder(re.compile("2009-12-01"))
+    days = dialog.get_by_placeholder(re.compile("2026-01-01"))
     days.fill(DAY)
     days.press("Enter")
     dialog.get_by_role("button", name="Launch 1 run").click()

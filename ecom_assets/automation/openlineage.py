@@ -22,6 +22,8 @@ from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
 
 REQUEST_TIMEOUT_S: Final = 3.0
+ENDPOINT: Final = "api/v1/lineage"
+"""Where receivers take events, by the specification."""
 RUN_PATIENCE_S: Final = 5.0
 """Seconds that `ecom run` gives the receiver at the end of a run."""
 TICK_PATIENCE_S: Final = 40.0
@@ -37,6 +39,20 @@ REFUSED: Final = range(400, 500)
 """Answers that say that the event itself is not wanted: it is passed over, as it would be refused again."""
 MAY_PASS: Final = {408, 429}
 """Of these, the ones that may pass."""
+
+
+def trouble_of_receiver(settings: Settings) -> str:
+    """Return why the receiver would take no event, from an empty request to it; nothing if it answers."""
+    key = settings.openlineage_api_key.get_secret_value()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        response = requests.get(
+            f"{settings.openlineage_url.rstrip('/')}/{ENDPOINT}", headers=headers, timeout=REQUEST_TIMEOUT_S
+        )
+    except requests.RequestException as error:
+        return f"was not reached ({type(error).__name__})"
+    # The address takes events only, so any other refusal of a GET is that of a receiver that is there.
+    return f"refuses the key ({response.status_code})" if response.status_code in {401, 403} else ""
 
 
 @dataclass(frozen=True)

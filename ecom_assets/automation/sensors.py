@@ -4,49 +4,62 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
 import dagster as dg
 import duckdb
 
 from ecom_assets.automation.jobs import EVENTS, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
+from ecom_assets.delivery.tools.all import set_tools
 from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.events.assets import raw_events
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import days_to_compute, events_place, open_events
+from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.first_partition import is_derived, remember_first_day
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
+SETTLED: Final = timedelta(seconds=30)
+"""How long a file must have stayed as it is: one that is still being copied would be read in part, and read again."""
 
 
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sees new or changed landing files and asks for the days that they touch.
 
-    The cursor holds each file's size and time of modification, as they were when the sensor last asked.
+    The cursor holds each file's size and time of modification, as they were when the sensor last asked. Without one,
+    files from before the last run over events count as taken in.
     """
 
     @dg.sensor(
         name="landing_files",
         job_name=EVENTS,
         minimum_interval_seconds=INTERVAL_S,
+        default_status=_status(settings),
         description="New or changed event files: materializes the days that their rows belong to.",
     )
     def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         try:
             newest = _last_day(settings, now)
-            result = _states(settings, newest)
+            files = _files(settings, newest)
+            seen = json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
+            result = {file.path: _state(file) for file in files if _is_settled(file, now)}
             fresh = sorted(path for path, state in result.items() if seen.get(path) != state)
             if not fresh:
-                return dg.SensorResult(skip_reason="No new event files.")
+                return _nothing_new(files, result, seen)
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
-            last = min(last, newest)
+            if first < settings.first_day and settings.has_own_data and is_derived(settings):
+                return _before_partitions(settings, first)
+            first, last = max(first, settings.first_day), min(last, newest)
             parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
+        result = {**_unsettled(files, result, seen), **result}
         cursor = json.dumps(result)
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
@@ -64,14 +77,64 @@ def _last_day(settings: Settings, now: Clock) -> date:
     return days[-1] if days else day_of(now(), settings)
 
 
-def _states(settings: Settings, last: date) -> dict[str, str]:
-    """Return the state of each file, but for those of the days after the last one of a sandbox shop."""
-    with _opened(settings, events_place(settings)) as files:
-        return {
-            file.path: f"{file.size}-{file.modified_at.isoformat()}"
-            for file in files.files()
-            if settings.has_own_data or file.received_date is None or file.received_date <= last
-        }
+def _status(settings: Settings) -> dg.DefaultSensorStatus:
+    """Return whether the sensor is on before anybody decides: where the shop's own files reach no tool.
+
+    Runs over new files deliver to the tools that are set; that somebody decides. The sandbox shop has its schedules.
+    """
+    is_safe = bool(settings.events) and not set_tools(settings)
+    return dg.DefaultSensorStatus.RUNNING if is_safe else dg.DefaultSensorStatus.STOPPED
+
+
+def _files(settings: Settings, last: date) -> list[InputFile]:
+    """Return the event files, unopened, but for those of the days after the last one of a sandbox shop."""
+    files = find_files(events_place(settings))
+    if settings.has_own_data:
+        return files
+    return [file for file in files if file.received_date is None or file.received_date <= last]
+
+
+def _state(file: InputFile) -> str:
+    return f"{file.size}-{file.modified_at.isoformat()}"
+
+
+def _is_settled(file: InputFile, now: Clock) -> bool:
+    age = now() - max(file.modified_at, file.placed_at)
+    return age >= SETTLED or age < -SETTLED  # the clock of a network storage may be ahead
+
+
+def _unsettled(files: list[InputFile], result: dict[str, str], seen: dict[str, str]) -> dict[str, str]:
+    """Return the known states of files that are being written, so that they stay known files."""
+    return {file.path: seen[file.path] for file in files if file.path in seen and file.path not in result}
+
+
+def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str, str]:
+    """Return the states of files that were there, as they are, when the last run over events began."""
+    event = instance.get_latest_materialization_event(raw_events.key)
+    record = instance.get_run_record_by_id(event.run_id) if event else None
+    began = record.start_time if record else None
+    if began is None:
+        return {}
+    return {file.path: _state(file) for file in files if max(file.modified_at, file.placed_at).timestamp() < began}
+
+
+def _nothing_new(files: list[InputFile], result: dict[str, str], seen: dict[str, str]) -> dg.SensorResult:
+    """Return why no run is asked for; what is known of the files becomes the cursor."""
+    cursor = json.dumps({**_unsettled(files, result, seen), **result})
+    being_written = len(files) - len(result)
+    if being_written:
+        reason = f"{being_written:,} event files changed within the last {SETTLED.seconds} s; they may not be complete."
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
+    return dg.SensorResult(skip_reason="No new event files.", cursor=cursor)
+
+
+def _before_partitions(settings: Settings, first: date) -> dg.SensorResult:
+    """Let partitions begin earlier when the code is loaded next; until then the files stay new."""
+    remember_first_day(settings, first)
+    return dg.SensorResult(
+        skip_reason=f"New event files have rows of {first}, before the first partition, {settings.first_day}; reload "
+        "the code location (Deployment), whose partitions then begin with them."
+    )
 
 
 def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tuple[date, date]:
@@ -83,13 +146,13 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
     with _opened(settings, paths) as files:
         days = days_to_compute(files, settings.late_days)
         arrived = files.received_days() or (days.first, days.dates[-1])
-    with _opened(settings, events_place(settings)) as files:
-        newest = max((file.received_date for file in files.files() if file.received_date), default=days.dates[-1])
+    landed = [file.received_date for file in find_files(events_place(settings)) if file.received_date]
+    newest = max(landed, default=days.dates[-1])
     first = days.first - ONE_DAY
     if is_known:
         first = min(first, arrived[0] - settings.late_days * ONE_DAY)
     last = min(newest, arrived[1] + (settings.late_days + 2) * ONE_DAY)
-    return max(first, settings.first_day), max(last, days.dates[-1])
+    return first, max(last, days.dates[-1])
 
 
 def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:

@@ -68,6 +68,7 @@ def diagnose() -> list[Finding]:
         ("customers", _customers),
         ("dagster", _dagster_home),
         ("alerts", _alerts),
+        ("lineage", _lineage),
         ("publishing", _publishing),
         ("api", _api),
     ]
@@ -199,6 +200,21 @@ def _alerts(settings: Settings) -> Finding:
     return Finding("alerts", ok=True, found=f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}")
 
 
+def _lineage(settings: Settings) -> Finding:
+    if not settings.openlineage_url:
+        return Finding("lineage", ok=True, found="none set; runs are not reported as OpenLineage events")
+    with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
+        from ecom_assets.automation.openlineage import trouble_of_receiver  # noqa: PLC0415 (an extra)
+
+    trouble = trouble_of_receiver(settings)
+    return Finding(
+        "lineage",
+        ok=not trouble,
+        found=f"{settings.openlineage_url} {trouble or 'answers; each run is reported to it'}",
+        fix="start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; runs go on without it",
+    )
+
+
 def _publishing(settings: Settings) -> Finding:
     from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.serving.published import published_state  # noqa: PLC0415 (loads Dagster)
@@ -236,6 +252,6 @@ def _api(settings: Settings) -> Finding:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts, publishing, API; each finding says what fixes it."""
+    """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API; each finding has its fix."""
     if not show_diagnosis(as_json=as_json):
         raise typer.Exit(1)

@@ -102,7 +102,10 @@ class Settings(
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
     currency: str = Field("USD", description="Currency of all amounts, ISO 4217; sent with answers and to tools")
     late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
-    first_day: date = Field(date(2009, 12, 1), description="First daily partition, YYYY-MM-DD")
+    first_day: date = Field(
+        date(2009, 12, 1),
+        description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",
+    )
     session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
     funnels: Path | None = Field(
         None, description="YAML or JSON file that declares the daily funnels, a name to each definition"

@@ -11,6 +11,8 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 
 Truth = dict[str, Any]
+DAYS_BEFORE = 60
+"""A new shop has at least this many days before its last one, so that a month has a month before it."""
 
 
 def truth_of(folder: Path) -> Truth | None:
@@ -36,6 +38,11 @@ def last_day(truth: Truth) -> date:
 def is_living(truth: Truth) -> bool:
     """Return whether a shop grows; one that `ecom sandbox data` has simulated has all its days."""
     return "until" in truth["settings"]
+
+
+def opening_day(until: date, days_before: int = DAYS_BEFORE) -> date:
+    """Return the first day of a new shop: the first of a month, at least `days_before` days before its last day."""
+    return (until - days_before * ONE_DAY).replace(day=1)
 
 
 def last_day_in(folder: Path) -> date:

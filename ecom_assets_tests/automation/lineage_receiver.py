@@ -36,6 +36,13 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            receiver.paths.add(self.path)
+            is_known = self.headers.get("Authorization") != "Bearer wrong"
+            self.send_response(405 if is_known else 401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             time.sleep(receiver.takes_s)

@@ -1,5 +1,6 @@
 """Runs as OpenLineage events, at a real receiver: from `ecom run`, from the daemon's sensor, and when it fails."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from ecom_assets.definitions import lineage_tables, sensors
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.automation.lineage_receiver import Event, Receiver, receiving
 from ecom_assets_tests.command import FEW_TABLES, Said, ecom, page_views
 
@@ -193,3 +195,22 @@ def test_tables_are_named_as_the_standard_names_them(address: str, namespace: st
 def test_without_a_receiver_there_is_no_sensor() -> None:
     assert "openlineage" not in {one.name for one in sensors(Settings())}
     assert "openlineage" in {one.name for one in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))}
+
+
+def lineage_line(home: Path, **env: str) -> str:
+    """Return the line of `ecom doctor` about lineage."""
+    said = ecom("doctor", "--json", home=home, env=env)
+    (found,) = (one for one in json.loads(said.out) if one["subject"] == "lineage")
+    return f"{'ok' if found['ok'] else 'FAIL'} {found['found']}"
+
+
+def test_doctor_says_in_a_line_whether_the_receiver_can_be_reached(tmp_path: Path, receiver: Receiver) -> None:
+    home, at = tmp_path / "home", {"ECOM_OPENLINEAGE_URL": receiver.url}
+    assert lineage_line(home) == "ok none set; runs are not reported as OpenLineage events"
+    assert lineage_line(home, **at) == f"ok {receiver.url} answers; each run is reported to it"
+    assert receiver.paths == {"/api/v1/lineage"}, "where events go to"
+    refused = lineage_line(home, **at, ECOM_OPENLINEAGE_API_KEY="wrong")
+    assert refused == f"FAIL {receiver.url} refuses the key (401)"
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert lineage_line(home, ECOM_OPENLINEAGE_URL=nobody) == f"FAIL {nobody} was not reached (ConnectionError)"
+    assert receiver.events == [], "a look sends no event"

@@ -1,6 +1,6 @@
 """The sensor on landing files: what is new is materialized, what is not is left alone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import pytest
 
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.definitions import build_definitions
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets_tests.command import page_views
 
@@ -23,6 +24,8 @@ class Landing:
         self.folder = folder
         self.settings = Settings(home=folder.parent / "home", events=str(folder), **settings)
         self.cursor: str | None = None
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.now = NOON
 
     def receive(self, day: str, *event_days: str, name: str = "part.csv") -> Path:
         """Let a file arrive on a day, with a page view of each of the event days."""
@@ -32,8 +35,8 @@ class Landing:
 
     def look(self) -> dg.SensorResult:
         """Let the sensor look, as the daemon does every minute."""
-        context = dg.build_sensor_context(cursor=self.cursor)
-        found = landing_sensor(self.settings, now=lambda: NOON)(context)
+        context = dg.build_sensor_context(self.instance, cursor=self.cursor)
+        found = landing_sensor(self.settings, now=lambda: self.now)(context)
         assert isinstance(found, dg.SensorResult)
         self.cursor = found.cursor or self.cursor
         return found
@@ -153,3 +156,58 @@ def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gon
         assert "1 row of stray.csv of 2014-01-01 is far from all others" in str(said.skip_reason)
     stray.unlink()
     assert len(landing.look().run_requests or []) == 1
+
+
+# What is on before anybody decides
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [
+        ({"ECOM_EVENTS": "landing"}, dg.DefaultSensorStatus.RUNNING),
+        ({"ECOM_EVENTS": "landing", "ECOM_AMPLITUDE_API_KEY": "key"}, dg.DefaultSensorStatus.STOPPED),  # would deliver
+        ({}, dg.DefaultSensorStatus.STOPPED),  # the sandbox shop's schedules take its days in
+    ],
+)
+def test_it_is_on_where_files_are_the_source_and_reach_no_tool(
+    environment: dict[str, str], status: dg.DefaultSensorStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert landing_sensor(load_settings()).default_status is status
+
+
+def test_what_a_run_took_in_before_the_sensor_first_looked_is_not_asked_for_again(landing: Landing) -> None:
+    @dg.asset(key=["raw", "events"])
+    def raw_events() -> None:
+        """Take in what there is."""
+
+    landing.receive("2026-03-05", "2026-03-05")
+    assert dg.materialize([raw_events], instance=landing.instance).success
+    landing.receive("2026-03-08", "2026-03-08")
+    assert landing.days() == ("2026-03-07", "2026-03-08")
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_a_file_that_is_still_being_copied_is_waited_for(landing: Landing) -> None:
+    copied = landing.receive("2026-03-05", "2026-03-05")
+    at = datetime.fromtimestamp(copied.stat().st_ctime, UTC)
+    landing.now = at + timedelta(seconds=29)
+    said = reason(landing.look())
+    assert said == "1 event files changed within the last 30 s; they may not be complete."
+    landing.now = at + timedelta(seconds=31)
+    assert landing.days() == ("2026-03-04", "2026-03-05")
+
+
+def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(landing: Landing) -> None:
+    landing.receive("2026-03-05", "2026-03-05")
+    loaded = landing.settings = with_first_partition(landing.settings)
+    assert loaded.first_day == date(2026, 2, 1), "events of 5 March may be late by a week"
+    landing.days()
+    landing.receive("2026-01-09", "2026-01-09")
+    for _ in range(2):
+        assert reason(landing.look()).startswith("New event files have rows of 2026-01-08, before the first partition")
+    unset = Settings(home=loaded.home, events=loaded.events)
+    landing.settings = with_first_partition(unset)
+    assert landing.settings.first_day == date(2026, 1, 1)
+    assert landing.days() == ("2026-01-08", "2026-01-18")

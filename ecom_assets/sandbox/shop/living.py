@@ -26,10 +26,8 @@ from ecom_assets.sandbox.shop.orders import OrderReport
 from ecom_assets.sandbox.shop.rows import Dice, Rows
 from ecom_assets.sandbox.shop.shop import Cast, Shop
 from ecom_assets.sandbox.shop.truth import GENERATOR
-from ecom_assets.sources.sandbox_shop import first_day, last_day, truth_of
+from ecom_assets.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
 
-DAYS_BEFORE = 60
-"""A new shop has at least this many days before its last one, so that a month has a month before it."""
 SEED = 7
 NEW_PEOPLE = 600
 """New people of a month, of one of the usual size."""
@@ -165,11 +163,6 @@ class LivingShop:
         }  # fmt: skip
         truth = {"generator": GENERATOR, "settings": settings, "months": months}
         replace_bytes(self.folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
-
-
-def opening_day(until: date, days_before: int = DAYS_BEFORE) -> date:
-    """Return the first day of a new shop: the first of a month, at least `days_before` days before its last day."""
-    return (until - days_before * ONE_DAY).replace(day=1)
 
 
 def next_month(month: date) -> date:

@@ -1,0 +1,61 @@
+"""The first day of the partitions page: the month in which the data begin, as far as names of files and runs say it."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.first_partition import remember_first_day, with_first_partition
+from ecom_assets_tests.command import page_views, small_shop
+
+NOWHERE = date(2009, 12, 1)
+"""The default: earlier than any data."""
+
+
+def first_day(settings: Settings) -> date:
+    return with_first_partition(settings).first_day
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    """Two landing folders of events."""
+    for day in ("2024-05-20", "2026-03-01"):
+        folder = tmp_path / "landing" / f"received_date={day}"
+        folder.mkdir(parents=True)
+        page_views(folder / "part.csv", day)
+    return tmp_path / "landing"
+
+
+def test_the_sandbox_begins_with_its_first_month(home: Path) -> None:
+    until = Settings(home=home, sandbox_until=date(2026, 3, 20))
+    assert first_day(until) == date(2026, 1, 1), "before there is a shop: 60 days before 20 March, from a first on"
+    small_shop(home, days=2, visitors=20)
+    assert first_day(until) == date(2026, 1, 1), "as the shop's own truth says"
+
+
+def test_landing_folders_begin_with_the_month_of_the_first_that_may_hold_late_events(home: Path, landing: Path) -> None:
+    assert first_day(Settings(home=home, events=str(landing))) == date(2024, 5, 1)
+    assert first_day(Settings(home=home, events=str(landing), late_days=20)) == date(2024, 4, 1)
+
+
+def test_a_day_that_is_set_stays(home: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOM_FIRST_DAY", "2025-02-03")
+    assert first_day(load_settings(home=home, events=str(landing))) == date(2025, 2, 3)
+
+
+def test_other_files_begin_where_a_run_found_their_first_day_and_never_later(home: Path, tmp_path: Path) -> None:
+    loose = Settings(home=home, events=str(page_views(tmp_path / "clicks.csv", "2026-03-09")))
+    assert first_day(loose) == NOWHERE, "the file is not read for it"
+    for run, begins in (("2026-03-09", "2026-03-01"), ("2026-03-03", "2026-02-01"), ("2026-04-01", "2026-02-01")):
+        remember_first_day(loose, date.fromisoformat(run))
+        assert first_day(loose) == date.fromisoformat(begins), f"after a run from {run} on"
+
+
+def test_one_source_without_dated_folders_leaves_the_beginning_unknown(
+    home: Path, landing: Path, tmp_path: Path
+) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text("never read\n")
+    assert first_day(Settings(home=home, events=str(landing), orders=str(orders))) == NOWHERE
+    assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, "who reads it says what is wrong"
