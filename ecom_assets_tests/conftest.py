@@ -23,6 +23,8 @@ from ecom_assets_tests.warehouse.engines import snowflake_server
 
 STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
 """Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow, but for the brief ones."""
+OVER_THE_SMALL_SHOP = {"api", "dashboard"}
+"""Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
 
 
@@ -126,7 +128,11 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real account, unless asked for; mark slow what starts a server or is not sampled."""
+    """Leave out what needs a real account; mark what shares a process, is slow by its server or is not sampled."""
+    for item in items:
+        reads_shop = item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(item, "fixturenames", ())
+        if reads_shop and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("api"))
     for item in [*_not_sampled(items)]:
         item.add_marker(pytest.mark.slow)
     for item in items:

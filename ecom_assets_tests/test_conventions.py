@@ -163,7 +163,14 @@ def exists(name: str) -> bool:
     """Tell whether a file or folder is there under the whole name, or under the end of its path."""
     if name.endswith("/"):
         return (ROOT / name).is_dir()
-    return any(f"/{name_of(path)}".endswith(f"/{name}") for path in [*ALL, *(ROOT / "docs").rglob("*.py")])
+    return name in ends_of_paths()
+
+
+@cache
+def ends_of_paths() -> set[str]:
+    """Return each file's name, with none of its folders to all of them."""
+    parts = [name_of(path).split("/") for path in [*ALL, *(ROOT / "docs").rglob("*.py")]]
+    return {"/".join(of_file[n:]) for of_file in parts for n in range(len(of_file))}
 
 
 def test_files_that_are_named_exist() -> None:

@@ -154,6 +154,7 @@ def test_dg_checks_the_definitions(tmp_path: Path) -> None:
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.slow
 def test_dg_lists_every_table(tmp_path: Path) -> None:
     done = in_a_process(BIN / "dg", "list", "defs", "--json", home=tmp_path)
     assert done.returncode == 0, done.stderr

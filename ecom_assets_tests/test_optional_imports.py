@@ -11,6 +11,7 @@ from ecom_assets_tests.command import environment
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import main; main()"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("setting", "address", "extra", "missing"),
     [
@@ -49,6 +50,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("command", "settings", "what", "extra", "missing"),
     [

@@ -95,6 +95,7 @@ def test_a_body_that_trickles_in_is_given_up(served: Running) -> None:
     assert b"did not come within 0.4 s" in answer
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("begun", [b"", b"GET /analytics/sales HTTP/1.1\r\nhost: 127.0.0.1\r\n", b"G"])
 def test_a_head_that_never_ends_is_given_up(served: Running, begun: bytes) -> None:
     started = time.monotonic()

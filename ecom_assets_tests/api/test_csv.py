@@ -46,6 +46,7 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
     assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", LISTS)
 def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
     answer, said = api.json(path), api.get(path, format="csv")

@@ -212,6 +212,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
     assert api.json("/analytics/conversion", unit="visitor", **asked)["steps"] == paths.visitors(shop, span)
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
 def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_known(

@@ -25,6 +25,7 @@ def keyed(settings: Settings) -> Iterator[Running]:
         yield found
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "body",
     [

@@ -24,6 +24,7 @@ GETS = (
 FUNNEL = {"steps": ["page_view", "product_view"]}
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS)
 def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Asked, path: str) -> None:
     plain, versioned = api.get(path), api.get(f"/v1{path}")
@@ -41,6 +42,7 @@ def test_another_question_has_another_mark(api: Asked) -> None:
     assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in asked}) == len(asked)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS[1:])
 def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
     answer = api.json(path)
@@ -50,6 +52,7 @@ def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
     assert answer["explain"] is None
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS[1:])
 def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Asked, settings: Settings, path: str) -> None:
     answer = api.json(path, explain="true")["explain"]

@@ -45,6 +45,7 @@ def test_the_list_is_that_of_the_contract() -> None:
     assert {"visitor_id", "user_id", "source_session_id", "user_agent"} == PERSONAL_COLUMNS
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     said = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}

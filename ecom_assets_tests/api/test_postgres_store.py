@@ -44,6 +44,7 @@ def told(said: requests.Response) -> dict[str, object]:
     return {name: value for name, value in said.json().items() if name not in OF_THE_STORE}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("path", GETS)
 def test_marts_give_the_same_answers(api: Asked, over_postgres: Asked, path: str) -> None:
     assert told(over_postgres.get(path)) == told(api.get(path))
@@ -58,7 +59,7 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
         assert told(over_postgres.get(path)) == told(api.get(path))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("path", "body"), QUESTIONS)
 def test_questions_of_one_s_own_give_the_same_answers(
     api: Asked, over_postgres: Asked, path: str, body: dict[str, object]

@@ -28,6 +28,7 @@ def test_there_are_lines_in_both() -> None:
     assert shutil.which("curl"), "install curl"
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("line", shown())
 def test_a_line_answers_as_it_is_written(api: Asked, line: str) -> None:
     assert SHOWN in line

@@ -24,6 +24,7 @@ def keyed(settings: Settings) -> Iterator[Running]:
         yield found
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "body",
     [
@@ -42,6 +43,7 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
     assert said == {"read": 403, "read+personal": 200}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "body", [{"by": "user_agent"}, {"start_where": ["visitor_id = u01"]}, {"returning_where": [{"user_id": "u01"}]}]
 )

@@ -47,6 +47,7 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
     return sum(one[count] for one in answer[name])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", QUESTIONS)
 def test_every_question_is_about_the_visitors_of_the_segment(api: Asked, shop: PlainShop, path: str) -> None:
     """Everybody begins a visit with a page view, so all five count the same people."""

@@ -82,7 +82,7 @@ def test_the_warehouse_knows_the_days_that_its_snapshot_noted(settings: Settings
         assert warehouse.known == published.known
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OF_BOTH)
 def test_the_open_warehouse_answers_as_its_snapshot(settings: Settings, warehouse: WarehouseReading, name: str) -> None:
     with closing(open_store(settings)) as store, store.reading() as published:
@@ -90,7 +90,7 @@ def test_the_open_warehouse_answers_as_its_snapshot(settings: Settings, warehous
     assert OF_BOTH[name](warehouse, last_week(warehouse)) == expected
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OF_THE_SUMMARY)
 def test_the_numbers_of_the_summary_are_the_same_in_postgres(
     marts_in_postgres: Settings, warehouse: WarehouseReading, name: str

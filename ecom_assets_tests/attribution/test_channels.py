@@ -54,6 +54,7 @@ def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assi
     return str(found[0])
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("source", "medium", "campaign", "channel"),
     [

@@ -30,6 +30,7 @@ def credit(
     return {channel: float(one) for channel, one in by_channel(credit_on(DAYS, rule), model).items()}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
@@ -63,6 +64,7 @@ def test_a_week_before_counts_half_in_time_decay() -> None:
     assert found == {"A": pytest.approx(1 / 3, abs=2e-9), "B": pytest.approx(2 / 3, abs=2e-9)}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))])
 def test_two_touches_of_a_j_are_shared_as_mixpanel_or_as_amplitude(
     two_touches: str, expected: tuple[float, float]

@@ -44,6 +44,7 @@ def broken_shop(home: Path) -> Said:
     return ecom("run", "--select", "mart/sessions", home=home)
 
 
+@pytest.mark.slow
 def test_a_table_that_breaks_its_contract_is_told_by_the_sensor(
     home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     assert daemon.asked_for() == set()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
 def test_what_follows_is_what_jobs_of_single_sources_leave_out(url: SecretStr, absent: dg.AssetKey) -> None:
     definitions = build_definitions(Settings(postgres_url=url))

@@ -88,6 +88,7 @@ def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, 
     assert "every visit is Direct" in second
 
 
+@pytest.mark.slow
 def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
     said = ecom("attribution", "--model", "linear", "--mapping", "rees46", "--events", path, "--json", home=home)

@@ -48,7 +48,7 @@ BAD_FILES = [
 ]
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("command", [("run",), ("sessions",), ("funnel", "--steps", "page_view,purchase")])
 @pytest.mark.parametrize(
     ("name", "make", "exit_code", "begin"), BAD_FILES, ids=[name.replace("*", "_any") for name, *_ in BAD_FILES]
@@ -88,6 +88,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
     assert not home.exists()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -155,6 +156,7 @@ def test_values_that_cannot_be_are_told_in_one_sentence(
     assert sorted(path.name for path in home.parent.iterdir()) == ["full", "own.csv"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
 def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, place: str) -> None:
     said = ecom("sessions", "--events", events, "--out", place, home=home)
@@ -163,6 +165,7 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
     assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [

@@ -144,6 +144,7 @@ def leave_a_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm", ["cut", *(pytest.param(one, marks=pytest.mark.slow) for one in ("none", "zeroed", "garbled", "gone"))]
 )

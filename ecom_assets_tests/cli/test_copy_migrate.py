@@ -76,6 +76,7 @@ def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypat
     assert said.sentence.startswith("raw.events is not the same after copying: ")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("origin", "to", "why"),
     [

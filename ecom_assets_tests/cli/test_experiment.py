@@ -144,6 +144,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[
     assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
 
 
+@pytest.mark.slow
 def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
     """Whoever saw Samsung or Apple, of those who saw only one of them: how many bought, and for how much."""
     file = real_file("rees46_2019_10_01.csv")

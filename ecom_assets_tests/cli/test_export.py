@@ -23,6 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
     said = ecom("export", "--to", "amplitude", "--dry-run", "--json", home=home)
     answer = said.json["dry_run"]["amplitude_events"]

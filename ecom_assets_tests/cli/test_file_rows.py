@@ -80,7 +80,7 @@ def ask(home: Path, command: str, kind: str, *words: str) -> Said:
     return said
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> None:
     words = OF_EVENTS[command]
@@ -92,6 +92,7 @@ def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> N
     )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
 def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> None:
     assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS
@@ -99,6 +100,7 @@ def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> N
     assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, quantity_not_positive 1, unknown_status 1"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
 def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
     found = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
@@ -106,6 +108,7 @@ def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, 
     assert [step["count"] for step in found["steps"]] == [1, 1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "ndjson"])
 @pytest.mark.parametrize("columns", ["all", "few"])
 def test_texts_are_read_once_for_the_answer_and_for_its_rows(tmp_path: Path, kind: str, columns: str) -> None:

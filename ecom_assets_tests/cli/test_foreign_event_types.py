@@ -53,6 +53,7 @@ def funnel(home: Path, order: str, types: str = "") -> list[int]:
     return [step["count"] for step in said.json["steps"]]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("order", "expected"),
     [

@@ -83,7 +83,7 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     assert found == {"hats": [2, 1], "shoes": [1, 1]}
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -138,7 +138,7 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
     assert said.json["cohorts"][0]["steps"] == said.json["steps"]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("bins", "expected"),
     [
@@ -191,7 +191,7 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
     assert counts(said) == [2, 0]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("words", "option"),
     [
@@ -229,6 +229,7 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
     assert "s (seconds), m (minutes), h (hours), d (days), w (weeks)" in shown
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
 def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(home: Path, events: Path, name: str) -> None:
     path = events.with_name(name)
@@ -273,6 +274,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         assert said.json["breakdown"] == []
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -343,6 +345,7 @@ def test_what_cannot_be_answered_is_told_in_a_sentence(
 REES46 = ("--mapping", "rees46", "--steps", "view,cart,purchase", "--within", "1h")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
@@ -357,6 +360,7 @@ def test_a_real_shop_counts_in_each_order_as_clickhouse_does(home: Path, order: 
     assert counts(ecom("funnel", "--events", path, *REES46, "--order", order, "--json", home=home)) == expected
 
 
+@pytest.mark.slow
 def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path: Path) -> None:
     path, who = real_file("rees46_2019_10_01.csv"), tmp_path / "who.parquet"
     said = ecom("funnel", "--events", path, *REES46, "--by", "product_category", "--who", who, "--json", home=home)

@@ -162,6 +162,7 @@ def test_an_empty_file_is_told(home: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
     answer = ecom("journeys", "--events", path, "--mapping", "rees46", "--json", home=home).json

@@ -125,6 +125,7 @@ def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at
     assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (4, 8)
 
 
+@pytest.mark.slow
 def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentence(tmp_path: Path, home: Path) -> None:
     land(tmp_path / "landing", "2026-01-01", rows=3)
     events = tmp_path / "landing" / "received_date=2026-01-01" / "events.csv"

@@ -70,6 +70,7 @@ def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path,
     assert bought == [("purchase", None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("amount", "value"), [pytest.param("", None, marks=pytest.mark.slow), ("69.80", 69.8)])
 def test_cohorts_are_worth_what_purchases_tell(home: Path, tmp_path: Path, amount: str, value: float | None) -> None:
     path = events_of(tmp_path / "e.csv", amount)

@@ -49,6 +49,7 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     assert found == asked
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -31,6 +31,7 @@ def credit(home: Path, *words: str) -> dict[str, float]:
     return {one["channel"]: one["credit"] for one in answer(home, "attribution", *words)["channels"]}
 
 
+@pytest.mark.slow
 def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
     def sessions(*words: str) -> int:
         return int(answer(home, "sessions", *words)["sessions"])
@@ -98,6 +99,7 @@ def test_jane_s_letter_of_forty_days_ago_counts_in_ga4_only(home: Path) -> None:
     assert credit(home, "--preset", "mixpanel", "--model", "last-non-direct")["Email"] == 2
 
 
+@pytest.mark.slow
 def test_a_j_of_two_touches_is_split_in_amplitude(home: Path) -> None:
     # Ben and Cara came by a search and bought on a direct visit: 30 and 70 percent, or 25 and 75.
     assert credit(home, "--preset", "amplitude", "--model", "j")["Organic Search"] == pytest.approx(0.6)

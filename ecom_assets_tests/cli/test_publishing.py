@@ -124,6 +124,7 @@ def finding(home: Path, **env: str) -> tuple[bool, str]:
     return found["ok"], found["found"]
 
 
+@pytest.mark.slow
 def test_doctor_and_status_know_what_is_published(home: Path, events: Path, postgres_url: str) -> None:
     assert finding(home) == (True, "none set; the marts stay in the warehouse")
     ok, found = finding(home, ECOM_POSTGRES_URL=postgres_url)

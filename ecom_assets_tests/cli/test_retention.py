@@ -97,7 +97,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ]
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -193,6 +193,7 @@ def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     assert (found["cohorts"], found["totals"], found["definition"]["newest_date"]) == ([], [], None)
 
 
+@pytest.mark.slow
 def test_online_retail_s_first_cohort_returns_as_its_readme_tells(home: Path) -> None:
     path = real_file("online_retail_2010_2011.parquet")
     words = ("--orders-mapping", "online_retail", "--period", "month", "--json")

@@ -65,6 +65,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("cli_real_orders")
 def test_retention_over_the_real_report_adds_up_to_the_files_own_totals(real_home: Path) -> None:
     old, new = of_file(real_file("user_order_log.csv")), of_file(real_file("user_order_log_inc.csv"))
@@ -78,6 +79,7 @@ def test_retention_over_the_real_report_adds_up_to_the_files_own_totals(real_hom
         assert found == [(added(lines, "shipped"), -added(lines, "refunded"))]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("cli_real_orders")
 def test_the_real_customers_of_each_week_are_new_or_returning_as_plain_python_finds(real_home: Path) -> None:
     files = (real_file("user_order_log.csv"), real_file("user_order_log_inc.csv"))

@@ -88,6 +88,7 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
     assert (said.json["tables"]["raw.events"], said.json["quarantined"]) == (2, {"too_late": 1})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

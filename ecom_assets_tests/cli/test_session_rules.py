@@ -80,6 +80,7 @@ def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str
     assert found["customers"] == 2  # the shared session is Ann's
 
 
+@pytest.mark.slow
 def test_a_real_shop_s_own_sessions_are_counted_as_the_shop_cut_them(home: Path) -> None:
     # Its README: 5,066 session ids, one of which two users share.
     words = ("--mapping", "rees46", "--session-rule", "source", "--json")

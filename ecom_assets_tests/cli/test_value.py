@@ -103,6 +103,7 @@ def test_files_of_a_row_per_customer_and_words_for_people(home: Path, tmp_path: 
     assert "Champions" in shown.out
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_purchase_events_serve_where_there_are_no_orders(home: Path, tmp_path: Path, command: str) -> None:
     path = tmp_path / "events.csv"
@@ -119,6 +120,7 @@ def test_purchase_events_serve_where_there_are_no_orders(home: Path, tmp_path: P
         assert (said.json["expected_alive"], said.json["lifetime_value_amount"]) == (None, None)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path, command: str) -> None:
     said = ecom(command, "--orders", orders_csv(tmp_path / "o.csv", []), "--json", home=home)

@@ -134,6 +134,7 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path) -> None:
     """19 users bought at least twice in that morning, 40 times in all."""
     (home.parent / "buyers.yaml").write_text("buyers: {did: purchase, at_least: 2, within: 1d}\n")

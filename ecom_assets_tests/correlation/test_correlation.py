@@ -176,6 +176,7 @@ def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> N
     assert answer(random.Random(seed).sample(acts, len(acts))) == found  # noqa: S311 (streams, not secrets)
 
 
+@pytest.mark.slow
 def test_postgres_says_the_same(postgres_server: str) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     acts = acts_of(11)
@@ -184,6 +185,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     assert found == answer(acts)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.memtable(events_of(STORY)).schema(), name="events")

@@ -110,6 +110,7 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     assert (row["recent_session_count"], row["recent_engaged_s"], row["engagement_level"]) == (2, 60.0, "medium")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("score", "level"),
     [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
@@ -125,6 +126,7 @@ def test_where_there_are_sessions_they_tell_the_level_whatever_the_api_says(shop
     assert (row["engagement_level"], row["engagement_source"]) == ("low", "sessions")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("score", [None, 101, -1, True])
 def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, score: object) -> None:
     shop.receive_customers(

@@ -166,6 +166,7 @@ def test_what_cannot_be_told_is_null_with_a_reason(
         assert all(value == value for value in row.values()), "nothing is not a number"  # noqa: PLR0124 (only NaN differs)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_was_ordered_each_number_is_one_or_has_a_reason(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)

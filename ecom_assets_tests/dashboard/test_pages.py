@@ -36,6 +36,7 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 """What the address of a file begins with that a page has in itself."""
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: Page) -> None:
     asked = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
@@ -56,6 +57,7 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
     assert "style=" not in asked.text, "the policy allows no style in an element"
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("page", [one for one in all_pages() if one.path != "live"], ids=lambda one: one.path)
 def test_each_link_to_csv_gives_rows(client: Client, page: Page) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")

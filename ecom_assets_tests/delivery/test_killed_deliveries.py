@@ -38,6 +38,7 @@ def check(tool: str, said: Killed) -> None:
     assert len(said.in_doubt) <= most_in_doubt(said.kills)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 def test_five_killed_deliveries_lose_and_double_nothing(tool: str, tmp_path: Path, deliverer: Deliverer) -> None:

@@ -126,6 +126,7 @@ def test_no_rows_are_no_payloads(name: str) -> None:
     assert list(destination.batches(payloads)) == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHECKS)
 def test_payloads_of_rows_do_not_depend_on_other_rows(name: str) -> None:
     one = event(1, event_type="purchase", cart_amount="1.10", product_id="p1", properties='{"order_id":"o1"}')

@@ -116,6 +116,7 @@ def test_events_written_together_are_those_written_one_by_one(
     assert len([event for event in together if event[0] == "ASSET_MATERIALIZATION_PLANNED"]) == 2 * 4
 
 
+@pytest.mark.slow
 def test_planned_days_of_a_table_take_one_statement_and_not_one_each(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,7 @@ NEXT_MIDNIGHT = at("+1 00:00")
 MICROSECOND = timedelta(microseconds=1)
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -163,6 +163,7 @@ def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) ->
         assert [row["reject_reason"] for row in listed.rows(QuarantinedEvents)] == [first]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "event_at",
     [datetime(1, 1, 2), datetime(1, 1, 2, 0, 0, 0, 1), datetime(9999, 12, 30), datetime(1970, 1, 1)],  # noqa: DTZ001

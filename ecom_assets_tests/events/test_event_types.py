@@ -16,7 +16,7 @@ def shop() -> Iterator[Platform]:
     platform.close()
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("event_type", "expected"),
     [

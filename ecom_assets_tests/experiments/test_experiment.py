@@ -189,6 +189,7 @@ def test_no_order_of_rows_changes_anything(seed: int, multiple: str) -> None:
     assert answer(acts, experiment) == answer(shuffled, experiment)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_says_the_same(seed: int) -> None:
     acts = as_events(acts_of(seed))  # noqa: F841 (chDB reads it by its name)
@@ -212,6 +213,8 @@ def test_clickhouse_says_the_same(seed: int) -> None:
     assert {one["variant"]: one["amount"] for one in found["variants"]} == theirs
 
 
+@pytest.mark.sampled(1)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("multiple", ["exclude", "first"])
 def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
     experiment = replace(CHECKOUT, multiple=multiple)
@@ -225,6 +228,7 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
     engine.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.memtable(as_events(STORY)).schema(), name="events")

@@ -91,6 +91,7 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
     assert found == {who: level for who, level in most.items() if level}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(4))
 def test_clickhouse_counts_steps_with_conditions_alike(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311 (streams, not secrets)

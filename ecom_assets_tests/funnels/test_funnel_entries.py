@@ -160,6 +160,7 @@ def test_kernel_and_expression_agree_on_a_range(
     assert step_answers(funnel, fast) == step_answers(funnel, slow)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", ["ordered", "strict_order", "allow_reentry", "strict_deduplication"])
 def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
     modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(order, (order,))
@@ -234,7 +235,7 @@ EVENTS = ibis.table(
 )
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 @pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])
 def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:

@@ -215,6 +215,7 @@ def level_of_long(asked: Funnel, story: list[tuple[int, str]]) -> int:
     return found["Ana"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "asked",
@@ -229,6 +230,7 @@ def test_the_expression_compiles_for_every_engine(asked: Funnel, dialect: str) -
     assert "GROUP BY" in ibis.to_sql(funnel_levels(EVENTS, asked), dialect=dialect)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", ["ordered", "strict_increase"])
 def test_the_work_grows_in_proportion_to_the_steps(order: str) -> None:

@@ -112,6 +112,7 @@ def test_an_unknown_tool_is_refused_in_a_sentence_that_names_the_known_ones(wron
         Funnel.from_mapping({"steps": STEPS, "preset": wrong})
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("steps", "mode"),
     [

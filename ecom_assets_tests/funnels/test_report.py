@@ -99,6 +99,7 @@ def test_times_are_those_of_the_longest_then_earliest_try() -> None:
     assert [step["median_s_from_previous"] for step in found] == [None, 20.0]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("attribution", "expected"),
     [

@@ -63,7 +63,7 @@ BROKEN: dict[str, Row] = {
 }
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("reason", ORDER_REJECT_REASONS)
 def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(shop: OrderPlatform, reason: str) -> None:
     run(shop, order_line("o-1", MONDAY) | BROKEN[reason])

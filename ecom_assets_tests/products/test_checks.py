@@ -133,11 +133,13 @@ def broken(name: str, tables: Mapping[type[Table], Rows], days: Days | None = DA
     return result.broken_count
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHECKS)
 def test_good_rows_pass(name: str) -> None:
     assert (broken(name, GOOD), broken(name, GOOD, None)) == (0, 0)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("what", WRONG)
 def test_the_one_wrong_row_is_found(what: str) -> None:
     name, contract, rows = WRONG[what]

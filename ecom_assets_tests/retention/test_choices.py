@@ -252,6 +252,7 @@ def test_breakdowns_and_their_members_are_those_of_the_definition(
     )
 
 
+@pytest.mark.slow
 @examples(20)
 @given(questions(), st.randoms(use_true_random=False))
 def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Asked], dice: random.Random) -> None:

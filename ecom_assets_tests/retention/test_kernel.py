@@ -36,6 +36,7 @@ def both(deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC") -> tuple
     return first.select(second.column_names).to_pylist(), second.to_pylist()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", CALENDAR, ids=lambda rule: f"{rule.period}-{rule.mode}")
 def test_the_kernel_counts_as_the_expression_does(rule: RetentionRule) -> None:
     for seed in range(1, 6):

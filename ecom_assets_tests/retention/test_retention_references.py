@@ -63,6 +63,7 @@ def check(rule: RetentionRule, place: tuple[str, date], seed: int) -> None:
     assert cells(deeds, rule, timezone) == by_definition(deeds, rule, timezone), f"seed {seed}, {rule}, {timezone}"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
 def test_cells_are_those_of_the_definition(rule: RetentionRule) -> None:
     for seed in range(16):

@@ -106,6 +106,7 @@ def test_every_claim_holds_on_good_data(shop: OrderPlatform, days: Days | None) 
         assert result.looked_at_count > 0, check.name
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
     statement, expected = DAMAGE[damage]
@@ -123,6 +124,7 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     assert "anna" not in shown
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
 def test_a_report_needs_more_customers_than_the_limit(own_shop: OrderPlatform, customers: int, *, passes: bool) -> None:
     own_shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)

@@ -218,6 +218,7 @@ def _counted(rows: Iterable[Row], first: dict[str, date], monday: date) -> dict[
     }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(5))
 def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)

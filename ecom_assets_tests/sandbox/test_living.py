@@ -59,6 +59,7 @@ def test_growing_touches_no_file_of_a_day_that_is_there(march: Path, tmp_path: P
     assert (folder / "events" / "received_date=2026-03-10").exists()
 
 
+@pytest.mark.slow
 def test_a_day_is_the_same_in_shops_that_opened_in_other_months(march: Path, tmp_path: Path) -> None:
     # This one opens on 1 February, the other on 1 January; 37 days are in both.
     later = files(shop(tmp_path / "later", date(2026, 4, 5)))

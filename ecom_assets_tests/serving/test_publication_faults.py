@@ -63,6 +63,7 @@ def end_connection(postgres_url: str, of: PostgresEngine) -> None:
         con.execute("SELECT pg_terminate_backend(%s)", [of.con.con.info.backend_pid])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then_the_new(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
@@ -82,6 +83,7 @@ def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then
     assert sightings.states == [OLD, NEW]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", UNFINISHED)
 def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publication_does_it(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str
@@ -203,6 +205,7 @@ def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path:
     assert sightings.reads > len(sightings.states)
 
 
+@pytest.mark.slow
 def test_a_publisher_that_is_frozen_is_passed_by_and_does_its_work_when_it_wakes(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

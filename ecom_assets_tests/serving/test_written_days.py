@@ -47,6 +47,7 @@ def snapshot(source: Engine, folder: Path) -> Snapshot:
     return publish_snapshot(source, folder, TABLES, {}, "run")
 
 
+@pytest.mark.sampled(1)
 def test_one_more_day_is_read_and_the_days_before_are_not(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     source.execute(BEHIND_THE_BACK)
@@ -55,6 +56,7 @@ def test_one_more_day_is_read_and_the_days_before_are_not(source: Engine, target
     assert seen(target) == (2, "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, 2026-03-03 kim", "Riga, Rom")
 
 
+@pytest.mark.sampled(1)
 def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_path: Path) -> None:
     first = snapshot(source, tmp_path / "serving")
     source.execute(BEHIND_THE_BACK)
@@ -63,6 +65,7 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
 
 
+@pytest.mark.sampled(1)
 def test_a_day_that_was_written_again_with_the_same_rows_is_read_once_more_and_then_left_alone(
     source: Engine, target: PostgresEngine
 ) -> None:
@@ -73,6 +76,7 @@ def test_a_day_that_was_written_again_with_the_same_rows_is_read_once_more_and_t
     assert published(source, target).written == 0
 
 
+@pytest.mark.sampled(1)
 def test_without_notes_of_writes_every_day_is_read(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     source.execute(BEHIND_THE_BACK)
@@ -87,6 +91,7 @@ def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
     assert writes_of(source, Visits) == before
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
 def test_a_table_that_is_emptied_dropped_or_migrated_is_read_whole(
     source: Engine, target: PostgresEngine, change: str
@@ -115,6 +120,7 @@ def test_a_column_that_a_contract_gained_is_a_change_of_every_day(source: Engine
     assert writes_of(source, grown).version(ONE) != writes_of(source, Visits).version(ONE)
 
 
+@pytest.mark.sampled(1)
 def test_an_earlier_release_noted_no_versions(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     target.execute("ALTER TABLE mart.published_slices DROP COLUMN version")

@@ -26,6 +26,7 @@ def terms(properties: str | None, page_url: str | None) -> tuple[str | None, str
     return received, plain
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("page_url", "plain"),
     [
@@ -47,6 +48,7 @@ def test_a_term_in_an_address_is_decoded(page_url: str | None, plain: str | None
     assert terms(None, page_url)[1] == plain
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("properties", "plain"),
     [

@@ -58,6 +58,7 @@ def test_as_many_requests_are_under_way_as_allowed_and_never_more(
 # What is retried: each request has three more tries, and the same customers come
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
@@ -131,6 +132,7 @@ def test_an_api_that_is_not_there_is_told(customer_api: CustomerService, tmp_pat
 # Rate limits
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("said", ["1", "date"])
 def test_retry_after_pauses_every_thread_once(tmp_path: Path, said: str) -> None:
     class Limited(CustomerService):

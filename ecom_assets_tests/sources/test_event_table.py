@@ -55,7 +55,7 @@ def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
     return sorted(([value for name, value in row.items() if name not in ignored] for row in rows), key=repr)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/New_York"])
 def test_texts_become_the_rows_that_a_file_of_them_gives(
     account: SnowflakeEngine, snowflake_url: str, home: Path, tmp_path: Path, timezone: str
@@ -85,6 +85,7 @@ def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
     assert (found["e1"]["event_date"], found["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
 def test_times_with_a_zone_are_told_with_it(
     account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.sources.files.kinds import EventMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.sql_text import instant
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, csv_text, rows_of, write, write_parquet
 
 SESSION_ZONES = ["UTC", "America/New_York", "Asia/Kolkata"]
@@ -28,6 +29,7 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
     return one
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("value", "utc", "berlin"),  # Berlin is one hour ahead of UTC in January
     [
@@ -51,6 +53,7 @@ def test_iso_forms(value: str, utc: str, berlin: str) -> None:
     assert read_instant(value, zone="Europe/Berlin") == berlin
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     "value",
     [None, "", "yesterday", "2026-13-01", "2026-02-30 10:00:00", "1767261600", "infinity", "-infinity",
@@ -75,6 +78,7 @@ def test_days_of_23_and_25_hours() -> None:
     assert read_instant("2026-11-01 00:30:00", zone="America/New_York") == "2026-11-01 04:30:00"
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("form", "value", "expected"),
     [
@@ -95,7 +99,7 @@ def test_numbers_and_own_formats(form: str, value: str, expected: str | None) ->
     assert read_instant(value, form) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@examples(120)
 @given(st.text(max_size=40), st.sampled_from(["iso", "epoch_s", "epoch_ms", "epoch_us", "%Y %z"]))
 def test_no_text_raises(value: str, form: str) -> None:
     with duckdb.connect() as con:
@@ -121,6 +125,7 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     ]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("typed", "utc"),
     [

@@ -14,6 +14,7 @@ from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text
 CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz", "e.jsonl", "e.jsonl.gz", "e.json.gz"])
 def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read, name: str) -> None:
     file = write(tmp_path / name, CSV if "csv" in name else NDJSON)

@@ -137,6 +137,7 @@ def lossy(received: Callable[..., str]) -> Callable[..., str]:
     return read
 
 
+@pytest.mark.slow
 def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-01", "2026-01-01")
     monkeypatch.setattr("ecom_assets.sources.events.received_rows", lossy(received_rows))

@@ -22,6 +22,7 @@ def run_events(tmp_path: Path, events: Path, *words: str) -> Said:
     return said
 
 
+@pytest.mark.slow
 def test_rows_with_dates_that_cannot_be_are_in_raw_and_quarantined(tmp_path: Path) -> None:
     # 8 rows in, 8 in raw, 2 of them clean; the run is over the one day of the first.
     odd = [

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write
 
 MAPPING = EventMapping.model_validate(
@@ -34,6 +35,7 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
     return good, [row["malformed_row"] for row in rows if row["malformed_row"] is not None]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
@@ -118,7 +120,7 @@ def csv_line(values: list[str]) -> bytes:
     return written.getvalue().rstrip("\n").encode()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(160)
 @given(st.lists(st.one_of(st.lists(VALUES, min_size=3, max_size=3), DAMAGE), max_size=12), st.booleans())
 def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
     tmp_path: Path,
@@ -134,7 +136,7 @@ def test_rows_and_malformed_lines_are_the_lines_of_a_csv(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40)
 @given(
     st.lists(
         st.one_of(

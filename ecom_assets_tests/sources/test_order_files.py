@@ -67,6 +67,7 @@ def test_a_file_elsewhere_arrived_line_by_line_on_the_days_of_the_orders(tmp_pat
     assert row["received_date"] == date(2022, 11, 9)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("text", "number"),
     [("4", 4), ("4.0", 4), ("2.5", None), ("four", None), ("", None), ("-3", -3), ("1e20", 10**18), ("1e999", None)],

@@ -53,6 +53,7 @@ def test_a_file_is_told_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> No
     assert row["reject_reason"] is None
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

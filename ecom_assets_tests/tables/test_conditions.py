@@ -34,6 +34,7 @@ def met(where: Any) -> list[int]:
     return sorted(rows.filter(holds(rows, where)).n.to_pyarrow().to_pylist())
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     ("text", "rows"),
     [

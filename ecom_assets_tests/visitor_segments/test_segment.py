@@ -46,6 +46,7 @@ def visitors(acts: list[Act], raw: Any, as_of: date = date(2026, 3, 9)) -> set[s
     return set(visitors_in(con.table("acts"), segment(raw), as_of).to_pyarrow()["visitor_id"].to_pylist())
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("raw", "who"),
     [

@@ -93,6 +93,7 @@ def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, r
         assert {one["visitor_id"] for one in own if one["is_current"]} == expected[max(expected)]
 
 
+@pytest.mark.slow
 def test_postgres_says_the_same(postgres_server: str) -> None:
     acts, segments = acts_of(7), segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"})
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
@@ -101,6 +102,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     assert found == of_acts(acts, segments)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.schema(ibis.memtable(as_events(STORY)).schema()), name="events")

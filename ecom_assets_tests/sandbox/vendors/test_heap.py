@@ -31,6 +31,7 @@ def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, pat
     assert to_heap(heap, path=path)[0] == 400
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -90,6 +90,7 @@ def test_a_fact_of_nobody_is_refused(engine: PostgresEngine, shop: OrderPlatform
     assert lines_of(engine) == ["a"]
 
 
+@pytest.mark.slow
 def test_a_line_that_is_no_more_takes_its_dimensions_along(engine: PostgresEngine, shop: OrderPlatform) -> None:
     write(engine, shop, FACTS, HAT, SHOE)
     write(engine, shop, STAR[:1], HAT)

@@ -83,6 +83,7 @@ def test_days_with_a_gap_leave_the_day_between_alone(engine: Engine) -> None:
     assert stored(engine) == [(TWO, "bob")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
 @pytest.mark.parametrize("where", ["outside", "within"])
 def test_a_fault_at_any_step_before_the_commit_keeps_the_old_slice(engine: Engine, step: str, where: str) -> None:
@@ -140,6 +141,7 @@ def test_a_column_that_the_contract_gained_is_added_by_itself(engine: Engine, se
     again.close()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("change", "becomes", "left"),
     [
