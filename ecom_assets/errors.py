@@ -89,5 +89,5 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return the end of an error message: the closest known name, and the list of all known names."""
     names = list(known)
     close = nearest(word, names)
-    guess = f"did you mean {close!r}? " if close else ""
-    return f"{guess}Known: {', '.join(names)}"
+    known_names = ", ".join(names)
+    return f"did you mean {close!r}? Known: {known_names}" if close else f"known: {known_names}"

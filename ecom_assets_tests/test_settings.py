@@ -68,12 +68,12 @@ def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ('["a", ', "no JSON list"),
-        ('["a", 1]', "no JSON list of texts"),
-        ('["a", ""]', "is no event type"),
-        ('[" a"]', "is no event type"),
-        ("a\x07", "is no event type"),
-        ("a" * 256, "is no event type"),
+        ('["a", ', "not a JSON list"),
+        ('["a", 1]', "not a JSON list of texts"),
+        ('["a", ""]', "is not an event type"),
+        ('[" a"]', "is not an event type"),
+        ("a\x07", "is not an event type"),
+        ("a" * 256, "is not an event type"),
     ],
 )
 def test_a_list_of_what_no_event_type_can_be_is_refused(
@@ -97,7 +97,7 @@ def test_memory_has_a_lower_limit(monkeypatch: pytest.MonkeyPatch, value: str, i
     if is_enough:
         assert load_settings().memory_limit == value
     else:
-        with pytest.raises(SettingError, match=r"ECOM_MEMORY_LIMIT='.*' is wrong: is no size of at least 200MB"):
+        with pytest.raises(SettingError, match=r"ECOM_MEMORY_LIMIT='.*' is wrong: is not a size of at least 200MB"):
             load_settings()
 
 
@@ -123,7 +123,7 @@ def test_an_address_of_an_api_is_a_plain_one_and_a_refusal_shows_no_secret(
 ) -> None:
     monkeypatch.setenv("ECOM_CUSTOMER_API_URL", value)
     with pytest.raises(
-        SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is no address such as https"
+        SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is not an address such as https"
     ) as answer:
         load_settings()
     assert "secret" not in str(answer.value) + repr(answer.value.__cause__)
@@ -137,9 +137,9 @@ def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytes
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("ALERT_EMAIL", "ann@shop.example,bob", "is no e-mail address"),
-        ("ALERT_SENDER", "Ann <ann@shop.example>", "is no e-mail address"),
-        ("DAGSTER_URL", "dagster.shop.example", "is no address such as https://"),
+        ("ALERT_EMAIL", "ann@shop.example,bob", "is not an e-mail address"),
+        ("ALERT_SENDER", "Ann <ann@shop.example>", "is not an e-mail address"),
+        ("DAGSTER_URL", "dagster.shop.example", "is not an address such as https://"),
     ],
 )
 def test_addresses_of_people_and_of_the_ui_are_checked(

@@ -164,7 +164,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 
 def _no_address() -> SettingError:
-    return SettingError(f"ECOM_SMTP_URL is no address of a mail server; write {EXAMPLES}.")
+    return SettingError(f"ECOM_SMTP_URL is not an address of a mail server; write {EXAMPLES}.")
 
 
 def _may_succeed_later(error: BaseException) -> bool:

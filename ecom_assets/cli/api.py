@@ -74,7 +74,7 @@ def create_key(
     scopes = scope or [Scope.READ.value]
     for one in scopes:
         if one not in set(Scope):
-            raise UsageError(f"--scope {one!r} is no scope; {did_you_mean(one, map(str, Scope))}.")
+            raise UsageError(f"--scope {one!r} is not a scope; {did_you_mean(one, map(str, Scope))}.")
     made, key = _file().create(name, tuple(Scope(one) for one in dict.fromkeys(scopes)))
     if as_json:
         typer.echo(json.dumps(_shown(made) | {"key": key}))

@@ -62,7 +62,7 @@ def _chosen(names: list[str] | None) -> list[type[Table]]:
     known = {one.qualified_name(): one for one in ALL}
     for name in names or ():
         if name not in known:
-            raise UsageError(f"--table {name!r} is no table; {did_you_mean(name, known)}.")
+            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, known)}.")
     return [known[name] for name in dict.fromkeys(names)] if names else list(ALL)
 
 

@@ -171,7 +171,7 @@ def _settings(
 def _tools(names: list[str]) -> frozenset[str]:
     for name in names:
         if name not in TOOLS:
-            raise UsageError(f"--skip-tool {name!r} is no tool; {did_you_mean(name, TOOLS)}.")
+            raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
     return frozenset(names)
 
 

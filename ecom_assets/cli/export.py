@@ -50,7 +50,7 @@ class ExportRequest:
         """
         for place in self.places:
             if place not in PLACES:
-                raise UsageError(f"--to {place!r} is no place to export to; {did_you_mean(place, PLACES)}.")
+                raise UsageError(f"--to {place!r} is not a place to export to; {did_you_mean(place, PLACES)}.")
         if self.is_dry and CUSTOMERS in self.places:
             raise UsageError("--dry-run is about payloads, and customers-json has none: it is a file; leave one out.")
 

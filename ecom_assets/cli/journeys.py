@@ -70,7 +70,7 @@ def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> Journe
 
 FromStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths begin; others are left out.")]
 ToStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths end; others are left out.")]
-Excluded = Annotated[list[str] | None, typer.Option("--exclude", help="Event type that is no step.")]
+Excluded = Annotated[list[str] | None, typer.Option("--exclude", help="Event type that is not a step.")]
 Pages = Annotated[
     list[str] | None, typer.Option("--group", help="Pages that are one step, such as '/product/*'; for --by page.")
 ]

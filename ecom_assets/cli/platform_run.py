@@ -370,7 +370,7 @@ def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.A
     except dg.DagsterInvariantViolationError:
         selection = dg.AssetSelection.keys(select)
     except Exception as error:
-        raise UsageError(f"--select {select!r} is no asset selection: {str(error).splitlines()[0]}.") from error
+        raise UsageError(f"--select {select!r} is not an asset selection: {str(error).splitlines()[0]}.") from error
     chosen = sorted(selection.resolve(graph, allow_missing=True) - skipped)
     if not chosen:
         names = ", ".join(key.to_user_string() for key in everything)

@@ -122,7 +122,7 @@ class RawCustomers(Table):
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
-    reject_reason = text("Why the record is no customer; null if it is one", nullable=True)
+    reject_reason = text("Why the record is not a customer; null if it is one", nullable=True)
     customer_id = text("The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True)
     is_number_id = Column(
         "boolean", "Whether the API gives that id as a number; null in rows from before it was kept", nullable=True
@@ -147,7 +147,7 @@ class RawCustomers(Table):
 
 
 class QuarantinedCustomers(Table):
-    """One row per received record that is no customer, with the reason."""
+    """One row per received record that is not a customer, with the reason."""
 
     layer = "staging"
     group = "customers"
@@ -158,7 +158,7 @@ class QuarantinedCustomers(Table):
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
-    reject_reason = text("Why it is no customer; it quotes nothing of the record")
+    reject_reason = text("Why it is not a customer; it quotes nothing of the record")
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
 

@@ -79,7 +79,7 @@ class Tiles(Block):
     tiles: Sequence[Tile]
     compared: bool = True
     before: str = "before"
-    """What the number beside is of, where it is no change that is shown."""
+    """What the number beside is of, where it is not a change that is shown."""
 
 
 @dataclass(frozen=True)

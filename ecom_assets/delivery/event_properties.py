@@ -105,7 +105,7 @@ def _read(text: str) -> dict[str, Any]:
         if "\\u" in text:  # an escape can be half of a surrogate pair
             json.dumps(properties, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise _UnfitError("properties_unreadable", "The event's properties are no JSON text.") from error
+        raise _UnfitError("properties_unreadable", "The event's properties are not JSON text.") from error
     if not isinstance(properties, dict):
         raise _UnfitError("properties_unreadable", "The event's properties are JSON, but no object with names.")
     return properties
@@ -171,7 +171,7 @@ def _check(fields: dict[str, Any], rule: PropertyRule) -> None:
 
 def _check_name(name: str, rule: PropertyRule) -> None:
     if not name or rule.length(name) > rule.name_length:
-        raise _UnfitError("property_name", f"A property's name has not 1 to {rule.name_length} {rule.unit}.")
+        raise _UnfitError("property_name", f"A property's name must have 1 to {rule.name_length} {rule.unit}.")
     if rule.name_pattern and not re.fullmatch(rule.name_pattern, name):
         raise _UnfitError("property_name", f"The property name {name!r} has characters that are not taken.")
     if rule.forbidden_names and name.lower().startswith(rule.forbidden_names):

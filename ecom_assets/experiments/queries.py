@@ -100,8 +100,8 @@ def _in_order(rows: Sequence[Mapping[str, Any]], experiment: Experiment) -> list
     result = {row["variant"]: Counts.of_row(row) for row in rows if row["variant"] is not None}
     if len(result) > MAX_VARIANTS:
         raise DefinitionError(
-            f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is no variant; name those to compare as "
-            "shares, such as control=50 and test=50."
+            f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is not a variant; name those to compare "
+            "as shares, such as control=50 and test=50."
         )
     names = [name for name, _ in experiment.shares] or sorted(result)
     if names and experiment.control not in names:

@@ -247,7 +247,7 @@ def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Plac
 
 
 def _received(page: list[Row], level: Level, question: Question) -> list[Row]:
-    """Return received rows; those that count as one have the same `counted_as`, which is no id of a person."""
+    """Return received rows; those that count as one have the same `counted_as`, which is not an id of a person."""
     places: dict[str, int] = {}
     shown = []
     for row in page:

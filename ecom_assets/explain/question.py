@@ -56,7 +56,7 @@ class Question:
         if self.column and self.column not in columns:
             raise DefinitionError(f"{name} has no column {self.column!r}; {did_you_mean(self.column, numbers)}.")
         if self.column and self.column not in numbers:
-            raise DefinitionError(f"{name}.{self.column} is no number; {did_you_mean(self.column, numbers)}.")
+            raise DefinitionError(f"{name}.{self.column} is not a number; {did_you_mean(self.column, numbers)}.")
 
     def rows(self, table: ir.Table) -> ir.Table:
         """Return the rows of the table that are asked about."""

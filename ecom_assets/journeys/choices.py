@@ -35,7 +35,7 @@ class JourneyChoices:
     Attributes:
         by: What a step is: `page_type`, `category` or `page`.
         pages: Patterns of pages such as `/product/*`, which are one step each; the first that matches counts.
-        excluded: Event types that are no steps, although they belong to their sessions.
+        excluded: Event types that are not steps, although they belong to their sessions.
         from_step: The step at whose first occurrence paths begin; None for the start of sessions.
         to_step: The step at whose first occurrence (after `from_step`) paths end; None for the end of sessions.
         min_count: The least count of the transitions to report.

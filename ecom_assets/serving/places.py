@@ -20,7 +20,7 @@ def publication_target(settings: Settings) -> "PostgresEngine":
     url = settings.postgres_url.get_secret_value()
     if url.partition("://")[0] not in {"postgres", "postgresql"}:
         raise SettingError(
-            "ECOM_POSTGRES_URL is no address of a Postgres; write postgres://user:password@host/database."
+            "ECOM_POSTGRES_URL is not an address of a Postgres; write postgres://user:password@host/database."
         )
     with packages_of("postgres", "ECOM_POSTGRES_URL"):
         from ecom_assets.warehouse.engines.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)

@@ -41,5 +41,5 @@ class AlertSettings(BaseSettings):
     @classmethod
     def _mail_address(cls, value: str) -> str:
         if value and not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", value):
-            raise ValueError("is no e-mail address, such as data@shop.example")
+            raise ValueError("is not an e-mail address, such as data@shop.example")
         return value

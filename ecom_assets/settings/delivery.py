@@ -72,5 +72,5 @@ class LedgerSettings(BaseSettings):
         if value.get_secret_value() and not value.get_secret_value().startswith(
             ("sqlite:///", "postgres://", "postgresql://")
         ):
-            raise ValueError("is no sqlite:///path or postgres://user:password@host/database")
+            raise ValueError("is not a sqlite:///path or postgres://user:password@host/database")
         return value

@@ -20,5 +20,7 @@ class LineageSettings(BaseSettings):
     def _web_address(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username):
-            raise ValueError("is no http:// or https:// address, without a user; the key is ECOM_OPENLINEAGE_API_KEY")
+            raise ValueError(
+                "is not an http:// or https:// address, without a user; the key is ECOM_OPENLINEAGE_API_KEY"
+            )
         return value

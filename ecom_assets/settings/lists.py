@@ -7,7 +7,7 @@ from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, NOT_IN_EVENT_TYPES
 
 
 def parts_of(value: object) -> object:
-    """Read `a, b` or `["a", "b"]`; what is no text stays as it is.
+    """Read `a, b` or `["a", "b"]`; what is not text stays as it is.
 
     Raises:
         ValueError: It begins like a JSON list, and is none.
@@ -19,9 +19,9 @@ def parts_of(value: object) -> object:
     try:
         names = json.loads(value)
     except ValueError as error:
-        raise ValueError('is no JSON list, such as ["page_view", "purchase"]') from error
+        raise ValueError('is not a JSON list, such as ["page_view", "purchase"]') from error
     if not all(isinstance(name, str) for name in names):
-        raise ValueError('is no JSON list of texts, such as ["page_view", "purchase"]')
+        raise ValueError('is not a JSON list of texts, such as ["page_view", "purchase"]')
     return tuple(names)
 
 
@@ -33,5 +33,5 @@ def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in names:
         if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
-            raise ValueError(f"{name!r} is no event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
+            raise ValueError(f"{name!r} is not an event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
     return names

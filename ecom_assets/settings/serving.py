@@ -89,7 +89,7 @@ class ServingSettings(BaseSettings):
     @classmethod
     def _rate(cls, value: str) -> str:
         if value != NO_LIMIT and not _RATE.fullmatch(value):
-            raise ValueError("is no rate, such as 600/minute or 20/second, and not `none`")
+            raise ValueError("is not a rate, such as 600/minute or 20/second, and not `none`")
         return value
 
     @field_validator("api_trusted_proxies")
@@ -99,7 +99,7 @@ class ServingSettings(BaseSettings):
             try:
                 ipaddress.ip_network(one, strict=False)
             except ValueError as error:
-                raise ValueError("is no address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
+                raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
         return value
 
     @field_validator("jwt_secret")
@@ -135,5 +135,5 @@ class ServingSettings(BaseSettings):
     def _over_tls(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)):
-            raise ValueError("is no https:// address")
+            raise ValueError("is not an https:// address")
         return value

@@ -195,7 +195,7 @@ class Settings(
     def _enough_memory(cls, value: str) -> str:
         size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value)
         if size is None or float(size[1]) * (1000 if size[2].startswith("G") else 1) < LEAST_MEMORY_MB:
-            raise ValueError(f"is no size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
+            raise ValueError(f"is not a size of at least {LEAST_MEMORY_MB}MB, such as 1500MB or 4GB")
         return value
 
     @field_validator("timezone")

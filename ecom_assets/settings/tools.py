@@ -42,12 +42,12 @@ def web_address(value: str) -> str:
     """Return an address without the slash at its end.
 
     Raises:
-        ValueError: It is no web address, or has a user, a query or a key in it.
+        ValueError: It is not a web address, or has a user, a query or a key in it.
     """
     parts = urlsplit(value)
     is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
     if value and not is_plain:
-        raise ValueError("is no address such as https://api.example.com/customers (without user, query or key)")
+        raise ValueError("is not an address such as https://api.example.com/customers (without user, query or key)")
     return value.rstrip("/")
 
 

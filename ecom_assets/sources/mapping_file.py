@@ -64,9 +64,9 @@ def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        raise MappingError(f"{where} is no valid YAML{line}; fix the indentation or the quotes there") from error
+        raise MappingError(f"{where} is not valid YAML{line}; fix the indentation or the quotes there") from error
     if not isinstance(content, dict):
-        raise MappingError(f"{where} is no mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
+        raise MappingError(f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
     content.setdefault("name", Path(where).name.split(".")[0])
     try:
         return model.model_validate(content)

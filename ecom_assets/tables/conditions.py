@@ -138,7 +138,7 @@ def parse_where(texts: Sequence[str]) -> Where:
     """Return the conditions of `--where`, all of which must hold; ` or ` within one text means any of its parts.
 
     Raises:
-        DefinitionError: A text is no condition.
+        DefinitionError: A text is not a condition.
     """
     parts = tuple(_any_of(text) for text in texts)
     return parts[0] if len(parts) == 1 else Group("all_of", parts)
@@ -188,7 +188,7 @@ def _check_pattern(place: str, pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise DefinitionError(f"{place} matches {pattern!r}, which is no regular expression: {error}.") from error
+        raise DefinitionError(f"{place} matches {pattern!r}, which is not a regular expression: {error}.") from error
 
 
 def _any_of(text: str) -> Where:
@@ -204,7 +204,7 @@ def _outside_quotes(text: str) -> list[str]:
 def _parse_one(text: str) -> Condition:
     match = _WRITTEN.fullmatch(text)
     if not match:
-        raise DefinitionError(f"{text!r} is no condition; write one as in {_EXAMPLES}.")
+        raise DefinitionError(f"{text!r} is not a condition; write one as in {_EXAMPLES}.")
     column, sign, word, rest = match.groups()
     operator = SYMBOLS[sign or " ".join(word.lower().split())]
     if operator in {"is_set", "is_not_set"} and rest:

@@ -30,7 +30,7 @@ def parse_days(text: object) -> int:
     """Return the days in `"30d"` or `"4w"`.
 
     Raises:
-        DefinitionError: It is no duration, or not of 1 to 36,600 whole days.
+        DefinitionError: It is not a duration, or not of 1 to 36,600 whole days.
     """
     seconds = parse_duration(text)
     if seconds % DAY_S or not 1 <= seconds // DAY_S <= MAX_DAYS:

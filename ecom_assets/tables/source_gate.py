@@ -37,7 +37,9 @@ class SourceGate:
         """Raise if a limit is not a share."""
         for name in ("refused_share", "fall_share"):
             if not 0 < getattr(self, name) <= 1:
-                raise DefinitionError(f"{name} of {getattr(self, name)} is no share; give more than 0, and 1 at most.")
+                raise DefinitionError(
+                    f"{name} of {getattr(self, name)} is not a share; give more than 0, and 1 at most."
+                )
 
     def is_fall(self, before: float, now: int) -> bool:
         """Return whether there are far fewer rows now than before, or than usual."""

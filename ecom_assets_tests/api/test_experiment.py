@@ -53,7 +53,7 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
         ({"goal": ""}, "at least 1 character"),
         ({"goal": {"event_type": "purchase", "where": ["page_url matches (?=a)"]}}, "RE2's syntax"),
         ({"variant": "brand"}, "no column 'brand'"),
-        ({"variant": "event_id"}, "has more than 20 values, so it is no variant"),
+        ({"variant": "event_id"}, "has more than 20 values, so it is not a variant"),
         ({"shares": {"Hats": 1}}, "An experiment has 2 to 20 variants, not 1"),
         ({"amount": "page_url"}, "holds text, not numbers"),
     ],

@@ -45,7 +45,7 @@ def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
     [
         ("mart/sesions", {}, 422, "did you mean 'mart.sessions'?"),
         ("mart/engagement_daily", {"column": "sesion_count"}, 422, "did you mean 'session_count'?"),
-        ("mart/engagement_daily", {"where": "{oops"}, 422, "where is no JSON"),
+        ("mart/engagement_daily", {"where": "{oops"}, 422, "where is not JSON"),
         ("mart/engagement_daily", {"where": "event_date = soon"}, 422, "'soon' is not a date for event_date"),
         ("mart/session_events", {}, 409, "session_events is not here"),
     ],

@@ -271,7 +271,7 @@ def test_addresses_of_one_network_of_ipv6_are_counted_together(address: str, cou
 @pytest.mark.parametrize("rate", ["600", "many/minute", "0/minute", "5/fortnight", "1.5/second"])
 def test_what_is_no_rate_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
     monkeypatch.setenv("ECOM_RATE_LIMIT_KEY", rate)
-    with pytest.raises(SettingError, match=r"ECOM_RATE_LIMIT_KEY='.*' is wrong: is no rate, such as 600/minute"):
+    with pytest.raises(SettingError, match=r"ECOM_RATE_LIMIT_KEY='.*' is wrong: is not a rate, such as 600/minute"):
         load_settings()
 
 

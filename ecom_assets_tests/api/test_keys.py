@@ -90,7 +90,7 @@ def test_keys_of_the_setting_have_their_scopes(keys: KeyFile) -> None:
     ("setting", "why"),
     [
         ("x" * 19, "key 1 is shorter than 20 characters"),
-        (f"reed:{'secret' * 4}", "'reed' are no scopes"),
+        (f"reed:{'secret' * 4}", "'reed' are not scopes"),
         ("read:", "key 1 is shorter"),
     ],
 )
@@ -120,7 +120,7 @@ def test_the_command_shows_the_key_alone_on_standard_output(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("create", "--name", "x", "--scope", "reads"), "--scope 'reads' is no scope; did you mean 'read'?"),
+        (("create", "--name", "x", "--scope", "reads"), "--scope 'reads' is not a scope; did you mean 'read'?"),
         (("revoke", "ab12"), "There is no API key 'ab12'"),
     ],
 )

@@ -138,7 +138,7 @@ def test_pauses_grow_and_end_with_the_first_success() -> None:
 
 def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, redis_url="http://:s3cret@cache.example")
-    with pytest.raises(SettingError, match="ECOM_REDIS_URL is no address of Redis") as refused:
+    with pytest.raises(SettingError, match="ECOM_REDIS_URL is not an address of Redis") as refused:
         build_front(settings, small_app(Shop()))
     assert "s3cret" not in f"{refused.value}"
 

@@ -210,8 +210,8 @@ def test_a_key_set_that_cannot_be_reached_lets_nobody_in(tmp_path: Path, private
         ({"JWT_SECRET": SECRET}, "ECOM_JWT_ISSUER must be set"),
         ({"JWT_SECRET": SECRET, "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "RS256"}, "ECOM_JWT_ALGORITHM='RS256' is wrong"),
         ({"JWT_SECRET": SECRET, "JWT_PUBLIC_KEY_PATH": "k.pem"}, "tokens are verified already"),
-        ({"JWT_PUBLIC_KEY_PATH": "missing.pem", "JWT_ISSUER": ISSUER}, "missing.pem is no public key"),
-        ({"JWT_JWKS_URL": "http://login.shop.example/keys"}, "is no https:// address"),
+        ({"JWT_PUBLIC_KEY_PATH": "missing.pem", "JWT_ISSUER": ISSUER}, "missing.pem is not a public key"),
+        ({"JWT_JWKS_URL": "http://login.shop.example/keys"}, "is not an https:// address"),
         ({"JWT_JWKS_URL": "https://a/k", "JWT_ISSUER": ISSUER, "JWT_ALGORITHM": "HS256"}, "does not go with the key"),
     ],
 )

@@ -87,7 +87,7 @@ def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_sc
 @pytest.mark.parametrize(
     ("segment", "why"),
     [
-        ("loyal", "No visitor segment 'loyal' is declared; Known: buyers, sleeping"),
+        ("loyal", "No visitor segment 'loyal' is declared; known: buyers, sleeping"),
         ({"done": "purchase"}, "a part is one of did"),
         ({"did": {"where": ["brand = x"]}}, "no column 'brand'"),
     ],

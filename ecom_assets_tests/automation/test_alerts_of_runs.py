@@ -112,7 +112,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     [
         ({"smtp_url": "smtp://u:s3cret@mail.example"}, "ECOM_SMTP_URL is set without ECOM_ALERT_EMAIL"),
         ({"alert_email": ANN}, "ECOM_ALERT_EMAIL is set without ECOM_SMTP_URL"),
-        ({"alert_email": ANN, "smtp_url": "http://u:s3cret@x"}, "ECOM_SMTP_URL is no address of a mail server"),
+        ({"alert_email": ANN, "smtp_url": "http://u:s3cret@x"}, "ECOM_SMTP_URL is not an address of a mail server"),
     ],
 )
 def test_half_a_setting_is_refused_at_start(given: dict[str, Any], why: str) -> None:

@@ -135,7 +135,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
             (*QUESTION, "--share", "control"),
             "--share 'control' is not understood; write VARIANT=NUMBER once each, as in control=50.",
         ),
-        ((*QUESTION, "--control", "base"), "No unit was exposed to the control 'base'; Known: control, test."),
+        ((*QUESTION, "--control", "base"), "No unit was exposed to the control 'base'; known: control, test."),
         (("--variant", "brand", "--goal", "purchase"), "The events have no column 'brand'; "),
     ],
 )

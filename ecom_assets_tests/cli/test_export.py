@@ -55,7 +55,7 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--to", "mixpanl"], "--to 'mixpanl' is no place to export to; did you mean 'mixpanel'?"),
+        (["--to", "mixpanl"], "--to 'mixpanl' is not a place to export to; did you mean 'mixpanel'?"),
         (["--to", "2026-01-01"], "--to 2026-01-01 says until when, and not where; add --to amplitude"),
         (["--to", "customers-json", "--dry-run"], "--dry-run is about payloads, and customers-json has none"),
         (

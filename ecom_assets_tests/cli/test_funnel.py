@@ -296,7 +296,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--time-to-convert", "1:2", "--bins", "5m,1m"), "have to rise"),
         ((*STEPS, "--time-to-convert", "1:2", "--bins", "1s"), "so bins of 1 s would be 301; ask for wider ones"),
         ((*STEPS, "--bins", "5m"), "--bins are those of --time-to-convert"),
-        ((*STEPS, "--where", "product_id"), "'product_id' is no condition; write one as in"),
+        ((*STEPS, "--where", "product_id"), "'product_id' is not a condition; write one as in"),
         ((*STEPS, "--where", "cart_amount > ten"), "compares cart_amount, which holds number, with the text 'ten'"),
         ((*STEPS, "--step-where", "2: prodct_id is set"), "no column 'prodct_id'; did you mean 'product_id'?"),
         (("--steps", "product_view", "--exclude", "refund"), "a funnel of one step, which has nothing between steps"),

@@ -150,9 +150,9 @@ def _series(name: str) -> dict[str, list[str]]:
         (
             "trend",
             "heap",
-            "The preset 'heap' of trend is unknown; Known: posthog, clickhouse, amplitude, mixpanel, ga4.",
+            "The preset 'heap' of trend is unknown; known: posthog, clickhouse, amplitude, mixpanel, ga4.",
         ),
-        ("retention", "heap", "The preset 'heap' of retention is unknown; Known: n_day, "),
+        ("retention", "heap", "The preset 'heap' of retention is unknown; known: n_day, "),
     ],
 )
 def test_a_tool_without_such_a_question_is_refused(home: Path, command: str, tool: str, sentence: str) -> None:

@@ -152,5 +152,5 @@ def test_the_asset_is_there_where_it_is_set_after_every_mart_and_takes_its_turn(
 
 
 def test_a_wrong_address_is_refused_at_start() -> None:
-    with pytest.raises(SettingError, match="ECOM_POSTGRES_URL is no address of a Postgres"):
+    with pytest.raises(SettingError, match="ECOM_POSTGRES_URL is not an address of a Postgres"):
         build_definitions(Settings(home=Path("never written"), postgres_url="mysql://shop:s3cret@db.example/shop"))

@@ -164,12 +164,12 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
         (("--events", "story.csv", "--orders", "orders.csv"), "Retention is asked of events or of orders"),
         (("--events", "story.csv", "--period", "year"), "The period 'year' of retention is unknown; "),
         (("--events", "story.csv", "--mode", "after"), "The mode 'after' of retention is unknown; did you mean"),
-        (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; Known: purchase"),
+        (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; known: purchase"),
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),
         (("--events", "story.csv", "--brackets", "0,1", "--mode", "on"), "--brackets belong to --mode bracket"),
         (("--events", "story.csv", "--periods", "-1"), "The last period cannot be -1"),
         (("--events", "story.csv", "--whole-until", "soon"), "--whole-until 'soon' is not a date"),
-        (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; Known: n_day"),
+        (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; known: n_day"),
     ],
 )  # fmt: skip
 def test_wrong_questions_are_answered_with_one_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
@@ -281,8 +281,8 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     [
         (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
         (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
-        (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; Known: starts, events"),
-        (("--starting", "twice"), "The starting 'twice' of retention is unknown; Known: first_time, recurring"),
+        (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; known: starts, events"),
+        (("--starting", "twice"), "The starting 'twice' of retention is unknown; known: first_time, recurring"),
         (("--by", "brand"), "The events have no column 'brand'"),
         (("--sum", "event_type"), "event_type holds text, not numbers; name a number column."),
         (("--where", "cart_amount >"), "The condition on 'cart_amount' (greater) needs 1 values and has 0."),

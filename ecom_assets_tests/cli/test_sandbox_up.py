@@ -48,7 +48,7 @@ def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.Monkey
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, out, err) == (0, "", "")
     assert (calm.status_code, before["every"] > 0, refused.status_code) == (200, True, 400)
-    assert "retry_afterr='0' is no fault; the faults are latency_s, rate_limited," in refused.json()["error"]
+    assert "retry_afterr='0' is not a fault; the faults are latency_s, rate_limited," in refused.json()["error"]
     assert (len(fetched.customers), len(fetched.quarantined)) == (20, 1)
     assert (held, chances) == ([0] * 4, [0.1] * 4)
 

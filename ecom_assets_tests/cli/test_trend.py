@@ -166,7 +166,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
             "--last and --from both say where the days begin; leave one of them out.",
         ),
         (("--limit", "0"), "The limit of a trend cannot be 0; give 1 to 1,000."),
-        (("--period", "year"), "The period 'year' of a trend is unknown; Known: hour, day, week, month."),
+        (("--period", "year"), "The period 'year' of a trend is unknown; known: hour, day, week, month."),
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],
 )

@@ -158,7 +158,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(
 def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
     said = ecom("segments", "--orders", "o.csv", "--scores", "ntile", home=home)
     assert (said.exit_code, said.sentence) == (
-        2, "There are no scores by 'ntile'; Known: percent_rank, cume_dist.",
+        2, "There are no scores by 'ntile'; known: percent_rank, cume_dist.",
     )  # fmt: skip
     said = ecom("value", "--orders", "o.csv", "--months", "0", home=home)
     assert (said.exit_code, said.sentence) == (2, "The months of value is 0; give a number from 1 to 120.")

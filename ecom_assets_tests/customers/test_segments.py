@@ -119,7 +119,7 @@ def test_lines_of_one_order_id_on_two_days_are_two_orders_as_everywhere() -> Non
 
 
 def test_an_unknown_way_of_scoring_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(DefinitionError, match=r"no scores by 'ntile'; .*Known: percent_rank, cume_dist\.$"):
+    with pytest.raises(DefinitionError, match=r"no scores by 'ntile'; .*known: percent_rank, cume_dist\.$"):
         SegmentRule("ntile")
 
 

@@ -60,7 +60,7 @@ def parsed(payload: str) -> Json:
         return dict(pairs)
 
     def no_constant(word: str) -> Json:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
     payload.encode()
     return json.loads(payload, object_pairs_hook=once, parse_constant=no_constant)

@@ -248,7 +248,7 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
         ({"variant": "brand", "goal": "purchase", "wihtin": "7d"}, "did you mean 'within'"),
         ({"variant": "brand", "goal": "purchase", "within": "7"}, "The duration '7' is not understood"),
         ({"variant": "brand", "goal": {"event": "purchase"}}, "Unknown key 'event' in The goal of an experiment"),
-        ({"variant": "brand", "goal": "purchase", "multiple": "last"}, "Known: exclude, first"),
+        ({"variant": "brand", "goal": "purchase", "multiple": "last"}, "known: exclude, first"),
         ({"variant": "brand", "goal": "purchase", "confidence": 95}, "give 0.5 to 0.9999"),
         ({"variant": "brand", "goal": "purchase", "confidence": True}, "is a number; got True"),
         ({"variant": "brand", "goal": "purchase", "planned_units": 0}, "cannot be 0; give 1 to"),
@@ -272,7 +272,7 @@ def test_a_control_that_nobody_saw_is_named_with_the_variants_that_there_are() -
 
 def test_a_column_with_too_many_values_is_no_variant() -> None:
     acts = [Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), f"variant {n}") for n in range(21)]
-    with pytest.raises(DefinitionError, match=r"properties.variant has more than 20 values, so it is no variant"):
+    with pytest.raises(DefinitionError, match=r"properties.variant has more than 20 values, so it is not a variant"):
         answer(acts, CHECKOUT)
 
 

@@ -119,7 +119,7 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
     [
         ("mart.sesions", "", "", "did you mean 'mart.sessions'?"),
         ("sessions", "event_cont", "", "did you mean 'event_count'?"),
-        ("sessions", "visitor_id", "", "mart.sessions.visitor_id is no number"),
+        ("sessions", "visitor_id", "", "mart.sessions.visitor_id is not a number"),
         ("sessions", "", "visitor = anna", "did you mean 'visitor_id'?"),
         ("sessions", "", "started_date = yesterday", "'yesterday' is not a date for started_date; use YYYY-MM-DD"),
         ("sessions", "event_count", "visitor_id = nobody", "No row of mart.sessions meets the conditions"),

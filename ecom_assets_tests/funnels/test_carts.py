@@ -204,5 +204,5 @@ def test_where_events_carry_the_worth_of_items_it_is_added_up() -> None:
 
 @pytest.mark.parametrize("given", [{"horizons_s": ()}, {"horizons_s": (0, 60)}, {"cart_value": "basket"}])
 def test_what_cannot_be_counted_is_refused(given: dict[str, object]) -> None:
-    with pytest.raises(DefinitionError, match=r"give seconds, more than 0\.|Known: cart, item"):
+    with pytest.raises(DefinitionError, match=r"give seconds, more than 0\.|known: cart, item"):
         CartRule(**given)  # type: ignore[arg-type]  # that is what is tested

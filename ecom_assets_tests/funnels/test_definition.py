@@ -91,7 +91,7 @@ REFUSED = [
     ({"steps": [f"e{n}" for n in range(65)]}, "1 to 64 steps, this one has 65"),
     ({"steps": ["a"], "exclude": ["b"]}, "nothing between steps; leave it out, or add a step"),
     ({"steps": ["a"], "where": "price >"}, "needs 1 values and has 0"),
-    ({"steps": [{"event_type": "a", "where": "price"}]}, "'price' is no condition"),
+    ({"steps": [{"event_type": "a", "where": "price"}]}, "'price' is not a condition"),
     ({"steps": [{"event_type": "a", "where": 5}]}, "A condition is {column, operator, value}"),
     ({"steps": ["a", "b"], "order": "orderd"}, "did you mean 'ordered'"),
     ({"steps": ["a", "b"], "per": "users"}, "did you mean 'user'"),

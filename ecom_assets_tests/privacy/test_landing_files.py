@@ -75,7 +75,7 @@ def test_records_of_ndjson_leave_zipped_or_not(tmp_path: Path, ending: str) -> N
     path = tmp_path / f"events{ending}"
     packed = "".join(lines).encode()
     path.write_bytes(gzip.compress(packed) if ending.endswith("gz") else packed)
-    assert removed(path) == 3, "the number 7 is her id, too, and so it is in the line that is no object"
+    assert removed(path) == 3, "the number 7 is her id, too, and so it is in the line that is not an object"
     left = gzip.decompress(path.read_bytes()) if ending.endswith("gz") else path.read_bytes()
     assert left == (lines[1] + lines[4]).encode()
 

@@ -337,7 +337,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        ({"starting": "second_time"}, "The starting 'second_time' of retention is unknown; Known: first_time"),
+        ({"starting": "second_time"}, "The starting 'second_time' of retention is unknown; known: first_time"),
         ({"begin": "purchase"}, "Unknown key 'begin' in a retention"),
         ({"start": 5}, "`start` of retention is an event type, not 5"),
         ({"limit": 0}, "The limit cannot be 0; give 1 to 1000"),

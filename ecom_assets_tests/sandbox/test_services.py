@@ -252,7 +252,7 @@ def test_recurring_faults_take_turns_and_never_hit_the_second_try() -> None:
 
 @pytest.mark.parametrize("answer", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}])
 def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="is no fault; the faults are latency_s, rate_limited"):
+    with pytest.raises(UsageError, match="is not a fault; the faults are latency_s, rate_limited"):
         Faults.read(answer)
 
 

@@ -212,7 +212,7 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str
 
 
 def test_an_address_of_another_kind_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"ECOM_POSTGRES_URL is no address of a Postgres") as refused:
+    with pytest.raises(SettingError, match=r"ECOM_POSTGRES_URL is not an address of a Postgres") as refused:
         publication_target(Settings(postgres_url="mysql://shop:s3cret@db.example/shop"))
     assert "s3cret" not in str(refused.value)
 

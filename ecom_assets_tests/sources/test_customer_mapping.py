@@ -48,7 +48,7 @@ def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> N
         ),
         (
             {"fields": {"id": "id", "updated_at": {"path": "x", "timezone": "Berlin"}}},
-            "`fields.updated_at.timezone`: 'Berlin' is no time zone",
+            "`fields.updated_at.timezone`: 'Berlin' is not a time zone",
         ),
         ({"paging": {"kind": "pages"}}, "`paging`: Input tag 'pages' found using 'kind' does not match any of the"),
         ({"paging": {"kind": "page", "totl": "n"}}, "unknown key 'totl' under `paging.page` (did you mean 'total'?)"),

@@ -161,7 +161,7 @@ def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(tmp
     timed(tmp_path / "received_date=tomorrow" / "e.csv", ["2026-01-01"], "2026-02-01")
     with pytest.raises(SourceError, match="received_date=tomorrow"):
         read(tmp_path)
-    with pytest.raises(UsageError, match="'Mars' is no time zone"):
+    with pytest.raises(UsageError, match="'Mars' is not a time zone"):
         read(timed(tmp_path / "e.csv", ["2026-01-01"], "2026-02-01"), timezone="Mars")
 
 

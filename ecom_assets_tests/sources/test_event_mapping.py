@@ -51,7 +51,7 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
         ),
         (
             "fields: {event_id: a, event_type: b, event_timestamp: {column: c, timezone: Mars}, user_id: d}",
-            "no time zone",
+            "not a time zone",
         ),
         (
             "fields: {event_id: a, event_type: b, event_timestamp: {column: c, format: ms}, user_id: d}",
@@ -61,8 +61,8 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
             "other_columns: keep\nfields: {event_id: a, event_type: b, event_timestamp: c, user_id: d}",
             "`other_columns`",
         ),
-        ("fields: [", "no valid YAML at line 1"),
-        ("just text", "is no mapping"),
+        ("fields: [", "not valid YAML at line 1"),
+        ("just text", "is not a mapping"),
     ],
 )
 def test_a_wrong_mapping_is_said_in_one_sentence(tmp_path: Path, body: str, said: str) -> None:

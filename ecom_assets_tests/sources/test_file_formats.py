@@ -100,7 +100,7 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_
         ("e.csv", b"\x00\x01\x02binary", "is not text"),
         ("e.csv", b"PAR1....PAR1", "is not text"),
         ("e.csv", gzip.compress(CSV.encode(), mtime=0), "is gzip inside"),
-        ("e.parquet", CSV.encode(), "is no Parquet file"),
+        ("e.parquet", CSV.encode(), "is not a Parquet file"),
         ("e.parquet", b"PAR1" + b"x" * 100, "cut-off Parquet"),
         ("e.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "damaged Parquet"),
         ("e.json", b'\n [{"event_id": "e1"}]', "JSON array"),

@@ -125,7 +125,7 @@ def _deep(dice: random.Random) -> Made:
 
 
 def _packed(dice: random.Random, name: str, body: bytes, rows: int, damaged: int) -> Made:
-    # A file with many NULs is no text at all.
+    # A file with many NULs is not text at all.
     is_text = 8 * body[:4096].count(b"\x00") <= len(body[:4096])
     expected = rows if body and is_text else None
     is_gzip = dice.random() < 0.3

@@ -32,7 +32,7 @@ def test_rows_with_dates_that_cannot_be_are_in_raw_and_quarantined(tmp_path: Pat
         event(5, at=LONG_AGO, received=""),
         event(6, at="2998-01-01T00:00:00Z", received=""),
         event(7, at=NEVER, received=""),
-        event(8, received=NEVER),  # an arrival that cannot be read at all is not known, which is no fault
+        event(8, received=NEVER),  # an arrival that cannot be read at all is not known, which is not a fault
     ]
     said = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
     tables = said.json["tables"]

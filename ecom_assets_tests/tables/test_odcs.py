@@ -82,7 +82,10 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--table", "mart.sale"), "--table 'mart.sale' is no table; did you mean 'mart.sales'? Known: raw.events, "),
+        (
+            ("--table", "mart.sale"),
+            "--table 'mart.sale' is not a table; did you mean 'mart.sales'? Known: raw.events, ",
+        ),
         (("--out", "/dev/null/x"), "--out /dev/null/x cannot be a folder (Not a directory); name another one."),
     ],
 )

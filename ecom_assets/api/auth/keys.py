@@ -179,7 +179,7 @@ def _of_entry(number: int, entry: str) -> tuple[str, Caller]:
         granted = frozenset(Scope(scope) for scope in scopes.split("+")) if colon else frozenset({Scope.READ})
     except ValueError as error:
         raise SettingError(
-            f"ECOM_API_KEYS, key {number}: {scopes!r} are no scopes, such as read+collect; "
+            f"ECOM_API_KEYS, key {number}: {scopes!r} are not scopes, such as read+collect; "
             f"{did_you_mean(scopes, map(str, Scope))}."
         ) from error
     if len(key) < SHORTEST_KEY:

@@ -106,5 +106,5 @@ def _public_key(settings: Settings) -> object:
         return load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
         raise SettingError(
-            f"ECOM_JWT_PUBLIC_KEY_PATH={path} is no public key in PEM ({type(error).__name__}); name another file."
+            f"ECOM_JWT_PUBLIC_KEY_PATH={path} is not a public key in PEM ({type(error).__name__}); name another file."
         ) from error

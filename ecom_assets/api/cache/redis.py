@@ -65,7 +65,7 @@ class RedisAnswers:
             self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None)
         except ValueError as error:  # its text may contain the password
             raise SettingError(
-                "ECOM_REDIS_URL is no address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
+                "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
             ) from error
         self._timeout_s = timeout_s
         self._breaker = breaker or CircuitBreaker()

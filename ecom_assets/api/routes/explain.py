@@ -89,7 +89,7 @@ def read_where(text: str) -> Where:
     try:
         return where_from(json.loads(text))
     except json.JSONDecodeError as error:
-        raise DefinitionError(f"where is no JSON ({error.msg} at character {error.pos}); correct it.") from error
+        raise DefinitionError(f"where is not JSON ({error.msg} at character {error.pos}); correct it.") from error
 
 
 def explain_in(context: RequestContext, question: Question) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class JourneysBody(Body):
     by: Literal["page_type", "category", "page"] = Field("page_type", description="What a step is")
     from_step: Name | None = Field(None, description="Step at whose first occurrence paths begin")
     to_step: Name | None = Field(None, description="Step at whose first occurrence paths end")
-    exclude: list[Name] | None = Field(None, max_length=100, description="Event types that are no steps")
+    exclude: list[Name] | None = Field(None, max_length=100, description="Event types that are not steps")
     group: list[Name] | None = Field(
         None, max_length=MAX_PATTERNS, description="Pages that are one step, such as /product/*; by page"
     )

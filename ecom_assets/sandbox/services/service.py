@@ -119,7 +119,7 @@ class Faults:
             wanted = types.get(name)
             fits = isinstance(value, wanted) if isinstance(wanted, type) else False
             if isinstance(value, bool) or not (fits or (wanted is float and isinstance(value, int))):
-                raise UsageError(f"{name}={value!r} is no fault; the faults are {', '.join(types)}.")
+                raise UsageError(f"{name}={value!r} is not a fault; the faults are {', '.join(types)}.")
         return cls(**mapping)
 
 

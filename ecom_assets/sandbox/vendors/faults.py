@@ -47,7 +47,9 @@ class Step:
             return STEPS[entry]
         if isinstance(entry, Mapping) and entry.get("at", BEFORE) in _MOMENTS:
             return _read(cls, entry)
-        raise UsageError(f"{entry!r} is no step; give a status, {', '.join(STEPS)}, or an object with a step's fields.")
+        raise UsageError(
+            f"{entry!r} is not a step; give a status, {', '.join(STEPS)}, or an object with a step's fields."
+        )
 
 
 STEPS = {
@@ -106,7 +108,7 @@ class ReceiverFaults:
             UsageError: A name is unknown, or a value is invalid.
         """
         if strange := [name for name in entry if name not in {"script", "chance"}]:
-            raise UsageError(f"{strange[0]} is no fault of a receiver; there are script and chance.")
+            raise UsageError(f"{strange[0]} is not a fault of a receiver; there are script and chance.")
         script = entry.get("script", [])
         if not isinstance(script, list):
             raise UsageError("The script is a list of steps.")
@@ -162,8 +164,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), 
 def _read(kind: type[Told], mapping: object) -> Told:
     wanted = {field.name: _TYPES[getattr(field.type, "__name__", str(field.type))] for field in fields(kind)}
     if not isinstance(mapping, Mapping):
-        raise UsageError(f"{mapping!r} is no object with {', '.join(wanted)}.")
+        raise UsageError(f"{mapping!r} is not an object with {', '.join(wanted)}.")
     for name, value in mapping.items():
         if name not in wanted or type(value) not in wanted[name]:
-            raise UsageError(f"{name}={value!r} is no fault; the fields are {', '.join(wanted)}.")
+            raise UsageError(f"{name}={value!r} is not a fault; the fields are {', '.join(wanted)}.")
     return kind(**mapping)

@@ -67,7 +67,7 @@ class Message:
 def messages_on(body: object, now_s: float) -> Iterator[Message]:
     """Yield the validation messages for a body."""
     if not isinstance(body, dict):
-        yield Message("", "The body is no JSON object.", "VALUE_INVALID")
+        yield Message("", "The body is not a JSON object.", "VALUE_INVALID")
         return
     if not isinstance(body.get("client_id"), str) or not body["client_id"]:
         yield Message("client_id", "client_id is required: a text.", "VALUE_REQUIRED")

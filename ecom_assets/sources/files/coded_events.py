@@ -207,7 +207,7 @@ class CodedFiles:
         return int(surplus)
 
     def _anonymous(self, key: str, code: str, users: int) -> _Rows:
-        """Return the events with a code but no user; visitors who are no user are numbered from `users` on."""
+        """Return the events with a code but no user; visitors who are not users are numbered from `users` on."""
         self._view_exact()
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {SIGHTINGS} AS

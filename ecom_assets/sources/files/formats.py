@@ -108,7 +108,7 @@ def check_parquet(file: InputFile) -> None:
         opened.seek(max(0, file.size - 4))
         end = opened.read(4)
     if start != _PARQUET_MAGIC:
-        raise SourceError(f"{file.name} is no Parquet file, as its ending says; check what wrote it")
+        raise SourceError(f"{file.name} is not a Parquet file, as its ending says; check what wrote it")
     if end != _PARQUET_MAGIC or file.size <= len(_PARQUET_MAGIC) * 2:
         raise SourceError(f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again")
 

@@ -163,7 +163,7 @@ def valid_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; give one like UTC or Europe/Berlin") from error
+        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
     return name
 
 

@@ -57,7 +57,7 @@ def count_rows(body: bytes, announced_rows: int | None) -> Counted:
 def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> Counted:
     header = next(lines)
     if missing := [column for column in COLUMNS if column not in header]:
-        return Counted(fault=f"gives a file without the columns {', '.join(missing)}, so it is no order report")
+        return Counted(fault=f"gives a file without the columns {', '.join(missing)}, so it is not an order report")
     row_count, last = 0, header
     for line in lines:
         row_count, last = row_count + 1, line

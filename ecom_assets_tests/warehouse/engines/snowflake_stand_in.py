@@ -172,7 +172,7 @@ def main(port: int) -> None:
     sys.setrecursionlimit(20_000)  # it walks through statements once per bracket, and long ones have hundreds
     FakeSnowflakeCursor.execute = execute
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
-    # It adds up as doubles whatever is no column, for texts that are added up; the service keeps decimals.
+    # It adds up as doubles whatever is not a column, for texts that are added up; the service keeps decimals.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
     # The connector sets session parameters that the stand-in does not know.
     server.shared_fs.nop_regexes = ["^ALTER SESSION"]

@@ -146,7 +146,7 @@ def _name_refusals() -> list[Refusal]:
     return [
         Refusal(
             "event_name",
-            f"The event's type is no name of 1 to {NAME_CHARACTERS} letters, digits and _ that begins with a letter.",
+            f"The event's type must have 1 to {NAME_CHARACTERS} letters, digits and _, and begin with a letter.",
             f"NOT regexp_full_match(name, {text(NAME_PATTERN)}) OR length(name) > {NAME_CHARACTERS}",
         ),
         Refusal(
@@ -227,7 +227,7 @@ def users(rows: pa.Table) -> pa.Table:
 def _client_id(column: str) -> Refusal:
     return Refusal(
         "client_id",
-        f"The person's id has not 1 to {ID_CHARACTERS} characters.",
+        f"The person's id must have 1 to {ID_CHARACTERS} characters.",
         f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {ID_CHARACTERS}",
     )
 

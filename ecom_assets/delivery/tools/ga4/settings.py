@@ -29,7 +29,7 @@ class Ga4Settings(ToolSettings):
     @classmethod
     def _measurement_id(cls, value: str) -> str:
         if value and not re.fullmatch(r"G-[A-Z0-9]+", value):
-            raise ValueError("is no measurement id of a web stream, such as G-ABCDE12345")
+            raise ValueError("is not a measurement id of a web stream, such as G-ABCDE12345")
         return value
 
     @property

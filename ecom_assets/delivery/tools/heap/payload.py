@@ -75,7 +75,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
             _no_identity("actor"),
             Refusal(
                 "event_name",
-                f"The event's type has not 1 to {EVENT_CHARACTERS} characters.",
+                f"The event's type must have 1 to {EVENT_CHARACTERS} characters.",
                 f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
             ),
             Refusal(

@@ -63,7 +63,7 @@ class SparkAddress:
         """Read `ECOM_WAREHOUSE`; without a folder it is `spark` in the platform's home.
 
         Raises:
-            SettingError: It is no address of Spark, or a folder that Spark would read as a pattern.
+            SettingError: It is not an address of Spark, or a folder that Spark would read as a pattern.
         """
         match = re.fullmatch(r"spark://(?:([^@/?]*)@)?([^/?]+)(/[^?]*)?(?:\?(.*))?", url)
         who, host, path, query = match.groups() if match else (None, "", None, None)
@@ -162,7 +162,7 @@ def parse_conf(text: str) -> dict[str, str]:
     """Read `key=value,key=value`; a comma within a value is no end of it unless `spark.` follows.
 
     Raises:
-        SettingError: A part is no setting of Spark.
+        SettingError: A part is not a setting of Spark.
     """
     conf: dict[str, str] = {}
     for number, part in enumerate(re.split(r",(?=\s*spark\.)", text) if text.strip() else [], start=1):
