@@ -13,10 +13,12 @@ from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
 from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.explain.question import Question, table_named
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
@@ -76,6 +78,7 @@ def _lines(answer: Answer, *, with_sql: bool) -> Iterator[str]:
     yield ""
     yield f"{answer['row_count']:,} {'row meets' if answer['row_count'] == 1 else 'rows meet'} the conditions:"
     yield from _grid(answer["rows"], None if number is None else [*table["key"], number["column"]])
+    yield from _reasons(answer["rows"])
     if number is None:
         yield from _numbers(answer)
     else:
@@ -101,6 +104,15 @@ def _made_lines(made: Answer) -> Iterator[str]:
         yield "Which runs wrote these rows was not noted; a run with this version notes it."
     if made["upstream"]:
         yield f"Computed from {', '.join(one['table'] for one in made['upstream'])}"
+
+
+def _reasons(rows: list[Answer]) -> Iterator[str]:
+    """Return what the reasons of quarantined rows mean, and what to do."""
+    reasons = sorted({row["reject_reason"] for row in rows if row.get("reject_reason")})
+    for reason in reasons:
+        yield f"  {reason}: {sentence_of(reason)}"
+    if reasons and any(HIDDEN in row.values() for row in rows):
+        yield f"  {HIDDEN} is personal data, and so is a whole line; --personal shows it."
 
 
 def _numbers(answer: Answer) -> Iterator[str]:
@@ -152,6 +164,7 @@ def _part_lines(part: Answer) -> Iterator[str]:
 def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:
     """Return rows under the names of their columns; those that are empty in every row are left out."""
     names = [name for name in (columns or (rows[0] if rows else [])) if any(row[name] is not None for row in rows)]
+    names.sort(key=lambda name: name != "reject_reason")  # of a quarantined row, the reason is what people look for
     cells = [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(name), *(len(row[place]) for row in cells)) for place, name in enumerate(names)] if cells else []
     for line in [names, *cells] if cells else []:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecom_assets.quality.reasons import sentence_of
+
 
 @dataclass(frozen=True)
 class FileRows:
@@ -28,9 +30,12 @@ DUPLICATE = "duplicate"
 
 
 def rows_line(rows: Mapping[str, Any]) -> str:
-    """Return the numbers as a line of text."""
+    """Return the numbers as a line of text, and what the reason means that kept most rows out, if one did."""
     reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
     if not reasons:
         return f"{read}, all counted" if rows["read"] else read
-    return f"{read}, {rows['counted']:,} counted; not counted: {reasons}"
+    line = f"{read}, {rows['counted']:,} counted; not counted: {reasons}"
+    most = next(iter(rows["rejected"]))
+    meaning = sentence_of(most) if rows["rejected"][most] > rows["counted"] else ""
+    return f"{line}\n  {most}: {meaning}" if meaning else line

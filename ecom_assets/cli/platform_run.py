@@ -28,7 +28,7 @@ from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.files.places import joined_places
-from ecom_assets.sources.first_partition import remember_first_day
+from ecom_assets.sources.first_partition import remember_first_day, remember_paths
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.sandbox_guard import require_same_origin
 from ecom_assets.sources.stock import has_stock
@@ -206,6 +206,7 @@ class PlatformRun:
         _open_for(settings, progress)
         if is_own:
             remember_first_day(settings, covered.first)
+            remember_paths(settings)
             _say_what_is_skipped(settings, progress)
         else:
             progress.say("Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH")

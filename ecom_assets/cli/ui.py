@@ -47,6 +47,21 @@ def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
     return log
 
 
+def take_own_data(settings: Settings) -> str:
+    """Go on with the files of the last `ecom run` where none are set, and return a message for the user.
+
+    Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the shop's own data.
+    """
+    from ecom_assets.sources.first_partition import remembered_paths  # noqa: PLC0415 (loads DuckDB)
+
+    paths = {} if settings.has_own_data else remembered_paths(settings)
+    if not paths:
+        return ""
+    os.environ.update(paths)  # of Dagster's processes, too
+    given = " ".join(f"{name}={value}" for name, value in paths.items())
+    return f"Over your own data, as the last `ecom run` here was: {given}"
+
+
 def start_shop(settings: Settings) -> str:
     """Let the events of today arrive in a sandbox shop that grows, and return a message for the user."""
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
@@ -67,6 +82,9 @@ def ui(
     from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
+    if said := take_own_data(settings):
+        settings = load_settings()
+        typer.echo(said)
     door_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     prepare_dagster_home(settings)
     refuse_taken("UI", host, port)

@@ -28,11 +28,19 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
         title: What the number is called.
     """
     mark: Spec = {"type": "area", "line": True, "opacity": 0.12} if area else {"type": "line"}
+    # A line needs two days that follow each other: a day alone is drawn as a point.
+    alone = {"window": [{"op": "lag", "field": y, "as": "before"}, {"op": "lead", "field": y, "as": "after"}]}
+    is_alone = f"isValid(datum['{y}']) && !isValid(datum.before) && !isValid(datum.after)"
     hover = {"name": "hover", "select": {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"]}}
     return {
         "encoding": {"x": _days(x)},
         "layer": [
             {"mark": {**mark, "interpolate": "linear"}, "encoding": {"y": number(y, kind)}},
+            {
+                "transform": [alone, {"filter": is_alone}],
+                "mark": {"type": "point", "filled": True, "size": 60},
+                "encoding": {"y": number(y, kind)},
+            },
             {
                 "params": [hover],
                 "mark": {"type": "point", "filled": True, "size": 60},

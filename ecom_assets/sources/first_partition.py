@@ -4,21 +4,24 @@ Nothing is read for it but names of files: it is asked for whenever Dagster load
 older data come in, and then everything computed before still has its partition.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.events import events_place, is_table
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
 
-REMEMBERED: Final = "first_day"
-"""The file in `ECOM_HOME` with the first day that a run over the shop's own data was about."""
+REMEMBERED: Final = "own_data.json"
+"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, and the paths of the last one."""
+PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping")
+"""The settings that options of `ecom run` can give instead of the environment."""
 
 
 def with_first_partition(settings: Settings) -> Settings:
@@ -41,17 +44,42 @@ def is_derived(settings: Settings) -> bool:
 
 
 def remember_first_day(settings: Settings, first: date) -> None:
-    """Note the first day of a run over the shop's own data; only an earlier one than before is noted."""
+    """Note the first day of the shop's own data; only an earlier one than before is noted."""
     known = _remembered(settings)
     if known is None or first < known:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        replace_bytes(settings.home / REMEMBERED, f"{first}\n".encode())
+        _note(settings, first_day=str(first))
+
+
+def remember_paths(settings: Settings) -> None:
+    """Note which files the last run over the shop's own data was over."""
+    _note(settings, paths={name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set})
+
+
+def remembered_paths(settings: Settings) -> dict[str, str]:
+    """Return the settings with the paths of the last run over the shop's own data, by the names of their variables."""
+    noted = _notes(settings).get("paths")
+    paths = noted if isinstance(noted, dict) else {}
+    return {f"{PREFIX}{name.upper()}": str(paths[name]) for name in PATHS if paths.get(name)}
+
+
+def _note(settings: Settings, **values: object) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    body = json.dumps({**_notes(settings), **values}, indent=1)
+    replace_bytes(settings.home / REMEMBERED, f"{body}\n".encode(), 0o600)
+
+
+def _notes(settings: Settings) -> dict[str, Any]:
+    try:
+        noted = json.loads((settings.home / REMEMBERED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _remembered(settings: Settings) -> date | None:
     try:
-        return date.fromisoformat((settings.home / REMEMBERED).read_text(encoding="utf-8").strip())
-    except (OSError, ValueError):
+        return date.fromisoformat(_notes(settings)["first_day"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

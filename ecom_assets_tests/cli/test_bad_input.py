@@ -34,6 +34,8 @@ def binary(content: bytes) -> Callable[[Path], object]:
 BAD_FILES = [
     ("unknown.csv", text(f"{HEADER},colour\n{GOOD_ROW},red\n"), 2, "unknown column 'colour' in unknown.csv"),
     ("missing.csv", text("event_id,user_id\ne1,ann\n"), 2, "missing.csv has no column 'event_type'"),
+    ("semicolons.csv", text(HEADER.replace(",", ";") + "\n"), 2, "semicolons.csv is separated by ';', which mapping"),
+    ("book.xlsx", binary(b"PK"), 1, "{path} is of a kind that is not read here"),
     ("binary.csv", binary(bytes(range(256)) * 50), 1, "binary.csv is not text"),
     ("cut.parquet", binary(b"PAR1nothing"), 1, "cut.parquet is a cut-off Parquet file"),
     ("plain.csv.gz", binary(b"not packed"), 1, "plain.csv.gz is not gzip inside"),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.cli.ui import take_own_data
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.first_partition import remember_first_day, with_first_partition
+from ecom_assets.sources.first_partition import remember_first_day, remember_paths, with_first_partition
 from ecom_assets_tests.command import page_views, small_shop
 
 NOWHERE = date(2009, 12, 1)
@@ -59,3 +60,19 @@ def test_one_source_without_dated_folders_leaves_the_beginning_unknown(
     orders.write_text("never read\n")
     assert first_day(Settings(home=home, events=str(landing), orders=str(orders))) == NOWHERE
     assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, "who reads it says what is wrong"
+
+
+def test_the_ui_goes_on_with_the_files_of_the_last_run_where_none_are_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ECOM_EVENTS", "ECOM_EVENTS_MAPPING"):
+        monkeypatch.setenv(name, "")  # put back after the test
+    assert take_own_data(load_settings(home=home)) == "", "nothing ran here: the sandbox shop"
+    remember_paths(load_settings(home=home, events="clicks.csv", events_mapping="rees46"))
+    said = take_own_data(load_settings(home=home))
+    assert said == (
+        "Over your own data, as the last `ecom run` here was: ECOM_EVENTS=clicks.csv ECOM_EVENTS_MAPPING=rees46"
+    )
+    after = load_settings(home=home)
+    assert (after.events, after.events_mapping, after.orders) == ("clicks.csv", "rees46", "")
+    assert take_own_data(after) == "", "they are set now"

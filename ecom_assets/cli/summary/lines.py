@@ -249,12 +249,14 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
             f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
+        lines += ["  which rows, why and what to do: ecom explain staging.quarantined_events"] if quarantined else []
     if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
         refused = sales["quarantined"]
         lines.append(
             f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
         )
         lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
+        lines += ["  which lines, why and what to do: ecom explain staging.quarantined_orders"] if refused else []
         lines += [held_line(one) for one in sales["held_days"]]
     if summary["customers"] is not None:
         lines += _customer_quality_lines(summary["customers"])

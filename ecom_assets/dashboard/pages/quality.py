@@ -11,6 +11,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Action, Doing, Filters, Page, Section, View
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
 OUTCOMES: Final = {
@@ -124,10 +125,14 @@ def by_day(view: View) -> Block:
                 DAYS,
                 csv=view.csv("/analytics/quality"),
                 definition=answer["definition"]["days"],
-                note=f"The newest {NEWEST} of {len(answer['days']):,}: received = clean + quarantined + surplus + held",
+                note=f"{_newest(len(answer['days']))}received = clean + quarantined + surplus + held",
             ),
         )
     )
+
+
+def _newest(count: int) -> str:
+    return f"The newest {NEWEST} of {count:,}: " if count > NEWEST else ""
 
 
 def _bars() -> charts.Spec:
@@ -177,7 +182,7 @@ def samples(view: View) -> Block:
     if any(row["malformed_row"] for row in rows):
         columns.append(Column("malformed_row", "Line as it came"))
     is_hidden = any(value == HIDDEN for row in rows for value in row.values())
-    note = f"{_plain(view.filters.reason)}, the first five rows of each day."
+    note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
     hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if is_hidden else ""
     return DataTable(rows, columns, csv=view.csv("/analytics/quality/samples", **asked, limit=1000), note=note + hidden)
 

@@ -132,10 +132,23 @@ class _Fit:
         return is_tolerant and not bracketed_guess(column, self.unknown)
 
     def _missing(self, name: str, column: str) -> str:
+        if delimiter := self._other_delimiter():
+            return (
+                f"{self.file.name} is separated by {delimiter!r}, which mapping {self.mapping.name!r} does not expect;"
+                f" add `delimiter: {json.dumps(delimiter)}` to a mapping of your own (docs/mappings.md), or save the"
+                " file with commas"
+            )
+        # An id is often made of all columns; who reads the message looks for the field that is the column itself.
+        name = next((one for one, columns in self.used.items() if columns == (column,)), name)
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
             f" {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the file{self._looks_like()}"
         )
+
+    def _other_delimiter(self) -> str:
+        """Return what separates the only column's name into several, if anything does."""
+        only = next(iter(self.found.columns)) if len(self.found.columns) == 1 else ""
+        return next((one for one in (";", "\t", "|", ",") if self.file.format == "csv" and one in only), "")
 
     def _looks_like(self) -> str:
         with duckdb.connect() as con:

@@ -25,6 +25,7 @@ _ENDINGS: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 _KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz) and .parquet"
+_EXCEL = {".xlsx", ".xls", ".xlsm", ".ods"}
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
 _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
@@ -158,7 +159,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
     ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
     kind = _ENDINGS.get(ending)
     if kind is None or (is_gzip and kind == "parquet"):
-        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; convert it or move it away")
+        fix = "in Excel, save it as CSV UTF-8" if ending in _EXCEL else "convert it or move it away"
+        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; {fix}")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()
