@@ -160,6 +160,7 @@ def materialized(served: Served, page: Page) -> None:
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_api_answers_beside_the_ui(served: Served) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
@@ -172,6 +173,7 @@ def test_the_api_answers_beside_the_ui(served: Served) -> None:
     pytest.fail((served.pictures / "home" / "api.log").read_text())
 
 
+@pytest.mark.slow
 def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
     for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)):
         asked = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
@@ -181,6 +183,7 @@ def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
             assert answer.code == status
 
 
+@pytest.mark.slow
 def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:
     page.goto("/asset-groups")
     for group in ("events", "sessions", "behaviour"):

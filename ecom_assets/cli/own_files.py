@@ -30,7 +30,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import NO, ONE_DAY, Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
-from ecom_assets.warehouse.local import connect, keep_within, streaming
+from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
@@ -321,8 +321,7 @@ class FileEvents:
         return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
-        query = streaming(self.con.compiler.to_sqlglot(rows)).sql(dialect=self.con.dialect)
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.con.compile_streaming(rows)}")
         return self.con.table(name, database=("temp", "main"))
 
     @property

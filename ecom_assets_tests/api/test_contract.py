@@ -34,6 +34,7 @@ def test_no_request_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) 
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
+@pytest.mark.slow
 @schema.include(method="POST", path_regex="/trend$").parametrize()  # as above
 @settings(max_examples=1, deadline=None, suppress_health_check=ANY_TIME, database=None, derandomize=True)
 def test_no_question_of_one_s_own_ends_in_what_is_not_announced(case: schemathesis.Case[Any]) -> None:

@@ -105,7 +105,7 @@ def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> It
         yield found
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
 def test_what_ran_out_of_time_ends_in_the_engine_too_and_the_next_is_answered(
     slow: Running, asked: Asked, path: str

@@ -103,6 +103,7 @@ def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> Non
     assert api.post("/analytics/trend", {**body, "preset": "heap"}).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
     def definition(**body: Any) -> dict[str, Any]:
         said = api.post("/analytics/retention", body)

@@ -61,6 +61,7 @@ def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
     return {part["value"]: part["contribution_amount"] for part in found["parts"]}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("week", WEEKS)
 def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop, week: str) -> None:
     numbers, plain = reports[week]["numbers"], shop.sales(span_of(week))

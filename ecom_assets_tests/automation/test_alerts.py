@@ -175,6 +175,7 @@ def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is
     ]
 
 
+@pytest.mark.slow
 def test_the_next_try_of_a_run_is_told_of_too_though_it_inherits_what_was_noted(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:
@@ -219,6 +220,7 @@ def test_failures_while_the_daemon_was_away_are_told_when_it_is_back(
     assert len(mailbox.messages) == 1
 
 
+@pytest.mark.slow
 def test_more_runs_than_one_look_takes_are_told_in_the_next(
     instance: dg.DagsterInstance, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

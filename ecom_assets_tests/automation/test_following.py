@@ -51,6 +51,7 @@ def daemon() -> Iterator[Daemon]:
         yield daemon
 
 
+@pytest.mark.slow
 def test_it_follows_the_newest_day_and_one_of_long_ago_alike(daemon: Daemon) -> None:
     daemon.computed(sales.key, LONG_AGO, YESTERDAY)
     assert daemon.asked_for() == {LONG_AGO, YESTERDAY}
@@ -65,6 +66,7 @@ def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
         assert daemon.asked_for() == {"all"}
 
 
+@pytest.mark.slow
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     daemon.computed(customer.key)
     assert daemon.asked_for() == {"all"}, "of the two, only the publication is made of it"

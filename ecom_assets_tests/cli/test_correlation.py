@@ -60,6 +60,7 @@ def test_each_line_has_the_ratio_and_the_counts(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_days_conditions_and_segments_go_together(home: Path) -> None:
     (home.parent / "hats.yaml").write_text("hats: {did: {where: [product_category = hats]}}\n")
     found = ask(home, *QUESTION, "--segment", home.parent / "hats.yaml", "--json").json

@@ -167,6 +167,7 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
         files.con.disconnect()
 
 
+@pytest.mark.slow
 @given(ROWS, st.sampled_from([(), ("product_id",), ("page_url", "is_bot"), ("properties.plan", "visitor_id")]))
 @examples(60)
 def test_of_parquet_files_the_columns_that_are_named_are_those_of_all_columns(

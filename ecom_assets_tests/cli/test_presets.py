@@ -43,6 +43,7 @@ def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
     assert answer(home, "sessions", "--preset", "posthog")["definition"]["rule"] == "source"
 
 
+@pytest.mark.slow
 def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
     def returned(day: str, *words: str) -> list[int]:
         found = answer(home, "retention", *words, "--from", day, "--to", day)["cohorts"]

@@ -65,7 +65,7 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
     assert ecom("sessions", "--events", events, "--json", "--idle", "31m", home=home).json["sessions"] == 2
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
     said = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)

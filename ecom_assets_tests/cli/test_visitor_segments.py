@@ -100,6 +100,7 @@ def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, t
     assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
 
 
+@pytest.mark.slow
 def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     words = ("--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json")
     story = ("experiment", "--events", home.parent / "story.csv", *words)
@@ -110,6 +111,7 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     assert counts == [[2, 1], [1]]
 
 
+@pytest.mark.slow
 def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
     """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers, with it the other."""
     words = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")

@@ -97,6 +97,7 @@ def test_a_refusal_is_one_sentence_beside_its_field(
     assert wrong == ([field] if field else wrong)
 
 
+@pytest.mark.slow
 def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
     kinds: dict[str, tuple[Any, dict[str, str]]] = {
         "funnel": (Funnel, {**STEPS, "exclude": "remove_from_cart", "over": "week", "where": "cart_amount is not set"}),

@@ -211,6 +211,7 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_of_before(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_ten_times_the_customers_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(customers_json, "BATCH_ROWS", 500)
     peaks = []

@@ -189,6 +189,7 @@ def test_carts_of_a_thousand_streams_are_those_of_the_definition(shop: Platform)
         check(shop, seed)
 
 
+@pytest.mark.slow
 def test_where_events_carry_the_worth_of_items_it_is_added_up() -> None:
     platform = Platform(Settings(home=Path("never written"), timezone=ZONE, late_days=0, cart_value="item"))
     try:

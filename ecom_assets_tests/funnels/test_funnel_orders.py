@@ -73,6 +73,7 @@ def test_clickhouse_agrees_on_many_more(order: str, seed: int, tmp_path: Path) -
     test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order, seed, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_strict_orders_stop_where_clickhouse_s_documentation_says() -> None:
     assert story("strict_order", "abdc") == 2
     assert story("allow_reentry", "abdc") == 3

@@ -150,7 +150,7 @@ REAL_FUNNELS = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("unit", ["user_id", "user_session"])
 @pytest.mark.parametrize(("steps", "within_s"), REAL_FUNNELS)
 def test_a_real_shop_counts_as_in_clickhouse(unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path) -> None:

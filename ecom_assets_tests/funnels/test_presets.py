@@ -55,6 +55,7 @@ def test_dora_who_emptied_her_cart_is_nobody_in_posthog_and_drops_off_in_mixpane
     assert counts(tmp_path, "--preset", "mixpanel", "--exclude", "remove_from_cart", "--within", "14d") == [10, 9, 6]
 
 
+@pytest.mark.slow
 def test_ivan_s_view_without_a_category_counts_for_none_in_amplitude_only(tmp_path: Path) -> None:
     def values(tool: str) -> dict[str, int]:
         by = asked(tmp_path, "--steps", ",".join(STEPS), "--preset", tool, "--by", "product_category").json

@@ -57,6 +57,7 @@ def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]
     return dict(found)
 
 
+@pytest.mark.slow
 @examples(6)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3, SECOND]))
 def test_kernel_and_expression_tell_the_same_counts_and_times(

@@ -219,6 +219,7 @@ def played(history: History) -> tuple[list[Row], dict[str, str]]:
     return rows, terms
 
 
+@pytest.mark.slow
 @given(EVENTS)
 @examples(12)
 def test_any_history_comes_out_as_plain_python_has_it(shop: Platform, history: History) -> None:

@@ -46,6 +46,7 @@ def march(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shop(tmp_path_factory.mktemp("march") / "shop", MARCH_9)
 
 
+@pytest.mark.slow
 def test_a_shop_that_grew_is_the_one_that_is_made_at_once(march: Path, tmp_path: Path) -> None:
     grown = shop(tmp_path / "grown", date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 3), MARCH_9)
     assert files(grown) == files(march)

@@ -118,6 +118,7 @@ publish(source, target, TABLES, "killed")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [

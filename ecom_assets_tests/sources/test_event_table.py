@@ -130,6 +130,7 @@ def test_a_table_that_is_not_there_or_lacks_a_column_is_said(
         table.rows(DAYS)
 
 
+@pytest.mark.slow
 def test_real_time_has_the_newest_rows_of_the_table(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     nothing = dict.fromkeys(FIELDS, "")
     reported = (("e1", "ann", "page_view", 40), ("e2", "ann", "product_view", 20), ("e3", "bob", "purchase", 4))

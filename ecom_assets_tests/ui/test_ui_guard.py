@@ -137,6 +137,7 @@ def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path
     assert door_of(EVERYWHERE, settings).credentials is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [EVERYWHERE, *(pytest.param(one, marks=pytest.mark.slow) for one in ("::", ""))])
 def test_both_commands_refuse_an_open_door_in_a_sentence(home: Path, host: str) -> None:
     home.mkdir(parents=True)

@@ -54,6 +54,7 @@ def held(engine: Engine) -> list[tuple[date, int, int]]:
     return [(row["received_date"], row["stored_count"], row["offered_count"]) for row in held_withdrawals(engine)]
 
 
+@pytest.mark.sampled(1)
 def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(engine: Engine) -> None:
     assert bring(engine, 3, 3) == [ONE, TWO]
     assert bring(engine, 5, 0) == [ONE]
@@ -70,6 +71,7 @@ def test_rows_that_are_back_end_it_by_themselves(engine: Engine) -> None:
     assert (counts(engine), notes_of(engine)) == ([3, 2], [])
 
 
+@pytest.mark.sampled(1)
 def test_a_run_that_is_told_so_lets_them_go_and_it_is_noted(engine: Engine) -> None:
     bring(engine, 3, 3)
     bring(engine, 3, 0)
