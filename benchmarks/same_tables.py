@@ -1,6 +1,6 @@
-"""Whether the platform's warehouse and the rival's Parquet files hold the same numbers, row by row.
+"""Whether the platform's warehouse and a rival's Parquet files, or DuckDB file, hold the same numbers, row by row.
 
-`python benchmarks/same_tables.py WAREHOUSE FOLDER` says how many rows differ per table. Not here: computing either.
+`python benchmarks/same_tables.py WAREHOUSE RIVAL` says how many rows differ per table. Not here: computing either.
 """
 
 import json
@@ -34,20 +34,23 @@ COMPARED = {
     "quarantined": ("staging.quarantined_events", _QUARANTINED),
     "duplicates": ("staging.duplicate_events", "event_date::DATE, event_id, surplus_count, has_kept_copy"),
 }
-"""The rival's file, the platform's table, and what must be equal."""
+"""The rival's Parquet file, the platform's table, and what must be equal."""
 
 
 def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
     """For each table its rows, and the rows that only one of the two has."""
     con = duckdb.connect()
     con.execute("SET memory_limit = '6GB'; SET preserve_insertion_order = false")
-    con.execute(f"SET temp_directory = '{rival / 'spill'}'; ATTACH '{warehouse}' AS ours (READ_ONLY)")
+    con.execute(f"SET temp_directory = '{warehouse}.spill'; ATTACH '{warehouse}' AS ours (READ_ONLY)")
+    is_database = rival.suffix == ".duckdb"
+    if is_database:
+        con.execute(f"ATTACH '{rival}' AS theirs (READ_ONLY)")
     found = {}
     for name, (table, columns) in COMPARED.items():
         mine = columns.format(purchase="(purchase_amount * 100)::BIGINT")
-        theirs = columns.format(purchase="purchase_cents")
+        theirs = mine if is_database else columns.format(purchase="purchase_cents")
         ours = _hashes(f"ours.{table}", mine)
-        other = _hashes(f"read_parquet('{rival}/{name}.parquet')", theirs)
+        other = _hashes(f"theirs.{table}" if is_database else f"read_parquet('{rival}/{name}.parquet')", theirs)
         row = con.execute(
             f"""SELECT sum(abs(n)) FROM (SELECT h, sum(side) AS n FROM (
                 SELECT h, 1 AS side FROM ({ours}) UNION ALL SELECT h, -1 FROM ({other})) GROUP BY h)"""
