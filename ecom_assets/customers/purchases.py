@@ -6,7 +6,6 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.orders.orders import order_key
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.portable import union_all
 
@@ -25,7 +24,7 @@ class Purchases:
 
     @classmethod
     def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the orders in rows of `Sales`; `order_key` defines which lines are one order.
+        """Return the orders in rows of `Sales`; lines of one customer, day and order id are one order.
 
         Args:
             sold: All rows of `Sales`.
@@ -35,14 +34,22 @@ class Purchases:
             sold = sold.filter(sold.order_date <= ibis.literal(until))
         is_shipped = sold.status == "shipped"
         zero = ibis.literal(0, MONEY)
-        orders = sold.group_by("customer_id", order_key=order_key(sold)).agg(
-            order_date=sold.order_date.min(where=is_shipped),
-            last_order_date=sold.order_date.max(where=is_shipped),
+        # As `order_key` has it, but not as one text, which takes twice as long to group by.
+        orders = sold.group_by("customer_id", "order_date", "order_id").agg(
             order_count=is_shipped.ifelse(1, 0).max().cast("int64"),
             shipped_amount=is_shipped.ifelse(sold.revenue_amount, zero).sum().cast(MONEY),
             revenue_amount=sold.revenue_amount.sum().cast(MONEY),
         )
-        return cls(orders.drop("order_key"), _newest(sold, "order_date", until))
+        shipped_date = (orders.order_count > 0).ifelse(orders.order_date, ibis.null("date"))
+        orders = orders.select(
+            "customer_id",
+            "order_count",
+            "shipped_amount",
+            "revenue_amount",
+            order_date=shipped_date,
+            last_order_date=shipped_date,
+        )
+        return cls(orders, _newest(sold, "order_date", until))
 
     @classmethod
     def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":

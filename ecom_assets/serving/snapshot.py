@@ -192,7 +192,7 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
         there = _noted(target)
         for table in tables:
             wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
-            if target.has(table) and changes(target, table):
+            if changes(target, table):
                 target.drop(table)
                 result = {}
             target.ensure(table)

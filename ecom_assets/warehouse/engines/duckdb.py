@@ -108,6 +108,11 @@ class DuckDBEngine(Engine):
             self.damage_note.touch()
         return self.damage_note.exists()
 
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether the table exists, from DuckDB's own list: the standard one takes three times as long."""
+        here = f"database_name = current_database() AND schema_name = {text(contract.layer)}"
+        return bool(self.query(f"SELECT 1 FROM duckdb_tables() WHERE {here} AND table_name = {text(contract.name)}"))  # noqa: S608 (names come from contracts)
+
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the stored columns of the table, which the table that is handed out has too; None without a table.
 
