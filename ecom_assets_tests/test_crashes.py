@@ -104,7 +104,6 @@ def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
     assert [path.name for path in home.iterdir() if ".new-" in path.name] == []
 
 
-@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("step", "nth"), STEPS)
 def test_a_kill_at_a_named_step_is_mended_by_running_again(

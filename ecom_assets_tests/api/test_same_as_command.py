@@ -75,6 +75,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """The path of the route, its body, and the options of the command."""
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_route_answers_what_the_command_does(

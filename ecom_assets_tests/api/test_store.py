@@ -103,7 +103,6 @@ def test_what_is_about_no_days_is_asked_once_per_snapshot(tmp_path: Path, shop: 
                     assert len(reading.questions) == 1, "explain has the question, asked by either"
 
 
-@pytest.mark.slow
 def test_a_reader_in_the_middle_finishes_on_the_old_snapshot(tmp_path: Path, shop: Shop) -> None:
     shop.sell(10)
     shop.publish()

@@ -175,7 +175,6 @@ def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is
     ]
 
 
-@pytest.mark.slow
 def test_the_next_try_of_a_run_is_told_of_too_though_it_inherits_what_was_noted(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:

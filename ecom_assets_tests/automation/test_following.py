@@ -66,7 +66,6 @@ def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
         assert daemon.asked_for() == {"all"}
 
 
-@pytest.mark.slow
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     daemon.computed(customer.key)
     assert daemon.asked_for() == {"all"}, "of the two, only the publication is made of it"

@@ -154,7 +154,6 @@ def test_a_failed_run_says_what_failed(receiver: Receiver) -> None:
     assert failed["outputs"][0]["outputFacets"] == {}
 
 
-@pytest.mark.slow
 def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openlineage, "REQUEST_TIMEOUT_S", 0.2)
     receiver.takes_s = 1.0

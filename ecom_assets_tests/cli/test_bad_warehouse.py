@@ -63,7 +63,6 @@ def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(
     )
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("holder")
 def test_doctor_finds_the_lock(home: Path) -> None:
     said = ecom("doctor", home=home)

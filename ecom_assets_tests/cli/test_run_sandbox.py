@@ -248,7 +248,7 @@ def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
         "settings", "versions", "disk", "privacy", "warehouse", "events", "orders", "customers", "dagster", "alerts",
-        "publishing", "api",
+        "lineage", "publishing", "api",
     ]  # fmt: skip
     assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}

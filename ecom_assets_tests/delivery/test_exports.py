@@ -104,7 +104,6 @@ def test_the_tables_come_back_from_the_ledger_when_the_warehouse_is_lost(shop: D
     rebuilt.close()
 
 
-@pytest.mark.slow
 def test_a_changed_event_is_listed_and_not_sent_again(shop: DeliveredShop) -> None:
     shop.deliver(BOTH)
     shop.land([event("m1", MONDAY, "product_view") if row["event_id"] == "m1" else row for row in SHOP])

@@ -169,7 +169,6 @@ def test_a_city_has_region_and_country_where_its_name_is_known_or_the_source_say
     ]
 
 
-@pytest.mark.slow
 def test_a_dimension_shows_what_the_latest_line_says(shop: OrderPlatform) -> None:
     run(
         shop,

@@ -49,7 +49,6 @@ def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> 
     )
 
 
-@pytest.mark.slow
 def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
     receivers.mixpanel.script.faults = ReceiverFaults.read({"script": [500, "reset"]})
     sent(ToolRequests(settings_for(receivers), ANN), {})

@@ -118,7 +118,6 @@ publish(source, target, TABLES, "killed")
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [
