@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -13,7 +13,9 @@ from snowflake.connector.vendored.requests.exceptions import RequestException
 from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount
+
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount
 
 FORM = "snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=WAREHOUSE"
 OPTIONS = (
@@ -138,8 +140,10 @@ class SnowflakeAddress:
             return {"private_key_path": key_path, **({"private_key_password": secret} if secret else {})}
         return {"password": self.password.get_secret_value(), "authenticator": authenticator}
 
-    def resource(self) -> SnowflakeAccount:
+    def resource(self) -> "SnowflakeAccount":
         """Return the account as a Dagster resource."""
+        from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount  # noqa: PLC0415 (loads slowly)
+
         return SnowflakeAccount(**self.arguments())
 
     def arguments(self) -> dict[str, Any]:
