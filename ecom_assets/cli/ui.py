@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.errors import EcomError, UsageError
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, hand_on
 
 LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"
 
@@ -57,7 +57,7 @@ def take_own_data(settings: Settings) -> str:
     paths = {} if settings.has_own_data else remembered_paths(settings)
     if not paths:
         return ""
-    os.environ.update(paths)  # of Dagster's processes, too
+    hand_on(paths)  # to Dagster's processes, too
     given = " ".join(f"{name}={value}" for name, value in paths.items())
     return f"Over your own data, as the last `ecom run` here was: {given}"
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -264,6 +264,11 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         name = PREFIX + str(first["loc"][0]).upper()
         reason = str(first["msg"]).removeprefix("Value error, ")
         raise SettingError(f"{name}={_shown(first)} is wrong: {reason}; correct or unset it.") from error
+
+
+def hand_on(values: Mapping[str, str]) -> None:
+    """Set variables of the environment, for this process and those that it starts."""
+    os.environ.update(values)
 
 
 def _within_retention(settings: Settings) -> Settings:
