@@ -43,6 +43,7 @@ from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.orders.assets import LINE_ASSETS, raw_user_order_log
 from ecom_assets.orders.checks import order_checks
+from ecom_assets.privacy.checks import absence_checks
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
@@ -321,6 +322,7 @@ def checks(settings: Settings) -> list[TableCheck]:
     """Return every check."""
     return [
         *(contract_check(contract) for contract in ALL),
+        *absence_checks(settings, ALL),
         *file_row_checks(),
         accounting_check(settings.late_days),
         no_event_type_is_new,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
@@ -237,5 +238,68 @@ def test_its_neighbours_are_drawn_with_the_checks_they_passed(served: Served, pa
     page.goto("/assets/mart/engagement_daily?view=lineage")
     for neighbour in ("sessions", "session_days"):
         expect(page.get_by_text(neighbour, exact=True).first).to_be_visible()
-    expect(page.get_by_text("2 / 2 Passed").first).to_be_visible()
+    expect(page.get_by_text("3 / 3 Passed").first).to_be_visible()
     page.screenshot(path=served.pictures / "lineage.png")
+
+
+@pytest.mark.slow
+def test_the_partitions_page_begins_with_the_shop_s_first_month(served: Served, page: Page) -> None:
+    page.goto("/assets/mart/sessions?view=partitions")
+    expect(page.get_by_text("2026-01-01", exact=True).first).to_be_visible()
+    expect(page.get_by_text("2009-12-01")).to_have_count(0)
+    page.screenshot(path=served.pictures / "partitions.png")
+
+
+@pytest.mark.slow
+def test_the_resources_page_leads_to_what_each_of_them_is_and_its_values(served: Served, page: Page) -> None:
+    page.goto("/locations/ecom_assets.definitions/resources")
+    for name in ("warehouse", "postgres", "amplitude", "customer_api"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    page.screenshot(path=served.pictures / "resources.png")
+    page.goto("/locations/ecom_assets.definitions/resources/warehouse")
+    expect(page.get_by_text("duckdb:///").first).to_be_visible()
+    expect(page.get_by_text("Where tables live").first).to_be_visible()
+    page.screenshot(path=served.pictures / "resource.png")
+
+
+def await_runs(page: Page, status: str, count: int) -> None:
+    """Look at the page of runs until so many have ended in a way."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        page.goto("/runs")
+        page.wait_for_timeout(2000)
+        if page.get_by_text(status, exact=True).count() >= count:
+            return
+    pytest.fail(f"there are not {count} runs with {status}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("materialized")
+def test_one_table_is_materialized_by_clicking(served: Served, page: Page) -> None:
+    page.goto("/assets/mart/engagement_daily?view=overview")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Latest").first.wait_for()
+    days = dialog.get_by_placeholder(re.compile("2026-01-01"))
+    days.fill(DAY)
+    days.press("Enter")
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    expect(dialog).to_be_hidden()
+    await_runs(page, "Success", 2)
+    page.screenshot(path=served.pictures / "one_table.png")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("materialized")
+def test_a_check_that_fails_shows_what_broke_it(served: Served, page: Page) -> None:
+    with duckdb.connect(str(served.pictures / "home" / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("DELETE FROM mart.sessions WHERE session_id = (SELECT min(session_id) FROM mart.sessions)")
+    page.goto("/assets/mart/sessions?view=checks&checkDetail=every_piece_is_in_one_session")
+    page.get_by_role("button", name="Execute", exact=True).click()
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible(timeout=PATIENCE_S * 1000)
+    page.screenshot(path=served.pictures / "failing_check.png")
+    row = page.get_by_role("row").filter(has_text="observed")
+    expect(row.first).to_contain_text("1")
+    page.get_by_role("row").filter(has_text="examples").get_by_text("[Show JSON]").click()
+    expect(page.get_by_role("dialog")).to_contain_text("session")
+    page.screenshot(path=served.pictures / "evidence.png")

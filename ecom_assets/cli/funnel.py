@@ -22,7 +22,7 @@ from ecom_assets.cli.options import (
     read_definition,
     session_rule_of,
 )
-from ecom_assets.cli.quick_funnel import cleans_by_default, quick_answer
+from ecom_assets.cli.quick_funnel import cleans_by_default, may_hold_erased, quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.funnels.definition import Funnel, TimeToConvert
@@ -87,7 +87,8 @@ def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, An
     words = load_mapping(settings.events_mapping)
     asked = funnel.translated(words.translate)
     is_quick = not (asked.over or asked.time_to_convert) and suits(asked) and _is_plain(asked)
-    return quick_answer(paths, settings, words, asked) if is_quick and cleans_by_default(settings, words) else None
+    is_quick = is_quick and cleans_by_default(settings, words) and not may_hold_erased(settings)
+    return quick_answer(paths, settings, words, asked) if is_quick else None
 
 
 def _is_plain(funnel: Funnel) -> bool:

@@ -17,9 +17,11 @@ from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
-from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
+from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.sales.sales import ORDER
 from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.sessions.rule import SessionRule
@@ -135,6 +137,7 @@ class FileOrders:
     con: Backend
     files: RecordFiles
     rule: OrderRule
+    people: ErasedPeople
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
@@ -149,7 +152,7 @@ class FileOrders:
         keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity))
+        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), ErasedPeople(settings))
 
     def clean(self) -> ir.Table:
         """Return the rows of `UserOrderLog`, of every day that there is.
@@ -187,7 +190,8 @@ class FileOrders:
         rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
         # Copies are looked for in several passes, and a file is expensive to read.
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
-        return self.con.table(LINES, database=("temp", "main"))
+        lines = self.con.table(LINES, database=("temp", "main"))
+        return self.people.left_out(RawUserOrderLog, lines)[0]
 
     def _days(self) -> Days:
         """Return every day on which a clean line can have been ordered."""
@@ -336,11 +340,12 @@ class FileEvents:
         )
 
     def received(self) -> ir.Table:
-        """Return the rows of `RawEvents`."""
+        """Return the rows of `RawEvents`, without those of people whom `ecom erase` has erased."""
         own_day = day_in_zone("event_at", self.settings.timezone)
         sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
         self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {RECEIVED} AS {sql}")
-        return self.con.table(RECEIVED, database=("temp", "main"))
+        rows = self.con.table(RECEIVED, database=("temp", "main"))
+        return ErasedPeople(self.settings).left_out(RawEvents, rows)[0]
 
     @cached_property
     def _days(self) -> Days:

@@ -28,6 +28,18 @@ def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
     return is_default and settings.timezone == "UTC" and mapping.accepted_types(settings.event_types) is None
 
 
+def may_hold_erased(settings: Settings) -> bool:
+    """Return whether people were erased, whose rows must be left out of whatever file is asked."""
+    named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
+    if not (settings.home / "ledger.sqlite").exists() and not any(
+        "://" in one and "duckdb:" not in one for one in named
+    ):
+        return False  # without the imports below: there is no ledger, which has the list of erased people
+    from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
+
+    return not ErasedIds(settings).is_empty
+
+
 def quick_answer(
     paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
 ) -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ class Person:
         if not given or not all(one.strip() for one in given):
             raise UsageError("Nobody is named; give --visitor ID or --customer ID, as tables have them.")
         sessions = [one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)]
-        users = [_user_of(one) for one in visitors if not one.startswith(ANONYMOUS)]
+        users = [user_of(one) for one in visitors if not one.startswith(ANONYMOUS)]
         return cls(tuple(dict.fromkeys([*users, *customers])), tuple(dict.fromkeys(sessions)))
 
     @property
@@ -103,7 +103,7 @@ def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Se
     return result
 
 
-def _user_of(visitor: str) -> str:
+def user_of(visitor: str) -> str:
     """Return the user of a visitor id that is not anonymous, see `visitor_of_user`."""
     return visitor.removeprefix("user-") if _ESCAPED.match(visitor) else visitor
 

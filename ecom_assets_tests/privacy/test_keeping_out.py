@@ -1,5 +1,6 @@
 """Erased people stay out: their rows are left out of whatever comes, by keyed hashes that nobody can read ids from."""
 
+import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,19 +9,23 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
-from ecom_assets.customers.contracts import RawCustomers
+from ecom_assets.customers.contracts import CustomerSegments, RawCustomers
 from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy import erased_people
+from ecom_assets.privacy.checks import absence_checks
 from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER, open_key
+from ecom_assets.registry import ALL
 from ecom_assets.serving.realtime import real_time
+from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.command import HEADER
+from ecom_assets_tests.command import HEADER, ecom
 
 DAY = date(2026, 1, 1)
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -41,6 +46,7 @@ def rows(contract: type[Table], *given: dict[str, object]) -> ir.Table:
     same = (
         {"received_date": DAY, "source_file": "a.csv"} if "source_file" in contract.columns else {"received_date": DAY}
     )
+    same = {name: value for name, value in same.items() if name in contract.columns}
     table = pa.Table.from_pylist([{**dict.fromkeys(contract.columns), **same, **one} for one in given], schema=kinds)
     con.con.register("given", table)
     return con.table("given")
@@ -124,3 +130,65 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
     found = real_time(asked, NOW, erased_people=ErasedPeople(settings))
     assert [(one["event_count"], one["visitor_count"]) for one in found["windows"]] == [(1, 1)] * 2
     assert real_time(asked, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
+
+
+# Questions to files, and the check of every table
+
+
+def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, tmp_path: Path) -> None:
+    lines = [
+        f"e{n},{user},page_view,2026-01-01T10:00:00Z,,,s{n},https://shop.example/,," for n, user in enumerate("789")
+    ]
+    old = tmp_path / "old.csv"
+    old.write_text(
+        "\n".join([HEADER, *lines, "e9,,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"]) + "\n"
+    )
+    for asked in (
+        ("funnel", "--steps", "page_view,purchase"),
+        ("funnel", "--steps", "page_view,purchase", "--per", "session"),
+    ):
+        said = ecom(*asked, "--events", old, "--json", home=settings.home)
+        assert json.loads(said.out)["steps"][0]["count"] == 2, (asked, said.err)
+    assert ecom("sessions", "--events", old, "--json", home=settings.home).out.count("anon-s1") == 0
+
+
+def judged(settings: Settings, contract: type[Table], given: ir.Table, days: Days | None = None) -> tuple[int, int]:
+    """Return how many rows or ids of erased people a table has by its check, and how many rows were looked at."""
+    (check,) = absence_checks(settings, [contract])
+    result = check.evaluate(days, given)
+    return result.broken_count, result.looked_at_count
+
+
+@pytest.mark.parametrize(
+    ("contract", "good", "bad"),
+    [
+        (RawEvents, {"event_id": "1", "user_id": "8", "session_id": "s1"}, {"event_id": "2", "session_id": "s1"}),
+        (RawUserOrderLog, {"uniq_id": "1", "customer_id": "77"}, {"uniq_id": "2", "customer_id": "7"}),
+        (SessionDays, {"visitor_id": "anon-s2"}, {"visitor_id": "anon-s1"}),
+        (SessionDays, {"visitor_id": "70"}, {"visitor_id": "7"}),
+        (CustomerSegments, {"customer_id": "8"}, {"customer_id": "7"}),
+    ],
+)
+def test_the_check_of_a_table_finds_whoever_was_erased_and_nobody_else(
+    settings: Settings, contract: type[Table], good: dict[str, object], bad: dict[str, object]
+) -> None:
+    assert judged(settings, contract, rows(contract, good)) == (0, 1)
+    assert judged(settings, contract, rows(contract, good, bad)) == (1, 2)
+
+
+def test_the_check_looks_at_the_days_of_the_run_and_at_nothing_before_anybody_is_erased(
+    settings: Settings, tmp_path: Path
+) -> None:
+    bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
+    assert judged(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
+    assert judged(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)
+    assert judged(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 0)
+
+
+def test_every_table_that_names_people_has_the_check(settings: Settings) -> None:
+    named = {check.contract.qualified_name() for check in absence_checks(settings, ALL)}
+    assert {"raw.customers", "staging.events", "mart.sessions", "mart.sales", "mart.lifetime_value"} <= named
+    personal = {"user_id", "customer_id", "visitor_id"}
+    assert named == {
+        table.qualified_name() for table in ALL if table.written_by == "asset" and personal & set(table.columns)
+    }

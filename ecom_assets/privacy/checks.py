@@ -1,0 +1,85 @@
+"""The check that erased people are absent: of each table that names people, none of its ids is of somebody erased.
+
+It looks for keyed hashes of erased people; `ecom erase --verify` proves absence by the ids themselves. Only the rows of
+a run's days are looked at: what an earlier run wrote, it has looked at.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+import ibis.expr.types as ir
+
+from ecom_assets.events.identity import ANONYMOUS
+from ecom_assets.privacy.erased_people import ErasedIds
+from ecom_assets.privacy.ingestion import COLUMNS, ErasedPeople
+from ecom_assets.privacy.keyed_hashes import SESSION, USER
+from ecom_assets.privacy.person import user_of
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import CheckResult, TableCheck, of_days
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+
+NAME: Final = "no_row_is_of_an_erased_person"
+PEOPLE: Final = ("user_id", "customer_id", "visitor_id")
+"""Columns that say whose a row is."""
+
+
+def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[TableCheck]:
+    """Return the check of each table that names people and that a run writes."""
+    return [
+        TableCheck(
+            contract=table,
+            name=NAME,
+            description=f"No row of {table.qualified_name()} is of a person whom `ecom erase` has erased.",
+            evaluate=partial(_look, settings, table),
+            tables=(table,),
+        )
+        for table in tables
+        if table.written_by == "asset" and _names_people(table)
+    ]
+
+
+def _names_people(table: type[Table]) -> bool:
+    return any(name in table.columns for name in PEOPLE)
+
+
+def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
+    erased = ErasedIds(settings)
+    if erased.is_empty:
+        return CheckResult(0, 0, metadata={"sentence": "Nobody was erased."})
+    rows = of_days(rows, contract.day_column, days)
+    looked_at = int(rows.count().to_pyarrow().as_py())
+    if contract in COLUMNS:  # as received: also whole lines, and sessions and devices without a user
+        _, counts = ErasedPeople(settings).left_out(contract, rows)
+        return _result(contract, sum(counts.values()), looked_at)
+    finders: dict[str, Callable[[set[str]], set[str]]] = {
+        "user_id": partial(erased.among, USER),
+        "customer_id": partial(erased.among, USER),
+        "visitor_id": partial(_visitors, erased),
+    }
+    ids = {name: _distinct(rows, name) for name in PEOPLE if name in contract.columns}
+    return _result(contract, sum(len(finders[name](values)) for name, values in ids.items()), looked_at)
+
+
+def _distinct(rows: ir.Table, name: str) -> set[str]:
+    values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
+    return {str(value) for value in values if value is not None}
+
+
+def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:
+    """Return the visitors who are erased users, or source sessions of erased people."""
+    sessions = {one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)}
+    users = {user_of(one) for one in visitors if not one.startswith(ANONYMOUS)}
+    return erased.among(SESSION, sessions) | erased.among(USER, users)
+
+
+def _result(contract: type[Table], broken: int, looked_at: int) -> CheckResult:
+    """Return the result; its examples name nobody, as the history outlives the rows."""
+    if not broken:
+        return CheckResult(0, looked_at)
+    sentence = (
+        f"{contract.qualified_name()} has {broken:,} rows or ids of erased people; erase them again by "
+        "`ecom erase`, and see which run wrote them."
+    )
+    return CheckResult(broken, looked_at, metadata={"sentence": sentence})
