@@ -173,7 +173,7 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
     contract, name = question.contract, question.column
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
-    behind = [Behind(row, place.table, place.rules, place.ask, place.keep) for row in shown]
+    behind = [Behind(row, place.table, place.rules, place.ask, place.keep, contract.key) for row in shown]
     way = _chosen(contract, name, behind[0])
     adds_up = way is not None and not isinstance(way, Computed)
     note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)

@@ -1,7 +1,7 @@
 """The walk from a number down to received rows, table by table, with what each table's rows come to."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.explain.traces import BELOW
 from ecom_assets.tables.contract import MONEY, Table
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Below, Count, Sum, carried
 
@@ -74,7 +75,7 @@ def walk(of: Count | Sum, behind: Sequence[Behind]) -> Iterator[Level]:
         of: How the number goes down, or one of its parts.
         behind: The rows of the table whose numbers are added up.
     """
-    level = Level(of.to, union_all(*(_first(of, one, place) for place, one in enumerate(behind))), of)
+    level = Level(of.to, _behind(of, behind), of)
     while not level.is_received:
         below = BELOW[level.contract]
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
@@ -97,6 +98,24 @@ def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Lev
         return below.rows(behind.keep(kept.semi_join(chosen, found_by)), behind)
 
     return Level(below.to, thin, of, whole)
+
+
+def _behind(of: Count | Sum, behind: Sequence[Behind]) -> ir.Table:
+    """Return the rows right behind rows of the table; those of each are kept, or one statement grows with them."""
+    parts = _read_at_once(of, behind)
+    if len(parts) == 1:
+        return _first(of, parts[0], 0)
+    return union_all(*(one.keep(_first(of, one, place)) for place, one in enumerate(parts)))
+
+
+def _read_at_once(of: Count | Sum, behind: Sequence[Behind]) -> list[Behind]:
+    """Return one for all rows that differ in their day only, where their days can be read at once."""
+    if isinstance(of, Sum) or not of.day:
+        return list(behind)
+    alike: dict[tuple[Any, ...], list[Behind]] = {}
+    for one in behind:
+        alike.setdefault(tuple(one.row[name] for name in one.key or one.row if name != of.day), []).append(one)
+    return [replace(ones[0], several=Days.of(one.row[of.day] for one in ones)) for ones in alike.values()]
 
 
 def _first(of: Count | Sum, behind: Behind, place: int) -> ir.Table:

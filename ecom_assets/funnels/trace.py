@@ -63,7 +63,7 @@ def _visitors_of_funnel(behind: Behind) -> ir.Table:
 
 FUNNEL: Final = ByRow(
     lambda behind: (
-        Count(Sessions, _sessions_of_funnel)
+        Count(Sessions, _sessions_of_funnel, day="cohort_date")
         if behind.row["unit"] == "session"
         else Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
     )

@@ -11,7 +11,6 @@ from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Session
 from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
 
 RUN: Final = ("visitor_id", "started_at", "ended_at")
@@ -87,12 +86,11 @@ BEHAVIOUR: Final[Mapping[str, Way]] = {
 def sessions_of_day(behind: Behind, day: str = "", **equal: Any) -> ir.Table:  # noqa: ANN401 (as columns hold them)
     """Return the sessions that started on the day of a row, with these values."""
     rows = behind.where(Sessions, **equal)
-    start = behind.row[day or str(EngagementDaily.day_column)]
-    return rows.filter(Days.between(start, start + ONE_DAY).contain(rows.started_date))
+    return rows.filter(behind.days(day or str(EngagementDaily.day_column)).contain(rows.started_date))
 
 
 def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
-    return Count(Sessions, lambda behind: sessions_of_day(behind, **equal))
+    return Count(Sessions, lambda behind: sessions_of_day(behind, **equal), day=str(EngagementDaily.day_column))
 
 
 def _visitors(days: int) -> Count:

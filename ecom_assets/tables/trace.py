@@ -33,6 +33,8 @@ class Behind:
         rules: The rules of the assets, by parameter name.
         ask: Returns the rows of a small result.
         keep: Stores rows, so that they are computed once, and returns them.
+        key: The columns that identify the row in its table.
+        several: The days of rows that are read at once and differ in their day only; None for one row.
     """
 
     row: Mapping[str, Any]
@@ -40,6 +42,12 @@ class Behind:
     rules: Mapping[str, Any]
     ask: Callable[[ir.Table], list[dict[str, Any]]]
     keep: Keep = lambda rows: rows
+    key: tuple[str, ...] = ()
+    several: Days | None = None
+
+    def days(self, column: str) -> Days:
+        """Return the day of the row, or the days of those that are read at once."""
+        return self.several or Days.between(self.row[column], self.row[column] + ONE_DAY)
 
     def where(self, contract: type[Table], **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values; `(all)` stands for every value."""
@@ -69,11 +77,13 @@ class Count:
         to: The table below.
         rows: Returns its rows behind a row of the table; a column `counted_as`, if there is one, says what is counted.
         unit: The column whose different values are counted; each row counts if it is empty and there is no such column.
+        day: The day column of the table above, if its days can be read at once, as none of the rows counts on two days.
     """
 
     to: type[Table]
     rows: RowsOf
     unit: str = ""
+    day: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,15 @@ def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) ->
     assert "give this number again" in client.get(links[0]).text
 
 
+def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> None:
+    days = {"start_date": "2026-01-11", "end_date": "2026-02-09"}
+    asked = {"table": "mart.conversion_funnel", "column": "unit_count", "funnel_name": "default", "unit": "session"}
+    reached = [read(page_of(client, **asked, **days, step=step)) for step in (1, 5)]
+    assert ["give this number again" in page.one("main").text for page in reached] == [True, True]
+    first, last = (int(tiles_of(page)["unit_count"].replace(",", "")) for page in reached)
+    assert 0 < last < first
+
+
 def test_received_rows_can_be_paged_through(client: Client) -> None:
     asked = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
     page = read(page_of(client, **asked))
