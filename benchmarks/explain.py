@@ -16,7 +16,7 @@ from typing import Any
 from measuring import Result, say, scratch, tell
 
 from ecom_assets.cli.explain import place_of
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.explain.answer import explain
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.funnels.contracts import ConversionFunnel
@@ -53,6 +53,7 @@ def fill(engine: DuckDBEngine, sessions_a_day: int) -> None:
         "is_bot": "false",
     }  # fmt: skip
     count = DAYS * sessions_a_day * EVENTS_A_SESSION
+    engine.ensure(DuplicateEvents)
     for of_events in (RawEvents, CleanEvents):
         insert(engine, of_events, f"range({count}) r(n)", event)
     last = f"({start} + INTERVAL 1 MINUTE * {EVENTS_A_SESSION - 1})"

@@ -144,6 +144,13 @@ class Chart(Block):
     note: str = ""
     empty: str = "There is nothing to draw for these days."
     why: Why | None = None
+    MOST_SHOWN: ClassVar[int] = 400
+    """Rows of the table of a chart whose CSV has them all: years of days make a page slow."""
+
+    @property
+    def shown_rows(self) -> Sequence[Row]:
+        """Return the rows of the table."""
+        return self.rows[: self.MOST_SHOWN] if self.csv else self.rows
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ body of the route. What the route refuses stands beside the field that it is abo
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
-from urllib.parse import quote
+from datetime import date, timedelta
+from typing import Any, ClassVar, Final, Self
 
 import yaml
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ValidationError, create_model, model_validator
 
-from ecom_assets.api.csv_answers import csv_of
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.downloads import csv_address, data_address
 from ecom_assets.dashboard.page import NoDays, View
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
@@ -86,6 +86,8 @@ class Choices(NoDays):
 
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address that says nothing."""
+    FIRST_DAYS: ClassVar[int | None] = None
+    """The days of that question, up to the newest; None for all."""
 
     @model_validator(mode="before")
     @classmethod
@@ -93,13 +95,21 @@ class Choices(NoDays):
         """Return the first question if the address says nothing; else what is left out is empty."""
         return said or dict(cls.FIRST)
 
+    def on(self, newest: date) -> Self:
+        """Return the choices where the data end on a day; the first question begins as many days before it."""
+        if self.FIRST_DAYS is None or self != type(self)():
+            return self
+        first = newest - timedelta(days=self.FIRST_DAYS - 1)
+        return self.model_copy(update={"start_date": str(first), "end_date": str(newest)})
 
-def choices_of(name: str, groups: Sequence[Group], **first: str) -> type[Choices]:
+
+def choices_of(name: str, groups: Sequence[Group], days: int | None = None, **first: str) -> type[Choices]:
     """Return what the address of a builder may say.
 
     Args:
         name: The name of the model.
         groups: The fields of the form.
+        days: The days of that question, up to the newest; None for all.
         first: The question of an address that says nothing. A select without an empty option keeps its value in others.
     """
     inputs = [one for group in groups for one in group.inputs]
@@ -107,7 +117,7 @@ def choices_of(name: str, groups: Sequence[Group], **first: str) -> type[Choices
         one.name: (str, first.get(one.name, "") if _is_never_empty(one) else "") for one in inputs
     }
     made: type[Choices] = create_model(name, __base__=Choices, __doc__=f"The fields of {name}.", **fields)
-    made.FIRST = first
+    made.FIRST, made.FIRST_DAYS = first, days
     return made
 
 
@@ -257,16 +267,6 @@ OF_THE_ANSWER: Final = {"timezone", "newest_date", "whole_until_date", "first_da
 def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return the definition of an answer as `--definition` takes it."""
     return {name: one for name, one in definition.items() if name not in OF_THE_ANSWER and one is not None}
-
-
-def csv_address(answer: dict[str, Any]) -> str:
-    """Return the list of an answer as the address of a CSV file, which a browser saves without asking again."""
-    return data_address("text/csv", csv_of(jsonable_encoder(answer)))
-
-
-def data_address(kind: str, text: str) -> str:
-    """Return a text as an address of its own."""
-    return f"data:{kind};charset=utf-8,{quote(text)}"
 
 
 def correct_first() -> Notice:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -61,6 +61,10 @@ class NoDays(BaseModel):
     def days(self) -> dict[str, str]:
         """Return no days."""
         return {}
+
+    def on(self, newest: date) -> Self:  # noqa: ARG002 (subclasses need it)
+        """Return the choices where the data end on a day."""
+        return self
 
 
 @dataclass(frozen=True)

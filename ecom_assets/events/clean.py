@@ -173,20 +173,6 @@ def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     return first.filter(first.place == 0).select(*copies.columns)
 
 
-def first_copies(raw: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
-    """Return the received rows that count among some copies of events of `days`: of each event the first clean one.
-
-    Args:
-        raw: All copies of some events that arrived on the day on which the copy that counts arrived.
-        rule: The cleaning rule.
-        days: The event days.
-    """
-    copies = clean_copies(raw, rule, days)
-    in_order = ibis.window(group_by=["event_date", "event_id"], order_by=arrival_keys(copies))
-    placed = copies.mutate(place=ibis.row_number().over(in_order))
-    return placed.filter(placed.place == 0).select(*raw.columns)
-
-
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
     """Return whether a user agent identifies itself as a robot."""
     words = user_agent.lower()

@@ -11,8 +11,8 @@ from ecom_assets.events.clean import (
     accounted_date,
     arrival_keys,
     clean_copies,
-    first_copies,
     quarantined_events,
+    unique_copies,
 )
 from ecom_assets.events.contracts import (
     CleanEvents,
@@ -23,25 +23,17 @@ from ecom_assets.events.contracts import (
 )
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace, keeping
 
 
 def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
-    """Return the received row of each clean event: of its copies the first that arrived.
-
-    Most ids are there once, which their hashes say; only the rows of the others are sorted by arrival.
-    """
+    """Return the received row of each clean event: of its copies the first that arrived."""
     rule: CleaningRule = behind.rules["cleaning_rule"]
-    raw = behind.table(RawEvents)
+    raw, duplicates = behind.table(RawEvents), behind.table(DuplicateEvents)
     raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
-    days, key = behind.span(rows, "event_date", "event_date"), ["event_id", "event_date", "received_date"]
-    raw = raw.mutate(id_hash=raw.event_id.hash())
-    counts = raw.group_by("id_hash").agg(row_count=raw.count())
-    repeated = behind.keep(counts.filter(counts.row_count > 1).select("id_hash"))
-    once = clean_copies(raw.anti_join(repeated, "id_hash"), rule, days)
-    several = first_copies(raw.semi_join(repeated, "id_hash").semi_join(rows, key), rule, days)
-    return keeping(union_all(once, several).drop("id_hash"), rows, key)
+    days = behind.span(rows, "event_date", "event_date")
+    result = unique_copies(clean_copies(raw, rule, days), duplicates.filter(days.contain(duplicates.event_date)))
+    return keeping(result, rows, ["event_id", "event_date", "received_date"])
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {

@@ -95,7 +95,14 @@ def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Lev
     thin = behind.keep(rows.select(name for name in rows.columns if name in wanted))
 
     def whole(chosen: ir.Table) -> ir.Table:
-        return below.rows(behind.keep(kept.semi_join(chosen, found_by)), behind)
+        few = behind.keep(kept.semi_join(chosen, found_by))
+        named = [name for name in below.reads if name in rows.columns]
+
+        def near(contract: type[Table]) -> ir.Table:
+            table = behind.table(contract)
+            return table.semi_join(few, named) if contract is below.to else table
+
+        return below.rows(few, replace(behind, table=near))
 
     return Level(below.to, thin, of, whole)
 

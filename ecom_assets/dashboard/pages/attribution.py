@@ -9,6 +9,7 @@ from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why
+from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Filters, Page, Section, View
 from ecom_assets.dashboard.tiles import meaning
 
@@ -53,9 +54,9 @@ def side_by_side(view: View) -> Block:
         rows,
         columns,
         "Revenue of each channel under each model, a dot per model.",
-        csv=view.csv("/analytics/revenue/by-channel", model=view.filters.model),
+        csv=csv_address({"channels": rows}),
         height=max(160, 34 * len(order)),
-        note="Dots far apart: the models disagree about this channel. The CSV is of the chosen model.",
+        note="Dots far apart: the models disagree about this channel.",
         why=Why("mart.channel_attribution", "revenue_amount"),
     )
 
@@ -69,7 +70,9 @@ def compared(view: View) -> Block:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
     columns = [Column("channel", "Channel"), *(Column(model, _name(model), "money") for model in MODELS)]
-    return DataTable(list(channels.values()), columns, note="Each model shares out the same revenue.")
+    rows = list(channels.values())
+    csv = csv_address({"channels": rows})
+    return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")
 
 
 def chosen(view: View) -> Block:

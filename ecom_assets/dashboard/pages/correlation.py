@@ -12,7 +12,6 @@ from ecom_assets.dashboard.builder import (
     choices_of,
     context,
     correct_first,
-    csv_address,
     definition,
     form,
     given,
@@ -20,6 +19,7 @@ from ecom_assets.dashboard.builder import (
     split,
     steps_group,
 )
+from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
 
 MOST: Final = 4
@@ -123,7 +123,7 @@ PAGE = Page(
     place=50,
     summary="What those who convert do, and others do not.",
     asks=choices_of(
-        "CorrelationChoices", GROUPS, step1="product_view", step2="purchase", properties="product_category"
+        "CorrelationChoices", GROUPS, days=90, step1="product_view", step2="purchase", properties="product_category"
     ),
     sections=(
         Section("Question", form(QUESTION)),

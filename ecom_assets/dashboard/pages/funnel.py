@@ -16,7 +16,6 @@ from ecom_assets.dashboard.builder import (
     choices_of,
     context,
     correct_first,
-    csv_address,
     definition,
     form,
     given,
@@ -24,6 +23,7 @@ from ecom_assets.dashboard.builder import (
     split,
     steps_group,
 )
+from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Page, Section, View
 

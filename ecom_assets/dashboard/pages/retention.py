@@ -18,12 +18,12 @@ from ecom_assets.dashboard.builder import (
     choices_of,
     context,
     correct_first,
-    csv_address,
     definition,
     form,
     given,
     lines_of,
 )
+from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
 
 MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
@@ -112,12 +112,19 @@ def _bracket(text: str) -> list[Any]:
     return [int(one) if one.isdigit() else one for one in ends]
 
 
+PALE: Final = "Pale cells are of periods that are not over yet: their share can grow."
+MOST_COHORTS: Final = 26
+"""Cohorts that are drawn: half a year of weeks."""
+
+
 def heat_map(view: View) -> Block:
     """Return a cell per cohort and period."""
     answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
     names = [total["period"] for total in answer["totals"]]
+    shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
+    cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are drawn; the CSV has all." if count > MOST_COHORTS else ""
     rows = [
         {
             "cohort": f"{cohort['cohort']}",
@@ -128,7 +135,7 @@ def heat_map(view: View) -> Block:
             "rate": returned / cohort["size"] if cohort["size"] else None,
             "state": "over" if cohort["complete"][place] else "not over yet",
         }
-        for cohort in answer["cohorts"]
+        for cohort in shown
         for place, returned in enumerate(cohort["returned"])
     ]
     return Chart(
@@ -137,8 +144,8 @@ def heat_map(view: View) -> Block:
         CELLS,
         "A heat map: a row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer),
-        height=110 + 24 * len(answer["cohorts"]),
-        note=" ".join(["Pale cells are of periods that are not over yet: their share can grow.", *answer["warnings"]]),
+        height=110 + 24 * len(shown),
+        note=" ".join(filter(None, [PALE, cut, *answer["warnings"]])),
         definition="Visitors by the period in which they started, and the share of them that came back in each period.",
     )
 
@@ -283,7 +290,7 @@ PAGE = Page(
     group="Behaviour",
     place=20,
     summary="Who comes back, by when they started.",
-    asks=choices_of("RetentionChoices", GROUPS, period="week"),
+    asks=choices_of("RetentionChoices", GROUPS, period="week", last_period="12"),
     sections=(
         Section("Question", form(QUESTION)),
         Section("Cohorts", heat_map),

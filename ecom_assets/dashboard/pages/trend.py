@@ -17,12 +17,12 @@ from ecom_assets.dashboard.builder import (
     choices_of,
     context,
     correct_first,
-    csv_address,
     definition,
     form,
     given,
     lines_of,
 )
+from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
 
 MOST: Final = 4

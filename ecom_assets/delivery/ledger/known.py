@@ -1,8 +1,9 @@
 """Read the ledger's records of some days, and plan which due rows to send, keep or refuse."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -16,6 +17,9 @@ from ecom_assets.delivery.texts import hashes_of
 
 PAGE = 50
 """How many batches are read at a time."""
+ADDED = 100_000
+"""Records that are handed to DuckDB at a time: each time takes 3 ms, and a batch for GA4 may have one record."""
+HASH_BYTES = 8
 SENT = pa.schema(
     [("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())]
 )
@@ -66,6 +70,10 @@ is safe. Every other record is sent if it can be. The first ledgers used MD5 has
 which is 0."""
 
 
+Batch = tuple[Any, ...]
+"""A row of the ledger's batches: the columns of `BATCH`, the records' ids as JSON, and their hashes."""
+
+
 class KnownRecords:
     """The attempts to send records of some days, in memory, for one destination or all."""
 
@@ -76,8 +84,7 @@ class KnownRecords:
         self._fill("batch", pa.table({name: pa.array([], kind) for name, kind in BATCH.items()}))
         self._fill("exception", pa.table({name: pa.array([], kind) for name, kind in EXCEPTION.items()}))
         if store:
-            for batches in _pages(store, destination_id, first, last):
-                self._take_in(store, batches)
+            self._take_in(store, _pages(store, destination_id, first, last))
         self.con.execute(f"CREATE VIEW sendings AS {SENDINGS}")
         self.con.execute(f"CREATE TABLE known AS {NEWEST}")
         self.has_any = bool(self.con.sql("SELECT 1 FROM known LIMIT 1").fetchall())
@@ -112,22 +119,22 @@ class KnownRecords:
         """Release the memory."""
         self.con.close()
 
-    def _take_in(self, store: Store, batches: list[tuple[Any, ...]]) -> None:
-        numbers, sent = [row[0] for row in batches], []
-        for number, record_ids, hashes in ((row[0], row[-2], row[-1]) for row in batches):
-            ids = json.loads(record_ids)
-            columns = [
-                pa.array(np.full(len(ids), number, dtype="int64")),
-                pa.array(np.arange(len(ids))),
-                pa.array(ids, pa.string()),
-                pa.array(np.frombuffer(hashes, dtype="<u8")),
-            ]
-            sent.append(pa.Table.from_arrays(columns, schema=SENT))
-        self._add("sent", pa.concat_tables(sent))  # in one call: GA4 has one batch per person
-        self._add("batch", table_of(BATCH, [row[:-2] for row in batches]))
-        marks = ", ".join("?" for _ in numbers)
-        asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
-        self._add("exception", table_of(EXCEPTION, store.rows(asked, numbers)))
+    def _take_in(self, store: Store, pages: Iterable[list[Batch]]) -> None:
+        batches: list[Batch] = []
+        size = 0
+        for page in pages:
+            batches += page
+            size += sum(len(batch[-1]) for batch in page) // HASH_BYTES
+            if size >= ADDED:
+                self._add_all(store, batches)
+                batches, size = [], 0
+        self._add_all(store, batches)
+
+    def _add_all(self, store: Store, batches: list[Batch]) -> None:
+        if batches:
+            self._add("sent", _sent(batches))
+            self._add("batch", table_of(BATCH, [batch[:-2] for batch in batches]))
+            self._add("exception", table_of(EXCEPTION, _exceptions(store, [batch[0] for batch in batches])))
 
     def _fill(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
@@ -136,6 +143,30 @@ class KnownRecords:
     def _add(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
         self.con.execute(f"INSERT INTO {name} SELECT * FROM rows")  # noqa: S608 (our own names)
+
+
+def _sent(batches: list[Batch]) -> pa.Table:
+    """Return the records of batches. All at once: a ledger of GA4 has a batch per person."""
+    ids = [json.loads(batch[-2]) for batch in batches]
+    sizes = [len(some) for some in ids]
+    columns = [
+        pa.array(np.repeat(np.array([batch[0] for batch in batches], dtype="int64"), sizes)),
+        pa.array(np.concatenate([np.arange(size) for size in sizes])),
+        pa.array(chain.from_iterable(ids), pa.string()),
+        pa.array(np.frombuffer(b"".join(batch[-1] for batch in batches), dtype="<u8")),
+    ]
+    return pa.Table.from_arrays(columns, schema=SENT)
+
+
+def _exceptions(store: Store, numbers: list[int]) -> list[tuple[Any, ...]]:
+    """Return the records of some batches whose outcome is not that of their batch."""
+    result: list[tuple[Any, ...]] = []
+    for place in range(0, len(numbers), PAGE):
+        some = numbers[place : place + PAGE]
+        marks = ", ".join("?" for _ in some)
+        asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
+        result += store.rows(asked, some)
+    return result
 
 
 def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
@@ -147,9 +178,7 @@ def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
     return (sent_at - timedelta(seconds=destination.repeat_window_s)).isoformat(sep=" ", timespec="microseconds")
 
 
-def _pages(
-    store: Store, destination_id: int | None, first: date | None, last: date | None
-) -> Iterator[list[tuple[Any, ...]]]:
+def _pages(store: Store, destination_id: int | None, first: date | None, last: date | None) -> Iterator[list[Batch]]:
     """Yield pages of batches in order."""
     conditions = [
         ("destination_id = ?", destination_id),
