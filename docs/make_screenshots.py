@@ -17,7 +17,12 @@ from playwright.sync_api import sync_playwright
 UNTIL = "2026-11-20"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-PICTURES = {"overview": ("", "body", 780), "sales": ("sales", "section:nth-of-type(3)", 560)}
+PICTURES = {
+    "overview": ("", "body", 780),
+    "sales": ("sales", "section:nth-of-type(3)", 560),
+    "customers": ("customers", "body", 720),
+    "funnel": ("funnel?step1=product_view&step2=add_to_cart&step3=purchase&over=week", "section:nth-of-type(2)", 880),
+}
 """The name of each picture, with the path of its page, what stands at its top, and its height."""
 IMAGES = Path(__file__).with_name("images")
 MOST_BYTES = 150_000

@@ -14,6 +14,8 @@ from ecom_assets.dashboard.formats import SIGNS
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
 EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f"}
+DAY_LABEL: Final = "timeFormat(datum.value, month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
+"""The label of a day: the first of a year says which one."""
 DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
 
 
@@ -54,10 +56,13 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
     }
 
 
-def lines(x: str, y: str, series: str, *, kind: str = "count") -> Spec:
-    """Return a line per series over days; `series` is the field with its name."""
+def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool = True) -> Spec:
+    """Return a line per series over days; `series` is the field with its name.
+
+    Points show a day that stands alone; where there are hundreds, they hide the line and answer to the pointer only.
+    """
     return {
-        "mark": {"type": "line", "point": {"size": 18}},
+        "mark": {"type": "line", "point": {"size": 18, "opacity": 1 if has_points else 0}},
         "encoding": {
             "x": _days(x),
             "y": number(y, kind),
@@ -166,9 +171,9 @@ def _labels(names: Sequence[str], labels: Sequence[str]) -> str:
 
 def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Vega-Lite property)
     """Return the encoding of a number without a title: the section's heading says what it is."""
-    axis = {"format": AXIS_FORMATS.get(kind, "~s"), "tickCount": 4}
-    if kind == "money":
-        axis = {"format": "~s", "tickCount": 4, "labelExpr": "currencySign + (datum.value == 0 ? '0' : datum.label)"}
+    # Each label by itself: an axis would write 0 and 200 as "0k" and "0.2k" beside 1k.
+    label = f"format(datum.value, '{AXIS_FORMATS.get(kind, '~s')}')"
+    axis = {"tickCount": 4, "labelExpr": f"currencySign + {label}" if kind == "money" else label}
     return {"field": field, "type": "quantitative", "title": None, "axis": axis, **more}
 
 
@@ -185,7 +190,7 @@ def day_tip(field: str) -> Spec:
 
 
 def _days(field: str) -> Spec:
-    axis = {"labelFlush": True, "tickCount": 6, "grid": False, "format": "%-d %b", "labelOverlap": True}
+    axis = {"labelFlush": True, "tickCount": 6, "grid": False, "labelExpr": DAY_LABEL, "labelOverlap": True}
     return {"field": field, "type": "temporal", "title": None, "axis": axis}
 
 

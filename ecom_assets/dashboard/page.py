@@ -135,6 +135,7 @@ class Page:
         is_listed: Whether the navigation has it.
         actions: What its forms do; see `actions.py`.
         title_of: The heading, where it depends on the request.
+        has_comparison: Whether its numbers stand beside those of the period before.
     """
 
     path: str
@@ -148,6 +149,12 @@ class Page:
     is_listed: bool = True
     actions: tuple[Action, ...] = ()
     title_of: Callable[["View"], str] | None = None
+    has_comparison: bool = True
+
+    @property
+    def is_compared(self) -> bool:
+        """Return whether the line of days names the period before; builders compare nothing."""
+        return self.has_comparison and issubclass(self.asks, Filters)
 
     @property
     def address(self) -> str:

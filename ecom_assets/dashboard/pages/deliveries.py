@@ -182,6 +182,7 @@ PAGE = Page(
     place=20,
     summary="What each tool was due, what it took, and what could not be delivered.",
     actions=(Action("retry", retry, Scope.WRITE),),
+    has_comparison=False,
     sections=(
         Section("All destinations", totals, is_titled=False),
         Section("By destination", by_tool),

@@ -46,7 +46,7 @@ GROUPS: Final = (
         "How",
         (
             Input("within", "Window", "7d", about=("within", "duration")),
-            Input("order", "Order", options=ORDERS, about=("order",)),
+            Input("order", "Order", options=ORDERS, width=2, about=("order",)),
             Input("per", "Count", options=UNITS, about=("per",)),
             Input("by", "Break down by", "product_category", suggests="columns", about=("by", "breakdown")),
             Input("over", "Over time, by", options=(("", "No"), *PERIODS), about=("over",)),
@@ -236,13 +236,22 @@ def times(view: View) -> Block:
         columns,
         f"Bars of how many took how long between {between}.",
         height=max(120, 24 * len(rows)),
+        csv=csv_address({"bins": [{name: one[name] for name in bars[0]} for one in rows]}) if rows else "",
         note=f"Between {between}; other steps under More, “Time to convert”.",
     )
 
 
 def _range(one: dict[str, Any]) -> str:
-    first = formatted(one["from_s"], "seconds")
-    return f"{first} and more" if one["to_s"] is None else f"{first} to {formatted(one['to_s'], 'seconds')}"
+    first = _round(one["from_s"])
+    return f"{first} and more" if one["to_s"] is None else f"{first} to {_round(one['to_s'])}"
+
+
+def _round(seconds: float) -> str:
+    """Return a bound of a bar: bounds are whole minutes, hours or days from a minute on."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size and not seconds % size:
+            return f"{seconds // size:.0f} {unit}"
+    return formatted(seconds, "seconds")
 
 
 def who(view: View) -> Block:

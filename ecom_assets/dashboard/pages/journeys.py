@@ -135,5 +135,6 @@ PAGE = Page(
     place=30,
     summary="Which step leads to which, from the beginning of sessions or around one step.",
     asks=JourneyFilters,
+    has_comparison=False,
     sections=(Section("Flow", flow), Section("Pairs of steps", pairs)),
 )

@@ -275,6 +275,7 @@ PAGE = Page(
     summary="Every received row and what became of it; what is held, what fails, and how fresh the tables are.",
     asks=QualityFilters,
     actions=(Action("release", release, Scope.WRITE),),
+    has_comparison=False,
     sections=(
         Section("Received rows", totals, is_titled=False),
         Section("Held days", held),

@@ -34,6 +34,7 @@ GROUPS: Final = (
             Input("start", "Started with", "anything", suggests="types", about=("start",)),
             Input("returning", "Came back with", "anything", suggests="types", about=("returning",)),
             Input("period", "Periods", options=PERIODS, about=("period",)),
+            Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
             Input("mode", "Came back", options=MODES, about=("mode",)),
             Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
         ),
@@ -52,7 +53,6 @@ GROUPS: Final = (
             Input("starting", "Cohort of", options=(("", "The first start"), ("recurring", "Each start"))),
             Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
             Input("week_start", "Weeks begin on", options=WEEKDAYS),
-            Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
             Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),
             Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
             Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
@@ -179,11 +179,15 @@ def _map(names: list[str], view: View) -> charts.Spec:
         "legend": {"format": ".0%"},
     }
     number = {"field": "rate", "type": "quantitative", "format": ".0%"}
-    is_strong = {"condition": {"test": "datum.rate > 0.3", "value": "white"}, "value": "#5a6675"}
+    is_strong = {"condition": {"test": "datum.rate > 0.3", "value": "theme.panel"}, "value": "theme.text"}
+    has_room = {"condition": {"test": f"width >= {CELL_WIDTH * len(names)}", "value": 1}, "value": 0}
     layers: list[charts.Spec] = [{"mark": {"type": "rect"}, "encoding": {**base, "color": colour, "opacity": pale}}]
     if len(names) <= MOST_WRITTEN:
         layers.append(
-            {"mark": {"type": "text", "fontSize": 11}, "encoding": {**base, "text": number, "color": is_strong}}
+            {
+                "mark": {"type": "text", "fontSize": 11},
+                "encoding": {**base, "text": number, "color": is_strong, "opacity": has_room},
+            }
         )
     if not view.may(Scope.PERSONAL):
         return {"layer": layers}
@@ -201,6 +205,8 @@ def _address(view: View) -> str:
     return f"{json.dumps(here + 'who_cohort=')} + {cohort} + '&who_period=' + datum.period + '#s3-title'"
 
 
+CELL_WIDTH: Final = 32
+"""Pixels from which the share fits into its cell."""
 MOST_WRITTEN: Final = 14
 """Periods up to which the share is written into its cell."""
 

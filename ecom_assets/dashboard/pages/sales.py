@@ -103,7 +103,7 @@ def world_map(view: View) -> Block:
         (Column("country", "Country"), *SOLD),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
-        height=440,
+        height=380,
         definition=meaning(answer, "revenue_amount"),
         note=f"Not on the map: {', '.join(lost)}." if lost else "",
     )

@@ -103,6 +103,10 @@ def chart(view: View) -> Block:
     return _values(answer)
 
 
+MOST_POINTS: Final = 100
+"""Periods up to which each is drawn as a point on its line."""
+
+
 def _values(answer: dict[str, Any]) -> Block:
     formula = answer.get("formula") or []
     lines = formula or answer["series"]
@@ -118,7 +122,8 @@ def _values(answer: dict[str, Any]) -> Block:
         Column("value", "Value", "decimal"),
         Column("state", "Period is"),
     )
-    spec = charts.lines("start", "value", "series", kind="decimal")
+    has_points = len(answer["periods"]) <= MOST_POINTS
+    spec = charts.lines("start", "value", "series", kind="decimal", has_points=has_points)
     return Chart(
         spec,
         rows,
