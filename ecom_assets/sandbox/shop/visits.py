@@ -4,6 +4,7 @@ All visits of a batch take their n-th step together, so a step costs only a few 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -64,6 +65,7 @@ FLOW: Floats = np.array([_flow({}), _flow(_WARM), _flow(_EAGER)])
 """Bounds of the next action, by intent to buy (0 to 2), last event type, and whether the cart is filled (0 or 1)."""
 
 
+@cache
 def _pauses() -> Ints:
     """Return pauses in microseconds: log-normal around 22 s, at most 25 minutes; a few are 0."""
     size, normal = 65536, NormalDist()
@@ -73,7 +75,6 @@ def _pauses() -> Ints:
     return table
 
 
-GAPS: Ints = _pauses()
 MOST_STEPS = 96
 _STATE = np.dtype(
     [
@@ -184,7 +185,7 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
     is_filled = (state["lines"] > 0).astype(np.int64)
     bounds = FLOW[state["flow"], state["event"]["type"].astype(np.int64), is_filled]
     action = (unit[:, None] >= bounds).sum(axis=1)
-    at = state["event"]["at"] + from_table(GAPS, world.dice.unit("pause", key))
+    at = state["event"]["at"] + from_table(_pauses(), world.dice.unit("pause", key))
     stays = (action != EXIT) & (at < state["until"])
     state, action, key = state[stays], action[stays], key[stays]
     event = state["event"]
