@@ -14,6 +14,7 @@ from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
+    attribution,
     correlation,
     customers,
     experiments,
@@ -58,6 +59,8 @@ ROUTERS: Final[list[APIRouter]] = [
     trends.questions,
     experiments.questions,
     correlation.questions,
+    sessions.questions,
+    attribution.questions,
     realtime.router,
     operation.router,
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis.expr.types as ir
@@ -16,6 +16,7 @@ from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days
+from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, TimeRange, cut, require, within
@@ -31,6 +32,7 @@ PAGED: Final = (
     "variants",
     "correlations",
     "who",
+    "channels",
 )
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
@@ -56,9 +58,7 @@ class Body(BaseModel):
     time_range: TimeRange | None = Field(None, description="Days whose events are looked at; default all")
     start_date: date | None = Field(None, description="First of them, for custom")
     end_date: date | None = Field(None, description="Last of them, for custom")
-    timezone: str | None = Field(
-        None, max_length=60, description="Time zone that days begin in; default that of the settings"
-    )
+    timezone: str | None = Field(None, max_length=60, description="Time zone of the days; default as set")
     segment: Name | dict[str, Any] | None = Field(
         None,
         exclude=True,
@@ -84,6 +84,21 @@ class Body(BaseModel):
         return covered.end_date if covered else newest
 
 
+class SessionBody(Body):
+    """A definition that cuts events into sessions."""
+
+    session_rule: str | None = Field(None, max_length=30, description="When a session ends; default as set")
+    where: Conditions
+    preset: Literal["posthog", "amplitude", "mixpanel", "ga4"] | None = Field(
+        None, description="What this tool would do wherever the body says nothing"
+    )
+
+    def with_session_rule(self, context: RequestContext) -> dict[str, Any]:
+        """Return the definition; sessions are cut by the rule of the settings if nothing else is said."""
+        own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
+        return self.said() | own
+
+
 def check_zone(timezone: str) -> str:
     """Return the name of a time zone.
 
@@ -95,6 +110,16 @@ def check_zone(timezone: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise DefinitionError(f"{timezone!r} is no IANA time zone; write one such as Europe/Berlin.") from error
     return timezone
+
+
+def check_session_ids(context: RequestContext, rule: SessionRule) -> None:
+    """Refuse a session rule whose session ids are not published.
+
+    Raises:
+        DefinitionError: The rule needs the session ids of the source, and there are none.
+    """
+    if rule.trust_source_session_id and "source_session_id" in context.reading.lacking:
+        raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
 
 
 @dataclass(frozen=True)
@@ -200,7 +225,9 @@ class AskedEvents:
             result = count(con, within(self.seen(con), read), extent)
         definition = result.pop("definition") | ({"segment": segment.to_mapping()} if segment else {})
         names = [name for name in PAGED if name in result]
-        rows = next((name for name in names if result[name]), names[0])
-        numbers = cut({"event_count": extent.event_count, **result}, rows, parameters.limit, parameters.offset)
+        numbers = {"event_count": extent.event_count, **result}
+        if names:
+            rows = next((name for name in names if result[name]), names[0])
+            numbers = cut(numbers, rows, parameters.limit, parameters.offset)
         period = replace(self.covered or extent.period(reading.newest_date), known={EVENTS: self.known})
         return self.context.answer(parameters, definition, numbers, period, self.timezone)

@@ -21,11 +21,11 @@ from ecom_assets.cli.options import (
     print_answer,
 )
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import of_days
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.tables.ends import of_days
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
 Within = Annotated[str | None, typer.Option(help=f"From the first step to the last, 7d if not given: {DURATIONS}.")]

@@ -23,7 +23,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import days_definition, ends_of
+from ecom_assets.cli.row_days import ends_of
 from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import JourneyChoices
@@ -53,7 +53,6 @@ def answer_journeys(asked: Asked, question: JourneyQuestion) -> dict[str, Any]:
     only, clean = AskedSegment.read(asked.segment, files), files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
     answer = journeys_answer(only.events(clean, ends[1]), question, ends)
-    answer["definition"] |= days_definition(ends)
     answer |= {"warnings": warnings} if warnings else {}
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 

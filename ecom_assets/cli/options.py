@@ -1,7 +1,6 @@
 """Options that several commands share, and how their values are parsed."""
 
 import json
-from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,6 @@ import yaml
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
 from ecom_assets.sessions.rule import TOOL_RULES
-from ecom_assets.tables.presets import Preset, preset_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -62,19 +60,6 @@ def is_typed(context: typer.Context, name: str) -> bool:
 def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:
     """Return `--session-rule` if it is typed; else that of the preset's tool, if it has sessions."""
     return session_rule if is_typed(context, "session_rule") else TOOL_RULES.get(str(preset), session_rule)
-
-
-def with_preset_values(
-    context: typer.Context, presets: abc.Mapping[str, Preset], question: str, given: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the values of options, those that are not typed as the tool of `--preset` would have them.
-
-    Raises:
-        DefinitionError: The tool is unknown, or has no such question.
-    """
-    name = given.pop("preset")
-    values = {} if name is None else preset_of(presets, name, question)
-    return given | {key: value for key, value in values.items() if not is_typed(context, key)}
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:

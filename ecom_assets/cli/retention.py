@@ -25,7 +25,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import ends_of, of_days
+from ecom_assets.cli.row_days import ends_of
 from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
@@ -36,6 +36,7 @@ from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.tables.ends import of_days
 
 ORDER_TYPES = ("purchase", "refund")
 RANGES_OF = ("starts", "events")

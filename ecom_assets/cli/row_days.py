@@ -1,14 +1,9 @@
 """The rows of the days that a command analyses."""
 
-from datetime import date
-
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.cli.ranges import QuestionDays
-
-Ends = tuple[date | None, date | None]
-"""The first and the last day; None where there is no such end."""
+from ecom_assets.tables.ends import Ends
 
 
 def ends_of(rows: ir.Table, day: str, days: QuestionDays) -> tuple[Ends, list[str]]:
@@ -29,18 +24,3 @@ def ends_of(rows: ir.Table, day: str, days: QuestionDays) -> tuple[Ends, list[st
         return (first, last), []
     range_text = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
     return (first, last), [f"The data are of {known['first']} to {known['last']}, so nothing is known of {range_text}."]
-
-
-def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
-    """Return the rows of some days."""
-    first, last = ends
-    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
-    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
-
-
-def days_definition(ends: Ends) -> dict[str, str | None]:
-    """Return the days for the definition of an answer; nothing if all days count."""
-    if ends == (None, None):
-        return {}
-    first, last = (str(day) if day else None for day in ends)
-    return {"first_date": first, "last_date": last}

@@ -46,6 +46,7 @@ class Input:
         suggests: What the browser offers while typing: `types` of events, or `columns`.
         about: Names by which a refusal may be about this field: of the body, or words of its sentence.
         width: How many columns of the form it takes.
+        place: Its number in a list that grows, of steps or series; 0 for others.
     """
 
     name: str
@@ -56,6 +57,45 @@ class Input:
     suggests: str = ""
     about: tuple[str, ...] = ()
     width: int = 1
+    place: int = 0
+
+
+ORDERS: Final[Options] = (
+    ("", "Ordered: other events may lie between"),
+    ("any", "Any order"),
+    ("strict_order", "Strict: no other event between"),
+    ("exact", "Exact: nothing but the steps"),
+    ("strict_increase", "Times strictly increase"),
+    ("clickhouse_default", "An event may be several steps"),
+    ("strict_deduplication", "Strict, without repeats"),
+    ("allow_reentry", "With entering again"),
+)
+EXCLUDING: Final[Options] = (("", "keeps the steps before it"), ("posthog", "drops the whole funnel"))
+TIMEZONE: Final = Input("timezone", "Days begin in", "Europe/Berlin", about=("timezone", "time zone"))
+SEGMENT: Final = Input("segment", "Visitor segment", "a declared name", about=("segment",))
+WHERE: Final = Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",))
+PRESET: Final = Input("preset", "As this tool would", options=PRESETS, about=("preset",))
+DAYS: Final = (
+    Input("start_date", "From", kind="date", about=("start_date",)),
+    Input("end_date", "To", kind="date", about=("end_date",)),
+    TIMEZONE,
+)
+SESSION_RULES: Final[Options] = (
+    ("", "As set"), ("ga4", "Google Analytics 4"), ("universal_analytics", "Universal Analytics"),
+    ("mixpanel", "Mixpanel"), ("amplitude", "Amplitude"), ("snowplow", "Snowplow"), ("source", "Ids of the source"),
+)  # fmt: skip
+OF_SESSIONS: Final = (
+    Input("session_rule", "Sessions of", options=SESSION_RULES, about=("session_rule", "session rule")),
+    WHERE,
+    SEGMENT,
+    Input(
+        "preset",
+        "As this tool would",
+        options=tuple(one for one in PRESETS if one[0] != "clickhouse"),
+        about=("preset",),
+    ),
+)
+"""The fields of questions that cut events into sessions."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +113,21 @@ def steps_group(title: str, most: int, condition: str) -> Group:
     """Return the fields of up to `most` steps, each with its condition, for which `condition` is the example."""
     pairs = [
         (
-            Input(f"step{n}", f"Step {n}", "event type", suggests="types"),
-            Input(f"where_step{n}", f"where (step {n})", condition),
+            Input(f"step{n}", f"Step {n}", "event type", suggests="types", place=n),
+            Input(f"where_step{n}", f"where (step {n})", condition, place=n),
         )
         for n in range(1, most + 1)
     ]
     return Group(title, tuple(one for pair in pairs for one in pair), in_pairs=True)
+
+
+def asked_steps(asked: object, most: int) -> list[dict[str, Any]]:
+    """Return the steps of a form, with their conditions."""
+    return [
+        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
+        for n in range(1, most + 1)
+        if (name := getattr(asked, f"step{n}").strip())
+    ]
 
 
 class Choices(NoDays):
@@ -137,6 +186,8 @@ class Question:
     """The `ecom` command that answers the same over files."""
     needs: tuple[str, ...] = ()
     """The fields without which nothing is asked yet."""
+    is_file_of_body: bool = False
+    """Whether the body is the definition file, because the answer describes the definition in other words."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +258,8 @@ class BuilderForm(Block):
     outcome: Outcome
     types: Sequence[str]
     columns: Sequence[str]
-    shown_steps: int = 0
+    shown: int = 0
+    """The number up to which places of a list that grows are shown."""
 
 
 def form(question: Question) -> Callable[[View], Block]:
@@ -216,14 +268,14 @@ def form(question: Question) -> Callable[[View], Block]:
     def build(view: View) -> Block:
         outcome = context(view, question)
         values = {one.name: _value(view, one.name) for one in _inputs(question)}
-        given = [int(name.removeprefix("step")) for name, text in values.items() if name.startswith("step") and text]
+        filled = [one.place for one in _inputs(question) if one.place and values[one.name]]
         return BuilderForm(
             question.groups,
             values,
             outcome,
             [row["event_type"] for row in event_types(view.context.reading)],
             [*CleanEvents.columns, "properties.key"],
-            max(given, default=0) + 1,
+            max([2, *filled]) + 1,
         )
 
     return build
@@ -245,15 +297,19 @@ def definition(question: Question) -> Callable[[View], Block]:
     """Return the section with the definition of a question."""
 
     def build(view: View) -> Block:
-        answer = context(view, question).answer
+        outcome = context(view, question)
+        answer = outcome.answer
         if not answer:
             return correct_first()
-        plain = jsonable_encoder(answer)
+        as_json = jsonable_encoder(answer)
+        defined = as_json["definition"]
+        if question.is_file_of_body:
+            defined = {"session_rule": defined["session_rule"], **outcome.body.said()}
         return DefinitionBlock(
-            yaml.safe_dump(definition_file(plain["definition"]), sort_keys=False, allow_unicode=True),
+            yaml.safe_dump(definition_file(defined), sort_keys=False, allow_unicode=True),
             question.command,
             list(dict.fromkeys(answer["explain"]["sql"])),
-            data_address("application/json", json.dumps(plain, indent=1)),
+            data_address("application/json", json.dumps(as_json, indent=1)),
             csv_address(answer),
         )
 
@@ -284,6 +340,22 @@ def lines_of(text: str) -> list[str]:
     return [one.strip() for line in text.splitlines() for one in line.split(";") if one.strip()]
 
 
+def plain(asked: object, groups: Sequence[Group], *but: str) -> dict[str, Any]:
+    """Return what the fields of a form say, as they are, without some of them."""
+    inputs = [one for group in groups for one in group.inputs if one.name not in {"where", *but}]
+    return {one.name: _number(one, getattr(asked, one.name).strip()) for one in inputs}
+
+
+def _number(one: Input, text: str) -> str | int:
+    return int(text) if one.kind == "number" and text.isdigit() else text
+
+
+def exclusion(text: str) -> dict[str, Any] | str:
+    """Return an exclusion; `a:2:3` is only between steps 2 and 3, as `--exclude` of the command has it."""
+    name, *steps = text.split(":")
+    return given({"event_type": name, **dict(zip(("after", "before"), steps, strict=False))})
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that say something; what is left out has the default of the route or of a preset."""
-    return {name: value for name, value in values.items() if value not in ("", [], None)}
+    return {name: value for name, value in values.items() if value not in ("", [], {}, None)}

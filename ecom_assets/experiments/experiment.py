@@ -27,7 +27,7 @@ EXACT: Final = "decimal(38, 6)"
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.9999
 MAX_PLANNED: Final = 1_000_000_000
 MAX_WITHIN_S: Final = 100 * 366 * 86_400
-_KEYS: Final = (
+KEYS: Final = (
     "variant",
     "exposure",
     "control",
@@ -123,8 +123,8 @@ class Experiment:
             DefinitionError: A key is unknown or missing, or a value does not fit.
         """
         for key in raw:
-            if key not in _KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in an experiment; {did_you_mean(key, _KEYS)}.")
+            if key not in KEYS:
+                raise DefinitionError(f"Unknown key {key!r} in an experiment; {did_you_mean(key, KEYS)}.")
         for key, example in (("variant", "properties.variant"), ("goal", "purchase")):
             if not raw.get(key):
                 raise DefinitionError(f"An experiment needs `{key}`, such as {example}.")

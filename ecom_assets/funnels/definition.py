@@ -198,7 +198,7 @@ ORDERS_ELSEWHERE: Final = {
 """Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse, in lower case and without "order" at the end."""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
-_KEYS: Final = (
+KEYS: Final = (
     "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
     "over", "week_start", "time_to_convert", "preset",
 )  # fmt: skip
@@ -406,10 +406,10 @@ class Funnel:
             DefinitionError: A key is unknown, a value is invalid, or there are too few or too many steps.
         """
         if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A funnel definition maps {', '.join(_KEYS)} to values; got {raw!r}.")
+            raise DefinitionError(f"A funnel definition maps {', '.join(KEYS)} to values; got {raw!r}.")
         for key in raw:
-            if key not in _KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, _KEYS)}.")
+            if key not in KEYS:
+                raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, KEYS)}.")
         raw = filled(raw)
         given: dict[str, Any] = {key: raw[key] for key in _AS_THEY_ARE if raw.get(key) is not None}
         if raw.get("within") is not None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -15,6 +14,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
+from ecom_assets.tables.ends import Ends, days_definition
 from ecom_assets.tables.presets import with_preset
 
 MOST_PATHS: Final = 1_000
@@ -22,7 +22,6 @@ LISTS: Final = {"exclude": "excluded", "group": "pages"}
 """What a definition calls the choices that are lists."""
 CHOSEN: Final = ("by", "from_step", "to_step", "min_count", "most_steps")
 KEYS: Final = (*CHOSEN, *LISTS, "where", "top", "session_rule", "preset")
-Ends = tuple[date | None, date | None]
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def journeys_answer(events: ir.Table, question: JourneyQuestion, ends: Ends = (N
         with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
             return {
-                "definition": question.to_mapping(),
+                "definition": question.to_mapping() | days_definition(ends),
                 "sessions": int(paths.count().to_pyarrow().as_py()),
                 "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
                 "transitions": _transitions(counted, ("from_step", "to_step"), choices.min_count),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from ecom_assets.errors import DefinitionError, nearest
-from ecom_assets.tables.presets import check_preset
 
 ONE_DAY_S = 86_400
 SHORTEST_DAY_S = 20 * 3600
@@ -90,13 +89,3 @@ TOOL_RULES = {
     "ga4": "ga4",  # support.google.com/analytics/answer/12798876: 30 minutes
 }
 """The session rule of each tool that has sessions."""
-
-
-def tool_rule(tool: object) -> str:
-    """Return the name of the session rule that a tool's preset sets.
-
-    Raises:
-        DefinitionError: The tool is unknown, or has no sessions.
-    """
-    check_preset(TOOL_RULES, tool, "sessions")
-    return TOOL_RULES[str(tool)]

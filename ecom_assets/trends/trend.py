@@ -31,6 +31,11 @@ MEASURES: Final = (*COUNTS, "sum", "mean", "min", "max", *PERCENTILES)
 ADDITIVE: Final = (*COUNTS, "sum")
 """Measures that are 0, not unknown, without events, and that can be cumulative."""
 MAX_SERIES: Final = 26
+KEYS: Final = (
+    "series", "period", "week_start", "by", "limit", "where", "cumulative",
+    "moving_average", "compare", "formula", "kind", "preset",
+)  # fmt: skip
+"""The keys of a definition."""
 NONE, OTHER = "(none)", "(other)"
 EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up, because a sum of doubles depends on their order."""
@@ -202,21 +207,7 @@ class Trend:
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        known = (
-            "series",
-            "period",
-            "week_start",
-            "by",
-            "limit",
-            "where",
-            "cumulative",
-            "moving_average",
-            "compare",
-            "formula",
-            "kind",
-            "preset",
-        )
-        _check_keys(raw, known, "a trend")
+        _check_keys(raw, KEYS, "a trend")
         raw = with_preset(PRESETS, raw, "trend")
         if not isinstance(raw.get("series"), list | tuple):
             raise DefinitionError("A trend needs `series`, a list.")

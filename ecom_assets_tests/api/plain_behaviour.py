@@ -207,6 +207,22 @@ def views(session: Session) -> int:
     return sum(event["event_type"] in VIEWS for event in session.events)
 
 
+def own_sessions(shop: PlainShop) -> Row:
+    """`POST /analytics/sessions` of all events, as each has a page."""
+    engaged, lengths = _engaged(shop.sessions), [lasts_s(one) for one in shop.sessions]
+    count = len(shop.sessions)
+    return {
+        "event_count": len(shop.events),
+        "events": len(shop.events),
+        "visitors": len({event["user_id"] for event in shop.events}),
+        "sessions": count,
+        "engaged_sessions": engaged["engaged_session_count"],
+        "bounce_rate": Near(1 - engaged["engaged_session_count"] / count, ROUNDED),
+        "pages_per_session": Near(mean(map(views, shop.sessions)), ROUNDED),
+        "median_duration_s": Near(median(lengths), ROUNDED),
+    }
+
+
 def _engaged(sessions: list[Session]) -> Row:
     engaged = sum(lasts_s(one) > 10 or one.has("purchase") or views(one) >= 2 for one in sessions)
     single = sum(views(one) <= 1 for one in sessions)

@@ -6,6 +6,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+import pytest
+
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row, Span
 from ecom_assets_tests.attribution.attribution_reference import LOOKBACK_S, shares
 
@@ -29,6 +31,31 @@ def credited(shop: PlainShop, span: Span, model: str) -> Credit:
             orders, revenue = found[channel]
             found[channel] = (orders + share * is_sale, revenue + share * amount)
     return dict(found)
+
+
+def attribution(shop: PlainShop) -> Row:
+    """`POST /analytics/attribution` of all purchase events, each to the visits before it in equal parts."""
+    found: Credit = defaultdict(lambda: NOTHING)
+    bought = [event for event in shop.events if event["event_type"] == "purchase"]
+    for event in bought:
+        paid = Fraction(Decimal(event["cart_value"] or 0))
+        for channel, share in shares(
+            "linear", _touches(shop, event["user_id"], event["at"]), _second(event["at"])
+        ).items():
+            credit, revenue = found[channel]
+            found[channel] = (credit + share, revenue + share * paid)
+    in_order = sorted(found, key=lambda channel: (-found[channel][0], channel))
+    channels = [
+        {
+            "channel": channel,
+            "credit": pytest.approx(float(found[channel][0]), abs=1e-6),
+            "revenue": pytest.approx(float(found[channel][1]), abs=0.05),
+            "removal_effect": None,
+        }
+        for channel in in_order
+    ]
+    counts = {"event_count": len(shop.events), "conversions": len(bought), "total_count": len(channels)}
+    return {**counts, "model": "linear", "channels": channels, "notes": []}
 
 
 def _last_order(shop: PlainShop, who: str, at: datetime) -> tuple[str, datetime]:

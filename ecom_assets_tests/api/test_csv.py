@@ -26,7 +26,9 @@ LISTS = {
 """The list of each answer that has one."""
 WITHOUT = {"/analytics/sales", "/analytics/customers"}
 FORMULA = "'=1+1"
-ASKED_BY_POST = ("/funnel", "/retention", "analytics/trend", "/experiment", "/correlation")
+ASKED_BY_POST = (
+    "/funnel", "/retention", "analytics/trend", "/experiment", "/correlation", "/sessions", "/attribution",
+)  # fmt: skip
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

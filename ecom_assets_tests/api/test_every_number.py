@@ -16,7 +16,7 @@ import pytest
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
 from ecom_assets_tests.api import plain_correlation as correlated
-from ecom_assets_tests.api import plain_customers
+from ecom_assets_tests.api import plain_credit, plain_customers
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
@@ -120,6 +120,8 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     ),
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),
+    "custom sessions": ("/analytics/sessions", {"where": ["page_url is set"]}, behaviour.own_sessions),
+    "custom attribution": ("/analytics/attribution", {"model": "linear"}, plain_credit.attribution),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "who came back": (f"/analytics/retention/who?{paths.CELL}", {"period": "week"}, paths.who_came_back),
     "who did not": (f"/analytics/retention/who?{paths.CELL}&returned=false", {"period": "week"}, paths.who_did_not),
@@ -161,9 +163,10 @@ NEVER_TOLD: dict[str, set[str]] = {
     "/analytics/retention": {"warnings"},
     "/analytics/trend": {"warnings"},
     "/analytics/correlation": {"warnings"},
+    "/analytics/attribution": {"notes", "channels.removal_effect"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
-has."""
+has. Removal effects are compared in `test_same_as_command.py`."""
 
 
 def route_of(path: str) -> str:

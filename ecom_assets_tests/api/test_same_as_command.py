@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
@@ -71,6 +72,25 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"variant": "product_category", "control": "Shoes", "goal": "purchase", "within": "2d", **DAYS},
         ("--variant", "product_category", "--control", "Shoes", "--goal", "purchase", "--within", "2d", *OF_DAYS),
     ),
+    "sessions": ("sessions", {}, ()),
+    "sessions of some days and events": (
+        "sessions",
+        {"idle": "5m", "where": ["product_category is set"], **DAYS},
+        ("--idle", "5m", "--where", "product_category is set", *OF_DAYS),
+    ),
+    "sessions as the source has them": (
+        "sessions",
+        {"preset": "posthog", "segment": "buyers", **DAYS},
+        ("--preset", "posthog", "--segment", "buyers", *OF_DAYS),
+    ),
+    "attribution": ("attribution", {}, ()),
+    "attribution of some days": (
+        "attribution",
+        {"model": "time_decay", "lookback": "14d", "half_life": "2d", **DAYS},
+        ("--model", "time_decay", "--lookback", "14d", "--half-life", "2d", *OF_DAYS),
+    ),
+    "removal effects": ("attribution", {"model": "markov", **DAYS}, ("--model", "markov", *OF_DAYS)),
+    "attribution as a tool has it": ("attribution", {"preset": "mixpanel"}, ("--preset", "mixpanel")),
 }
 """The path of the route, its body, and the options of the command."""
 
@@ -93,6 +113,27 @@ def test_the_route_answers_what_the_command_does(
     theirs = {key: plain(value) for key, value in answer.json().items() if key in ours}
     assert {key: plain(value) for key, value in ours.items()} == theirs
     assert answer.json()["range"]["timezone"] == timezone
+
+
+@pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
+def test_a_definition_file_is_what_a_route_takes(api: Asked, settings: Settings, tmp_path: Path, path: str) -> None:
+    body: dict[str, Any] = {"session_rule": "universal_analytics", "where": ["product_category is set"]}
+    (tmp_path / "question.yaml").write_text(yaml.safe_dump(body))
+    events = settings.home.parent / "files" / "events.csv"
+    asked = (path, "--events", events, "--definition", tmp_path / "question.yaml", "--json")
+    said = ecom(*asked, home=tmp_path / "home")
+    assert said.exit_code == 0, said.err
+    answer = api.post(f"/analytics/{path}", body, limit=1000).json()
+    ours = {key: plain(value) for key, value in said.json.items() if key not in {"rows", "definition"}}
+    assert ours == {key: plain(answer[key]) for key in ours}
+    twice = ecom(*asked, "--session-rule", "ga4", home=tmp_path / "home")
+    assert (twice.exit_code, "--definition says what --session-rule would" in twice.sentence) == (2, True)
+
+
+@pytest.mark.parametrize("path", ["sessions", "attribution"])
+@pytest.mark.parametrize("body", [{"session_rule": "ga"}, {"preset": "clickhouse"}, {"where": ["brand = x"]}])
+def test_what_cannot_be_asked_is_refused(api: Asked, path: str, body: dict[str, Any]) -> None:
+    assert api.post(f"/analytics/{path}", body).status_code == 422
 
 
 def plain(value: Any) -> Any:

@@ -40,7 +40,7 @@ def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
     # Mixpanel splits Hana's at midnight; PostHog's ids hold Anna's and Ivan's together over silences.
     assert found == {"ga4": 18, "amplitude": 18, "mixpanel": 19, "posthog": 16}
     assert sessions("--preset", "posthog", "--session-rule", "ga4") == 18
-    assert answer(home, "sessions", "--preset", "posthog")["definition"]["rule"] == "source"
+    assert answer(home, "sessions", "--preset", "posthog")["definition"]["session_rule"] == "source"
 
 
 @pytest.mark.slow

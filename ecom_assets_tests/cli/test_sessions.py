@@ -44,7 +44,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
         "median_duration_s",
         "rows",
     ]
-    assert said.json["definition"]["rule"] == "ga4"
+    assert said.json["definition"]["session_rule"] == "ga4"
     assert said.json["definition"]["idle_timeout_s"] == 1800
     # Sessions of 1,800 s, 0 s and 0 s with 2, 1 and 1 pages; Ann's is engaged.
     assert {name: value for name, value in said.json.items() if name != "definition"} == {

@@ -8,10 +8,13 @@ import pytest
 import requests
 import yaml
 
+from ecom_assets.attribution.answer import AttributionQuestion
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.journeys.answer import JourneyQuestion
 from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.sessions.answer import SessionQuestion
 from ecom_assets.trends.trend import Trend
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read
@@ -104,6 +107,9 @@ def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
         "retention": (RetentionRule, {"start": "purchase", "period": "week", "by": "product_category"}),
         "trend": (Trend, {"series1": "purchase:visitors", "series2": "*:visitors", "formula": "A / B"}),
         "correlation": (Correlation, {"step1": "product_view", "step2": "purchase"}),
+        "paths": (JourneyQuestion, {"to_step": "purchase", "session_rule": "mixpanel", "exclude": "search"}),
+        "sessions": (SessionQuestion, {"idle": "5m", "where": "product_category is set"}),
+        "credit": (AttributionQuestion, {"model": "time_decay", "half_life": "2d", "preset": "mixpanel"}),
         "experiment": (Experiment, {"variant": "product_category", "control": "Shoes", "goal": "purchase"}),
     }
     for path, (kind, choices) in kinds.items():
@@ -166,3 +172,27 @@ def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str
     asked = {"period": "week", "by": "product_category"}
     answer = requests.post(f"{client.address}/analytics/retention/who", json=asked, params=cell, timeout=60)
     assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
+
+
+def test_a_filled_step_shows_one_more_as_far_as_the_command_goes(client: Client) -> None:
+    steps = {f"step{n}": "product_view" for n in range(1, 11)}
+    found = page(client, "funnel", **steps)
+    named = [one.attributes["name"] for one in found.one("form", class_="builder").all("input")]
+    assert "step11" in named
+    assert "step12" not in named
+    assert len(table(section(found, "Steps"))) == 10
+    assert "One more" in [one.text for one in found.all("button")]
+
+
+def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) -> None:
+    days = {"start_date": "2026-01-10", "end_date": "2026-01-24", "timezone": "Pacific/Auckland"}
+    answer = post(client, "/analytics/journeys", {"to_step": "purchase", **days}, limit=1000)
+    shown = page(client, "paths", to_step="purchase", **days)
+    assert next(row[2] for row in table(section(shown, "Paths"))) == f"{answer['top_paths'][0]['sessions']:,}"
+    assert len(table(section(shown, "Transitions"))) == len(answer["transitions"])
+    credited = post(client, "/analytics/attribution", {"model": "linear", **days})
+    rows = table(section(page(client, "credit", model="linear", **days), "Channels"))
+    assert [row[0] for row in rows] == [one["channel"] for one in credited["channels"]]
+    totals = post(client, "/analytics/sessions", {"idle": "5m", **days})
+    text = section(page(client, "sessions", idle="5m", **days), "Totals").text
+    assert all(f"{totals[name]:,}" in text for name in ("sessions", "visitors", "engaged_sessions"))

@@ -155,13 +155,14 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(one)
 
 
-BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems"}
+BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"}
+"""What the API refuses in a sentence."""
 
 
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     """Return a schema that refers to its own definitions, without what only fills an assistant's memory.
 
-    Titles repeat names, null is what a parameter is that is left out, and no sensible text or list is too long.
+    Titles repeat names, an empty default is what a parameter is that is left out, and few values are out of bounds.
     """
     if isinstance(value, list):
         return [_moved(one) for one in value]
@@ -171,7 +172,7 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
         for name, one in value.items()
         if not (name == "title" and isinstance(one, str))
-        and not (name == "default" and one is None)
+        and not (name == "default" and not one)
         and not (name in BOUNDS and isinstance(one, int))
     }
     choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]

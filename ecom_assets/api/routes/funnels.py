@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, Money, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Name
+from ecom_assets.api.questions import AskedEvents, Body, Name, check_session_ids
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -188,7 +188,7 @@ class FunnelBody(Body):
             ]
         }
     )
-    OF_DAYS = Body.OF_DAYS | {"first", "last_day", "last"}
+    OF_DAYS = Body.OF_DAYS | {"first", "last_day", "last", "session_rule"}
 
     steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
@@ -209,6 +209,11 @@ class FunnelBody(Body):
     over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
+    session_rule: str | None = Field(
+        None,
+        max_length=30,
+        description="When a session ends, for per=session; default as the preset or the settings say",
+    )
     preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
     )
@@ -221,15 +226,16 @@ class FunnelBody(Body):
         """Return the definition."""
         return Funnel.from_mapping(self.said())
 
-    def session_rule(self, context: Context) -> SessionRule:
-        """Return the session rule of the preset's tool, if it has sessions; else that of the settings.
+    def rule(self, context: Context) -> SessionRule:
+        """Return the session rule of the body, else of the preset's tool, if it has sessions, else of the settings.
 
         Raises:
             DefinitionError: The rule needs the session ids of the source, which are not published.
         """
-        rule = SessionRule.preset(TOOL_RULES[self.preset]) if self.preset in TOOL_RULES else context.session_rule
-        if self.per == "session" and rule.trust_source_session_id and "source_session_id" in context.reading.lacking:
-            raise DefinitionError("What is published in Postgres has no session ids of the source; ask per user.")
+        name = self.session_rule or TOOL_RULES.get(str(self.preset))
+        rule = SessionRule.preset(name) if name else context.session_rule
+        if self.per == "session":
+            check_session_ids(context, rule)
         return rule
 
     def limits(self, timezone: str) -> Limits:
@@ -338,7 +344,7 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
             f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    asked, rule = AskedEvents(context, body), body.session_rule(context)
+    asked, rule = AskedEvents(context, body), body.rule(context)
     limits = body.limits(asked.timezone)
     return asked.answer(parameters, lambda con, events, _: funnel_answer(con, events, definition, rule, limits))
 
@@ -385,7 +391,7 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
             f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
             f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
         )
-    asked, rule = AskedEvents(context, body), body.session_rule(context)
+    asked, rule = AskedEvents(context, body), body.rule(context)
     limits = body.limits(asked.timezone)
     listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)
     return asked.answer(parameters, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed))

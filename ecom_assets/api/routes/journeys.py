@@ -9,8 +9,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
-from ecom_assets.errors import DefinitionError
+from ecom_assets.api.questions import AskedEvents, Name, SessionBody, check_session_ids
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import MAX_PATTERNS
@@ -88,7 +87,7 @@ def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query(
     return context.answer(parameters, journey_queries.SEARCH_DEFINITION, result, period)
 
 
-class JourneysBody(Body):
+class JourneysBody(SessionBody):
     """The definition of journeys; see docs/metrics.md."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
@@ -103,11 +102,6 @@ class JourneysBody(Body):
     min_count: int = Field(1, ge=1, description="The least count of the transitions to return")
     top: int = Field(10, ge=1, le=1_000, description="How many of the most frequent paths to return")
     most_steps: int = Field(20, ge=1, description="How many steps of a path are kept")
-    session_rule: str | None = Field(None, max_length=30, description="When a session ends; default as set")
-    where: Conditions
-    preset: Literal["posthog", "amplitude", "mixpanel", "ga4"] | None = Field(
-        None, description="What this tool would do wherever the body says nothing"
-    )
 
     def question(self, context: Context) -> JourneyQuestion:
         """Return the definition; sessions are cut by the rule of the settings if nothing else is said.
@@ -115,11 +109,8 @@ class JourneysBody(Body):
         Raises:
             DefinitionError: A value does not fit, or the rule needs the session ids of the source where there are none.
         """
-        own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
-        question = JourneyQuestion.from_mapping(self.said() | own)
-        needs_ids = SessionRule.preset(question.session_rule).trust_source_session_id
-        if needs_ids and "source_session_id" in context.reading.lacking:
-            raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
+        question = JourneyQuestion.from_mapping(self.with_session_rule(context))
+        check_session_ids(context, SessionRule.preset(question.session_rule))
         return question
 
 

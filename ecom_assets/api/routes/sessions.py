@@ -1,17 +1,22 @@
-"""The route for sessions: engagement, bounces and visitors by day."""
+"""Routes for sessions: engagement, bounces and visitors by day, and custom sessions by POST."""
 
 from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, of
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
 from ecom_assets.sessions import queries as session_queries
+from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
 from ecom_assets.sessions.contracts import EngagementDaily
 
 router = APIRouter(tags=["behaviour"])
+questions = APIRouter(tags=["ad hoc"])
 
 
 class EngagementNumbers(BaseModel):
@@ -67,3 +72,43 @@ def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Quer
     period = context.period(parameters, "events")
     result = session_queries.engagement(context.reading, period, parameters.page)
     return context.answer(parameters, session_queries.DEFINITION, result, period)
+
+
+class SessionsBody(SessionBody):
+    """The definition of sessions; see docs/metrics.md. The days are those on which sessions start."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
+
+    idle: str | None = Field(None, max_length=30, description="Silence that ends a session, such as 45m")
+
+
+class SessionsAnswer(Answer):
+    """The totals of custom sessions."""
+
+    event_count: int = Field(description="Events that were looked at")
+    events: int = Field(description="Events in the sessions")
+    visitors: int = Field(description="Visitors in them")
+    sessions: int = Field(description="Sessions that started on the days")
+    engaged_sessions: int = Field(description="Of these, the engaged ones")
+    bounce_rate: float | None = Field(description="Share of the others; null without sessions")
+    pages_per_session: float | None = Field(description="Views per session; null without sessions")
+    median_duration_s: float | None = Field(
+        description="Median seconds from first to last event; null without sessions"
+    )
+
+
+@questions.post(
+    "/analytics/sessions",
+    response_model=SessionsAnswer,
+    summary="Custom sessions",
+    responses=documented(400, 409, 413),
+)
+def own_sessions(context: Context, parameters: JustSliced, body: SessionsBody) -> dict[str, Any]:
+    """Return totals of sessions by another rule, or of some events only."""
+    question = SessionQuestion.from_mapping(body.with_session_rule(context))
+    check_session_ids(context, question.rule)
+    require_personal(context.request.scope, question.columns)
+    asked = AskedEvents(context, body)
+    return asked.answer(
+        parameters, lambda con, events, _: sessions_answer(con, events, question, asked.days), reads_all=True
+    )

@@ -6,37 +6,56 @@ from ecom_assets.api.routes import correlation
 from ecom_assets.api.routes.correlation import CorrelationBody
 from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.builder import (
+    DAYS,
+    EXCLUDING,
+    ORDERS,
+    SEGMENT,
+    WHERE,
     Group,
     Input,
     Question,
+    asked_steps,
     choices_of,
     context,
     correct_first,
     definition,
+    exclusion,
     form,
     given,
     lines_of,
+    plain,
     split,
     steps_group,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.funnels.queries import MOST_COMPILED_STEPS
 
-MOST: Final = 4
 GROUPS: Final = (
-    steps_group("Funnel", MOST, "cart_amount > 20"),
+    steps_group("Funnel", MOST_COMPILED_STEPS, "cart_amount > 20"),
     Group(
         "How",
         (
             Input("within", "Window", "7d", about=("within", "duration")),
             Input("properties", "Properties", "product_category, properties.key", width=2, about=("properties",)),
             Input("limit", "At most", "20", kind="number", about=("limit",)),
-            Input("start_date", "Events from", kind="date", about=("start_date",)),
-            Input("end_date", "Events to", kind="date", about=("end_date",)),
-            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+            *DAYS,
         ),
     ),
+    Group(
+        "More",
+        (
+            Input("order", "Order", options=ORDERS, about=("order",)),
+            WHERE,
+            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types", about=("exclude",)),
+            Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
+            Input("confidence", "Confidence", "0.95", about=("confidence",)),
+            SEGMENT,
+        ),
+        is_more=True,
+    ),
 )
+OF_FUNNEL: Final = ("within", "order", "exclude", "exclusion_rule")
 COLUMNS: Final = (
     Column("label", "Event or property"),
     Column("odds_ratio", "Odds ratio", "score"),
@@ -50,14 +69,15 @@ COLUMNS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    steps = [
-        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
-        for n in range(1, MOST + 1)
-        if (name := getattr(asked, f"step{n}").strip())
-    ]
-    plain = {name: getattr(asked, name).strip() for name in ("limit", "start_date", "end_date", "segment")}
-    funnel = given({"steps": steps, "within": asked.within.strip()})
-    return given({"funnel": funnel, "properties": split(asked.properties), **plain})
+    steps = [one.name for one in GROUPS[0].inputs]
+    own = plain(asked, GROUPS, *steps, *OF_FUNNEL, "properties")
+    funnel = {
+        "steps": asked_steps(asked, MOST_COMPILED_STEPS),
+        **{name: getattr(asked, name).strip() for name in OF_FUNNEL},
+        "exclude": [exclusion(one) for one in split(asked.exclude)],
+        "where": lines_of(asked.where),
+    }
+    return given({"funnel": given(funnel), "properties": split(asked.properties), **own})
 
 
 def ratios(view: View) -> Block:

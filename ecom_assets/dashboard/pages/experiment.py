@@ -6,6 +6,9 @@ from ecom_assets.api.routes import experiments
 from ecom_assets.api.routes.experiments import ExperimentBody
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several
 from ecom_assets.dashboard.builder import (
+    DAYS,
+    SEGMENT,
+    WHERE,
     Group,
     Input,
     Question,
@@ -16,6 +19,8 @@ from ecom_assets.dashboard.builder import (
     form,
     given,
     lines_of,
+    plain,
+    split,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
@@ -35,30 +40,18 @@ GROUPS: Final = (
     Group(
         "More",
         (
-            Input("start_date", "Exposed from", kind="date", about=("start_date",)),
-            Input("end_date", "Exposed to", kind="date", about=("end_date",)),
-            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            Input("goal_where", "Goals where", "cart_amount > 20", about=("goal_where",)),
+            Input("exposure_where", "Exposures where", "properties.experiment = checkout", about=("exposure_where",)),
+            Input("shares", "Planned shares", "control=50, test=50", about=("shares",)),
+            *DAYS,
+            WHERE,
             Input("multiple", "Who saw several", options=(("", "are left out"), ("first", "count for the first"))),
             Input("confidence", "Confidence", "0.95", about=("confidence",)),
             Input("planned_units", "Planned visitors", "5000", kind="number", about=("planned_units",)),
-            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
+            SEGMENT,
         ),
         is_more=True,
     ),
-)
-PLAIN: Final = (
-    "variant",
-    "control",
-    "exposure",
-    "goal",
-    "within",
-    "amount",
-    "start_date",
-    "end_date",
-    "multiple",
-    "confidence",
-    "planned_units",
-    "segment",
 )
 COLUMNS: Final = (
     Column("variant", "Variant"),
@@ -75,7 +68,26 @@ COLUMNS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    return given({**{name: getattr(asked, name).strip() for name in PLAIN}, "where": lines_of(asked.where)})
+    own = ("goal", "goal_where", "exposure", "exposure_where", "shares")
+    return given(
+        {
+            **plain(asked, GROUPS, *own),
+            "goal": _events(asked.goal, asked.goal_where),
+            "exposure": _events(asked.exposure, asked.exposure_where),
+            "shares": {name.strip(): part.strip() for name, _, part in map(_parted, split(asked.shares))},
+            "where": lines_of(asked.where),
+        }
+    )
+
+
+def _events(event_type: str, where: str) -> Any:  # noqa: ANN401 (an event type, or one with its conditions)
+    if not where.strip():
+        return event_type.strip()
+    return {"event_type": event_type.strip() or None, "where": lines_of(where)}
+
+
+def _parted(share: str) -> tuple[str, str, str]:
+    return share.rpartition("=")
 
 
 def variants(view: View) -> Block:

@@ -8,40 +8,39 @@ from ecom_assets.api.routes.funnels import FunnelBody, WhoParameters
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
 from ecom_assets.dashboard.builder import (
+    EXCLUDING,
+    ORDERS,
     PERIODS,
-    PRESETS,
+    PRESET,
+    SEGMENT,
+    SESSION_RULES,
+    TIMEZONE,
+    WEEKDAYS,
+    WHERE,
     Group,
     Input,
     Question,
+    asked_steps,
     choices_of,
     context,
     correct_first,
     definition,
+    exclusion,
     form,
     given,
     lines_of,
+    plain,
     split,
     steps_group,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.funnels.definition import MAX_STEPS
 
-MOST: Final = 8
-"""Steps that the form has; the API takes more."""
-ORDERS: Final = (
-    ("", "Ordered: other events may lie between"),
-    ("any", "Any order"),
-    ("strict_order", "Strict: no other event between"),
-    ("exact", "Exact: nothing but the steps"),
-    ("strict_increase", "Times strictly increase"),
-    ("strict_deduplication", "Strict, without repeats"),
-    ("allow_reentry", "With entering again"),
-)
 UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
-ATTRIBUTIONS: Final = (("", "First step"), ("last", "Last step"), ("all", "All steps"), ("step_2", "Step 2"))
 GROUPS: Final = (
-    steps_group("Steps", MOST, "cart_amount > 20; product_category = Shoes"),
+    steps_group("Steps", MAX_STEPS, "cart_amount > 20; product_category = Shoes"),
     Group(
         "How",
         (
@@ -59,12 +58,18 @@ GROUPS: Final = (
             Input("start_date", "Entered from", kind="date", about=("from", "first")),
             Input("end_date", "Entered to", kind="date", about=("to",)),
             Input("last", "Or the last", "30d", about=("last",)),
-            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            TIMEZONE,
+            WHERE,
             Input("hold", "Same value throughout", "product_id", suggests="columns", about=("hold",)),
-            Input("by_attribution", "Breakdown's value from", options=ATTRIBUTIONS, about=("by_attribution",)),
+            Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
+            Input("by_attribution", "Breakdown's value from", "first, last, all, step_2", about=("by_attribution",)),
+            Input("limit", "Values by themselves", "25", kind="number", about=("limit",)),
+            Input("week_start", "Weeks begin on", options=WEEKDAYS, about=("week_start",)),
             Input("times", "Time to convert, steps", "1-3", about=("time_to_convert",)),
-            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
-            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+            Input("bins", "Its bins", "12, 1h, or 1m, 10m, 1h", about=("bins",)),
+            Input("session_rule", "Sessions of", options=SESSION_RULES, about=("session_rule", "session rule")),
+            SEGMENT,
+            PRESET,
             Input("who", "List who is at step", "2", kind="number", about=("Step",)),
             Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
         ),
@@ -83,33 +88,31 @@ STEPS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    steps = [
-        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
-        for n in range(1, MOST + 1)
-        if (name := getattr(asked, f"step{n}").strip())
-    ]
-    first, _, last = asked.times.partition("-")
-    times = {"from": first.strip(), "to": last.strip()} if asked.times.strip() else None
+    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped")
+    steps = [one.name for one in GROUPS[0].inputs]
     return given(
         {
-            "steps": steps,
-            **{name: getattr(asked, name).strip() for name in ("within", "order", "per", "over", "last", "segment")},
-            **{name: getattr(asked, name).strip() for name in ("by_attribution", "preset")},
-            "exclude": [_exclusion(one) for one in split(asked.exclude)],
+            "steps": asked_steps(asked, MAX_STEPS),
+            **plain(asked, GROUPS, *own, *steps),
+            "exclude": [exclusion(one) for one in split(asked.exclude)],
             "by": split(asked.by),
             "hold": split(asked.hold),
             "where": lines_of(asked.where),
             "from": asked.start_date,
             "to": asked.end_date,
-            "time_to_convert": times,
+            "time_to_convert": _times(asked.times, asked.bins),
         }
     )
 
 
-def _exclusion(text: str) -> dict[str, Any] | str:
-    """Return an exclusion; `a:2:3` is only between steps 2 and 3, as `--exclude` of the command has it."""
-    name, *steps = text.split(":")
-    return given({"event_type": name, **dict(zip(("after", "before"), steps, strict=False))})
+def _times(steps: str, bins: str) -> dict[str, Any] | None:
+    """Return the time to convert, with the bins as `--bins` of the command has them."""
+    if not steps.strip():
+        return None
+    first, _, last = steps.partition("-")
+    edges = split(bins)
+    said: object = edges if len(edges) > 1 else int(bins) if bins.strip().isdigit() else bins.strip()
+    return given({"from": first.strip(), "to": last.strip(), "bins": said})
 
 
 QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom funnel")

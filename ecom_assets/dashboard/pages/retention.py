@@ -9,9 +9,12 @@ from ecom_assets.api.routes.retention import RetentionBody, WhoParameters
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
 from ecom_assets.dashboard.builder import (
+    DAYS,
     PERIODS,
-    PRESETS,
+    PRESET,
+    SEGMENT,
     WEEKDAYS,
+    WHERE,
     Group,
     Input,
     Question,
@@ -22,6 +25,7 @@ from ecom_assets.dashboard.builder import (
     form,
     given,
     lines_of,
+    plain,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
@@ -42,8 +46,10 @@ GROUPS: Final = (
     Group(
         "More",
         (
-            Input("start_date", "Events from", kind="date", about=("start_date",)),
-            Input("end_date", "Events to", kind="date", about=("end_date",)),
+            *DAYS,
+            Input(
+                "range_of", "These days limit", options=(("", "all events"), ("starts", "starts")), about=("range_of",)
+            ),
             Input(
                 "clock",
                 "Periods of",
@@ -54,11 +60,12 @@ GROUPS: Final = (
             Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
             Input("week_start", "Weeks begin on", options=WEEKDAYS),
             Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),
-            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            WHERE,
             Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
             Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
-            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
-            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+            Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
+            SEGMENT,
+            PRESET,
             Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
             Input("who_period", "In its period", "all of it", about=("period",)),
             Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
@@ -66,22 +73,7 @@ GROUPS: Final = (
         is_more=True,
     ),
 )
-PLAIN: Final = (
-    "start",
-    "returning",
-    "period",
-    "mode",
-    "clock",
-    "starting",
-    "week_start",
-    "last_period",
-    "sum_of",
-    "by",
-    "start_date",
-    "end_date",
-    "segment",
-    "preset",
-)
+WHO: Final = ("cohort", "period", "returned")
 CELLS: Final = (
     Column("cohort", "Cohort"),
     Column("size", "Size", "count"),
@@ -94,16 +86,9 @@ CELLS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    plain = {name: getattr(asked, name).strip() for name in PLAIN}
-    if plain["last_period"].isdigit():
-        plain["last_period"] = int(plain["last_period"])
-    return given(
-        {
-            **plain,
-            "brackets": [_bracket(one) for one in asked.brackets.split(",") if one.strip()],
-            **{name: lines_of(getattr(asked, name)) for name in ("where", "start_where", "returning_where")},
-        }
-    )
+    of_lists = {name: lines_of(getattr(asked, name)) for name in ("where", "start_where", "returning_where")}
+    brackets = [_bracket(one) for one in asked.brackets.split(",") if one.strip()]
+    return given({**plain(asked, GROUPS, *(f"who_{name}" for name in WHO)), "brackets": brackets, **of_lists})
 
 
 def _bracket(text: str) -> list[Any]:
@@ -288,7 +273,6 @@ def who(view: View) -> Block:
     )
 
 
-WHO: Final = ("cohort", "period", "returned")
 QUESTION: Final = Question(retention.retention, RetentionBody, body_of, GROUPS, "ecom retention")
 PAGE = Page(
     "retention",

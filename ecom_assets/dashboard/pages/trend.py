@@ -8,9 +8,12 @@ from ecom_assets.api.routes.trends import TrendBody
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.builder import (
+    DAYS,
     PERIODS,
-    PRESETS,
+    PRESET,
+    SEGMENT,
     WEEKDAYS,
+    WHERE,
     Group,
     Input,
     Question,
@@ -21,23 +24,32 @@ from ecom_assets.dashboard.builder import (
     form,
     given,
     lines_of,
+    plain,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.trends.trend import MAX_SERIES, Series, names_of
 
-MOST: Final = 4
-"""Series that the form has; the API takes more."""
 KINDS: Final = (
     ("", "Values by period"),
     ("stickiness", "Stickiness: in how many periods"),
     ("lifecycle", "Lifecycle: new, returning"),
 )
+NAMES: Final = names_of([Series(None)] * MAX_SERIES)
+EXAMPLES: Final = {2: "purchase:visitors", 3: "purchase:sum(cart_amount)", 4: "*:visitors"}
 GROUPS: Final = (
     Group(
         "Series",
         tuple(
-            Input(f"series{n}", f"Series {'ABCD'[n - 1]}", hint, suggests="types", about=("series",))
-            for n, hint in enumerate(("purchase", "purchase:visitors", "purchase:sum(cart_amount)", "*:visitors"), 1)
+            Input(
+                f"series{n}",
+                f"Series {name}",
+                EXAMPLES.get(n, "purchase"),
+                suggests="types",
+                about=("series",),
+                place=n,
+            )
+            for n, name in enumerate(NAMES, 1)
         ),
     ),
     Group(
@@ -47,48 +59,32 @@ GROUPS: Final = (
             Input("kind", "Show", options=KINDS, about=("kind",)),
             Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
             Input("formula", "Formula", "A / B", about=("formula",)),
-            Input("start_date", "From", kind="date", about=("start_date",)),
-            Input("end_date", "To", kind="date", about=("end_date",)),
+            *DAYS,
         ),
     ),
     Group(
         "More",
         (
-            Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",)),
+            WHERE,
             Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes")), about=("cumulative",)),
             Input("moving_average", "Mean of periods", "7", kind="number", about=("moving_average",)),
             Input("compare", "Range before", options=(("", "No"), ("true", "Beside it")), about=("compare",)),
             Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
             Input("week_start", "Weeks begin on", options=WEEKDAYS),
-            Input("segment", "Visitor segment", "a declared name", about=("segment",)),
-            Input("preset", "As this tool would", options=PRESETS, about=("preset",)),
+            SEGMENT,
+            PRESET,
         ),
         is_more=True,
     ),
-)
-PLAIN: Final = (
-    "period",
-    "kind",
-    "by",
-    "formula",
-    "start_date",
-    "end_date",
-    "cumulative",
-    "moving_average",
-    "compare",
-    "limit",
-    "week_start",
-    "segment",
-    "preset",
 )
 STATES: Final = ("new", "returning", "resurrecting", "dormant")
 
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    series = [text for n in range(1, MOST + 1) if (text := getattr(asked, f"series{n}").strip())]
-    plain = {name: getattr(asked, name).strip() for name in PLAIN}
-    return given({"series": series, **plain, "where": lines_of(asked.where)})
+    fields = [one.name for one in GROUPS[0].inputs]
+    series = [text for name in fields if (text := getattr(asked, name).strip())]
+    return given({"series": series, **plain(asked, GROUPS, *fields), "where": lines_of(asked.where)})
 
 
 def chart(view: View) -> Block:

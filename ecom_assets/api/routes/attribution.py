@@ -1,0 +1,75 @@
+"""The route for custom attribution by POST: which channels the purchases are credited to."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.models import Answer
+from ecom_assets.api.parameters import Context, JustSliced
+from ecom_assets.api.problems import documented
+from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
+from ecom_assets.attribution.answer import AttributionQuestion, attribution_answer
+from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sources.site_lists import source_lists
+
+questions = APIRouter(tags=["ad hoc"])
+
+
+class AttributionBody(SessionBody):
+    """The definition of attribution; see docs/metrics.md. The days are those of purchases."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]})
+
+    model: str = Field(
+        "last_non_direct",
+        max_length=30,
+        description="first, last, last_non_direct, linear, position, j, time_decay or markov",
+    )
+    lookback: str = Field("30d", max_length=30, description="How long before a purchase a visit counts")
+    half_life: str = Field("7d", max_length=30, description="In which a visit's weight halves, with time_decay")
+    two_touches: str = Field(
+        "normalised", max_length=30, description="position and j of two visits: normalised or split"
+    )
+
+
+class CreditedChannel(BaseModel):
+    """A channel, and what it is credited with."""
+
+    channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
+    credit: float = Field(description="Purchases that it is credited with")
+    revenue: float = Field(description="What they brought, less refunds")
+    removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
+
+
+class AttributionAnswer(Answer):
+    """The result of custom attribution."""
+
+    event_count: int = Field(description="Events that were looked at")
+    model: str = Field(description="The model", examples=["time_decay"])
+    conversions: int = Field(description="Purchases")
+    total_count: int = Field(description="How many channels there are")
+    channels: list[CreditedChannel] = Field(description="Most credit first")
+    notes: list[str] = Field(description="What there is no credit for, a sentence each")
+
+
+@questions.post(
+    "/analytics/attribution",
+    response_model=AttributionAnswer,
+    summary="Custom attribution",
+    responses=documented(400, 409, 413),
+)
+def attribution(context: Context, parameters: JustSliced, body: AttributionBody) -> dict[str, Any]:
+    """Return the channels that purchase events are credited to, by a model."""
+    question = AttributionQuestion.from_mapping(body.with_session_rule(context))
+    check_session_ids(context, SessionRule.preset(question.session_rule))
+    require_personal(context.request.scope, question.columns)
+    settings, asked = context.settings, AskedEvents(context, body)
+    channels = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
+    return asked.answer(
+        parameters,
+        lambda con, events, _: attribution_answer(con, events, question, channels, asked.days),
+        reads_all=True,
+    )

@@ -1,0 +1,97 @@
+"""Attribution builder: the channels that purchase events are credited to, with every choice of the command."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import attribution
+from ecom_assets.api.routes.attribution import AttributionBody
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.builder import (
+    DAYS,
+    OF_SESSIONS,
+    Group,
+    Input,
+    Question,
+    choices_of,
+    context,
+    correct_first,
+    definition,
+    form,
+    given,
+    lines_of,
+    plain,
+)
+from ecom_assets.dashboard.downloads import csv_address
+from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.pages.attribution import NAMES
+
+GROUPS: Final = (
+    Group(
+        "Credit",
+        (
+            Input("model", "Model", options=(("", "Of the preset"), *NAMES.items()), about=("model",)),
+            Input("lookback", "Visits count for", "30d", about=("look-back", "duration")),
+            *DAYS,
+        ),
+    ),
+    Group(
+        "More",
+        (
+            *OF_SESSIONS,
+            Input("half_life", "Weight halves in", "7d", about=("half-life",)),
+            Input(
+                "two_touches",
+                "Two visits of a shape",
+                options=(("", "keep its proportion"), ("split", "split its middle")),
+            ),
+        ),
+        is_more=True,
+    ),
+)
+COLUMNS: Final = (
+    Column("channel", "Channel"),
+    Column("credit", "Purchases", "decimal"),
+    Column("revenue", "Revenue", "decimal"),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    return given({**plain(asked, GROUPS), "where": lines_of(asked.where)})
+
+
+def channels(view: View) -> Block:
+    """Return the purchases that each channel is credited with, as bars."""
+    answer = context(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    counted = f"{answer['conversions']:,} purchases, by {NAMES[answer['model']]}."
+    return Chart(
+        charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
+        answer["channels"],
+        COLUMNS,
+        "Bars: the purchases that each channel is credited with.",
+        csv=csv_address(answer),
+        height=max(120, 28 * len(answer["channels"])),
+        note=" ".join([counted, *answer["notes"]]),
+        empty=" ".join(answer["notes"]),
+        definition="Each purchase event is shared out among the visits before it; the parts add up to one.",
+    )
+
+
+QUESTION: Final = Question(
+    attribution.attribution, AttributionBody, body_of, GROUPS, "ecom attribution", is_file_of_body=True
+)
+PAGE = Page(
+    "credit",
+    "Custom attribution",
+    group="Behaviour",
+    place=70,
+    summary="Which channels purchase events are credited to, by a model and with choices of your own.",
+    asks=choices_of("CreditChoices", GROUPS, model="last_non_direct"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Channels", channels),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

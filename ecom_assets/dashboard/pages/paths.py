@@ -1,0 +1,128 @@
+"""Journey builder: the paths and transitions of sessions, from or to a step, with every choice of the command."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import journeys
+from ecom_assets.api.routes.journeys import JourneysBody
+from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tile, Tiles
+from ecom_assets.dashboard.builder import (
+    DAYS,
+    OF_SESSIONS,
+    Group,
+    Input,
+    Question,
+    choices_of,
+    context,
+    correct_first,
+    definition,
+    form,
+    given,
+    lines_of,
+    plain,
+    split,
+)
+from ecom_assets.dashboard.downloads import csv_address
+from ecom_assets.dashboard.page import Page, Section, View
+
+STEPS: Final = (("page_type", "Event types"), ("category", "Categories"), ("page", "Pages"))
+GROUPS: Final = (
+    Group(
+        "Paths",
+        (
+            Input("by", "Steps are", options=STEPS, about=("by",)),
+            Input("from_step", "From", "the beginning", suggests="types", about=("from_step",)),
+            Input("to_step", "To", "the end", suggests="types", about=("to_step",)),
+            Input("exclude", "Without", "search", suggests="types", about=("exclude",)),
+            *DAYS,
+        ),
+    ),
+    Group(
+        "More",
+        (
+            Input("group", "Pages as one step", "/product/*", width=2, about=("group",)),
+            Input("min_count", "Transitions taken at least", "1", kind="number", about=("min_count",)),
+            Input("top", "Most paths", "10", kind="number", about=("top",)),
+            Input("most_steps", "Most steps of a path", "20", kind="number", about=("most_steps",)),
+            *OF_SESSIONS,
+        ),
+        is_more=True,
+    ),
+)
+LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
+PATHS: Final = (
+    Column("of", "Sessions"),
+    Column("steps", "Path"),
+    Column("sessions", "Count", "count", bar="share"),
+    Column("share", "Of these", "rate"),
+    Column("conversion_rate", "With a purchase", "rate"),
+)
+TRANSITIONS: Final = (
+    Column("from", "From"),
+    Column("to", "To"),
+    Column("count", "Times", "count"),
+    Column("converted", "In sessions with a purchase", "count"),
+)
+MOST_SHOWN: Final = 100
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    lists = {"exclude": split(asked.exclude), "group": split(asked.group), "where": lines_of(asked.where)}
+    return given({**plain(asked, GROUPS, "exclude", "group"), **lists})
+
+
+def totals(view: View) -> Block:
+    """Return how many sessions there are."""
+    answer = context(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    count, converted = answer["sessions"], answer["converted_sessions"]
+    return Tiles(
+        (
+            Tile("Sessions", count, "count", "Those that started on the days, and have the step asked for."),
+            Tile("With a purchase", converted, "count", "Of these, those with a purchase."),
+            Tile("Conversion", converted / count if count else None, "rate", "The share of these."),
+        ),
+        compared=False,
+    )
+
+
+def paths(view: View) -> Block:
+    """Return the most frequent paths: of all sessions, of those with a purchase, and of the others."""
+    answer = context(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    rows = [
+        {**path, "of": title, "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"}
+        for name, title in LISTS
+        for path in answer[name]
+    ]
+    return DataTable(rows, PATHS, empty="No session has such a path.")
+
+
+def transitions(view: View) -> Block:
+    """Return which step led to which, most frequent first."""
+    answer = context(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    rows, count = answer["transitions"][:MOST_SHOWN], len(answer["transitions"])
+    note = f"The first {len(rows):,} of {count:,}; the CSV has all." if count > len(rows) else ""
+    return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
+
+
+QUESTION: Final = Question(journeys.own_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True)
+PAGE = Page(
+    "paths",
+    "Paths",
+    group="Behaviour",
+    place=31,
+    summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
+    asks=choices_of("PathChoices", GROUPS, by="page_type", to_step="purchase"),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Totals", totals, is_titled=False),
+        Section("Paths", paths),
+        Section("Transitions", transitions),
+        Section("Definition", definition(QUESTION)),
+    ),
+)

@@ -1,0 +1,73 @@
+"""Sessions builder: how many, how long and how engaged, by another rule or of some events only."""
+
+from typing import Any, Final
+
+from ecom_assets.api.routes import sessions
+from ecom_assets.api.routes.sessions import SessionsBody
+from ecom_assets.dashboard.blocks import Block, Tile, Tiles
+from ecom_assets.dashboard.builder import (
+    DAYS,
+    OF_SESSIONS,
+    Group,
+    Input,
+    Question,
+    choices_of,
+    context,
+    correct_first,
+    definition,
+    form,
+    given,
+    lines_of,
+    plain,
+)
+from ecom_assets.dashboard.page import Page, Section, View
+
+GROUPS: Final = (
+    Group(
+        "Sessions",
+        (
+            *OF_SESSIONS,
+            Input("idle", "Ends after silence of", "30m", about=("idle", "duration")),
+            *DAYS,
+        ),
+    ),
+)
+
+
+def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+    """Return the body of the route from the fields of the form."""
+    return given({**plain(asked, GROUPS), "where": lines_of(asked.where)})
+
+
+def totals(view: View) -> Block:
+    """Return the totals as tiles."""
+    answer = context(view, QUESTION).answer
+    if not answer:
+        return correct_first()
+    return Tiles(
+        (
+            Tile("Sessions", answer["sessions"], "count", "Those that started on the days."),
+            Tile("Visitors", answer["visitors"], "count", "Different visitors in them."),
+            Tile("Engaged", answer["engaged_sessions"], "count", "With a key event, two views, or longer than 10 s."),
+            Tile("Bounce rate", answer["bounce_rate"], "rate", "Share of the others."),
+            Tile("Pages per session", answer["pages_per_session"], "decimal", "Views per session."),
+            Tile("Median length", answer["median_duration_s"], "seconds", "From the first event to the last."),
+        ),
+        compared=False,
+    )
+
+
+QUESTION: Final = Question(sessions.own_sessions, SessionsBody, body_of, GROUPS, "ecom sessions", is_file_of_body=True)
+PAGE = Page(
+    "sessions",
+    "Sessions",
+    group="Behaviour",
+    place=35,
+    summary="How many sessions, how long and how engaged, by the rule of any tool.",
+    asks=choices_of("SessionChoices", GROUPS),
+    sections=(
+        Section("Question", form(QUESTION)),
+        Section("Totals", totals, is_titled=False),
+        Section("Definition", definition(QUESTION)),
+    ),
+)
