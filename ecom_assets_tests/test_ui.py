@@ -258,7 +258,7 @@ def test_the_resources_page_leads_to_what_each_of_them_is_and_its_values(served:
     page.screenshot(path=served.pictures / "resources.png")
     page.goto("/locations/ecom_assets.definitions/resources/warehouse")
     expect(page.get_by_text("duckdb:///").first).to_be_visible()
-    expect(page.get_by_text("Where tables live").first).to_be_visible()
+    expect(page.get_by_text("The warehouse that all tables are computed in").first).to_be_visible()
     page.screenshot(path=served.pictures / "resource.png")
 
 
@@ -279,7 +279,7 @@ def test_one_table_is_materialized_by_clicking(served: Served, page: Page) -> No
     page.goto("/assets/mart/engagement_daily?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Latest").first.wait_for()
+    dialog.get_by_text("Show all partitions").click()
     days = dialog.get_by_placeholder(re.compile("2026-01-01"))
     days.fill(DAY)
     days.press("Enter")
@@ -295,7 +295,7 @@ def test_a_check_that_fails_shows_what_broke_it(served: Served, page: Page) -> N
     with duckdb.connect(str(served.pictures / "home" / "warehouse.duckdb")) as warehouse:
         warehouse.execute("DELETE FROM mart.sessions WHERE session_id = (SELECT min(session_id) FROM mart.sessions)")
     page.goto("/assets/mart/sessions?view=checks&checkDetail=every_piece_is_in_one_session")
-    page.get_by_role("button", name="Execute", exact=True).click()
+    page.get_by_role("button").filter(has_text=re.compile("^Execute$")).click()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible(timeout=PATIENCE_S * 1000)
     page.screenshot(path=served.pictures / "failing_check.png")
     row = page.get_by_role("row").filter(has_text="observed")

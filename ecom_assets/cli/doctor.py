@@ -13,7 +13,9 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
+from ecom_assets.delivery.ledger.opening import ledger_place
 from ecom_assets.errors import EcomError
+from ecom_assets.operations.store import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
@@ -67,6 +69,7 @@ def diagnose() -> list[Finding]:
         ("orders", _orders),
         ("customers", _customers),
         ("dagster", _dagster_home),
+        ("requests", _requests),
         ("alerts", _alerts),
         ("lineage", _lineage),
         ("publishing", _publishing),
@@ -188,6 +191,16 @@ def _dagster_home(settings: Settings) -> Finding:
     result = f"{home}" + ("" if ready else " is made at the first run")
     writable = not home.exists() or _is_writable(home)
     return Finding("dagster", ok=writable, found=result, fix=f"make {home} writable, or set DAGSTER_HOME")
+
+
+def _requests(settings: Settings) -> Finding:
+    """Say where people's requests and the notes of runs are: in a file, also where everything else is in Postgres."""
+    place = OperationsStore(settings.home).path.absolute()
+    result = f"are in {place}, with what runs note of checks and tables"
+    if isinstance(ledger_place(settings), str):
+        result += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
+    writable = not place.parent.exists() or _is_writable(place.parent)
+    return Finding("requests", ok=writable, found=result, fix=f"make {place.parent} writable for the API and for runs")
 
 
 def _alerts(settings: Settings) -> Finding:

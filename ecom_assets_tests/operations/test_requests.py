@@ -1,5 +1,6 @@
 """Requests to runs: made twice they are one, and a run takes those whose days it covers."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.tables.days import Days
+from ecom_assets_tests.command import ecom
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 3, day) for day in (9, 10, 11))
 
@@ -52,3 +54,15 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
     one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
     assert one.is_within(Days.of([*Days.between(first, last).dates, last])) is is_within
     assert not one.is_within(Days(()))
+
+
+@pytest.mark.parametrize(
+    ("ledger", "shares"), [({}, False), ({"ECOM_LEDGER_URL": "postgres://shop@127.0.0.1:1/shop"}, True)]
+)
+def test_doctor_says_where_requests_are_and_who_must_share_them(
+    home: Path, ledger: dict[str, str], *, shares: bool
+) -> None:
+    answer = json.loads(ecom("doctor", "--json", home=home, env=ledger).out)
+    (found,) = (one for one in answer if one["subject"] == "requests")
+    assert (found["ok"], str(home / "operations.sqlite") in found["found"]) == (True, True)
+    assert ("must share this folder" in found["found"]) is shares

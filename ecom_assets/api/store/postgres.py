@@ -40,6 +40,8 @@ SHARED = (
     "cart_amount", "is_bot",
 )  # fmt: skip
 """The columns of clean events that are published."""
+MARTS = "mart"
+"""The layer of the tables that are published to Postgres."""
 NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
 
 
@@ -143,6 +145,10 @@ class PostgresReading:
         """Return a whole table, lazily."""
         name = contract.qualified_name()
         if name not in self.published.tables:
+            if contract.layer != MARTS:
+                raise NothingPublishedError(
+                    f"{name} is not published to Postgres, which gets the marts; `ecom status` shows it where runs are."
+                )
             raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/postgres_marts`.")
         if name not in self.used:
             self.used.append(name)
