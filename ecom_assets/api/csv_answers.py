@@ -3,8 +3,6 @@
 One mechanism serves all routes, so new routes have it too.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -81,12 +79,11 @@ def csv_of(answer: Row) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
-    text = io.StringIO(newline="")
+    import pandas as pd  # noqa: PLC0415 (loaded for the first CSV response; most servers send none)
+
+    cells = [[_text(row.get(name)) for name in columns] for row in rows]
     # As in RFC 4180, quotes are doubled, and lines end with CR LF.
-    lines = csv.writer(text, lineterminator="\r\n")
-    lines.writerow(columns)
-    lines.writerows([_text(row.get(name)) for name in columns] for row in rows)
-    return text.getvalue()
+    return pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
 
 
 def _list_of(answer: Row) -> list[Row]:
