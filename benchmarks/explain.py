@@ -96,11 +96,11 @@ def _nothing(contract: type[Table], name: str) -> str:
 
 def asked(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, dict[str, Any]]]:
     """Explain each number several times; yield what it is, its median CPU seconds, and the last answer."""
-    place = place_of(engine, Settings(home=home))
     for table, column, where in ASKED:
         times = []
         for _ in range(3):
             begun = time.process_time()
+            place = place_of(engine, Settings(home=home))
             answer = explain(Question(table_named(table), parse_where([where]), column), place)
             times.append(time.process_time() - begun)
         yield f"{table}.{column}", median(times), answer["number"]

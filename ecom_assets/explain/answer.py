@@ -1,12 +1,12 @@
 """The answer to why a number is what it is: definition, what made it, restatements, and the way down to its rows."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
-from uuid import uuid4
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -80,10 +80,20 @@ class Place:
 
 
 def keeper_on(con: SQLBackend) -> Keep:
-    """Return what stores rows in temporary tables of a DuckDB connection; with others, they are computed each time."""
+    """Return what stores rows in temporary tables of a DuckDB connection; with others, they are computed each time.
+
+    The tables are numbered, so that the statements of the next answer of this kind are written already.
+    """
     if con.name != "duckdb":
         return lambda rows: rows
-    return lambda rows: con.create_table(f"kept_{uuid4().hex}", rows, temp=True)
+    numbers = itertools.count(1)
+
+    def keep(rows: ir.Table) -> ir.Table:
+        name = f"kept_{next(numbers)}"
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {con.compile(rows)}")
+        return con.table(name, database=("temp", "main"))
+
+    return keep
 
 
 def explain(question: Question, place: Place) -> Row:
