@@ -66,7 +66,8 @@ def say(sentence: str) -> None:
 def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
     """Run a program to its end, children included."""
     begun = time.perf_counter()
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    others = ("ECOM_", "DAGSTER_", "PYTHONDONTWRITEBYTECODE")  # compiling all modules again is no part of a program
+    env = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**env, **(environment or {})}) as process:
         printed = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)

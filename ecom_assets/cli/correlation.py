@@ -44,7 +44,8 @@ def answer_correlation(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    asked = AskedEvents.open(paths, settings, days, segment, without="nobody entered")
+    columns = [*correlation.funnel.columns, *correlation.properties]
+    asked = AskedEvents.open(paths, settings, days, segment, without="nobody entered", columns=columns)
     own = replace(correlation, funnel=correlation.funnel.translated(asked.files.mapping.translate))
     answer = correlation_answer(asked.files.con, of_days(asked.events, "event_date", asked.days), own)
     first, last = asked.days

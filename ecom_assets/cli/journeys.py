@@ -31,6 +31,9 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import EventMapping
 from ecom_assets.tables.conditions import with_event_types
 
+JOURNEY_COLUMNS = ("product_category", "page_url")
+"""What steps may be made of, and sessions cut by, beside who did what and when."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -50,7 +53,9 @@ def answer_journeys(asked: Asked, question: JourneyQuestion) -> dict[str, Any]:
     """
     files = FileEvents.open(asked.paths, asked.settings)
     question = replace(question, choices=_in_platform_words(question.choices, files.mapping))
-    only, clean = AskedSegment.read(asked.segment, files), files.clean()
+    only = AskedSegment.read(asked.segment, files)
+    files = files.naming([*JOURNEY_COLUMNS, *question.columns, *only.columns])
+    clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
     answer = journeys_answer(only.events(clean, ends[1]), question, ends)
     answer |= {"warnings": warnings} if warnings else {}

@@ -12,7 +12,9 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.cli.direct_events import DirectEvents
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
+from ecom_assets.cli.quick_funnel import cleans_by_default, may_hold_erased
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
@@ -27,6 +29,7 @@ from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import NO, ONE_DAY, Days
@@ -235,6 +238,7 @@ class FileEvents:
     settings: Settings
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
+    named: frozenset[str] | None = None
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
@@ -255,7 +259,7 @@ class FileEvents:
 
         Use these or the others: what is kept of the rows is kept under one name.
         """
-        return replace(self, columns=FEW_COLUMNS, keeps_copies=True)
+        return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset())
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """The same files for a question that names these columns of events, beside who did what and when.
@@ -264,13 +268,19 @@ class FileEvents:
         """
         asked = {name.partition(".")[0] for name in columns}
         asked = {MADE_OF.get(name, name) for name in asked}
-        is_parquet = all(file.format == "parquet" for file in self.files.files())
-        if not is_parquet or asked - {*ALL_COLUMNS}:
+        if not self._is_parquet or asked - {*ALL_COLUMNS}:
             return self
-        return replace(self, columns=tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *asked}))
+        columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *asked})
+        return replace(self, columns=columns, named=frozenset(asked))
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
+        if self.direct is not None:
+            ordinary = self.direct.ordinary(is_dated=self.named is None or "received_date" in self.named)
+            if not self.direct.has_special:
+                return ordinary
+            special = self.direct.special(self._view_received(), self._days)
+            return union_all(ordinary, special.select(*ordinary.columns))
         resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
         if self.keeps_copies:
             return resolved.rename(source_session_id="session_id")
@@ -297,11 +307,28 @@ class FileEvents:
     @cached_property
     def rows(self) -> FileRows:
         """How many rows the files hold, and how many of them are not in `clean`, by reason."""
+        if self.direct is not None:
+            checked = self.direct.checked
+            return FileRows(checked.read, checked.rejected | {DUPLICATE: checked.surplus})
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
         rejected = {reason: count for reason, count in counts.items() if reason}
         ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
         return FileRows(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
+
+    @cached_property
+    def direct(self) -> DirectEvents | None:
+        """The files checked, where their clean events can be read without storing them."""
+        if not self._is_parquet or not cleans_by_default(self.settings, self.mapping) or may_hold_erased(self.settings):
+            return None
+        if not 0 < self.files.row_count() <= MOST_ROWS:
+            return None
+        checked = CodedFiles(self.con.con, self.files, self.settings.late_days).checked()
+        return None if checked is None else DirectEvents(self.con, self.files, self.rule, checked)
+
+    @property
+    def _is_parquet(self) -> bool:
+        return all(file.format == "parquet" for file in self.files.files())
 
     @cached_property
     def _classified(self) -> ir.Table:
@@ -341,11 +368,14 @@ class FileEvents:
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents`, without those of people whom `ecom erase` has erased."""
+        rows = self.con.table(self._view_received(), database=("temp", "main"))
+        return ErasedPeople(self.settings).left_out(RawEvents, rows)[0]
+
+    def _view_received(self) -> str:
         own_day = day_in_zone("event_at", self.settings.timezone)
         sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
         self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {RECEIVED} AS {sql}")
-        rows = self.con.table(RECEIVED, database=("temp", "main"))
-        return ErasedPeople(self.settings).left_out(RawEvents, rows)[0]
+        return RECEIVED
 
     @cached_property
     def _days(self) -> Days:

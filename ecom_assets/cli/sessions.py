@@ -29,7 +29,10 @@ from ecom_assets.cli.row_days import ends_of
 from ecom_assets.cli.visitor_segments import AskedSegment
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.tables.conditions import columns_of, with_event_types
+
+SESSION_COLUMNS = ("page_url", "product_category", "cart_amount", "is_bot")
+"""What sessions are made of beside who did what and when."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ def answer_sessions(asked: Asked, question: SessionQuestion) -> dict[str, Any]:
     check_format("--out", asked.out)
     files = FileEvents.open(asked.paths, asked.settings)
     question = replace(question, where=with_event_types(question.where, files.mapping.translate))
+    only = AskedSegment.read(asked.segment, files)
+    files = files.naming([*SESSION_COLUMNS, *columns_of(question.where), *only.columns])
     clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
-    only = AskedSegment.read(asked.segment, files)
 
     def keep(rows: ir.Table) -> ir.Table:
         if asked.out is None:

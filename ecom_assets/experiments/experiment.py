@@ -243,17 +243,18 @@ def _first_exposures(events: ir.Table, experiment: Experiment, first: date, last
     in_range = (events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last))
     rows = events.filter(in_range, experiment.exposure.matches(events), holds(events, experiment.where))
     rows = rows.select("visitor_id", "event_at", "event_id", variant=text_of(rows, experiment.variant))
-    rows = rows.filter(rows.variant.notnull())
     if experiment.shares:
         rows = rows.filter(rows.variant.isin([name for name, _ in experiment.shares]))
     is_mixed = (rows.variant.min() != rows.variant.max()).ifelse(1, 0)
-    units = rows.group_by("visitor_id").agg(
-        exposed_at=rows.event_at.min(), is_mixed=is_mixed, variant=rows.variant.min()
-    )
+    exposed_at = rows.event_at.min(where=rows.variant.notnull())
+    units = rows.group_by("visitor_id").agg(exposed_at=exposed_at, is_mixed=is_mixed, variant=rows.variant.min())
+    # Not before, because then engines would look for the variant twice in each event.
+    units = units.filter(units.variant.notnull())
     if experiment.multiple == "exclude":
         return units
     # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
     in_order = ibis.window(group_by="visitor_id", order_by=["event_at", "event_id"])
+    rows = rows.filter(rows.variant.notnull())
     ranked = rows.mutate(place=ibis.row_number().over(in_order))
     firsts = ranked.filter(ranked.place == 0).select("visitor_id", "variant")
     return units.drop("variant").join(firsts, "visitor_id")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.kernel.passes import Ints, StepTimes
 
 Row = dict[str, Any]
 
@@ -72,15 +72,21 @@ def step_row(step: int, times: StepTimes) -> Row:
     """The row of `step_numbers` for a step, from times that are all there."""
     row: Row = {"step": step, "count": len(times.from_start[step - 1])}
     for time in TIMES:
-        values = np.sort(getattr(times, time)[step - 1])
-        # In two parts, because the sum of microseconds can exceed 64 bits.
-        row[f"{time}_total_us"] = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
-        for name, tenths in TENTHS.items():
-            place = (len(values) - 1) * tenths
-            for end, rank in (("low", place // 10), ("high", -(-place // 10))):
-                row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
+        row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
     bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
     return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
+
+
+def time_row(time: str, values: Ints) -> Row:
+    """The exact sum of times in microseconds, and the values around each quantile; the times are in order."""
+    # In two parts, because the sum of microseconds can exceed 64 bits.
+    total = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
+    row: Row = {f"{time}_total_us": total}
+    for name, tenths in TENTHS.items():
+        place = (len(values) - 1) * tenths
+        for end, rank in (("low", place // 10), ("high", -(-place // 10))):
+            row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
+    return row
 
 
 def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,14 +1,17 @@
 """How long units take between two steps of a funnel: the distribution in bins, with average and quantiles."""
 
+from collections.abc import Callable
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.answers import TENTHS, average_s, quantile_s
+from ecom_assets.funnels.answers import TENTHS, average_s, quantile_s, time_row
 from ecom_assets.funnels.definition import MAX_BINS, TimeToConvert
+from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.report import EXACT, around_quantile, key_columns
 
 MOST_CHOSEN_BINS = 60
@@ -30,15 +33,42 @@ def conversion_times(con: SQLBackend, chains: ir.Table, asked: TimeToConvert) ->
     """
     times = took(chains, asked)
     (row,) = con.to_pyarrow(time_numbers(times)).to_pylist()
+
+    def counted(bins: list[Bin]) -> list[int]:
+        (counts,) = con.to_pyarrow(bin_counts(times, bins)).to_pylist()
+        return [counts[f"bin_{n}"] or 0 for n in range(len(bins))]
+
+    return _answer(row, asked, counted)
+
+
+def counted_times(times: StepTimes, asked: TimeToConvert) -> dict[str, Any] | None:
+    """Return the same from the kernel's times; None for steps whose times it does not keep together.
+
+    Raises:
+        DefinitionError: As `conversion_times`.
+    """
+    if 1 < asked.first < asked.last - 1:
+        return None
+    values = np.sort(times.from_start[asked.last - 1] if asked.first == 1 else times.from_previous[asked.last - 1])
+    row = {"count": len(values), **time_row("took", values)}
+    row |= {"least_us": int(values[0]), "most_us": int(values[-1])} if len(values) else {}
+
+    def counted(bins: list[Bin]) -> list[int]:
+        ends = [(low * SECOND_US, np.inf if high is None else high * SECOND_US) for low, high in bins]
+        return [int(np.diff(np.searchsorted(values, end))[0]) for end in ends]
+
+    return _answer(row, asked, counted)
+
+
+def _answer(row: dict[str, Any], asked: TimeToConvert, counted: Callable[[list[Bin]], list[int]]) -> dict[str, Any]:
     answer: dict[str, Any] = {"from_step": asked.first, "to_step": asked.last, "count": row["count"]}
     if not row["count"]:
         return answer | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
     answer["average_s"] = average_s(row["took_total_us"], row["count"])
     answer |= {f"{name}_s": quantile_s(row, "took", name) for name in TENTHS}
     bins = bins_of(asked, row["count"], row["least_us"], row["most_us"])
-    (counts,) = con.to_pyarrow(bin_counts(times, bins)).to_pylist()
-    shown = [{"from_s": low, "to_s": high, "count": counts[f"bin_{n}"] or 0} for n, (low, high) in enumerate(bins)]
-    return answer | {"bins": shown}
+    shown = zip(bins, counted(bins), strict=True)
+    return answer | {"bins": [{"from_s": low, "to_s": high, "count": count} for (low, high), count in shown]}
 
 
 def took(chains: ir.Table, asked: TimeToConvert) -> ir.Table:

@@ -110,6 +110,12 @@ class Entries:
         window_s = funnel.within_s if len(funnel.steps) > 1 else 0
         return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
 
+    def span_us(self, cohort: "Cohort") -> tuple[int, int]:
+        """Return from when on and before when units of a cohort enter, in microseconds since 1970."""
+        first, end = (day_starts_at(day, self.timezone) for day in (self.first, self.last + ONE_DAY))
+        begin, end = max(first, cohort.begins_at), min(end, cohort.end)
+        return _since_1970(begin), _since_1970(end)
+
     def as_json(self, funnel: Funnel) -> dict[str, Any]:
         """Return the days as an answer has them."""
         return {
@@ -185,6 +191,11 @@ def _hours(entries: Entries) -> list[Cohort]:
 def key_of(value: object) -> object:
     """Return a cohort's start as engines give it, as `Cohort` has it: a day, or a time in UTC without a zone."""
     return _naive(value) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _since_1970(at: datetime) -> int:
+    """Return the microseconds since 1970 of a time in UTC."""
+    return (at.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _naive(at: datetime) -> datetime:

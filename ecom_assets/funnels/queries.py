@@ -14,11 +14,12 @@ from ecom_assets.funnels.answers import NO_VALUE, step_answers, step_row, types_
 from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
-from ecom_assets.funnels.conversion_time import conversion_times
+from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
-from ecom_assets.funnels.kernel.counts import funnel_times, suits
+from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_starts
+from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
@@ -44,10 +45,19 @@ from ecom_assets.tables.values import json_path
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
     """What `step_numbers` finds, by the kernel; None where that does not count this funnel, or not in this engine."""
+    times = fast_times(con, events, funnel, unit)
+    return None if times is None else _step_rows(times, funnel)
+
+
+def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
+    """The times of the kernel; None where that does not count this funnel, or not in this engine."""
     if not has_kernels(con) or not suits(funnel):
         return None
     flagged, plain = with_flags(events, funnel)
-    times = funnel_times(con.con, str(con.compile(flagged)), plain, unit)
+    return funnel_times(con.con, str(con.compile(flagged)), plain, unit)
+
+
+def _step_rows(times: StepTimes, funnel: Funnel) -> list[Row]:
     return [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
 
 
@@ -314,10 +324,11 @@ def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | Non
 def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries) -> Rows:
     """Return the funnel of each period of entry, in order."""
     cohorts = cohorts_of(funnel, entries)
-    own = by_cohort(events, funnel, unit, entries)
-    by_key: dict[object, Rows] = {}
-    for row in found_rows(con, step_numbers(funnel_chains(own, funnel, [*unit, COHORT]), [COHORT])):
-        by_key.setdefault(key_of(row[COHORT]), []).append(row)
+    by_key = _fast_cohorts(con, events, funnel, unit, entries)
+    if by_key is None:
+        own, by_key = by_cohort(events, funnel, unit, entries), {}
+        for row in found_rows(con, step_numbers(funnel_chains(own, funnel, [*unit, COHORT]), [COHORT])):
+            by_key.setdefault(key_of(row[COHORT]), []).append(row)
     return [
         {
             "start": one.start,
@@ -328,14 +339,29 @@ def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str],
     ]
 
 
+def _fast_cohorts(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries
+) -> dict[object, Rows] | None:
+    """Return the rows of each cohort by the kernel; None where it does not count this funnel, or not in this engine."""
+    if not has_kernels(con) or not suits(funnel):
+        return None
+    cohorts = cohorts_of(funnel, entries)
+    flagged, plain = with_flags(events, funnel)
+    spans = [entries.span_us(one) for one in cohorts]
+    result = times_of_starts(con.con, str(con.compile(flagged)), plain, unit, spans)
+    if result is None:
+        return None
+    return {one.key: _step_rows(times, funnel) for one, times in zip(cohorts, result, strict=True)}
+
+
 def _numbers(
     con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], keep: Keep | None
 ) -> tuple[Rows, dict[str, Any]]:
     """Return a row per step, and the breakdown and times; let `keep` have the list of who is at each step."""
-    needs_chains = funnel.by or keep or funnel.time_to_convert
-    numbers = None if needs_chains else fast_numbers(con, events, funnel, unit)
-    if numbers is not None:
-        return numbers, {"breakdown": []}
+    times = None if funnel.by or keep else fast_times(con, events, funnel, unit)
+    converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
+    if times and (converted or not funnel.time_to_convert):
+        return _step_rows(times, funnel), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
     chains = funnel_chains(events, funnel, unit)
     with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
         by_label = found_rows(con, step_numbers(result, ["label"])) if funnel.by else []

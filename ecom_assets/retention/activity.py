@@ -99,14 +99,20 @@ def starts(activity: ir.Table, rule: RetentionRule, between: Between = (None, No
     when = {"cohort_number": begun.cohort_number.min(), "start_date": begun.event_date.min()}
     when |= {"start_hour": begun.hour_at.min()} if rule.period == "hour" else {}
     when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
-    if rule.by:
-        # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
-        first = ibis.window(group_by=unit, order_by=["event_at", "event_id", "label"])
-        placed = begun.mutate(place=ibis.row_number().over(first))
-        begun = placed.mutate(label=(placed.place == 0).ifelse(placed.label, ibis.null("string")))
-        when |= {"label": begun.label.max()}
     rows = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
-    return within(rows, "start_date", between)
+    rows = within(rows, "start_date", between)
+    return rows.join(_labels(begun, unit), unit) if rule.by else rows
+
+
+def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
+    """Return the `label` of the first start of each unit."""
+    first_at = begun.group_by(unit).agg(first_at=begun.event_at.min())
+    firsts = begun.join(first_at, unit)
+    firsts = firsts.filter(firsts.event_at == firsts.first_at)
+    # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
+    in_order = ibis.window(group_by=unit, order_by=["event_id", "label"])
+    placed = firsts.mutate(place=ibis.row_number().over(in_order))
+    return placed.filter(placed.place == 0).select(*unit, "label")
 
 
 def top_labels(rows: ir.Table, limit: int) -> ir.Table:

@@ -28,7 +28,7 @@ from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.trends.trend import OTHER
 
-ACTIVITY, STARTS = "activity", "cohort_starts"
+ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
 DAY_S: Final = 86_400
 Keep = Callable[[ir.Table], object]
 Build = Callable[[ir.Table, RetentionRule, Hours | None], ir.Table]
@@ -176,8 +176,12 @@ def _found(question: Question, whole_until: date | None) -> Found:
     labels, named = _labels(started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, known.period_count, named)))
-    by_label = retention(activity, rule, known.period_count, known.reach, named) if rule.by else None
-    return Found(known, cells, by_label, labels)
+    # Few rows, which are read several times, and for each value.
+    cells = con.create_table(CELLS, cells, temp=True)
+    if not rule.by:
+        return Found(known, cells)
+    by_label = retention(activity, rule, known.period_count, known.reach, named)
+    return Found(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
 
 
 def _suits_kernel(question: Question) -> bool:

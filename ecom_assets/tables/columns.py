@@ -38,7 +38,8 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     value = _json(rows, column)
     number = ibis.coalesce(value.int.cast("string"), value.float.cast("string"))
     truth = ibis.cases((value.bool.fill_null(ibis.literal(value=False)), "true"), (value.bool.notnull(), "false"))
-    return ibis.coalesce(value.str, number, truth)
+    # A document without the key is read once, not once for each kind of value.
+    return value.notnull().ifelse(ibis.coalesce(value.str, number, truth), ibis.null("string"))
 
 
 def number_of(rows: ir.Table, column: str) -> ir.NumericValue:

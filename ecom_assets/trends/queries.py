@@ -80,7 +80,17 @@ def _without_events(trend: Trend, matches: Sequence[Mapping[Any, Any]]) -> list[
 
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
     """Store the events of the trend in a temporary table, because several queries read them."""
-    return con.create_table(EVENTS, events_of(events, trend, days.first, days.last, days.timezone), temp=True)
+    rows = events_of(events, trend, days.first, days.last, days.timezone)
+    return con.create_table(EVENTS, rows.select(*_columns(rows, trend)), temp=True)
+
+
+def _columns(rows: ir.Table, trend: Trend) -> list[str]:
+    """Return the columns that the values of a trend are computed from."""
+    named = {column.partition(".")[0] for column in trend.columns}
+    named |= {"event_type", "event_date", "breakdown", "period_date"}
+    is_of_visitors = trend.kind != "trend" or any(one.measure == "visitors" for one in trend.series)
+    named |= {"visitor_id"} if is_of_visitors else set()
+    return [name for name in rows.columns if name in named]
 
 
 def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
@@ -187,7 +197,7 @@ def _before(
         return None
     earlier, length = days.before(), len(days.starts(trend))
     asked = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
-    stored = con.create_table(f"{EVENTS}_before", asked, temp=True)
+    stored = con.create_table(f"{EVENTS}_before", asked.select(*_columns(asked, trend)), temp=True)
     result = _with_other(stored, groups)
     lines = _filled([_lines(result, one, trend, earlier) for one in trend.series], groups, trend, earlier)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.

@@ -7,11 +7,14 @@ from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 import sqlglot.expressions as sge
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
@@ -38,6 +41,18 @@ class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships n
         return select
 
 
+class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
+    """Arrow's results as Ibis has them of DuckDB, whose columns of nulls alone come as integers."""
+
+    @classmethod
+    def convert_scalar(cls, scalar: pa.Scalar, dtype: dt.DataType) -> pa.Scalar:
+        return pa.scalar(None) if dtype.is_null() else super().convert_scalar(scalar, dtype)
+
+    @classmethod
+    def convert_column(cls, column: pa.ChunkedArray, dtype: dt.DataType) -> pa.Array | pa.ChunkedArray:
+        return pa.nulls(len(column)) if dtype.is_null() else super().convert_column(column, dtype)
+
+
 class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
     """DuckDB through Ibis, with each statement written once for all days."""
 
@@ -57,6 +72,19 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
         return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+
+    def to_pyarrow(
+        self,
+        expr: ir.Expr,
+        /,
+        *,
+        params: Mapping[ir.Scalar, Any] | None = None,
+        limit: int | str | None = None,
+        **_: object,
+    ) -> Any:  # noqa: ANN401 (a table, column or scalar of Arrow)
+        """Return the result of an expression, as Ibis does, but without loading pandas, which takes 0.2 s."""
+        result = self._to_duckdb_relation(expr, params=params, limit=limit).to_arrow_table()
+        return expr.__pyarrow_result__(result, data_mapper=_ArrowData)
 
     def table_of(self, contract: type[Table], schema: ibis.Schema) -> ir.Table:
         """Return a table whose columns are known, lazily."""

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.conversion_time import bins_of, conversion_times
+from ecom_assets.funnels.conversion_time import bins_of, conversion_times, counted_times
 from ecom_assets.funnels.definition import Funnel, FunnelStep, TimeToConvert
+from ecom_assets.funnels.queries import fast_times
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of
 from ecom_assets_tests.funnels.funnel_try_reference import first_longest_chain, streams_of
@@ -39,7 +40,11 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
     funnel = Funnel(steps, within_s, time_to_convert=asked)
     chains = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
     took = [times[high - 1] - times[low - 1] for times in chains if len(times) >= high]
-    found = conversion_times(connect(), funnel_chains(ibis.memtable(table_of(events)), funnel), asked)
+    con = connect()
+    rows = con.create_table("events", table_of(events))
+    found = conversion_times(con, funnel_chains(rows, funnel), asked)
+    if times := fast_times(con, rows, funnel, ["visitor_id"]):
+        assert counted_times(times, asked) in (found, None)
     assert found["count"] == len(took)
     assert sum(one["count"] for one in found["bins"]) == len(took), "every time is in a bin"
     if took:

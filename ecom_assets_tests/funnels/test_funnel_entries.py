@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import ibis
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.funnels import queries
 from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.conversion_time import bin_counts, time_numbers, took
@@ -125,6 +127,25 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     assert {cohort["start"]: counts(cohort["steps"]) for cohort in found["cohorts"]} == expected
     limited = asked(events, Funnel(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
+
+
+@examples(12)
+@given(
+    steps=steps,
+    within=st.integers(1, 6),
+    order=st.sampled_from(WALKED),
+    over=st.sampled_from(["hour", "day"]),
+    seed=seeds,
+)
+def test_kernel_and_expression_agree_on_cohorts(
+    steps: tuple[FunnelStep, ...], within: int, order: str, over: str, seed: int
+) -> None:
+    events = days_of_streams(seed, 60)
+    funnel = Funnel(steps, within * EIGHT_HOURS, order, over=over)
+    limits = Limits(DAYS[0], DAYS[1])
+    fast = asked(events, funnel, limits)
+    with patch.object(queries, "has_kernels", return_value=False):
+        assert fast == asked(events, funnel, limits)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -29,6 +30,7 @@ from ecom_assets.funnels.kernel.passes import (
     batches_of,
     levels_of,
     step_times,
+    times_by_start,
     times_of_part,
     together,
 )
@@ -99,6 +101,24 @@ def funnel_times(
     """
     with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
         return together(list(_batched(con, table, plan, step_times)), plan.steps)
+
+
+def times_of_starts(
+    con: duckdb.DuckDBPyConnection,
+    events_sql: str,
+    funnel: Funnel,
+    unit: str | Sequence[str],
+    spans: Sequence[tuple[int, int]],
+) -> list[StepTimes] | None:
+    """What `funnel_times` finds for each span in which attempts have to begin; None if an event can be for two steps.
+
+    Takes and raises what `funnel_counts` does, and `spans`: from when on, and before when, in microseconds since 1970.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        if plan.weights:
+            return None
+        parts = list(_batched(con, table, plan, partial(times_by_start, spans=spans)))
+    return [together([part[place] for part in parts], plan.steps) for place in range(len(spans))]
 
 
 def event_code(funnel: Funnel) -> tuple[str, Plan]:

@@ -72,6 +72,29 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTi
     return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
+def times_by_start(
+    packed: Ints, units: Ints, unit_count: int, plan: Plan, spans: Sequence[tuple[int, int]]
+) -> list[StepTimes]:
+    """The times of `step_times` for each of several spans in which an attempt has to begin; for one step per event.
+
+    Args:
+        packed: The packed events in any order.
+        units: The unit of each event, a number from 0.
+        unit_count: How many units there are.
+        plan: The funnel.
+        spans: From when on, and before when, in microseconds.
+    """
+    order = np.argsort(packed)
+    packed, units = packed[order], units[order]
+    times, can_begin = packed >> plan.scale_bits, codes_of(packed, plan) == order_of(plan)[0]
+    result = []
+    for begin, end in spans:
+        low, high = np.searchsorted(times, (begin, end + plan.window))
+        is_asked = ~can_begin[low:high] | (times[low:high] < end)
+        result.append(step_times(packed[low:high][is_asked], units[low:high][is_asked], unit_count, plan))
+    return result
+
+
 def times_of_part(part: "Sorted") -> StepTimes:
     """The times of the longest try of each unit in a part."""
     if not len(part.keys):

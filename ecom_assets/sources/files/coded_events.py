@@ -8,7 +8,7 @@ once per user. Copies: only of ids whose hash repeats. Whose a session is: only 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import numpy as np
@@ -35,6 +35,8 @@ COLUMNS = (
 )  # fmt: skip
 """What it takes to say who did what and when, of an event that is surely in time."""
 REPEATED_HASHES = "repeated_hashes"
+NO_KEY = "0"
+"""The key of every event where nothing is asked but which of them count; then keys take a byte."""
 NUMBER = "number"
 """The number of a visitor, as keys name it."""
 
@@ -63,13 +65,29 @@ class CodedEvents:
 
 
 @dataclass(frozen=True)
+class CheckedRows:
+    """What a check of all rows says: how many there are and were rejected, by reason, and what else concerns some.
+
+    `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
+    the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
+    """
+
+    read: int
+    rejected: dict[str, int]
+    surplus: int
+    has_anonymous: bool
+    has_repeated: bool
+    has_escaped: bool
+
+
+@dataclass(frozen=True)
 class _Rows:
     """Of every row the key of its event, or what is negative instead: the place of the reason to reject it, and others.
 
     The hash is of the event's id. `units` are the numbers of visitors, where the keys do not hold them.
     """
 
-    keys: Ints
+    keys: npt.NDArray[np.signedinteger[Any]]
     hashes: npt.NDArray[np.uint64]
     units: Ints | None
 
@@ -107,12 +125,29 @@ class CodedFiles:
         others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
         rejected = {name: int(n) for name, n in zip(compiled().rules, others[1:], strict=False)}
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
-        surplus = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
+        surplus, _ = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
         unit_count = users
         if others[-ANONYMOUS]:
             coded += self._anonymous(key, code, users)
             unit_count += int(others[-ANONYMOUS])  # as many as there can be
-        return CodedEvents(coded.keys, coded.units, keying, unit_count, len(is_coded), rejected, surplus)
+        return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, len(is_coded), rejected, surplus)
+
+    def checked(self) -> CheckedRows | None:
+        """Check all rows; return None if too many of them have no user."""
+        self._view_sure()
+        self._number_users("user_id, NULL::VARCHAR AS session_id, count(*) AS row_count", SURE)
+        is_escaped = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
+        sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {is_escaped}"
+        ((anonymous, has_escaped),) = self.con.execute(select(sums, USERS)).fetchall()
+        if anonymous > MOST_ANONYMOUS:
+            return None
+        rows = self._rows(NO_KEY, "1")
+        is_ordinary = rows.keys == 0
+        counts = np.bincount(-rows.keys[~is_ordinary], minlength=-ANONYMOUS + 1)
+        rejected = {name: int(n) for name, n in zip(compiled().rules, counts[1:], strict=False)}
+        hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
+        surplus, has_repeated = self._surplus(hashes)
+        return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
 
     def clean_types(self) -> list[str]:
         """Return every type that a clean event has; to be asked after `events`."""
@@ -122,26 +157,31 @@ class CodedFiles:
 
     def _find_users(self, plan: Plan) -> tuple[int, Keying | None]:
         """Number the users, say who stands for nobody, and find how events can be packed."""
-        rows = self.files.sure_sql(self.late_days, is_dated=False)
-        # A text file is expensive to read; of a Parquet file only what is asked for is read.
-        kind = "VIEW" if self._is_parquet else "TABLE"
-        self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
+        self._view_sure()
         # No clean event is of before 1990, nor of more than a day after its file came.
         end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
         plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {day(end)}::TIMESTAMP"
-        self.con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE {USERS} AS
-            SELECT *, row_number() OVER () - 1 AS number, {compiled().rules["missing_identity"]} AS is_nobody FROM (
-                SELECT user_id, NULL::VARCHAR AS session_id, count(*) AS row_count, min(us) AS first_us,
-                    max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms
-                FROM (SELECT user_id, CASE WHEN {plausible} THEN epoch_us(event_at) END AS us FROM {SURE}) GROUP BY ALL
-            ) AS t0
-        """)  # noqa: S608  # names of this module, and compiled conditions
+        counted = """user_id, NULL::VARCHAR AS session_id, count(*) AS row_count, min(us) AS first_us,
+            max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
+        times = f"CASE WHEN {plausible} THEN epoch_us(event_at) END AS us"
+        self._number_users(counted, f"({select(['user_id', times], SURE)})")
         ((users, anonymous, first, last, in_ms),) = self.con.execute(f"""
             SELECT count(*), coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), coalesce(min(first_us), 0),
                 coalesce(max(last_us), 0), coalesce(bool_and(in_ms), true) FROM {USERS}
         """).fetchall()  # noqa: S608  # a name of this module
         return users, Keying.of(int(first), int(last), 1_000 if in_ms else 1, users + int(anonymous), plan)
+
+    def _view_sure(self) -> None:
+        rows = self.files.sure_sql(self.late_days, is_dated=False)
+        # A text file is expensive to read; of a Parquet file only what is asked for is read.
+        kind = "VIEW" if self._is_parquet else "TABLE"
+        self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
+
+    def _number_users(self, counted: str, rows: str) -> None:
+        """Number the users of rows, with what is counted of each, and say who stands for nobody."""
+        users = select(counted, rows, group_by="ALL")
+        numbered = f"*, row_number() OVER () - 1 AS number, {compiled().rules['missing_identity']} AS is_nobody"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
 
     def _rows(self, key: str, code: str) -> _Rows:
         passed = {*OF_TIME, *self._passed_by_all()}
@@ -173,26 +213,30 @@ class CodedFiles:
             yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
-        others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN number IS NULL THEN {ANONYMOUS}"
-        units = "" if NUMBER in key else f", coalesce({NUMBER}, 0) AS unit"
+        others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
+        units = "" if NUMBER in key or key == NO_KEY else f", coalesce({NUMBER}, 0) AS unit"
+        is_joined = NUMBER in key or units or "is_nobody" in cases
+        kind = "TINYINT" if key == NO_KEY else "BIGINT"
+        known = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
         result = self.con.execute(f"""
-            SELECT CASE {cases} {others} ELSE {key} END AS key, hash(event_id) AS id_hash {units}
-            FROM {rows} LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id
+            SELECT (CASE {cases} {others} ELSE {key} END)::{kind} AS key, hash(event_id) AS id_hash {units}
+            FROM {rows} {known}
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         hashes = np.asarray(result["id_hash"], np.uint64)
-        return _Rows(_ints(result["key"]), hashes, _ints(result["unit"]) if units else None)
+        keys = np.asarray(result["key"]) if key == NO_KEY else _ints(result["key"])
+        return _Rows(keys, hashes, _ints(result["unit"]) if units else None)
 
     def _view_exact(self) -> None:
         """Have every column of every row, the day of its arrival as well."""
         rows = self.files.sure_sql(self.late_days, is_dated=True)
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW {EXACT} AS SELECT *, event_at::DATE AS event_date FROM ({rows})")  # noqa: S608
 
-    def _surplus(self, hashes: npt.NDArray[np.uint64]) -> int:
-        """Return how many clean rows are surplus copies; ids whose hash is alone have no copy."""
+    def _surplus(self, hashes: npt.NDArray[np.uint64]) -> tuple[int, bool]:
+        """Return how many clean rows are surplus copies, and whether hashes repeat; who is alone has no copy."""
         hashes.sort()
         repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
         if not len(repeated):
-            return 0
+            return 0, False
         self._view_exact()
         self.con.register("given_hashes", {"id_hash": repeated})
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {REPEATED_HASHES} AS SELECT id_hash FROM given_hashes")  # noqa: S608
@@ -204,7 +248,7 @@ class CodedFiles:
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
         ((surplus,),) = self.con.execute(compiled().surplus).fetchall()
-        return int(surplus)
+        return int(surplus), True
 
     def _anonymous(self, key: str, code: str, users: int) -> _Rows:
         """Return the events with a code but no user; visitors who are not users are numbered from `users` on."""

@@ -1,0 +1,65 @@
+"""Clean events read straight from Parquet files are exactly those of the full cleaning, whatever the rows are like."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.cli import own_files
+from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.settings.settings import load_settings
+from ecom_assets_tests.cli.test_quick_funnel import FILES, write
+from ecom_assets_tests.hypothesis_settings import examples
+
+Files = list[tuple[str, str, list[tuple[str | None, ...]]]]
+
+
+def answered(
+    folder: Path, names: Iterable[str], columns: list[str] | None
+) -> tuple[list[dict[str, Any]], object, bool]:
+    """The clean events with these columns, how many rows counted, and whether the files were read straight."""
+    with patch.dict(os.environ):
+        os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
+        files = FileEvents.open([str(folder)], load_settings())
+    files = files if columns is None else files.naming(columns)
+    events = files.clean()
+    rows = events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()
+    return sorted(rows, key=str), files.rows.as_json(), files.direct is not None
+
+
+@given(files=FILES, is_named=st.booleans())
+@examples(100)
+def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) -> None:
+    columns = ["product_category", "cart_value"] if is_named else None
+    names = ["event_id", "visitor_id", "event_at", "event_date", "event_type", "cart_amount", "source_session_id"]
+    with TemporaryDirectory() as made:
+        for number, (folder, _, rows) in enumerate(files):
+            write(Path(made) / folder / f"{number}.parquet", rows)
+        straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
+        with patch.object(own_files, "cleans_by_default", return_value=False):
+            full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
+    assert (straight[2], full[2]) == (True, False)
+    assert straight[:2] == full[:2]
+
+
+def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp_path: Path) -> None:
+    row = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
+    for name, settings, is_straight in (
+        ("a.parquet", {}, True),
+        ("b.csv", {}, False),
+        ("c.parquet", {"timezone": "Europe/Berlin"}, False),
+        ("d.parquet", {"late_days": 3}, False),
+        ("e.parquet", {"event_types": ("page_view",)}, False),
+    ):
+        write(tmp_path / name, [row])
+        files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
+        assert files.clean().event_id.to_pyarrow().to_pylist() == ["a"]
+        assert (files.direct is not None) == is_straight, name
+    with patch.object(own_files, "may_hold_erased", return_value=True):
+        assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None
