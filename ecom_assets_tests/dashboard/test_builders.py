@@ -1,5 +1,6 @@
 """Builders: the address is the question, pages show what routes answer, refusals stand beside their field."""
 
+from datetime import date
 from html import unescape
 from typing import Any
 from urllib.parse import urlencode
@@ -57,6 +58,16 @@ def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
     parts = table(section(found, "Breakdown"))
     assert [row[0] for row in parts] == [one["value"] for one in answer["breakdown"]]
     assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
+
+
+def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client: Client) -> None:
+    first = {
+        one.attributes["name"]: one.attributes.get("value", "") for one in page(client, "correlation").all("input")
+    }
+    days = (date.fromisoformat(first["end_date"]) - date.fromisoformat(first["start_date"])).days + 1
+    assert (days, first["end_date"]) == (90, client.get("/").json()["data_as_of"])
+    asked = page(client, "correlation", step1="product_view", step2="purchase")
+    assert {one.attributes.get("value", "") for one in asked.all("input", type="date")} == {""}, "all days"
 
 
 def test_the_form_says_what_the_address_says(client: Client) -> None:

@@ -1,5 +1,6 @@
 """Every page: that it is shown whole over the small shop, and that its numbers are those of the API."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets.dashboard.blocks import Chart
 from ecom_assets.dashboard.countries import shape_of
 from ecom_assets.dashboard.page import Page, all_pages
 from ecom_assets.settings.settings import Settings
@@ -68,6 +70,27 @@ def test_each_link_to_csv_gives_rows(client: Client, page: Page) -> None:
             continue
         answer = client.get(link)
         assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/csv"), link
+
+
+def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> None:
+    root = shown(client, "attribution?time_range=year&model=linear")
+    figure = root.one("figure", class_="chart")
+    (link,) = [one.attributes["href"] for one in figure.all("a") if one.text == "CSV"]
+    lines = list(csv.DictReader(unquote(link.partition(",")[2]).splitlines()))
+    assert len({line["model"] for line in lines}) == len(MODELS) == 8
+    in_chart = [(row["channel"], row["model"], float(row["revenue_amount"])) for row in drawn(root)]
+    assert [(line["channel"], line["model"], float(line["revenue_amount"])) for line in lines] == in_chart
+
+
+def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:
+    said = {path: "against" in shown(client, path).one("p", class_="covered").text for path in ("sales", "retention")}
+    assert said == {"sales": True, "retention": False}
+
+
+def test_the_table_of_a_long_chart_ends_where_its_csv_goes_on() -> None:
+    rows = [{"day": n} for n in range(1_000)]
+    assert len(Chart({}, rows, (), "", csv="/all.csv").shown_rows) == 400
+    assert len(Chart({}, rows, (), "").shown_rows) == 1_000, "nowhere else are the others"
 
 
 def test_sales_shows_what_the_api_answers(client: Client) -> None:
