@@ -41,6 +41,8 @@ def _counted(rows: ir.Table, days: Days | None, term: str, number: Callable[[ir.
 
 def order_accounting_daily(per_day: ir.Table) -> ir.Table:
     """Return the rows of `OrderAccountingDaily` from those of `order_accounting`."""
+    # A day without a report is held without lines, and only if a run asked for it.
+    per_day = per_day.filter(ibis.or_(*(per_day[term] > 0 for term in TERMS)))
     return per_day.rename(received_date="day").select(*OrderAccountingDaily.columns)
 
 
