@@ -51,7 +51,7 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
 
 
 def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line per period of entry, as in a breakdown; `*` marks those whose window is still open."""
+    """Return a line per period of entry, as in a breakdown, and one per value of it; `*` marks open windows."""
     if not cohorts:
         return []
     lines = ["", f"By {definition['over']} of entry"]
@@ -59,6 +59,11 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
         counts = " ".join(f"{step['count']:>10,}" for step in cohort["steps"])
         mark = " " if cohort["complete"] else "*"
         lines.append(f"  {cohort['start']}{mark} {counts}  {percent(cohort['steps'][-1]['conversion_from_start'])}")
+        width = len(cohort["start"]) - 1
+        for part in cohort.get("breakdown", ()):
+            counts = " ".join(f"{step['count']:>10,}" for step in part["steps"])
+            share = percent(part["steps"][-1]["conversion_from_start"])
+            lines.append(f"    {part['value'][:width]:{width}} {counts}  {share}")
     open_count = sum(not cohort["complete"] for cohort in cohorts)
     return lines + (["  * still open: the data end before the window does"] if open_count else [])
 

@@ -362,8 +362,6 @@ class Funnel:
         if self.over is None:
             return
         _check_choice("over", self.over, PERIODS)
-        if self.by is not None:
-            raise DefinitionError("A funnel is broken down by a column or over time; leave out `by` or `over`.")
 
     def _check_steps(self) -> None:
         if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:

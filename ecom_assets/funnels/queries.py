@@ -324,16 +324,19 @@ def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | Non
 def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries) -> Rows:
     """Return the funnel of each period of entry, in order."""
     cohorts = cohorts_of(funnel, entries)
-    by_key = _fast_cohorts(con, events, funnel, unit, entries)
+    by_key = None if funnel.by else _fast_cohorts(con, events, funnel, unit, entries)
+    by_label: dict[object, Rows] = {}
     if by_key is None:
-        own, by_key = by_cohort(events, funnel, unit, entries), {}
-        for row in found_rows(con, step_numbers(funnel_chains(own, funnel, [*unit, COHORT]), [COHORT])):
-            by_key.setdefault(key_of(row[COHORT]), []).append(row)
+        chains = funnel_chains(by_cohort(events, funnel, unit, entries), funnel, [*unit, COHORT])
+        with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
+            by_key = _by_cohort(found_rows(con, step_numbers(result, [COHORT])))
+            by_label = _by_cohort(found_rows(con, step_numbers(result, [COHORT, "label"]))) if funnel.by else {}
     return [
         {
             "start": one.start,
             "complete": entries.are_complete(funnel, one.end),
             "steps": step_answers(funnel, by_key.get(one.key, ())),
+            **({"breakdown": _breakdown(funnel, by_label.get(one.key, []))} if funnel.by else {}),
         }
         for one in cohorts
     ]
@@ -352,6 +355,13 @@ def _fast_cohorts(
     if result is None:
         return None
     return {one.key: _step_rows(times, funnel) for one, times in zip(cohorts, result, strict=True)}
+
+
+def _by_cohort(rows: Rows) -> dict[object, Rows]:
+    by_key: dict[object, Rows] = {}
+    for row in rows:
+        by_key.setdefault(key_of(row[COHORT]), []).append(row)
+    return by_key
 
 
 def _numbers(

@@ -59,27 +59,21 @@ def visitors(shop: PlainShop, span: Span) -> list[Row]:
     return steps
 
 
-def funnel(shop: PlainShop, steps: Sequence[str], by: str | None = None) -> Row:
+def funnel(shop: PlainShop, steps: Sequence[str], *, by_category: bool = False) -> Row:
     """`/analytics/funnel`: of each visitor the longest try, of equally long ones the first."""
     tries = [_best_try(events, steps) for events in _streams(shop).values()]
-    parts: dict[str, list[list[Row]]] = defaultdict(list)
-    for one in tries:
-        if by and one:
-            parts[one[0][by]].append(one)
-    in_order = sorted(parts, key=lambda value: (-len(parts[value]), value))
+    breakdown = _by_category(tries, steps) if by_category else []
     return {
         "event_count": len(shop.events),
         "steps": _timed_steps(tries, steps),
-        "total_count": len(in_order),
-        "breakdown": [
-            {"value": value, "values": [value], "steps": _timed_steps(parts[value], steps)} for value in in_order
-        ],
+        "total_count": len(breakdown),
+        "breakdown": breakdown,
         "warnings": [],
         **dict.fromkeys(("entries", "cohorts", "time_to_convert")),
     }
 
 
-OVER_TIME: Final[Row] = {"steps": STEPS[1:3], "over": "day", "last": "10d"}
+OVER_TIME: Final[Row] = {"steps": STEPS[1:3], "over": "day", "last": "10d", "by": "product_category"}
 OVER_TIME["time_to_convert"] = {"from": 1, "to": 2, "bins": ["1m", "1h"]}
 
 
@@ -95,6 +89,7 @@ def funnel_over_time(shop: PlainShop) -> Row:
             "start": str(day),
             "complete": datetime.combine(day + DAY, datetime.min.time()) + WEEK <= newest_at.replace(tzinfo=None),
             "steps": _timed_steps(tries, steps),
+            "breakdown": _by_category(tries, steps),
         }
         for day, tries in by_day.items()
     ]
@@ -104,7 +99,7 @@ def funnel_over_time(shop: PlainShop) -> Row:
         "event_count": len(shop.events),
         "steps": _timed_steps(whole, steps),
         "total_count": len(cohorts),
-        "breakdown": [],
+        "breakdown": _by_category(whole, steps),
         "warnings": [],
         "entries": {"first_date": str(days[0]), "last_date": str(days[-1]), "timezone": "UTC", "complete": False},
         "cohorts": cohorts,
@@ -121,6 +116,16 @@ def funnel_over_time(shop: PlainShop) -> Row:
             ],
         },
     }
+
+
+def _by_category(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
+    """Return the tries by the category of their first event, the most frequent first."""
+    parts: dict[str, list[list[Row]]] = defaultdict(list)
+    for one in tries:
+        if one:
+            parts[one[0]["product_category"]].append(one)
+    in_order = sorted(parts, key=lambda value: (-len(parts[value]), value))
+    return [{"value": value, "values": [value], "steps": _timed_steps(parts[value], steps)} for value in in_order]
 
 
 RETENTION: Final[Row] = {"period": "week", "by": "product_category", "limit": 1, "sum_of": "cart_amount"}

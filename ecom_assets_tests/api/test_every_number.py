@@ -116,7 +116,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a funnel by category": (
         "/analytics/funnel",
         {"steps": ["product_view", "add_to_cart"], "by": "product_category"},
-        lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], "product_category"),
+        lambda shop: paths.funnel(shop, ["product_view", "add_to_cart"], by_category=True),
     ),
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.own_journeys),

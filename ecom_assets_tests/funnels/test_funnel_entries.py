@@ -4,6 +4,7 @@ import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,36 @@ def test_in_every_order_a_cohort_is_the_funnel_of_its_range(
         if order != "exact":  # there, simultaneous events stand in order of their ids
             assert found["steps"] == cohort["steps"]
         assert counts(found["steps"])[0] >= counts(found["steps"])[-1]
+
+
+@examples(12)
+@given(
+    steps=steps,
+    within=st.integers(1, 6),
+    order=st.sampled_from([*WALKED, "any", "exact"]),
+    attribution=st.sampled_from(["first", "last", "all", "step_1"]),
+    seed=seeds,
+)
+def test_a_cohort_s_breakdown_is_that_of_its_range(
+    steps: tuple[FunnelStep, ...], within: int, order: str, attribution: str, seed: int
+) -> None:
+    events = days_of_streams(seed)
+    funnel = Funnel(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
+    for cohort in asked(events, replace(funnel, over="day"))["cohorts"]:
+        day = dt.date.fromisoformat(cohort["start"])
+        found = asked(events, funnel, Limits(day, day))
+        assert cohort["breakdown"] == found["breakdown"]
+        added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in found["breakdown"]), strict=True)]
+        assert added == (counts(cohort["steps"]) if found["breakdown"] else [])
+    few = asked(events, replace(funnel, over="day", limit=1))["cohorts"]
+    assert {part["value"] for one in few for part in one["breakdown"]} <= {*_values(few), "Other"}
+
+
+def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
+    """Return the one value that stands by itself in all cohorts."""
+    values = {part["value"] for one in cohorts for part in one["breakdown"]} - {"Other"}
+    assert len(values) <= 1
+    return values
 
 
 @examples(12)

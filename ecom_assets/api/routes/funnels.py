@@ -301,6 +301,7 @@ class CohortOfEntry(BaseModel):
     start: str = Field(description="When the period begins", examples=["2026-03-02"])
     complete: bool = Field(description="Whether the window of every entry is over in the data")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+    breakdown: list[FunnelPart] | None = Field(None, description="By value, where `by` is asked for, too")
 
 
 class ConversionTimes(BaseModel):

@@ -177,22 +177,30 @@ def over_time(view: View) -> Block:
     rows = [
         {
             "start": _day(one["start"]),
-            "entered_count": one["steps"][0]["count"],
-            "converted_count": one["steps"][-1]["count"],
-            "conversion": one["steps"][-1]["conversion_from_start"],
+            "value": part["value"],
+            "entered_count": part["steps"][0]["count"],
+            "converted_count": part["steps"][-1]["count"],
+            "conversion": part["steps"][-1]["conversion_from_start"],
             "state": "complete" if one["complete"] else "still open",
         }
         for one in answer["cohorts"]
-        if one["steps"]
+        for part in ({**one, "value": "All"}, *(one.get("breakdown") or ()))
+        if part["steps"]
     ]
+    is_broken_down = any(row["value"] != "All" for row in rows)
     columns = (
         Column("start", "Entered", "text"),
+        *([Column("value", "Value")] if is_broken_down else []),
         Column("entered_count", "Entered", "count"),
         Column("converted_count", "Converted", "count"),
         Column("conversion", "Conversion", "rate"),
         Column("state", "Window"),
     )
-    spec = charts.line("start", "conversion", kind="rate", title="Conversion")
+    spec = (
+        charts.lines("start", "conversion", "value", kind="rate")
+        if is_broken_down
+        else charts.line("start", "conversion", kind="rate", title="Conversion")
+    )
     return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer),
                  note="Where the window of some is still open, the share can grow.")  # fmt: skip
 
