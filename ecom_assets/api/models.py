@@ -1,10 +1,10 @@
 """The fields that all answers share, and fields with descriptions from contracts."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.contract import Column
@@ -16,6 +16,8 @@ Money = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
 ]
 """An amount as a decimal string, in the currency of the answer."""
+InUtc = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
+"""An instant, which tables have without its time zone, with it."""
 PeriodStart = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
 ]

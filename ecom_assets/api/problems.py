@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from starlette.types import Scope, Send
 
 from ecom_assets.api.auth.callers import Scope as KeyScope
@@ -28,6 +29,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
 """FastAPI's message for a body that cannot be decoded."""
+VERSION: Final = "/v1"
 OBJECTS: Final = {"StepAsked", "ExclusionAsked"}
 TEXT: Final = "constrained-str"
 """Pydantic's name for a funnel step as text. Error messages leave it and `OBJECTS` out: callers do not know them."""
@@ -151,7 +153,18 @@ def _refused(request: Request, error: Exception) -> Response:
     if is_framework_s and error.status_code == HTTP_404 and (location := location_without_host(request)):
         return RedirectResponse(location, 307)
     detail = plain.get(error.status_code, "") if is_framework_s else ""
-    return problem(request, error.status_code, detail or str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
+        headers["Allow"] = allowed
+    return problem(request, error.status_code, detail or str(error.detail), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return every method that a path takes: the framework names those of its first route only."""
+    asked = (request.url.path, f"{VERSION}{request.url.path}")
+    described = request.app.openapi()["paths"].items()
+    routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, asked))]
+    return ", ".join(sorted({method.upper() for methods in routes for method in methods}))
 
 
 def _not_modified(_request: Request, error: Exception) -> Response:

@@ -145,6 +145,8 @@ def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
     said = api.post("/analytics/sales", {})
     assert (said.status_code, said.headers["Allow"]) == (405, "GET")
     assert "does not take POST" in said.json()["detail"]
+    other = requests.options(f"{api.address}/analytics/journeys", timeout=60)
+    assert (other.status_code, other.headers["Allow"]) == (405, "GET, POST")
 
 
 BODIES = {

@@ -1,14 +1,14 @@
 """Routes for funnels: daily funnels with abandoned carts, and custom funnels by POST."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, Money, of
+from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import AskedEvents, Body, Name, check_session_ids
@@ -362,7 +362,7 @@ class AtStep(BaseModel):
     """Somebody at a step, or a session."""
 
     visitor_id: str = Field(description="The visitor")
-    event_at: datetime = Field(description="When they got to the step, in UTC")
+    event_at: InUtc = Field(description="When they got to the step, in UTC")
     event_id: str | None = Field(None, description="The event with which they did")
 
 

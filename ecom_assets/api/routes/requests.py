@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.auth.personal_data import require_write
-from ecom_assets.api.models import Answer
+from ecom_assets.api.models import Answer, InUtc
 from ecom_assets.api.parameters import Context, DaysParameters, Parameters, RequestContext
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
@@ -64,7 +64,7 @@ class TableState(BaseModel):
     table_name: str = Field(description="The table", examples=["mart.revenue_daily"])
     newest_date: date | None = Field(description=queries.TABLES_DEFINITION["newest_date"])
     row_count: int | None = Field(description="Rows in what is published; null if it is not")
-    written_at: datetime | None = Field(description="When a run wrote it last, in UTC; null if none noted it")
+    written_at: InUtc | None = Field(description="When a run wrote it last, in UTC; null if none noted it")
     is_written: bool | None = Field(description="Whether the last run over it wrote it; null if none noted it")
     sentence: str = Field(description="What the last run failed with; else empty")
     run_id: str | None = Field(description="The last Dagster run over it")
@@ -191,7 +191,11 @@ class RetryBody(BaseModel):
 
 
 @router.post(
-    "/operations/releases", response_model=RequestState, status_code=HTTPStatus.ACCEPTED, summary="Release a held day"
+    "/operations/releases",
+    response_model=RequestState,
+    status_code=HTTPStatus.ACCEPTED,
+    responses=documented(400),
+    summary="Release a held day",
 )
 def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
     """Ask the next run over a held day to let it in; who and when is recorded. Asking twice is asking once."""
@@ -203,7 +207,7 @@ def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
     "/operations/retries",
     response_model=RequestState,
     status_code=HTTPStatus.ACCEPTED,
-    responses=NO_LEDGER,
+    responses=documented(400) | NO_LEDGER,
     summary="Send dead letters again",
 )
 def retry(context: Context, body: RetryBody) -> dict[str, Any]:
