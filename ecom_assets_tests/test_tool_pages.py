@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.tables.presets import TOOLS
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import ecom, real_file
 from ecom_assets_tests.markdown import ROOT, sections
 
 FIRST_ONLY = [tool if tool == "posthog" else pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS]
@@ -43,6 +43,18 @@ def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, tmp_pa
     for commands, shown in blocks:
         whole = printed(commands, tmp_path / "home")
         assert fits(shown, whole), f"{commands}{whole}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_five_questions_are_answered_of_a_real_file_too(tool: str, tmp_path: Path) -> None:
+    """Of a real shop's clickstream, whose words for what happens are others, by its mapping."""
+    events = real_file("rees46_2019_10_01.csv")
+    for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):
+        for line in commands.splitlines():
+            words = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
+            said = ecom(*words, "--mapping", "rees46", home=tmp_path / "home")
+            assert (said.exit_code, "Rows: 17,434 read" in said.out) == (0, True), f"{line}\n{said.err}"
 
 
 @pytest.mark.parametrize("tool", TOOLS)

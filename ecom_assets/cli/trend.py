@@ -112,10 +112,19 @@ def trend_lines(answer: dict[str, Any]) -> list[str]:
     title = [_title(answer)]
     if answer["definition"].get("kind") == "stickiness":
         return [*title, *_sticky(answer)]
-    result = _found(answer)
+    result, later = _until_known(_found(answer))
+    title += [f"Nothing is known of the last {later} of {len(answer['periods'])} periods."] if later else []
     if answer["definition"]["by"] or len(result) > SHOWN_COLUMNS:
         return [*title, *_rows(result)]
     return [*title, *(_columns(result, answer) if len(result) > 1 else _bars(result[0], answer))]
+
+
+def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
+    """Return lines without the last periods of which none knows anything, if one knows more, and how many those are."""
+    known = [place for one in lines for place, value in enumerate(one.values, start=1) if value is not None]
+    count = len(lines[0].values) if lines else 0
+    last = max(known, default=count)
+    return [replace(one, values=one.values[:last]) for one in lines], count - last
 
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
@@ -144,7 +153,7 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     largest = max((one for one in line.values if one is not None), default=0) or 1
     return [
         f"{start} {_number(value):>{width}}  {'█' * round(BAR_WIDTH * max(value or 0, 0) / largest)}".rstrip()
-        for start, value in zip(_starts(answer), line.values, strict=True)
+        for start, value in zip(_starts(answer), line.values, strict=False)
     ]
 
 
@@ -152,7 +161,7 @@ def _columns(matches: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
     widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in matches]
     margin = " " * (len(_starts(answer)[0]) + 1)
     lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
-    for start, values in zip(_starts(answer), zip(*(one.values for one in matches), strict=True), strict=True):
+    for start, values in zip(_starts(answer), zip(*(one.values for one in matches), strict=True), strict=False):
         lines.append(
             f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
         )

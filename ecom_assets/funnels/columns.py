@@ -9,12 +9,11 @@ from dataclasses import replace
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.tables.columns import comparable, holds, kind_of_column, text_of
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.portable import can_be_null
-from ecom_assets.tables.values import check_comparable, json_path
+from ecom_assets.tables.values import check_comparable, json_path, unknown_column
 
 
 def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
@@ -109,7 +108,7 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
     named = [column.partition(".")[0] for column in funnel.columns]
     for column in (*needed, "event_at", "event_type", *named):
         if column not in events.columns:
-            raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, events.columns)}.")
+            raise unknown_column(column, events.columns)
     for column, value in asked:
         if not json_path(column):
             check_comparable(column, kind_of_column(events[column]), value)

@@ -7,9 +7,9 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
-from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of
+from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
 """How Ibis names the JSON values of each kind."""
@@ -23,7 +23,7 @@ def column_of(rows: ir.Table, column: str) -> ir.Value:
     """
     name = column.partition(".")[0]
     if name not in rows.columns:
-        raise DefinitionError(f"The events have no column {name!r}; {did_you_mean(name, rows.columns)}.")
+        raise unknown_column(name, rows.columns)
     return rows[name]
 
 

@@ -5,9 +5,10 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 
 Scalar = str | int | float | bool
 JSON_COLUMN: Final = "properties"
@@ -72,3 +73,10 @@ def json_path(column: str) -> tuple[str, ...]:
     if head != JSON_COLUMN:
         return ()
     return tuple(quoted or plain for quoted, plain in _KEYS.findall(f".{keys}" if keys else ""))
+
+
+def unknown_column(name: str, known: Iterable[str]) -> DefinitionError:
+    """Return the refusal of a column that events do not have; what a file has besides is in `properties`."""
+    hint = did_you_mean(name, known)
+    beside = "" if hint.startswith("did") else f". Of other columns of a file write the key, as in properties.{name}"
+    return DefinitionError(f"The events have no column {name!r}; {hint}{beside}.")

@@ -142,7 +142,8 @@ def test_hours_and_days_that_begin_after_the_newest_event_are_not_known(home: Pa
         *[[0, None]] * 3,
     ]
     drawn = ask(home, *newest_day, "--period", "hour").out.splitlines()
-    assert drawn[11:13] == ["2026-03-05T10:00+00:00* 1  ██████████████████████████████", "2026-03-05T11:00+00:00* -"]
+    assert drawn[1] == "Nothing is known of the last 13 of 24 periods."
+    assert drawn[12:-1] == ["2026-03-05T10:00+00:00* 1  ██████████████████████████████"]
     assert ask(home, "--from", "2026-03-05", "--to", "2026-03-06", "--json").json["series"][0]["values"] == [1, None]
 
 
@@ -191,3 +192,8 @@ def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> No
     )
     found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
     assert [one["values"] for one in found] == [[17_051], [193], [214]]
+
+
+def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None:
+    said = ecom("trend", "--events", home.parent / "story.csv", "--series", "*", "--by", "brand", home=home)
+    assert (said.exit_code, "as in properties.brand" in said.sentence) == (2, True)

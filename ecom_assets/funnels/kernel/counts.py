@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.errors import DefinitionError, WorkError, did_you_mean
+from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
     Contest,
@@ -36,7 +36,7 @@ from ecom_assets.funnels.kernel.passes import (
 )
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of
+from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 from ecom_assets.warehouse.sql_text import ident, text
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funn
     named = (column.partition(".")[0] for column in (*(column for column, _ in asked), *funnel.hold))
     for column in (*units, "event_at", "event_type", *named):
         if column not in types:
-            raise DefinitionError(f"The events have no column {column!r}; {did_you_mean(column, types)}.")
+            raise unknown_column(column, types)
     for column, value in asked:
         if not json_path(column):
             check_comparable(column, _kind_of_column(types[column]), value)
