@@ -88,7 +88,7 @@ PAGE = Page(
     group="Behaviour",
     place=70,
     summary="Which channels purchase events are credited to, by a model and with choices of your own.",
-    asks=choices_of("CreditChoices", GROUPS, days=30, model="last_non_direct"),
+    asks=choices_of("CreditChoices", GROUPS, model="last_non_direct"),
     sections=(
         Section("Question", form(QUESTION)),
         Section("Channels", channels),

@@ -117,7 +117,7 @@ PAGE = Page(
     group="Behaviour",
     place=31,
     summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
-    asks=choices_of("PathChoices", GROUPS, days=90, by="page_type", to_step="purchase"),
+    asks=choices_of("PathChoices", GROUPS, by="page_type", to_step="purchase"),
     sections=(
         Section("Question", form(QUESTION)),
         Section("Totals", totals, is_titled=False),

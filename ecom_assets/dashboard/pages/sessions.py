@@ -64,7 +64,7 @@ PAGE = Page(
     group="Behaviour",
     place=35,
     summary="How many sessions, how long and how engaged, by the rule of any tool.",
-    asks=choices_of("SessionChoices", GROUPS, days=90),
+    asks=choices_of("SessionChoices", GROUPS),
     sections=(
         Section("Question", form(QUESTION)),
         Section("Totals", totals, is_titled=False),
