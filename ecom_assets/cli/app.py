@@ -36,7 +36,7 @@ COMMANDS: Final[Commands] = {
     ),
     "doctor": (
         "ecom_assets.cli.doctor.doctor",
-        "Check settings, versions, disk, warehouse, events, alerts, publishing, API.",
+        "Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API.",
     ),
     "status": ("ecom_assets.cli.status.status", "Show each table."),
     "report": (

@@ -45,11 +45,11 @@ def _names_people(table: type[Table]) -> bool:
 
 
 def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
-    erased = ErasedIds(settings)
-    if erased.is_empty:
-        return CheckResult(0, 0, metadata={"sentence": "Nobody was erased."})
     rows = of_days(rows, contract.day_column, days)
     looked_at = int(rows.count().to_pyarrow().as_py())
+    erased = ErasedIds(settings)
+    if erased.is_empty:
+        return CheckResult(0, looked_at, metadata={"sentence": "Nobody was erased."})
     if contract in COLUMNS:  # as received: also whole lines, and sessions and devices without a user
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)

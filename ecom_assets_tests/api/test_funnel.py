@@ -64,7 +64,6 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
         ({"from": "2026-02-02", "last": "30d"}, "both say where the days begin"),
         ({"last": "36h"}, "whole days; write d (days) or w (weeks)"),
         ({"last": "30d", "time_range": "week"}, "leave all events of other days out; give only one kind"),
-        ({"over": "day", "by": "product_id"}, "leave out `by` or `over`"),
         ({"time_to_convert": {"from": 1, "to": 3}}, "name two of the 2 steps by their numbers"),
         ({"steps": [VIEW], "exclude": ["search"]}, "a funnel of one step"),
     ],

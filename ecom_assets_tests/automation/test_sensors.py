@@ -1,5 +1,6 @@
 """The sensor on landing files: what is new is materialized, what is not is left alone."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 class Landing:
     """A folder of landing files, and the sensor that watches it."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, **settings: Any) -> None:
         self.folder = folder
         self.settings = Settings(home=folder.parent / "home", events=str(folder), **settings)
         self.cursor: str | None = None
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = instance
         self.now = NOON
 
     def receive(self, day: str, *event_days: str, name: str = "part.csv") -> Path:
@@ -48,8 +49,14 @@ class Landing:
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path / "landing")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def landing(tmp_path: Path, instance: dg.DagsterInstance) -> Landing:
+    return Landing(tmp_path / "landing", instance)
 
 
 def reason(found: dg.SensorResult) -> str:
@@ -137,8 +144,10 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
         assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
 
 
-def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing", max_days=6000)
+def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
     asked = [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in landing.look().run_requests or []]
@@ -146,8 +155,7 @@ def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(tmp_path
     assert asked == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
 
 
-def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(tmp_path: Path) -> None:
-    landing = Landing(tmp_path / "landing")
+def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(landing: Landing) -> None:
     landing.receive("2026-03-09", "2026-03-09")
     stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
     for _ in range(2):

@@ -287,7 +287,6 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--last", "30"), "--last '30' is not understood"),
         ((*STEPS, "--over", "year"), "The funnel's `over` 'year' is unknown"),
         ((*STEPS, "--over", "week", "--week-start", "mon"), "The funnel's `week_start` 'mon' is unknown"),
-        ((*STEPS, "--over", "day", "--by", "product_id"), "leave out `by` or `over`"),
         ((*STEPS, "--over", "day", "--week-start", "sunday"), "leave it out, or ask with `over` week"),
         ((*STEPS, "--timezone", "Mars"), "Mars"),
         ((*STEPS, "--time-to-convert", "2:1"), "from step 2 to step 1; name two of the 2 steps by their numbers"),

@@ -176,13 +176,13 @@ def test_the_check_of_a_table_finds_whoever_was_erased_and_nobody_else(
     assert judged(settings, contract, rows(contract, good, bad)) == (1, 2)
 
 
-def test_the_check_looks_at_the_days_of_the_run_and_at_nothing_before_anybody_is_erased(
+def test_the_check_looks_at_the_days_of_the_run_and_passes_before_anybody_is_erased(
     settings: Settings, tmp_path: Path
 ) -> None:
     bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
     assert judged(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
     assert judged(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)
-    assert judged(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 0)
+    assert judged(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 1)
 
 
 def test_every_table_that_names_people_has_the_check(settings: Settings) -> None:
