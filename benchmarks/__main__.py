@@ -34,7 +34,7 @@ FULL = {
     "paging": [["paging.py"]],
     "pipeline": [["pipeline.py"]],
     "publication": [["publication.py"]],
-    "questions": [["questions.py"]],
+    "questions": [["questions.py"], ["sessions_from_files.py"]],
     "scale": [["scale.py"]],
     "snowflake_statements": [["snowflake_statements.py"]],
 }
@@ -59,7 +59,10 @@ QUICK = {
     "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],
     "publication": [["publication.py", "--days", "1", "4", "--peer-rows", "2000", "--repetitions", "3"]],
-    "questions": [["questions.py", "--events", "1000000", "--repetitions", "1"]],
+    "questions": [
+        ["questions.py", "--events", "1000000", "--repetitions", "1"],
+        ["sessions_from_files.py", "--events", "1000000", "--repetitions", "1"],
+    ],
     "scale": [["scale.py", "--size", "quick"]],
     "snowflake_statements": [["snowflake_statements.py"]],
 }

@@ -148,8 +148,8 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")),
 def prose(path: Path) -> str:
     """Return a document; of a Python file its docstrings and comments."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return text
+    if path.suffix != ".py" or not NAMED_FILE.search(text):
+        return text if path.suffix != ".py" else ""
     strings = [
         node.value.value
         for node in ast.walk(tree(path))

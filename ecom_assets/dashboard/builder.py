@@ -186,6 +186,8 @@ class Question:
     """The `ecom` command that answers the same over files."""
     needs: tuple[str, ...] = ()
     """The fields without which nothing is asked yet."""
+    waits: bool = False
+    """Whether nothing is asked before the form is sent, as the answer reads every event of its days."""
     is_file_of_body: bool = False
     """Whether the body is the definition file, because the answer describes the definition in other words."""
 
@@ -211,7 +213,8 @@ def context(view: View, question: Question) -> Outcome:
 
 
 def _ask(view: View, question: Question) -> Outcome:
-    if any(not _value(view, name) for name in question.needs):
+    is_opened = question.waits and not view.request.query_params
+    if is_opened or any(not _value(view, name) for name in question.needs):
         return Outcome()
     try:
         body = question.body.model_validate(question.make(view.filters))
@@ -326,8 +329,8 @@ def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def correct_first() -> Notice:
-    """Return what sections say while the question is refused."""
-    return Notice("Complete the question above; then this is shown.")
+    """Return what sections say while the question is refused, or not asked yet."""
+    return Notice("Complete the question above and ask it; then this is shown.")
 
 
 def split(text: str) -> list[str]:

@@ -80,7 +80,7 @@ def channels(view: View) -> Block:
 
 
 QUESTION: Final = Question(
-    attribution.attribution, AttributionBody, body_of, GROUPS, "ecom attribution", is_file_of_body=True
+    attribution.attribution, AttributionBody, body_of, GROUPS, "ecom attribution", is_file_of_body=True, waits=True
 )
 PAGE = Page(
     "credit",

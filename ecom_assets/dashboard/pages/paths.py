@@ -110,7 +110,9 @@ def transitions(view: View) -> Block:
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
 
 
-QUESTION: Final = Question(journeys.own_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True)
+QUESTION: Final = Question(
+    journeys.own_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True, waits=True
+)
 PAGE = Page(
     "paths",
     "Paths",

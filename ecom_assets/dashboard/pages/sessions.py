@@ -57,7 +57,9 @@ def totals(view: View) -> Block:
     )
 
 
-QUESTION: Final = Question(sessions.own_sessions, SessionsBody, body_of, GROUPS, "ecom sessions", is_file_of_body=True)
+QUESTION: Final = Question(
+    sessions.own_sessions, SessionsBody, body_of, GROUPS, "ecom sessions", is_file_of_body=True, waits=True
+)
 PAGE = Page(
     "sessions",
     "Sessions",
