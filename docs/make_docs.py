@@ -11,7 +11,7 @@ from html import escape
 from io import StringIO
 from pathlib import Path
 
-from graph_picture import LAYERS, Picture, without_shortcuts
+from graph_picture import Asset, Picture
 from ibis.backends.postgres import Backend as PostgresBackend
 from pydantic_settings import BaseSettings
 from rich.console import Console
@@ -158,14 +158,19 @@ def _settings_table(owner: type[BaseSettings]) -> str:
 
 
 def asset_graph() -> str:
-    """Return the picture of the asset graph, a band per layer."""
+    """Return the picture of the asset graph, a box per subject."""
     graph = build_definitions(Settings()).resolve_asset_graph()
-    keys = {key.to_user_string(): key for key in graph.materializable_asset_keys if key.path[0] in LAYERS}
-    parents = {
-        name: frozenset(parent.to_user_string() for parent in graph.get(keys[name]).parent_keys)
-        for name in sorted(keys)
-    }
-    return Picture(without_shortcuts(parents)).svg
+    nodes = [graph.get(key) for key in sorted(graph.materializable_asset_keys)]
+    return Picture(
+        tuple(
+            Asset(
+                node.key.to_user_string(),
+                node.group_name,
+                frozenset(parent.to_user_string() for parent in node.parent_keys & graph.materializable_asset_keys),
+            )
+            for node in nodes
+        )
+    ).svg
 
 
 if __name__ == "__main__":
