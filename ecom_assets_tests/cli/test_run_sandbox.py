@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.shop.traffic import QUERIES
+from ecom_assets.settings.private_files import WRITTEN
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.summary_shapes import (
     SENT,
@@ -50,6 +52,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     home = tmp_path_factory.mktemp("sandbox") / "home"
     truth = small_shop(home, visitors=200)
     return Shop(home, truth, ecom("run", "--json", home=home))
+
+
+def test_each_file_of_the_home_is_kept_private_and_stands_in_the_page_of_operations(shop: Shop) -> None:
+    page = Path("docs/operations.md").read_text(encoding="utf-8")
+    names = {path.name.split("-")[0] for path in shop.home.iterdir()}  # SQLite keeps `-wal` and `-shm` beside a file
+    assert names >= {"dagster", "ledger.sqlite", "operations.sqlite", "warehouse.duckdb"}
+    assert [name for name in names if not any(fnmatch(name, kind) for kind in WRITTEN)] == []
+    assert [name for name in [*names, *WRITTEN] if f"`{name.rstrip('*')}" not in page] == []
 
 
 def test_the_run_ends_well_and_says_nothing_but_json(shop: Shop) -> None:
