@@ -16,7 +16,7 @@
 A message is one sentence: what was wrong, where, and what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 from ecom_assets.redact_url import scrubbed
@@ -91,3 +91,14 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     close = nearest(word, names)
     known_names = ", ".join(names)
     return f"did you mean {close!r}? Known: {known_names}" if close else f"known: {known_names}"
+
+
+def check_keys(given: Iterable[object], known: Collection[str], place: str) -> None:
+    """Refuse a definition with a key that it does not have.
+
+    Raises:
+        DefinitionError: A key is unknown.
+    """
+    for key in given:
+        if key not in known:
+            raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")

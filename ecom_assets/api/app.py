@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api.auth.callers import PAGE_FILES
+from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
 from ecom_assets.api.csv_answers import CsvAnswers
 from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
@@ -38,7 +38,6 @@ from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
-PREFIX: Final = "/v1"
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
     sales.router,
@@ -127,7 +126,9 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.recent_reading = realtime.RecentReading()
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX, responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV)
+        app.include_router(
+            router, prefix=VERSION_PREFIX, responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV
+        )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
     add_middlewares(app)

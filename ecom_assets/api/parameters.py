@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
@@ -240,7 +241,7 @@ def _etag(request: Request, reading: StoreReading) -> str:
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
-    identity = repr([request.url.path.removeprefix("/v1"), parameters, state])
+    identity = repr([request.url.path.removeprefix(VERSION_PREFIX), parameters, state])
     return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
 
 

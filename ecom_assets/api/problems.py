@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import Scope, Send
 
+from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.auth.callers import Scope as KeyScope
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.middleware.headers import location_without_host
@@ -29,7 +30,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
 """FastAPI's message for a body that cannot be decoded."""
-VERSION: Final = "/v1"
 OBJECTS: Final = {"StepAsked", "ExclusionAsked"}
 TEXT: Final = "constrained-str"
 """Pydantic's name for a funnel step as text. Error messages leave it and `OBJECTS` out: callers do not know them."""
@@ -161,7 +161,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Return every method that a path takes: the framework names those of its first route only."""
-    asked = (request.url.path, f"{VERSION}{request.url.path}")
+    asked = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
     routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, asked))]
     return ", ".join(sorted({method.upper() for methods in routes for method in methods}))

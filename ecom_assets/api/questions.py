@@ -108,7 +108,7 @@ def check_zone(timezone: str) -> str:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise DefinitionError(f"{timezone!r} is no IANA time zone; write one such as Europe/Berlin.") from error
+        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.") from error
     return timezone
 
 

@@ -14,11 +14,11 @@ from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
 from ecom_assets.attribution.touches import touches, whole_arrivals
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
-from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
+from ecom_assets.tables.columns import meeting
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.ends import Ends, days_definition, of_days
@@ -64,9 +64,7 @@ class AttributionQuestion:
         """
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"An attribution definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in an attribution definition; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, "an attribution definition")
         said = {key: value for key, value in with_preset(PRESETS, raw, "attribution").items() if value is not None}
         given: dict[str, Any] = {
             f"{key}_s": parse_duration(said[key]) for key in ("lookback", "half_life") if key in said
@@ -87,8 +85,7 @@ class AttributionQuestion:
     def to_mapping(self) -> dict[str, Any]:
         """Return what an answer says of it, beside the model."""
         rule = {name: value for name, value in asdict(self.rule).items() if name != "period_days"}
-        where = {"where": self.where.to_mapping()} if self.where != EVERYTHING else {}
-        return {**rule, "session_rule": self.session_rule, **where}
+        return {**rule, "session_rule": self.session_rule, **where_mapping(self.where)}
 
 
 def attribution_answer(
@@ -103,8 +100,7 @@ def attribution_answer(
         channels: How sessions get their channel.
         ends: The first and the last day of the purchases; None for no limit.
     """
-    events = events if question.where == EVERYTHING else events.filter(holds(events, question.where))
-    result = _prepare(con, events, channels, SessionRule.preset(question.session_rule), ends)
+    result = _prepare(con, meeting(events, question.where), channels, SessionRule.preset(question.session_rule), ends)
     bought = of_days(result.bought, "converted_date", ends)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])

@@ -143,8 +143,8 @@ def _sticky(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _starts(answer: dict[str, Any]) -> list[str]:
-    starts = zip(answer["periods"], answer["complete"], strict=True)
+def _starts(answer: dict[str, Any], count: int) -> list[str]:
+    starts = list(zip(answer["periods"], answer["complete"], strict=True))[:count]
     return [f"{start}{' ' if is_whole else '*'}" for start, is_whole in starts]
 
 
@@ -153,15 +153,16 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     largest = max((one for one in line.values if one is not None), default=0) or 1
     return [
         f"{start} {_number(value):>{width}}  {'█' * round(BAR_WIDTH * max(value or 0, 0) / largest)}".rstrip()
-        for start, value in zip(_starts(answer), line.values, strict=False)
+        for start, value in zip(_starts(answer, len(line.values)), line.values, strict=True)
     ]
 
 
 def _columns(matches: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
     widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in matches]
-    margin = " " * (len(_starts(answer)[0]) + 1)
+    margin = " " * (len(_starts(answer, 1)[0]) + 1)
     lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
-    for start, values in zip(_starts(answer), zip(*(one.values for one in matches), strict=True), strict=False):
+    rows = list(zip(*(one.values for one in matches), strict=True))
+    for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
         lines.append(
             f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
         )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.funnels.chains import VALUE, funnel_chains
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.tables.values import check_column
@@ -72,9 +72,7 @@ class Correlation:
         Raises:
             DefinitionError: A key is unknown or missing, or a value does not fit.
         """
-        for key in raw:
-            if key not in _KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in a correlation; {did_you_mean(key, _KEYS)}.")
+        check_keys(raw, _KEYS, "a correlation")
         properties = raw.get("properties") or ()
         if not isinstance(properties, list | tuple):
             raise DefinitionError(f"`properties` of a correlation is a list of columns; got {properties!r}.")

@@ -1,5 +1,6 @@
 """The dashboard as a part of the API's application: its addresses, its errors, and the server with both."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -80,7 +81,7 @@ def _routes() -> list[BaseRoute]:
     return [*logins, *actions, *pages]
 
 
-def _show(page: Page):  # type: ignore[no-untyped-def]  # noqa: ANN202 (an endpoint of Starlette)
+def _show(page: Page) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         request.scope[ROUTE] = page.address
         filters = read_filters(page.asks, request.query_params.multi_items())

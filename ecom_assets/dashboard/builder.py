@@ -344,9 +344,15 @@ def lines_of(text: str) -> list[str]:
 
 
 def plain(asked: object, groups: Sequence[Group], *but: str) -> dict[str, Any]:
-    """Return what the fields of a form say, as they are, without some of them."""
-    inputs = [one for group in groups for one in group.inputs if one.name not in {"where", *but}]
-    return {one.name: _number(one, getattr(asked, one.name).strip()) for one in inputs}
+    """Return what the fields of a form say, as they are, without some of them; of `where` the conditions."""
+    inputs = [one for group in groups for one in group.inputs if one.name not in but]
+    texts = {one.name: _number(one, getattr(asked, one.name).strip()) for one in inputs}
+    return texts | ({"where": lines_of(str(texts["where"]))} if "where" in texts else {})
+
+
+def body_from(groups: Sequence[Group]) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes the body of a route whose fields are those of the form."""
+    return lambda asked: given(plain(asked, groups))
 
 
 def _number(one: Input, text: str) -> str | int:

@@ -12,9 +12,9 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.event_filter import ANY_EVENT, EventFilter
 from ecom_assets.tables.values import check_column
@@ -122,9 +122,7 @@ class Experiment:
         Raises:
             DefinitionError: A key is unknown or missing, or a value does not fit.
         """
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in an experiment; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, "an experiment")
         for key, example in (("variant", "properties.variant"), ("goal", "purchase")):
             if not raw.get(key):
                 raise DefinitionError(f"An experiment needs `{key}`, such as {example}.")
@@ -163,7 +161,7 @@ class Experiment:
             "confidence": self.confidence,
             "planned_units": self.planned_units,
         }
-        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        return mapping | where_mapping(self.where)
 
 
 def _number(name: str, value: object) -> float:

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.funnels.definition import Funnel, FunnelStep
-from ecom_assets.tables.columns import comparable, holds, kind_of_column, text_of
+from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.values import check_comparable, json_path, unknown_column
@@ -26,12 +26,7 @@ def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
 
 def counted_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the events that take part in a funnel, with each held `properties.key` as a column."""
-    return of_units(with_held(meeting(events, funnel), funnel), units)
-
-
-def meeting(events: ir.Table, funnel: Funnel) -> ir.Table:
-    """Return the events that meet the conditions on all events."""
-    return events if funnel.where == EVERYTHING else events.filter(holds(events, funnel.where))
+    return of_units(with_held(meeting(events, funnel.where), funnel), units)
 
 
 def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
@@ -40,7 +35,7 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     Events that do not meet the conditions on all events are gone, and each step's conditions are a boolean column. If
     attempts begin at certain events only, being one of these is a condition on step 1.
     """
-    events = meeting(events, funnel)
+    events = meeting(events, funnel.where)
     # By their text, because to Python the conditions `= 1` and `= true` are equal.
     distinct = {repr(step.conditions): step.conditions for step in funnel.steps if step.conditions != EVERYTHING}
     names = {text: f"{FLAG}{number}" for number, text in enumerate(distinct, start=1)}

@@ -8,11 +8,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.columns import matches, meeting
+from ecom_assets.funnels.columns import matches
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
+from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import ratio, union_all
 
@@ -76,7 +77,8 @@ class DailyFunnel:
     def events_of(self, events: ir.Table) -> ir.Table:
         """Return the events that the funnel needs."""
         types = self.event_types
-        return meeting(events if types is None else events.filter(events.event_type.isin(sorted(types))), self.funnel)
+        named = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        return meeting(named, self.funnel.where)
 
     @property
     def window_days(self) -> int:

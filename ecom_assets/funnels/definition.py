@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.funnels.presets import filled
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.durations import parse_duration
@@ -54,8 +54,7 @@ class FunnelStep:
             return cls(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
-        for key in raw:
-            _check_key(key, ("event_type", "where"), "a funnel step")
+        check_keys(raw, ("event_type", "where"), "a funnel step")
         return cls(raw.get("event_type", ""), *_equalities(raw.get("where") or {}))
 
     @property
@@ -109,8 +108,7 @@ class Exclusion:
         if not isinstance(raw, Mapping):
             return cls(FunnelStep.from_mapping(raw))
         event = {key: value for key, value in raw.items() if key not in {"after", "before"}}
-        for key in event:
-            _check_key(key, ("event_type", "where", "after", "before"), "an exclusion")
+        check_keys(event, ("event_type", "where", "after", "before"), "an exclusion")
         return cls(FunnelStep.from_mapping(event), raw.get("after", 1), raw.get("before"))
 
     def to_mapping(self) -> dict[str, Any]:
@@ -167,11 +165,6 @@ def _check_condition(event_type: str, column: object, value: object) -> None:
     place = f"`where` of the step {event_type!r}"
     check_column(place, column)
     check_value(f"{place} compares {column}", value)
-
-
-def _check_key(key: object, known: tuple[str, ...], place: str) -> None:
-    if key not in known:
-        raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")
 
 
 MIN_STEPS: Final = 1
@@ -236,8 +229,7 @@ class TimeToConvert:
         given = {"from": int(text[1]), "to": int(text[2])} if text else raw
         if not isinstance(given, Mapping) or not {"from", "to"} <= set(given):
             raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {raw!r}.")
-        for key in given:
-            _check_key(key, ("from", "to", "bins"), "`time_to_convert`")
+        check_keys(given, ("from", "to", "bins"), "`time_to_convert`")
         bins = given.get("bins")
         if isinstance(bins, int) or bins is None:
             return cls(given["from"], given["to"], bins)
@@ -405,9 +397,7 @@ class Funnel:
         """
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in a funnel definition; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, "a funnel definition")
         raw = filled(raw)
         given: dict[str, Any] = {key: raw[key] for key in _AS_THEY_ARE if raw.get(key) is not None}
         if raw.get("within") is not None:

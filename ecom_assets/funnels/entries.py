@@ -16,8 +16,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.columns import ENTRY, matches, meeting, of_units
+from ecom_assets.funnels.columns import ENTRY, matches, of_units
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, day_starts_at, hour_start, hours_of, period_start
 from ecom_assets.tables.durations import parse_days
 
@@ -148,7 +149,7 @@ def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: E
     An event is in the cohort of each period in which its unit entered, from the first entry to the end of the window of
     the last one: so a funnel of `units` and `cohort_start` is all cohorts at once.
     """
-    events = of_units(meeting(events, funnel), units)
+    events = of_units(meeting(events, funnel.where), units)
     kept = with_entries(events, entries)
     kept = kept.mutate(own_period=_period(kept, funnel, entries))
     begins = _can_begin(kept, funnel)

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
 from ecom_assets.journeys.queries import path_rows
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
-from ecom_assets.tables.columns import holds
+from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
 from ecom_assets.tables.ends import Ends, days_definition
 from ecom_assets.tables.presets import with_preset
@@ -57,9 +57,7 @@ class JourneyQuestion:
         """
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A journey definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in a journey definition; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, "a journey definition")
         said = {key: value for key, value in with_preset(PRESETS, raw, "journeys").items() if value is not None}
         given: dict[str, Any] = {key: said[key] for key in CHOSEN if key in said}
         given |= {LISTS[key]: _texts(key, said[key]) for key in LISTS if key in said}
@@ -124,8 +122,9 @@ def journeys_answer(events: ir.Table, question: JourneyQuestion, ends: Ends = (N
 
 def _in_sessions(events: ir.Table, cut_by: SessionRule, choices: JourneyChoices) -> ir.Table:
     """Return the events that meet the conditions, with their sessions."""
-    events = events if choices.where == EVERYTHING else events.filter(holds(events, choices.where))
-    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="piece_started_at")
+    numbered = session_events(meeting(events, choices.where), cut_by, by_day=False).rename(
+        session_started_at="piece_started_at"
+    )
     if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
         numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import WEEKDAYS
 from ecom_assets.tables.values import check_column
@@ -120,9 +120,7 @@ class RetentionRule:
             DefinitionError: A key is unknown, or a value does not fit.
         """
         known = [*(field.name for field in fields(cls)), "preset"]
-        for key in raw:
-            if key not in known:
-                raise DefinitionError(f"Unknown key {key!r} in a retention; {did_you_mean(key, known)}.")
+        check_keys(raw, known, "a retention")
         given = {name: value for name, value in raw.items() if value is not None}
         preset = cls.preset(given.pop("preset", "n_day"))
         for name in ("where", "start_where", "returning_where"):

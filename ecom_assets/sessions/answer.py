@@ -7,13 +7,13 @@ from typing import Any, Final
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.queries import session_totals
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
-from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from
+from ecom_assets.tables.columns import meeting
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.ends import Ends, days_definition, of_days
 from ecom_assets.tables.portable import union_all
@@ -45,7 +45,7 @@ class SessionQuestion:
         Raises:
             DefinitionError: One of them is wrong.
         """
-        SessionRule.preset(self.session_rule, idle_timeout_s=parse_duration(self.idle) if self.idle else None)
+        _ = self.rule
 
     @classmethod
     def from_mapping(cls, raw: object) -> "SessionQuestion":
@@ -56,9 +56,7 @@ class SessionQuestion:
         """
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A session definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in a session definition; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, "a session definition")
         given = {key: value for key, value in with_preset(PRESETS, raw, "sessions").items() if value is not None}
         where = where_from(given.pop("where")) if given.get("where") else EVERYTHING
         return cls(**{**given, "where": where})
@@ -75,8 +73,7 @@ class SessionQuestion:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return what an answer says of it: the rule in full, and the conditions."""
-        where = {"where": self.where.to_mapping()} if self.where != EVERYTHING else {}
-        return {"session_rule": self.session_rule, **asdict(self.rule), **where}
+        return {"session_rule": self.session_rule, **asdict(self.rule), **where_mapping(self.where)}
 
 
 def sessions_answer(
@@ -91,7 +88,7 @@ def sessions_answer(
         ends: The first and the last day on which the sessions started; None for no limit.
         keep: Receives the sessions.
     """
-    events = events if question.where == EVERYTHING else events.filter(holds(events, question.where))
+    events = meeting(events, question.where)
     rows = of_days(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
     rows = keep(rows) if keep else rows
     totals = session_totals(rows)

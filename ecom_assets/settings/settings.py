@@ -187,7 +187,7 @@ class Settings(
     @classmethod
     def _iso_currency(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Z]{3}", value):
-            raise ValueError("is no ISO 4217 code, such as EUR")
+            raise ValueError("is not an ISO 4217 code, such as EUR")
         return value
 
     @field_validator("memory_limit")
@@ -204,7 +204,7 @@ class Settings(
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("is no IANA time zone, such as Europe/Berlin") from error
+            raise ValueError("is not an IANA time zone, such as Europe/Berlin") from error
         return value
 
     @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url")

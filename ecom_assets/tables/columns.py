@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
+from ecom_assets.tables.conditions import EVERYTHING, NEGATED, Condition, Group, Where
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
@@ -79,6 +79,11 @@ def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
     result = column_of(rows, column)
     check_comparable(column, kind_of_column(result), value)
     return result
+
+
+def meeting(rows: ir.Table, where: Where) -> ir.Table:
+    """Return the rows that meet conditions."""
+    return rows if where == EVERYTHING else rows.filter(holds(rows, where))
 
 
 def holds(rows: ir.Table, where: Where) -> ir.BooleanValue:

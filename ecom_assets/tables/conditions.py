@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.values import COLUMN, Scalar, check_column, check_value
 
 MAX_DEPTH, MAX_PARTS, MAX_PATTERN = 10, 200, 1_000
@@ -134,6 +134,11 @@ def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
 EVERYTHING: Final = Group("all_of", ())
 
 
+def where_mapping(where: Where) -> dict[str, Any]:
+    """Return the conditions as the entry `where` of a definition; nothing if everything counts."""
+    return {} if where == EVERYTHING else {"where": where.to_mapping()}
+
+
 def parse_where(texts: Sequence[str]) -> Where:
     """Return the conditions of `--where`, all of which must hold; ` or ` within one text means any of its parts.
 
@@ -244,11 +249,7 @@ def _value(text: str) -> Scalar:
 
 
 def _one_from(raw: Mapping[Any, Any]) -> Condition:
-    for key in raw:
-        if key not in {"column", "operator", "value"}:
-            raise DefinitionError(
-                f"Unknown key {key!r} in a condition; {did_you_mean(key, ('column', 'operator', 'value'))}."
-            )
+    check_keys(raw, ("column", "operator", "value"), "a condition")
     value = raw.get("value")
     values = tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
     return Condition(str(raw.get("column", "")), str(raw.get("operator", "equals")), values)

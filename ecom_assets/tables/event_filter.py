@@ -7,9 +7,9 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.tables.columns import holds
-from ecom_assets.tables.conditions import EVERYTHING, Where, where_from, with_event_types
+from ecom_assets.tables.conditions import EVERYTHING, Where, where_from, where_mapping, with_event_types
 
 KEYS = ("event_type", "where")
 
@@ -41,9 +41,7 @@ class EventFilter:
             return cls(None if raw == "*" else raw)
         if not isinstance(raw, Mapping) or not isinstance(raw.get("event_type") or "", str):
             raise DefinitionError(f"{place} is an event type or {{event_type, where}}; got {raw!r}.")
-        for key in raw:
-            if key not in KEYS:
-                raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, KEYS)}.")
+        check_keys(raw, KEYS, place)
         result = cls.from_mapping(raw["event_type"], place) if raw.get("event_type") else cls()
         return cls(result.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
 
@@ -53,9 +51,7 @@ class EventFilter:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file; the inverse of `from_mapping`."""
-        return {"event_type": self.event_type} | (
-            {"where": self.where.to_mapping()} if self.where != EVERYTHING else {}
-        )
+        return {"event_type": self.event_type, **where_mapping(self.where)}
 
     def matches(self, events: ir.Table) -> ir.BooleanValue:
         """Return whether an event is one of them; never null.

@@ -14,9 +14,9 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
@@ -112,7 +112,7 @@ class Series:
             return cls.parse(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A series is a text or {{event_type, measure, of, where}}; got {raw!r}.")
-        _check_keys(raw, ("event_type", "measure", "of", "where"), "a series")
+        check_keys(raw, ("event_type", "measure", "of", "where"), "a series")
         where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         return cls(raw.get("event_type"), raw.get("measure") or "count", raw.get("of"), where)
 
@@ -125,7 +125,7 @@ class Series:
         """Return the series as in a definition file."""
         mapping: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
         mapping |= {"of": self.of} if self.of else {}
-        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        return mapping | where_mapping(self.where)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Trend:
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        _check_keys(raw, KEYS, "a trend")
+        check_keys(raw, KEYS, "a trend")
         raw = with_preset(PRESETS, raw, "trend")
         if not isinstance(raw.get("series"), list | tuple):
             raise DefinitionError("A trend needs `series`, a list.")
@@ -232,7 +232,7 @@ class Trend:
         mapping |= {"moving_average": self.moving_average, "compare": self.is_compared}
         mapping["formula"] = self.formula.text if self.formula else None
         mapping |= {"kind": self.kind} if self.kind != "trend" else {}
-        return mapping | ({"where": self.where.to_mapping()} if self.where != EVERYTHING else {})
+        return mapping | where_mapping(self.where)
 
 
 def names_of(series: Sequence[Series]) -> tuple[str, ...]:
@@ -321,9 +321,3 @@ def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
     rank = (ranked.size * percent + 99) // 100
     at_rank = ranked.filter(ranked.place == rank.cast("int64"))
     return at_rank.select(*units, value=at_rank.number.cast("float64"))
-
-
-def _check_keys(raw: Mapping[Any, Any], known: Sequence[str], place: str) -> None:
-    for key in raw:
-        if key not in known:
-            raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")

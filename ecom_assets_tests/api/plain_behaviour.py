@@ -62,7 +62,7 @@ def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: i
     return {"dimension": dimension, "place": place, "total_count": len(pairs), "transitions": transitions}
 
 
-def own_journeys(shop: PlainShop) -> Row:
+def custom_journeys(shop: PlainShop) -> Row:
     """`POST /analytics/journeys` of all sessions by event type, with three paths."""
     pairs: Counter[tuple[int, str, str]] = Counter()
     converted: Counter[tuple[int, str, str]] = Counter()
@@ -207,7 +207,7 @@ def views(session: Session) -> int:
     return sum(event["event_type"] in VIEWS for event in session.events)
 
 
-def own_sessions(shop: PlainShop) -> Row:
+def custom_sessions(shop: PlainShop) -> Row:
     """`POST /analytics/sessions` of all events, as each has a page."""
     engaged, lengths = _engaged(shop.sessions), [lasts_s(one) for one in shop.sessions]
     count = len(shop.sessions)

@@ -22,7 +22,8 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
-from ecom_assets.api.app import PREFIX, ROUTERS, build_app
+from ecom_assets.api.app import ROUTERS, build_app
+from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.mcp.server import LIST_METRICS, Asker, build_http, build_server
 from ecom_assets.api.mcp.tools import Question, questions_of
 from ecom_assets.settings.settings import Settings
@@ -97,7 +98,7 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(app: FastAPI, q
 
 def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Settings) -> None:
     app = build_app(settings)
-    app.include_router(endpoint.router, prefix=PREFIX)
+    app.include_router(endpoint.router, prefix=VERSION_PREFIX)
 
     @app.post("/v1/orders/release", tags=["quality"])
     def release() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ecom_assets.api.app import PREFIX, build_app
+from ecom_assets.api.app import build_app
+from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.recipes.endpoint import router
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("api")
 
 def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:
     app = build_app(settings)
-    app.include_router(router, prefix=PREFIX)
+    app.include_router(router, prefix=VERSION_PREFIX)
     with served(app) as asked:
         points = asked.json("/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400)["points"]
         sold = [point for point in points if point["order_count"] or point["refund_count"]]

@@ -102,7 +102,10 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     found = ask(home, "--timezone", "Pacific/Auckland", "--json").json
     assert (found["periods"][0], found["series"][0]["values"]) == ("2026-03-02", [1, 2, 1, 1])
     said = ecom("trend", "--events", home.parent / "story.csv", "--timezone", "Mars/Olympus", home=home)
-    assert (said.exit_code, said.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is no IANA")) == (2, True)
+    assert (said.exit_code, said.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is not an IANA")) == (
+        2,
+        True,
+    )
 
 
 def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:

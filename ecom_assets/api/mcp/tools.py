@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
+from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.errors import did_you_mean
 
-PREFIX: Final = "/v1"
 ASKED_BY_POST: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
-NO_QUESTIONS: Final = frozenset({f"{PREFIX}/", f"{PREFIX}/metrics"})
-HEALTH: Final = f"{PREFIX}/health"
+NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metrics"})
+HEALTH: Final = f"{VERSION_PREFIX}/health"
 NOT_FOR_TOOLS: Final = frozenset({"format"})
 """Parameters of the HTTP API that a tool does not have: tools answer JSON."""
 OF_ANSWER: Final = "answer_"

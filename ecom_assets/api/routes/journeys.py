@@ -160,7 +160,7 @@ class OwnJourneysAnswer(Answer):
     summary="Custom journeys",
     responses=documented(400, 409, 413),
 )
-def own_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -> dict[str, Any]:
+def custom_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -> dict[str, Any]:
     """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
     question = body.question(context)
     require_personal(context.request.scope, question.columns)

@@ -103,7 +103,7 @@ class SessionsAnswer(Answer):
     summary="Custom sessions",
     responses=documented(400, 409, 413),
 )
-def own_sessions(context: Context, parameters: JustSliced, body: SessionsBody) -> dict[str, Any]:
+def custom_sessions(context: Context, parameters: JustSliced, body: SessionsBody) -> dict[str, Any]:
     """Return totals of sessions by another rule, or of some events only."""
     question = SessionQuestion.from_mapping(body.with_session_rule(context))
     check_session_ids(context, question.rule)

@@ -70,7 +70,7 @@ COLUMNS: Final = (
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     steps = [one.name for one in GROUPS[0].inputs]
-    own = plain(asked, GROUPS, *steps, *OF_FUNNEL, "properties")
+    own = plain(asked, GROUPS, *steps, *OF_FUNNEL, "where", "properties")
     funnel = {
         "steps": asked_steps(asked, MOST_COMPILED_STEPS),
         **{name: getattr(asked, name).strip() for name in OF_FUNNEL},

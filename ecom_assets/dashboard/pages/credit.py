@@ -1,6 +1,6 @@
 """Attribution builder: the channels that purchase events are credited to, with every choice of the command."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.api.routes import attribution
 from ecom_assets.api.routes.attribution import AttributionBody
@@ -12,14 +12,12 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
+    body_from,
     choices_of,
     context,
     correct_first,
     definition,
     form,
-    given,
-    lines_of,
-    plain,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
@@ -55,11 +53,6 @@ COLUMNS: Final = (
 )
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    return given({**plain(asked, GROUPS), "where": lines_of(asked.where)})
-
-
 def channels(view: View) -> Block:
     """Return the purchases that each channel is credited with, as bars."""
     answer = context(view, QUESTION).answer
@@ -80,7 +73,13 @@ def channels(view: View) -> Block:
 
 
 QUESTION: Final = Question(
-    attribution.attribution, AttributionBody, body_of, GROUPS, "ecom attribution", is_file_of_body=True, waits=True
+    attribution.attribution,
+    AttributionBody,
+    body_from(GROUPS),
+    GROUPS,
+    "ecom attribution",
+    is_file_of_body=True,
+    waits=True,
 )
 PAGE = Page(
     "credit",

@@ -75,7 +75,6 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
             "goal": _events(asked.goal, asked.goal_where),
             "exposure": _events(asked.exposure, asked.exposure_where),
             "shares": {name.strip(): part.strip() for name, _, part in map(_parted, split(asked.shares))},
-            "where": lines_of(asked.where),
         }
     )
 

@@ -17,7 +17,6 @@ from ecom_assets.dashboard.builder import (
     definition,
     form,
     given,
-    lines_of,
     plain,
     split,
 )
@@ -67,8 +66,8 @@ MOST_SHOWN: Final = 100
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    lists = {"exclude": split(asked.exclude), "group": split(asked.group), "where": lines_of(asked.where)}
-    return given({**plain(asked, GROUPS, "exclude", "group"), **lists})
+    lists = {"exclude": split(asked.exclude), "group": split(asked.group)}
+    return given({**plain(asked, GROUPS, *lists), **lists})
 
 
 def totals(view: View) -> Block:
@@ -111,7 +110,7 @@ def transitions(view: View) -> Block:
 
 
 QUESTION: Final = Question(
-    journeys.own_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True, waits=True
+    journeys.custom_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True, waits=True
 )
 PAGE = Page(
     "paths",

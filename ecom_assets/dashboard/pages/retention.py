@@ -86,7 +86,7 @@ CELLS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    of_lists = {name: lines_of(getattr(asked, name)) for name in ("where", "start_where", "returning_where")}
+    of_lists = {name: lines_of(getattr(asked, name)) for name in ("start_where", "returning_where")}
     brackets = [_bracket(one) for one in asked.brackets.split(",") if one.strip()]
     return given({**plain(asked, GROUPS, *(f"who_{name}" for name in WHO)), "brackets": brackets, **of_lists})
 

@@ -1,6 +1,6 @@
 """Sessions builder: how many, how long and how engaged, by another rule or of some events only."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.api.routes import sessions
 from ecom_assets.api.routes.sessions import SessionsBody
@@ -11,14 +11,12 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
+    body_from,
     choices_of,
     context,
     correct_first,
     definition,
     form,
-    given,
-    lines_of,
-    plain,
 )
 from ecom_assets.dashboard.page import Page, Section, View
 
@@ -32,11 +30,6 @@ GROUPS: Final = (
         ),
     ),
 )
-
-
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    return given({**plain(asked, GROUPS), "where": lines_of(asked.where)})
 
 
 def totals(view: View) -> Block:
@@ -58,7 +51,7 @@ def totals(view: View) -> Block:
 
 
 QUESTION: Final = Question(
-    sessions.own_sessions, SessionsBody, body_of, GROUPS, "ecom sessions", is_file_of_body=True, waits=True
+    sessions.custom_sessions, SessionsBody, body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True, waits=True
 )
 PAGE = Page(
     "sessions",

@@ -23,7 +23,6 @@ from ecom_assets.dashboard.builder import (
     definition,
     form,
     given,
-    lines_of,
     plain,
 )
 from ecom_assets.dashboard.downloads import csv_address
@@ -84,7 +83,7 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
     """Return the body of the route from the fields of the form."""
     fields = [one.name for one in GROUPS[0].inputs]
     series = [text for name in fields if (text := getattr(asked, name).strip())]
-    return given({"series": series, **plain(asked, GROUPS, *fields), "where": lines_of(asked.where)})
+    return given({"series": series, **plain(asked, GROUPS, *fields)})
 
 
 def chart(view: View) -> Block:

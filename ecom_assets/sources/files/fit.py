@@ -221,7 +221,7 @@ def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: st
         word = _unquoted_name(con, expression)
         hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "fix it"
         raise MappingError(
-            f"mapping {mapping.name!r}: the expression of {name} is no SQL expression ({reason}); {hint}"
+            f"mapping {mapping.name!r}: the expression of {name} is not an SQL expression ({reason}); {hint}"
         )
     return sorted(_column_refs(tree["statements"][0]["node"]["select_list"]))
 
