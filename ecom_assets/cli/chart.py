@@ -55,17 +55,19 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
     if not cohorts:
         return []
     lines = ["", f"By {definition['over']} of entry"]
+    names = [part["value"] for cohort in cohorts for part in cohort.get("breakdown", ())]
+    width = max([len(cohorts[0]["start"]) + 1, *(len(name) + 2 for name in names)])
     for cohort in cohorts:
-        counts = " ".join(f"{step['count']:>10,}" for step in cohort["steps"])
         mark = " " if cohort["complete"] else "*"
-        lines.append(f"  {cohort['start']}{mark} {counts}  {percent(cohort['steps'][-1]['conversion_from_start'])}")
-        width = len(cohort["start"]) - 1
-        for part in cohort.get("breakdown", ()):
-            counts = " ".join(f"{step['count']:>10,}" for step in part["steps"])
-            share = percent(part["steps"][-1]["conversion_from_start"])
-            lines.append(f"    {part['value'][:width]:{width}} {counts}  {share}")
+        lines.append(_cohort_line(f"{cohort['start']}{mark}", width, cohort["steps"]))
+        lines += [_cohort_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown", ())]
     open_count = sum(not cohort["complete"] for cohort in cohorts)
     return lines + (["  * still open: the data end before the window does"] if open_count else [])
+
+
+def _cohort_line(name: str, width: int, steps: Sequence[Step]) -> str:
+    counts = " ".join(f"{step['count']:>10,}" for step in steps)
+    return f"  {name:{width}} {counts}  {percent(steps[-1]['conversion_from_start'])}"
 
 
 def times_lines(times: Mapping[str, Any] | None) -> list[str]:

@@ -128,6 +128,12 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
         ["2026-01-01T12:00+00:00*", "1", "0", "0.0%"],
         ["*", "still", "open:", "the", "data", "end", "before", "the", "window", "does"],
     ]
+    said = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--by", "page_url", home=home)
+    month = said.out.splitlines().index("By month of entry") + 1
+    assert said.out.splitlines()[month : month + 2] == [
+        "  2026-01-01*                      3          2   66.7%",
+        "    https://shop.example/          3          2   66.7%",
+    ]
     said = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--json", home=home)
     assert said.json["entries"] == {
         "first_date": "2026-01-01", "last_date": "2026-01-01", "timezone": "UTC", "complete": False,
