@@ -18,67 +18,92 @@ from pandas_funnel import conversion_funnel
 from pandas_sessions import engagement_daily, in_order, session_days, session_events, sessions
 
 
+class Clock:
+    """The seconds that each part took."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self.took: dict[str, float] = {}
+        self._begun = time.perf_counter()
+
+    def done(self, part: str) -> None:
+        """Note that a part ended now, and start the next."""
+        now = time.perf_counter()
+        self.took[part], self._begun = round(now - self._begun, 2), now
+
+
 def run(events: Path, out: Path) -> dict[str, float]:
     """Compute, check and write every table; seconds per part."""
-    took: dict[str, float] = {}
-    begun = time.perf_counter()
-
-    def done(part: str) -> None:
-        nonlocal begun
-        took[part], begun = round(time.perf_counter() - begun, 2), time.perf_counter()
-
-    def write(name: str, table: pd.DataFrame) -> None:
-        table.to_parquet(out / f"{name}.parquet", compression="snappy", index=False)
-
+    clock = Clock()
     out.mkdir(parents=True, exist_ok=True)
     raw = read_events(events)
-    done("read")
-    write("raw_events", raw)
-    done("write raw")
+    clock.done("read")
+    write(out, {"raw_events": raw})
+    clock.done("write raw")
+    received, tables = cleaned(raw, clock)
+    del raw
+    write(out, {name: table.drop(columns="cart_cents", errors="ignore") for name, table in tables.items()})
+    clock.done("write events")
+    ordered = in_order(tables.pop("events"))
+    clock.done("order")
+    marts = computed(ordered, clock)
+    write(out, {name: table.drop(columns=["who", "session"], errors="ignore") for name, table in marts.items()})
+    clock.done("write marts")
+    check(
+        received=received,
+        clean=ordered,
+        quarantined=tables["quarantined"],
+        duplicates=tables["duplicates"],
+        numbered=marts["session_events"],
+        pieces=marts["session_days"],
+        sessions=marts["sessions"],
+        funnel=marts["funnel"],
+        engagement=marts["engagement"],
+    )
+    clock.done("checks")
+    return clock.took
+
+
+def cleaned(raw: pd.DataFrame, clock: Clock) -> tuple["pd.Series[int]", dict[str, pd.DataFrame]]:
+    """Return how many rows were received each day, and the quarantined, surplus and clean rows."""
     verdict = classify(raw)
     refused = verdict["reject_reason"].notna()
     quarantined = pd.concat([raw.loc[refused], verdict.loc[refused]], axis=1)
     received = verdict["accounted_date"].value_counts()
     copies = raw.loc[~refused]
     del raw, verdict, refused
-    done("classify")
+    clock.done("classify")
     unique, duplicates = copies_apart(copies)
-    done("duplicates")
-    clean = clean_events(unique, name_visitors(unique, copies))
-    del unique, copies
-    done("visitors")
-    for name, table in (("quarantined", quarantined), ("duplicates", duplicates), ("events", clean)):
-        write(name, table.drop(columns="cart_cents", errors="ignore"))
-    done("write events")
-    ordered = in_order(clean)
-    del clean
-    done("order")
+    clock.done("duplicates")
+    events = clean_events(unique, name_visitors(unique, copies))
+    clock.done("visitors")
+    return received, {"quarantined": quarantined, "duplicates": duplicates, "events": events}
+
+
+def computed(ordered: pd.DataFrame, clock: Clock) -> dict[str, pd.DataFrame]:
+    """Return the tables that are computed from clean events."""
     numbered = session_events(ordered)
-    write("session_events", numbered)
-    done("session events")
+    clock.done("session events")
     pieces = session_days(ordered)
-    found = sessions(ordered, pieces)
-    done("sessions")
-    funnel = conversion_funnel(ordered, pieces, found)
-    done("funnel")
-    engagement = engagement_daily(found, pieces)
-    done("engagement")
-    for name, table in (("session_days", pieces), ("sessions", found), ("funnel", funnel), ("engagement", engagement)):
-        write(name, table.drop(columns=["who", "session"], errors="ignore"))
-    done("write marts")
-    check(
-        received=received,
-        clean=ordered,
-        quarantined=quarantined,
-        duplicates=duplicates,
-        numbered=numbered,
-        pieces=pieces,
-        sessions=found,
-        funnel=funnel,
-        engagement=engagement,
-    )
-    done("checks")
-    return took
+    visits = sessions(ordered, pieces)
+    clock.done("sessions")
+    funnel = conversion_funnel(ordered, pieces, visits)
+    clock.done("funnel")
+    engagement = engagement_daily(visits, pieces)
+    clock.done("engagement")
+    return {
+        "session_events": numbered,
+        "session_days": pieces,
+        "sessions": visits,
+        "funnel": funnel,
+        "engagement": engagement,
+    }
+
+
+def write(out: Path, tables: dict[str, pd.DataFrame]) -> None:
+    """Write each table as a Parquet file."""
+    for name, table in tables.items():
+        table.to_parquet(out / f"{name}.parquet", compression="snappy", index=False)
 
 
 if __name__ == "__main__":
