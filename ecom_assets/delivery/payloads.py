@@ -117,6 +117,22 @@ def nothing_known(tool: str) -> Refusal:
     return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be sent.", "known = '{}'")
 
 
+def user_texts_too_long(tool: str, most: int) -> list[Refusal]:
+    """Return the refusals of users whose texts, or names of segments, are longer than a tool takes, in characters."""
+    return [
+        Refusal(
+            "text_too_long",
+            f"The segment or tier has more than the {most} characters that {tool} takes.",
+            any_longer("segment, customer_tier", most),
+        ),
+        Refusal(
+            "segments_too_long",
+            f"The names of the visitor segments have more than the {most} characters that {tool} takes.",
+            any_longer("joined_segments", most),
+        ),
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class EventChoices:
     """A shop's options for the events that are sent to tools."""

@@ -25,6 +25,7 @@ from ecom_assets.delivery.payloads import (
     nothing_known,
     segments_joined,
     user_payloads,
+    user_texts_too_long,
 )
 from ecom_assets.warehouse.sql_text import text
 
@@ -208,16 +209,7 @@ def users(rows: pa.Table) -> pa.Table:
         refusals=[
             _client_id("customer_id"),
             nothing_known("GA4"),
-            Refusal(
-                "text_too_long",
-                f"The segment or tier has more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",
-                any_longer("segment, customer_tier", USER_VALUE_CHARACTERS),
-            ),
-            Refusal(
-                "segments_too_long",
-                f"The visitor segments' names have more than the {USER_VALUE_CHARACTERS} characters that GA4 takes.",
-                any_longer("joined_segments", USER_VALUE_CHARACTERS),
-            ),
+            *user_texts_too_long("GA4", USER_VALUE_CHARACTERS),
         ],
         most_bytes=RECORD_BYTES,
     )

@@ -24,6 +24,7 @@ from ecom_assets.delivery.payloads import (
     nothing_known,
     segments_joined,
     user_payloads,
+    user_texts_too_long,
 )
 
 EVENT_NAMES = TITLED
@@ -100,16 +101,7 @@ def users(rows: pa.Table) -> pa.Table:
         refusals=[
             _no_identity("customer_id"),
             nothing_known("Heap"),
-            Refusal(
-                "text_too_long",
-                f"The segment or tier has more than the {TEXT_CHARACTERS} characters that Heap takes.",
-                any_longer("segment, customer_tier", TEXT_CHARACTERS),
-            ),
-            Refusal(
-                "segments_too_long",
-                f"The names of the visitor segments have more than the {TEXT_CHARACTERS} characters that Heap takes.",
-                any_longer("joined_segments", TEXT_CHARACTERS),
-            ),
+            *user_texts_too_long("Heap", TEXT_CHARACTERS),
         ],
         most_bytes=RECORD_BYTES,
     )
