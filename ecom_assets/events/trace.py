@@ -25,19 +25,26 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace, keeping
 
+EVENT: Final = ("event_id", "event_date", "received_date")
+"""What identifies the received row of a clean event."""
+
 
 def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the received row of each clean event: of its copies the first that arrived."""
+    return keeping(_first_copies(rows, behind), rows, list(EVENT))
+
+
+def _first_copies(rows: ir.Table, behind: Behind) -> ir.Table:
+    """Return the clean received rows of the days of some events, of copies the first that arrived."""
     rule: CleaningRule = behind.rules["cleaning_rule"]
     raw, duplicates = behind.table(RawEvents), behind.table(DuplicateEvents)
     raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
     days = behind.span(rows, "event_date", "event_date")
-    result = unique_copies(clean_copies(raw, rule, days), duplicates.filter(days.contain(duplicates.event_date)))
-    return keeping(result, rows, ["event_id", "event_date", "received_date"])
+    return unique_copies(clean_copies(raw, rule, days), duplicates.filter(days.contain(duplicates.event_date)))
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {
-    CleanEvents: Below(RawEvents, received_events, ("event_id", "event_date", "received_date"), is_one_to_one=True)
+    CleanEvents: Below(RawEvents, received_events, EVENT, is_one_to_one=True, candidates=_first_copies)
 }
 
 

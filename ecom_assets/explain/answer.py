@@ -234,7 +234,7 @@ def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Plac
     last: Level | None = None
     try:
         for level in walk(of, behind):
-            (totals,) = place.ask(level.totals())
+            totals = level.totals(place.ask)
             levels.append(
                 {
                     "table": level.contract.qualified_name(),

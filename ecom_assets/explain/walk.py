@@ -1,6 +1,6 @@
 """The walk from a number down to received rows, table by table, with what each table's rows come to."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -8,11 +8,12 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.explain.matching import are_all_of_their_days, coded, has_hashes, have_the_same_ids, joined, thin
 from ecom_assets.explain.traces import BELOW
 from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Below, Count, Sum, carried
+from ecom_assets.tables.trace import COUNTED_AS, SIGN, Ask, Behind, Below, Count, Sum, carried
 
 BETWEEN: Final = " | "
 HAPPENED: Final = ("event_at", "ordered_at")
@@ -29,26 +30,34 @@ class Level:
         rows: Its rows, with the columns that they carry.
         of: The part of the number that they are behind.
         whole: Returns some of the rows with all columns; None if `rows` has all columns.
+        paged: Rows with the columns by which pages are cut, if `rows` lacks them.
+        known: What the rows come to, where it was counted already.
     """
 
     contract: type[Table]
     rows: ir.Table
     of: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
+    paged: ir.Table | None = None
+    known: Mapping[str, Any] | None = None
 
     @property
     def is_received(self) -> bool:
         """Return whether these are received rows, the end of the way."""
         return self.contract.layer == "raw"
 
-    def totals(self) -> ir.Table:
-        """Return one row: how many rows there are, and the number that they give, null if they cannot."""
-        return self.rows.agg(row_count=self.rows.count(), gives=self._gives())
+    def totals(self, ask: Ask) -> Mapping[str, Any]:
+        """Return `row_count`, how many rows there are, and `gives`, the number that they give, null if they cannot."""
+        if self.known is not None:
+            return self.known
+        (result,) = ask(self.rows.agg(row_count=self.rows.count(), gives=self._gives()))
+        return result
 
     def page(self, limit: int, offset: int) -> ir.Table:
         """Return some of the rows, in an order that is the same every time."""
         names = [*self.contract.columns, *carried(self.rows)]
-        chosen = self.rows.order_by(self._order(self.rows.columns)).limit(limit, offset=offset)
+        paged = self.rows if self.paged is None else self.paged
+        chosen = paged.order_by(self._order(paged.columns)).limit(limit, offset=offset)
         if self.whole is None:
             return chosen.select(*names)
         rows = self.whole(chosen).select(*names)
@@ -78,11 +87,49 @@ def walk(of: Count | Sum, behind: Sequence[Behind]) -> Iterator[Level]:
     level = Level(of.to, _behind(of, behind), of)
     while not level.is_received:
         below = BELOW[level.contract]
+        if isinstance(of, Count) and below.candidates and has_hashes(level.rows):
+            yield from _matched(below, level, behind[0])
+            return
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
         kept = behind[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
-        yield Level(level.contract, kept, of)
-        level = _below(below, kept, behind[0], of)
+        known, codes = coded(kept, behind[0]) if isinstance(of, Count) else (None, kept)
+        yield Level(level.contract, kept, of, known=known)
+        level = _below(below, codes, behind[0], of)
     yield level
+
+
+def _matched(below: Below, level: Level, behind: Behind) -> Iterator[Level]:
+    """Return clean rows and the received rows that they came from, matched by hashes of their ids."""
+    assert below.candidates is not None  # noqa: S101 (asked by the caller)
+    rows = behind.keep(thin(level.rows, below))
+    above = Level(level.contract, rows, level.of)
+    known = above.totals(behind.ask)
+    yield replace(above, known=known)
+    candidates = below.candidates(rows, behind)
+    named = [*below.reads, *carried(rows)]
+    at = [name for name in HAPPENED if name in level.rows.columns]
+    whole = _whole(below, behind, named)
+    is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], behind)
+    if is_whole and have_the_same_ids(rows, candidates, below, behind):
+        yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), known)
+        return
+    result = joined(candidates, rows, below)
+    yield Level(below.to, behind.keep(result.select(*at, *named)), level.of, whole)
+
+
+def _whole(below: Below, behind: Behind, named: Sequence[str]) -> Callable[[ir.Table], ir.Table]:
+    """Return what reads the rows of a page with all columns, by what they are found by and what they carry."""
+
+    def whole(chosen: ir.Table) -> ir.Table:
+        few = behind.keep(chosen.select(*named))
+
+        def near(contract: type[Table]) -> ir.Table:
+            table = behind.table(contract)
+            return table.semi_join(few, list(below.reads)) if contract is below.to else table
+
+        return below.rows(few, replace(behind, table=near))
+
+    return whole
 
 
 def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Level:

@@ -21,6 +21,7 @@ ALL: Final = "(all)"
 COUNTED_AS, SIGN = "counted_as", "sign"
 """Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
 Keep = Callable[[ir.Table], ir.Table]
+Ask = Callable[[ir.Table], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Behind:
     row: Mapping[str, Any]
     table: Callable[[type[Table]], ir.Table]
     rules: Mapping[str, Any]
-    ask: Callable[[ir.Table], list[dict[str, Any]]]
+    ask: Ask
     keep: Keep = lambda rows: rows
     key: tuple[str, ...] = ()
     several: Days | None = None
@@ -146,12 +147,15 @@ class Below:
         rows: Returns its rows, with the carried columns of the rows above.
         reads: The columns of the rows above that it needs.
         is_one_to_one: Whether each row has exactly one there.
+        candidates: For tables of many rows, found by days and one id: returns the rows of the next table on the days
+            of the rows above, of which `rows` keeps those with their ids.
     """
 
     to: type[Table]
     rows: Callable[[ir.Table, Behind], ir.Table]
     reads: tuple[str, ...]
     is_one_to_one: bool = False
+    candidates: Callable[[ir.Table, Behind], ir.Table] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:

@@ -63,8 +63,7 @@ def received(place: Place, way: Way, behind: Behind) -> Any:
     for part in way if isinstance(way, tuple) else (way,):
         *_, last = walk(part, [behind])
         assert last.is_received
-        (found,) = place.ask(last.totals())
-        total += found["gives"] or 0
+        total += last.totals(place.ask)["gives"] or 0
     return total
 
 

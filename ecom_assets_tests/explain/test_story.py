@@ -114,6 +114,23 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
     assert ids == {"anna-0", "anna-1", "ben-0", "late"}
 
 
+@pytest.mark.parametrize("lost", ["anna-0", "late"])
+def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(shop: Platform, lost: str) -> None:
+    asked = ("mart.engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
+    whole = why(shop, *asked)
+    rows = shop.engine.name_of(RawEvents)
+    shop.engine.execute(f"UPDATE {rows} SET event_id = 'other' WHERE event_id = '{lost}'")
+    found = why(shop, *asked)
+    shop.engine.execute(f"UPDATE {rows} SET event_id = '{lost}' WHERE event_id = 'other'")
+    assert down(found)[-1][:2] == ("raw.events", 3)
+    # Anna is seen in her other event; the day after midnight has no row but the lost one.
+    assert down(found)[-1][2] == (3 if lost == "anna-0" else 2)
+    assert found["number"]["adds_up"] is (lost == "anna-0")
+    ids = [row["event_id"] for row in found["number"]["down"][0]["received"]["rows"]]
+    assert sorted([*ids, lost]) == ["anna-0", "anna-1", "ben-0", "late"]
+    assert why(shop, *asked) == whole
+
+
 @pytest.mark.parametrize(
     ("table", "column", "where", "said"),
     [
