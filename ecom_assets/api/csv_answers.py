@@ -83,7 +83,8 @@ def csv_of(answer: Row) -> str:
 
     cells = [[_text(row.get(name)) for name in columns] for row in rows]
     # As in RFC 4180, quotes are doubled, and lines end with CR LF.
-    return pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
+    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
+    return text
 
 
 def _list_of(answer: Row) -> list[Row]:
