@@ -57,7 +57,7 @@ def answer_journeys(asked: Asked, question: JourneyQuestion) -> dict[str, Any]:
     files = files.naming([*JOURNEY_COLUMNS, *question.columns, *only.columns])
     clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
-    answer = journeys_answer(only.events(clean, ends[1]), question, ends)
+    answer = journeys_answer(files.con, only.events(clean, ends[1]), question, ends)
     answer |= {"warnings": warnings} if warnings else {}
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
 

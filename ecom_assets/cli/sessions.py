@@ -1,11 +1,13 @@
 """`ecom sessions`: split the events of files into sessions."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import ibis.expr.types as ir
 import typer
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.cli.options import (
     DURATIONS,
@@ -56,15 +58,16 @@ def answer_sessions(asked: Asked, question: SessionQuestion) -> dict[str, Any]:
     clean = files.clean()
     ends, warnings = ends_of(clean, "event_date", asked.days)
 
-    def keep(rows: ir.Table) -> ir.Table:
-        if asked.out is None:
-            return rows
-        write_rows(files.con, rows.order_by("started_at", "session_id"), asked.out)
-        return files.con.read_parquet(asked.out) if asked.out.suffix == ".parquet" else rows
-
+    keep = partial(_written, files.con, asked.out) if asked.out else None
     answer = sessions_answer(files.con, only.events(clean, ends[1]), question, ends, keep)
     answer |= {"warnings": warnings} if warnings else {}
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
+
+
+def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:
+    """Write the sessions, and return them from where they can be read again."""
+    write_rows(con, rows.order_by("started_at", "session_id"), out)
+    return con.read_parquet(out) if out.suffix == ".parquet" else rows
 
 
 def sessions(

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.passes import Ints, StepTimes
+from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.tables.packed import Ints
 
 Row = dict[str, Any]
 

@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
-from ecom_assets.journeys.queries import path_rows
+from ecom_assets.journeys.kernel import journey_counts
+from ecom_assets.journeys.queries import path_row, path_rows
+from ecom_assets.sessions.kernel import suits
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
 from ecom_assets.tables.ends import Ends, days_definition
+from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.presets import with_preset
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
 
 MOST_PATHS: Final = 1_000
 LISTS: Final = {"exclude": "excluded", "group": "pages"}
@@ -93,38 +100,68 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def journeys_answer(events: ir.Table, question: JourneyQuestion, ends: Ends = (None, None)) -> dict[str, Any]:
+def journeys_answer(
+    con: SQLBackend, events: ir.Table, question: JourneyQuestion, ends: Ends = (None, None)
+) -> dict[str, Any]:
     """Return sessions, transitions (in total and by place) and the most frequent paths.
 
     Args:
+        con: The engine that has the events.
         events: Rows of `CleanEvents`, of all days.
         question: What is asked.
         ends: The first and the last day on which the sessions started; None for no limit.
     """
+    events = meeting(events, question.choices.where)
+    answer = _by_kernel(con, events, question, ends) if has_kernels(con) else None
+    answer = answer or _by_expression(events, question, ends)
+    return {"definition": question.to_mapping() | days_definition(ends), **answer}
+
+
+def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any] | None:
+    """Return the answer of the kernel; None if it does not know the rule of sessions, or there is too much."""
+    choices, cut_by = question.choices, SessionRule.preset(question.session_rule)
+    counted = journey_counts(con, events, choices, cut_by.idle_timeout_s, ends) if suits(cut_by) else None
+    if counted is None:
+        return None
+    sessions, converted = counted.session_counts, counted.converted_counts
+    tops = {}
+    lists = {"top": (sessions, converted), "converting": (converted, converted), "other": (sessions - converted, None)}
+    for name, (counts, bought) in lists.items():
+        rows = counted.top_paths(counts, 0 * counts if bought is None else bought, question.top)
+        tops[f"{name}_paths"] = [path_row(row, int(counts.sum())) for row in rows]
+    sums = {"sessions": int(sessions.sum()), "converted_sessions": int(converted.sum())}
+    return {**sums, **_both_transitions(counted.transitions, choices.min_count), **tops}
+
+
+def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any]:
     choices, rule = question.choices, question.choices.rule
-    numbered = _in_sessions(events, SessionRule.preset(question.session_rule), choices)
+    numbered = _in_sessions(events, SessionRule.preset(question.session_rule))
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
         result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
         result = part_of(result, choices) if choices.from_step or choices.to_step else result
         with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
             return {
-                "definition": question.to_mapping() | days_definition(ends),
                 "sessions": int(paths.count().to_pyarrow().as_py()),
                 "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
-                "transitions": _transitions(counted, ("from_step", "to_step"), choices.min_count),
-                "steps": _transitions(counted, ("place", "from_step", "to_step"), choices.min_count),
+                **_both_transitions(counted, choices.min_count),
                 "top_paths": path_rows(paths, question.top),
                 "converting_paths": path_rows(paths.filter(paths.is_converted), question.top),
                 "other_paths": path_rows(paths.filter(~paths.is_converted), question.top),
             }
 
 
-def _in_sessions(events: ir.Table, cut_by: SessionRule, choices: JourneyChoices) -> ir.Table:
-    """Return the events that meet the conditions, with their sessions."""
-    numbered = session_events(meeting(events, choices.where), cut_by, by_day=False).rename(
-        session_started_at="piece_started_at"
-    )
+def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
+    """Return the transitions in total and by place."""
+    return {
+        "transitions": _transitions(counted, ("from_step", "to_step"), min_count),
+        "steps": _transitions(counted, ("place", "from_step", "to_step"), min_count),
+    }
+
+
+def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
+    """Return the events with their sessions."""
+    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="piece_started_at")
     if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
         numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")

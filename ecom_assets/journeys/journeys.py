@@ -169,18 +169,21 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
         event_id=ibis.literal(FIRST_ID),
         step=ibis.literal(START),
     )
-    # Otherwise a category that contains an arrow or is called `(start)` would look like other steps.
-    named = column.replace(ARROW, " > ").replace(CUT, "...")
-    named = named.isin((START, EXIT)).ifelse(ibis.literal("'").concat(named).concat("'"), named)
     seen = events.filter(column.notnull()).select(
         *SESSION,
         dimension=ibis.literal(dimension),
         is_event=ibis.literal(1, "int64"),
         event_at="event_at",
         event_id="event_id",
-        step=named,
+        step=step_name(column),
     )
     return starts, seen
+
+
+def step_name(column: ir.StringValue) -> ir.StringValue:
+    """Return the name of a step; a category that contains an arrow or is called `(start)` must not look like others."""
+    named = column.replace(ARROW, " > ").replace(CUT, "...")
+    return named.isin((START, EXIT)).ifelse(ibis.literal("'").concat(named).concat("'"), named)
 
 
 def sessions_of(events: ir.Table) -> ir.Table:
@@ -193,12 +196,12 @@ def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
 
     Args:
         journeys_table: Rows of `Journeys`, of one dimension.
-        most: The maximum number of paths; equally frequent ones are sorted by text.
+        most: The maximum number of paths; equally frequent ones are sorted by text, and those that are cut come last.
     """
     rows = journeys_table.group_by("path", "is_cut").agg(
         session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()
     )
-    return rows.order_by(rows.session_count.desc(), rows.path.fill_null("")).limit(most)
+    return rows.order_by(rows.session_count.desc(), rows.path.fill_null(""), rows.is_cut).limit(most)
 
 
 START, EXIT = "(start)", "(exit)"

@@ -109,14 +109,22 @@ def path_rows(paths: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict
     """Return the most frequent paths in rows of `Journeys` of one dimension."""
     (counted,) = fetch(paths.agg(n=paths.count()))
     total = int(counted["n"])
-    return [
-        {
-            "path": steps_of(row["path"]),
-            "is_cut": row["is_cut"],
-            "sessions": int(row["session_count"]),
-            "share": int(row["session_count"]) / total,
-            "converted_sessions": int(row["converted_session_count"]),
-            "conversion_rate": int(row["converted_session_count"]) / int(row["session_count"]),
-        }
-        for row in fetch(top_paths(paths, top))
-    ]
+    return [path_row(row, total) for row in fetch(top_paths(paths, top))]
+
+
+def path_row(row: Row, total: int) -> dict[str, Any]:
+    """Return a row of `top_paths` as part of an answer.
+
+    Args:
+        row: The row.
+        total: How many sessions there are with any path.
+    """
+    count, converted = int(row["session_count"]), int(row["converted_session_count"])
+    return {
+        "path": steps_of(row["path"]),
+        "is_cut": row["is_cut"],
+        "sessions": count,
+        "share": count / total,
+        "converted_sessions": converted,
+        "conversion_rate": converted / count,
+    }

@@ -9,14 +9,15 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.queries import session_totals
+from ecom_assets.sessions.kernel import session_sums, suits
+from ecom_assets.sessions.queries import session_totals, totals_of
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.ends import Ends, days_definition, of_days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import has_kernels, union_all
 from ecom_assets.tables.presets import with_preset
 
 KEYS: Final = ("session_rule", "idle", "where", "preset")
@@ -89,12 +90,17 @@ def sessions_answer(
         keep: Receives the sessions.
     """
     events = meeting(events, question.where)
+    definition = {**question.to_mapping(), **days_definition(ends)}
+    if has_kernels(con) and suits(question.rule) and keep is None:
+        sums = session_sums(con, events, question.rule, ends)
+        if sums is not None:
+            return {"definition": definition, **totals_of(sums)}
     rows = of_days(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
     rows = keep(rows) if keep else rows
     totals = session_totals(rows)
     if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = _visitor_count(con, events, rows, ends)
-    return {"definition": {**question.to_mapping(), **days_definition(ends)}, **totals}
+    return {"definition": definition, **totals}
 
 
 def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:

@@ -72,7 +72,12 @@ def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, A
         median_duration_s=sessions.duration_s.median(),
     )
     (row,) = fetch(rows)
-    views, count = int(row.pop("views")), int(row["sessions"])
+    return totals_of(row)
+
+
+def totals_of(row: Row) -> dict[str, Any]:
+    """Return the totals of sessions from sums over them; shares are null if there are none."""
+    views, count = int(row["views"]), int(row["sessions"])
     totals = {name: int(row[name]) for name in ("events", "visitors", "sessions", "engaged_sessions")}
     return {
         **totals,

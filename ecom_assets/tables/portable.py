@@ -41,5 +41,5 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
 
 
 def has_kernels(con: SQLBackend) -> "TypeGuard[DuckDB]":
-    """Return whether a connection can run the fast kernels for funnels and retention, which need DuckDB's SQL."""
+    """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
     return bool(con.name == "duckdb")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
 from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.funnels.kernel.passes import Keying
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.compiled import PATH, compiled_text
+from ecom_assets.tables.packed import Keying
 from ecom_assets_tests.hypothesis_settings import examples
 
 COLUMNS = (

@@ -166,5 +166,5 @@ def custom_journeys(context: Context, parameters: JustSliced, body: JourneysBody
     require_personal(context.request.scope, question.columns)
     asked = AskedEvents(context, body)
     return asked.answer(
-        parameters, lambda _con, events, _: journeys_answer(events, question, asked.days), reads_all=True
+        parameters, lambda con, events, _: journeys_answer(con, events, question, asked.days), reads_all=True
     )

@@ -23,9 +23,8 @@ from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
     Contest,
-    Ints,
+    Part,
     Plan,
-    Sorted,
     StepTimes,
     batches_of,
     levels_of,
@@ -36,6 +35,7 @@ from ecom_assets.funnels.kernel.passes import (
 )
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.packed import Ints
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 from ecom_assets.warehouse.sql_text import ident, text
 
@@ -129,7 +129,7 @@ def event_code(funnel: Funnel) -> tuple[str, Plan]:
     return code, _plan(funnel, matching, codes, is_counted=False)
 
 
-def times_of_parts(parts: Iterable[Sorted], steps: int, workers: int) -> StepTimes:
+def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes:
     """What `funnel_times` finds, of events that are in memory and in order."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
         batches = (batch for part in parts for batch in batches_of(part, BATCH_EVENTS))

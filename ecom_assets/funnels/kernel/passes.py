@@ -1,8 +1,6 @@
 """The fast kernel, the NumPy half: arrays of packed numbers in, the level of each unit out.
 
-An event is one integer, `microseconds * scale + code`; sorting these with the unit in front puts everything
-in its place with NumPy's vectorised sort. Units lie further apart than the window is long, so a chain
-cannot leak from one to the next and no pass looks at units. The arrays come from `funnels/kernel/counts.py`.
+How events are packed and sorted is in `tables/packed.py`. The arrays come from `funnels/kernel/counts.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,9 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.errors import WorkError
+from ecom_assets.tables.packed import Ints, Packing, Sorted, sorted_parts
 
-Ints = npt.NDArray[np.int64]
 Taken = list[tuple[Ints, Ints]]
 """Per step, which tries took it (numbers from 0, rising) and when."""
 
@@ -43,13 +40,11 @@ Flags = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Packing):
     """What the passes need to know of a funnel.
 
     Attributes:
         steps: Number of steps.
-        window: The window in the unit of the packed times, microseconds at first.
-        scale_bits: Bits that the code takes in a packed event.
         is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
             comes before those it could follow: times must increase.
         weights: For counted funnels, per rivalry: 1 for each code that takes part in it, 0 for the others
@@ -59,12 +54,13 @@ class Plan:
     """
 
     steps: int
-    window: int
-    scale_bits: int
     is_descending: bool = False
     weights: tuple[Flags, ...] = ()
     owns: tuple[int, ...] = ()
     contests: tuple[tuple[Contest, ...], ...] = ()
+
+
+Part = Sorted[Plan]
 
 
 def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
@@ -95,7 +91,7 @@ def times_by_start(
     return result
 
 
-def times_of_part(part: "Sorted") -> StepTimes:
+def times_of_part(part: Part) -> StepTimes:
     """The times of the longest try of each unit in a part."""
     if not len(part.keys):
         return together([], part.plan.steps)
@@ -103,7 +99,7 @@ def times_of_part(part: "Sorted") -> StepTimes:
     return _step_times(walk, part.resolution)
 
 
-def batches_of(part: "Sorted", at_most: int) -> Iterator["Sorted"]:
+def batches_of(part: Part, at_most: int) -> Iterator[Part]:
     """A part as several of about `at_most` events each, near enough to stay in the cache; a unit is never split."""
     bits = part.time_bits + part.plan.scale_bits
     first = 0
@@ -124,58 +120,7 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """Packed events with their unit in front, in order.
-
-    Attributes:
-        keys: Unit, time and code in one number, rising.
-        time_bits: Bits that the time takes.
-        unit_count: How many units there are; numbers begin at 0.
-        plan: The funnel, its window in the unit of these times.
-        resolution: Microseconds in a unit of these times.
-    """
-
-    keys: Ints
-    time_bits: int
-    unit_count: int
-    plan: Plan
-    resolution: int
-
-
-@dataclass(frozen=True, slots=True)
-class Keying:
-    """How an event is packed with its unit in front: `unit`, `(time - origin) / resolution` and `code`, in one number.
-
-    Attributes:
-        origin: The earliest time, in microseconds.
-        resolution: Microseconds in a unit of the packed times.
-        time_bits: Bits that the time takes.
-        plan: The funnel, its window in the unit of these times.
-    """
-
-    origin: int
-    resolution: int
-    time_bits: int
-    plan: Plan
-
-    @classmethod
-    def of(cls, first: int, last: int, resolution: int, unit_count: int, plan: Plan) -> "Keying | None":
-        """How events between two times (microseconds, multiples of the resolution) are packed; None if they cannot."""
-        span = (last - first) // resolution
-        window = min(plan.window // resolution, span)
-        time_bits = (span + window + 1).bit_length()
-        if unit_count.bit_length() + time_bits + plan.scale_bits > _KEY_BITS or plan.window % resolution:
-            return None
-        return cls(first, resolution, time_bits, replace(plan, window=window))
-
-    def sorted(self, keys: Ints, unit_count: int) -> Sorted:
-        """Return events in order; `keys` is overwritten."""
-        keys.sort()
-        return Sorted(keys, self.time_bits, unit_count, self.plan, self.resolution)
-
-
-def _walk_by_event(part: Sorted) -> Taken:
+def _walk_by_event(part: Part) -> Taken:
     """Walk only from the starts that are counted; they follow from where the longest chains end first."""
     plan = part.plan
     codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
@@ -191,7 +136,7 @@ def _walk_by_event(part: Sorted) -> Taken:
     return taken
 
 
-def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> Ints:
+def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Ints:
     """The start of the earliest of each unit's longest tries.
 
     No try of a unit can be as long and end before the first event that ends a longest chain. A try from within the
@@ -207,7 +152,7 @@ def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Sorted) -> I
     return starts_counted
 
 
-def _walk_by_instant(part: Sorted) -> Taken:
+def _walk_by_instant(part: Part) -> Taken:
     """As `funnels/chains.py` explains: a step is taken at the same instant if its events suffice."""
     plan = part.plan
     instants, counts = instants_of(part.keys, plan)
@@ -235,7 +180,7 @@ def _needed(counts: Ints, contest: Contest) -> Ints:
     return lately[np.minimum(counts, len(contest.contested))]
 
 
-def _of_longest(taken: Taken, part: Sorted) -> Taken:
+def _of_longest(taken: Taken, part: Part) -> Taken:
     """The first of each unit's longest tries; tries are in order of unit and start."""
     starts = taken[0][1]
     level = np.zeros(len(starts), np.int64)
@@ -271,10 +216,6 @@ def _at_or_never(candidates: Ints, places: Ints) -> Ints:
     return np.append(candidates, np.iinfo(np.int64).max)[places]
 
 
-_KEY_BITS = 63
-_RESOLUTIONS = (1_000_000, 1_000)
-
-
 def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
     """The level of each unit, 0 for one that did not do step 1.
 
@@ -295,44 +236,6 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDA
             passes(part.keys, part.time_bits, part.plan, levels)
         parts.append(levels)
     return np.concatenate(parts)
-
-
-def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int = 1) -> Iterator[Sorted]:
-    """The events with their units in front, in order; in several parts only if one number cannot hold them all."""
-    if len(packed) == 0:
-        yield Sorted(packed, 0, unit_count, plan, resolution)
-        return
-    origin = int(packed.min()) >> plan.scale_bits
-    span = (int(packed.max()) >> plan.scale_bits) - origin
-    plan = replace(plan, window=min(plan.window, span))
-    packed -= origin << plan.scale_bits
-    time_bits = (span + plan.window + 1).bit_length()
-    if (unit_count - 1).bit_length() + time_bits + plan.scale_bits > _KEY_BITS:
-        yield from _in_coarser_time_or_halves(packed, units, unit_count, plan, resolution)
-        return
-    packed += units << (time_bits + plan.scale_bits)
-    packed.sort()
-    yield Sorted(packed, time_bits, unit_count, plan, resolution)
-
-
-def _in_coarser_time_or_halves(
-    packed: Ints, units: Ints, unit_count: int, plan: Plan, resolution: int
-) -> Iterator[Sorted]:
-    """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
-    times = packed >> plan.scale_bits
-    for coarser in _RESOLUTIONS:
-        if plan.window % coarser == 0 and not (times % coarser).any():
-            codes = packed & ((1 << plan.scale_bits) - 1)
-            packed = ((times // coarser) << plan.scale_bits) + codes
-            plan = replace(plan, window=plan.window // coarser)
-            yield from sorted_parts(packed, units, unit_count, plan, resolution * coarser)
-            return
-    if unit_count == 1:
-        raise WorkError("The events of one unit span over a century; check the values of event_at.")
-    half = unit_count // 2
-    is_low = units < half
-    yield from sorted_parts(packed[is_low], units[is_low], half, plan, resolution)
-    yield from sorted_parts(packed[~is_low], units[~is_low] - half, unit_count - half, plan, resolution)
 
 
 def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:

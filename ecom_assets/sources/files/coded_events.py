@@ -14,12 +14,12 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.funnels.kernel.passes import Keying, Plan, Sorted, sorted_parts
+from ecom_assets.funnels.kernel.passes import Part, Plan
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.warehouse.sql_text import day, select
 
-Ints = npt.NDArray[np.int64]
 MOST_ROWS: Final = 30_000_000
 """Rows whose numbers are held in memory, of 16 to 24 bytes each."""
 MOST_ANONYMOUS: Final = 50_000
@@ -50,13 +50,13 @@ class CodedEvents:
 
     keys: Ints
     units: Ints | None
-    keying: Keying | None
+    keying: Keying[Plan] | None
     unit_count: int
     read: int
     rejected: dict[str, int]
     surplus: int
 
-    def in_order(self, plan: Plan) -> Iterator[Sorted]:
+    def in_order(self, plan: Plan) -> Iterator[Part]:
         """Yield the events in order; their keys are overwritten."""
         if self.keying is not None:
             yield self.keying.sorted(self.keys, self.unit_count)
@@ -155,7 +155,7 @@ class CodedFiles:
         sql = f"SELECT DISTINCT event_type FROM {EXACT} AS t0 WHERE {_is_clean()}"  # noqa: S608
         return [kind for (kind,) in self.con.execute(sql).fetchall()]
 
-    def _find_users(self, plan: Plan) -> tuple[int, Keying | None]:
+    def _find_users(self, plan: Plan) -> tuple[int, Keying[Plan] | None]:
         """Number the users, say who stands for nobody, and find how events can be packed."""
         self._view_sure()
         # No clean event is of before 1990, nor of more than a day after its file came.
@@ -281,7 +281,7 @@ def _ints(result: object) -> Ints:
     return np.asarray(result, np.int64)
 
 
-def _key_sql(keying: Keying | None, code: str, plan: Plan) -> str:
+def _key_sql(keying: Keying[Plan] | None, code: str, plan: Plan) -> str:
     """Return the SQL of the key of a clean event, without its visitor where one number cannot hold all."""
     if keying is None:
         return f"epoch_us(event_at) * {1 << plan.scale_bits} + ({code})"

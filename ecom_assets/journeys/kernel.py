@@ -1,0 +1,268 @@
+"""The fast kernel on DuckDB: steps, transitions and paths of sessions, counted over packed events.
+
+Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only for events at one instant with different steps
+the engine is asked in which order their ids are. The portable expressions (`journeys/journeys.py`,
+`journeys/choices.py`) are the definition, and tests require that both give equal results.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.journeys.choices import JourneyChoices, page_of
+from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, step_name
+from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered, times_of
+from ecom_assets.tables.ends import Ends
+from ecom_assets.tables.packed import Ints
+
+NAMES: Final = "journey_step_names"
+TIED: Final = "tied_instants"
+COUNTED: Final = "journey_transitions"
+COLUMNS: Final = NODES | {"page": "page_url"}
+"""The columns of events that steps are made of."""
+WORD_BITS: Final = 62
+Steps = npt.NDArray[np.int32]
+TiedSteps = Callable[[Ints, Ints], Ints]
+"""A function that returns the steps of visitors (numbers) at times (microseconds), ordered by time and event id."""
+
+
+@dataclass(frozen=True)
+class Walks:
+    """The steps of sessions.
+
+    Attributes:
+        steps: The number of each step, from 1, of one session after another.
+        sizes: How many steps each session has.
+        is_converted: Whether each session has a purchase.
+        is_late: Whether earlier steps of each session were left out.
+    """
+
+    steps: Steps
+    sizes: Ints
+    is_converted: Flags
+    is_late: Flags
+
+    def begins(self) -> Ints:
+        """Return the place in `steps` at which each session begins."""
+        return np.cumsum(self.sizes) - self.sizes
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is counted: sessions, `counted_transitions`, and different paths with the number of their sessions.
+
+    `examples` are, for each path, the number of a session that has it.
+    """
+
+    walks: Walks
+    transitions: ir.Table
+    names: Sequence[str]
+    most_steps: int
+    examples: Ints
+    session_counts: Ints
+    converted_counts: Ints
+
+    def top_paths(self, counts: Ints, converted: Ints, most: int) -> list[dict[str, Any]]:
+        """Return the rows of `top_paths`, where so many sessions of each path count, and so many have a purchase."""
+        least = int(np.partition(counts, -most)[-most]) if len(counts) > most else 1
+        chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.walks.begins()
+        rows = []
+        for place in chosen:
+            walk = self.examples[place]
+            path, is_cut = self._path(int(begins[walk]), int(self.walks.sizes[walk]))
+            row: dict[str, Any] = {"path": path, "is_cut": is_cut or bool(self.walks.is_late[walk])}
+            rows.append(row | {"session_count": counts[place], "converted_session_count": converted[place]})
+        return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[:most]
+
+    def _path(self, begin: int, size: int) -> tuple[str, bool]:
+        is_cut = size > self.most_steps
+        steps = self.walks.steps[begin : begin + min(size, self.most_steps)]
+        return ARROW.join([*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]), is_cut
+
+
+def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle_s: int, ends: Ends) -> Counted | None:
+    """Return the numbers of journeys; None if there are too many events or steps, or a step without a name.
+
+    Args:
+        con: The DuckDB connection of `events`.
+        events: Rows of `CleanEvents`, of all days.
+        choices: What steps are, and which of them are looked at.
+        idle_s: The silence that ends a session.
+        ends: The first and the last day on which the sessions started; None for no limit.
+    """
+    names = _names(con, events, choices)
+    coded = _coded(con, events, choices)
+    parts = gathered(con, coded, len(names).bit_length() + 1, idle_s, ends) if "" not in names else None
+    if parts is None:
+        return None
+    tied_steps = partial(_steps_at, con, events, choices)
+    walks = _together([_walks(part, tied_steps) for part in parts])
+    if choices.from_step or choices.to_step:
+        walks = part_of(walks, choices, names)
+    con.con.register(COUNTED, _transitions(walks, names, choices.rule.most_places))
+    paths = _paths(walks, len(names), choices.rule.most_steps)
+    examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
+    examples[paths] = np.arange(len(paths))
+    counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[walks.is_converted]))
+    return Counted(walks, con.table(COUNTED), names, choices.rule.most_steps, examples, counts, converted)
+
+
+def _names(con: Backend, events: ir.Table, choices: JourneyChoices) -> list[str]:
+    """Number the steps, from 1; in the order of their names."""
+    steps = events.select(raw=events[COLUMNS[choices.by]]).distinct()
+    named = step_name(page_of(steps.raw, choices.pages) if choices.by == "page" else steps.raw)
+    rows = con.compile(steps.mutate(name=named).filter(steps.raw.notnull()))
+    con.raw_sql(f"""
+        CREATE OR REPLACE TEMP TABLE {NAMES} AS
+        SELECT raw, name, dense_rank() OVER (ORDER BY name)::BIGINT AS step FROM ({rows})
+    """)  # noqa: S608 (compiled by Ibis)
+    sql = f"SELECT DISTINCT step, name FROM {NAMES} ORDER BY step"  # noqa: S608 (a name of this module)
+    return [name for _, name in con.con.execute(sql).fetchall()]
+
+
+def _coded(con: Backend, events: ir.Table, choices: JourneyChoices, *more: str) -> ir.Table:
+    """Return events with a `code`: the number of the step, 0 for none, and in the last bit whether it is a purchase."""
+    names = con.table(NAMES, database=("temp", "main")).select("raw", "step")
+    joined = events.left_join(names, events[COLUMNS[choices.by]] == names.raw)
+    step = joined.step.fill_null(0)
+    step = joined.event_type.isin(choices.excluded).ifelse(0, step) if choices.excluded else step
+    code = step * 2 + (joined.event_type == "purchase").ifelse(1, 0)
+    return joined.select("visitor_id", "event_at", "event_date", "event_id", *more, code=code)
+
+
+def _walks(part: Part, tied_steps: TiedSteps) -> Walks:
+    """Return the steps of the sessions of a part, repeats in a row as one."""
+    session = np.cumsum(begins_of(part), dtype=np.int32) - 1
+    count = int(session[-1]) + 1 if len(session) else 0
+    codes = (part.keys & ((1 << part.plan.scale_bits) - 1)).astype(np.int32)
+    is_converted = np.zeros(count, bool)
+    is_converted[session[(codes & 1) > 0]] = True
+    instants, steps = part.keys >> part.plan.scale_bits, codes >> 1
+    if not (is_step := steps > 0).all():
+        instants, steps, session = instants[is_step], steps[is_step], session[is_step]
+    _order_tied(part, instants, steps, tied_steps)
+    is_new = np.ones(len(steps), bool)
+    is_new[1:] = (session[1:] != session[:-1]) | (steps[1:] != steps[:-1])
+    sizes = np.bincount(session[is_new], minlength=count)
+    return Walks(steps[is_new], sizes, is_converted, np.zeros(count, bool))
+
+
+def _order_tied(part: Part, instants: Ints, steps: Steps, tied_steps: TiedSteps) -> None:
+    """Put different steps of a visitor at one instant into the order of their events' ids."""
+    is_other = np.ones(len(instants), bool)
+    is_other[1:] = instants[1:] != instants[:-1]
+    differs = np.flatnonzero(~is_other[1:] & (steps[1:] != steps[:-1])) + 1
+    if not len(differs):
+        return
+    group = np.cumsum(is_other, dtype=np.int32) - 1
+    has_several = np.zeros(int(group[-1]) + 1, bool)
+    has_several[group[differs]] = True
+    tied = instants[is_other][has_several]
+    steps[has_several[group]] = tied_steps((tied >> part.time_bits) + part.first_unit, times_of(part, tied))
+
+
+def _steps_at(
+    con: Backend, events: ir.Table, choices: JourneyChoices, numbers: Ints, times_us: Ints
+) -> npt.NDArray[np.int64]:
+    """Return the steps of visitors at given times, at each time in the order of the events' ids."""
+    con.con.register("given_instants", {"number": numbers, "us": times_us, "place": np.arange(len(numbers))})
+    con.raw_sql(f"""
+        CREATE OR REPLACE TEMP TABLE {TIED} AS
+        SELECT visitor_id, make_timestamp(us) AS event_at, place FROM given_instants JOIN {VISITORS} USING (number)
+    """)  # noqa: S608 (names of this module)
+    con.con.unregister("given_instants")
+    tied = events.inner_join(con.table(TIED, database=("temp", "main")), ["visitor_id", "event_at"])
+    coded = _coded(con, tied, choices, "place").filter(lambda t: t.code > 1)
+    result = con.con.execute(con.compile(coded.order_by("place", "event_id", "code").select("code"))).fetchnumpy()
+    return np.asarray(result["code"], np.int64) >> 1
+
+
+def _together(parts: Sequence[Walks]) -> Walks:
+    def joined(name: str, kind: Any) -> Any:  # noqa: ANN401 (arrays of several types)
+        return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+
+    flags = joined("is_converted", bool), joined("is_late", bool)
+    return Walks(joined("steps", np.int32), joined("sizes", np.int64), *flags)
+
+
+def part_of(walks: Walks, choices: JourneyChoices, names: Sequence[str]) -> Walks:
+    """Return what `choices.part_of` does: the part of each session from one step to another."""
+    numbers = {name: number for number, name in enumerate(names, start=1)}
+    session = np.repeat(np.arange(len(walks.sizes)), walks.sizes)
+    place = np.arange(len(session)) - walks.begins()[session]
+
+    def first_of(which: Flags) -> Ints:
+        result, found = np.full(len(walks.sizes), -1), np.flatnonzero(which)[::-1]
+        result[session[found]] = place[found]  # of several, the last one written stays
+        return result
+
+    first = np.where(walks.sizes > 0, 0, -1)
+    first = first_of(walks.steps == numbers.get(choices.from_step, -1)) if choices.from_step else first
+    last = walks.sizes - 1
+    if choices.to_step:
+        # A path from a step to the same step ends when it comes again.
+        after = place > first[session] if choices.from_step else place >= first[session]
+        last = first_of(after & (walks.steps == numbers.get(choices.to_step, -1)))
+    is_asked = (first >= 0) & (last >= 0)
+    is_from_end = choices.to_step and not choices.from_step
+    begin = np.maximum(first, last - choices.rule.most_steps + 1) if is_from_end else first
+    kept = is_asked[session] & (place >= begin[session]) & (place <= last[session])
+    sizes = (last - begin + 1)[is_asked]
+    return Walks(walks.steps[kept], sizes, walks.is_converted[is_asked], (begin > first)[is_asked])
+
+
+def _transitions(walks: Walks, names: Sequence[str], most_places: int) -> pa.Table:
+    """Return the rows of `counted_transitions`."""
+    count, end = len(walks.sizes), len(names) + 1
+    begins = walks.begins() + np.arange(count)
+    is_start = np.zeros(len(walks.steps) + count, bool)
+    is_start[begins] = True
+    first = np.zeros(len(is_start), np.int64)
+    first[~is_start] = walks.steps
+    place = np.arange(len(first)) - np.repeat(begins, walks.sizes + 1)
+    rows = np.minimum(place, most_places, out=place)
+    rows *= end + 1
+    rows += first
+    rows *= end + 1
+    rows[:-1] += np.where(is_start[1:], end, first[1:])
+    rows[-1:] += end
+    alike, counts = np.unique(rows, return_counts=True)
+    whose, converted = np.unique(rows[np.repeat(walks.is_converted, walks.sizes + 1)], return_counts=True)
+    bought = np.zeros(len(alike), np.int64)
+    bought[np.searchsorted(alike, whose)] = converted
+    texts = pa.array([START, *names, EXIT])
+    return pa.table(
+        {
+            "place": alike // (end + 1) ** 2,
+            "from_step": texts.take(pa.array(alike // (end + 1) % (end + 1))),
+            "to_step": texts.take(pa.array(alike % (end + 1))),
+            "transition_count": counts,
+            "converted_transition_count": bought,
+        }
+    )
+
+
+def _paths(walks: Walks, name_count: int, most_steps: int) -> Ints:
+    """Return the number of the path of each session; only sessions with equal kept steps have equal numbers."""
+    bits = max(name_count.bit_length(), 1)
+    in_word, begins = WORD_BITS // bits, walks.begins()
+    paths = ((walks.sizes > most_steps) | walks.is_late).astype(np.int64)
+    for first in range(0, most_steps, in_word):
+        longer = np.flatnonzero(walks.sizes > first)
+        word = np.zeros(len(walks.sizes), np.int64)
+        rest = longer
+        for place in range(first, min(first + in_word, most_steps)):
+            rest = rest[walks.sizes[rest] > place]
+            word[rest] = (word[rest] << bits) | walks.steps[begins[rest] + place]
+        # Words are numbered first, so that both together fit into one number.
+        _, ranks = np.unique(word[longer], return_inverse=True)
+        _, alike = np.unique(paths[longer] * (int(ranks.max(initial=0)) + 1) + ranks, return_inverse=True)
+        paths[longer] = alike + int(paths.max(initial=0)) + 1
+    return paths
