@@ -1,5 +1,6 @@
 """`ecom funnel`: its options, and the answer in lines."""
 
+import csv
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +26,10 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.quick_funnel import cleans_by_default, may_hold_erased, quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.definition import Funnel, TimeToConvert
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import load_mapping
@@ -95,11 +97,15 @@ def _is_plain(funnel: Funnel) -> bool:
     """Whether a few columns will do: no event can serve two steps and only visitors count, so no copy matters."""
     if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
         return False
-    return not funnel.columns
+    return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)
 
 
 ORDERS = (
     "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
+)
+OCCURRENCE = (
+    "first_ever or first_time: step 1 is the visitor's first event of its type in all data, or the first that meets "
+    "the conditions. '2: first_time' is of step 2."
 )
 STEP_WHERE = "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold."
 BESIDE_A_DEFINITION = {
@@ -113,9 +119,11 @@ Over = Annotated[str | None, typer.Option(help=OVER)]
 TimesOption = Annotated[str | None, typer.Option("--time-to-convert", help=TIMES)]
 Bins = Annotated[str | None, typer.Option(help=BINS)]
 WeekStart = Annotated[str, typer.Option(help="Weekday on which weeks begin.")]
-Steps = Annotated[str | None, typer.Option(help="Event types, separated by commas.")]
+STEPS = "Event types, separated by commas; * is any event, and one with a comma stands in double quotes, '\"a, b\",c'."
+Steps = Annotated[str | None, typer.Option(help=STEPS)]
 Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
 StepWhere = Annotated[list[str] | None, typer.Option(help=STEP_WHERE)]
+Occurrences = Annotated[list[str] | None, typer.Option("--occurrence", help=OCCURRENCE)]
 Columns = Annotated[str | None, typer.Option(help="Columns that must keep one value, separated by commas.")]
 Excluded = Annotated[
     list[str] | None,
@@ -141,6 +149,7 @@ def funnel(
     per: Annotated[str, typer.Option(help="user, session or totals.")] = "user",
     where: Where = None,
     step_where: StepWhere = None,
+    occurrence: Occurrences = None,
     hold: Columns = None,
     exclude: Excluded = None,
     exclusion_rule: ExclusionRule = "mixpanel",
@@ -164,12 +173,22 @@ def funnel(
 ) -> None:
     """Count who got how far through the steps."""
     given: dict[str, Any] = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per}
-    given |= {"hold": hold, "exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit}
+    given |= {"exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit, "occurrence": occurrence}
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
-    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset})
+    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
     rule, days = session_rule_of(context, asked.get("preset"), session_rule), QuestionDays.read(first, to, last)
-    result = answer(all_paths(events, more), mapping, asked, who, SessionRule.preset(rule), days, timezone, segment)
-    print_answer(_with_rule(result, rule), lambda: _lines(result, who), as_json=as_json)
+    _print((all_paths(events, more), mapping, asked, who), rule, (days, timezone, segment), as_json=as_json)
+
+
+def _print(
+    asked: tuple[list[str], str | None, dict[str, Any], Path | None],
+    session_rule: str,
+    limits: tuple[QuestionDays, str | None, str | None],
+    *,
+    as_json: bool,
+) -> None:
+    result = answer(*asked, SessionRule.preset(session_rule), *limits)
+    print_answer(_with_rule(result, session_rule), lambda: _lines(result, asked[-1]), as_json=as_json)
 
 
 def _with_rule(values: dict[str, Any], session_rule: str) -> dict[str, Any]:
@@ -187,7 +206,7 @@ def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any
     if definition is not None:
         _refuse_more_than_a_definition(context)
         return definition_of(definition)
-    steps, hold = _steps(given["steps"], given.pop("step_where")), given["hold"]
+    steps, hold = _steps(given["steps"], given.pop("step_where"), given.pop("occurrence")), given["hold"]
     times = _times(given["time_to_convert"], given.pop("bins"))
     lists = {"steps": steps, "hold": hold and [column.strip() for column in hold.split(",")], "time_to_convert": times}
     asked = given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
@@ -195,23 +214,56 @@ def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any
     return {name: value for name, value in asked.items() if name in lists or is_typed(context, name)}
 
 
-def _steps(steps: str | None, conditions: list[str] | None) -> list[dict[str, Any]]:
+def _steps(
+    steps: str | None, conditions: list[str] | None, occurrences: list[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the steps as a definition has them, each with its conditions.
 
     Raises:
-        UsageError: A condition does not begin with the number of a step.
+        UsageError: A condition or an occurrence does not begin with the number of a step.
     """
-    rows: list[dict[str, Any]] = [{"event_type": step.strip(), "where": []} for step in (steps or "").split(",")]
+    rows: list[dict[str, Any]] = [{"event_type": name, "where": []} for name in _names(steps or "")]
     for text in conditions or []:
-        number, colon, condition = text.partition(":")
-        place = int(number) if number.strip().isdecimal() else 0
-        if not colon or not 1 <= place <= len(rows):
-            raise UsageError(
-                f"--step-where {text!r} does not begin with the number of a step, 1 to {len(rows)}; write it as in "
-                f"'{len(rows)}: cart_amount > 10'."
-            )
+        place, condition = _of_step(text, len(rows), "--step-where", "cart_amount > 10")
         rows[place - 1]["where"].append(condition)
+    for text in occurrences or []:
+        numbered = text if ":" in text else f"1:{text}"
+        place, occurrence = _of_step(numbered, len(rows), "--occurrence", "first_time")
+        if "occurrence" in rows[place - 1]:
+            raise UsageError(f"--occurrence is given twice of step {place}; leave one of them out.")
+        rows[place - 1]["occurrence"] = occurrence.strip()
     return rows
+
+
+def _names(steps: str) -> list[str]:
+    """Return event types between commas; one that holds a comma stands in double quotes.
+
+    Raises:
+        UsageError: A quote is not closed.
+    """
+    try:
+        (names,) = csv.reader([steps], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise UsageError(
+            f"--steps {steps!r} is not understood; write event types between commas, one with a comma in double quotes."
+        ) from error
+    return [name.strip() for name in names]
+
+
+def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
+    """Return the number of a step, and what is said of it.
+
+    Raises:
+        UsageError: The text does not begin with the number of a step.
+    """
+    number, colon, said = text.partition(":")
+    place = int(number) if number.strip().isdecimal() else 0
+    if not colon or not 1 <= place <= steps:
+        raise UsageError(
+            f"{option} {text!r} does not begin with the number of a step, 1 to {steps}; write it as in "
+            f"'{steps}: {example}'."
+        )
+    return place, said
 
 
 def _times(steps: str | None, bins: str | None) -> object:

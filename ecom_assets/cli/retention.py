@@ -155,7 +155,10 @@ StartWhere = Annotated[list[str] | None, typer.Option(help="What must hold of a 
 ReturnWhere = Annotated[list[str] | None, typer.Option(help="What must hold of a return, as for --where.")]
 Starting = Annotated[
     str | None,
-    typer.Option(help="first_time (each visitor in one cohort), or recurring (in that of each period with a start)."),
+    typer.Option(
+        help="first_time (each visitor in one cohort, by the first start that meets the conditions), first_ever (by "
+        "the first event of the start's type, if it meets them), or recurring (in that of each period with a start)."
+    ),
 ]
 Clock = Annotated[str | None, typer.Option(help="calendar, or rolling: 1 h, 24 h, 7 d or 30 d from each start.")]
 WeekStart = Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")]
@@ -219,6 +222,10 @@ def retention(
 
 
 def _print(asked: Asked, rule: RetentionRule, *, as_json: bool) -> None:
+    if asked.range_of == "events" and rule.starting == "first_ever":
+        raise UsageError(
+            "--starting first_ever is known of all data, but --range-of events leaves days out; use starts."
+        )
     answer = answer_retention(asked, rule)
     print_answer(answer, lambda: retention_lines(answer, asked.who), as_json=as_json)
 

@@ -34,7 +34,8 @@ SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
 SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
-    "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. Give it once for each line."
+    "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. purchase:visitors:first_ever takes only a "
+    "visitor's first purchase in all data, :first_time the first that meets the conditions. Give it once for each line."
 )
 KIND_HELP = (
     "trend (values by period), stickiness (visitors by the number of periods in which they did it) or lifecycle (new, "
@@ -212,7 +213,8 @@ def _title_of(name: str, breakdown: str | None) -> str:
 def _name(series: dict[str, Any]) -> str:
     event = series["event_type"] or "any event"
     measure = series["measure"] + (f"({series['of']})" if series.get("of") else "")
-    return event if measure == "count" else f"{event}:{measure}"
+    first = f":{series['occurrence']}" if series.get("occurrence") else ""
+    return (event if measure == "count" else f"{event}:{measure}") + first
 
 
 def _title(answer: dict[str, Any]) -> str:

@@ -52,6 +52,8 @@ class Correlation:
             )
         if self.funnel.per != "user" or self.funnel.by is not None or self.funnel.hold:
             raise DefinitionError("The funnel of a correlation counts users, without `by` and `hold`; leave these out.")
+        if self.funnel.counts_firsts:
+            raise DefinitionError("The funnel of a correlation counts every event; leave `occurrence` out.")
         if len(self.properties) > MAX_PROPERTIES:
             raise DefinitionError(f"A correlation has at most {MAX_PROPERTIES} properties, not {len(self.properties)}.")
         for one in self.properties:

@@ -10,6 +10,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
 from ecom_assets.correlation.odds_ratio import odds_ratio
 from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.funnels.definition import ANY
 from ecom_assets.funnels.queries import funnel_events
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.queries import DECIMALS
@@ -45,7 +46,7 @@ def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlati
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: correlation.limit],
         "warnings": [
-            *missing_type_warnings(con, events, [step.event_type for step in funnel.steps]),
+            *missing_type_warnings(con, events, [step.event_type for step in funnel.steps if step.event_type != ANY]),
             *_warnings(totals),
         ],
     }

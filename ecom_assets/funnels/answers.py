@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.definition import ANY, Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.tables.packed import Ints
 
@@ -95,7 +95,7 @@ def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list
     taken = {row["step"] for row in numbers if row["count"]}
     seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
     asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
-    return [name for name in asked if name not in seen]
+    return [name for name in asked if name not in {*seen, ANY}]
 
 
 NO_VALUE: Final = "(none)"

@@ -9,18 +9,27 @@ from dataclasses import replace
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.errors import WorkError
+from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
 from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of
 from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.first_events import FIRST, with_first
+from ecom_assets.tables.occurrence import EVERY, FIRST_EVER
 from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.values import check_comparable, json_path, unknown_column
 
 
 def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
-    """Return whether an event matches a step; never null."""
-    tests = [events.event_type == step.event_type]
+    """Return whether an event matches a step; never null.
+
+    Raises:
+        WorkError: The step counts first events only, which `with_firsts` finds among the events of all days.
+    """
+    if step.occurrence != EVERY:
+        raise WorkError("What is first is found among all events; give the events and the funnel of `with_firsts`.")
+    tests = [] if step.event_type == ANY else [events.event_type == step.event_type]
     tests += [comparable(events, column, value) == value for column, value in step.where.items()]
-    equal = ibis.and_(*tests).fill_null(ibis.literal(value=False))
+    equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(ibis.literal(value=False))
     return equal if step.conditions == EVERYTHING else equal & holds(events, step.conditions)
 
 
@@ -36,6 +45,8 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     attempts begin at certain events only, being one of these is a condition on step 1.
     """
     events = meeting(events, funnel.where)
+    if funnel.has_any_step:
+        return _with_any_step(events, funnel)
     # By their text, because to Python the conditions `= 1` and `= true` are equal.
     distinct = {repr(step.conditions): step.conditions for step in funnel.steps if step.conditions != EVERYTHING}
     names = {text: f"{FLAG}{number}" for number, text in enumerate(distinct, start=1)}
@@ -51,6 +62,45 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
         first = FunnelStep(first.event_type, {**first.where, ENTRY: True})
     plain = replace(funnel, steps=(first, *others), where=EVERYTHING)
     return (events.mutate(**flags) if flags else events), plain
+
+
+def _with_any_step(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
+    """Return the same question with one event type: whether an event can be a step is a boolean column."""
+    distinct = {step.identity: step for step in funnel.steps}
+    names = {identity: f"{FLAG}{number}" for number, identity in enumerate(distinct, start=1)}
+    flags = {names[identity]: matches(events, step) for identity, step in distinct.items()}
+    first, *others = (FunnelStep(ANY, {names[step.identity]: True}) for step in funnel.steps)
+    if ENTRY in events.columns:
+        first = FunnelStep(ANY, {**first.where, ENTRY: True})
+    plain = replace(funnel, steps=(first, *others), where=EVERYTHING)
+    return events.mutate(**flags).mutate(event_type=ibis.literal(ANY)), plain
+
+
+def with_firsts(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
+    """Return the same question where being a visitor's first event is a column, on which steps have a condition.
+
+    Args:
+        events: The events of all days, with the columns that the funnel names.
+        funnel: The definition.
+    """
+    names: dict[tuple[object, ...], str] = {}
+    steps = []
+    for step in funnel.steps:
+        if step.occurrence == EVERY:
+            steps.append(step)
+            continue
+        if step.identity not in names:
+            names[step.identity] = f"{FIRST}{len(names) + 1}"
+            events = with_first(events, names[step.identity], _is_candidate(events, step, funnel))
+        steps.append(replace(step, where={**step.where, names[step.identity]: True}, occurrence=EVERY))
+    return events, replace(funnel, steps=tuple(steps))
+
+
+def _is_candidate(events: ir.Table, step: FunnelStep, funnel: Funnel) -> ir.BooleanValue:
+    """Return whether an event is one of those of which the first is the step."""
+    if step.occurrence == FIRST_EVER:
+        return matches(events, FunnelStep(step.event_type))
+    return matches(events, replace(step, occurrence=EVERY)) & holds(events, funnel.where)
 
 
 FLAG = "meets_conditions_"

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.columns import matches
-from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
+from ecom_assets.funnels.definition import ANY, MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
@@ -46,6 +46,8 @@ class DailyFunnel:
         for name in ("over", "time_to_convert"):
             if getattr(self.funnel, name) is not None:
                 raise DefinitionError(f"{place} has `{name}`; leave it out, days are cohorts already.")
+        if self.funnel.counts_firsts:
+            raise DefinitionError(f"{place} has an `occurrence`, which takes all days to know; leave it out.")
         if self.funnel.order not in WALKED and "visitor" in self.units:
             known = ", ".join(WALKED)
             raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")
@@ -71,6 +73,8 @@ class DailyFunnel:
     def event_types(self) -> set[str] | None:
         """The event types that the funnel needs; None if it needs all events."""
         if self.funnel.order in {"strict_order", "allow_reentry", "exact"}:
+            return None
+        if any(step.event_type == ANY for step in self.funnel.conditions):
             return None
         return {step.event_type for step in self.funnel.conditions}
 
@@ -168,7 +172,9 @@ def visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyF
     on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
     tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try])
     tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
-    if first_type in [step.event_type for step in (*others, *(one.event for one in funnel.exclude))]:
+    if {first_type, ANY} & {step.event_type for step in (*others, *(one.event for one in funnel.exclude))} or (
+        first_type == ANY
+    ):
         funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
     else:
         tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)

@@ -4,16 +4,16 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 `funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.funnels.presets import filled
+from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.durations import parse_duration
+from ecom_assets.tables.occurrence import EVERY, check_occurrence
 from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, kind_of
 
 
@@ -22,16 +22,19 @@ class FunnelStep:
     """One step: an event of this type whose columns have these values, and which meets these conditions.
 
     Attributes:
-        event_type: The value of `event_type`, compared exactly.
+        event_type: The value of `event_type`, compared exactly; `*` is any.
         where: Values by column; all must be equal. `properties.key` names a value in the JSON text column
             `properties` (each further dot goes one level deeper). Values are equal only to values of the same kind:
             the JSON text "2" is not the number 2.
         conditions: Conditions of other kinds, which must hold too.
+        occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
+            the step and of the funnel) or `first_ever` (the first of the type, if that one meets them), in all data.
     """
 
     event_type: str
     where: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
     conditions: Where = EVERYTHING
+    occurrence: str = EVERY
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_type, str) or not self.event_type:
@@ -42,11 +45,12 @@ class FunnelStep:
             )
         for column, value in self.where.items():
             _check_condition(self.event_type, column, value)
+        check_occurrence(f"The step {self.event_type!r}", self.occurrence)
         object.__setattr__(self, "where", dict(self.where))
 
     @classmethod
     def from_mapping(cls, raw: object) -> "FunnelStep":
-        """Build a step from a definition file: `{event_type: …, where: …}`, or the event type alone.
+        """Build a step from a definition file: `{event_type: …, where: …, occurrence: …}`, or the event type alone.
 
         `where` maps columns to values, or is anything that `where_from` takes.
         """
@@ -54,14 +58,17 @@ class FunnelStep:
             return cls(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "where"), "a funnel step")
-        return cls(raw.get("event_type", ""), *_equalities(raw.get("where") or {}))
+        check_keys(raw, ("event_type", "where", "occurrence"), "a funnel step")
+        return cls(
+            raw.get("event_type", ""), *_equalities(raw.get("where") or {}), occurrence=raw.get("occurrence") or EVERY
+        )
 
     @property
     def identity(self) -> tuple[object, ...]:
         """A key that is equal only for steps that match the same events: 2 and 2.0 are equal, 1 and True are not."""
         equal = sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.where.items())
-        return (self.event_type, *equal, *sorted(map(repr, _parts(self.conditions))))
+        first = [] if self.occurrence == EVERY else [("occurrence", self.occurrence)]
+        return (self.event_type, *equal, *sorted(map(repr, _parts(self.conditions))), *first)
 
     @property
     def columns(self) -> list[str]:
@@ -72,18 +79,25 @@ class FunnelStep:
         """Return the step with each event type translated, also in its conditions."""
         named = self.where.get("event_type")
         equal = {**self.where, "event_type": translate(named)} if isinstance(named, str) else self.where
-        return FunnelStep(translate(self.event_type), equal, with_event_types(self.conditions, translate))
+        conditions = with_event_types(self.conditions, translate)
+        return FunnelStep(translate(self.event_type), equal, conditions, self.occurrence)
 
     def covers(self, other: "FunnelStep") -> bool:
         """Return whether all events that match the other step match this one: same type, no additional condition."""
-        return self.event_type == other.event_type and set(self.identity[1:]) <= set(other.identity[1:])
+        is_of_type = self.event_type in {ANY, other.event_type}
+        return is_of_type and set(self.identity[1:]) <= set(other.identity[1:])
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the step as in a definition file; the inverse of `from_mapping`."""
         equal = [dict(self.where)] if self.where else []
         others = [] if self.conditions == EVERYTHING else [self.conditions.to_mapping()]
         where: list[Any] = [*equal, *others]
-        return {"event_type": self.event_type} | ({"where": where if len(where) > 1 else where[0]} if where else {})
+        first = {} if self.occurrence == EVERY else {"occurrence": self.occurrence}
+        return {
+            "event_type": self.event_type,
+            **({"where": where if len(where) > 1 else where[0]} if where else {}),
+            **first,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +181,8 @@ def _check_condition(event_type: str, column: object, value: object) -> None:
     check_value(f"{place} compares {column}", value)
 
 
+ANY: Final = "*"
+"""The event type of a step that any event can be."""
 MIN_STEPS: Final = 1
 MAX_STEPS: Final = 64
 MAX_BY: Final = 5
@@ -197,74 +213,6 @@ KEYS: Final = (
 )  # fmt: skip
 _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit", "over", "week_start")
 PERIODS: Final = ("hour", "day", "week", "month")
-
-
-@dataclass(frozen=True, slots=True)
-class TimeToConvert:
-    """The time between two steps of the units that took both, counted in bins.
-
-    Attributes:
-        first: The earlier step.
-        last: The later step.
-        bins: How many bins of equal width; None to choose.
-        edges_s: Where bins end, rising; the last bin has no end. One edge is the width of all bins, from 0 on, with
-            `is_width`.
-        is_width: Whether `edges_s` is the width of all bins.
-    """
-
-    first: int
-    last: int
-    bins: int | None = None
-    edges_s: tuple[int, ...] = ()
-    is_width: bool = False
-
-    @classmethod
-    def from_raw(cls, raw: object) -> "TimeToConvert":
-        """Build it from a definition: `"1:3"`, or `{from, to, bins}` with bins such as 12, 1h or [1m, 10m, 1h].
-
-        Raises:
-            DefinitionError: It is neither, or the bins are none of these.
-        """
-        text = re.fullmatch(r"\s*(\d{1,3})\s*:\s*(\d{1,3})\s*", raw) if isinstance(raw, str) else None
-        given = {"from": int(text[1]), "to": int(text[2])} if text else raw
-        if not isinstance(given, Mapping) or not {"from", "to"} <= set(given):
-            raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {raw!r}.")
-        check_keys(given, ("from", "to", "bins"), "`time_to_convert`")
-        bins = given.get("bins")
-        if isinstance(bins, int) or bins is None:
-            return cls(given["from"], given["to"], bins)
-        edges = tuple(parse_duration(edge) for edge in (bins if isinstance(bins, list | tuple) else [bins]))
-        return cls(given["from"], given["to"], None, edges, not isinstance(bins, list | tuple))
-
-    def check(self, steps: int) -> None:
-        """Refuse steps that the funnel does not have, and bins that cannot be.
-
-        Raises:
-            DefinitionError: One of them is wrong.
-        """
-        numbers = (self.first, self.last)
-        if any(type(number) is not int for number in numbers) or not 1 <= self.first < self.last <= steps:
-            raise DefinitionError(
-                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two of the {steps} steps "
-                "by their numbers, the earlier one first."
-            )
-        if self.bins is not None and (type(self.bins) is not int or not 1 <= self.bins <= MAX_BINS):
-            raise DefinitionError(f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}.")
-        is_rising = all(low < high for low, high in pairwise((0, *self.edges_s)))
-        if not is_rising or len(self.edges_s) >= MAX_BINS:
-            raise DefinitionError(
-                f"The ends of the bins of `time_to_convert` have to rise, and be fewer than {MAX_BINS}; write them as "
-                "in 1m, 10m, 1h."
-            )
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return it as in a definition file; the inverse of `from_raw`."""
-        edges = [f"{edge}s" for edge in self.edges_s]
-        bins = self.bins or (edges[0] if self.is_width else edges)
-        return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})
-
-
-MAX_BINS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,6 +371,16 @@ class Funnel:
     def conditions(self) -> list[FunnelStep]:
         """The steps, and the events of the exclusions."""
         return [*self.steps, *(one.event for one in self.exclude)]
+
+    @property
+    def has_any_step(self) -> bool:
+        """Whether any event can be a certain step."""
+        return any(step.event_type == ANY for step in self.steps)
+
+    @property
+    def counts_firsts(self) -> bool:
+        """Whether only the first event of a visitor can be a certain step."""
+        return any(step.occurrence != EVERY for step in self.steps)
 
     @property
     def by_columns(self) -> tuple[str, ...]:

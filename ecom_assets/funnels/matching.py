@@ -11,7 +11,8 @@ from itertools import combinations
 from typing import Final
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
+from ecom_assets.tables.conditions import Condition, Group
 from ecom_assets.tables.values import kind_of
 
 MAX_RIVALS: Final = 6
@@ -88,13 +89,29 @@ def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
 
     Conditions other than equalities are not compared: with them, steps of one type may overlap.
     """
-    if one.event_type != other.event_type:
+    types, others = _types(one), _types(other)
+    if types and others and not types & others:
         return False
     shared = one.where.keys() & other.where.keys()
     return not any(
         kind_of(one.where[column]) == kind_of(other.where[column]) and one.where[column] != other.where[column]
         for column in shared
     )
+
+
+def _types(step: FunnelStep) -> frozenset[object]:
+    """Return the event types that a step can have; empty for any."""
+    if step.event_type != ANY:
+        return frozenset({step.event_type})
+    parts = step.conditions.parts if isinstance(step.conditions, Group) else (step.conditions,)
+    is_each = not isinstance(step.conditions, Group) or step.conditions.kind == "all_of"
+    listed = [
+        frozenset(part.values)
+        for part in parts
+        if is_each and isinstance(part, Condition) and (part.column, part.operator) == ("event_type", "one_of")
+    ]
+    listed += [frozenset({step.where["event_type"]})] if "event_type" in step.where else []
+    return frozenset[object].intersection(*listed) if listed else frozenset()
 
 
 def _groups(conditions: tuple[FunnelStep, ...]) -> tuple[tuple[int, ...], ...]:

@@ -12,7 +12,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.answers import NO_VALUE, step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
-from ecom_assets.funnels.columns import with_flags
+from ecom_assets.funnels.columns import with_firsts, with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
@@ -20,11 +20,11 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_starts
 from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.missing_properties import missing_property_warnings
 from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
-from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import (
@@ -39,8 +39,6 @@ from ecom_assets.tables.queries import (
     share,
     with_previous,
 )
-from ecom_assets.tables.schema import fetched
-from ecom_assets.tables.values import json_path
 
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
@@ -296,20 +294,26 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
     """
     limits = limits or Limits()
     known = _entries(con, events, limits) if limits.are_given or funnel.over else None
-    events, unit = funnel_events(events, funnel, rule or SessionRule.preset("ga4"))
-    numbers, parts = _numbers(con, with_entries(events, known) if known else events, funnel, unit, keep)
+    events, counted, unit = _counted(events, funnel, rule or SessionRule.preset("ga4"))
+    numbers, parts = _numbers(con, with_entries(events, known) if known else events, counted, unit, keep)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
-        **({"cohorts": _cohorts(con, events, funnel, unit, known) if known else []} if funnel.over else {}),
+        **({"cohorts": _cohorts(con, events, counted, unit, known) if known else []} if funnel.over else {}),
         "warnings": [
             *(known.warnings() if known else []),
             *missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words),
             *missing_property_warnings(con, events, funnel),
         ],
     }
+
+
+def _counted(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, Funnel, list[str]]:
+    """Return the events, the funnel where being a visitor's first event is a column, and the columns of its unit."""
+    events, unit = funnel_events(events, funnel, rule)
+    return *with_firsts(events, funnel), unit
 
 
 def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
@@ -423,24 +427,6 @@ def _values(funnel: Funnel, label: str) -> list[str]:
     if label == NO_VALUE:
         return [NO_VALUE] * len(funnel.by_columns)
     return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
-
-
-def missing_property_warnings(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
-    """Return a sentence for each `properties.key` that a funnel names and no event has."""
-    inside = [column for column in dict.fromkeys(funnel.columns) if json_path(column)]
-    if inside and not _exists(con, events, events.properties.notnull()):
-        return [
-            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
-        ]
-    return [
-        f"No event has {column}; look at the properties of one of them for its name."
-        for column in inside
-        if not _exists(con, events, text_of(events, column).notnull())
-    ]
-
-
-def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
-    return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
 
 
 def funnel_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:

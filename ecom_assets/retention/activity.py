@@ -7,6 +7,7 @@ return, and the amount paid. Cohorts and cells are counted from it in `retention
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -16,6 +17,7 @@ from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, hour_number, hour_start, period_number
+from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.trends.trend import EXACT, NONE, OTHER
 
 Between = tuple[date | None, date | None]
@@ -140,9 +142,17 @@ def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
     return period_number(activity.event_date, rule.period, rule.week_start)
 
 
+FIRST_START: Final = f"{FIRST}start"
+
+
 def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Table:
+    if rule.starting == "first_ever":
+        rows = with_first(rows, FIRST_START, _counts(rows, rule.start, EVERYTHING) == 1)
     if rule.where != EVERYTHING:
         rows = rows.filter(holds(rows, rule.where))
+    is_start = _counts(rows, rule.start, rule.start_where)
+    if FIRST_START in rows.columns:
+        is_start = rows[FIRST_START].ifelse(is_start, 0).cast("int64")
     is_return = _counts(rows, rule.returning, rule.returning_where)
     more: dict[str, ir.Value] = {}
     if rule.by:
@@ -156,7 +166,7 @@ def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Ta
         "visitor_id",
         "event_date",
         "event_at",
-        is_start=_counts(rows, rule.start, rule.start_where),
+        is_start=is_start,
         is_return=is_return,
         amount="amount",
         **more,

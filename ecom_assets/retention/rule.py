@@ -17,7 +17,7 @@ from ecom_assets.tables.values import check_column
 PERIODS: Final = ("hour", "day", "week", "month")
 MODES: Final = ("on", "on_or_after", "bracket")
 CLOCKS: Final = ("calendar", "rolling")
-STARTINGS: Final = ("first_time", "recurring")
+STARTINGS: Final = ("first_time", "first_ever", "recurring")
 ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 """The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""
 MAX_PERIOD: Final = 3_660
@@ -34,8 +34,8 @@ class RetentionRule:
     """The definition of retention: how many visitors who started in a period came back N periods later.
 
     Attributes:
-        start: The event type that puts a visitor into a cohort; None is any type.
-        returning: The event type that counts as a return; None is any type.
+        start: The event type that puts a visitor into a cohort; None, or `*`, is any type.
+        returning: The event type that counts as a return; None, or `*`, is any type.
         period: `hour`, `day`, `week` or `month`, in the reporting time zone.
         mode: `on` counts visitors who came in exactly period N (N-day retention), `on_or_after` in N or any later one
             (unbounded retention), `bracket` in any period of a bracket.
@@ -44,8 +44,9 @@ class RetentionRule:
         week_start: The weekday on which weeks begin; Monday by default, as in ISO 8601.
         brackets: The first and last period of each bracket, both included, for the mode `bracket`.
         last_period: The last period to report; None reports all. `on_or_after` counts later visits in any case.
-        starting: `first_time` puts a visitor into the cohort of their first start event only; `recurring` into the
-            cohort of each period that has one, at the first of that period.
+        starting: `first_time` puts a visitor into the cohort of their first start event only, the first that meets all
+            conditions; `first_ever` into that of their first event of the type `start`, if it meets them; `recurring`
+            into the cohort of each period that has a start, at the first of that period.
         start_where: More conditions on start events.
         returning_where: More conditions on returns.
         where: Conditions on all events: others are not looked at.
@@ -76,6 +77,9 @@ class RetentionRule:
         Raises:
             DefinitionError: A choice is unknown, a number is out of range, or the brackets are invalid.
         """
+        for name in ("start", "returning"):
+            if getattr(self, name) == "*":
+                object.__setattr__(self, name, None)
         check_choice("period", self.period, PERIODS)
         check_choice("mode", self.mode, MODES)
         check_choice("clock", self.clock, CLOCKS)
@@ -145,7 +149,7 @@ class RetentionRule:
     @property
     def has_any_start(self) -> bool:
         """Return whether every event is a start event."""
-        return self.start is None and self.start_where == EVERYTHING
+        return self.start is None and self.start_where == EVERYTHING and self.starting != "first_ever"
 
     @property
     def has_any_return(self) -> bool:
@@ -174,7 +178,7 @@ class RetentionRule:
         if self.mode == "bracket":
             mapping["brackets"] = [list(one) for one in self.brackets]
         mapping["last_period"] = self.last_period
-        if self.is_recurring:
+        if self.starting != "first_time":
             mapping["starting"] = self.starting
         for name in ("where", "start_where", "returning_where"):
             where: Where = getattr(self, name)

@@ -21,6 +21,7 @@ from ecom_assets.trends.trend import (
     names_of,
     top_values,
     values,
+    with_firsts,
     with_other,
 )
 from ecom_assets.trends.visitors import STATES, lifecycle, stickiness
@@ -39,7 +40,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
 
     Args:
         con: The engine that has the events.
-        events: Rows of `CleanEvents`; for a lifecycle those of all days.
+        events: Rows of `CleanEvents`; for a lifecycle, and for first events, those of all days.
         trend: The definition.
         days: The days of the query and of the data.
 
@@ -47,6 +48,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         DefinitionError: The definition does not fit the events or the days.
     """
     days.check(trend)
+    events, trend = with_firsts(events, trend)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
     result, without_events = count(con, events, trend, days)
@@ -90,6 +92,7 @@ def _columns(rows: ir.Table, trend: Trend) -> list[str]:
     named |= {"event_type", "event_date", "breakdown", "period_date"}
     is_of_visitors = trend.kind != "trend" or any(one.measure == "visitors" for one in trend.series)
     named |= {"visitor_id"} if is_of_visitors else set()
+    named |= {one.flag for one in trend.series if one.flag}
     return [name for name in rows.columns if name in named]
 
 

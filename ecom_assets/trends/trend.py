@@ -18,6 +18,8 @@ from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.columns import holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
+from ecom_assets.tables.first_events import FIRST, with_first
+from ecom_assets.tables.occurrence import EVERY, FIRST_TIME, OCCURRENCES, check_occurrence
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
 from ecom_assets.trends.formula import Formula
@@ -39,7 +41,10 @@ KEYS: Final = (
 NONE, OTHER = "(none)", "(other)"
 EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up, because a sum of doubles depends on their order."""
-_SERIES: Final = re.compile(r"\s*(?P<event>[^:]+?)\s*(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?")
+_SERIES: Final = re.compile(
+    r'\s*(?:"(?P<quoted>[^"]+)"|(?P<event>[^:]+?))\s*'
+    r"(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?(?::\s*(?P<occurrence>\w+)\s*)?"
+)
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
         "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
@@ -63,12 +68,17 @@ class Series:
         measure: One of `MEASURES`: a count of events, of distinct visitors, or an aggregate of the numbers in `of`.
         of: A number column or `properties.key`; required by all measures except `count` and `visitors`.
         where: More conditions on the events.
+        occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
+            the series and of the trend) or `first_ever` (the first of the type, if that one meets them), in all data.
+        flag: The column that says which events these are; None before `with_firsts`.
     """
 
     event_type: str | None
     measure: str = "count"
     of: str | None = None
     where: Where = EVERYTHING
+    occurrence: str = EVERY
+    flag: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown measure, or a column that does not fit the measure.
@@ -76,6 +86,7 @@ class Series:
         Raises:
             DefinitionError: The measure is unknown, lacks its column, or takes none.
         """
+        check_occurrence(f"The series of {self.event_type or '*'!r}", self.occurrence)
         if self.measure not in MEASURES:
             raise DefinitionError(
                 f"The measure {self.measure!r} of a trend is unknown; {did_you_mean(self.measure, MEASURES)}."
@@ -88,7 +99,9 @@ class Series:
 
     @classmethod
     def parse(cls, text: str) -> "Series":
-        """Parse `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`; the event `*` is any event.
+        """Parse `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
+
+        The event `*` is any event; one with a colon stands in double quotes.
 
         Raises:
             DefinitionError: The text has none of these forms.
@@ -98,8 +111,11 @@ class Series:
             raise DefinitionError(
                 f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
             )
-        event = match["event"]
-        return cls(None if event == "*" else event, match["measure"] or "count", match["of"])
+        event, measure, occurrence = match["event"] or match["quoted"], match["measure"], match["occurrence"]
+        if measure in OCCURRENCES and not (occurrence or match["of"]):
+            measure, occurrence = None, measure
+        named = None if match["event"] == "*" else event
+        return cls(named, measure or "count", match["of"], occurrence=occurrence or EVERY)
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Series":
@@ -111,10 +127,11 @@ class Series:
         if isinstance(raw, str):
             return cls.parse(raw)
         if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A series is a text or {{event_type, measure, of, where}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "measure", "of", "where"), "a series")
+            raise DefinitionError(f"A series is a text or {{event_type, measure, of, where, occurrence}}; got {raw!r}.")
+        check_keys(raw, ("event_type", "measure", "of", "where", "occurrence"), "a series")
         where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
-        return cls(raw.get("event_type"), raw.get("measure") or "count", raw.get("of"), where)
+        event = None if raw.get("event_type") == "*" else raw.get("event_type")
+        return cls(event, raw.get("measure") or "count", raw.get("of"), where, raw.get("occurrence") or EVERY)
 
     def translated(self, translate: Callable[[str], str]) -> "Series":
         """Return the series with each event type translated, also in its conditions."""
@@ -125,7 +142,8 @@ class Series:
         """Return the series as in a definition file."""
         mapping: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
         mapping |= {"of": self.of} if self.of else {}
-        return mapping | where_mapping(self.where)
+        mapping |= where_mapping(self.where)
+        return mapping | ({"occurrence": self.occurrence} if self.occurrence != EVERY else {})
 
 
 @dataclass(frozen=True)
@@ -189,12 +207,18 @@ class Trend:
         named = [column for where in conditions for column in columns_of(where)]
         return [*named, *filter(None, [self.by, *(one.of for one in self.series)])]
 
+    @property
+    def counts_firsts(self) -> bool:
+        """Whether a series counts only the first event of a visitor."""
+        return any(one.occurrence != EVERY for one in self.series)
+
     def _check_visitors(self) -> None:
         """Refuse what the kinds that count visitors do not have."""
         measured = [one.measure for one in self.series if one.measure not in COUNTS]
         others = {f"{measured[0]} of a series": True} if measured else {}
         others |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
         others |= {"running total": self.is_cumulative, "comparison": self.is_compared}
+        others["occurrence"] = self.counts_firsts
         others["breakdown"] = self.by is not None and self.kind == "lifecycle"
         for name, is_asked in others.items():
             if is_asked:
@@ -268,6 +292,26 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone:
     return rows.mutate(breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start))
 
 
+def with_firsts(events: ir.Table, trend: Trend) -> tuple[ir.Table, Trend]:
+    """Return the events with a column for each series of first events, and the trend that reads it.
+
+    Args:
+        events: Rows of `CleanEvents` of all days.
+        trend: The definition.
+    """
+    series = []
+    for number, one in enumerate(trend.series, start=1):
+        if one.occurrence == EVERY:
+            series.append(one)
+            continue
+        is_one = is_of(events, replace(one, where=EVERYTHING, flag=None))
+        if one.occurrence == FIRST_TIME:
+            is_one = is_one & holds(events, one.where) & holds(events, trend.where)
+        events = with_first(events, f"{FIRST}{number}", is_one)
+        series.append(replace(one, flag=f"{FIRST}{number}"))
+    return events, replace(trend, series=tuple(series))
+
+
 def top_values(events: ir.Table, limit: int) -> ir.Table:
     """Return the values of the breakdown with most events; ties are in alphabetical order."""
     counted = events.group_by("breakdown").agg(event_count=events.count())
@@ -309,6 +353,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
 def is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
     """Return whether an event belongs to a series."""
     also = holds(events, series.where)
+    also = also & events[series.flag] if series.flag else also
     return also if series.event_type is None else also & (events.event_type == series.event_type)
 
 

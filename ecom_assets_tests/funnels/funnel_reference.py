@@ -119,7 +119,7 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
 
 
 def _clickhouse_condition(step: FunnelStep) -> str:
-    tests = [f"event_type = '{step.event_type}'"]
+    tests = ["1"] if step.event_type == "*" else [f"event_type = '{step.event_type}'"]
     tests += [f"ifNull({column} = {value!r}, 0)" for column, value in step.where.items()]
     return " AND ".join([*tests, _clickhouse_where(step.conditions)])
 
@@ -170,7 +170,7 @@ def fits(event: Event, step: FunnelStep) -> bool:
     known = _known(event)
     return (
         meets(event, step.conditions)
-        and event.event_type == step.event_type
+        and step.event_type in {"*", event.event_type}
         and all(
             known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
             for column, value in step.where.items()

@@ -21,10 +21,11 @@ from ecom_assets.funnels import queries
 from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.conversion_time import bin_counts, time_numbers, took
-from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep, TimeToConvert
+from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
 from ecom_assets.funnels.queries import answer_funnel, fast_numbers
 from ecom_assets.funnels.report import step_numbers
+from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import EPOCH, SECOND, Event, by_clickhouse, fits, meets, table_of

@@ -87,9 +87,13 @@ def place_of(asked: Asked, start: datetime, at: datetime) -> int:
     return place if first <= second else -1
 
 
-def starts_of(acts: Iterable[Act], asked: Asked) -> list[tuple[Any, Act]]:
-    """Return each start: its cohort, and the event."""
+def starts_of(acts: Iterable[Act], asked: Asked, every: Iterable[Act]) -> list[tuple[Any, Act]]:
+    """Return each start: its cohort, and the event; `every` act includes what the question leaves out."""
     rule = asked.rule
+    if rule.starting == "first_ever":
+        of_type = [act for act in every if rule.start in {None, act.event_type}]
+        first = min(of_type, key=lambda act: (act.event_at, act.event_id), default=None)
+        acts = [act for act in acts if act == first]
     begun = [act for act in acts if rule.start in {None, act.event_type} and asked.start_where(act)]
     begun.sort(key=lambda act: (act.event_at, act.event_id))
     if rule.starting == "recurring":
@@ -109,14 +113,14 @@ def _is_in(asked: Asked, act: Act) -> bool:
 
 def members_of(acts: Sequence[Act], asked: Asked) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
     """Return for each cohort, value of the breakdown and visitor the cells in which they count, and their sum."""
-    rule, streams = asked.rule, defaultdict(list)
+    rule, streams, every = asked.rule, defaultdict(list), acts
     acts = [act for act in acts if asked.where(act)]
     for act in acts:
         streams[act.visitor_id].append(act)
     cells = rule.cells(1_000)
     found = {}
     for who, stream in streams.items():
-        for cohort, start in starts_of(stream, asked):
+        for cohort, start in starts_of(stream, asked, (act for act in every if act.visitor_id == who)):
             later = [act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at]
             returns = [
                 (place_of(asked, start.event_at, act.event_at), act)

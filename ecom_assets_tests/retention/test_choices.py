@@ -80,6 +80,16 @@ def triangle(found: Row) -> dict[str, list[int]]:
 # By story
 
 
+def test_a_first_ever_start_that_meets_no_condition_is_followed_by_no_other() -> None:
+    # Anna's first page view was of hats, Ben's of shoes: of starts with shoes the first one ever is Ben's only.
+    shoes = [act(8, "anna", "02 09:30", shelf="shoes")]
+    shoes_first = replace(DAILY, start="page_view", start_where=parse_where(["product_category = shoes"]))
+    first_time = answer([*STORY, *shoes], Asked(shoes_first))
+    assert triangle(first_time) == {"2026-03-01": [1, 1, 1], "2026-03-02": [1, 0]}
+    first_ever = answer([*STORY, *shoes], Asked(replace(shoes_first, starting="first_ever")))
+    assert triangle(first_ever) == {"2026-03-01": [1, 1, 1]}
+
+
 def test_a_recurring_visitor_is_in_the_cohort_of_each_day_with_a_start() -> None:
     """Anna comes on the 1st and 2nd, Ben on the 1st, 2nd and 3rd, Cara on the 3rd."""
     found = answer(STORY, Asked(replace(DAILY, starting="recurring")))
@@ -177,7 +187,7 @@ RULES = st.builds(
     clock=st.sampled_from(["calendar", "rolling"]),
     brackets=st.just(((0, 0), (1, 3), (5, 30))),
     last_period=st.sampled_from([None, 2]),
-    starting=st.sampled_from(["first_time", "recurring"]),
+    starting=st.sampled_from(["first_time", "first_ever", "recurring"]),
     sum_of=st.just("cart_amount"),
 )
 DAYS = st.sampled_from([None, FIRST, FIRST + timedelta(days=3), FIRST + timedelta(days=28)])

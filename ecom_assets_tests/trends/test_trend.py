@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
 from ecom_assets.trends.range import Range
@@ -149,6 +149,51 @@ def test_lines_are_those_of_the_definition(
     assert [one["breakdown"] for one in found["series"]] == [one["breakdown"] for one in expected]
     for ours, theirs in zip(found["series"], expected, strict=True):
         assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
+
+
+FIRSTS = [
+    Series("purchase", "visitors", occurrence="first_ever"),
+    Series("purchase", "sum", "cart_amount", occurrence="first_time"),
+    Series(None, occurrence="first_ever"),
+    Series("page_view", occurrence="first_time"),
+]
+
+
+@examples(40)
+@given(
+    seed=st.integers(0, 10_000),
+    series=st.lists(st.sampled_from([*FIRSTS, Series("purchase")]), min_size=1, max_size=3),
+    where=st.sampled_from([EVERYTHING, parse_where(["product_category = hats"])]),
+    by=st.sampled_from([None, "product_category"]),
+    later=st.integers(0, 20),
+)
+def test_first_events_are_those_of_all_days_whatever_the_days_of_the_question(
+    seed: int, series: list[Series], where: Where, by: str | None, later: int
+) -> None:
+    deeds, trend = deeds_of(seed), Trend(tuple(series), by=by, where=where)
+    days = [one.event_date for one in deeds]
+    first = min(min(days) + timedelta(days=later), max(days))
+    found, expected = answer(deeds, trend, first), by_definition(deeds, trend, first, max(days))
+    assert [one["breakdown"] for one in found["series"]] == [one["breakdown"] for one in expected]
+    for ours, theirs in zip(found["series"], expected, strict=True):
+        assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
+
+
+def test_a_first_purchase_before_the_range_is_no_first_one_in_it() -> None:
+    # Anna bought hats on the 2nd and shoes on the 4th, Ben hats on the 2nd.
+    ever, matching = (Series("purchase", "visitors", occurrence=one) for one in ("first_ever", "first_time"))
+    assert line(answer(STORY, Trend((ever,)))) == [2, 0, 0, 0]
+    assert line(answer(STORY, Trend((ever,)), date(2026, 3, 3))) == [0, 0, 0]
+    shoes = Trend((ever, matching), where=parse_where(["product_category = shoes"]))
+    assert (line(answer(STORY, shoes)), line(answer(STORY, shoes), "B")) == ([0, 0, 0, 0], [0, 0, 1, 0])
+
+
+def test_the_text_of_a_series_may_say_first_ever_and_quote_an_event_type() -> None:
+    assert Series.parse("purchase:first_ever") == Series("purchase", occurrence="first_ever")
+    assert Series.parse("*:sum(cart_amount):first_time") == Series(None, "sum", "cart_amount", occurrence="first_time")
+    assert Series.parse('"checkout: paid":visitors') == Series("checkout: paid", "visitors")
+    with pytest.raises(DefinitionError, match="unknown occurrence 'last'"):
+        Series.parse("purchase:count:last")
 
 
 @examples(20)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any
@@ -17,6 +17,7 @@ SCHEMA = pa.schema(
         ("visitor_id", pa.string()),
         ("event_type", pa.string()),
         ("event_date", pa.date32()),
+        ("event_at", pa.timestamp("us")),
         ("product_category", pa.string()),
         ("cart_amount", pa.decimal128(18, 2)),
         ("properties", pa.string()),
@@ -38,7 +39,8 @@ class Deed:
 def as_events(deeds: Sequence[Deed]) -> pa.Table:
     """Return deeds as clean events."""
     rows = [
-        {name: getattr(deed, name, None) for name in SCHEMA.names} | {"event_id": f"e{number}"}
+        {name: getattr(deed, name, None) for name in SCHEMA.names}
+        | {"event_id": f"e{number:03}", "event_at": datetime.combine(deed.event_date, time())}
         for number, deed in enumerate(deeds)
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -55,6 +57,7 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
     starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
     asked = {one.event_type for one in trend.series}
     found = [one for one in deeds if first <= one.event_date <= last and (None in asked or one.event_type in asked)]
+    found = [one for one in found if "hats" not in str(trend.where) or one.product_category == "hats"]
     sizes: dict[str | None, int] = {}
     for one in found:
         sizes[_group(one, trend)] = sizes.get(_group(one, trend), 0) + 1
@@ -63,7 +66,9 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
     answer = []
     for series in trend.series:
         for group in groups:
+            firsts = _firsts(deeds, series, trend)
             own = [one for one in found if _told_as(one, trend, kept) == group and _is_of(one, series)]
+            own = [one for one in own if firsts is None or any(one is first for first in firsts)]
             values = [_value([one for one in own if _counts_in(one, start, trend, own)], series) for start in starts]
             answer.append({"breakdown": group, "values": values, "total": _value(own, series)})
     return answer
@@ -80,6 +85,18 @@ def _told_as(deed: Deed, trend: Trend, kept: Sequence[str | None]) -> str | None
 
 def _is_of(deed: Deed, series: Series) -> bool:
     return series.event_type in {None, deed.event_type}
+
+
+def _firsts(deeds: Sequence[Deed], series: Series, trend: Trend) -> list[Deed] | None:
+    """Return the first deed of each visitor, of those of one day the first that came; None where every one counts."""
+    if series.occurrence == "every":
+        return None
+    is_hats = "hats" in str(trend.where) and series.occurrence == "first_time"
+    asked = [one for one in deeds if _is_of(one, series) and (not is_hats or one.product_category == "hats")]
+    firsts: dict[str, Deed] = {}
+    for one in sorted(asked, key=lambda deed: deed.event_date):
+        firsts.setdefault(one.visitor_id, one)
+    return list(firsts.values())
 
 
 def _counts_in(deed: Deed, start: date, trend: Trend, _own: Sequence[Deed]) -> bool:

@@ -155,8 +155,11 @@ def _references(value: object) -> Iterator[str]:
             yield from _references(one)
 
 
-BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"}
+BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"}
 """What the API refuses in a sentence."""
+
+
+SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (("additionalProperties", True), ("propertyNames", {}))
 
 
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
@@ -173,7 +176,8 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         for name, one in value.items()
         if not (name == "title" and isinstance(one, str))
         and not (name == "default" and not one)
-        and not (name in BOUNDS and isinstance(one, int))
+        and not (name in BOUNDS and isinstance(one, int | float))
+        and (name, one) not in SAYS_NOTHING
     }
     choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:

@@ -137,8 +137,8 @@ Duration = Annotated[str, Field(max_length=30)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-class StepAsked(BaseModel):
-    """A step: an event type with conditions."""
+class EventAsked(BaseModel):
+    """An event type with conditions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -151,7 +151,15 @@ class StepAsked(BaseModel):
     )
 
 
-class ExclusionAsked(StepAsked):
+class StepAsked(EventAsked):
+    """A step: an event type with conditions, and which of a visitor's events count."""
+
+    occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
+        None, description="first_time: only the first that meets the conditions, in all data; first_ever: of its type"
+    )
+
+
+class ExclusionAsked(EventAsked):
     """An event that must not occur between two steps."""
 
     after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
@@ -245,7 +253,13 @@ class FunnelBody(Body):
             DefinitionError: They cannot be combined, with each other or with the days whose events are looked at.
         """
         limits = Limits.read(self.first, self.last_day, self.last, timezone)
-        if limits.are_given and (self.time_range or self.start_date or self.end_date):
+        leaves_days_out = bool(self.time_range or self.start_date or self.end_date)
+        if leaves_days_out and self.funnel().counts_firsts:
+            raise DefinitionError(
+                "What a visitor did first is found in all data, but time_range, start_date and end_date leave days "
+                "out; give the days of entry as from and to."
+            )
+        if limits.are_given and leaves_days_out:
             raise DefinitionError(
                 "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
                 "other days out; give only one kind."

@@ -14,6 +14,7 @@ from ecom_assets.api.models import Answer, Money, PeriodStart, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
+from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.contracts import RetentionCohorts
@@ -84,8 +85,10 @@ class RetentionBody(Body):
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
     last_period: StrictInt | None = Field(None, ge=0, le=MAX_PERIOD, description="Periods after this one are left out")
-    starting: Literal["first_time", "recurring"] = Field(
-        "first_time", description="Whether a visitor is in the cohort of their first start only, or of each"
+    starting: Literal["first_time", "first_ever", "recurring"] = Field(
+        "first_time",
+        description="The cohort of the first start that meets the conditions, of the first event of its type if it "
+        "meets them, or of each",
     )
     where: Conditions
     start_where: Conditions
@@ -104,6 +107,21 @@ class RetentionBody(Body):
     def rule(self) -> RetentionRule:
         """Return the definition."""
         return RetentionRule.from_mapping(self.said())
+
+    @property
+    def limits_starts(self) -> bool:
+        """Whether the days limit the starts; they do where what is first must be known of all data.
+
+        Raises:
+            DefinitionError: The body says that they limit all events.
+        """
+        if self.starting != "first_ever":
+            return self.range_of == "starts"
+        if "range_of" in self.model_fields_set and self.range_of == "events":
+            raise DefinitionError(
+                "starting=first_ever is known of all data, but range_of=events leaves days out; use starts."
+            )
+        return True
 
 
 class Cohort(BaseModel):
@@ -215,7 +233,7 @@ def _counted(
 ) -> dict[str, Any]:
     rule, asked = body.rule(), AskedEvents(context, body)
     require_personal(context.request.scope, rule.columns)
-    between = asked.days if body.range_of == "starts" else (None, None)
+    between = asked.days if body.limits_starts else (None, None)
 
     def of_events(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         question = Question(con, events, rule, asked.timezone, extent.day_count, between=between)

@@ -29,6 +29,11 @@ class SeriesAsked(BaseModel):
     measure: str = Field("count", max_length=20, description="count, visitors, sum, mean, min, max, median, p25 to p99")
     of: Name | None = Field(None, description="Number column, for all but count and visitors", examples=["cart_amount"])
     where: Conditions
+    occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
+        None,
+        description="first_time: only a visitor's first that meets the conditions, in all data; first_ever: of its "
+        "type",
+    )
 
 
 class TrendBody(Body):
@@ -72,6 +77,7 @@ class Line(BaseModel):
     measure: str = Field(description="What is measured", examples=["visitors"])
     of: str | None = Field(None, description="Of which column")
     where: Any = Field(None, description="What must hold of an event")
+    occurrence: str | None = Field(None, description="Which of a visitor's events count; null for every one")
     breakdown: str | None = Field(description="The value; null where none are compared")
     total: float | None = Field(description="The same over all of the range; visitors are distinct there")
     values: list[float | None] = Field(description="By period; null where it is not known")
@@ -149,4 +155,4 @@ def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str
         reach = Range.of_question(asked.reach(extent), asked.days, asked.timezone, asked.newest_at)
         return trend_answer(con, seen, definition, reach)
 
-    return asked.answer(parameters, count, reads_all=definition.kind == "lifecycle")
+    return asked.answer(parameters, count, reads_all=definition.kind == "lifecycle" or definition.counts_firsts)

@@ -37,6 +37,11 @@ from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Page, Section, View
 from ecom_assets.funnels.definition import MAX_STEPS
 
+OCCURRENCES: Final = (
+    ("", "Every such event"),
+    ("first_time", "A visitor's first that meets the conditions"),
+    ("first_ever", "A visitor's first ever, if it meets them"),
+)
 UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
 GROUPS: Final = (
     steps_group("Steps", MAX_STEPS, "cart_amount > 20; product_category = Shoes"),
@@ -59,6 +64,7 @@ GROUPS: Final = (
             Input("last", "Or the last", "30d", about=("last",)),
             TIMEZONE,
             WHERE,
+            Input("occurrence", "Step 1 counts", options=OCCURRENCES, about=("occurrence",)),
             Input("hold", "Same value throughout", "product_id", suggests="columns", about=("hold",)),
             Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
             Input("by_attribution", "Breakdown's value from", "first, last, all, step_2", about=("by_attribution",)),
@@ -87,11 +93,14 @@ STEPS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped")
+    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence")
     steps = [one.name for one in GROUPS[0].inputs]
+    asked_of_steps = asked_steps(asked, MAX_STEPS)
+    if asked.occurrence and asked_of_steps:
+        asked_of_steps[0]["occurrence"] = asked.occurrence
     return given(
         {
-            "steps": asked_steps(asked, MAX_STEPS),
+            "steps": asked_of_steps,
             **plain(asked, GROUPS, *own, *steps),
             "exclude": [exclusion(one) for one in split(asked.exclude)],
             "by": split(asked.by),

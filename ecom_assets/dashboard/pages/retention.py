@@ -31,6 +31,11 @@ from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
 
 MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
+STARTINGS: Final = (
+    ("", "The first start that meets the conditions"),
+    ("first_ever", "The first ever, if it meets them"),
+    ("recurring", "Each start"),
+)
 GROUPS: Final = (
     Group(
         "Who comes back",
@@ -56,7 +61,7 @@ GROUPS: Final = (
                 options=(("", "The calendar"), ("rolling", "Each visitor's start")),
                 about=("clock",),
             ),
-            Input("starting", "Cohort of", options=(("", "The first start"), ("recurring", "Each start"))),
+            Input("starting", "Cohort of", options=STARTINGS, about=("starting",)),
             Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
             Input("week_start", "Weeks begin on", options=WEEKDAYS),
             Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),

@@ -33,7 +33,7 @@ from ecom_assets.funnels.kernel.passes import (
     times_of_part,
     together,
 )
-from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.matching import MAX_RIVALS, Matching
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.packed import Ints
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
@@ -139,7 +139,9 @@ def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes
 def suits(funnel: Funnel) -> bool:
     """Whether the kernel can count this funnel; the expression can count every one."""
     is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
-    return funnel.order in WALKED and is_plain
+    # Steps that any event can be are conditions on one event type, all of which may overlap.
+    is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_RIVALS
+    return funnel.order in WALKED and is_plain and is_few
 
 
 @contextmanager
@@ -176,7 +178,8 @@ def _gathered(
 
 def _refuse_conditions(funnel: Funnel) -> None:
     """Raise where the answer would ignore a condition: the kernel reads plain equalities, `with_flags` all others."""
-    if funnel.where != EVERYTHING or any(step.conditions != EVERYTHING for step in funnel.steps):
+    has_others = funnel.where != EVERYTHING or any(step.conditions != EVERYTHING for step in funnel.steps)
+    if has_others or funnel.counts_firsts:
         raise WorkError("The kernel reads plain equalities only; give it the events and the funnel of `with_flags`.")
 
 

@@ -1,0 +1,33 @@
+"""Which event is a visitor's first of a kind, in all of the data. METRICS "First time and first ever".
+
+What is first does not depend on the days of a question: whoever did it before them does it no more for the first time.
+"""
+
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+FIRST: Final = "is_first_"
+"""How the columns of `with_first` begin, before a number."""
+
+
+def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table:
+    """Return the events with a boolean column: whether each is the first of its visitor among some.
+
+    Of simultaneous events the one with the smallest id is first.
+
+    Args:
+        events: `visitor_id`, `event_at` and `event_id` of all days.
+        name: The name of the column.
+        is_one: Which events are looked at; never null.
+    """
+    ones = events.filter(is_one).select("visitor_id", "event_at", "event_id")
+    times = ones.group_by("visitor_id").agg(first_at=ones.event_at.min())
+    earliest = ones.join(times, "visitor_id")
+    earliest = earliest.filter(earliest.event_at == earliest.first_at)
+    ids = earliest.group_by("visitor_id").agg(first_id=earliest.event_id.min())
+    ids = ids.select("first_id", first_visitor_id="visitor_id")
+    joined = events.left_join(ids, events.visitor_id == ids.first_visitor_id)
+    is_first = (joined.event_id == joined.first_id).fill_null(ibis.literal(value=False))
+    return joined.select(*events.columns, **{name: is_first})
