@@ -38,6 +38,7 @@ BLOCK_BYTES = 262_144
 EVERY_S = 0.3
 """How often the clock looks."""
 STORED = "SELECT count(DISTINCT block_id) FROM pragma_storage_info('{name}') WHERE persistent AND block_id >= 0"
+MAIN = '+key:"mart/sessions" or +key:"mart/conversion_funnel"'
 STAGE_OF = {asset_key(table): table.group for table in ALL}
 
 Stages = dict[str, dict[str, float]]
@@ -53,11 +54,10 @@ def address(engine: str, folder: Path) -> Iterator[str]:
         yield {"duckdb": f"duckdb://{folder}/warehouse.duckdb", "spark": f"spark://local[2]{folder}/spark"}[engine]
 
 
-def run(url: str, events: Path, home: Path, conf: Mapping[str, str]) -> tuple[Spent, dict[str, Any]]:
+def run(url: str, events: Path, home: Path, conf: Mapping[str, str], select: str) -> tuple[Spent, dict[str, Any]]:
     """One run over all days: what it cost, and its summary."""
-    spent = run_process(
-        [ECOM, "run", "--events", str(events), "--json"], {"ECOM_HOME": str(home), "ECOM_WAREHOUSE": url, **conf}
-    )
+    asked = ["--events", str(events), "--json", *(["--select", select] if select else [])]
+    spent = run_process([ECOM, "run", *asked], {"ECOM_HOME": str(home), "ECOM_WAREHOUSE": url, **conf})
     summary: dict[str, Any] = json.loads(spent.printed)
     if not summary["success"] or summary["checks"]["failed"]:
         sys.exit(f"The run failed: {summary['failures']}, {summary['checks']}")
@@ -160,7 +160,7 @@ def table_bytes(engine: str, url: str, folder: Path) -> dict[str, int]:
     return found
 
 
-def measure(engine: str, size: str) -> None:
+def measure(engine: str, size: str, select: str) -> None:
     """One engine: a line for all, and one for each stage."""
     events = shop(size)
     millions = truth(size)["rows"] / MILLION
@@ -168,7 +168,7 @@ def measure(engine: str, size: str) -> None:
         conf = {"ECOM_SPARK_CONF": "spark.driver.memory=6g"} if engine == "spark" else {}
         clock = TreeClock(folder)
         clock.start()
-        spent, summary = run(url, events, folder / "home", conf)
+        spent, summary = run(url, events, folder / "home", conf, select)
         clock.end()
         found = stages(folder / "home", summary["run_id"], clock)
         sizes = table_bytes(engine, url, folder)
@@ -186,9 +186,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--size", choices=VISITORS, default="full")
+    parser.add_argument("--main", action="store_true", help="clean events, sessions and the daily funnel only")
     given = parser.parse_args()
     for engine in given.engines:
-        measure(engine, given.size)
+        measure(engine, given.size, MAIN if given.main else "")
 
 
 if __name__ == "__main__":

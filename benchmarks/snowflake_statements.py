@@ -1,4 +1,4 @@
-"""The statements that one day costs on Snowflake: how many, of which kind, per table, as its stand-in gets them.
+"""What one day costs on Snowflake: statements by kind and by table, and bytes, as its stand-in gets them.
 
 A small simulated shop is run up to its last day but one, then the last day is run and each of its statements is
 counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills
@@ -11,7 +11,10 @@ import logging
 import os
 import re
 import sys
+import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,9 +29,11 @@ from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.platform_run import QUIET
 from ecom_assets.definitions import build_definitions
+from ecom_assets.registry import ALL
 from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.warehouse.engines.snowflake_server import fresh_database, running_snowflake
 
 FIRST = date(2026, 1, 1)
@@ -38,6 +43,12 @@ KINDS = {
     "reads": r"SELECT|WITH", "locks": r"UPDATE", "deletes": r"DELETE", "inserts": r"INSERT|COPY|PUT",
     "transactions": r"BEGIN|COMMIT|ROLLBACK", "definitions": r"CREATE|ALTER|DROP|DESC|SHOW|USE",
 }  # fmt: skip
+IN_THE_WAREHOUSE = {"reads", "locks", "deletes", "inserts"}
+"""What needs the warehouse; cloud services do the rest."""
+
+
+Steps = Sequence[Any]
+"""Dagster's records of steps: `step_key`, `start_time`, `end_time`."""
 
 
 class Log:
@@ -46,10 +57,14 @@ class Log:
     def __init__(self) -> None:
         """Listen from now on."""
         self.statements: list[str] = []
+        self.times: list[float] = []
+        self.listening = True
         execute: Any = SnowflakeCursor.execute
 
         def noted(cursor: SnowflakeCursor, command: str, *args: object, **kwargs: object) -> object:
-            self.statements.append(command)
+            if self.listening:
+                self.statements.append(command)
+                self.times.append(time.time())
             return execute(cursor, command, *args, **kwargs)
 
         setattr(SnowflakeCursor, "execute", noted)  # noqa: B010 (its overloads are nobody's here)
@@ -58,6 +73,16 @@ class Log:
         """How many of each kind."""
         counts = Counter(_kind(one) for one in self.statements)
         return dict(counts.most_common())
+
+    def by_table(self, steps: Steps) -> dict[str, int]:
+        """How many statements run in the warehouse for each table and its checks; steps run one after another."""
+        found: Counter[str] = Counter()
+        for step in steps:
+            table = step.step_key.removesuffix("_checks").replace("__", ".")
+            for statement, at in zip(self.statements, self.times, strict=True):
+                is_inside = (step.start_time or 0) <= at <= (step.end_time or 0)
+                found[table] += is_inside and _kind(statement) in IN_THE_WAREHOUSE
+        return dict(found.most_common())
 
 
 def _kind(statement: str) -> str:
@@ -68,8 +93,8 @@ def _kind(statement: str) -> str:
     )
 
 
-def run_days(home: Path, events: Path, first: date, last: date, url: str) -> int:
-    """One run over some days; returns how many tables it wrote."""
+def run_days(home: Path, events: Path, first: date, last: date, url: str) -> tuple[Steps, int]:
+    """One run over some days; returns its steps, and how many tables it wrote."""
     os.environ.pop("DAGSTER_HOME", None)
     settings = load_settings(home=home, events=str(events), warehouse=url)
     prepare_dagster_home(settings)
@@ -77,7 +102,21 @@ def run_days(home: Path, events: Path, first: date, last: date, url: str) -> int
     tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
     with patient_history(), dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=True, tags=tags)
-    return len({event.asset_key for event in result.get_asset_materialization_events()})
+        steps = instance.get_run_step_stats(result.run_id)
+    return steps, len({event.asset_key for event in result.get_asset_materialization_events()})
+
+
+def bytes_of(day: date, url: str) -> dict[str, tuple[int, int]]:
+    """The rows of a day in each table, and their bytes in Arrow; of tables without a day, all."""
+    found = {}
+    with closing(new_engine(load_settings(warehouse=url)).open()) as engine:
+        for contract in ALL:
+            if engine.has(contract):
+                table = engine.table(contract)
+                rows = table.filter(table[contract.day_column] == day) if contract.day_column else table
+                written = rows.to_pyarrow()
+                found[contract.qualified_name()] = (written.num_rows, written.nbytes)
+    return found
 
 
 def measure(days: int, visitors: int) -> None:
@@ -89,7 +128,9 @@ def measure(days: int, visitors: int) -> None:
         events = folder / "shop" / "events"
         run_days(folder / "home", events, FIRST, last - timedelta(days=1), url)
         log = Log()
-        tables = run_days(folder / "home", events, last, last, url)
+        steps, tables = run_days(folder / "home", events, last, last, url)
+        log.listening = False
+        by_table, sizes = log.by_table(steps), bytes_of(last, url)
     kinds = log.by_kind()
     say(f"{len(log.statements)} statements for {tables} tables: {kinds}")
     hours = len(log.statements) * SECONDS_EACH / 3600
@@ -99,6 +140,12 @@ def measure(days: int, visitors: int) -> None:
         ),
         Result("snowflake: credits of an X-Small for one small day, assumed", hours, "credits"),
     )
+    for table, count in by_table.items():
+        rows, size = sizes.get(table, (0, 0))
+        about: dict[str, object] = {"statements": count, "rows": rows, "bytes": size}
+        tell(
+            Result(f"snowflake: {table}, credits of one small day", count * SECONDS_EACH / 3600, "credits", about=about)
+        )
 
 
 def main() -> None:

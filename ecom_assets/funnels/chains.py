@@ -252,7 +252,8 @@ def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], exclude
     starts = begun.select(*units, "event_at", start_at=begun.event_at).distinct()
 
     def follow(current: ir.Table, step: int) -> ir.Table:
-        candidates = rows.filter(rows.step == step)
+        # Few units get far: of later steps, only the events of these are sorted.
+        candidates = rows.filter(rows.step == step).semi_join(current, list(units))
         return following(current, candidates, units, strictly=funnel.order == "strict_increase")
 
     return walk(starts, follow, lambda current, _step: current, funnel, units, excluded)

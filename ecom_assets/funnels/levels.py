@@ -71,19 +71,14 @@ def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, 
 
 def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
     """Return levels from one pass per step, over the chains so far and the events of the step in order of time."""
-    hits = [matches(events, condition) for condition in matching.conditions]
-    if matching.is_disjoint:
-        marks = {"step": ibis.cases(*((hit, number) for number, hit in enumerate(hits, start=1)))}
-        base = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
-        chosen = [base.filter(base.step == number) for number in range(1, len(hits) + 1)]
-    else:
-        marks = {f"condition_{number}": hit.ifelse(1, 0) for number, hit in enumerate(hits)}
-        base = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
-        chosen = [base.filter(base[f"condition_{number}"] == 1) for number in matching.condition_of]
-    chains = chosen[0].select(*units, "event_at", start_at=chosen[0].event_at)
+    hits = [events.filter(matches(events, one)).select(*units, "event_at") for one in matching.conditions]
+    first, *others = (hits[number] for number in matching.condition_of)
+    chains = first.select(*units, "event_at", start_at=first.event_at)
     levels = [chains.select(*units, level=ibis.literal(1, "int64"))]
-    for level, candidates in enumerate(chosen[1:], start=2):
-        chains = _extended(chains, candidates, funnel, units)
+    for level, candidates in enumerate(others, start=2):
+        # Most units begin, but few get far: of later steps, only the events of these are sorted.
+        mine = candidates.semi_join(chains, units) if len(levels) > 1 else candidates
+        chains = _extended(chains, mine, funnel, units)
         levels.append(chains.select(*units, level=ibis.literal(level, "int64")))
     every = ibis.union(*levels)
     return every.group_by(units).agg(level=every.level.max())
