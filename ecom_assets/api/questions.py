@@ -13,9 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.parameters import RequestContext, Sliced
+from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.attribution.contracts import Touches
 from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days
+from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
@@ -197,6 +200,12 @@ class AskedEvents:
         """Return the events of all days of the visitors that are asked about, on a connection."""
         events, segment = self.all(self.context.reading.events_in(con)), self.segment
         return events if segment is None else in_segment(events, segment, self.body.as_of(self.newest))
+
+    def stored(self, con: SQLBackend, rule: SessionRule) -> PublishedTables | None:
+        """Return the published tables, if their sessions are those of all events by this rule; None if others are."""
+        tables, own = PublishedTables(self.context.reading, con), SessionRule.preset(self.context.settings.session_rule)
+        is_own = rule == own and self.segment is None and not self._is_elsewhere
+        return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None
 
     @property
     def _is_elsewhere(self) -> bool:

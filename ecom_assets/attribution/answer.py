@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.attribution import credit
-from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, ChannelRule
 from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
@@ -88,8 +88,21 @@ class AttributionQuestion:
         return {**rule, "session_rule": self.session_rule, **where_mapping(self.where)}
 
 
-def attribution_answer(
-    con: SQLBackend, events: ir.Table, question: AttributionQuestion, channels: ChannelRule, ends: Ends = (None, None)
+@dataclass(frozen=True)
+class StoredSessions:
+    """Sessions that were computed before: rows of `Sessions` and of `Touches`, by the session rule of a question."""
+
+    sessions: ir.Table
+    touches: ir.Table
+
+
+def attribution_answer(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    con: SQLBackend,
+    events: ir.Table,
+    question: AttributionQuestion,
+    channels: ChannelRule,
+    ends: Ends = (None, None),
+    stored: StoredSessions | None = None,
 ) -> dict[str, Any]:
     """Return each channel with the purchases and the revenue that it is credited with, most credit first.
 
@@ -99,8 +112,14 @@ def attribution_answer(
         question: The query.
         channels: How sessions get their channel.
         ends: The first and the last day of the purchases; None for no limit.
+        stored: The sessions of the events, which are not cut into sessions then; left out if the question has
+            conditions, or the channels of the touches are by other lists of sites.
     """
-    result = _prepare(con, meeting(events, question.where), channels, SessionRule.preset(question.session_rule), ends)
+    if stored and question.where == EVERYTHING and _is_current(con, stored.touches, channels):
+        result = _prepare_stored(con, events, stored, ends)
+    else:
+        rule = SessionRule.preset(question.session_rule)
+        result = _prepare(con, meeting(events, question.where), channels, rule, ends)
     bought = of_days(result.bought, "converted_date", ends)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
@@ -137,6 +156,25 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     last = con.to_pyarrow(placed.event_date.max()).as_py()
     is_told = bool(con.to_pyarrow(arrived.count()).as_py())
     return _Prepared(_kept(con, "bought", purchases(placed)), touched, Days((last,) if last else ()), is_told, ends)
+
+
+def _is_current(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
+    other = touched.filter(touched.source_lists_version != channels.lists.version)
+    return int(con.to_pyarrow(other.count()).as_py()) == 0
+
+
+def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredSessions, ends: Ends) -> _Prepared:
+    """Return the same from stored sessions; a purchase is of the day on which its session started."""
+    started = of_days(stored.sessions, "started_date", (None, ends[1]))
+    started = started.select("visitor_id", "started_date", "started_at", "ended_at")
+    paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
+    inside = [paid.visitor_id == started.visitor_id, paid.event_at.between(started.started_at, started.ended_at)]
+    paid = paid.join(started, inside).select(paid, event_date="started_date")
+    touched = of_days(stored.touches, "started_date", (None, ends[1]))
+    last = con.to_pyarrow(started.started_date.max()).as_py()
+    told = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
+    is_told = bool(con.to_pyarrow(told.count()).as_py())
+    return _Prepared(_kept(con, "bought", purchases(paid)), touched, Days((last,) if last else ()), is_told, ends)
 
 
 def _sessions(placed: ir.Table) -> ir.Table:

@@ -19,6 +19,7 @@ from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.ends import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels, union_all
 from ecom_assets.tables.presets import with_preset
+from ecom_assets.tables.queries import Fetch
 
 KEYS: Final = ("session_rule", "idle", "where", "preset")
 PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
@@ -101,6 +102,19 @@ def sessions_answer(
     if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = _visitor_count(con, events, rows, ends)
     return {"definition": definition, **totals}
+
+
+def stored_answer(sessions: ir.Table, question: SessionQuestion, ends: Ends, fetch: Fetch) -> dict[str, Any]:
+    """Return the same from sessions that were computed before, by the rule of a question without conditions.
+
+    Args:
+        sessions: Rows of `Sessions`.
+        question: The query.
+        ends: The first and the last day on which the sessions started; None for no limit.
+        fetch: Returns the rows of a small result.
+    """
+    totals = session_totals(of_days(sessions, "started_date", ends), fetch)
+    return {"definition": {**question.to_mapping(), **days_definition(ends)}, **totals}
 
 
 def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:

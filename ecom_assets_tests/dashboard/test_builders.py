@@ -210,7 +210,8 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
 
 
 def test_a_question_that_reads_every_event_waits_until_it_is_asked(client: Client) -> None:
-    for name, title in (("paths", "Paths"), ("sessions", "Totals"), ("credit", "Channels")):
-        assert "Complete the question above and ask it" in section(page(client, name), title).text
-        asked = page(client, name, start_date="2026-01-10", end_date="2026-01-10")
-        assert "Complete the question above" not in section(asked, title).text
+    assert "Complete the question above and ask it" in section(page(client, "paths"), "Paths").text
+    asked = page(client, "paths", start_date="2026-01-10", end_date="2026-01-10")
+    assert "Complete the question above" not in section(asked, "Paths").text
+    for name, title in (("sessions", "Totals"), ("credit", "Channels")):  # the warehouse keeps these sessions
+        assert "Complete the question above" not in section(page(client, name), title).text

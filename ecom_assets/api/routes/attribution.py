@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import ibis.expr.types as ir
 from fastapi import APIRouter
+from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
@@ -10,10 +12,13 @@ from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
-from ecom_assets.attribution.answer import AttributionQuestion, attribution_answer
+from ecom_assets.attribution.answer import AttributionQuestion, StoredSessions, attribution_answer
 from ecom_assets.attribution.channels import ChannelRule
+from ecom_assets.attribution.contracts import Touches
+from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.tables.queries import Extent
 
 questions = APIRouter(tags=["ad hoc"])
 
@@ -64,12 +69,15 @@ class AttributionAnswer(Answer):
 def attribution(context: Context, parameters: JustSliced, body: AttributionBody) -> dict[str, Any]:
     """Return the channels that purchase events are credited to, by a model."""
     question = AttributionQuestion.from_mapping(body.with_session_rule(context))
-    check_session_ids(context, SessionRule.preset(question.session_rule))
+    rule = SessionRule.preset(question.session_rule)
+    check_session_ids(context, rule)
     require_personal(context.request.scope, question.columns)
     settings, asked = context.settings, AskedEvents(context, body)
     channels = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
-    return asked.answer(
-        parameters,
-        lambda con, events, _: attribution_answer(con, events, question, channels, asked.days),
-        reads_all=True,
-    )
+
+    def count(con: SQLBackend, events: ir.Table, _extent: Extent) -> dict[str, Any]:
+        tables = asked.stored(con, rule)
+        stored = StoredSessions(tables.table(Sessions), tables.table(Touches)) if tables else None
+        return attribution_answer(con, events, question, channels, asked.days, stored)
+
+    return asked.answer(parameters, count, reads_all=True)

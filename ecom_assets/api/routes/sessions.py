@@ -3,7 +3,9 @@
 from datetime import date
 from typing import Annotated, Any
 
+import ibis.expr.types as ir
 from fastapi import APIRouter, Query
+from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
@@ -12,8 +14,10 @@ from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
 from ecom_assets.sessions import queries as session_queries
-from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
-from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.sessions.answer import SessionQuestion, sessions_answer, stored_answer
+from ecom_assets.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])
 questions = APIRouter(tags=["ad hoc"])
@@ -109,6 +113,11 @@ def custom_sessions(context: Context, parameters: JustSliced, body: SessionsBody
     check_session_ids(context, question.rule)
     require_personal(context.request.scope, question.columns)
     asked = AskedEvents(context, body)
-    return asked.answer(
-        parameters, lambda con, events, _: sessions_answer(con, events, question, asked.days), reads_all=True
-    )
+
+    def count(con: SQLBackend, events: ir.Table, _extent: Extent) -> dict[str, Any]:
+        tables = asked.stored(con, question.rule) if question.where == EVERYTHING else None
+        if tables:
+            return stored_answer(tables.table(Sessions), question, asked.days, tables.rows)
+        return sessions_answer(con, events, question, asked.days)
+
+    return asked.answer(parameters, count, reads_all=True)

@@ -79,7 +79,6 @@ QUESTION: Final = Question(
     GROUPS,
     "ecom attribution",
     is_file_of_body=True,
-    waits=True,
 )
 PAGE = Page(
     "credit",

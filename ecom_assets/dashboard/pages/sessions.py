@@ -51,7 +51,7 @@ def totals(view: View) -> Block:
 
 
 QUESTION: Final = Question(
-    sessions.custom_sessions, SessionsBody, body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True, waits=True
+    sessions.custom_sessions, SessionsBody, body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True
 )
 PAGE = Page(
     "sessions",
