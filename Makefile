@@ -23,7 +23,7 @@ test: setup-dev snowflake-stand-in browser redis ## lint, types and every test b
 	@$(MAKE) --no-print-directory -j 2 check normal-tests
 
 # Three processes on two cores: some tests wait for processes that they start. Lint and types run beside them.
-normal-tests: setup-dev
+normal-tests: $(VENV)/compiled.done
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not slow"
 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
@@ -66,6 +66,11 @@ $(VENV)/core.done: requirements/core.txt pyproject.toml
 
 $(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Once, by one process: the three that run the tests would each compile all that the tests load, 20 s of work.
+$(VENV)/compiled.done: $(VENV)/dev.done
+	@$(BIN)/python -m pytest --collect-only -qq -m "not slow" >/dev/null 2>&1 || true
 	@touch $@
 
 $(STAND_IN_VENV)/done: requirements/snowflake_stand_in.txt | $(VENV)/core.done

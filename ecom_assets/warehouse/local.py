@@ -1,7 +1,9 @@
 """DuckDB connections in this process, and the shim between DuckDB 2 and Ibis 12."""
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.json_keys import WholeKeys
 from ecom_assets.warehouse.select_complexity import count_complexity_once
-from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.sql_text import ident, text
 from ecom_assets.warehouse.statements import STATEMENTS
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
@@ -57,6 +59,37 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
     """DuckDB through Ibis, with each statement written once for all days."""
 
     compiler = Compiler()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as Ibis has it)
+        """Prepare a connection that `connect` opens."""
+        super().__init__(*args, **kwargs)
+        self._numbers_of_cached: set[int] = set()
+        self._choosing = threading.Lock()
+
+    def create_table(self, name: str, /, obj: Any = None, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as above)
+        """Create a table as Ibis does, but fill a temporary one by the statement that `compile` keeps."""
+        if set(kwargs) - {"schema"} != {"temp"} or not kwargs["temp"] or not isinstance(obj, ir.Table):
+            return super().create_table(name, obj, **kwargs)
+        table = super().create_table(name, schema=kwargs.get("schema") or obj.schema(), temp=True)
+        self._run_pre_execute_hooks(obj)
+        columns = ", ".join(map(ident, obj.columns))
+        self.raw_sql(f"INSERT INTO temp.main.{ident(name)} ({columns}) {self.compile(obj)}")
+        return table
+
+    def _create_cached_table(self, _name: str, expr: ir.Table) -> ir.Table:
+        """Store the rows of `cache()` under the first free number, so that statements that read them are kept too."""
+        with self._choosing:
+            number = next(n for n in count() if n not in self._numbers_of_cached)
+            self._numbers_of_cached.add(number)
+        try:
+            return self.create_table(f"cached_{number}", expr, schema=expr.schema(), temp=True)
+        except BaseException:
+            self._drop_cached_table(f"cached_{number}")
+            raise
+
+    def _drop_cached_table(self, name: str) -> None:
+        super()._drop_cached_table(name)
+        self._numbers_of_cached.discard(int(name.removeprefix("cached_")))
 
     def compile(
         self,

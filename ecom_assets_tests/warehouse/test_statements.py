@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ibis
@@ -100,6 +101,31 @@ def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> Non
         statements.keep_in(tmp_path / "statements.sqlite")
         assert written(statements, between(MONDAY, day), count) == anew(between(MONDAY, day))
     assert count["written"] == 1
+
+
+def test_a_question_that_stores_rows_on_the_way_is_written_once_for_all_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in the API, where each question has a connection: what it stores has the same name on each."""
+    statements, count = Statements(), Counter[str]()
+
+    def counted(rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+        count["asked"] += 1
+        return statements.sql(rows, kind, lambda asked: count.update(written=1) or write(asked))
+
+    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", SimpleNamespace(sql=counted))
+    for first in (1, 100):
+        con = connect()
+        con.raw_sql(f"CREATE TABLE numbers AS SELECT unnest([{first}, 8, 9]) AS number")
+        numbers = con.table("numbers")
+        with numbers.filter(numbers.number > 1).cache() as large, large.mutate(twice=large.number * 2).cache() as both:
+            assert [large.op().name, both.op().name] == ["cached_0", "cached_1"]
+            assert sorted(both.twice.to_pyarrow().to_pylist()) == [16, 18, 200][: 2 + (first > 1)]
+        with numbers.cache() as again:
+            assert again.op().name == "cached_0", "its number is free"
+            assert again.count().to_pyarrow().as_py() == 3
+        assert [name for name in con.list_tables() if name.startswith("cached")] == []
+    assert count == {"asked": 10, "written": 5}
 
 
 @pytest.mark.parametrize("content", [b"no database", None])
