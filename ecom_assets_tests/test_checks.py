@@ -23,6 +23,7 @@ from ecom_assets_tests.builders import DAY_ONE, Step, journeys, received
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.services import people
 
+pytestmark = pytest.mark.xdist_group("checks")
 DAYS = Days.between(DAY_ONE - timedelta(days=1), DAY_ONE + timedelta(days=3))
 VISIT: list[Step] = [
     ("09:00", "page_view"),

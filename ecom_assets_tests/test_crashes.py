@@ -190,6 +190,7 @@ def logged_in(home: Path) -> Logged:
         return con.execute(f"SELECT * EXCLUDE ({of_runs}) FROM mart.restatements ORDER BY ALL").fetchall()
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_file_is_created_leaves_nothing_under_its_name(driver: Driver, tmp_path: Path) -> None:
     home = driver.new_home(tmp_path)
     assert driver.run(Attempt(str(home), "file_creation", 1))[0] == KILLED

@@ -17,6 +17,7 @@ from ecom_assets_tests.platform import OrderPlatform, Platform
 
 MONDAY = date(2026, 3, 9)
 DAYS = Days.between(MONDAY, MONDAY + timedelta(days=60))
+pytestmark = pytest.mark.xdist_group("customer_checks")
 CHECKS = VALUE_CHECKS
 ROWS = [
     order_line(f"o-{who}-{n}", MONDAY + timedelta(days=n * (who + 3) % 60), f"c{who}", payment_amount=5 + who * n % 7)

@@ -21,6 +21,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.sandbox.shop_recount import JUDGED
 
+pytestmark = pytest.mark.xdist_group("living_shop")
 PEOPLE = 25
 """New people a month, which makes some 80 events a day."""
 MARCH_9 = date(2026, 3, 9)

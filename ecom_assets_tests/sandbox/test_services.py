@@ -30,6 +30,7 @@ from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets_tests.services import people, settings_for
 
+pytestmark = pytest.mark.xdist_group("sandbox_services")
 FIRST_DAY = date(2026, 1, 1)
 DAYS, VISITORS = 30, 600
 TIMEOUT_S = 10

@@ -9,11 +9,7 @@ import pytest
 
 from ecom_assets_tests.sandbox.shop_recount import Recount
 
-
-@pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Recount:
-    """The shop that `ecom run` shows to somebody who has no data: a month of 2,000 people."""
-    return Recount(tmp_path_factory.mktemp("shop") / "month")
+pytestmark = pytest.mark.xdist_group("shop_month")
 
 
 def test_the_funnel_leaks_at_every_step(month: Recount) -> None:

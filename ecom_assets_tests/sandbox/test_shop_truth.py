@@ -11,11 +11,7 @@ import pytest
 
 from ecom_assets_tests.sandbox.shop_recount import REASONS, Recount
 
-
-@pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Recount:
-    """The shop that `ecom run` shows to somebody who has no data: a month of 2,000 people."""
-    return Recount(tmp_path_factory.mktemp("shop") / "month")
+pytestmark = pytest.mark.xdist_group("shop_month")
 
 
 def test_every_row_is_clean_or_a_copy_or_quarantined(month: Recount) -> None:

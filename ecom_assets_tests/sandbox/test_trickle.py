@@ -17,6 +17,7 @@ from ecom_assets.sources.sandbox_shop import grows, sandbox_days
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.command import small_shop
 
+pytestmark = pytest.mark.xdist_group("living_shop")
 FIRST, YESTERDAY, TODAY = date(2026, 1, 1), date(2026, 3, 3), date(2026, 3, 4)
 MIDNIGHT = datetime(2026, 3, 4, tzinfo=UTC)
 
