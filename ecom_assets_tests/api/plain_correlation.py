@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 import pytest
-from scipy.stats import contingency
+import scipy  # loads scipy.stats where it is called
 
 from ecom_assets_tests.api.plain_shop import PlainShop, Row
 
@@ -65,7 +65,7 @@ def _seconds(start: Row, event: Row) -> float:
 
 def _told(key: tuple[str | None, str], counts: list[int], totals: list[int]) -> Row:
     cells = [counts, [totals[0] - counts[0], totals[1] - counts[1]]]
-    expected = contingency.expected_freq(cells)
+    expected = scipy.stats.contingency.expected_freq(cells)
     if not all(cells[0] + cells[1]):
         cells = [[cell + 0.5 for cell in row] for row in cells]  # type: ignore[misc]
     (a, b), (c, d) = cells

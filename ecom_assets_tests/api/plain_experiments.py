@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from scipy import stats
+import scipy  # loads scipy.stats where it is called
 
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row
 
@@ -61,9 +61,9 @@ def experiment(shop: PlainShop) -> Row:
 def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequence[str]) -> list[Row]:
     converted = [[float(did) for did, _, _ in some] for some in units]
     paid = [[float(amount) for _, amount, _ in some] for some in units]
-    beliefs = [stats.beta(1 + sum(some), 1 + len(some) - sum(some)) for some in converted]
+    beliefs = [scipy.stats.beta(1 + sum(some), 1 + len(some) - sum(some)) for some in converted]
     rates = _metric(converted, beliefs, spread=np.var, most=1)
-    normal = [stats.norm(np.mean(some), stats.sem(some)) for some in paid]
+    normal = [scipy.stats.norm(np.mean(some), scipy.stats.sem(some)) for some in paid]
     means = _metric(paid, normal, spread=lambda some: np.var(some, ddof=1), most=math.inf)
     return [
         {
@@ -129,7 +129,7 @@ def _quantile(control: Any, other: Any, part: float) -> float:
 
 def _ratio(counts: Sequence[int]) -> Row:
     expected = [sum(counts) * part for part in (0.3, 0.3, 0.4)]
-    found = stats.chisquare(counts, expected)
+    found = scipy.stats.chisquare(counts, expected)
     answer = {"chi_squared": near(found.statistic), "p_value": near(found.pvalue), "threshold": 0.001}
     return answer | {"is_mismatch": bool(found.pvalue < 0.001)}
 

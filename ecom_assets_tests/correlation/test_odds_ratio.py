@@ -3,9 +3,9 @@
 import math
 
 import pytest
+import scipy  # loads scipy.stats where it is called
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats.contingency import odds_ratio as scipy_odds_ratio
 
 from ecom_assets.correlation.odds_ratio import odds_ratio
 from ecom_assets_tests.hypothesis_settings import examples
@@ -24,7 +24,7 @@ COUNTS = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
 @examples(40)
 @given(having=COUNTS, lacking=COUNTS, confidence=st.floats(0.5, 0.999))
 def test_the_ratio_is_scipy_s(having: tuple[int, int], lacking: tuple[int, int], confidence: float) -> None:
-    theirs = scipy_odds_ratio([having, lacking], kind="sample")
+    theirs = scipy.stats.contingency.odds_ratio([having, lacking], kind="sample")
     low, high = theirs.confidence_interval(confidence)
     found = odds_ratio(having, lacking, confidence)
     for ours, expected in ((found.value, theirs.statistic), (found.low, low), (found.high, high)):

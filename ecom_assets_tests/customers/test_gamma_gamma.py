@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+import scipy  # loads scipy.stats where it is called
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import gamma
 
 from ecom_assets.customers.gamma_gamma import Floats, GammaGamma, fit_gamma_gamma
 from ecom_assets.customers.likelihood import Fitted, NoFit
@@ -49,8 +49,8 @@ def test_closed_forms_are_the_integrals(orders: float, amount: float) -> None:
 
     def told(rate: float) -> float:
         # The mean of n gamma values is gamma distributed itself, n times as steep.
-        mean = gamma.pdf(amount / orders, PUBLISHED.p * orders, scale=1 / (rate * orders))
-        return float(mean * gamma.pdf(rate, PUBLISHED.q, scale=1 / PUBLISHED.v))
+        mean = scipy.stats.gamma.pdf(amount / orders, PUBLISHED.p * orders, scale=1 / (rate * orders))
+        return float(mean * scipy.stats.gamma.pdf(rate, PUBLISHED.q, scale=1 / PUBLISHED.v))
 
     whole = quad(told, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
     value = quad(lambda rate: told(rate) * PUBLISHED.p / rate, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]

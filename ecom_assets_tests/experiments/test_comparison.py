@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy  # loads scipy.stats where it is called
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from scipy.special import betaln
 
 from ecom_assets.experiments.comparison import (
@@ -71,7 +71,9 @@ def test_the_credible_interval_of_means_is_that_of_growthbook_s_example() -> Non
     """GrowthBook's `test_bayesian_effect_ab_test`, a flat prior: 0.536512, from 0.457256 to 0.615769."""
     ends = {"a": (7.098780136176828, 7.157987489967789, 7.217194843758751)}
     ends["b"] = (7.64180598628119, 7.694499927525767, 7.747193868770344)
-    a, b = (NormalPosterior(middle, (high - low) / 2 / stats.norm.ppf(0.975)) for low, middle, high in ends.values())
+    a, b = (
+        NormalPosterior(middle, (high - low) / 2 / scipy.stats.norm.ppf(0.975)) for low, middle, high in ends.values()
+    )
     assert is_near(credible_difference(a, b, 0.95), 0.457256, 0.615769, by=5e-6)
 
 
@@ -118,7 +120,7 @@ def test_variants_of_very_different_sizes_lose_no_digits(sizes: tuple[int, int])
     found = credible_difference(a, b, 0.95)
     means = [one.a / (one.a + one.b) for one in (a, b)]
     spreads = [mean * (1 - mean) / (one.a + one.b + 1) for mean, one in zip(means, (a, b), strict=True)]
-    near = stats.norm(means[1] - means[0], math.sqrt(sum(spreads))).interval(0.95)
+    near = scipy.stats.norm(means[1] - means[0], math.sqrt(sum(spreads))).interval(0.95)
     assert is_near(found, near[0], near[1], by=0.03 * (near[1] - near[0]))
     assert sum(probability_best([a, b])) == pytest.approx(1, abs=1e-6)
 
@@ -130,7 +132,7 @@ def test_the_interval_of_a_difference_holds_as_many_draws_as_it_says() -> None:
     found = credible_difference(control, other, 0.9)
     assert (drawn < found.low).mean() == pytest.approx(0.05, abs=0.003)
     assert (drawn > found.high).mean() == pytest.approx(0.05, abs=0.003)
-    assert rounded(credible_interval(other, 0.9)) == rounded(Interval(*stats.beta(10, 42).ppf([0.05, 0.95])))
+    assert rounded(credible_interval(other, 0.9)) == rounded(Interval(*scipy.stats.beta(10, 42).ppf([0.05, 0.95])))
 
 
 def test_the_difference_of_means_is_normal() -> None:
@@ -138,7 +140,7 @@ def test_the_difference_of_means_is_normal() -> None:
     assert control is not None
     assert other is not None
     assert rounded(credible_difference(control, other, 0.95), 6) == (-0.385904, 2.385904), "1 ± 1.959964 · √0.5"
-    assert probability_best([control, other])[1] == pytest.approx(stats.norm.cdf(1 / math.sqrt(0.5)))
+    assert probability_best([control, other])[1] == pytest.approx(scipy.stats.norm.cdf(1 / math.sqrt(0.5)))
 
 
 @examples(40)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,19 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.freshness import FreshnessDaemon
-from dagster_graphql.schema import create_schema
 
 SELECTOR = '{ repositoryLocationName: "<<in_process>>", repositoryName: "__repository__" }'
 """The code location in a question."""
 # Dagster reads a property of its own that it has deprecated, to load a code location in this process.
 DAGSTER_S_OWN = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
 Answer = dict[str, Any]
+
+
+@cache
+def _schema() -> Any:
+    from dagster_graphql.schema import create_schema  # noqa: PLC0415 (2 s, which few of the processes of tests need)
+
+    return create_schema()
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class CodeLocation:
     def ask(self, question: str) -> Answer:
         """Return what a page gets."""
         context = self.process.create_request_context()
-        answer = asyncio.run(create_schema().execute_async(question, context_value=context))
+        answer = asyncio.run(_schema().execute_async(question, context_value=context))
         assert answer.errors is None, answer.errors
         assert answer.data
         return dict(answer.data)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from dagster_webserver import cli
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.ui import development, webserver
+from ecom_assets.ui import development
 from ecom_assets.ui.access import door_of
 from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.command import ecom, environment
@@ -228,6 +227,10 @@ def test_behind_a_proxy_with_a_login_names_and_pages_are_still_looked_at(home: P
 def test_a_dagster_that_serves_or_starts_its_ui_otherwise_is_not_served_unguarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from dagster_webserver import cli  # noqa: PLC0415 (2 s, for this test alone)
+
+    from ecom_assets.ui import webserver  # noqa: PLC0415 (as above)
+
     monkeypatch.delattr(cli, webserver.SERVES)
     with pytest.raises(RuntimeError, match=re.escape("has to be fitted again")):
         webserver.main()
