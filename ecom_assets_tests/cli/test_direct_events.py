@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,48 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
         with patch.object(own_files, "cleans_by_default", return_value=False):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
+    assert (straight[2], full[2]) == (True, False)
+    assert straight[:2] == full[:2]
+
+
+TYPED = {
+    "event_id": ("VARCHAR", ("a", "b", "c", "d", "", None)),
+    "product_id": ("VARCHAR", ("p", "q", "p", "", None)),
+    "event_timestamp": (
+        "TIMESTAMP",
+        ("2025-03-10 10:00:00.000001", "2025-03-09", "2025-03-05", "2025-03-12", "1970-01-01", None),
+    ),
+    "cart_value": ("DECIMAL(38, 3)", ("0", "0.001", "100000000", "100000000.004", "-0.01", "1e30", None)),
+}
+CELLS = [
+    st.one_of(*(st.lists(st.sampled_from(some), min_size=9, max_size=9) for some in (values[:3], values)))
+    for _, values in TYPED.values()
+]
+
+
+@given(files=st.lists(st.tuples(*CELLS), min_size=1, max_size=3), zone=st.booleans(), number=st.booleans())
+@examples(30)
+def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
+    files: list[tuple[list[str | None], ...]], *, zone: bool, number: bool
+) -> None:
+    kinds = {name: kind for name, (kind, _) in TYPED.items()}
+    kinds |= {"event_timestamp": "TIMESTAMPTZ"} if zone else {}
+    kinds |= {"cart_value": "DOUBLE"} if number else {}
+    with TemporaryDirectory() as made:
+        for place, columns in enumerate(files):
+            con = duckdb.connect()
+            con.execute("SET TimeZone = 'Asia/Tokyo'")
+            con.execute(f"CREATE TABLE rows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
+            con.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", list(zip(*columns, strict=True)))
+            folder = Path(made) / f"received_date=2025-03-1{place}"
+            folder.mkdir()
+            empty = ("session_id", "page_url", "product_category", "referrer_url")
+            more = "'ann' AS user_id, ['product_view', 'page_view'][1 + rowid % 2] AS event_type"
+            more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
+            con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
+        straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
+        with patch.object(own_files, "cleans_by_default", return_value=False):
+            full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
 

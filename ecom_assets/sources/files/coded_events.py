@@ -8,6 +8,7 @@ once per user. Copies: only of ids whose hash repeats. Whose a session is: only 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import duckdb
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from ecom_assets.funnels.kernel.passes import Part, Plan
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
+from ecom_assets.sources.files.footers import IN_TIME
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.warehouse.sql_text import day, select
@@ -184,9 +186,11 @@ class CodedFiles:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
 
     def _rows(self, key: str, code: str) -> _Rows:
-        passed = {*OF_TIME, *self._passed_by_all()}
+        by_footers = self.files.rules_passed(self.late_days, Decimal(compiled().max_amount))
+        passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
         others = {name: one for name, one in compiled().rules.items() if name not in passed}
-        rows = self._fetched(f"{SURE} AS t0", f"WHEN NOT is_sure THEN {UNDECIDED} {_cases(others)}", key, code)
+        undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
+        rows = self._fetched(f"{SURE} AS t0", undecided + _cases(others), key, code)
         is_undecided = rows.keys == UNDECIDED
         if not is_undecided.any():
             return rows
@@ -213,13 +217,16 @@ class CodedFiles:
             yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
-        others = f"WHEN ({code}) IS NULL THEN {UNCODED} WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
+        others = "" if key == NO_KEY else f" WHEN ({code}) IS NULL THEN {UNCODED}"
+        if self._count(f"{USERS} WHERE user_id IS NULL"):
+            others += f" WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
         units = "" if NUMBER in key or key == NO_KEY else f", coalesce({NUMBER}, 0) AS unit"
         is_joined = NUMBER in key or units or "is_nobody" in cases
         kind = "TINYINT" if key == NO_KEY else "BIGINT"
+        chosen = f"(CASE {cases} {others} ELSE {key} END)" if (cases + others).strip() else f"({key})"
         known = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
         result = self.con.execute(f"""
-            SELECT (CASE {cases} {others} ELSE {key} END)::{kind} AS key, hash(event_id) AS id_hash {units}
+            SELECT {chosen}::{kind} AS key, hash(event_id) AS id_hash {units}
             FROM {rows} {known}
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         hashes = np.asarray(result["id_hash"], np.uint64)

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.footers import Footer, footers_of
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
@@ -39,14 +40,14 @@ class Column:
 class FileColumns:
     """A file's columns by name, in file order, and its first rows if it is a CSV file.
 
-    `filled` are the text columns without empty values, according to the file's statistics. `rounded` are the floating
+    `footers` are what a Parquet file says of all values of its columns. `rounded` are the floating
     point columns with numbers too large to represent every whole number, so that different ids can become equal.
     """
 
     columns: dict[str, Column]
     delimiter: str = ","
     first_rows: tuple[dict[str, str], ...] = ()
-    filled: frozenset[str] = frozenset()
+    footers: Mapping[str, Footer] = field(default_factory=dict)
     rounded: frozenset[str] = frozenset()
 
 
@@ -172,10 +173,10 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
                 columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
         columns |= _too_wide(con, file, columns)
-        filled, rounded = _filled(con, file), _rounded(con, file, columns)
+        footers, rounded = footers_of(con, file.path), _rounded(con, file, columns)
     except duckdb.Error as error:
         raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
-    return FileColumns(columns, filled=filled, rounded=rounded)
+    return FileColumns(columns, footers=footers, rounded=rounded)
 
 
 def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
@@ -197,14 +198,6 @@ def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str,
     sizes = [f"max(abs({ident(name)})) FILTER (WHERE isfinite({ident(name)}))" for name in own]
     result = con.execute(select(sizes, source)).fetchone() or ()
     return frozenset(name for name, size in zip(own, result, strict=True) if size is not None and size > exact[name])
-
-
-def _filled(con: duckdb.DuckDBPyConnection, file: InputFile) -> frozenset[str]:
-    """Return the columns without empty text in any row group, according to the footer; nulls are allowed."""
-    footer = f"parquet_metadata({text(pattern_of(file.path))})"
-    is_filled = "bool_and(stats_null_count = num_values OR coalesce(stats_min_value > '', false))"
-    rows = con.execute(f"{select('path_in_schema', footer, group_by='path_in_schema')} HAVING {is_filled}").fetchall()
-    return frozenset(name for (name,) in rows)
 
 
 def _parquet_kind(kind: str) -> str:

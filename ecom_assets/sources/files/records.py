@@ -6,6 +6,7 @@ This module finds the files, decides which of them to open for which arrival day
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from ecom_assets.sources.files import sql as row_sql
 from ecom_assets.sources.files.columns import FileColumns, columns_of
 from ecom_assets.sources.files.damage import sorted_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
+from ecom_assets.sources.files.footers import rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
@@ -140,6 +142,13 @@ class RecordFiles:
         for group in _groups(self.layouts):
             self._look_for_damage(group)
         return sum(self._row_counts[file.path] for file in self.files())
+
+    def rules_passed(self, late_days: int, most: Decimal) -> set[str]:
+        """Return the rules about events that no row breaks, by the footers of the files; see `footers.rules_passed`."""
+        self.row_count()
+        if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
+            return set()
+        return rules_passed(self.mapping, [(y, self._days_of(file)) for file, y in self.layouts], late_days, most)
 
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
@@ -271,7 +280,8 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         needed=needed,
         named=frozenset(named),
         other_columns=mapping.other_columns,
-        filled=result.filled,
+        filled=frozenset(name for name, footer in result.footers.items() if footer.is_filled),
+        footers=result.footers,
     )
 
 

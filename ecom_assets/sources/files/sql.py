@@ -6,10 +6,11 @@ parsed; then all other columns are NULL.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from ecom_assets.sources.files.columns import Column
+from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets.tables.plausible import LAST_PLAUSIBLE
@@ -48,7 +49,8 @@ class Layout:
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
     named: frozenset[str]  # columns that the mapping uses or ignores
     other_columns: str  # what to do with the rest: refuse, ignore or properties
-    filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' statistics
+    filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
+    footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
 
     def own(self) -> dict[str, Column]:
         """Return the columns of the rows themselves, without the members of an exploded list."""

@@ -1,0 +1,119 @@
+"""What the footers of Parquet files say of all of their rows, so that rules that no row can break need no look at any.
+
+A footer has, for each column of each group of rows, how many nulls there are, the least and the largest value.
+Not here: the rules (`events/clean.py`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ecom_assets.sources.files.mapping import SourceField
+from ecom_assets.warehouse.sql_text import pattern_of, select, text
+
+if TYPE_CHECKING:
+    from ecom_assets.sources.files.mapping import RecordMapping
+    from ecom_assets.sources.files.sql import FileDays, Layout
+
+IN_TIME = "is_sure"
+"""Stands for all rules of time, which no event breaks that is surely in time."""
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What is known of all values of a column; bounds are None where they are no numbers, or no times.
+
+    Attributes:
+        is_filled: Whether no value is empty text; nulls are allowed.
+        is_whole: Whether no value is null.
+        numbers: The least and the largest number.
+        times: The earliest and the latest time; of times with a zone those of UTC.
+    """
+
+    is_filled: bool
+    is_whole: bool
+    numbers: tuple[Decimal, Decimal] | None = None
+    times: tuple[datetime, datetime] | None = None
+
+
+def footers_of(con: duckdb.DuckDBPyConnection, path: str) -> dict[str, Footer]:
+    """Return what the footer of a Parquet file says of each column."""
+    is_null = "stats_null_count = num_values"
+    columns = [
+        "path_in_schema",
+        f"coalesce(bool_and({is_null} OR coalesce(stats_min_value > '', false)), false)",
+        "count(*) = count(*) FILTER (WHERE stats_null_count = 0)",
+        *(_bounds(kind, is_null) for kind in ("DECIMAL(38, 6)", "TIMESTAMP")),
+    ]
+    footer = f"parquet_metadata({text(pattern_of(path))})"
+    rows = con.execute(select(columns, footer, group_by="path_in_schema")).fetchall()
+    return {
+        name: Footer(is_filled, is_whole, *((one["low"], one["high"]) if one else None for one in bounds))
+        for name, is_filled, is_whole, *bounds in rows
+    }
+
+
+def _bounds(kind: str, is_null: str) -> str:
+    """Return the SQL of both bounds as values of a type; NULL if a group of rows has values, but no such bounds."""
+    low, high = (f"TRY_CAST(stats_{end}_value AS {kind})" for end in ("min", "max"))
+    is_known = f"bool_and(coalesce({is_null}, false) OR ({low} IS NOT NULL AND {high} IS NOT NULL))"
+    return f"CASE WHEN {is_known} AND count({low}) > 0 THEN {{'low': min({low}), 'high': max({high})}} END"
+
+
+def rules_passed(
+    mapping: "RecordMapping", files: Iterable[tuple["Layout", "FileDays"]], late_days: int, most: Decimal
+) -> set[str]:
+    """Return the rules that no row of any file breaks, by the footers; `IN_TIME` for all rules of time.
+
+    Rows of sound Parquet files are never malformed.
+
+    Args:
+        mapping: How the files are read.
+        files: Sound Parquet files, with their days.
+        late_days: As in `CleaningRule`.
+        most: The largest amount of an event.
+    """
+    passed = [{"malformed_row", *_filled(mapping, layout), *_amounts(mapping, layout, most)} for layout, _ in files]
+    timely = [{IN_TIME} if _is_in_time(mapping, layout, days, late_days) else set() for layout, days in files]
+    return set.intersection(*(one | other for one, other in zip(passed, timely, strict=True)))
+
+
+def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
+    """Return what the footer says of a field that is one column; None of any other."""
+    name = field.column if field else None
+    return layout.footers.get(name) if name and layout.exploded is None else None
+
+
+def _filled(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
+    """Yield the rules about fields that no row leaves out."""
+    needed = {"missing_event_id": mapping.id_field, "product_missing": mapping.fields.product_id}
+    for rule, field in needed.items():
+        footer = _footer(field, layout)
+        if footer and footer.is_whole and footer.is_filled:
+            yield rule
+
+
+def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Iterator[str]:
+    """Yield the rules about amounts, if each amount is an exact number within its limits."""
+    field = mapping.fields.cart_value
+    footer, own = _footer(field, layout), layout.own()
+    is_exact = footer is not None and own[field.column].type not in {"FLOAT", "DOUBLE"} if field else False
+    if is_exact and own[field.column].kind == "number" and footer and footer.numbers:
+        low, high = footer.numbers
+        if low >= 0 and high <= most:
+            yield from ("negative_cart_value", "amount_too_large", "unparseable_cart_value")
+
+
+def _is_in_time(mapping: "RecordMapping", layout: "Layout", days: "FileDays", late_days: int) -> bool:
+    field, received = mapping.time_field, mapping.fields.received_at
+    footer, kind = _footer(field, layout), layout.moments().get(field.column or "")
+    if footer is None or kind is None or (received and (received.column is None or received.column in layout.own())):
+        return False
+    if not footer.is_whole or footer.times is None or (kind != "zoned" and field.timezone != "UTC"):
+        return False
+    first, until, _ = (datetime.combine(day, time()) for day in days.sure_of(late_days))
+    return first <= footer.times[0] and footer.times[1] < until
