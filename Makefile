@@ -8,6 +8,11 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Tests start hundreds of processes, which would each compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# What a run loads. Loading it compiles it; compiling all of the packages would take minutes.
+COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_assets.cli.platform_run; \
+	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
+	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
+
 .PHONY: help run ui test normal-tests test-all check fix bench charts screenshots docs lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
@@ -59,9 +64,10 @@ $(VENV)/core.done: requirements/core.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found; install one, or run make PYTHON=/path/to/it"; exit 2; }
 	@echo "Setting up $(VENV) with $(PYTHON); this is done once."
 	@$(PYTHON) -m venv $(VENV)
-	@# Not compiled here: most modules of the packages are never loaded, and Python compiles each when it is.
+	@# Not compiled by pip: most modules of the packages are never loaded.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/core.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c "$(COMPILED_BY_LOADING)"
 	@touch $@
 
 $(VENV)/dev.done: $(VENV)/core.done requirements/dev.txt

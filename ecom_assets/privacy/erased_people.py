@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.delivery.ledger.opening import ledger_place, open_store
-from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.ledger.store import Store, listed_in_postgres
 from ecom_assets.errors import SettingError
 from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
 from ecom_assets.settings.settings import Settings
@@ -26,9 +26,15 @@ Ids = Mapping[str, Iterable[str]]
 class ErasedIds:
     """The hashes of the ids of erased people."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened before it is asked."""
+    def __init__(self, settings: Settings, *, is_reader: bool = False) -> None:
+        """Take the settings; nothing is opened before it is asked.
+
+        Args:
+            settings: Where the ledger is, and the key.
+            is_reader: Whether nothing is written to the ledger's database, whose user may only be allowed to read.
+        """
         self._settings = settings
+        self._is_reader = is_reader
 
     @cached_property
     def _known(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
@@ -36,8 +42,11 @@ class ErasedIds:
         place = ledger_place(self._settings)
         if isinstance(place, Path) and not place.exists():
             return None, {}
-        with closing(open_store(self._settings)) as store:
-            rows = _rows(store)
+        if self._is_reader and isinstance(place, str):
+            rows = listed_in_postgres(place, "erased_ids", "id_hash, kind")
+        else:
+            with closing(open_store(self._settings)) as store:
+                rows = _rows(store)
         if not rows:
             return None, {}
         hashes = open_key(self._settings, create=False)

@@ -66,9 +66,9 @@ Values = dict[str, set[str]]
 class ErasedPeople:
     """Leaves the rows of erased people out of raw tables; costs nothing while nobody was erased."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the settings; the list of erased people is read when the first rows come."""
-        self._ids = ErasedIds(settings)
+    def __init__(self, settings: Settings, *, is_reader: bool = False) -> None:
+        """Take the settings, as `ErasedIds` does; the list of erased people is read when the first rows come."""
+        self._ids = ErasedIds(settings, is_reader=is_reader)
 
     def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
         """Return the rows of a raw table without those of erased people, and how many are left out."""

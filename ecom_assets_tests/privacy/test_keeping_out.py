@@ -4,13 +4,16 @@ import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import ibis.expr.types as ir
+import psycopg
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from ecom_assets.customers.contracts import CustomerSegments, RawCustomers
-from ecom_assets.errors import SettingError
+from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy import erased_people
@@ -130,6 +133,36 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
     found = real_time(asked, NOW, erased_people=ErasedPeople(settings))
     assert [(one["event_count"], one["visitor_count"]) for one in found["windows"]] == [(1, 1)] * 2
     assert real_time(asked, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
+
+
+def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_be_allowed_to_read(
+    home: Path, postgres_url: str
+) -> None:
+    settings = Settings(home=home, ledger_url=SecretStr(postgres_url))
+    given = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
+
+    def seen(asked: Settings) -> list[object]:
+        left, _ = ErasedPeople(asked, is_reader=True).left_out(RawEvents, given)
+        result: list[object] = left.order_by("user_id").user_id.to_pyarrow().to_pylist()
+        return result
+
+    with psycopg.connect(postgres_url, autocommit=True) as con:
+        schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'delivery_ledger'"
+        assert seen(settings) == ["7", "8"], "nobody was erased"
+        assert con.execute(schemas).fetchone() == (0,)
+        erased_people.add(settings, {USER: ["7"]})
+        assert seen(settings) == ["8"]
+        con.execute("CREATE ROLE api_reader LOGIN")
+        reader = psycopg.conninfo.conninfo_to_dict(postgres_url) | {"user": "api_reader"}
+        host = quote(str(reader["host"]), safe="")
+        as_reader = settings.model_copy(
+            update={"ledger_url": SecretStr(f"postgresql://api_reader@/{reader['dbname']}?host={host}")}
+        )
+        with pytest.raises(DeliveryError, match=r"GRANT SELECT ON delivery_ledger[.]erased_ids"):
+            seen(as_reader)
+        con.execute("GRANT USAGE ON SCHEMA delivery_ledger TO api_reader")
+        con.execute("GRANT SELECT ON delivery_ledger.erased_ids TO api_reader")
+        assert seen(as_reader) == ["8"]
 
 
 # Questions to files, and the check of every table

@@ -3,7 +3,6 @@
 import threading
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import structlog
@@ -15,8 +14,7 @@ from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
-from ecom_assets.delivery.ledger.opening import ledger_place
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import DeliveryError, SettingError, SourceError
 from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.serving.realtime import NotFilesError, real_time
 
@@ -27,6 +25,11 @@ _CONFLICT, _UNAVAILABLE = 409, 503
 UNREADABLE: Final = (
     "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
     "there to the folder that events land in, or to their table. The log of the API says what is wrong."
+)
+
+NO_LIST: Final = (
+    "Real time leaves erased people out, and their list beside the ledger of deliveries, or its key, cannot be read "
+    "where the API runs. The log of the API says what is wrong."
 )
 
 
@@ -93,8 +96,7 @@ class RecentReading:
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 settings = request.app.state.settings
-                # The API's user of Postgres may only read what is published, so there the list is left to runs.
-                people = ErasedPeople(settings) if isinstance(ledger_place(settings), Path) else None
+                people = ErasedPeople(settings, is_reader=True)
                 self._found = real_time(settings, now_utc(), erased_people=people)
                 self._read_at = time.monotonic()
             return self._found
@@ -113,6 +115,9 @@ def realtime(request: Request, response: Response, parameters: Annotated[Paramet
         result = request.app.state.recent_reading.of(request)
     except NotFilesError as error:
         return problem(request, _CONFLICT, str(error))
+    except (DeliveryError, SettingError) as error:  # with erased people in it, no number is shown
+        structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
+        return problem(request, _UNAVAILABLE, NO_LIST, headers={"Retry-After": RETRY_S})
     except SourceError as error:
         structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
         return problem(request, _UNAVAILABLE, UNREADABLE, headers={"Retry-After": RETRY_S})

@@ -85,6 +85,8 @@ PATIENCE_S = 60
 """Seconds that a writer waits for the transaction of another one."""
 SCHEMA = "delivery_ledger"
 """The ledger's schema in Postgres, so that the database can have other tables too."""
+MAY_READ = """SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"""
 
 
 class SqliteStore:
@@ -247,6 +249,32 @@ class PostgresStore:
                     f"The ledger of deliveries in {self.address} cannot be used ({said}), so nothing "
                     "more was sent; see that it can be reached, and run again."
                 ) from (None if self._url in str(error) else error)
+
+
+def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a table beside the ledger, without writing anything; none if there is no such table.
+
+    Raises:
+        DeliveryError: The database is unreachable, or the user may not read the table.
+        SettingError: The Postgres packages are not installed.
+    """
+    with packages_of("postgres", "ECOM_LEDGER_URL"):
+        import psycopg  # noqa: PLC0415 (only the ledger in Postgres needs it)
+    address = without_secrets(url)
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="ecom_assets ledger") as con:
+            found = con.execute(MAY_READ, (SCHEMA, table)).fetchone()
+            if found is None:
+                return []
+            if not found[0]:
+                raise DeliveryError(
+                    f"The user of {address} may not read {SCHEMA}.{table}; let its owner run GRANT USAGE ON SCHEMA "
+                    f"{SCHEMA} and GRANT SELECT ON {SCHEMA}.{table} to it."
+                )
+            return con.execute(f"SELECT {columns} FROM {SCHEMA}.{table}".encode()).fetchall()  # noqa: S608 (names of ours)
+    except psycopg.Error as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0].replace(url, address)
+        raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({said}).") from None
 
 
 def _placed(sql: str) -> bytes:
