@@ -26,10 +26,10 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-def met(where: Any) -> list[int]:
+def met(where: Any, of_rows: list[dict[str, Any]] = ROWS) -> list[int]:
     """Return the numbers of the rows that meet a condition."""
     con = connect()
-    con.con.register("numbered", pa.Table.from_pylist([row | {"n": n} for n, row in enumerate(ROWS)]))
+    con.con.register("numbered", pa.Table.from_pylist([row | {"n": n} for n, row in enumerate(of_rows)]))
     rows = con.table("numbered")
     return sorted(rows.filter(holds(rows, where)).n.to_pyarrow().to_pylist())
 
@@ -67,6 +67,20 @@ def met(where: Any) -> list[int]:
 )
 def test_rows_meet_what_is_written(text: str, rows: list[int]) -> None:
     assert met(parse_where([text])) == rows
+
+
+def test_a_text_is_found_however_json_writes_it() -> None:
+    documents = (
+        '{"plan": "pro"}', '{"plan":"pr\\u006f"}', '{"plan": "project"}', '{"other": "pro"}', '{"plan": ["pro"]}',
+        '{"plan": "a/b"}', '{"plan": "a\\/b"}', '{"plan": "\u00e9"}', '{"plan": "\\u00e9"}', '{"plan": "\\"pro\\""}',
+        '{"plan": ""}', '{"plan": "\\\\"}',
+    )  # fmt: skip
+    rows = [{"properties": one} for one in documents]
+    for value, expected in (("pro", [0, 1]), ("a/b", [5, 6]), ("é", [7, 8]), ('"pro"', [9]), ("", [10]), ("\\", [11])):
+        assert met(Condition("properties.plan", "equals", (value,)), rows) == expected
+        assert met(Condition("properties.plan", "one_of", ("none", value)), rows) == expected
+        others = [n for n in range(len(rows)) if n not in expected]
+        assert met(Condition("properties.plan", "not_equals", (value,)), rows) == others
 
 
 def test_all_that_are_given_must_hold() -> None:
