@@ -29,7 +29,7 @@ from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
 Row = dict[str, Any]
 
 DATA = Path(__file__).parent / "data"
-TARGETS = {("warm", "kernel"): 0.25, ("warm", "expression"): 1.5, ("process", "kernel"): 1.2}
+TARGETS = {("warm", "kernel"): 0.5, ("warm", "expression"): 1.5, ("process", "kernel"): 1.2}
 BASE = "clickhouse"
 
 

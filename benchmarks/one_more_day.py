@@ -29,7 +29,7 @@ from ecom_assets.tables.check import RANGE_END, RANGE_START
 ONE_DAY = timedelta(days=1)
 HISTORIES = {10: NEXT_DAY - 10 * ONE_DAY, HISTORY_DAYS: FIRST_DAY}
 """Days of history, and the first of them; both end before the same next day."""
-RATIO, SHARE, OVERHEAD_S = 1.1, 1 / 15, 0.1
+RATIO, SHARE, OVERHEAD_S = 1.1, 1 / 20, 0.05
 
 Figures = dict[str, float]
 

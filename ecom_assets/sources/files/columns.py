@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.files.footers import Footer, footers_of
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
@@ -40,14 +39,13 @@ class Column:
 class FileColumns:
     """A file's columns by name, in file order, and its first rows if it is a CSV file.
 
-    `footers` are what a Parquet file says of all values of its columns. `rounded` are the floating
-    point columns with numbers too large to represent every whole number, so that different ids can become equal.
+    `rounded` are the floating point columns with numbers too large to represent every whole number, so that different
+    ids can become equal.
     """
 
     columns: dict[str, Column]
     delimiter: str = ","
     first_rows: tuple[dict[str, str], ...] = ()
-    footers: Mapping[str, Footer] = field(default_factory=dict)
     rounded: frozenset[str] = frozenset()
 
 
@@ -173,10 +171,10 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
                 columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
         columns |= _too_wide(con, file, columns)
-        footers, rounded = footers_of(con, file.path), _rounded(con, file, columns)
+        rounded = _rounded(con, file, columns)
     except duckdb.Error as error:
         raise SourceError(f"{file.name} is a damaged Parquet file; deliver it again") from error
-    return FileColumns(columns, footers=footers, rounded=rounded)
+    return FileColumns(columns, rounded=rounded)
 
 
 def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ecom_assets.sources.files.mapping import SourceField
-from ecom_assets.warehouse.sql_text import pattern_of, select, text
+from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
 if TYPE_CHECKING:
     from ecom_assets.sources.files.mapping import RecordMapping
@@ -40,21 +40,24 @@ class Footer:
     times: tuple[datetime, datetime] | None = None
 
 
-def footers_of(con: duckdb.DuckDBPyConnection, path: str) -> dict[str, Footer]:
-    """Return what the footer of a Parquet file says of each column."""
+def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str, dict[str, Footer]]:
+    """Return what the footers of Parquet files say of each column, by path; all are asked in one statement."""
     is_null = "stats_null_count = num_values"
     columns = [
+        "file_name",
         "path_in_schema",
         f"coalesce(bool_and({is_null} OR coalesce(stats_min_value > '', false)), false)",
         "count(*) = count(*) FILTER (WHERE stats_null_count = 0)",
         *(_bounds(kind, is_null) for kind in ("DECIMAL(38, 6)", "TIMESTAMP")),
     ]
-    footer = f"parquet_metadata({text(pattern_of(path))})"
-    rows = con.execute(select(columns, footer, group_by="path_in_schema")).fetchall()
-    return {
-        name: Footer(is_filled, is_whole, *((one["low"], one["high"]) if one else None for one in bounds))
-        for name, is_filled, is_whole, *bounds in rows
-    }
+    footers = f"parquet_metadata({texts(map(pattern_of, paths))})"
+    result: dict[str, dict[str, Footer]] = {}
+    for path, name, is_filled, is_whole, *bounds in con.execute(
+        select(columns, footers, group_by="file_name, path_in_schema")
+    ).fetchall():
+        known = ((one["low"], one["high"]) if one else None for one in bounds)
+        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, *known)
+    return result
 
 
 def _bounds(kind: str, is_null: str) -> str:

@@ -18,7 +18,7 @@ from ecom_assets.sources.files import sql as row_sql
 from ecom_assets.sources.files.columns import FileColumns, columns_of
 from ecom_assets.sources.files.damage import sorted_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
-from ecom_assets.sources.files.footers import rules_passed
+from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
@@ -77,6 +77,7 @@ class RecordFiles:
     first_day: date = FIRST_PLAUSIBLE
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: "dict[str, SoundCopy | None]" = field(default_factory=dict, repr=False, compare=False)
+    _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
     _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -148,7 +149,8 @@ class RecordFiles:
         self.row_count()
         if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
             return set()
-        return rules_passed(self.mapping, [(y, self._days_of(file)) for file, y in self.layouts], late_days, most)
+        files = [(layout, self._days_of(file)) for file, layout in self._with_footers(self.layouts)]
+        return rules_passed(self.mapping, files, late_days, most)
 
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
@@ -207,7 +209,7 @@ class RecordFiles:
         return dated_sql(self._records(group), self.mapping.kind, files, self.timezone, sure_late_days)
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
-        filled = frozenset.intersection(*(layout.filled for _, layout in group))
+        filled = frozenset.intersection(*(layout.filled for _, layout in self._with_footers(group)))
         layout = replace(group[0][1], filled=filled)
         self._look_for_damage(group)
         sound = [file.path for file, _ in group if not self._copies[file.path]]
@@ -217,6 +219,13 @@ class RecordFiles:
                 rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
         return records_sql(united, self.mapping, layout.needed, layout.moments())
+
+    def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
+        """Return files with what their footers say: asked at once, and only of files that are read."""
+        new = [file.path for file, layout in files if layout.format == "parquet" and file.path not in self._footers]
+        if new:
+            self._footers.update(footers_of(self.con.cursor(), new))
+        return [(file, layout.with_footers(self._footers.get(file.path, {}))) for file, layout in files]
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
         """Find the files that must be read from a copy."""
@@ -280,8 +289,6 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         needed=needed,
         named=frozenset(named),
         other_columns=mapping.other_columns,
-        filled=frozenset(name for name, footer in result.footers.items() if footer.is_filled),
-        footers=result.footers,
     )
 
 

@@ -6,7 +6,7 @@ parsed; then all other columns are NULL.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from ecom_assets.sources.files.columns import Column
@@ -51,6 +51,11 @@ class Layout:
     other_columns: str  # what to do with the rest: refuse, ignore or properties
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
+
+    def with_footers(self, footers: Mapping[str, Footer]) -> "Layout":
+        """Return the layout of one file with what its footer says."""
+        filled = frozenset(name for name, footer in footers.items() if footer.is_filled)
+        return replace(self, filled=filled, footers=footers)
 
     def own(self) -> dict[str, Column]:
         """Return the columns of the rows themselves, without the members of an exploded list."""
