@@ -33,6 +33,7 @@ from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import has_events, has_orders, judged_days
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
+from ecom_assets.tables.definition_text import definition_from
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.visitor_segments.segment import VisitorSegment
@@ -155,7 +156,7 @@ def read_funnels(path: Path) -> tuple[DailyFunnel, ...]:
         DefinitionError: The file cannot be read, declares none or too many, or a funnel cannot be computed daily.
     """
     try:
-        read = yaml.safe_load(path.read_text())
+        read = definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_FUNNELS:

@@ -13,6 +13,7 @@ import yaml
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
 from ecom_assets.sessions.rule import TOOL_RULES
+from ecom_assets.tables.definition_text import definition_from
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -98,7 +99,7 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
         UsageError: The file cannot be read, or is not a YAML or JSON object.
     """
     try:
-        read = yaml.safe_load(path.read_text())
+        read = definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
     if not isinstance(read, dict):

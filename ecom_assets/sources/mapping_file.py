@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ecom_assets.errors import MappingError, nearest
+from ecom_assets.tables.definition_text import definition_from
 
 Model = TypeVar("Model", bound=BaseModel)
 KeysAt = Callable[[Sequence[str]], Sequence[str]]
@@ -60,7 +61,7 @@ def _shipped(folder: str) -> "resources.abc.Traversable":
 
 def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
     try:
-        content = yaml.safe_load(body)
+        content = definition_from(body)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""

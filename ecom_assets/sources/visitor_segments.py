@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.definition_text import definition_from
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 MOST_SEGMENTS = 200
@@ -19,7 +20,7 @@ def read_visitor_segments(path: Path) -> dict[str, VisitorSegment]:
         DefinitionError: The file cannot be read, declares none or too many, or a definition is wrong.
     """
     try:
-        read = yaml.safe_load(path.read_text())
+        read = definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_SEGMENTS:
