@@ -2,7 +2,7 @@
 
 import csv
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -146,7 +146,7 @@ def funnel(
     steps: Steps = None,
     within: Within = "7d",
     order: Annotated[str, typer.Option(help=ORDERS)] = "ordered",
-    per: Annotated[str, typer.Option(help="user, session or totals.")] = "user",
+    per: Annotated[str, typer.Option(help="user, session, totals, or properties.key: its values.")] = "user",
     where: Where = None,
     step_where: StepWhere = None,
     occurrence: Occurrences = None,
@@ -206,6 +206,7 @@ def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any
     if definition is not None:
         _refuse_more_than_a_definition(context)
         return definition_of(definition)
+    _refuse_what_has_no_effect(context, given)
     steps, hold = _steps(given["steps"], given.pop("step_where"), given.pop("occurrence")), given["hold"]
     times = _times(given["time_to_convert"], given.pop("bins"))
     lists = {"steps": steps, "hold": hold and [column.strip() for column in hold.split(",")], "time_to_convert": times}
@@ -295,6 +296,24 @@ def _refuse_more_than_a_definition(context: typer.Context) -> None:
             raise UsageError(
                 f"{option} is given beside --definition, whose file says it; write it there, or leave it out."
             )
+
+
+NEEDED_BY: Final = {
+    "by_attribution": ("by", "says whose value of --by counts; give --by"),
+    "limit": ("by", "says how many values of --by stand by themselves; give --by"),
+    "exclusion_rule": ("exclude", "says what an excluded event does; give --exclude"),
+}
+
+
+def _refuse_what_has_no_effect(context: typer.Context, given: dict[str, Any]) -> None:
+    """Refuse options that say nothing without another one.
+
+    Raises:
+        UsageError: The first of them.
+    """
+    for name, (needed, why) in NEEDED_BY.items():
+        if is_typed(context, name) and not given[needed]:
+            raise UsageError(f"--{name.replace('_', '-')} {why}, or leave it out.")
 
 
 def _exclusion(text: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ecom_assets.cli.options import (
     print_answer,
 )
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.trends.queries import trend_answer
@@ -34,14 +35,17 @@ SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
 SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
-    "count, visitors, sum, mean, min, max, median, p25, p75, p90, p95, p99. purchase:visitors:first_ever takes only a "
-    "visitor's first purchase in all data, :first_time the first that meets the conditions. Give it once for each line."
+    "count, visitors, wau, mau, sum, mean, min, max, median, p25, p75, p90, p95, p99. purchase:visitors:first_ever "
+    "takes only a visitor's first purchase in all data, :first_time the first that meets the conditions. Give "
+    "it once for each line."
 )
 KIND_HELP = (
     "trend (values by period), stickiness (visitors by the number of periods in which they did it) or lifecycle (new, "
     "returning, resurrecting and dormant visitors by period); trend if not given."
 )
 Kind = Annotated[str | None, typer.Option(help=KIND_HELP)]
+BY_HELP = "Column or properties.key whose values are compared; give it again for further columns."
+By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
 
@@ -69,7 +73,7 @@ def trend(
     series: SeriesOption = None,
     period: Annotated[str | None, typer.Option(help="hour, day, week or month; day if not given.")] = None,
     kind: Kind = None,
-    by: Annotated[str | None, typer.Option(help="Column or properties.key whose values are compared.")] = None,
+    by: By = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
     segment: SegmentName = None,
@@ -97,7 +101,13 @@ def trend(
 
 
 def _asked(definition: Path | None, given: dict[str, Any]) -> Trend:
-    """Return the definition from a file or from the options; without a series, all events are counted."""
+    """Return the definition from a file or from the options; without a series, all events are counted.
+
+    Raises:
+        UsageError: Options do not go together.
+    """
+    if definition is None and given["limit"] is not None and not given["by"]:
+        raise UsageError("--limit says how many values of --by stand by themselves; give --by, or leave it out.")
     every = {"series": ["*"]} if definition is None else {}
     return Trend.from_mapping(every | options_or_definition(definition, given, "trend", "series"))
 
@@ -223,7 +233,7 @@ def _title(answer: dict[str, Any]) -> str:
     listed = answer["series" if kind == "trend" else kind]
     named = dict.fromkeys(_name(one) for one in listed)
     more = [] if kind == "trend" else [kind]
-    more += [f"by {asked['by']}"] if asked["by"] else []
+    more += [f"by {', '.join([asked['by']] if isinstance(asked['by'], str) else asked['by'])}"] if asked["by"] else []
     more += ["cumulated"] if asked["cumulative"] else []
     more += [f"mean of {asked['moving_average']}"] if asked["moving_average"] > 1 else []
     span = f"{asked['first_date']} to {asked['last_date']}"

@@ -16,6 +16,7 @@ from ecom_assets.sessions.sessions import stitch
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.values import json_path
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
@@ -39,6 +40,8 @@ class DailyFunnel:
 
     def __post_init__(self) -> None:
         place = f"The daily funnel {self.name!r}"
+        if json_path(self.funnel.per):
+            raise DefinitionError(f"{place} counts {self.funnel.per}; count per user or per session.")
         if self.funnel.per == "totals":
             raise DefinitionError(f"{place} counts totals, which days do not have; count per user or per session.")
         if self.funnel.by is not None:

@@ -14,7 +14,7 @@ from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.occurrence import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, kind_of
+from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,8 @@ ORDERS_ELSEWHERE: Final = {
 }
 """Names of orders in PostHog, Amplitude, Mixpanel and ClickHouse, in lower case and without "order" at the end."""
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
+UNIT: Final = "unit"
+"""The column of the units of `per: properties.key`."""
 EXCLUSION_RULES: Final = ("mixpanel", "posthog")
 KEYS: Final = (
     "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
@@ -231,8 +233,9 @@ class Funnel:
             it matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
             event that ends the stream of a unit, see `funnels/chains.py`. `any` requires any k of the steps in any
             order, `exact` requires consecutive events without another one in between. See docs/adr/0005.
-        per: The unit to count: `user` (visitor_id), `session` (session_id), or `totals` (every attempt of a visitor;
-            attempts that share an event are one attempt from there on).
+        per: The unit to count: `user` (visitor_id), `session` (session_id), `totals` (every attempt of a visitor;
+            attempts that share an event are one attempt from there on), or `properties.key` (each of its values, such
+            as a company, whoever does the steps; events without one are ignored).
         hold: Columns that must keep one value throughout. Each value of a unit counts separately, as in Amplitude;
             events without a value are ignored.
         exclude: Events that must not occur between steps.
@@ -271,7 +274,10 @@ class Funnel:
         if self.within_s > MAX_WINDOW_S:
             raise DefinitionError(f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within_s} s.")
         _check_order_name(self.order)
-        _check_choice("per", self.per, UNIT_COLUMNS)
+        if isinstance(self.per, str) and json_path(self.per):
+            check_column("`per`", self.per)
+        else:
+            _check_choice("per", self.per, UNIT_COLUMNS)
         _check_choice("exclusion_rule", self.exclusion_rule, EXCLUSION_RULES)
         attributions = ("first", "last", "all", *(f"step_{n}" for n in range(1, len(self.steps) + 1)))
         _check_choice("by_attribution", self.by_attribution, attributions)
@@ -391,12 +397,13 @@ class Funnel:
     def columns(self) -> list[str]:
         """The columns and keys that the definition names, apart from those of the unit; with repetitions."""
         compared = [column for step in self.conditions for column in step.columns]
-        return [*compared, *columns_of(self.where), *self.hold, *self.by_columns]
+        own = [] if self.per in UNIT_COLUMNS else [self.per]
+        return [*compared, *columns_of(self.where), *self.hold, *self.by_columns, *own]
 
     @property
     def unit_column(self) -> str:
         """The column that identifies the unit in `per`."""
-        return UNIT_COLUMNS[self.per]
+        return UNIT_COLUMNS.get(self.per, UNIT)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition as in a file, without choices that have no effect; the inverse of `from_mapping`."""

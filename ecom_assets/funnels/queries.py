@@ -16,7 +16,7 @@ from ecom_assets.funnels.columns import with_firsts, with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_starts
 from ecom_assets.funnels.kernel.passes import StepTimes
@@ -25,6 +25,7 @@ from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_number
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import (
@@ -39,6 +40,7 @@ from ecom_assets.tables.queries import (
     share,
     with_previous,
 )
+from ecom_assets.tables.values import json_path
 
 
 def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
@@ -393,6 +395,8 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
     `session_id` and `cart_value` are there under the names that a shop gave them in, too.
     """
     events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
+    if json_path(funnel.per):
+        return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
     if funnel.per != "session":
         return events, [funnel.unit_column]
     events = session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at")

@@ -43,6 +43,16 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     return value.notnull().ifelse(ibis.coalesce(value.str, number, truth), ibis.null("string"))
 
 
+def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:
+    """Return the value of a breakdown as text, those of several columns with ` / ` between; `none` for a missing one.
+
+    Raises:
+        DefinitionError: A column is missing.
+    """
+    texts = [text_of(rows, column).fill_null(none) for column in columns]
+    return texts[0] if len(texts) == 1 else ibis.literal(" / ").join(texts)
+
+
 def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
     """Return the number in a column or a `properties.key`; null if there is none.
 
@@ -110,6 +120,8 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     if where.operator in {"contains", "matches"}:
         text, sought = _text(rows, where), str(where.values[0])
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
+    if where.operator == "one_of" and json_path(where.column):
+        return _one_of(rows, where)
     for other in where.values[1:]:
         comparable(rows, where.column, other)
     test = _compared(comparable(rows, where.column, where.values[0]), where)
@@ -125,6 +137,15 @@ def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
     """
     text = document.cast("string")
     return reduce(or_, (text.contains(f'"{value}"') for value in values), text.contains("\\"))
+
+
+def _one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
+    """Return whether a key has one of the values, each of which is compared with values of its own kind."""
+    kinds: dict[str, list[Scalar]] = {}
+    for value in where.values:
+        kinds.setdefault(kind_of(value), []).append(value)
+    tests = [comparable(rows, where.column, values[0]).isin(values) for values in kinds.values()]
+    return reduce(or_, [test.fill_null(ibis.literal(value=False)) for test in tests])
 
 
 def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)

@@ -9,9 +9,11 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.tables.days import period_text
+from ecom_assets.tables.days import ONE_DAY, period_text
+from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
+    ACTIVE,
     ADDITIVE,
     COUNTS,
     OTHER,
@@ -62,17 +64,50 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
 
 
 def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
-    stored = _stored(con, events, trend, days)
-    groups = _groups(stored, trend)
+    stored, earlier = _stored(con, events, trend, days), _before_too(con, events, trend, days)
+    groups = _groups(stored if earlier is None else earlier, trend)
     result = _with_other(stored, groups)
-    known_lines = [_lines(result, one, trend, days) for one in trend.series]
+    active = {} if earlier is None else _active(_with_other(earlier, groups), trend, days)
+    known_lines = [active.get(n) or _lines(result, one, trend, days) for n, one in enumerate(trend.series)]
     lines = _filled(known_lines, groups, trend, days)
     before = _before(con, events, trend, days, groups)
+    totals = [
+        {group: line[-1] for group, line in active[n].items() if line[-1] is not None} if n in active else total
+        for n, total in enumerate(_totals(result, trend))
+    ]
     lines_by_group = {
-        "series": _series(trend, groups, lines, before, _totals(result, trend)),
+        "series": _series(trend, groups, lines, before, totals),
         "formula": _formula(trend, groups, lines),
     }
     return lines_by_group, _without_events(trend, known_lines)
+
+
+def _before_too(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table | None:
+    """Store the events of the days before the range, too, by which visitors are active in it; None if none matter."""
+    lengths = [ACTIVE[one.measure] for one in trend.series if one.measure in ACTIVE]
+    if not lengths:
+        return None
+    rows = events_of(events, trend, days.first - (max(lengths) - 1) * ONE_DAY, days.last, days.timezone)
+    return con.create_table(f"{EVENTS}_active", rows.select(*_columns(rows, trend)), temp=True, overwrite=True)
+
+
+def _active(events: ir.Table, trend: Trend, days: Range) -> dict[int, Lines]:
+    """Return the lines of the series of active visitors, by their place."""
+    measured = {place: one for place, one in enumerate(trend.series) if one.measure in ACTIVE}
+    return {place: _active_lines(events, one, trend, days) for place, one in measured.items()}
+
+
+def _active_lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
+    changes: dict[str | None, dict[date, int]] = {}
+    for row in active_changes(events, series).to_pyarrow().to_pylist():
+        changes.setdefault(row["breakdown"], {})[row["event_date"]] = row["change"]
+    return {
+        group: [
+            active_on(of_group, days.last_day_of(start, trend)) if days.is_known(start, trend) else None
+            for start in days.starts(trend)
+        ]
+        for group, of_group in changes.items()
+    }
 
 
 def _without_events(trend: Trend, matches: Sequence[Mapping[Any, Any]]) -> list[str]:
@@ -90,7 +125,7 @@ def _columns(rows: ir.Table, trend: Trend) -> list[str]:
     """Return the columns that the values of a trend are computed from."""
     named = {column.partition(".")[0] for column in trend.columns}
     named |= {"event_type", "event_date", "breakdown", "period_date"}
-    is_of_visitors = trend.kind != "trend" or any(one.measure == "visitors" for one in trend.series)
+    is_of_visitors = trend.kind != "trend" or any(one.measure in {"visitors", *ACTIVE} for one in trend.series)
     named |= {"visitor_id"} if is_of_visitors else set()
     named |= {one.flag for one in trend.series if one.flag}
     return [name for name in rows.columns if name in named]
@@ -164,6 +199,8 @@ def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, 
 
 def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
+    if series.measure in ACTIVE:
+        return {}
     rows = values(events, series, by_period=True, first_only=trend.is_cumulative)
     result: dict[str | None, dict[date, float]] = {}
     for row in rows.to_pyarrow().to_pylist():
@@ -172,7 +209,7 @@ def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines
 
 
 def _line(by_period: Mapping[date, float], series: Series, trend: Trend, days: Range) -> Line:
-    nothing = 0 if series.measure in ADDITIVE else None
+    nothing = 0 if series.measure in {*ADDITIVE, *ACTIVE} else None
     line = [by_period.get(start, nothing) if days.is_known(start, trend) else None for start in days.starts(trend)]
     if trend.is_cumulative:
         line = list(accumulate(line, lambda before, now: None if now is None else (before or 0) + now))
@@ -187,6 +224,9 @@ def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once."""
     result = []
     for one in trend.series:
+        if one.measure in ACTIVE:
+            result.append({})
+            continue
         rows = values(events, one, by_period=False).to_pyarrow().to_pylist()
         result.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
     return result
@@ -202,7 +242,10 @@ def _before(
     asked = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
     stored = con.create_table(f"{EVENTS}_before", asked.select(*_columns(asked, trend)), temp=True)
     result = _with_other(stored, groups)
-    lines = _filled([_lines(result, one, trend, earlier) for one in trend.series], groups, trend, earlier)
+    wider = _before_too(con, events, trend, earlier)
+    active = {} if wider is None else _active(_with_other(wider, groups), trend, earlier)
+    found = [active.get(n) or _lines(result, one, trend, earlier) for n, one in enumerate(trend.series)]
+    lines = _filled(found, groups, trend, earlier)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]
 
@@ -216,7 +259,7 @@ def _series(
 ) -> list[dict[str, Any]]:
     entries = []
     for number, (name, one) in enumerate(zip(names_of(trend.series), trend.series, strict=True)):
-        empty = 0 if one.measure in ADDITIVE else None
+        empty = 0 if one.measure in {*ADDITIVE, *ACTIVE} else None
         for group in groups:
             entry = {"name": name, **one.to_mapping(), "breakdown": group, "total": totals[number].get(group, empty)}
             entry["values"] = smoothed(lines[number][group], trend.moving_average)

@@ -100,6 +100,10 @@ class Range:
         first, last = self._days_of(start, trend)
         return max(self.first, self.known_first) <= first and last <= self.last and last < self.known_last
 
+    def last_day_of(self, start: date, trend: Trend) -> date:
+        """Return the last day of a period that the range and the data have."""
+        return min(self._days_of(start, trend)[1], self.last, self.known_last)
+
     def is_known(self, start: date, trend: Trend) -> bool:
         """Return whether there are data for a day of the period within the range, and it began by the newest event."""
         if self.newest_at and self._begins_at(start) > self.newest_at:

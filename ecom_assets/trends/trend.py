@@ -15,13 +15,14 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.columns import holds, label_of, number_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
 from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.tables.occurrence import EVERY, FIRST_TIME, OCCURRENCES, check_occurrence
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
+from ecom_assets.tables.values import by_columns
 from ecom_assets.trends.formula import Formula
 
 PERIODS: Final = ("hour", "day", "week", "month")
@@ -29,7 +30,9 @@ KINDS: Final = ("trend", "stickiness", "lifecycle")
 MAX_HOURLY_DAYS: Final = 31
 COUNTS: Final = ("count", "visitors")
 PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
-MEASURES: Final = (*COUNTS, "sum", "mean", "min", "max", *PERCENTILES)
+ACTIVE: Final = {"wau": 7, "mau": 30}
+"""Measures of distinct visitors over so many days up to the last of each period."""
+MEASURES: Final = (*COUNTS, *ACTIVE, "sum", "mean", "min", "max", *PERCENTILES)
 ADDITIVE: Final = (*COUNTS, "sum")
 """Measures that are 0, not unknown, without events, and that can be cumulative."""
 MAX_SERIES: Final = 26
@@ -65,8 +68,9 @@ class Series:
 
     Attributes:
         event_type: The type of the events; None for any type.
-        measure: One of `MEASURES`: a count of events, of distinct visitors, or an aggregate of the numbers in `of`.
-        of: A number column or `properties.key`; required by all measures except `count` and `visitors`.
+        measure: One of `MEASURES`: a count of events, of distinct visitors, of those of the 7 (`wau`) or 30 (`mau`)
+            days up to the last of each period, or an aggregate of the numbers in `of`.
+        of: A number column or `properties.key`; required by all measures that do not count.
         where: More conditions on the events.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
             the series and of the trend) or `first_ever` (the first of the type, if that one meets them), in all data.
@@ -91,10 +95,9 @@ class Series:
             raise DefinitionError(
                 f"The measure {self.measure!r} of a trend is unknown; {did_you_mean(self.measure, MEASURES)}."
             )
-        if (self.of is None) != (self.measure in COUNTS):
-            wanted = (
-                "takes no column" if self.measure in COUNTS else f"needs a column, as in {self.measure}(cart_amount)"
-            )
+        is_count = self.measure in {*COUNTS, *ACTIVE}
+        if (self.of is None) != is_count:
+            wanted = "takes no column" if is_count else f"needs a column, as in {self.measure}(cart_amount)"
             raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
 
     @classmethod
@@ -154,7 +157,7 @@ class Trend:
         series: 1 to 26 series; a formula refers to them as A, B, C and so on.
         period: `hour`, `day`, `week` or `month`, in the reporting time zone.
         week_start: The weekday on which weeks begin.
-        by: The column or `properties.key` to break down by; None for no breakdown.
+        by: The column or `properties.key` to break down by, or several; None for no breakdown.
         limit: How many of its values to show, those with most events; the others are `(other)`.
         where: Conditions on the events of all series.
         is_cumulative: Whether a period includes all periods before it; visitors count once.
@@ -168,7 +171,7 @@ class Trend:
     series: tuple[Series, ...]
     period: str = "day"
     week_start: str = "monday"
-    by: str | None = None
+    by: str | tuple[str, ...] | None = None
     limit: int = 10
     where: Where = EVERYTHING
     is_cumulative: bool = False
@@ -189,12 +192,17 @@ class Trend:
         for (name, known), value in zip(choices.items(), (self.period, self.week_start, self.kind), strict=True):
             if value not in known:
                 raise DefinitionError(f"The {name} {value!r} of a trend is unknown; {did_you_mean(value, known)}.")
+        columns = by_columns("`by` of a trend", self.by)
+        object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
         for name, number, most in (("limit", self.limit, 1_000), ("moving average", self.moving_average, 1_000)):
             if type(number) is not int or not 1 <= number <= most:
                 raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {most:,}.")
         odd = [one.measure for one in self.series if one.measure not in ADDITIVE]
         if self.is_cumulative and odd:
             raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
+        active = [one.measure for one in self.series if one.measure in ACTIVE]
+        if active and self.period == "hour":
+            raise DefinitionError(f"{active[0]} counts whole days, so it has no hours; ask with another period.")
         if self.formula:
             self.formula.check(names_of(self.series))
         if self.kind != "trend":
@@ -205,7 +213,18 @@ class Trend:
         """The columns that the trend breaks down by, measures, or compares with a value."""
         conditions = [self.where, *(one.where for one in self.series)]
         named = [column for where in conditions for column in columns_of(where)]
-        return [*named, *filter(None, [self.by, *(one.of for one in self.series)])]
+        return [*named, *self.by_columns, *filter(None, (one.of for one in self.series))]
+
+    @property
+    def by_columns(self) -> tuple[str, ...]:
+        """The columns of `by`; none without a breakdown."""
+        return by_columns("`by` of a trend", self.by)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events before the range matter."""
+        is_active = any(one.measure in ACTIVE for one in self.series)
+        return self.kind == "lifecycle" or self.counts_firsts or is_active
 
     @property
     def counts_firsts(self) -> bool:
@@ -252,7 +271,12 @@ class Trend:
     def to_mapping(self) -> dict[str, Any]:
         """Return the trend as in a definition file."""
         mapping: dict[str, Any] = {"series": [one.to_mapping() for one in self.series], "period": self.period}
-        mapping |= {"week_start": self.week_start, "by": self.by, "limit": self.limit, "cumulative": self.is_cumulative}
+        mapping |= {
+            "week_start": self.week_start,
+            "by": list(self.by) if isinstance(self.by, tuple) else self.by,
+            "limit": self.limit,
+            "cumulative": self.is_cumulative,
+        }
         mapping |= {"moving_average": self.moving_average, "compare": self.is_compared}
         mapping["formula"] = self.formula.text if self.formula else None
         mapping |= {"kind": self.kind} if self.kind != "trend" else {}
@@ -285,7 +309,7 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone:
         or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
     )
     rows = events.filter(in_range, of_type, holds(events, trend.where))
-    by = text_of(rows, trend.by).fill_null(NONE) if trend.by else ibis.null("string")
+    by = label_of(rows, trend.by_columns, NONE) if trend.by else ibis.null("string")
     if trend.period == "hour":
         days = Days.between(first, last + ONE_DAY)
         return rows.mutate(breakdown=by, period_date=hour_start(rows.event_at, rows.event_date, days, timezone))

@@ -374,3 +374,50 @@ def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path
     assert counts(said) == parts == [listed[1], listed[2], listed[3]] == [4504, 111, 62]
     assert len(said.json["breakdown"]) == 26
     assert said.json["breakdown"][-1]["value"] == "Other"
+
+
+def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(home: Path) -> None:
+    # Ann views and Bob puts into the cart, both of Acme; Cid of Ring views; Dan has no company and is not counted.
+    rows = [
+        ("ann", "view 🛒", "acme"),
+        ("bob", "cart, full", "acme"),
+        ("cid", "view 🛒", "ring"),
+        ("dan", "view 🛒", None),
+    ]
+    file, mapping, definition = (home.parent / name for name in ("acts.jsonl", "acts.yaml", "acts.json"))
+    file.write_text(
+        "\n".join(
+            json.dumps(
+                {"id": f"e{n}", "who": who, "what": what, "at": f"2026-03-01T10:0{n}:00Z"}
+                | {"properties": {"company": company} if company else {}}
+            )
+            for n, (who, what, company) in enumerate(rows)
+        )
+    )
+    mapping.write_text(
+        "fields: {event_id: id, user_id: who, event_type: what, event_timestamp: at, properties: properties}\n"
+    )
+    asked = ("funnel", "--events", file, "--mapping", mapping, "--json")
+    steps = ("--steps", 'view 🛒,"cart, full"')
+    assert counts(ecom(*asked, *steps, home=home)) == [3, 0]
+    assert counts(ecom(*asked, *steps, "--per", "properties.company", home=home)) == [2, 1]
+    definition.write_text(json.dumps({"steps": [view, cart], "per": "properties.company"}))
+    assert counts(ecom(*asked, "--definition", definition, home=home)) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
+        (("--by-attribution", "last"), "--by-attribution says whose value of --by counts; give --by, or leave it out."),
+        (
+            ("--exclusion-rule", "posthog"),
+            "--exclusion-rule says what an excluded event does; give --exclude, or leave it out.",
+        ),
+        (("--occurrence", "3: first_ever"), "does not begin with the number of a step, 1 to 2"),
+    ],
+)
+def test_what_says_nothing_by_itself_is_refused(home: Path, words: tuple[str, ...], why: str) -> None:
+    said = ecom("funnel", "--events", home, "--steps", "a,b", *words, home=home)
+    assert said.exit_code == 2
+    assert why in said.sentence

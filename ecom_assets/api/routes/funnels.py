@@ -201,7 +201,7 @@ class FunnelBody(Body):
     steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
     order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
-    per: Literal["user", "session", "totals"] = Field("user", description="What is counted")
+    per: Name = Field("user", description="What is counted: user, session, totals, or the values of a properties.key")
     where: Conditions = Field(default_factory=list, description="What must hold of every event, as text or as JSON")
     hold: list[Name] = Field(default_factory=list, max_length=10, description="Columns that keep one value throughout")
     exclude: list[ExclusionAsked | Name] = Field(

@@ -26,7 +26,9 @@ class SeriesAsked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     event_type: Name | None = Field(None, description="What happens; default anything", examples=["purchase"])
-    measure: str = Field("count", max_length=20, description="count, visitors, sum, mean, min, max, median, p25 to p99")
+    measure: str = Field(
+        "count", max_length=20, description="count, visitors, wau, mau, sum, mean, min, max, median, p25 to p99"
+    )
     of: Name | None = Field(None, description="Number column, for all but count and visitors", examples=["cart_amount"])
     where: Conditions
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
@@ -53,7 +55,9 @@ class TrendBody(Body):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
-    by: Name | None = Field(None, description="Column whose values are compared")
+    by: Name | list[Name] | None = Field(
+        None, max_length=500, description="Column whose values are compared, or up to 5"
+    )
     limit: int = Field(10, ge=1, le=1_000, description="Values that stand by themselves; the others are (other)")
     where: Conditions
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
@@ -155,4 +159,4 @@ def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str
         reach = Range.of_question(asked.reach(extent), asked.days, asked.timezone, asked.newest_at)
         return trend_answer(con, seen, definition, reach)
 
-    return asked.answer(parameters, count, reads_all=definition.kind == "lifecycle" or definition.counts_firsts)
+    return asked.answer(parameters, count, reads_all=definition.reads_all)

@@ -65,6 +65,7 @@ GROUPS: Final = (
             TIMEZONE,
             WHERE,
             Input("occurrence", "Step 1 counts", options=OCCURRENCES, about=("occurrence",)),
+            Input("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
             Input("hold", "Same value throughout", "product_id", suggests="columns", about=("hold",)),
             Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
             Input("by_attribution", "Breakdown's value from", "first, last, all, step_2", about=("by_attribution",)),
@@ -93,7 +94,7 @@ STEPS: Final = (
 
 def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence")
+    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence", "per_value")
     steps = [one.name for one in GROUPS[0].inputs]
     asked_of_steps = asked_steps(asked, MAX_STEPS)
     if asked.occurrence and asked_of_steps:
@@ -102,6 +103,7 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
         {
             "steps": asked_of_steps,
             **plain(asked, GROUPS, *own, *steps),
+            **given({"per": asked.per_value.strip()}),
             "exclude": [exclusion(one) for one in split(asked.exclude)],
             "by": split(asked.by),
             "hold": split(asked.hold),

@@ -24,6 +24,7 @@ from ecom_assets.dashboard.builder import (
     form,
     given,
     plain,
+    split,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
@@ -83,7 +84,7 @@ def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made
     """Return the body of the route from the fields of the form."""
     fields = [one.name for one in GROUPS[0].inputs]
     series = [text for name in fields if (text := getattr(asked, name).strip())]
-    return given({"series": series, **plain(asked, GROUPS, *fields)})
+    return given({"series": series, **plain(asked, GROUPS, *fields), "by": split(asked.by)})
 
 
 def chart(view: View) -> Block:
