@@ -11,7 +11,7 @@ import pytest
 
 from ecom_assets.tables.presets import TOOLS
 from ecom_assets_tests.command import ecom, real_file
-from ecom_assets_tests.markdown import ROOT, sections
+from ecom_assets_tests.markdown import ROOT, section, sections
 
 FIRST_ONLY = [tool if tool == "posthog" else pytest.param(tool, marks=pytest.mark.slow) for tool in TOOLS]
 SHOWN = re.compile(r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -46,15 +46,40 @@ def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "mapping", "rows"),
+    [("rees46_2019_10_01.csv", "rees46", "17,434"), ("otto_sessions.jsonl", "otto", "862")],
+)
 @pytest.mark.parametrize("tool", TOOLS)
-def test_the_five_questions_are_answered_of_a_real_file_too(tool: str, tmp_path: Path) -> None:
-    """Of a real shop's clickstream, whose words for what happens are others, by its mapping."""
-    events = real_file("rees46_2019_10_01.csv")
+def test_the_five_questions_are_answered_of_a_real_file_too(
+    tool: str, file: str, mapping: str, rows: str, tmp_path: Path
+) -> None:
+    """Of real clickstreams, whose words for what happens are others, by their mappings."""
+    events = real_file(file)
     for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):
         for line in commands.splitlines():
             words = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
-            said = ecom(*words, "--mapping", "rees46", home=tmp_path / "home")
-            assert (said.exit_code, "Rows: 17,434 read" in said.out) == (0, True), f"{line}\n{said.err}"
+            said = ecom(*words, "--mapping", mapping, home=tmp_path / "home")
+            assert (said.exit_code, f"Rows: {rows} read" in said.out) == (0, True), f"{line}\n{said.err}"
+
+
+@pytest.mark.slow
+def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(tmp_path: Path) -> None:
+    """UCI's Online Retail as events, by the mapping on the page about own data; the counts are published."""
+    events = real_file("online_retail_2010_2011.parquet")
+    mapping = tmp_path / "retail_events.yaml"
+    (text,) = [one for one in section("docs/own_data.md", "Questions to other files").code if one.startswith("name: ")]
+    mapping.write_text(text, encoding="utf-8")
+    words = ("--events", events, "--mapping", mapping, "--start", "purchase", "--return", "purchase", "--json")
+    for tool in ("posthog", "clickhouse"):
+        said = ecom("retention", *words, "--preset", tool, "--period", "month", home=tmp_path / "home")
+        december = said.json["cohorts"][0]
+        assert december["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
+        assert said.json["rows"]["rejected"] == {"missing_identity": 135_080, "duplicate": 5_225}
+    asked = ("trend", *words[:4], "--series", "purchase:visitors", "--series", "purchase:visitors:first_ever", "--json")
+    whole = ecom(*asked, "--period", "month", "--preset", "mixpanel", home=tmp_path / "home").json
+    assert [one["total"] for one in whole["series"]] == [4_338, 4_338]
+    assert whole["series"][1]["values"][0] == 885
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -222,7 +222,7 @@ def _rounded_value(value: float, series: Series) -> float:
 
 def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once."""
-    result = []
+    result: list[dict[str | None, float]] = []
     for one in trend.series:
         if one.measure in ACTIVE:
             result.append({})

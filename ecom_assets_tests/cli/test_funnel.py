@@ -378,12 +378,8 @@ def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path
 
 def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(home: Path) -> None:
     # Ann views and Bob puts into the cart, both of Acme; Cid of Ring views; Dan has no company and is not counted.
-    rows = [
-        ("ann", "view 🛒", "acme"),
-        ("bob", "cart, full", "acme"),
-        ("cid", "view 🛒", "ring"),
-        ("dan", "view 🛒", None),
-    ]
+    view, cart = "view 🛒", "cart, full"
+    rows = [("ann", view, "acme"), ("bob", cart, "acme"), ("cid", view, "ring"), ("dan", view, None)]
     file, mapping, definition = (home.parent / name for name in ("acts.jsonl", "acts.yaml", "acts.json"))
     file.write_text(
         "\n".join(
