@@ -7,8 +7,11 @@ import tokenize
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from ecom_assets import registry
 
+pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
 SOURCES = sorted(PACKAGE.rglob("*.py"))

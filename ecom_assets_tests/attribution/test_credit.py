@@ -169,7 +169,7 @@ def test_credit_is_that_of_the_definition_and_adds_up_exactly(stories: list[Stor
 
 
 @pytest.mark.slow
-@examples(3000)
+@examples(300)
 @given(STORIES, st.lists(st.integers(0, 10**11), min_size=15, max_size=15))
 def test_credit_is_that_of_the_definition_however_much_is_tried(stories: list[Story], cents: list[int]) -> None:
     check_against_the_definition(stories, cents)
@@ -190,7 +190,7 @@ def test_removal_effects_are_those_of_exact_fractions(stories: list[Story]) -> N
 
 
 @pytest.mark.slow
-@examples(3000)
+@examples(300)
 @given(STORIES)
 def test_removal_effects_are_those_of_exact_fractions_however_much_is_tried(stories: list[Story]) -> None:
     check_chain(stories)

@@ -229,8 +229,8 @@ def test_more_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
-def test_hundreds_of_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
-    check(WORLDS[name], range(5000, 5100))
+def test_many_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
+    check(WORLDS[name], range(5000, 5040))
 
 
 @pytest.mark.slow

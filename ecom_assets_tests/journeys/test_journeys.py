@@ -229,7 +229,7 @@ def test_any_history_comes_out_as_plain_python_has_it(shop: Platform, history: H
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @given(EVENTS)
-@examples(500)
+@examples(150)
 def test_hundreds_of_histories_come_out_as_plain_python_has_them(shop: Platform, history: History) -> None:
     check(shop, history)
 

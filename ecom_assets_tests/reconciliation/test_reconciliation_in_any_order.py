@@ -88,7 +88,7 @@ def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_hundreds_of_orders_end_as_one_run_over_everything() -> None:
-    for seed in (1, *range(1000, 1100)):
+@pytest.mark.timeout(3600)
+def test_more_orders_end_as_one_run_over_everything() -> None:
+    for seed in (1, *range(1000, 1030)):
         check(seed)

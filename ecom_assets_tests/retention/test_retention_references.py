@@ -72,8 +72,8 @@ def test_cells_are_those_of_the_definition(rule: RetentionRule) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
-def test_cells_of_thousands_of_streams_are_those_of_the_definition(rule: RetentionRule) -> None:
-    for seed in range(1000, 2000):
+def test_cells_of_hundreds_of_streams_are_those_of_the_definition(rule: RetentionRule) -> None:
+    for seed in range(1000, 1250):
         check(rule, PLACES[seed % len(PLACES)], seed)
 
 
