@@ -92,7 +92,7 @@ def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_credit_is_the_same_in_hundreds_of_orders() -> None:
-    for seed in (1, *range(100, 400)):
+@pytest.mark.timeout(3600)
+def test_credit_is_the_same_in_many_orders() -> None:
+    for seed in (1, *range(100, 114)):
         check(seed)

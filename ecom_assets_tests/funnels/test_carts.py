@@ -184,8 +184,8 @@ def test_carts_of_random_streams_are_those_of_the_definition_in_whatever_order_d
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_carts_of_a_thousand_streams_are_those_of_the_definition(shop: Platform) -> None:
-    for seed in range(100, 1100):
+def test_carts_of_a_hundred_streams_are_those_of_the_definition(shop: Platform) -> None:
+    for seed in range(100, 200):
         check(shop, seed)
 
 
