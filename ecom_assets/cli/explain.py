@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
-from ecom_assets.explain.notes import StoredNotes
+from ecom_assets.explain.notes import Notes, StoredNotes
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.rules import rules
@@ -21,6 +22,7 @@ from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.written_slices import WrittenSlices
 
 MOST_WIDTH = 40
 """The most characters of a value in a table of rows."""
@@ -33,11 +35,21 @@ def place_of(engine: Engine, settings: Settings) -> Place:
     reading = WarehouseReading(engine, date.min, settings.timezone, settings.currency)
     return Place(
         reading,
-        StoredNotes(engine.query, engine.has, engine.name_of),
+        _notes(engine, settings),
         engine.has,
         rules(settings),
         keeper_on(engine.con),
     )
+
+
+def _notes(engine: Engine, settings: Settings) -> Notes:
+    """Return the notes of writers in the warehouse, or else those in Dagster's history, if there is one."""
+    stored = StoredNotes(engine.query, engine.has, engine.name_of)
+    if engine.has(WrittenSlices) or not settings.dagster_home.exists():
+        return stored
+    from ecom_assets.cli.dagster_notes import DagsterNotes, history  # noqa: PLC0415 (loads Dagster)
+
+    return DagsterNotes(partial(history, settings))
 
 
 def explain_command(
