@@ -98,6 +98,7 @@ NAMES = {
 """What bodies and forms call what an option is called otherwise."""
 INSIDE = {
     ("funnel", "step_where"): "`where` of a step",
+    ("funnel", "occurrence"): "`occurrence` of a step",
     ("funnel", "bins"): "`bins` of time_to_convert",
     ("funnel", "session_rule"): "beside the definition, which says what a funnel is whatever a session is",
     ("experiment", "goal_where"): "`where` of goal",
