@@ -128,6 +128,15 @@ def with_other(rows: ir.Table, kept: Sequence[str]) -> ir.Table:
     return rows.mutate(label=rows.label.isin(kept).ifelse(rows.label, ibis.literal(OTHER)))
 
 
+def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+    """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
+    if not rule.by:
+        return [], started
+    result = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
+    kept = result[: rule.limit]
+    return [*kept, *([OTHER] if len(result) > len(kept) else [])], with_other(started, kept)
+
+
 def within(rows: ir.Table, day: str, between: Between) -> ir.Table:
     """Return the rows whose day is in a range."""
     first, last = between

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -17,16 +18,14 @@ from ecom_assets.retention.activity import (
     by_period,
     event_activity,
     numbered,
+    shown_labels,
     starts,
-    top_labels,
-    with_other,
 )
 from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
 from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
-from ecom_assets.trends.trend import OTHER
 
 ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
 DAY_S: Final = 86_400
@@ -173,7 +172,7 @@ def _found(question: Question, whole_until: date | None) -> Found:
     started = con.create_table(STARTS, starts(activity, rule, question.between), temp=True)
     plain = replace(rule, by=None)
     cells = retention(activity, plain, known.period_count, known.reach, started)
-    labels, named = _labels(started, rule)
+    labels, named = shown_labels(started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, known.period_count, named)))
     # Few rows, which are read several times, and for each value.
@@ -186,7 +185,7 @@ def _found(question: Question, whole_until: date | None) -> Found:
 
 def _suits_kernel(question: Question) -> bool:
     rule = question.rule
-    is_plain = rule.clock == "calendar" and rule.period != "hour" and not (rule.by or rule.sum_of or rule.is_recurring)
+    is_plain = rule.clock == "calendar" and rule.period != "hour" and not (rule.sum_of or rule.is_recurring)
     fits = question.days * DAY_S < BITS * ROLLING_S[rule.period]
     return has_kernels(question.con) and fits and is_plain and not question.keep and question.between == (None, None)
 
@@ -197,19 +196,18 @@ def _by_kernel(question: Question, whole_until: date | None) -> Found | None:
     if counted is None:
         return None
     known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
-    for name, rows in (("cohorts", counted.cohorts), ("counts", counted.counts)):
-        con.con.register(name, rows)
-    cells = cells_of(con.table("cohorts"), con.table("counts"), rule, known.period_count, known.reach)
-    return Found(replace(known, has_money=counted.has_money), cells)
+    known = replace(known, has_money=counted.has_money)
 
+    def cells(rows: tuple[pa.Table, pa.Table], own: RetentionRule, name: str) -> ir.Table:
+        for place, table in zip(("cohorts", "counts"), rows, strict=True):
+            con.con.register(f"{name}_{place}", table)
+        return cells_of(con.table(f"{name}_cohorts"), con.table(f"{name}_counts"), own, known.period_count, known.reach)
 
-def _labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
-    """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
-    if not rule.by:
-        return [], started
-    result = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
-    kept = result[: rule.limit]
-    return [*kept, *([OTHER] if len(result) > len(kept) else [])], with_other(started, kept)
+    result = cells((counted.cohorts, counted.counts), replace(rule, by=None), CELLS)
+    if not counted.labels or counted.by_label is None:
+        return Found(known, result)
+    by_label = con.create_table(f"{CELLS}_by_label", cells(counted.by_label, rule, "labelled"), temp=True)
+    return Found(known, result, by_label, counted.labels)
 
 
 def _ordered(who: ir.Table) -> ir.Table:

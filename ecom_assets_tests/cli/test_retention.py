@@ -282,7 +282,10 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
         (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
         (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
         (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; known: starts, events"),
-        (("--starting", "twice"), "The starting 'twice' of retention is unknown; known: first_time, recurring"),
+        (
+            ("--starting", "twice"),
+            "The starting 'twice' of retention is unknown; known: first_time, first_ever, recurring",
+        ),
         (("--by", "brand"), "The events have no column 'brand'"),
         (("--sum", "event_type"), "event_type holds text, not numbers; name a number column."),
         (("--where", "cart_amount >"), "The condition on 'cart_amount' (greater) needs 1 values and has 0."),

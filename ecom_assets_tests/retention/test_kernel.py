@@ -1,14 +1,20 @@
 """The kernel counts retention as the expression does, wherever periods fit into its bits. Not here: stories."""
 
+import random
 from datetime import date, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
 
 import pyarrow as pa
 import pytest
 
+from ecom_assets.retention import answers
 from ecom_assets.retention.activity import by_period, event_activity
+from ecom_assets.retention.answers import Question, answer_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
 from ecom_assets.retention.kernel import BITS, tally
 from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.retention.retention_answers import came, given, warehouse
 from ecom_assets_tests.retention.retention_reference import Deed
@@ -80,6 +86,44 @@ def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
     assert once is not None
     assert again is not None
     assert sorted_rows(once.counts) == sorted_rows(again.counts)
+
+
+BROKEN_DOWN = (
+    RetentionRule(period="day", by="event_type"),
+    RetentionRule(period="week", mode="on_or_after", by="event_type", limit=1, returning="purchase"),
+    RetentionRule(period="month", start="purchase", returning="purchase", by="plan", limit=2),
+    RetentionRule(period="day", mode="bracket", by="plan", starting="first_ever", start="search"),
+)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("rule", BROKEN_DOWN, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.by}")
+def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> None:
+    for seed in range(1, 4):
+        dice = random.Random(seed)  # noqa: S311 (no secrets)
+        deeds = [twin for one in stream(seed, "UTC", date(2026, 1, 1), 30) for twin in (one, one)]  # ties of times
+        ids = dice.sample(range(1000), len(deeds))
+        plans = [dice.choice(("pro", "free", "team", None)) for _ in deeds]
+        columns = {
+            "visitor_id": pa.array([one.who for one in deeds], pa.string()),
+            "event_at": pa.array([one.at for one in deeds], pa.timestamp("us")),
+            "event_date": pa.array([one.at.date() for one in deeds], pa.date32()),
+            "event_type": pa.array([dice.choice((one.event_type, "search")) for one in deeds], pa.string()),
+            "cart_amount": pa.array([one.amount for one in deeds], pa.decimal128(18, 2)),
+            "event_id": pa.array([str(one) for one in ids], pa.string()),
+            "plan": pa.array(plans, pa.string()),
+        }
+        with patch.object(answers, "tally", wraps=tally) as asked:
+            quick = answered(pa.table(columns), rule)
+        assert asked.called
+        with patch.object(answers, "has_kernels", return_value=False):
+            assert answered(pa.table(columns), rule) == quick, f"seed {seed}"
+
+
+def answered(deeds: pa.Table, rule: RetentionRule) -> dict[str, Any]:
+    con = connect()
+    con.con.register("some_deeds", deeds)
+    return answer_activity(Question(con, con.table("some_deeds"), rule, "UTC", days=46))
 
 
 def sorted_rows(table: pa.Table) -> list[tuple[object, ...]]:
