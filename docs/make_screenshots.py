@@ -22,8 +22,11 @@ PICTURES = {
     "sales": ("sales", "section:nth-of-type(3)", 560),
     "customers": ("customers", "body", 720),
     "funnel": ("funnel?step1=product_view&step2=add_to_cart&step3=purchase&over=week", "section:nth-of-type(2)", 880),
+    "retention": ("retention", "section:nth-of-type(2)", 0),
+    "journeys": ("journeys", "section:nth-of-type(1)", 0),
+    "quality": ("quality", "body", 620),
 }
-"""The name of each picture, with the path of its page, what stands at its top, and its height."""
+"""The name of each picture, with the path of its page, what stands at its top, and its height; 0: only that part."""
 IMAGES = Path(__file__).with_name("images")
 MOST_BYTES = 150_000
 
@@ -58,13 +61,13 @@ def take(address: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         for name, (path, top, height) in PICTURES.items():
-            page = browser.new_page(viewport={"width": 1280, "height": height})
+            page = browser.new_page(viewport={"width": 1280, "height": height or 900})
             page.goto(address + path)
             page.locator(top).first.evaluate("node => node.scrollIntoView()")
             page.wait_for_load_state("networkidle")
             page.wait_for_timeout(1_000)  # charts are drawn when the data of the map are there
             picture = IMAGES / f"dashboard-{name}.png"
-            picture.write_bytes(page.screenshot())
+            picture.write_bytes(page.screenshot() if height else page.locator(top).first.screenshot())
             if picture.stat().st_size > MOST_BYTES:
                 raise SystemExit(f"{picture} has more than {MOST_BYTES} bytes; make it less high.")
         browser.close()
