@@ -254,12 +254,17 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     deeds = deeds_of(seed)
     where = parse_where(["cart_amount between 1 and 4 or product_category contains O", "properties.$os is not set"])
     trend = Trend(SERIES, "week", by="product_category", limit=2, where=where, is_compared=True)
+    two = ("product_category", "event_type")
+    firsts = Trend((*FIRSTS, Series(None, "wau"), Series("purchase", "mau")), by=two, limit=3, is_compared=True)
+    days = [one.event_date for one in deeds]
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
-    days = [one.event_date for one in deeds]
-    found = trend_answer(engine.con, events, trend, Range.of_question((min(days), max(days)), (None, None)))
+    for one in (trend, firsts):
+        found = trend_answer(engine.con, events, one, Range.of_question((min(days), max(days)), (None, None)))
+        for name in ("trend_events", "trend_events_before"):
+            engine.con.drop_table(name, force=True)
+        assert found == answer(deeds, one)
     engine.close()
-    assert found == answer(deeds, trend)
 
 
 # What is refused
