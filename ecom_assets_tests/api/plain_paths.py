@@ -215,7 +215,8 @@ def trend(shop: PlainShop) -> Row:
     for name, of, answer in (("A", _people, {"event_type": None, "measure": "visitors"}), ("B", _paid, PAID)):
         for value in (first, "(other)"):
             own = [one for one in events if (one["shelf"] == first) == (value == first)]
-            line = {"name": name, "of": None, "where": WHERE if name == "B" else None, **answer, "breakdown": value}
+            where = WHERE if name == "B" else None
+            line = {"name": name, "of": None, "where": where, "occurrence": None, **answer, "breakdown": value}
             line["total"] = of([one for one in own if span.has(one["day"])])
             line["values"], line["previous"] = (
                 [of([one for one in own if one["day"] == day]) for day in days.days] for days in (span, span.before)
@@ -244,7 +245,8 @@ def trend_by_the_hour(shop: PlainShop) -> Row:
     starts = [midnight + timedelta(hours=n) for n in range(24)]
     counts = Counter(at.replace(minute=0, second=0, microsecond=0) for at in times if at.date() == shop.newest)
     values = [counts[start] if start <= max(times) else None for start in starts]
-    line = {"name": "A", "event_type": None, "measure": "count", "of": None, "where": None, "breakdown": None}
+    line: Row = {"name": "A", "event_type": None, "measure": "count", "of": None, "where": None, "breakdown": None}
+    line["occurrence"] = None
     return {
         "event_count": counts.total(),
         "total_count": 1,
