@@ -77,25 +77,25 @@ def ask(connection: http.client.HTTPConnection, path: str, body: object = None) 
     given = None if body is None else json.dumps(body)
     headers = {"Content-Type": "application/json"} if given else {}
     connection.request("POST" if given else "GET", path, given, headers)
-    said = connection.getresponse()
-    answer = said.read()
-    if said.status != 200:
-        sys.exit(f"{path} was answered {said.status}: {answer[:500]!r}")
+    result = connection.getresponse()
+    answer = result.read()
+    if result.status != 200:
+        sys.exit(f"{path} was answered {result.status}: {answer[:500]!r}")
     return time.perf_counter() - began
 
 
 def questions(rounds: int) -> Iterator[str]:
     """Every path with every length, moved by a day in each round; in no particular order."""
-    asked = []
+    values = []
     for moved in range(rounds):
         for length in LENGTHS:
             end = LAST_DAY - timedelta(days=moved)
             days = f"start_date={end - timedelta(days=length - 1)}&end_date={end}"
             has_days = (path for path in PATHS if "inventory" not in path and "segments" not in path)
-            asked += [path + days for path in has_days]
-        asked += [f"{path}explain={moved % 2 == 1}" for path in PATHS if "inventory" in path or "segments" in path]
-    random.Random(7).shuffle(asked)  # noqa: S311 (an order, no secret)
-    yield from asked
+            values += [path + days for path in has_days]
+        values += [f"{path}explain={moved % 2 == 1}" for path in PATHS if "inventory" in path or "segments" in path]
+    random.Random(7).shuffle(values)  # noqa: S311 (an order, no secret)
+    yield from values
 
 
 def measure(home: Path, rounds: int) -> None:

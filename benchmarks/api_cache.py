@@ -57,7 +57,7 @@ def serve(kind: str, home: Path) -> None:
 
 def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
     from ecom_assets.api.middleware.metrics import ApiMetrics  # noqa: PLC0415 (as in `serve`)
-    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (as in `serve`)
+    from ecom_assets.api.middleware.request_context import build_stack  # noqa: PLC0415 (as in `serve`)
     from ecom_assets.api.server import new_config  # noqa: PLC0415 (as in `serve`)
     from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as in `serve`)
 
@@ -70,7 +70,7 @@ def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
     settings = Settings(
         home=home, api_keys=f"read:{KEY}", rate_limit_key="1000000/second", rate_limit_address="1000000/second"
     )
-    return new_config(settings, build_front(settings, app))
+    return new_config(settings, build_stack(settings, app))
 
 
 class Asker:

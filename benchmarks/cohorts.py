@@ -44,21 +44,21 @@ def question(file: Path) -> tuple[Any, Any, Any]:
 def kernel(file: Path) -> Ask:
     """Our kernel: DuckDB and NumPy, and the cells that are made of what they count."""
     from ecom_assets.retention.cells import Reach, cells_of
-    from ecom_assets.retention.kernel import tally
+    from ecom_assets.retention.kernel import cohort_counts
 
     con, activity, rule = question(file)
 
     def ask() -> Counts:
         import ibis
 
-        found = tally(con, activity, rule)
-        if found is None:
+        actual = cohort_counts(con, activity, rule)
+        if actual is None:
             sys.exit("The events span more weeks than the kernel has bits.")
-        con.con.register("cohorts", found.cohorts)
-        con.con.register("counts", found.counts)
-        newest_date = ibis.literal(found.newest_date)
+        con.con.register("cohorts", actual.cohorts)
+        con.con.register("counts", actual.counts)
+        newest_date = ibis.literal(actual.newest_date)
         reach = Reach(newest_date, newest_date)
-        cells = cells_of(con.table("cohorts"), con.table("counts"), rule, found.period_count, reach)
+        cells = cells_of(con.table("cohorts"), con.table("counts"), rule, actual.period_count, reach)
         answer = con.to_pyarrow(cells.select("cohort_date", "cell", "returned_count"))
         return _as_counts(zip(*(answer[name].to_pylist() for name in answer.column_names), strict=True))
 
@@ -99,10 +99,10 @@ def clickhouse(file: Path) -> Ask:
 
 
 def _as_counts(rows: Any) -> Counts:  # noqa: ANN401 (rows of either)
-    found: dict[str, dict[int, int]] = {}
+    actual: dict[str, dict[int, int]] = {}
     for cohort, n, count in rows:
-        found.setdefault(str(cohort), {})[int(n)] = int(count)
-    return {cohort: [cells.get(n, 0) for n in range(max(cells) + 1)] for cohort, cells in sorted(found.items())}
+        actual.setdefault(str(cohort), {})[int(n)] = int(count)
+    return {cohort: [cells.get(n, 0) for n in range(max(cells) + 1)] for cohort, cells in sorted(actual.items())}
 
 
 def _trimmed(counts: Counts) -> Counts:
@@ -118,10 +118,10 @@ def measure(events: int, repetitions: int) -> None:
     """All in turn; ratios are medians of pairs."""
     file = make_events(events)
     asks = {"kernel": kernel(file), "expression": expression(file), "clickhouse": clickhouse(file)}
-    found = {name: _trimmed(ask()) for name, ask in asks.items()}
-    if any(one != found["clickhouse"] for one in found.values()):
-        sys.exit(f"The contenders disagree, so there is nothing to compare: {found}")
-    say(f"{len(found['kernel'])} cohorts, the same from all")
+    actual = {name: _trimmed(ask()) for name, ask in asks.items()}
+    if any(one != actual["clickhouse"] for one in actual.values()):
+        sys.exit(f"The contenders disagree, so there is nothing to compare: {actual}")
+    say(f"{len(actual['kernel'])} cohorts, the same from all")
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in asks}
     for _ in range(repetitions):
         for name, ask in asks.items():

@@ -67,9 +67,9 @@ def send_ours(path: Path, url: str, ledger: Path) -> int:
     destination = destinations(settings)[NAME]
     books = Ledger(SqliteStore(ledger))
     with books.writer(destination) as writer:
-        tally = Delivery(destination, books, writer).deliver(DAY, chunks(path))
+        cohort_counts = Delivery(destination, books, writer).deliver(DAY, chunks(path))
     books.close()
-    return tally.delivered
+    return cohort_counts.delivered
 
 
 def send_by_sdk(path: Path, url: str) -> int:

@@ -62,8 +62,8 @@ class EngineClock:
             finally:
                 self._timed(engine.close)()
 
-        found: dg.ResourceDefinition = warehouse
-        return found
+        actual: dg.ResourceDefinition = warehouse
+        return actual
 
     def _watch(self, engine: DuckDBEngine) -> None:
         for owner, names in ((engine, ("replace", "ensure")), (engine.con, ("to_pyarrow", "raw_sql"))):

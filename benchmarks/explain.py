@@ -94,7 +94,7 @@ def _nothing(contract: type[Table], name: str) -> str:
     return {"string": "'x'", "boolean": "false"}.get(column.type, "0")
 
 
-def asked(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, float, dict[str, Any]]]:
+def requested(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, float, dict[str, Any]]]:
     """Explain each number several times; yield what it is, its median CPU seconds and seconds, and the last answer."""
     for table, column, where in ASKED:
         times, walls = [], []
@@ -118,7 +118,7 @@ def main() -> None:
             fill(engine, events // (DAYS * EVENTS_A_SESSION))
         say(f"{events:,} events of {DAYS} days are stored")
         with closing(DuckDBEngine(path, read_only=True).open()) as engine:
-            for name, cpu_s, wall_s, number in asked(engine, folder):
+            for name, cpu_s, wall_s, number in requested(engine, folder):
                 if number["adds_up"] is not True:
                     sys.exit(f"{name} does not add up: {number['down']}")
                 rows = number["down"][0]["levels"][-1]["row_count"]

@@ -104,8 +104,8 @@ def measure(events: int, repetitions: int) -> None:
         settings = Settings(home=home, events=f"{place}/SALES/ECOMMERCE_EVENTS?{query}")
         noon = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(hours=12)
         with opened_table(settings, now=lambda: noon) as table:
-            fetched, asked_for = (way(table, days).sort_by("event_id") for way in (batches, row_by_row))
-            if not fetched.equals(asked_for) or fetched.num_rows != events:
+            fetched, requested = (way(table, days).sort_by("event_id") for way in (batches, row_by_row))
+            if not fetched.equals(requested) or fetched.num_rows != events:
                 sys.exit("the two ways give different rows")
             say(f"{events} rows, equal both ways")
             waiting = Waiting(table.con)

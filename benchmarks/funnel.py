@@ -108,10 +108,10 @@ CONTENDERS: dict[str, Callable[[Path], Count]] = {
 
 def check_equal(file: Path, names: list[str]) -> list[int]:
     """The counts, which all contenders must agree on before anything is timed."""
-    found = {name: whole_process(name, file)[1] for name in names}
-    if len({tuple(counts) for counts in found.values()}) != 1:
-        sys.exit(f"The contenders disagree, so there is nothing to compare: {found}")
-    return found[BASE]
+    actual = {name: whole_process(name, file)[1] for name in names}
+    if len({tuple(counts) for counts in actual.values()}) != 1:
+        sys.exit(f"The contenders disagree, so there is nothing to compare: {actual}")
+    return actual[BASE]
 
 
 def warm(file: Path, names: list[str], repetitions: int) -> list[Row]:

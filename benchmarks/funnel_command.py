@@ -92,8 +92,8 @@ def clickhouse(file: Path) -> list[int]:
 
 def ours(file: Path, home: Path) -> tuple[Spent, list[int]]:
     """The command: what it cost and its counts."""
-    asked = ["--events", str(file), "--steps", ",".join(STEPS), "--within", "7d", "--json"]
-    spent = run_process([ECOM, "funnel", *asked], {"ECOM_HOME": str(home)})
+    values = ["--events", str(file), "--steps", ",".join(STEPS), "--within", "7d", "--json"]
+    spent = run_process([ECOM, "funnel", *values], {"ECOM_HOME": str(home)})
     return spent, [step["count"] for step in json.loads(spent.printed)["steps"]]
 
 

@@ -50,11 +50,11 @@ def clickhouse(session: Any, file: Path, modes: str) -> list[int]:  # noqa: ANN4
     return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(FIVE_STEP_FUNNEL.steps) + 1)]
 
 
-def told(con: Backend, events: ir.Table, funnel: Funnel) -> list[int]:
+def reported(con: Backend, events: ir.Table, funnel: Funnel) -> list[int]:
     """Our counts per step, from chains with their times."""
     rows = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
-    found = {row["step"]: row["count"] for row in rows}
-    return [found.get(step, 0) for step in range(1, len(funnel.steps) + 1)]
+    actual = {row["step"]: row["count"] for row in rows}
+    return [actual.get(step, 0) for step in range(1, len(funnel.steps) + 1)]
 
 
 def clocked(work: Callable[[], list[int]], repetitions: int) -> tuple[float, list[int]]:
@@ -62,9 +62,9 @@ def clocked(work: Callable[[], list[int]], repetitions: int) -> tuple[float, lis
     spent = []
     for _ in range(repetitions):
         begun = time.process_time()
-        found = work()
+        actual = work()
         spent.append(time.process_time() - begun)
-    return median(spent), found
+    return median(spent), actual
 
 
 def orders(con: Backend, file: Path, repetitions: int) -> None:
@@ -73,7 +73,7 @@ def orders(con: Backend, file: Path, repetitions: int) -> None:
     opened = session.Session()
     events = con.sql(f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)")
     for order, modes in MODES.items():
-        mine_s, mine = clocked(partial(told, con, events, Funnel(FIVE_STEP_FUNNEL.steps, order=order)), repetitions)
+        mine_s, mine = clocked(partial(reported, con, events, Funnel(FIVE_STEP_FUNNEL.steps, order=order)), repetitions)
         theirs_s, theirs = clocked(partial(clickhouse, opened, file, modes), repetitions)
         if mine != theirs:
             raise SystemExit(f"{order}: {mine} here and {theirs} in ClickHouse, so there is nothing to compare.")
@@ -92,7 +92,7 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
     ways: dict[str, Callable[[Funnel], Any]] = {
         "kernel": lambda funnel: funnel_counts(con.con, "SELECT * FROM temp.many_types", funnel),
         "expression": lambda funnel: con.to_pyarrow(funnel_levels(table, funnel).count()),
-        "told in full": lambda funnel: told(con, table, funnel),
+        "told in full": lambda funnel: reported(con, table, funnel),
     }
     for name, count in ways.items():
         spent = {

@@ -121,20 +121,20 @@ WITH gaps AS (
 )
 SELECT event_id, event_at, event_date, visitor_id, event_type, product_id, product_category, page_url, cart_amount,
   is_bot, sum(begins::INT) OVER visits AS session,
-  sum((begins OR event_date > previous_at::DATE)::INT) OVER visits AS piece
+  sum((begins OR event_date > previous_at::DATE)::INT) OVER visits AS fragment
 FROM cuts
 WINDOW visits AS (PARTITION BY visitor_id ORDER BY event_at, event_id ROWS UNBOUNDED PRECEDING);
 
 CREATE TEMP TABLE ordered AS
-SELECT *, first_value(event_at) OVER in_piece AS piece_started_at, row_number() OVER in_piece AS event_number,
-  (epoch_us(lead(event_at) OVER in_piece) - epoch_us(event_at)) / 1e6 AS until_next_s
+SELECT *, first_value(event_at) OVER in_fragment AS piece_started_at, row_number() OVER in_fragment AS event_number,
+  (epoch_us(lead(event_at) OVER in_fragment) - epoch_us(event_at)) / 1e6 AS until_next_s
 FROM numbered
-WINDOW in_piece AS (PARTITION BY visitor_id, piece ORDER BY event_at, event_id);
+WINDOW in_fragment AS (PARTITION BY visitor_id, fragment ORDER BY event_at, event_id);
 
 CREATE TABLE mart.session_events AS
-SELECT * EXCLUDE (session, piece) FROM ordered;
+SELECT * EXCLUDE (session, fragment) FROM ordered;
 
-CREATE TEMP TABLE pieces AS
+CREATE TEMP TABLE fragments AS
 SELECT visitor_id, session, event_date, min(event_at) AS started_at, max(event_at) AS ended_at,
   count(*) AS event_count,
   count(*) FILTER (event_type IN ('page_view', 'product_view', 'category_view')) AS view_count,
@@ -155,13 +155,13 @@ SELECT visitor_id, session, event_date, min(event_at) AS started_at, max(event_a
   bool_or(is_bot) OR (event_count >= 300 AND date_diff('microsecond', min(event_at), max(event_at))
     <= event_count * 2000000) AS is_bot
 FROM ordered
-GROUP BY visitor_id, session, piece, event_date;
+GROUP BY visitor_id, session, fragment, event_date;
 
 CREATE TABLE mart.session_days AS
 SELECT * EXCLUDE (session),
   started_at <= event_date + INTERVAL 30 MINUTE AS is_near_previous_midnight,
   ended_at >= event_date + INTERVAL 1410 MINUTE AS is_near_next_midnight
-FROM pieces;
+FROM fragments;
 
 CREATE TABLE mart.sessions AS
 WITH whole AS (
@@ -171,7 +171,7 @@ WITH whole AS (
     arg_min_null(entry_page_url, started_at) AS entry_page_url,
     arg_max_null(exit_page_url, started_at) AS exit_page_url,
     arg_min(first_product_category, started_at) AS first_product_category, bool_or(is_bot) AS is_bot
-  FROM pieces
+  FROM fragments
   GROUP BY visitor_id, session
 )
 SELECT *, visitor_id || '-' || epoch_us(started_at) // 1000000 AS session_id,
@@ -182,7 +182,7 @@ FROM whole;
 CREATE TABLE mart.engagement_daily AS
 WITH came AS (
   SELECT visitor_id, event_date, lead(event_date) OVER (PARTITION BY visitor_id ORDER BY event_date) AS next_date
-  FROM (SELECT DISTINCT visitor_id, event_date FROM pieces)
+  FROM (SELECT DISTINCT visitor_id, event_date FROM fragments)
 ), changes AS (
   SELECT event_date AS day, 1 AS daily, 1 AS weekly, 1 AS monthly FROM came
   UNION ALL SELECT least(event_date + 1, next_date), -1, 0, 0 FROM came
@@ -252,7 +252,7 @@ WITH reached_1 AS (
 ), whole AS (
   SELECT visitor_id, session, min(event_date) AS cohort_date,
     arg_min(first_product_category, started_at) AS product_category
-  FROM pieces
+  FROM fragments
   GROUP BY ALL
 ), of_attempts AS (
   SELECT visitor_id, cohort_date, event_at, step, CASE WHEN step = 1 THEN event_at END AS start_1
@@ -291,7 +291,7 @@ WITH reached_1 AS (
   GROUP BY ALL
 ), categories AS (
   SELECT visitor_id, cohort_date, arg_min(first_product_category, started_at) AS product_category
-  FROM (SELECT *, event_date - unnest(range(8))::INT AS cohort_date FROM pieces
+  FROM (SELECT *, event_date - unnest(range(8))::INT AS cohort_date FROM fragments
     WHERE first_product_category IS NOT NULL)
   JOIN attempts USING (visitor_id, cohort_date)
   WHERE started_at <= closes_at

@@ -62,12 +62,12 @@ def one_more(home: Path, orders: Path, expected_count: int) -> Figures:
     try:
         spent = run_days(copied, NEXT_DAY, NEXT_DAY, orders=str(orders))
         with duckdb.connect(str(copied / "warehouse.duckdb"), read_only=True) as con:
-            found = con.execute(
+            actual = con.execute(
                 "SELECT count(*), sum(revenue_amount), (SELECT sum(revenue_amount) FROM mart.product_sales_daily) "
                 "FROM mart.sales"
             ).fetchone()
-        if not found or found[0] != expected_count or found[1] != found[2]:
-            sys.exit(f"{found} is not {expected_count} sales that add up")
+        if not actual or actual[0] != expected_count or actual[1] != actual[2]:
+            sys.exit(f"{actual} is not {expected_count} sales that add up")
         return spent
     finally:
         shutil.rmtree(copied)

@@ -16,18 +16,18 @@ def check(  # noqa: PLR0913 (one parameter per table)
     quarantined: pd.DataFrame,
     duplicates: pd.DataFrame,
     numbered: pd.DataFrame,
-    pieces: pd.DataFrame,
+    fragments: pd.DataFrame,
     sessions: pd.DataFrame,
     funnel: pd.DataFrame,
     engagement: pd.DataFrame,
 ) -> None:
     """Check everything."""
     _keeps(clean, ["event_id"], ["event_at", "event_date", "visitor_id", "event_type", "received_date"], ["cart_cents"])
-    _keeps(numbered, ["event_id"], ["event_at", "visitor_id", "piece_started_at"], ["event_number", "until_next_s"])
+    _keeps(numbered, ["event_id"], ["event_at", "visitor_id", "fragment_started_at"], ["event_number", "until_next_s"])
     _keeps(duplicates, ["event_date", "event_id"], ["first_received_date", "last_received_date"], ["surplus_count"])
-    counts = _named(pieces, "_count")
+    counts = _named(fragments, "_count")
     times = ["started_at", "ended_at"]
-    _keeps(pieces, ["visitor_id", "started_at"], ["event_date", *times], [*counts, "purchase_cents"])
+    _keeps(fragments, ["visitor_id", "started_at"], ["event_date", *times], [*counts, "purchase_cents"])
     _keeps(sessions, ["session_id"], ["started_date", "ended_date", *times], [*counts, "purchase_cents", "duration_s"])
     key = ["cohort_date", "unit", "product_category", "step"]
     _keeps(funnel, key, ["event_type"], ["unit_count"])
@@ -36,9 +36,9 @@ def check(  # noqa: PLR0913 (one parameter per table)
     _within_one(engagement, _named(engagement, "_rate"))
     _keeps(quarantined, [], ["accounted_date", "reject_reason", "received_date", "source_file"], [])
     _accounts(received, clean, quarantined, duplicates)
-    _adds_up(clean, numbered, pieces, sessions)
+    _adds_up(clean, numbered, fragments, sessions)
     _narrows(funnel)
-    _agrees(pieces, sessions, engagement)
+    _agrees(fragments, sessions, engagement)
 
 
 def _keeps(table: pd.DataFrame, key: list[str], present: Iterable[str], not_negative: Iterable[str]) -> None:
@@ -67,13 +67,13 @@ def _accounts(received: pd.Series, clean: pd.DataFrame, quarantined: pd.DataFram
     _hold("received = clean + quarantined + surplus, per day", not left.any())
 
 
-def _adds_up(clean: pd.DataFrame, numbered: pd.DataFrame, pieces: pd.DataFrame, sessions: pd.DataFrame) -> None:
+def _adds_up(clean: pd.DataFrame, numbered: pd.DataFrame, fragments: pd.DataFrame, sessions: pd.DataFrame) -> None:
     per_day = clean["event_date"].value_counts()
     _hold("numbered = clean", not per_day.sub(numbered["event_date"].value_counts(), fill_value=0).any())
-    in_pieces = pieces.groupby("event_date")["event_count"].sum()
-    _hold("pieces add up to clean events", not per_day.sub(in_pieces, fill_value=0).any())
-    in_sessions = pieces.groupby("session")["event_count"].sum()
-    _hold("each session's pieces add up", bool((in_sessions.to_numpy() == sessions["event_count"].to_numpy()).all()))
+    in_fragments = fragments.groupby("event_date")["event_count"].sum()
+    _hold("fragments add up to clean events", not per_day.sub(in_fragments, fill_value=0).any())
+    in_sessions = fragments.groupby("session")["event_count"].sum()
+    _hold("each session's fragments add up", bool((in_sessions.to_numpy() == sessions["event_count"].to_numpy()).all()))
 
 
 def _narrows(funnel: pd.DataFrame) -> None:
@@ -87,11 +87,11 @@ def _narrows(funnel: pd.DataFrame) -> None:
     _hold("categories add up", not total.sub(parts, fill_value=0).any())
 
 
-def _agrees(pieces: pd.DataFrame, sessions: pd.DataFrame, engagement: pd.DataFrame) -> None:
+def _agrees(fragments: pd.DataFrame, sessions: pd.DataFrame, engagement: pd.DataFrame) -> None:
     answer = engagement.set_index("event_date")
     started = sessions["started_date"].value_counts()
     _hold("sessions agree", not answer["session_count"].sub(started, fill_value=0).any())
-    came = pieces.groupby("event_date")["who"].nunique()
+    came = fragments.groupby("event_date")["who"].nunique()
     _hold("visitors agree", not answer["daily_visitor_count"].sub(came, fill_value=0).any())
     grows = (answer["daily_visitor_count"] <= answer["weekly_visitor_count"]) & (
         answer["weekly_visitor_count"] <= answer["monthly_visitor_count"]

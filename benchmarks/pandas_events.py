@@ -127,13 +127,13 @@ def name_visitors(events: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:
     ]
     timely = seen["received_date"] <= seen["event_date"] + pd.Timedelta(days=LATE_DAYS - 1)
     punctual = seen["received_date"] >= seen["event_date"]
-    found = []
+    actual = []
     for near, shift in ((seen, 0), (seen.loc[timely], -1), (seen.loc[punctual], 1)):
         rows = near.assign(event_date=near["event_date"] + shift * ONE_DAY)
         users = rows.groupby(["session_id", "event_date"], as_index=False, sort=False)["user_id"].min()
         merged = nameless.merge(users, how="left", on=["session_id", "event_date"])
-        found.append(merged["user_id"].set_axis(nameless.index))
-    users_of_nameless = reduce(lambda best, other: best.fillna(other), found)
+        actual.append(merged["user_id"].set_axis(nameless.index))
+    users_of_nameless = reduce(lambda best, other: best.fillna(other), actual)
     return events["user_id"].fillna(users_of_nameless).fillna("anon-" + nameless["session_id"])
 
 

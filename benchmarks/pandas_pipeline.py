@@ -55,7 +55,7 @@ def run(events: Path, out: Path) -> dict[str, float]:
         quarantined=tables["quarantined"],
         duplicates=tables["duplicates"],
         numbered=marts["session_events"],
-        pieces=marts["session_days"],
+        fragments=marts["session_days"],
         sessions=marts["sessions"],
         funnel=marts["funnel"],
         engagement=marts["engagement"],
@@ -84,16 +84,16 @@ def computed(ordered: pd.DataFrame, clock: Clock) -> dict[str, pd.DataFrame]:
     """Return the tables that are computed from clean events."""
     numbered = session_events(ordered)
     clock.done("session events")
-    pieces = session_days(ordered)
-    visits = sessions(ordered, pieces)
+    fragments = session_days(ordered)
+    visits = sessions(ordered, fragments)
     clock.done("sessions")
-    funnel = conversion_funnel(ordered, pieces, visits)
+    funnel = conversion_funnel(ordered, fragments, visits)
     clock.done("funnel")
-    engagement = engagement_daily(visits, pieces)
+    engagement = engagement_daily(visits, fragments)
     clock.done("engagement")
     return {
         "session_events": numbered,
-        "session_days": pieces,
+        "session_days": fragments,
         "sessions": visits,
         "funnel": funnel,
         "engagement": engagement,

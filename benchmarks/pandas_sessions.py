@@ -1,4 +1,4 @@
-"""Sessions, their pieces by day, and engagement in pandas; stitching is free here, all of history is at hand.
+"""Sessions, their fragments by day, and engagement in pandas; stitching is free here, all of history is at hand.
 
 Part of the rival in `pandas_pipeline.py`. Not here: which events are clean (`pandas_events.py`), funnels.
 """
@@ -13,15 +13,15 @@ VIEWS = ["page_view", "product_view", "category_view"]
 ROBOT_EVENTS, ROBOT_PACE_S = 300, 2.0
 COUNTS = ["event_count", "view_count", "key_event_count", "purchase_cents", *(f"{kind}_count" for kind in TYPES)]
 EVENT_COLUMNS = [
-    "event_date", "visitor_id", "piece_started_at", "event_number", "event_at", "event_id", "event_type", "product_id",
-    "product_category", "page_url", "cart_amount", "until_next_s", "is_bot",
+    "event_date", "visitor_id", "fragment_started_at", "event_number", "event_at", "event_id", "event_type",
+    "product_id", "product_category", "page_url", "cart_amount", "until_next_s", "is_bot",
 ]  # fmt: skip
 
 Flags = npt.NDArray[np.bool_]
 
 
 def in_order(clean: pd.DataFrame) -> pd.DataFrame:
-    """Clean events by visitor, time and id, with `who` (a number per visitor), `session` and `piece`."""
+    """Clean events by visitor, time and id, with `who` (a number per visitor), `session` and `fragment`."""
     who = pd.factorize(clean["visitor_id"])[0]
     at = clean["event_at"].to_numpy().astype("int64")
     order = np.lexsort((at, who))
@@ -34,7 +34,7 @@ def in_order(clean: pd.DataFrame) -> pd.DataFrame:
     cut = begins.copy()
     days = events["event_date"].to_numpy()
     cut[1:] |= days[1:] != days[:-1]
-    events["session"], events["piece"] = np.cumsum(begins) - 1, np.cumsum(cut) - 1
+    events["session"], events["fragment"] = np.cumsum(begins) - 1, np.cumsum(cut) - 1
     return events
 
 
@@ -55,39 +55,41 @@ def _ties_by_id(
 
 
 def session_events(events: pd.DataFrame) -> pd.DataFrame:
-    """Each event with its place in its piece and the time until the next."""
-    begins = _begins(events["piece"])
+    """Each event with its place in its fragment and the time until the next."""
+    begins = _begins(events["fragment"])
     first = np.flatnonzero(begins)
-    piece = events["piece"].to_numpy()
+    fragment = events["fragment"].to_numpy()
     at = events["event_at"].to_numpy()
     until = np.full(len(events), np.nan)
     until[:-1] = (at[1:] - at[:-1]) / np.timedelta64(1, "us") / 1e6
     until[np.append(first[1:] - 1, len(events) - 1)] = np.nan
     numbered = events.assign(
-        piece_started_at=at[first][piece], event_number=np.arange(len(events)) - first[piece] + 1, until_next_s=until
+        fragment_started_at=at[first][fragment],
+        event_number=np.arange(len(events)) - first[fragment] + 1,
+        until_next_s=until,
     )
     return numbered[EVENT_COLUMNS]
 
 
 def session_days(events: pd.DataFrame) -> pd.DataFrame:
-    """One row per piece: a session's events of one day."""
-    first = np.flatnonzero(_begins(events["piece"]))
+    """One row per fragment: a session's events of one day."""
+    first = np.flatnonzero(_begins(events["fragment"]))
     last = np.append(first[1:] - 1, len(events) - 1)
-    pieces = events.take(first)[["session", "who", "visitor_id", "event_date"]].reset_index(drop=True)
-    pieces["started_at"] = events["event_at"].to_numpy()[first]
-    pieces["ended_at"] = events["event_at"].to_numpy()[last]
-    pieces["event_count"] = last - first + 1
-    pieces = pd.concat([pieces, _of_types(events, first)], axis=1)
-    pieces["entry_page_url"] = events["page_url"].take(first).reset_index(drop=True)
-    pieces["exit_page_url"] = events["page_url"].take(last).reset_index(drop=True)
-    pieces["first_product_category"] = _first_category(events, "piece", len(first))
+    fragments = events.take(first)[["session", "who", "visitor_id", "event_date"]].reset_index(drop=True)
+    fragments["started_at"] = events["event_at"].to_numpy()[first]
+    fragments["ended_at"] = events["event_at"].to_numpy()[last]
+    fragments["event_count"] = last - first + 1
+    fragments = pd.concat([fragments, _of_types(events, first)], axis=1)
+    fragments["entry_page_url"] = events["page_url"].take(first).reset_index(drop=True)
+    fragments["exit_page_url"] = events["page_url"].take(last).reset_index(drop=True)
+    fragments["first_product_category"] = _first_category(events, "fragment", len(first))
     robot = np.add.reduceat(events["is_bot"].to_numpy().astype("int64"), first) > 0
-    length_s = (pieces["ended_at"] - pieces["started_at"]).dt.total_seconds()
-    at_pace = (pieces["event_count"] >= ROBOT_EVENTS) & (length_s <= pieces["event_count"] * ROBOT_PACE_S)
-    pieces["is_bot"] = robot | at_pace
-    pieces["is_near_previous_midnight"] = pieces["started_at"] <= pieces["event_date"] + IDLE
-    pieces["is_near_next_midnight"] = pieces["ended_at"] >= pieces["event_date"] + ONE_DAY - IDLE
-    return pieces
+    length_s = (fragments["ended_at"] - fragments["started_at"]).dt.total_seconds()
+    at_pace = (fragments["event_count"] >= ROBOT_EVENTS) & (length_s <= fragments["event_count"] * ROBOT_PACE_S)
+    fragments["is_bot"] = robot | at_pace
+    fragments["is_near_previous_midnight"] = fragments["started_at"] <= fragments["event_date"] + IDLE
+    fragments["is_near_next_midnight"] = fragments["ended_at"] >= fragments["event_date"] + ONE_DAY - IDLE
+    return fragments
 
 
 def _of_types(events: pd.DataFrame, first: npt.NDArray[np.int64]) -> pd.DataFrame:
@@ -105,32 +107,32 @@ def _first_category(events: pd.DataFrame, unit: str, size: int) -> pd.Series:
     return firsts.reindex(np.arange(size))
 
 
-def sessions(events: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
-    """Sessions, whole, from their pieces."""
-    first = np.flatnonzero(_begins(pieces["session"]))
-    last = np.append(first[1:] - 1, len(pieces) - 1)
-    found = pieces.take(first)[["who", "visitor_id", "event_date", "started_at", "entry_page_url"]]
-    found = found.rename(columns={"event_date": "started_date"}).reset_index(drop=True)
-    found["ended_date"] = pieces["event_date"].to_numpy()[last]
-    found["ended_at"] = pieces["ended_at"].to_numpy()[last]
-    found["exit_page_url"] = pieces["exit_page_url"].take(last).reset_index(drop=True)
+def sessions(events: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
+    """Sessions, whole, from their fragments."""
+    first = np.flatnonzero(_begins(fragments["session"]))
+    last = np.append(first[1:] - 1, len(fragments) - 1)
+    actual = fragments.take(first)[["who", "visitor_id", "event_date", "started_at", "entry_page_url"]]
+    actual = actual.rename(columns={"event_date": "started_date"}).reset_index(drop=True)
+    actual["ended_date"] = fragments["event_date"].to_numpy()[last]
+    actual["ended_at"] = fragments["ended_at"].to_numpy()[last]
+    actual["exit_page_url"] = fragments["exit_page_url"].take(last).reset_index(drop=True)
     for name in COUNTS:
-        found[name] = np.add.reduceat(pieces[name].to_numpy(), first)
-    found["first_product_category"] = _first_category(events, "session", len(first))
-    found["is_bot"] = np.add.reduceat(pieces["is_bot"].to_numpy().astype("int64"), first) > 0
-    found["duration_s"] = (found["ended_at"] - found["started_at"]).dt.total_seconds()
-    found["is_engaged"] = (found["duration_s"] > 10) | (found["key_event_count"] > 0) | (found["view_count"] >= 2)
-    found["is_single_page"] = found["view_count"] <= 1
-    epoch_s = found["started_at"].astype("datetime64[s]").astype("int64").astype("str")
-    found["session_id"] = found["visitor_id"] + "-" + epoch_s
-    return found
+        actual[name] = np.add.reduceat(fragments[name].to_numpy(), first)
+    actual["first_product_category"] = _first_category(events, "session", len(first))
+    actual["is_bot"] = np.add.reduceat(fragments["is_bot"].to_numpy().astype("int64"), first) > 0
+    actual["duration_s"] = (actual["ended_at"] - actual["started_at"]).dt.total_seconds()
+    actual["is_engaged"] = (actual["duration_s"] > 10) | (actual["key_event_count"] > 0) | (actual["view_count"] >= 2)
+    actual["is_single_page"] = actual["view_count"] <= 1
+    epoch_s = actual["started_at"].astype("datetime64[s]").astype("int64").astype("str")
+    actual["session_id"] = actual["visitor_id"] + "-" + epoch_s
+    return actual
 
 
-def engagement_daily(found: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
+def engagement_daily(actual: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
     """Sessions, rates and DAU, WAU, MAU of each day."""
-    came = _active(pieces)
-    length_us = found["ended_at"].astype("int64") - found["started_at"].astype("int64")
-    of_day = found.assign(length_us=length_us).groupby("started_date")
+    came = _active(fragments)
+    length_us = actual["ended_at"].astype("int64") - actual["started_at"].astype("int64")
+    of_day = actual.assign(length_us=length_us).groupby("started_date")
     numbers = of_day.agg(
         session_count=("session_id", "size"),
         engaged_session_count=("is_engaged", "sum"),
@@ -153,9 +155,9 @@ def engagement_daily(found: pd.DataFrame, pieces: pd.DataFrame) -> pd.DataFrame:
     return answer.rename_axis("event_date").reset_index()
 
 
-def _active(pieces: pd.DataFrame) -> pd.DataFrame:
+def _active(fragments: pd.DataFrame) -> pd.DataFrame:
     """Distinct visitors of each day and of the 7 and 30 days that end with it; who comes counts until the next time."""
-    came = pieces[["who", "event_date"]].drop_duplicates()  # already in order of visitor and day
+    came = fragments[["who", "event_date"]].drop_duplicates()  # already in order of visitor and day
     day = came["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
     who = came["who"].to_numpy()
     start, size = int(day.min()), int(day.max() - day.min()) + 1

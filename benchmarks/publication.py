@@ -37,7 +37,7 @@ FIRST = date(2026, 1, 1)
 TABLES: tuple[type[Table], ...] = (SessionEvents,)
 EVENTS = """
 SELECT DATE '{first}' + (i // {day_rows})::INT AS event_date, 'v' || (i * 7919 % 500000) AS visitor_id,
-  TIMESTAMP '{first}' + INTERVAL (i // 10) SECOND AS piece_started_at, i % 40 + 1 AS event_number,
+  TIMESTAMP '{first}' + INTERVAL (i // 10) SECOND AS fragment_started_at, i % 40 + 1 AS event_number,
   TIMESTAMP '{first}' + INTERVAL (i) SECOND AS event_at, md5(i::TEXT) AS event_id, 'page_view' AS event_type,
   'p' || (i % 700) AS product_id, 'shoes' AS product_category, NULL::TEXT AS search_term,
   'https://shop.example/p/' || i AS page_url,

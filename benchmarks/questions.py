@@ -202,10 +202,10 @@ def ask_clickhouse(name: str, file: Path) -> None:
     opened = session.Session()
     answers = []
     for sql in CLICKHOUSE[name]:
-        said = sql.replace("{file}", f"file('{file}', Parquet)")
+        result = sql.replace("{file}", f"file('{file}', Parquet)")
         setting = f" SETTINGS max_threads = {os.cpu_count()}" if "CREATE" not in sql else ""
         answers.append(
-            [json.loads(row) for row in str(opened.query(said + setting, "JSONCompactEachRow")).splitlines()]
+            [json.loads(row) for row in str(opened.query(result + setting, "JSONCompactEachRow")).splitlines()]
         )
     print(json.dumps(answers))
 

@@ -22,7 +22,7 @@ _FUNNEL = """cohort_date::DATE, unit, product_category, step, event_type, unit_c
 _EVENT = """event_id, event_at, visitor_id, event_type, page_url, cart_amount::DECIMAL(18, 2), is_bot,
     received_date::DATE, source_session_id, product_id, product_category, properties"""
 _PIECE = "visitor_id, started_at, ended_at, event_count, is_bot, is_near_previous_midnight, is_near_next_midnight"
-_NUMBERED = "event_id, visitor_id, piece_started_at, event_number, round(until_next_s, 6)"
+_NUMBERED = "event_id, visitor_id, fragment_started_at, event_number, round(until_next_s, 6)"
 _QUARANTINED = "reject_reason, accounted_date::DATE, event_timestamp, received_date::DATE"
 COMPARED = {
     "sessions": ("mart.sessions", _SESSION),
@@ -45,7 +45,7 @@ def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
     is_database = rival.suffix == ".duckdb"
     if is_database:
         con.execute(f"ATTACH '{rival}' AS theirs (READ_ONLY)")
-    found = {}
+    actual = {}
     for name, (table, columns) in COMPARED.items():
         mine = columns.format(purchase="(purchase_amount * 100)::BIGINT")
         theirs = mine if is_database else columns.format(purchase="purchase_cents")
@@ -56,8 +56,8 @@ def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
                 SELECT h, 1 AS side FROM ({ours}) UNION ALL SELECT h, -1 FROM ({other})) GROUP BY h)"""
         ).fetchone()
         count = con.execute(f"SELECT count(*) FROM ours.{table}").fetchone()
-        found[name] = {"rows": int(count[0]) if count else 0, "differing": int(row[0] or 0) if row else 0}
-    return found
+        actual[name] = {"rows": int(count[0]) if count else 0, "differing": int(row[0] or 0) if row else 0}
+    return actual
 
 
 def _hashes(table: str, columns: str) -> str:

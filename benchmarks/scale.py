@@ -56,8 +56,8 @@ def address(engine: str, folder: Path) -> Iterator[str]:
 
 def run(url: str, events: Path, home: Path, conf: Mapping[str, str], select: str) -> tuple[Spent, dict[str, Any]]:
     """One run over all days: what it cost, and its summary."""
-    asked = ["--events", str(events), "--json", *(["--select", select] if select else [])]
-    spent = run_process([ECOM, "run", *asked], {"ECOM_HOME": str(home), "ECOM_WAREHOUSE": url, **conf})
+    values = ["--events", str(events), "--json", *(["--select", select] if select else [])]
+    spent = run_process([ECOM, "run", *values], {"ECOM_HOME": str(home), "ECOM_WAREHOUSE": url, **conf})
     summary: dict[str, Any] = json.loads(spent.printed)
     if not summary["success"] or summary["checks"]["failed"]:
         sys.exit(f"The run failed: {summary['failures']}, {summary['checks']}")
@@ -67,20 +67,20 @@ def run(url: str, events: Path, home: Path, conf: Mapping[str, str], select: str
 def stages(home: Path, run_id: str, clock: "TreeClock") -> Stages:
     """The CPU seconds and rows of each subject, by the times at which the run's steps began and ended."""
     os.environ["DAGSTER_HOME"] = str(home / "dagster")
-    found: Stages = defaultdict(lambda: {"tables": 0, "rows": 0, "write_cpu_s": 0.0, "check_cpu_s": 0.0})
+    actual: Stages = defaultdict(lambda: {"tables": 0, "rows": 0, "write_cpu_s": 0.0, "check_cpu_s": 0.0})
     with dg.DagsterInstance.get() as instance:
         for step in instance.get_run_step_stats(run_id):
             stage, what = _stage(step.step_key)
             if stage and step.start_time and step.end_time:
-                found[stage][what] += clock.between(step.start_time, step.end_time)
+                actual[stage][what] += clock.between(step.start_time, step.end_time)
         for key, stage in STAGE_OF.items():
             made = instance.get_latest_materialization_event(key)
             if made is None or made.asset_materialization is None:
                 continue
             rows: Any = made.asset_materialization.metadata["dagster/row_count"].value
-            found[stage]["tables"] += 1
-            found[stage]["rows"] += int(rows)
-    return found
+            actual[stage]["tables"] += 1
+            actual[stage]["rows"] += int(rows)
+    return actual
 
 
 def _stage(step: str) -> tuple[str | None, str]:
@@ -140,24 +140,24 @@ def _is_below(pid: int, roots: set[int], parents: dict[int, int]) -> bool:
 
 def table_bytes(engine: str, url: str, folder: Path) -> dict[str, int]:
     """What each subject's tables take on disk, indexes and logs of changes included."""
-    found: dict[str, int] = defaultdict(int)
+    actual: dict[str, int] = defaultdict(int)
     if engine == "duckdb":
         with closing(DuckDBEngine(folder / "warehouse.duckdb", read_only=True).open()) as opened:
             for table in ALL:
                 if opened.has(table):
                     (row,) = opened.con.raw_sql(STORED.format(name=table.qualified_name())).fetchall()
-                    found[table.group] += row[0] * BLOCK_BYTES
+                    actual[table.group] += row[0] * BLOCK_BYTES
     elif engine == "postgres":
         with closing(psycopg2.connect(url)) as con, con.cursor() as cursor:
             for table in ALL:
                 cursor.execute("SELECT pg_total_relation_size(to_regclass(%s))", (table.qualified_name(),))
                 (size,) = cursor.fetchone() or (None,)
-                found[table.group] += size or 0
+                actual[table.group] += size or 0
     else:
         for table in ALL:
             path = folder / "spark" / table.layer / table.name
-            found[table.group] += sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
-    return found
+            actual[table.group] += sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return actual
 
 
 def measure(engine: str, size: str, select: str) -> None:
@@ -170,14 +170,14 @@ def measure(engine: str, size: str, select: str) -> None:
         clock.start()
         spent, summary = run(url, events, folder / "home", conf, select)
         clock.end()
-        found = stages(folder / "home", summary["run_id"], clock)
+        actual = stages(folder / "home", summary["run_id"], clock)
         sizes = table_bytes(engine, url, folder)
     about: dict[str, object] = {"events": truth(size)["rows"], **costs(spent), "tree_cpu_s": round(clock.total, 1)}
     say(f"{engine}, {millions:.1f} million events: {clock.total:.1f} CPU s, {sum(sizes.values()) / 1e6:.0f} MB")
     tell(Result(f"scale, {engine}, {size}: per million events", clock.total / millions, "CPU s", about=about))
-    for stage, told in sorted(found.items()):
-        seconds = (told["write_cpu_s"] + told["check_cpu_s"]) / millions
-        more: dict[str, object] = {**told, "mb_per_million": round(sizes[stage] / 1e6 / millions, 2)}
+    for stage, reported in sorted(actual.items()):
+        seconds = (reported["write_cpu_s"] + reported["check_cpu_s"]) / millions
+        more: dict[str, object] = {**reported, "mb_per_million": round(sizes[stage] / 1e6 / millions, 2)}
         tell(Result(f"scale, {engine}, {size}: {stage}", seconds, "CPU s", about=more))
 
 

@@ -76,13 +76,13 @@ class Log:
 
     def by_table(self, steps: Steps) -> dict[str, int]:
         """How many statements run in the warehouse for each table and its checks; steps run one after another."""
-        found: Counter[str] = Counter()
+        actual: Counter[str] = Counter()
         for step in steps:
             table = step.step_key.removesuffix("_checks").replace("__", ".")
             for statement, at in zip(self.statements, self.times, strict=True):
                 is_inside = (step.start_time or 0) <= at <= (step.end_time or 0)
-                found[table] += is_inside and _kind(statement) in IN_THE_WAREHOUSE
-        return dict(found.most_common())
+                actual[table] += is_inside and _kind(statement) in IN_THE_WAREHOUSE
+        return dict(actual.most_common())
 
 
 def _kind(statement: str) -> str:
@@ -108,15 +108,15 @@ def run_days(home: Path, events: Path, first: date, last: date, url: str) -> tup
 
 def bytes_of(day: date, url: str) -> dict[str, tuple[int, int]]:
     """The rows of a day in each table, and their bytes in Arrow; of tables without a day, all."""
-    found = {}
+    actual = {}
     with closing(new_engine(load_settings(warehouse=url)).open()) as engine:
         for contract in ALL:
             if engine.has(contract):
                 table = engine.table(contract)
                 rows = table.filter(table[contract.day_column] == day) if contract.day_column else table
                 written = rows.to_pyarrow()
-                found[contract.qualified_name()] = (written.num_rows, written.nbytes)
-    return found
+                actual[contract.qualified_name()] = (written.num_rows, written.nbytes)
+    return actual
 
 
 def measure(days: int, visitors: int) -> None:

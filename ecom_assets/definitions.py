@@ -68,7 +68,7 @@ from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
-from ecom_assets.sources.order_reports.source import ended_days, has_events, has_orders, judges_days
+from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, contract_check
@@ -146,8 +146,8 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every table asset, in dependency order."""
     of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
-    of_trust = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
-    return [*event_assets(settings), *of_sales, *of_customers, *of_trust, *DELIVERY_TABLES]
+    of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
+    return [*event_assets(settings), *of_sales, *of_customers, *of_reconciliation, *DELIVERY_TABLES]
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -230,9 +230,9 @@ def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Return the sensors for new events, automation conditions, requests, alerts and lineage."""
-    arrivals = [arrival_sensor(settings)] if has_events(settings) else []
+    landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
-    return [*arrivals, following_sensor(), requested, *alert_sensors(settings), *lineage_sensors(settings)]
+    return [*landing, following_sensor(), requested, *alert_sensors(settings), *lineage_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
@@ -331,7 +331,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *RETENTION_CHECKS,
         *JOURNEY_CHECKS,
         *FUNNEL_CHECKS,
-        *order_checks(settings.order_customers_over, by_day=judges_days(settings)),
+        *order_checks(settings.order_customers_over, by_day=checks_days(settings)),
         *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CHECKS,
         *PRODUCT_CHECKS,

@@ -86,8 +86,8 @@ def _meaning(column: Column) -> str:
         f"at most {column.at_most}" if column.at_most is not None else "",
         f"one of {_names(column.one_of)}" if column.one_of else "",
     ]
-    said = "; ".join(part for part in more if part)
-    return column.description.replace("|", "\\|") + (f" ({said})" if said else "")
+    text = "; ".join(part for part in more if part)
+    return column.description.replace("|", "\\|") + (f" ({text})" if text else "")
 
 
 def _names(names: tuple[str, ...]) -> str:

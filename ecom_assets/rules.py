@@ -30,7 +30,7 @@ from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.market_segments import market_segments
-from ecom_assets.sources.order_reports.source import has_events, has_orders, judged_days
+from ecom_assets.sources.order_reports.source import checked_days, has_events, has_orders
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.definition_text import definition_from
@@ -65,7 +65,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "has_views": has_events(settings),
         "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
-        "order_gate": OrderGate(settings.order_customers_over, partial(judged_days, settings)),
+        "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),
         "clock": now_utc,
         "requests": Requests(settings.home),
         "timezone": settings.timezone,

@@ -35,7 +35,7 @@ ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What a command said, and what it ended with."""
 
     exit_code: int
@@ -56,7 +56,9 @@ class Said:
         return lines[0].removeprefix("ecom: ")
 
 
-def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Said:
+def ecom(
+    *words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> CommandResult:
     """Run a command in this process, with no setting but `home` and those in `env`."""
     out, err, exit_code = io.StringIO(), io.StringIO(), 0
     mask = os.umask(0o022)
@@ -77,7 +79,7 @@ def ecom(*words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[s
             exit_code = end.code if isinstance(end.code, int) else 1
         finally:
             os.umask(mask)  # a command changes it for its process
-    return Said(exit_code, out.getvalue(), err.getvalue())
+    return CommandResult(exit_code, out.getvalue(), err.getvalue())
 
 
 def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -87,7 +89,7 @@ def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, s
     return {**mine, "ECOM_HOME": str(home), **SMALL, **(env or {})}
 
 
-def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None = None) -> Said:
+def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None = None) -> CommandResult:
     """Run a command in an interpreter of its own, as a person does."""
     done = subprocess.run(
         [*ECOM, *map(str, words)],
@@ -98,7 +100,7 @@ def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None =
         check=False,
         timeout=240,
     )
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, Any]:

@@ -28,9 +28,9 @@ class Section:
 
 def section(page: str, heading: str) -> Section:
     """Return what stands under a heading of a page of this project."""
-    found = dict(sections(page))
-    assert heading in found, f"{page} has no heading {heading!r}; it has {list(found)}"
-    return Section(found[heading])
+    actual = dict(sections(page))
+    assert heading in actual, f"{page} has no heading {heading!r}; it has {list(actual)}"
+    return Section(actual[heading])
 
 
 def sections(page: str) -> Iterator[tuple[str, str]]:

@@ -87,8 +87,8 @@ class Platform:
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
         """Return what an asset computes in a run over a range of days, and the days that it replaces."""
         tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
-        found = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
-        return found if isinstance(found, SliceOutput) else SliceOutput(found, days)
+        actual = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
+        return actual if isinstance(actual, SliceOutput) else SliceOutput(actual, days)
 
     def touched(self, arrival_days: Iterable[date]) -> Days:
         """Return the event days that a change of what arrived on some days can touch."""
@@ -103,8 +103,8 @@ class Platform:
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a whole table's rows as mappings, in the order of its key."""
         table = self.table(contract)
-        found: list[Row] = table.order_by([*contract.key] or table.columns).to_pyarrow().to_pylist()
-        return found
+        actual: list[Row] = table.order_by([*contract.key] or table.columns).to_pyarrow().to_pylist()
+        return actual
 
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the sorted rows of every table but raw, by name."""
@@ -142,8 +142,8 @@ class Platform:
                 needed |= set(asset.invalidated_by.reads.values()) if asset.invalidated_by else set()
         for asset, days in left:
             if asset.contract in needed:
-                found = self.output(asset, days)
-                self._engine.replace(asset.contract, found.rows, found.days if asset.contract.day_column else None)
+                actual = self.output(asset, days)
+                self._engine.replace(asset.contract, actual.rows, actual.days if asset.contract.day_column else None)
         self._left = [(asset, days) for asset, days in left if asset.contract not in needed]
 
     def _as_rows(self, contract: type[Table]) -> list[tuple[Any, ...]]:
@@ -165,10 +165,10 @@ class Platform:
             known = (_argument(one) for one in arguments.values())
             key = (function.__module__, function.__qualname__, *known)
             if key not in self._remembered:
-                found = function(**arguments)
-                if not isinstance(found, ir.Table) or not self._engine.holds(found):
-                    return found  # small numbers that were computed here and now
-                self._remembered[key] = found
+                actual = function(**arguments)
+                if not isinstance(actual, ir.Table) or not self._engine.holds(actual):
+                    return actual  # small numbers that were computed here and now
+                self._remembered[key] = actual
             return self._remembered[key]
 
         return remembered

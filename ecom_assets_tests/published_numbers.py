@@ -24,7 +24,7 @@ class Hits(Table):
     """One row per hit."""
 
     layer = "staging"
-    group = "trust"
+    group = "reconciliation"
     key = ("hit_date", "hit_id")
     day_column = "hit_date"
 
@@ -37,7 +37,7 @@ class DailyNumbers(Table):
     """One row per day and city."""
 
     layer = "mart"
-    group = "trust"
+    group = "reconciliation"
     key = ("number_date", "city")
     day_column = "number_date"
     counted_from = (Hits,)
@@ -106,8 +106,8 @@ class PublishedShop:
 
     def rows(self, contract: type[Table]) -> list[dict[str, Any]]:
         """Return a table's rows in the order of its key."""
-        found = self.engine.table(contract).select(*contract.columns).to_pyarrow().to_pylist()
-        return sorted(found, key=lambda row: tuple(row[name] for name in contract.key))
+        actual = self.engine.table(contract).select(*contract.columns).to_pyarrow().to_pylist()
+        return sorted(actual, key=lambda row: tuple(row[name] for name in contract.key))
 
     def numbers(self) -> list[tuple[Any, ...]]:
         """Return what is published."""
@@ -116,8 +116,8 @@ class PublishedShop:
     def restatements(self) -> list[tuple[Any, ...]]:
         """Return day, place, city, before, after and difference of what was logged of visits."""
         names = ("restated_date", "restatement_number", "row_key", "before_value", "after_value", "difference")
-        found = [row for row in self.rows(Restatements) if row["column_name"] == "visits"]
-        return [tuple(row[name].split('"')[3] if name == "row_key" else row[name] for name in names) for row in found]
+        actual = [row for row in self.rows(Restatements) if row["column_name"] == "visits"]
+        return [tuple(row[name].split('"')[3] if name == "row_key" else row[name] for name in names) for row in actual]
 
     def _write(
         self, contract: type[Table], run_id: str, own: tuple[date, ...], rows: Iterable[Row], days: tuple[date, ...]

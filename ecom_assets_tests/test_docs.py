@@ -67,8 +67,8 @@ def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: Modul
     with psycopg.connect(postgres_url) as con:
         con.execute(script.encode())
         con.execute((make_docs.POSTGRES_TABLES.parent / "ecommerce_events.sql").read_bytes())
-        found = con.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user")
-        names = {name for (name,) in found.fetchall()}
+        actual = con.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user")
+        names = {name for (name,) in actual.fetchall()}
     assert {*(one.qualified_name() for one in ALL), "public.ecommerce_events"} <= names
 
 
@@ -165,9 +165,9 @@ def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
 @pytest.mark.slow
 def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    said = ecom("run", home=home, env={"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"})
-    assert said.exit_code == 0
-    printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", said.out.replace(str(home), HOME_IN_README))
+    result = ecom("run", home=home, env={"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"})
+    assert result.exit_code == 0
+    printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", result.out.replace(str(home), HOME_IN_README))
     (shown,) = section("docs/first_run.md", "The first run").code
     assert _told(printed) == _told(shown)
 
@@ -182,16 +182,16 @@ def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run() -> Non
 def test_the_readme_s_own_file_gives_the_funnel_that_it_shows(tmp_path: Path) -> None:
     clicks, question, answer, _ = section("README.md", "Your own data").code
     (tmp_path / "clicks.csv").write_text(clicks)
-    said = ecom(*shlex.split(question.splitlines()[-1])[1:], home=tmp_path / "home", cwd=tmp_path)
-    assert (said.exit_code, said.out) == (0, answer)
+    result = ecom(*shlex.split(question.splitlines()[-1])[1:], home=tmp_path / "home", cwd=tmp_path)
+    assert (result.exit_code, result.out) == (0, answer)
 
 
 def test_own_data_give_the_funnel_that_is_shown(tmp_path: Path) -> None:
     clicks, mapping, question, answer, _ = section("docs/own_data.md", "Your own data").code
     (tmp_path / "clicks.csv").write_text(clicks)
     (tmp_path / "my_shop.yaml").write_text(mapping)
-    said = ecom(*shlex.split(question)[1:], home=tmp_path / "home", cwd=tmp_path)
-    assert (said.exit_code, said.out) == (0, answer)
+    result = ecom(*shlex.split(question)[1:], home=tmp_path / "home", cwd=tmp_path)
+    assert (result.exit_code, result.out) == (0, answer)
 
 
 def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> None:
@@ -214,8 +214,8 @@ def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
         (tmp_path / name).write_text(text)
     words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
-    said = ecom(*words, home=tmp_path / "home", cwd=tmp_path)
-    assert [step["count"] for step in said.json["steps"]] == [2, 1, 1]
+    result = ecom(*words, home=tmp_path / "home", cwd=tmp_path)
+    assert [step["count"] for step in result.json["steps"]] == [2, 1, 1]
 
 
 def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
@@ -226,8 +226,8 @@ def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
     lines = [line for block in shown for line in block.splitlines()]
     assert len(lines) >= 6
     for line in lines:
-        said = ecom(*shlex.split(line)[1:], home=tmp_path / "home", cwd=tmp_path)
-        assert (said.exit_code, said.err) == (0, ""), line
+        result = ecom(*shlex.split(line)[1:], home=tmp_path / "home", cwd=tmp_path)
+        assert (result.exit_code, result.err) == (0, ""), line
 
 
 # What all pages point to

@@ -7,7 +7,7 @@ import pytest
 from requests import Response
 
 from ecom_assets.errors import SourceError
-from ecom_assets.http.retry import Attempt, Budget, HttpTally
+from ecom_assets.http.retry import Attempt, Budget, HttpStats
 from ecom_assets.http.waiting import Pause
 
 
@@ -30,11 +30,11 @@ def test_a_shop_waits_one_two_and_four_seconds_and_then_gives_up() -> None:
 
 def test_a_server_that_says_when_it_is_back_is_waited_for_within_bounds() -> None:
     budget = Budget(base_s=1.0, max_wait_s=60.0)
-    assert [budget.wait_s(answer(503, said), pause()) for said in ("30", "0", "86400")] == [30.0, 2.0, 60.0]
+    assert [budget.wait_s(answer(503, result), pause()) for result in ("30", "0", "86400")] == [30.0, 2.0, 60.0]
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("result", "seconds"),
     [
         ("7", 7.0),
         (" 7 ", 7.0),
@@ -45,15 +45,15 @@ def test_a_server_that_says_when_it_is_back_is_waited_for_within_bounds() -> Non
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(said: str, seconds: float | None) -> None:
-    assert answer(429, said).asked_s() == seconds
+def test_retry_after_is_seconds_or_a_date(result: str, seconds: float | None) -> None:
+    assert answer(429, result).retry_after_s() == seconds
 
 
 def test_a_date_is_counted_from_now() -> None:
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=100)
-    asked_s = answer(429, format_datetime(at, usegmt=True)).asked_s()
-    assert asked_s is not None
-    assert 95 < asked_s <= 100
+    retry_after_s = answer(429, format_datetime(at, usegmt=True)).retry_after_s()
+    assert retry_after_s is not None
+    assert 95 < retry_after_s <= 100
 
 
 def test_a_limit_uses_up_patience_and_no_retries() -> None:
@@ -68,11 +68,11 @@ def test_a_limit_uses_up_patience_and_no_retries() -> None:
 
 
 def test_pauses_that_overlap_count_once() -> None:
-    tally = HttpTally()
-    shared = Pause(tally.add_wait)
+    stats = HttpStats()
+    shared = Pause(stats.add_wait)
     for _ in range(3):
         shared.ask(50.0)
-    assert 50 <= tally.costs().rate_limit_wait_s < 51
+    assert 50 <= stats.costs().rate_limit_wait_s < 51
 
 
 def test_nobody_waits_after_a_stop() -> None:

@@ -130,11 +130,11 @@ def test_each_line_of_the_file_is_clean_or_quarantined_with_the_reason_that_the_
     raw = FileEvents.open([str(tmp_path)], settings).received()
     rule = clean.CleaningRule(event_types=("page_view", "add_to_cart", "purchase"))
     classified = clean.classify(raw, rule, DAYS).to_pyarrow().to_pylist()
-    found = {
+    actual = {
         (row["event_id"] or (row["malformed_row"] or "").partition(",")[0], row["reject_reason"]) for row in classified
     }
     assert len(classified) == len(expected)
-    assert found == {(line["event_id"], line["reject_reason"] or None) for line in expected}
+    assert actual == {(line["event_id"], line["reject_reason"] or None) for line in expected}
     assert {line["reject_reason"] for line in expected} == {"", *REJECT_REASONS}
 
 
@@ -176,8 +176,8 @@ def test_the_accounting_per_day_leaves_no_residue(platform: Platform) -> None:
 def test_visitors_are_resolved_as_the_page_says(platform: Platform) -> None:
     (lines,) = tables("Visitor")
     run(platform, rows_of(without(lines, "visitor_id", "why")))
-    found = {row["event_id"]: row["visitor_id"] for row in platform.rows(CleanEvents)}
-    assert found == {line["event_id"]: line["visitor_id"] for line in lines}
+    actual = {row["event_id"]: row["visitor_id"] for row in platform.rows(CleanEvents)}
+    assert actual == {line["event_id"]: line["visitor_id"] for line in lines}
 
 
 def test_the_presets_are_described_as_they_are() -> None:
@@ -200,20 +200,20 @@ def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
     _, lines, expected = tables("Where a session ends")
     rows = [row | {"session_id": "s1"} for row in rows_of(lines)]
     name_of = {row["event_at"]: row["event_id"] for row in rows}
-    found = []
+    actual = []
     for line in expected:
         cut = whole_sessions(ibis.memtable(clean_events(rows)), SessionRule.preset(line["preset"]))
         starts = sorted(connect().to_pyarrow(cut)["started_at"].to_pylist())
         names = ", ".join(name_of[start] for start in starts)
-        found.append({"preset": line["preset"], "sessions": str(len(starts)), "they begin with": names})
-    assert found == expected
+        actual.append({"preset": line["preset"], "sessions": str(len(starts)), "they begin with": names})
+    assert actual == expected
 
 
 def test_each_session_is_engaged_or_single_page_as_the_page_says(platform: Platform) -> None:
     lines, expected, _ = tables("Engaged, single page, time")
     run(platform, rows_of(lines))
-    found = [row | {"duration_s": int(row["duration_s"])} for row in platform.rows(Sessions)]
-    assert as_shown(found, without(expected, "why")) == without(expected, "why")
+    actual = [row | {"duration_s": int(row["duration_s"])} for row in platform.rows(Sessions)]
+    assert as_shown(actual, without(expected, "why")) == without(expected, "why")
 
 
 def test_the_day_of_these_sessions_comes_out_as_the_page_says(platform: Platform) -> None:
@@ -232,8 +232,8 @@ def test_visitors_of_a_day_a_week_and_a_month_are_counted_as_the_page_says(platf
 
 
 def levels(rows: list[Row], funnel: Funnel) -> dict[str, int]:
-    found = connect().to_pyarrow(funnel_levels(ibis.memtable(clean_events(rows)), funnel))
-    return dict(zip(found["visitor_id"].to_pylist(), found["level"].to_pylist(), strict=True))
+    actual = connect().to_pyarrow(funnel_levels(ibis.memtable(clean_events(rows)), funnel))
+    return dict(zip(actual["visitor_id"].to_pylist(), actual["level"].to_pylist(), strict=True))
 
 
 def levels_each_way(rows: list[Row], *steps: str, folder: Path) -> dict[str, dict[str, int]]:
@@ -254,11 +254,11 @@ def test_each_way_of_counting_gives_the_levels_of_the_page(place: int, steps: tu
     lines, *others = tables("Funnel")
     ways = levels_each_way(rows_of(lines), *steps, folder=tmp_path)
     expected = without(others[place - 1], "why")
-    found = [
+    actual = [
         {"visitor": line["visitor"]} | {way: str(ways[way].get(line["visitor"], 0)) for way in line if way != "visitor"}
         for line in expected
     ]
-    assert found == expected
+    assert actual == expected
 
 
 def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:

@@ -32,7 +32,7 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom
 def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PLR0917 (a case has that many sides)
     tmp_path: Path, setting: str, address: str, extra: str, missing: list[str], command: str
 ) -> None:
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(missing=missing), command],
         env=environment(tmp_path / "home", {setting: address}),
         cwd=tmp_path,
@@ -41,13 +41,13 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
         check=False,
         timeout=120,
     )
-    assert said.returncode != 0
+    assert result.returncode != 0
     assert (
         f"{setting}={address.partition('://')[0]}://… needs packages that are not installed ("
-        in said.stdout + said.stderr
+        in result.stdout + result.stderr
     )
-    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in said.stdout + said.stderr
-    assert "Traceback" not in said.stderr
+    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.sampled(1)
@@ -61,7 +61,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
 def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as above)
     tmp_path: Path, command: str, settings: dict[str, str], what: str, extra: str, missing: list[str]
 ) -> None:
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(missing=missing), command],
         env=environment(tmp_path / "home", settings),
         cwd=tmp_path,
@@ -70,6 +70,6 @@ def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as
         check=False,
         timeout=120,
     )
-    assert said.returncode == 2
-    assert said.stderr.startswith(f"ecom: {what} needs packages that are not installed (")
-    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in said.stderr
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"ecom: {what} needs packages that are not installed (")
+    assert f"{sys.executable} -m pip install -e '.[{extra}]'" in result.stderr

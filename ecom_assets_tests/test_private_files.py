@@ -14,8 +14,8 @@ UNTIL_DUE = " or ".join(
 
 def open_files(home: Path) -> list[str]:
     """Return what others could read, by their own way through the folder."""
-    found = [home, *home.rglob("*")]
-    return sorted(str(path) for path in found if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077)
+    actual = [home, *home.rglob("*")]
+    return sorted(str(path) for path in actual if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
 @pytest.mark.slow
@@ -42,10 +42,10 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
     for path in (home / "warehouse.duckdb", home / "dagster" / "dagster.yaml"):
         path.chmod(0o644)
     mine.chmod(0o644)
-    (found,) = [one for one in ecom("doctor", "--json", home=home).json if one["subject"] == "privacy"]
-    assert not found["ok"]
-    assert found["found"].endswith("and 1 more")
-    assert found["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
+    (actual,) = [one for one in ecom("doctor", "--json", home=home).json if one["subject"] == "privacy"]
+    assert not actual["ok"]
+    assert actual["found"].endswith("and 1 more")
+    assert actual["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
     assert ecom_process("status", home=home).exit_code == 0
     assert open_files(home) == [str(home), str(mine)], "a file of the person's own stays as it is, with the way to it"
 
@@ -53,5 +53,5 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
 def test_a_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
     (tmp_path / ".env").chmod(0o644)
-    (found,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
-    assert (found["ok"], found["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
+    (actual,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
+    assert (actual["ok"], actual["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")

@@ -72,14 +72,14 @@ def test_a_sentence_of_another_program_that_quotes_an_address_loses_the_password
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("words", [("doctor", "--json"), ("status",)])
 def test_no_command_prints_it(tmp_path: Path, setting: str, words: tuple[str, ...]) -> None:
-    said = ecom(*words, home=tmp_path / "home", env={setting: MISTYPED[0]})
-    assert SECRET not in said.out + said.err
+    result = ecom(*words, home=tmp_path / "home", env={setting: MISTYPED[0]})
+    assert SECRET not in result.out + result.err
 
 
 @pytest.mark.parametrize("setting", ["ECOM_WAREHOUSE", "ECOM_EVENTS", "ECOM_ORDERS"])
 def test_a_run_does_not_print_it_either(tmp_path: Path, setting: str) -> None:
     own = {"ECOM_EVENTS": str(page_views(tmp_path / "clicks.csv", "2026-01-01"))}
-    said = ecom("run", home=tmp_path / "home", env={**own, setting: MISTYPED[0]})
-    assert said.exit_code in {1, 2}
-    assert said.sentence
-    assert SECRET not in said.out + said.err
+    result = ecom("run", home=tmp_path / "home", env={**own, setting: MISTYPED[0]})
+    assert result.exit_code in {1, 2}
+    assert result.sentence
+    assert SECRET not in result.out + result.err

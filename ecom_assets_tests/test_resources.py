@@ -53,9 +53,9 @@ Shown = dict[str, dict[str, Any]]
 def shown_by_dagster(folder: Path, environment: dict[str, str]) -> Shown:
     """Return what the Resources page of a code location with an environment gets, by the resource's name."""
     with loaded(folder, environment) as location:
-        found = location.ask(QUESTION)["allTopLevelResourceDetailsOrError"]
-    assert "results" in found, found
-    return {one["name"]: one for one in found["results"]}
+        actual = location.ask(QUESTION)["allTopLevelResourceDetailsOrError"]
+    assert "results" in actual, actual
+    return {one["name"]: one for one in actual["results"]}
 
 
 def values(resource: dict[str, Any]) -> dict[str, str]:
@@ -208,7 +208,7 @@ def kinds_of(**settings: Any) -> dict[str, set[str]]:
 def test_kinds_name_the_engine(tmp_path: Path, warehouse: str, engine: str) -> None:
     kinds = kinds_of(home=tmp_path, warehouse=warehouse)
     assert kinds["mart/sales"] == {engine, "ibis", "table"}
-    assert {key for key, found in kinds.items() if key.startswith("mart/") and engine not in found} == set()
+    assert {key for key, actual in kinds.items() if key.startswith("mart/") and engine not in actual} == set()
 
 
 def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:
@@ -228,4 +228,4 @@ def test_kinds_name_sources_and_tools(tmp_path: Path) -> None:
     assert kinds["serving/postgres_marts"] == {"postgres"}
     for tool in ("amplitude", "heap", "mixpanel", "ga4"):
         assert kinds[f"export/{tool}_events"] == {tool}
-    assert max(len(found) for found in kinds.values()) == 3
+    assert max(len(actual) for actual in kinds.values()) == 3

@@ -171,8 +171,8 @@ def test_a_former_name_still_counts_and_says_once_what_it_is_called_now(
     for _ in range(2):
         settings = load_settings()
         assert (settings.source_read_timeout_s, settings.source_concurrency) == (7.0, 4), "the new name wins"
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
+    result = capsys.readouterr().err.splitlines()
+    assert result == [
         "ecom: ECOM_API_CONCURRENCY is called ECOM_SOURCE_CONCURRENCY now; the old name works for now.",
         "ecom: ECOM_API_READ_TIMEOUT_S is called ECOM_SOURCE_READ_TIMEOUT_S now; the old name works for now.",
     ]

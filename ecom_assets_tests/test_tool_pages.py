@@ -25,8 +25,8 @@ def shown_on(tool: str) -> list[tuple[str, str]]:
 
 def printed(commands: str, home: Path) -> str:
     """Return what commands print, on a terminal: an error comes there, too."""
-    said = [ecom(*shlex.split(line)[1:], home=home, cwd=ROOT) for line in commands.splitlines()]
-    return "".join(one.out + one.err for one in said)
+    result = [ecom(*shlex.split(line)[1:], home=home, cwd=ROOT) for line in commands.splitlines()]
+    return "".join(one.out + one.err for one in result)
 
 
 def fits(shown: str, whole: str) -> bool:
@@ -59,8 +59,8 @@ def test_the_five_questions_are_answered_of_a_real_file_too(
     for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):
         for line in commands.splitlines():
             words = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
-            said = ecom(*words, "--mapping", mapping, home=tmp_path / "home")
-            assert (said.exit_code, f"Rows: {rows} read" in said.out) == (0, True), f"{line}\n{said.err}"
+            result = ecom(*words, "--mapping", mapping, home=tmp_path / "home")
+            assert (result.exit_code, f"Rows: {rows} read" in result.out) == (0, True), f"{line}\n{result.err}"
 
 
 @pytest.mark.slow
@@ -72,12 +72,20 @@ def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(
     mapping.write_text(text, encoding="utf-8")
     words = ("--events", events, "--mapping", mapping, "--start", "purchase", "--return", "purchase", "--json")
     for tool in ("posthog", "clickhouse"):
-        said = ecom("retention", *words, "--preset", tool, "--period", "month", home=tmp_path / "home")
-        december = said.json["cohorts"][0]
+        result = ecom("retention", *words, "--preset", tool, "--period", "month", home=tmp_path / "home")
+        december = result.json["cohorts"][0]
         assert december["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
-        assert said.json["rows"]["rejected"] == {"missing_identity": 135_080, "duplicate": 5_225}
-    asked = ("trend", *words[:4], "--series", "purchase:visitors", "--series", "purchase:visitors:first_ever", "--json")
-    whole = ecom(*asked, "--period", "month", "--preset", "mixpanel", home=tmp_path / "home").json
+        assert result.json["rows"]["rejected"] == {"missing_identity": 135_080, "duplicate": 5_225}
+    values = (
+        "trend",
+        *words[:4],
+        "--series",
+        "purchase:visitors",
+        "--series",
+        "purchase:visitors:first_ever",
+        "--json",
+    )
+    whole = ecom(*values, "--period", "month", "--preset", "mixpanel", home=tmp_path / "home").json
     assert [one["total"] for one in whole["series"]] == [4_338, 4_338]
     assert whole["series"][1]["values"][0] == 885
 

@@ -177,9 +177,9 @@ def test_the_api_answers_beside_the_ui(served: Served) -> None:
 @pytest.mark.slow
 def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
     for headers, status in (({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)):
-        asked = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
+        question = urllib.request.Request(f"{served.address}/runs", headers=headers)  # noqa: S310 (our own server)
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(asked, timeout=30)  # noqa: S310 (as above)
+            urllib.request.urlopen(question, timeout=30)  # noqa: S310 (as above)
         with refused.value as answer:
             assert answer.code == status
 
@@ -226,7 +226,7 @@ def test_a_materialization_shows_its_sql_a_preview_and_what_columns_are_made_of(
 def test_its_checks_are_shown_as_passed(served: Served, page: Page) -> None:
     page.goto("/assets/mart/sessions?view=checks")
     expect(page.get_by_text("contract_holds").first).to_be_visible()
-    expect(page.get_by_text("every_piece_is_in_one_session").first).to_be_visible()
+    expect(page.get_by_text("every_fragment_is_in_one_session").first).to_be_visible()
     expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
     page.screenshot(path=served.pictures / "checks.png")
 
@@ -294,7 +294,7 @@ def test_one_table_is_materialized_by_clicking(served: Served, page: Page) -> No
 def test_a_check_that_fails_shows_what_broke_it(served: Served, page: Page) -> None:
     with duckdb.connect(str(served.pictures / "home" / "warehouse.duckdb")) as warehouse:
         warehouse.execute("DELETE FROM mart.sessions WHERE session_id = (SELECT min(session_id) FROM mart.sessions)")
-    page.goto("/assets/mart/sessions?view=checks&checkDetail=every_piece_is_in_one_session")
+    page.goto("/assets/mart/sessions?view=checks&checkDetail=every_fragment_is_in_one_session")
     page.get_by_role("button").filter(has_text=re.compile("^Execute$")).click()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible(timeout=PATIENCE_S * 1000)
     page.screenshot(path=served.pictures / "failing_check.png")

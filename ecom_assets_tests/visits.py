@@ -36,8 +36,8 @@ def sql(rule: SessionRule, what: str) -> str:
 def rows_of(rows: list[Row], rule: SessionRule, what: str) -> list[Row]:
     """Return the sessions, or the numbered events, that rows of received events make."""
     warehouse().con.register("events", clean_events(rows))
-    found: list[Row] = warehouse().con.sql(sql(rule, what)).to_arrow_table().to_pylist()
-    return found
+    actual: list[Row] = warehouse().con.sql(sql(rule, what)).to_arrow_table().to_pylist()
+    return actual
 
 
 def visits(steps: list[Step] | dict[str, list[Step]], rule: SessionRule = GA4) -> list[Row]:
@@ -46,9 +46,9 @@ def visits(steps: list[Step] | dict[str, list[Step]], rule: SessionRule = GA4) -
     return rows_of(journeys(people), rule, "sessions")
 
 
-def spans(found: list[Row]) -> list[tuple[str, str]]:
+def spans(actual: list[Row]) -> list[tuple[str, str]]:
     """Return first and last event of each session, as day and clock."""
-    return [tuple(_clock(row[name]) for name in ("started_at", "ended_at")) for row in found]  # type: ignore[misc]
+    return [tuple(_clock(row[name]) for name in ("started_at", "ended_at")) for row in actual]  # type: ignore[misc]
 
 
 def _clock(moment: datetime) -> str:

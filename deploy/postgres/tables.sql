@@ -136,7 +136,7 @@ CREATE TABLE "staging"."events" (
 CREATE TABLE "mart"."session_events" (
   "event_date" DATE NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
-  "piece_started_at" TIMESTAMP(6) NOT NULL,
+  "fragment_started_at" TIMESTAMP(6) NOT NULL,
   "event_number" BIGINT NOT NULL,
   "event_at" TIMESTAMP(6) NOT NULL,
   "event_id" text COLLATE "C" NOT NULL,
@@ -494,7 +494,7 @@ CREATE TABLE "staging"."held_order_days" (
   PRIMARY KEY ("held_date")
 );
 
-CREATE TABLE "mart"."arrivals" (
+CREATE TABLE "mart"."session_sources" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,
   "medium" text COLLATE "C" NOT NULL,
@@ -502,10 +502,10 @@ CREATE TABLE "mart"."arrivals" (
   "channel" text COLLATE "C" NOT NULL,
   "source_lists_version" text COLLATE "C" NOT NULL,
   "event_date" DATE NOT NULL,
-  "piece_started_at" TIMESTAMP(6) NOT NULL,
+  "fragment_started_at" TIMESTAMP(6) NOT NULL,
   "event_at" TIMESTAMP(6) NOT NULL,
   "event_id" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("event_date", "visitor_id", "piece_started_at")
+  PRIMARY KEY ("event_date", "visitor_id", "fragment_started_at")
 );
 
 CREATE TABLE "mart"."touches" (

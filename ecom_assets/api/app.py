@@ -81,12 +81,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    from ecom_assets.api.middleware.request_context import build_front  # noqa: PLC0415 (it imports this module)
+    from ecom_assets.api.middleware.request_context import build_stack  # noqa: PLC0415 (it imports this module)
 
     settings = settings or load_settings()
     app = build_app(settings)
-    front = build_front(settings, app, app.build_middleware_stack())
-    app.middleware_stack = front
+    stack = build_stack(settings, app, app.build_middleware_stack())
+    app.middleware_stack = stack
     return app
 
 

@@ -30,7 +30,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
 """FastAPI's message for a body that cannot be decoded."""
-OBJECTS: Final = {"StepAsked", "ExclusionAsked"}
+OBJECTS: Final = {"StepBody", "ExclusionBody"}
 TEXT: Final = "constrained-str"
 """Pydantic's name for a funnel step as text. Error messages leave it and `OBJECTS` out: callers do not know them."""
 RETRY_S: Final = "30"
@@ -161,9 +161,9 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Return every method that a path takes: the framework names those of its first route only."""
-    asked = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
+    paths = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
-    routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, asked))]
+    routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, paths))]
     return ", ".join(sorted({method.upper() for methods in routes for method in methods}))
 
 

@@ -126,7 +126,7 @@ def check_session_ids(context: RequestContext, rule: SessionRule) -> None:
 
 
 @dataclass(frozen=True)
-class AskedEvents:
+class QuestionEvents:
     """The events of a question by POST, with their days in its time zone.
 
     Attributes:
@@ -179,8 +179,8 @@ class AskedEvents:
     @property
     def segment(self) -> VisitorSegment | None:
         """The visitor segment that is named or defined; None for all visitors."""
-        asked = self.body.segment
-        return None if asked is None else visitor_segment(asked, self.context.settings.visitor_segments)
+        name = self.body.segment
+        return None if name is None else visitor_segment(name, self.context.settings.visitor_segments)
 
     def reach(self, extent: Extent) -> tuple[date, date]:
         """Return the first and the last day that is known of events."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ecom_assets.api.middleware.request_context import Front, build_front
+from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.settings.settings import Settings
 
@@ -100,31 +100,31 @@ class BoundedConnection(HttpToolsProtocol):
 LOOK_AT_PARENT_S = 1.0
 
 
-def serve(settings: Settings, front: Front | None = None, *, until_parent_ends: bool = False) -> None:
+def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False) -> None:
     """Serve the API until SIGINT or SIGTERM; requests in progress are finished first.
 
     Args:
         settings: The settings of the API.
-        front: What to serve; by default the API alone.
+        stack: What to serve; by default the API alone.
         until_parent_ends: Whether to stop when the parent process ends, too.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    front = front or build_front(settings)
-    config = new_config(settings, front)
+    stack = stack or build_stack(settings)
+    config = new_config(settings, stack)
     # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
-    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked_to_end, lambda *_: None)
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, lambda *_: None)
     with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), until_parent_ends=until_parent_ends))
 
 
-def new_config(settings: Settings, front: Front) -> uvicorn.Config:
+def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
     """Return the configuration of uvicorn: bounded connections, headers of trusted proxies only, and no access log."""
     connection = type("Connection", (BoundedConnection,), {"client_timeout_s": settings.api_client_timeout_s})
     return uvicorn.Config(
-        front,
+        stack,
         host=settings.api_host,
         port=settings.api_port,
         http=connection,

@@ -13,7 +13,7 @@ from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, ChannelRule
 from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
-from ecom_assets.attribution.touches import touches, whole_arrivals
+from ecom_assets.attribution.touches import sources_of_sessions, touches
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
@@ -65,16 +65,16 @@ class AttributionQuestion:
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"An attribution definition maps {', '.join(KEYS)} to values; got {raw!r}.")
         check_keys(raw, KEYS, "an attribution definition")
-        said = {key: value for key, value in with_preset(PRESETS, raw, "attribution").items() if value is not None}
+        values = {key: value for key, value in with_preset(PRESETS, raw, "attribution").items() if value is not None}
         given: dict[str, Any] = {
-            f"{key}_s": parse_duration(said[key]) for key in ("lookback", "half_life") if key in said
+            f"{key}_s": parse_duration(values[key]) for key in ("lookback", "half_life") if key in values
         }
-        given |= {"two_touches": said["two_touches"]} if "two_touches" in said else {}
+        given |= {"two_touches": values["two_touches"]} if "two_touches" in values else {}
         return cls(
-            model_name(str(said.get("model", cls.model))),
+            model_name(str(values.get("model", cls.model))),
             AttributionRule(**given, period_days=ALL_TIME_DAYS),
-            said.get("session_rule", cls.session_rule),
-            where_from(said["where"]) if said.get("where") else EVERYTHING,
+            values.get("session_rule", cls.session_rule),
+            where_from(values["where"]) if values.get("where") else EVERYTHING,
         )
 
     @property
@@ -129,7 +129,7 @@ def attribution_answer(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
         "definition": {**question.to_mapping(), **of_channels, **days_definition(ends)},
         "conversions": conversions,
         "channels": _credit(con, result, question.model, question.rule) if conversions else [],
-        "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.is_told else [NO_ADDRESSES]),
+        "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.has_addresses else [NO_ADDRESSES]),
     }
 
 
@@ -140,22 +140,24 @@ class _Prepared:
     bought: ir.Table
     touched: ir.Table
     last: Days
-    is_told: bool
+    has_addresses: bool
     ends: Ends
 
 
 def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends) -> _Prepared:
     """Return what credit is computed from; sessions that started after the last day asked for are not looked at."""
     placed = session_events(clean, cut_by, by_day=False)
-    started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "piece_started_at"]))
-    names = ("event_id", "visitor_id", "event_at", "piece_started_at", "event_number", "event_type", "cart_amount")
+    started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "fragment_started_at"]))
+    names = ("event_id", "visitor_id", "event_at", "fragment_started_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
     placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
-    arrived = _kept(con, "arrived", whole_arrivals(placed, rule))
+    arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
     touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
     last = con.to_pyarrow(placed.event_date.max()).as_py()
-    is_told = bool(con.to_pyarrow(arrived.count()).as_py())
-    return _Prepared(_kept(con, "bought", purchases(placed)), touched, Days((last,) if last else ()), is_told, ends)
+    has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
+    return _Prepared(
+        _kept(con, "bought", purchases(placed)), touched, Days((last,) if last else ()), has_addresses, ends
+    )
 
 
 def _is_current(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
@@ -173,21 +175,21 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredSessions, e
     touched = of_days(stored.touches, "started_date", (None, ends[1]))
     last = con.to_pyarrow(started.started_date.max()).as_py()
     told = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
-    is_told = bool(con.to_pyarrow(told.count()).as_py())
-    return _Prepared(_kept(con, "bought", purchases(paid)), touched, Days((last,) if last else ()), is_told, ends)
+    has_addresses = bool(con.to_pyarrow(told.count()).as_py())
+    return _Prepared(_kept(con, "bought", purchases(paid)), touched, Days((last,) if last else ()), has_addresses, ends)
 
 
 def _sessions(placed: ir.Table) -> ir.Table:
-    whole = placed.group_by("visitor_id", "piece_started_at").agg(
+    whole = placed.group_by("visitor_id", "fragment_started_at").agg(
         started_date=placed.event_date.min(),
         ended_at=placed.event_at.max(),
         event_count=placed.count(),
         refund_count=(placed.event_type == "refund").ifelse(1, 0).sum(),
         is_bot=placed.is_bot.ifelse(1, 0).max() == 1,
     )
-    second = whole.piece_started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    second = whole.fragment_started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
     return whole.mutate(session_id=whole.visitor_id.concat("-").concat(second), ended_date=whole.started_date).rename(
-        started_at="piece_started_at"
+        started_at="fragment_started_at"
     )
 
 

@@ -25,8 +25,8 @@ from ecom_assets.attribution.markov import (
     steps_on,
 )
 from ecom_assets.attribution.rule import AttributionRule
-from ecom_assets.attribution.touches import arrivals as compute_arrivals
 from ecom_assets.attribution.touches import first_touches as compute_first_touches
+from ecom_assets.attribution.touches import session_sources as compute_session_sources
 from ecom_assets.attribution.touches import touches as compute_touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
@@ -40,21 +40,21 @@ from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 
 
-@table_asset(contracts.Arrivals, events=CleanEvents, session_events=SessionEvents)
-def arrivals(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
+@table_asset(contracts.SessionSources, events=CleanEvents, session_events=SessionEvents)
+def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the source of each visit of the day."""
-    return compute_arrivals(events, session_events, channel_rule)
+    return compute_session_sources(events, session_events, channel_rule)
 
 
 @table_asset(
     contracts.Touches,
     sessions=Reads(Sessions, whole=True),
-    arrivals=Reads(contracts.Arrivals, whole=True),
+    session_sources=Reads(contracts.SessionSources, whole=True),
     invalidated_by=days_of_changed_sessions,
 )
-def touches(sessions: ir.Table, arrivals: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
+def touches(sessions: ir.Table, session_sources: ir.Table, channel_rule: ChannelRule, days: Days) -> ir.Table:
     """Return each session with its channel."""
-    return compute_touches(sessions, arrivals, channel_rule, days)
+    return compute_touches(sessions, session_sources, channel_rule, days)
 
 
 @table_asset(
@@ -76,7 +76,7 @@ EVERY_TOUCH = Reads(Touches, whole=True)
 
 
 @invalidation(conversions=Conversions, session_days=SessionDays, changed_order_days=ChangedOrderDays)
-def days_of_changed_credit(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def days_of_changed_attribution(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     conversions: ir.Table,
     session_days: ir.Table,
     changed_order_days: ir.Table,
@@ -94,7 +94,7 @@ def days_of_changed_credit(  # noqa: PLR0913, PLR0917 (each is a table or a defi
     contracts.ChannelRemovalEffects,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
-    invalidated_by=days_of_changed_credit,
+    invalidated_by=days_of_changed_attribution,
 )
 def channel_removal_effects(
     conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
@@ -124,7 +124,7 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
     channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
-    invalidated_by=days_of_changed_credit,
+    invalidated_by=days_of_changed_attribution,
 )
 def channel_attribution(
     conversions: ir.Table,
@@ -137,7 +137,7 @@ def channel_attribution(
     return compute_channel_attribution(conversions, touches, channel_removal_effects, attribution_rule, days)
 
 
-TOUCH_ASSETS = (arrivals, touches)
+TOUCH_ASSETS = (session_sources, touches)
 CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
 """Assets that need visits; `conversions` can also be computed from orders alone."""
 

@@ -31,7 +31,7 @@ MODELS = ("first", "last", "last_non_direct", "linear", "position", "j", "time_d
 UNITS = ("purchase", "order")
 
 
-class _Arrival(Table, abstract=True):
+class _Sourced(Table, abstract=True):
     """Where a visit came from."""
 
     layer = "mart"
@@ -45,19 +45,19 @@ class _Arrival(Table, abstract=True):
     source_lists_version = text("Version of the lists of sites that gave the channel")
 
 
-class Arrivals(_Arrival):
+class SessionSources(_Sourced):
     """One row per visit and day on which an event said where the visitor came from: the first such event."""
 
-    key = ("event_date", "visitor_id", "piece_started_at")
+    key = ("event_date", "visitor_id", "fragment_started_at")
     day_column = "event_date"
 
     event_date = day("The day")
-    piece_started_at = instant("Start of the run of events, cut at midnight, as in mart.session_events")
+    fragment_started_at = instant("Start of the run of events, cut at midnight, as in mart.session_events")
     event_at = instant("When the event happened")
     event_id = text("The event")
 
 
-class Touches(_Arrival):
+class Touches(_Sourced):
     """One row per session in which more happened than refunds, with the channel that its first sourced event gives."""
 
     key = ("session_id",)

@@ -304,7 +304,7 @@ def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRu
 
 def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     converted: ir.Table,
-    pieces: ir.Table,
+    fragments: ir.Table,
     changed_orders: ir.Table,
     session_rule: SessionRule,
     rule: AttributionRule,
@@ -317,13 +317,13 @@ def touched_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
     Args:
         converted: Days of conversions, in a column `day`; duplicates are allowed.
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         changed_orders: Order days that `days` can change, in a column `day`.
         session_rule: The rule that cut sessions.
         rule: How far conversions look back.
         days: Days of events, or arrival days of orders.
     """
-    moved = union_all(day_table(days), changed_start_days(pieces, session_rule, days), changed_orders).distinct()
+    moved = union_all(day_table(days), changed_start_days(fragments, session_rule, days), changed_orders).distinct()
     seen = converted.select(converted_date="day").distinct()
     last = (moved.day + ibis.interval(days=rule.reach_days)).cast("date")
     reached = seen.join(moved, [seen.converted_date >= moved.day, seen.converted_date <= last])

@@ -45,8 +45,8 @@ def steps_on(spans: ir.Table, days: Days) -> ir.Table:
         spans.select(*STEP, day="begin", change="step_count"),
         spans.select(*STEP, day="until", change=-spans.step_count),
     )
-    asked = spans.select(*STEP).distinct().cross_join(day_table(days))
-    changes = union_all(changes, asked.select(*STEP, "day", change=ibis.literal(0, "int64")))
+    days_of_steps = spans.select(*STEP).distinct().cross_join(day_table(days))
+    changes = union_all(changes, days_of_steps.select(*STEP, "day", change=ibis.literal(0, "int64")))
     changes = changes.group_by(*STEP, "day").agg(change=changes.change.sum().cast("int64"))
     so_far = ibis.cumulative_window(group_by=STEP, order_by="day")
     counts = changes.mutate(step_count=changes.change.sum().over(so_far).cast("int64"))

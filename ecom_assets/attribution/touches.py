@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source, with_source_or_direct
-from ecom_assets.attribution.contracts import Arrivals, FirstTouches, Touches
+from ecom_assets.attribution.contracts import FirstTouches, SessionSources, Touches
 from ecom_assets.tables.days import NO, Days
 from ecom_assets.tables.portable import union_all
 
@@ -52,19 +52,19 @@ def acquisition_channel(
     page_url: ir.StringColumn, referrer_url: ir.StringColumn, user_agent: ir.StringColumn
 ) -> ir.StringColumn:
     """Return email_campaign if UTM parameters or referrer show e-mail, mobile_app for an app, else website."""
-    said = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")]
+    parameters = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")]
     referrer, agent = referrer_url.lower(), user_agent.lower()
-    is_mail = said[0].isin(MAIL_WORDS).fill_null(NO) | said[1].isin(MAIL_WORDS).fill_null(NO)
+    is_mail = parameters[0].isin(MAIL_WORDS).fill_null(NO) | parameters[1].isin(MAIL_WORDS).fill_null(NO)
     is_mail = is_mail | referrer.re_search(MAIL_HOSTS).fill_null(NO)
     is_app = referrer.re_search(APP_REFERRERS).fill_null(NO) | agent.re_search(APP_AGENTS).fill_null(NO)
     return ibis.cases((is_mail, "email_campaign"), (is_app, "mobile_app"), else_="website")
 
 
-PIECE = ["event_date", "visitor_id", "piece_started_at"]
+FRAGMENT = ["event_date", "visitor_id", "fragment_started_at"]
 SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 
 
-def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
+def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each session fragment; sessions are split at midnight.
 
     Args:
@@ -76,22 +76,22 @@ def arrivals(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> i
         events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
     )
     sourced = sourced.select("event_id", "event_date", "source", "medium", "campaign")
-    placed = session_events.select("event_id", *PIECE, "event_at", "event_number")
+    placed = session_events.select("event_id", *FRAGMENT, "event_at", "event_number")
     return _first(placed.join(sourced, ["event_date", "event_id"]), rule)
 
 
-def whole_arrivals(placed: ir.Table, rule: ChannelRule) -> ir.Table:
+def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each whole session; its `event_date` is the first day of the session."""
     return _first(with_source(placed, rule.lists, rule.own_domains), rule)
 
 
 def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
-    first = sourced.mutate(nth=ibis.row_number().over(ibis.window(group_by=PIECE, order_by="event_number")))
+    first = sourced.mutate(nth=ibis.row_number().over(ibis.window(group_by=FRAGMENT, order_by="event_number")))
     first = first.filter(first.nth == 0)
     return first.mutate(
         channel=rule.channel(first.source, first.medium, first.campaign),
         source_lists_version=ibis.literal(rule.lists.version),
-    ).select(*Arrivals.columns)
+    ).select(*SessionSources.columns)
 
 
 def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None) -> ir.Table:
@@ -99,7 +99,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
 
     Args:
         sessions: All rows of `Sessions`.
-        arrived: All rows of `Arrivals`.
+        arrived: All rows of `SessionSources`.
         rule: The rule whose version sessions without a source get.
         days: Days on which sessions started.
     """
@@ -109,7 +109,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
     alone, crossing = (_narrow(sessions.filter(one)) for one in (~crosses, crosses))
-    rows = union_all(_of_one_piece(alone, arrived), _of_several(crossing, arrived))
+    rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
     nothing["source_lists_version"] = rule.lists.version
     return rows.mutate(**{name: rows[name].fill_null(value) for name, value in nothing.items()}).select(
@@ -121,17 +121,17 @@ def _narrow(sessions: ir.Table) -> ir.Table:
     return sessions.select("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
 
 
-def _of_one_piece(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    arrived = arrived.select("visitor_id", "piece_started_at", *SOURCED)
-    is_same = [sessions.visitor_id == arrived.visitor_id, sessions.started_at == arrived.piece_started_at]
+def _of_one_fragment(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
+    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
+    is_same = [sessions.visitor_id == arrived.visitor_id, sessions.started_at == arrived.fragment_started_at]
     return sessions.left_join(arrived, is_same).select(sessions, *(arrived[name] for name in SOURCED))
 
 
 def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    arrived = arrived.select("visitor_id", "piece_started_at", *SOURCED)
-    inside = (sessions.started_at <= arrived.piece_started_at) & (arrived.piece_started_at <= sessions.ended_at)
+    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
+    inside = (sessions.started_at <= arrived.fragment_started_at) & (arrived.fragment_started_at <= sessions.ended_at)
     joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
-    joined = joined.select(sessions, "piece_started_at", *(arrived[name] for name in SOURCED))
-    in_order = ibis.window(group_by="session_id", order_by="piece_started_at")
+    joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
+    in_order = ibis.window(group_by="session_id", order_by="fragment_started_at")
     numbered = joined.mutate(place=ibis.row_number().over(in_order))
     return numbered.filter(numbered.place == 0).select(*sessions.columns, *SOURCED)

@@ -23,7 +23,7 @@ from ecom_assets.operations.failures import error_sentence, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 
-TOLD = {
+REPORTED_EVENTS = {
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.RUN_FAILURE,
@@ -67,7 +67,7 @@ class RunReport:
 
 def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     """Read what the run's events say."""
-    events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=TOLD)]
+    events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=REPORTED_EVENTS)]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
     evaluations = [event.asset_check_evaluation_data for event in events if _is_check(event)]
     checks = tuple(failed_check_of(one) for one in evaluations if _is_failed(one) and HELD_DAYS not in one.metadata)
@@ -171,7 +171,7 @@ class Alerts:
         sender = settings.alert_sender or settings.alert_email[0]
         return cls(MailServer.parse(url), sender, settings.alert_email, dagster_address(settings), settings.timezone)
 
-    def tell(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    def report_run(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         """Send the message about a run, if anything failed in it, and note that; return a line about what was done.
 
         Raises:
@@ -179,7 +179,7 @@ class Alerts:
         """
         report = report_on(instance, run)
         try:
-            held = self._tell_of_held_days(instance, report)
+            held = self._report_held_days(instance, report)
             if report.is_well:
                 note(instance, run, SENT if held or ALERT_TAG in run.tags else "")
                 return held
@@ -190,14 +190,14 @@ class Alerts:
         note(instance, run, SENT)
         return " ".join(filter(None, (held, self._outcome_line(f"run {run.run_id}", refused))))
 
-    def tell_of_refusal(self, sentence: str) -> str:
+    def report_refusal(self, sentence: str) -> str:
         """Send the message about a run that could not begin; return a line about what was done.
 
         Raises:
             MailError: It could not be sent.
         """
-        said = f"ecom run did not begin.\n\n  {sentence}\n\nNo table was changed.\n"
-        refused = self.server.send(self._written("run did not begin", f"{uuid4()}.refused", said))
+        lines = f"ecom run did not begin.\n\n  {sentence}\n\nNo table was changed.\n"
+        refused = self.server.send(self._written("run did not begin", f"{uuid4()}.refused", lines))
         return self._outcome_line("the run that did not begin", refused)
 
     def message(self, report: RunReport) -> EmailMessage:
@@ -205,10 +205,10 @@ class Alerts:
         text = "\n".join(_lines(report, self._link(report))) + "\n"
         return self._written(_headline(report), f"{report.run_id}.alert", text)
 
-    def _tell_of_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
+    def _report_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
         """Send today's message about held days, if there are any and it was not sent yet."""
         today = today_in(self.timezone)
-        if not report.held_days or held_alert.is_told(instance, today):
+        if not report.held_days or held_alert.is_reported(instance, today):
             return ""
         text = held_alert.text(report.held_days, self._link(report))
         refused = self.server.send(self._written(held_alert.headline(report.held_days), f"{today}.held", text))
@@ -255,15 +255,15 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
         since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
         owed = list(_unsent(context.instance))
         fresh, until = _ended(context.instance, since - OVERLAP, looked_at)
-        said: list[str] = []
+        lines: list[str] = []
         for number, run in enumerate([*owed, *fresh]):
             try:
-                said.append(alerts.tell(context.instance, run))
+                lines.append(alerts.report_run(context.instance, run))
             except MailError as error:
                 later = _note_unsent(context.instance, [*owed, *fresh][number:])
-                said.append(f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next look.")
+                lines.append(f"{error} {later} message{'s' if later > 1 else ''} to be sent at the next look.")
                 break
-        line = " ".join(filter(None, said)) or "Nothing failed."
+        line = " ".join(filter(None, lines)) or "Nothing failed."
         return dg.SensorResult(skip_reason=line, cursor=until.isoformat())
 
     return failures

@@ -12,7 +12,7 @@ import dagster as dg
 HELD_TAG = "ecom/held_days_alerted_on"
 
 
-def is_told(instance: dg.DagsterInstance, today: date) -> bool:
+def is_reported(instance: dg.DagsterInstance, today: date) -> bool:
     """Return whether today's message was sent."""
     return bool(instance.get_run_records(dg.RunsFilter(tags={HELD_TAG: today.isoformat()}), limit=1))
 

@@ -95,7 +95,7 @@ class MailServer:
             return answer  # noqa: TRY300 (only the type checker wants the name)
         except (smtplib.SMTPException, OSError) as error:
             raise MailError(
-                f"The mail server {self.address} did not take the message: {self._said(error)}; start it or "
+                f"The mail server {self.address} did not take the message: {self._reason(error)}; start it or "
                 "correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
             ) from error
 
@@ -122,15 +122,15 @@ class MailServer:
             with suppress(smtplib.SMTPException, OSError):  # what was sent is sent, however the server says goodbye
                 session.quit()
 
-    def _said(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            said = ", ".join(f"{who}: {_reply(*answer)}" for who, answer in error.recipients.items())
+            reason = ", ".join(f"{who}: {_reply(*answer)}" for who, answer in error.recipients.items())
         elif isinstance(error, smtplib.SMTPResponseException):
-            said = _reply(error.smtp_code, error.smtp_error)
+            reason = _reply(error.smtp_code, error.smtp_error)
         else:
-            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        said = " ".join(said.split()).rstrip(".")
-        return said.replace(self.password, "…") if self.password else said
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(reason.split()).rstrip(".")
+        return reason.replace(self.password, "…") if self.password else reason
 
 
 def new_message(sender: str, recipients: Sequence[str], headline: str, name: str, text: str) -> EmailMessage:

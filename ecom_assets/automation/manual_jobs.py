@@ -152,8 +152,8 @@ class ManualJobs:
         chosen = sorted(set(resolved) & runnable)
         if not chosen:
             raise UsageError("The config selects no asset that has a source or destination; name others.")
-        asked = run_request(first, last, run_key=context.run_id)
-        tags = {**asked.tags, **(permission or {})}
+        request = run_request(first, last, run_key=context.run_id)
+        tags = {**request.tags, **(permission or {})}
         result = job.execute_in_process(
             instance=context.instance, asset_selection=chosen, tags=tags, raise_on_error=False
         )

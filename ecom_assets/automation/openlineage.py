@@ -191,8 +191,8 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
             result = _look(lineage, context.instance, run, until)
             sent += result.count
             if result.trouble:
-                said = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
-                return dg.SensorResult(skip_reason=said, cursor=since.isoformat())
+                message = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
+                return dg.SensorResult(skip_reason=message, cursor=since.isoformat())
         newest = records[-1].update_timestamp.replace(tzinfo=looked_at.tzinfo) if len(records) == MOST_RUNS else None
         reached = newest + OVERLAP if newest else looked_at
         return dg.SensorResult(skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat())

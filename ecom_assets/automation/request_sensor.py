@@ -48,11 +48,9 @@ def request_sensor(
                 yield dg.SkipReason(f"The run for request {one.number} is under way.")
                 continue
             first, last = one.first_day, one.last_day
-            asked = run_request(first, last, run_key=f"request-{one.number}-{one.attempt}")
+            run = run_request(first, last, run_key=f"request-{one.number}-{one.attempt}")
             chosen = sorted(_assets(context, one, reported) - set(skipped))
-            yield dg.RunRequest(
-                run_key=asked.run_key, tags={**asked.tags, TAG: str(one.number)}, asset_selection=chosen
-            )
+            yield dg.RunRequest(run_key=run.run_key, tags={**run.tags, TAG: str(one.number)}, asset_selection=chosen)
 
     return requests
 

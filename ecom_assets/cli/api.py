@@ -56,9 +56,9 @@ def _ready(host: str | None, port: int | None) -> Any:  # noqa: ANN401 (its type
 
 def _serve(settings: Any, *, until_parent_ends: bool = False) -> None:  # noqa: ANN401 (as above)
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.dashboard.app import build_dashboard_front  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.dashboard.app import build_dashboard_stack  # noqa: PLC0415 (loads FastAPI)
 
-    serve(settings, build_dashboard_front(settings), until_parent_ends=until_parent_ends)
+    serve(settings, build_dashboard_stack(settings), until_parent_ends=until_parent_ends)
 
 
 def create_key(

@@ -27,14 +27,14 @@ from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.conditions import with_event_types
 
 
 @dataclass(frozen=True)
-class Asked:
+class Scope:
     """What is asked beside the question: of which files, days and visitors."""
 
     paths: list[str]
@@ -43,14 +43,14 @@ class Asked:
     segment: str | None = None
 
 
-def answer_attribution(asked: Asked, question: AttributionQuestion) -> dict[str, Any]:
+def answer_attribution(scope: Scope, question: AttributionQuestion) -> dict[str, Any]:
     """Return the result of `ecom attribution`."""
-    settings = asked.settings
-    files = FileEvents.open(asked.paths, settings)
+    settings = scope.settings
+    files = FileEvents.open(scope.paths, settings)
     question = replace(question, where=with_event_types(question.where, files.mapping.translate))
     clean = files.clean()
-    ends, warnings = ends_of(clean, "event_date", asked.days)
-    only = AskedSegment.read(asked.segment, files)
+    ends, warnings = ends_of(clean, "event_date", scope.days)
+    only = QuestionSegment.read(scope.segment, files)
     channels = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
     answer = attribution_answer(files.con, only.events(clean, ends[1]), question, channels, ends)
     answer |= {"warnings": warnings} if warnings else {}
@@ -90,8 +90,8 @@ def attribution_command(
     typed = {key: value for key, value in given.items() if is_typed(context, key)}
     question = AttributionQuestion.from_mapping(options_or_definition(definition, typed, "attribution", "model"))
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = Asked(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
-    answer = answer_attribution(asked, question)
+    scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
+    answer = answer_attribution(scope, question)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

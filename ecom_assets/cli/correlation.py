@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.options import (
     DURATIONS,
     Events,
@@ -20,6 +19,7 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
+from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
@@ -45,12 +45,12 @@ def answer_correlation(
         SourceError: The files have no valid event.
     """
     columns = [*correlation.funnel.columns, *correlation.properties]
-    asked = AskedEvents.open(paths, settings, days, segment, without="nobody entered", columns=columns)
-    own = replace(correlation, funnel=correlation.funnel.translated(asked.files.mapping.translate))
-    answer = correlation_answer(asked.files.con, of_days(asked.events, "event_date", asked.days), own)
-    first, last = asked.days
+    question = QuestionEvents.open(paths, settings, days, segment, without="nobody entered", columns=columns)
+    own = replace(correlation, funnel=correlation.funnel.translated(question.files.mapping.translate))
+    answer = correlation_answer(question.files.con, of_days(question.events, "event_date", question.days), own)
+    first, last = question.days
     answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
-    return asked.complete(answer)
+    return question.complete(answer)
 
 
 def correlation(
@@ -77,13 +77,13 @@ def correlation(
     named = steps and [step.strip() for step in steps.split(",")]
     funnel = {"steps": named, "within": within, "order": order, "where": where}
     given = {"properties": properties, "limit": limit, "confidence": confidence}
-    asked = _asked(definition, funnel, given)
+    question = _read_correlation(definition, funnel, given)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_correlation(all_paths(events, more), settings, asked, days, segment)
+    answer = answer_correlation(all_paths(events, more), settings, question, days, segment)
     print_answer(answer, lambda: correlation_lines(answer), as_json=as_json)
 
 
-def _asked(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> Correlation:
+def _read_correlation(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> Correlation:
     """Return the definition from a file or from the options.
 
     Raises:
@@ -92,10 +92,10 @@ def _asked(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any
     if definition is None and not funnel["steps"]:
         raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
     names = {"properties": "property"}
-    said = options_or_definition(definition, {**funnel, **given}, "correlation", "funnel", names)
+    entries = options_or_definition(definition, {**funnel, **given}, "correlation", "funnel", names)
     if definition is None:
-        said["funnel"] = {key: said.pop(key) for key in funnel if key in said}
-    return Correlation.from_mapping(said)
+        entries["funnel"] = {key: entries.pop(key) for key in funnel if key in entries}
+    return Correlation.from_mapping(entries)
 
 
 def correlation_lines(answer: dict[str, Any]) -> list[str]:

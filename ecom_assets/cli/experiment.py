@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.chart import BAR_WIDTH, duration
 from ecom_assets.cli.options import (
     Events,
@@ -21,6 +20,7 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
+from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.experiments.experiment import Experiment
@@ -56,11 +56,13 @@ def answer_experiment(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    asked = AskedEvents.open(paths, settings, days, segment, without="nobody saw a variant", columns=experiment.columns)
-    translate = asked.files.mapping.translate
+    question = QuestionEvents.open(
+        paths, settings, days, segment, without="nobody saw a variant", columns=experiment.columns
+    )
+    translate = question.files.mapping.translate
     goal, exposure = (one.translated(translate) for one in (experiment.goal, experiment.exposure))
     own = replace(experiment, goal=goal, exposure=exposure, where=with_event_types(experiment.where, translate))
-    return asked.complete(experiment_answer(asked.files.con, asked.events, own, asked.known, asked.days))
+    return question.complete(experiment_answer(question.files.con, question.events, own, question.known, question.days))
 
 
 def experiment(
@@ -99,7 +101,7 @@ def experiment(
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_experiment(all_paths(events, more), settings, _asked(definition, given), days, segment)
+    answer = answer_experiment(all_paths(events, more), settings, _read_experiment(definition, given), days, segment)
     print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
 
 
@@ -123,7 +125,7 @@ def _read_shares(texts: list[str] | None) -> dict[str, float] | None:
     return values or None
 
 
-def _asked(definition: Path | None, given: dict[str, Any]) -> Experiment:
+def _read_experiment(definition: Path | None, given: dict[str, Any]) -> Experiment:
     """Return the definition from a file or from the options."""
     names = {"shares": "share"}
     return Experiment.from_mapping(options_or_definition(definition, given, "experiment", "variant", names))
@@ -131,17 +133,19 @@ def _asked(definition: Path | None, given: dict[str, Any]) -> Experiment:
 
 def experiment_lines(answer: dict[str, Any]) -> list[str]:
     """Return a line per variant and metric, how each compares with the control, and whether the split is as planned."""
-    variants, asked = answer["variants"], answer["definition"]
-    within = f" within {duration(int(asked['within'][:-1]))} of the exposure" if asked["within"] else ""
-    goal = asked["goal"]["event_type"] or "any event"
-    lines = [f"{goal}{within} by {asked['variant']}, exposed {asked['first_date']} to {asked['last_date']}"]
-    lines += _metric_lines(variants, "conversion", asked)
-    if asked["amount"]:
-        lines += ["", f"{asked['amount']} per unit", *_metric_lines(variants, "mean", asked)]
+    variants, definition = answer["variants"], answer["definition"]
+    within = f" within {duration(int(definition['within'][:-1]))} of the exposure" if definition["within"] else ""
+    goal = definition["goal"]["event_type"] or "any event"
+    lines = [
+        f"{goal}{within} by {definition['variant']}, exposed {definition['first_date']} to {definition['last_date']}"
+    ]
+    lines += _metric_lines(variants, "conversion", definition)
+    if definition["amount"]:
+        lines += ["", f"{definition['amount']} per unit", *_metric_lines(variants, "mean", definition)]
     return [*lines, *_notes(answer)]
 
 
-def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, asked: dict[str, Any]) -> list[str]:
+def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any]) -> list[str]:
     width = max((len(one["variant"]) for one in variants), default=0)
     largest = max((abs(one[metric]["value"] or 0) for one in variants), default=0) or 1
     lines = []
@@ -154,15 +158,15 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, asked: dict[s
         lines.append(f"  {one['variant']:{width}} {shown}".rstrip())
     for one in variants:
         if compared := one[metric]["against_control"]:
-            lines += _comparison(one["variant"], compared, metric, asked)
+            lines += _comparison(one["variant"], compared, metric, question)
     return lines
 
 
-def _comparison(variant: str, compared: dict[str, Any], metric: str, asked: dict[str, Any]) -> list[str]:
+def _comparison(variant: str, compared: dict[str, Any], metric: str, question: dict[str, Any]) -> list[str]:
     relative = compared["relative_difference"]
     share = "" if relative is None else f" ({relative:+.1%})"
-    lines = [f"  {variant} against {asked['control']}: {_value(compared['difference'], metric, '+')}{share}"]
-    level = f"{asked['confidence']:g}"
+    lines = [f"  {variant} against {question['control']}: {_value(compared['difference'], metric, '+')}{share}"]
+    level = f"{question['confidence']:g}"
     if compared["sequential"]:
         ends = _ends(compared["sequential"], metric)
         lines.append(f"    sequential interval {level}: {ends}, p {compared['p_value']:.2g}")
@@ -184,12 +188,12 @@ def _ends(interval: dict[str, float], metric: str) -> str:
 
 def _notes(answer: dict[str, Any]) -> list[str]:
     """Return lines on the split, on units left out, and on units whose time is not over."""
-    lines, asked = [""], answer["definition"]
+    lines, definition = [""], answer["definition"]
     if ratio := answer["sample_ratio"]:
-        said = "NOT as planned" if ratio["is_mismatch"] else "as planned"
-        lines.append(f"Split: {said} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})")
+        planned = "NOT as planned" if ratio["is_mismatch"] else "as planned"
+        lines.append(f"Split: {planned} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})")
     if answer["mixed_count"]:
-        what = "counted for the first" if asked["multiple"] == "first" else "left out"
+        what = "counted for the first" if definition["multiple"] == "first" else "left out"
         lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {what}")
     if waiting := sum(one["open_count"] for one in answer["variants"]):
         lines.append(f"Units whose time for the goal is not over: {waiting:,}")

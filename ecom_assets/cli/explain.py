@@ -146,8 +146,8 @@ def _number_lines(number: Answer) -> Iterator[str]:
     for part in number["down"]:
         yield from _part_lines(part)
     if number["adds_up"] is not None:
-        said = "give the number again" if number["adds_up"] else "do NOT give the number: was it computed before?"
-        yield f"  The received rows {said}."
+        result = "give the number again" if number["adds_up"] else "do NOT give the number: was it computed before?"
+        yield f"  The received rows {result}."
     for one in number["restatements"]:
         yield (
             f"  Restated at {one['restated_at']} by run {one['run_id']}: {one['before_value']} became "

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ecom_assets.cli.options import AskedDays, Json
+from ecom_assets.cli.options import Json, RequestedDays
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
@@ -38,7 +38,7 @@ class ExportRequest:
     """The requested export."""
 
     places: tuple[str, ...]
-    asked: AskedDays
+    requested_days: RequestedDays
     is_dry: bool
     retries_dead_letters: bool
 
@@ -91,7 +91,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
         )
     with closing(new_engine(settings).open()) as opened:
         settings = with_origin(opened, settings)
-        days = _days(opened, settings, request.asked)
+        days = _days(opened, settings, request.requested_days)
     unset = [place for place in request.places if place in SETTING_OF.keys() - set_tools(settings)]
     if unset and not request.is_dry:
         raise UsageError(
@@ -101,12 +101,12 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     return settings, days
 
 
-def _days(engine: Engine, settings: Settings, asked: AskedDays) -> Days:
+def _days(engine: Engine, settings: Settings, requested_days: RequestedDays) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
     rows = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
-    first = asked.first or rows["first"] or asked.last or settings.first_day
-    last = asked.last or rows["last"] or first
+    first = requested_days.first or rows["first"] or requested_days.last or settings.first_day
+    last = requested_days.last or rows["last"] or first
     if last < first:
         raise UsageError(f"There are no events from {first} on: the last are of {last}; give other days.")
     whole = Days.between(max(first, settings.first_day), last)
@@ -188,8 +188,8 @@ def export(
 ) -> None:
     """Deliver events and user properties to other tools, each record once; or write all customers to a JSON file."""
     places, last = split_days(to)
-    asked = AskedDays.read(first, last)
-    request = ExportRequest(places, asked, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
+    requested_days = RequestedDays.read(first, last)
+    request = ExportRequest(places, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
     if not show_export(request, as_json=as_json):
         raise typer.Exit(1)
 

@@ -63,14 +63,14 @@ def answer(
     if result is not None:
         return result
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.cli.visitor_segments import AskedSegment  # noqa: PLC0415 (with it)
+    from ecom_assets.cli.visitor_segments import QuestionSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
 
     check_format("--who", who)
     files = FileEvents.open(paths, settings)
     funnel = funnel.translated(files.mapping.translate)
-    only = AskedSegment.read(segment, files)
+    only = QuestionSegment.read(segment, files)
     if who is None and segment is None and _is_plain(funnel):
         files = files.with_few_columns()
     elif funnel.per != "session":
@@ -87,10 +87,10 @@ def answer(
 def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
     """The answer without Ibis, if the funnel is one that the kernel answers by itself; else None."""
     words = load_mapping(settings.events_mapping)
-    asked = funnel.translated(words.translate)
-    is_quick = not (asked.over or asked.time_to_convert) and suits(asked) and _is_plain(asked)
+    query = funnel.translated(words.translate)
+    is_quick = not (query.over or query.time_to_convert) and suits(query) and _is_plain(query)
     is_quick = is_quick and cleans_by_default(settings, words) and not may_hold_erased(settings)
-    return quick_answer(paths, settings, words, asked) if is_quick else None
+    return quick_answer(paths, settings, words, query) if is_quick else None
 
 
 def _is_plain(funnel: Funnel) -> bool:
@@ -175,27 +175,27 @@ def funnel(
     given: dict[str, Any] = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per}
     given |= {"exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit, "occurrence": occurrence}
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
-    asked = _asked(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
-    rule, days = session_rule_of(context, asked.get("preset"), session_rule), QuestionDays.read(first, to, last)
-    _print((all_paths(events, more), mapping, asked, who), rule, (days, timezone, segment), as_json=as_json)
+    query = _query(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
+    rule, days = session_rule_of(context, query.get("preset"), session_rule), QuestionDays.read(first, to, last)
+    _print((all_paths(events, more), mapping, query, who), rule, (days, timezone, segment), as_json=as_json)
 
 
 def _print(
-    asked: tuple[list[str], str | None, dict[str, Any], Path | None],
+    query: tuple[list[str], str | None, dict[str, Any], Path | None],
     session_rule: str,
     limits: tuple[QuestionDays, str | None, str | None],
     *,
     as_json: bool,
 ) -> None:
-    result = answer(*asked, SessionRule.preset(session_rule), *limits)
-    print_answer(_with_rule(result, session_rule), lambda: _lines(result, asked[-1]), as_json=as_json)
+    result = answer(*query, SessionRule.preset(session_rule), *limits)
+    print_answer(_with_rule(result, session_rule), lambda: _lines(result, query[-1]), as_json=as_json)
 
 
 def _with_rule(values: dict[str, Any], session_rule: str) -> dict[str, Any]:
     return values | ({"session_rule": session_rule} if values["definition"]["per"] == "session" else {})
 
 
-def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+def _query(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file, or what options say as a definition has it.
 
     Raises:
@@ -210,9 +210,9 @@ def _asked(context: typer.Context, definition: Path | None, given: dict[str, Any
     steps, hold = _steps(given["steps"], given.pop("step_where"), given.pop("occurrence")), given["hold"]
     times = _times(given["time_to_convert"], given.pop("bins"))
     lists = {"steps": steps, "hold": hold and [column.strip() for column in hold.split(",")], "time_to_convert": times}
-    asked = given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
+    query = given | lists | {"exclude": [_exclusion(text) for text in given["exclude"] or []]}
     # An option that is not typed leaves its value to the preset, or to what a definition takes by default.
-    return {name: value for name, value in asked.items() if name in lists or is_typed(context, name)}
+    return {name: value for name, value in query.items() if name in lists or is_typed(context, name)}
 
 
 def _steps(

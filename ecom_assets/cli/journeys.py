@@ -24,7 +24,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import JourneyChoices
 from ecom_assets.settings.settings import Settings, load_settings
@@ -36,7 +36,7 @@ JOURNEY_COLUMNS = ("product_category", "page_url")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Scope:
     """What is asked beside the question: of which files, days and visitors."""
 
     paths: list[str]
@@ -45,18 +45,18 @@ class Asked:
     segment: str | None = None
 
 
-def answer_journeys(asked: Asked, question: JourneyQuestion) -> dict[str, Any]:
+def answer_journeys(scope: Scope, question: JourneyQuestion) -> dict[str, Any]:
     """Return sessions, transitions (in total and by position) and the most frequent paths.
 
     Raises:
         UsageError: No files are given.
     """
-    files = FileEvents.open(asked.paths, asked.settings)
+    files = FileEvents.open(scope.paths, scope.settings)
     question = replace(question, choices=_in_platform_words(question.choices, files.mapping))
-    only = AskedSegment.read(asked.segment, files)
+    only = QuestionSegment.read(scope.segment, files)
     files = files.naming([*JOURNEY_COLUMNS, *question.columns, *only.columns])
     clean = files.clean()
-    ends, warnings = ends_of(clean, "event_date", asked.days)
+    ends, warnings = ends_of(clean, "event_date", scope.days)
     answer = journeys_answer(files.con, only.events(clean, ends[1]), question, ends)
     answer |= {"warnings": warnings} if warnings else {}
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
@@ -110,8 +110,8 @@ def journeys(
     typed = {key: value for key, value in given.items() if is_typed(context, key)}
     question = JourneyQuestion.from_mapping(options_or_definition(definition, typed, "journey", "by"))
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = Asked(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
-    answer = answer_journeys(asked, question)
+    scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
+    answer = answer_journeys(scope, question)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 
@@ -123,10 +123,10 @@ def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:
 
 
 def _lines(answer: dict[str, Any]) -> list[str]:
-    asked = answer["definition"]
-    part = "".join(f" {name} {asked[f'{name}_step']}" for name in ("from", "to") if f"{name}_step" in asked)
+    definition = answer["definition"]
+    part = "".join(f" {name} {definition[f'{name}_step']}" for name in ("from", "to") if f"{name}_step" in definition)
     lines = [f"{answer['sessions']:,} sessions{part}, {answer['converted_sessions']:,} of them with a purchase"]
-    is_cut_before = "to_step" in asked and "from_step" not in asked
+    is_cut_before = "to_step" in definition and "from_step" not in definition
     for title, name in (
         ("Paths of all sessions", "top_paths"),
         ("Paths with a purchase", "converting_paths"),

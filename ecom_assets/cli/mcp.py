@@ -52,4 +52,4 @@ def _serve_http(settings: Settings) -> None:
     refuse_taken("MCP server", settings.api_host, settings.api_port)
     address = f"http://{settings.api_host}:{settings.api_port}"
     typer.echo(f"Assistants are answered at {address}{PATH}, and the API at {address}; stop it with Ctrl-C.", err=True)
-    serve(settings, front=build_http(settings))
+    serve(settings, stack=build_http(settings))

@@ -191,23 +191,23 @@ NO_PERMISSIONS = Permissions()
 
 
 @dataclass(frozen=True)
-class AskedDays:
+class RequestedDays:
     """The requested first and last day; None: taken from the data."""
 
     first: date | None
     last: date | None
 
     @classmethod
-    def read(cls, first: str | None, last: str | None) -> "AskedDays":
+    def read(cls, first: str | None, last: str | None) -> "RequestedDays":
         """Parse `--from` and `--to`.
 
         Raises:
             UsageError: One is not a date, or `--from` is after `--to`.
         """
-        asked = cls(day_of(first, "--from"), day_of(last, "--to"))
-        if asked.first and asked.last and asked.last < asked.first:
-            raise UsageError(f"--from {asked.first} is after --to {asked.last}; swap them.")
-        return asked
+        days = cls(day_of(first, "--from"), day_of(last, "--to"))
+        if days.first and days.last and days.last < days.first:
+            raise UsageError(f"--from {days.first} is after --to {days.last}; swap them.")
+        return days
 
 
 def day_of(value: str | None, option: str) -> date | None:

@@ -95,21 +95,21 @@ class FilePurchases:
     rows: FileRows
 
     @classmethod
-    def open(cls, asked: Customers) -> "FilePurchases":
+    def open(cls, wanted: Customers) -> "FilePurchases":
         """Read order lines, or purchase events.
 
         Raises:
             UsageError: Both were given, or neither.
         """
-        if bool(asked.orders) == bool(asked.events):
+        if bool(wanted.orders) == bool(wanted.events):
             raise UsageError("Customers are known by orders or by events; give either --orders PATH or --events PATH.")
-        if asked.events:
-            rule = SessionRule.preset(asked.session_rule)
-            files = FileEvents.open(asked.events, load_settings(events_mapping=asked.mapping))
+        if wanted.events:
+            rule = SessionRule.preset(wanted.session_rule)
+            files = FileEvents.open(wanted.events, load_settings(events_mapping=wanted.mapping))
             sessions = whole_sessions(files.clean(), rule)
-            return cls._stored(files.con, Purchases.of_sessions(sessions, asked.until), files.rows)
-        lines = FileOrders.open(asked.orders, load_settings(orders_mapping=asked.mapping))
-        return cls._stored(lines.con, Purchases.of_sales(lines.sales(), asked.until), lines.rows)
+            return cls._stored(files.con, Purchases.of_sessions(sessions, wanted.until), files.rows)
+        lines = FileOrders.open(wanted.orders, load_settings(orders_mapping=wanted.mapping))
+        return cls._stored(lines.con, Purchases.of_sales(lines.sales(), wanted.until), lines.rows)
 
     @classmethod
     def _stored(cls, con: Backend, purchases: Purchases, rows: FileRows) -> "FilePurchases":
@@ -266,12 +266,12 @@ class FileEvents:
 
         Of Parquet files the other columns are not read. Of text files, and where a column is unknown, all are.
         """
-        asked = {name.partition(".")[0] for name in columns}
-        asked = {MADE_OF.get(name, name) for name in asked}
-        if not self._is_parquet or asked - {*ALL_COLUMNS}:
+        wanted = {name.partition(".")[0] for name in columns}
+        wanted = {MADE_OF.get(name, name) for name in wanted}
+        if not self._is_parquet or wanted - {*ALL_COLUMNS}:
             return self
-        columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *asked})
-        return replace(self, columns=columns, named=frozenset(asked))
+        columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *wanted})
+        return replace(self, columns=columns, named=frozenset(wanted))
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
 from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.cli.options import NO_PERMISSIONS, AskedDays, OwnData, Permissions
+from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions, RequestedDays
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_lineage import reported_run
@@ -189,14 +189,14 @@ class PlatformRun:
 
     @classmethod
     def prepare(
-        cls, own: OwnData, asked: AskedDays, select: str | None, may: Permissions, *, quiet: bool
+        cls, own: OwnData, requested_days: RequestedDays, select: str | None, may: Permissions, *, quiet: bool
     ) -> "PlatformRun":
         """Look at everything that was asked for, and at the files, before anything is written."""
         settings = _settings_for(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
         new_engine(settings)
-        days = DaysOfRun(settings, asked, progress.say)
+        days = DaysOfRun(settings, requested_days, progress.say)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))
         is_own = settings.has_own_data
@@ -207,7 +207,7 @@ class PlatformRun:
         if is_own:
             remember_first_day(settings, covered.first)
             remember_paths(settings)
-            _say_what_is_skipped(settings, progress)
+            _report_skipped(settings, progress)
         else:
             progress.say("Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH")
             ensure_sandbox(settings)
@@ -268,7 +268,7 @@ class PlatformRun:
             return self.materialize_part(may_rebuild=False)
         return outcome
 
-    def tell_of_failures(self, outcome: RunOutcome) -> None:
+    def report_failures(self, outcome: RunOutcome) -> None:
         """Send the run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
         alerts = Alerts.of(self.settings)
         if alerts is None or (outcome.is_well and not outcome.sees_held_days):
@@ -276,24 +276,24 @@ class PlatformRun:
         with patient_history(), dg.DagsterInstance.get() as instance:
             run = instance.get_run_by_id(outcome.run_id)
             try:
-                said = alerts.tell(instance, run) if run else ""
+                message = alerts.report_run(instance, run) if run else ""
             except MailError as error:
                 self.progress.warn(f"{error} The daemon, if it runs, tries again.")
             else:
-                self.progress.say(said)
+                self.progress.say(message)
 
 
-def tell_of_refusal(error: EcomError, own: OwnData) -> None:
+def report_refusal(error: EcomError, own: OwnData) -> None:
     """Send a message about a run that could not begin, if it is set whom to; what cannot be sent is said instead."""
     try:
         alerts = Alerts.of(_settings_for(own))
-        said = alerts.tell_of_refusal(str(error)) if alerts else ""
+        message = alerts.report_refusal(str(error)) if alerts else ""
     except SettingError:  # which is what kept the run from beginning, or would have
         return
     except MailError as fault:
-        said = str(fault)
-    if said:
-        RunProgress(Console(stderr=True), quiet=False).say(said)
+        message = str(fault)
+    if message:
+        RunProgress(Console(stderr=True), quiet=False).say(message)
 
 
 def _stored_days(settings: Settings) -> list[date]:
@@ -322,7 +322,7 @@ def _settings_for(own: OwnData) -> Settings:
     )
 
 
-def _say_what_is_skipped(settings: Settings, progress: RunProgress) -> None:
+def _report_skipped(settings: Settings, progress: RunProgress) -> None:
     if not has_orders(settings):
         progress.say("No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH")
     if not has_events(settings):

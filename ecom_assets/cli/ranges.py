@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import AskedDays
+from ecom_assets.cli.options import RequestedDays
 from ecom_assets.errors import UsageError
 
 From = Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD; the first of the data if not given.")]
@@ -40,16 +40,16 @@ class QuestionDays:
         Raises:
             UsageError: One is invalid, or they cannot be combined.
         """
-        asked = AskedDays.read(first, to)
+        days = RequestedDays.read(first, to)
         if last is None:
-            return cls(asked.first, asked.last)
-        if asked.first:
+            return cls(days.first, days.last)
+        if days.first:
             raise UsageError("--last and --from both say where the days begin; leave one of them out.")
         match = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
         count = int(match[1]) * DAYS_OF[match[2]] if match else 0
         if not 1 <= count <= MAX_DAYS:
             raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
-        return cls(None, asked.last, count)
+        return cls(None, days.last, count)
 
     def within(self, newest: date) -> tuple[date | None, date | None]:
         """Return the first and the last day, given the newest day of the data."""

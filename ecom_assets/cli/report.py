@@ -31,14 +31,14 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show the numbers of a week, what changed against the week before, and why."""
-    asked = None if week is None else Week.parse(week)
+    chosen = None if week is None else Week.parse(week)
     _require_writable(out)
     settings = load_settings()
     if send:
         mail_server_of(settings)
     prepare_dagster_home(settings)
     with dg.DagsterInstance.get() as instance:
-        result = build_report(settings, asked, instance, check_keys(settings))
+        result = build_report(settings, chosen, instance, check_keys(settings))
     if out is not None:
         _write(result, out)
     if as_json:

@@ -26,7 +26,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.activity import event_activity, order_activity
@@ -43,7 +43,7 @@ RANGES_OF = ("starts", "events")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Scope:
     """What is asked beside the rule: of which files and days, and where the list of visitors goes.
 
     Attributes:
@@ -76,65 +76,65 @@ class _Rows:
     build: Build
 
 
-def answer_retention(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
+def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
     """Return the result of `ecom retention`.
 
     Raises:
         UsageError: Neither or both of events and orders are given, or orders with an event type that they do not have.
     """
-    data = asked.data
+    data = scope.data
     if bool(data.events) == bool(data.orders):
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
-    if data.orders and asked.segment is not None:
+    if data.orders and scope.segment is not None:
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
-    check_format("--who", asked.who)
-    return _of_orders(asked, rule) if data.orders else _of_events(asked, rule)
+    check_format("--who", scope.who)
+    return _of_orders(scope, rule) if data.orders else _of_events(scope, rule)
 
 
-def _of_events(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
-    settings = load_settings(events_mapping=asked.data.events_mapping, timezone=asked.timezone)
-    files = FileEvents.open(asked.data.events, settings)
+def _of_events(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
+    settings = load_settings(events_mapping=scope.data.events_mapping, timezone=scope.timezone)
+    files = FileEvents.open(scope.data.events, settings)
     rule = rule.translated(files.mapping.translate)
-    only = AskedSegment.read(asked.segment, files)
+    only = QuestionSegment.read(scope.segment, files)
     files = files.naming([*rule.columns, *only.columns])
     events = files.clean()
-    rows, asked = _of_segment(only, events, asked)
-    answer = _answer(_Rows(files.con, files.files, rows, "event_date", event_activity), asked, rule, settings.timezone)
+    rows, scope = _of_segment(only, events, scope)
+    answer = _answer(_Rows(files.con, files.files, rows, "event_date", event_activity), scope, rule, settings.timezone)
     answer = only.complete(answer, events)
     missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
     return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
 
 
-def _of_segment(only: AskedSegment, events: ir.Table, asked: Asked) -> tuple[ir.Table, Asked]:
+def _of_segment(only: QuestionSegment, events: ir.Table, scope: Scope) -> tuple[ir.Table, Scope]:
     """Return the events of the visitors in question; how far the data reach is what all events say."""
     (known,) = events.agg(newest=events.event_date.max()).to_pyarrow().to_pylist() if only.segment else ({},)
     if not known.get("newest"):
-        return events, asked
-    first, last = asked.days.within(known["newest"])
-    whole_until = asked.whole_until or known["newest"] - ONE_DAY
+        return events, scope
+    first, last = scope.days.within(known["newest"])
+    whole_until = scope.whole_until or known["newest"] - ONE_DAY
     rows = only.events(events, last or known["newest"])
-    return rows, replace(asked, days=QuestionDays(first, last), whole_until=whole_until)
+    return rows, replace(scope, days=QuestionDays(first, last), whole_until=whole_until)
 
 
-def _of_orders(asked: Asked, rule: RetentionRule) -> dict[str, Any]:
+def _of_orders(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
     """Return the retention of orders, whose event types are purchase (the default) and refund."""
-    settings = load_settings(orders_mapping=asked.data.orders_mapping, timezone=asked.timezone)
+    settings = load_settings(orders_mapping=scope.data.orders_mapping, timezone=scope.timezone)
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
-    files = FileOrders.open(asked.data.orders, settings)
+    files = FileOrders.open(scope.data.orders, settings)
     rows = _Rows(files.con, files.files, files.clean(), "order_date", order_activity)
-    return _answer(rows, asked, rule, settings.timezone) | {"rows": files.rows.as_json()}
+    return _answer(rows, scope, rule, settings.timezone) | {"rows": files.rows.as_json()}
 
 
-def _answer(result: _Rows, asked: Asked, rule: RetentionRule, timezone: str) -> dict[str, Any]:
-    between, warnings = ends_of(result.rows, result.day, asked.days)
+def _answer(result: _Rows, scope: Scope, rule: RetentionRule, timezone: str) -> dict[str, Any]:
+    between, warnings = ends_of(result.rows, result.day, scope.days)
     rows = result.rows
-    if asked.range_of == "events":
+    if scope.range_of == "events":
         rows, between = of_days(rows, result.day, between), (None, None)
-    who = asked.who
+    who = scope.who
     keep = None if who is None else lambda cells: write_rows(result.con, cells, who)
     question = Question(result.con, rows, rule, timezone, _day_count(result.files), result.build, between, keep)
-    return answer_activity(question, asked.whole_until) | {"warnings": warnings}
+    return answer_activity(question, scope.whole_until) | {"warnings": warnings}
 
 
 def _day_count(files: RecordFiles) -> int:
@@ -217,17 +217,17 @@ def retention(
     given |= {"start_where": start_where, "returning_where": return_where, "starting": starting, "preset": preset}
     given |= {"week_start": week_start, "brackets": brackets, "last_period": periods, "by": by, "limit": limit}
     own, until = OwnData.read(events, orders, more, (mapping, orders_mapping)), day_of(whole_until, "--whole-until")
-    asked = Asked(own, until, _days(QuestionDays.read(first, to, last), range_of), range_of, timezone, who, segment)
-    _print(asked, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
+    scope = Scope(own, until, _days(QuestionDays.read(first, to, last), range_of), range_of, timezone, who, segment)
+    _print(scope, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
 
 
-def _print(asked: Asked, rule: RetentionRule, *, as_json: bool) -> None:
-    if asked.range_of == "events" and rule.starting == "first_ever":
+def _print(scope: Scope, rule: RetentionRule, *, as_json: bool) -> None:
+    if scope.range_of == "events" and rule.starting == "first_ever":
         raise UsageError(
             "--starting first_ever is known of all data, but --range-of events leaves days out; use starts."
         )
-    answer = answer_retention(asked, rule)
-    print_answer(answer, lambda: retention_lines(answer, asked.who), as_json=as_json)
+    answer = answer_retention(scope, rule)
+    print_answer(answer, lambda: retention_lines(answer, scope.who), as_json=as_json)
 
 
 def _days(days: QuestionDays, range_of: str | None) -> QuestionDays:
@@ -273,9 +273,9 @@ def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str
         return [f"Nobody began with {began}, so there is no cohort.", *written]
     width = max(10, *(len(one["cohort"]) for one in cohorts))
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
-    asked = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
+    scope = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
     how = ", ".join([rule["mode"], *([rule["starting"]] if "starting" in rule else []), f"{rule['clock']} clock"])
-    lines = [f"{asked}: {how}; * is not whole yet"]
+    lines = [f"{scope}: {how}; * is not whole yet"]
     lines.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:
         shares = zip(one["returned"], one["complete"], strict=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import AskedDays, Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions
+from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions, RequestedDays
 from ecom_assets.errors import EcomError
 from ecom_assets.gc_tuning import loading
 
@@ -30,21 +30,21 @@ def run(
 ) -> None:
     """Materialize the platform through Dagster; with nothing given, over the sandbox shop."""
     with loading():
-        from ecom_assets.cli.platform_run import PlatformRun, tell_of_refusal  # noqa: PLC0415 (loads Dagster)
+        from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
-    asked = AskedDays.read(first, last)
+    requested_days = RequestedDays.read(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:
-        platform = PlatformRun.prepare(own, asked, select, may, quiet=as_json)
+        platform = PlatformRun.prepare(own, requested_days, select, may, quiet=as_json)
     except EcomError as error:
-        tell_of_refusal(error, own)
+        report_refusal(error, own)
         raise
     outcome = platform.materialize()
     try:
         show_summary(platform.settings, outcome, as_json=as_json)
     finally:
-        platform.tell_of_failures(outcome)
+        platform.report_failures(outcome)
     if not outcome.is_well:
         raise typer.Exit(1)

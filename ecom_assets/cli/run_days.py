@@ -6,7 +6,7 @@ from datetime import date
 
 import duckdb
 
-from ecom_assets.cli.options import AskedDays
+from ecom_assets.cli.options import RequestedDays
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
@@ -26,7 +26,7 @@ class DaysOfRun:
     """Selects the days of a run from the requested days, the data and the partitions."""
 
     settings: Settings
-    asked: AskedDays
+    requested_days: RequestedDays
     say: Callable[[str], None]
 
     def __post_init__(self) -> None:
@@ -35,11 +35,11 @@ class DaysOfRun:
         Raises:
             UsageError: A requested day is before the first partition, or all are after today.
         """
-        earliest = self.asked.first or self.asked.last
+        earliest = self.requested_days.first or self.requested_days.last
         if earliest and earliest < self.settings.first_day:
             raise self._too_early(earliest)
-        if self.asked.first and self.asked.first > self.today:
-            raise UsageError(f"{self.asked.first} is after today, {self.today}; give days that have begun.")
+        if self.requested_days.first and self.requested_days.first > self.today:
+            raise UsageError(f"{self.requested_days.first} is after today, {self.today}; give days that have begun.")
 
     @property
     def today(self) -> date:
@@ -69,15 +69,15 @@ class DaysOfRun:
         Args:
             last: The last day, unless another was requested.
         """
-        last = self.asked.last or max(last, self.asked.first or last)
-        first = self.asked.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
+        last = self.requested_days.last or max(last, self.requested_days.first or last)
+        first = self.requested_days.first or max(last - self.settings.late_days * ONE_DAY, self.settings.first_day)
         return Days.between(first, last + ONE_DAY)
 
     def _span(self) -> tuple[date, date]:
         with duckdb.connect() as con:
             opened = self._opened(con)
-            if self.asked.first and self.asked.last:
-                return self.asked.first, self.asked.last
+            if self.requested_days.first and self.requested_days.last:
+                return self.requested_days.first, self.requested_days.last
             self._require_believed(opened)
             is_own = self.settings.has_own_data
             covered = [self._days_of(files) for files in opened] if is_own else [sandbox_days(self.settings)]
@@ -85,7 +85,7 @@ class DaysOfRun:
                 covered.append(self._newest(self.today))
             if not covered:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
-            first, last = self._asked_of(Days.of(a_day for days in covered for a_day in days.dates), opened)
+            first, last = self._requested(Days.of(a_day for days in covered for a_day in days.dates), opened)
             if (last - first).days >= self.settings.max_days:
                 inside = [one for one in self._found(opened) if first <= one.received <= last]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)
@@ -123,8 +123,8 @@ class DaysOfRun:
         # However late an order line arrives, a run over its arrival day recomputes the day of the order.
         return arrival_days(files)
 
-    def _asked_of(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
-        first, last = self.asked.first or covered.first, self.asked.last or covered.dates[-1]
+    def _requested(self, covered: Days, opened: list[RecordFiles]) -> tuple[date, date]:
+        first, last = self.requested_days.first or covered.first, self.requested_days.last or covered.dates[-1]
         if last < first:
             raise UsageError(
                 f"The data cover {covered.first} to {covered.dates[-1]}, nothing of the days asked for; give others."
@@ -146,14 +146,14 @@ class DaysOfRun:
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
         """Return the first arrival day of rows from `start` on, and report how many earlier rows are left out."""
         result = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
-        arrivals: list[date] = [row[0] for row in result if row and row[0]]
-        if not arrivals:
+        first_days: list[date] = [row[0] for row in result if row and row[0]]
+        if not first_days:
             raise self._too_early(start)
         rows = sum(number for files in opened for number in _rows_before(files, start))
         self.say(
             f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."
         )
-        return min(arrivals)
+        return min(first_days)
 
     @staticmethod
     def _too_early(a_day: date) -> UsageError:

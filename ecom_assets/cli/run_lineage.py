@@ -25,8 +25,8 @@ def reported_run(
     yield
     try:
         run = instance.get_run_by_id(run_id)
-        said = own.finish(instance, run) if run else ""
+        message = own.finish(instance, run) if run else ""
     except Exception as error:  # noqa: BLE001 (whatever lineage comes to, the run is what it was)
-        said = f"The lineage of the run could not be sent ({type(error).__name__}: {error})."
-    if said:
-        warn(said)
+        message = f"The lineage of the run could not be sent ({type(error).__name__}: {error})."
+    if message:
+        warn(message)

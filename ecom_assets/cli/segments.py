@@ -13,21 +13,21 @@ from ecom_assets.customers.queries import segment_totals
 from ecom_assets.customers.segments import SegmentRule, customer_segments
 
 
-def answer_segments(asked: Customers, rule: SegmentRule, out: Path | None) -> dict[str, Any]:
+def answer_segments(customers: Customers, rule: SegmentRule, out: Path | None) -> dict[str, Any]:
     """Return the customers of each segment, and write every customer to `out` if given.
 
     Args:
-        asked: The files of the customers.
+        customers: The files of the customers.
         rule: How scores are computed.
         out: A Parquet or CSV file.
     """
     check_format("--out", out)
-    files = FilePurchases.open(asked)
+    files = FilePurchases.open(customers)
     result = customer_segments(files.purchases, rule)
     if out is not None:
         write_rows(files.con, result.order_by("customer_id"), out)
     return {
-        "definition": {**asdict(rule), **asked.definition()},
+        "definition": {**asdict(rule), **customers.definition()},
         "as_of_date": files.newest_day(),
         **segment_totals(result),
         "rows": files.rows.as_json(),

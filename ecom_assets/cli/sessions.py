@@ -28,7 +28,7 @@ from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.conditions import columns_of, with_event_types
@@ -38,7 +38,7 @@ SESSION_COLUMNS = ("page_url", "product_category", "cart_amount", "is_bot")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Scope:
     """What is asked beside the question: of which files and days, and where the sessions are written."""
 
     paths: list[str]
@@ -48,17 +48,17 @@ class Asked:
     segment: str | None = None
 
 
-def answer_sessions(asked: Asked, question: SessionQuestion) -> dict[str, Any]:
+def answer_sessions(scope: Scope, question: SessionQuestion) -> dict[str, Any]:
     """Return the totals of `ecom sessions`, and write the sessions to `out` if given."""
-    check_format("--out", asked.out)
-    files = FileEvents.open(asked.paths, asked.settings)
+    check_format("--out", scope.out)
+    files = FileEvents.open(scope.paths, scope.settings)
     question = replace(question, where=with_event_types(question.where, files.mapping.translate))
-    only = AskedSegment.read(asked.segment, files)
+    only = QuestionSegment.read(scope.segment, files)
     files = files.naming([*SESSION_COLUMNS, *columns_of(question.where), *only.columns])
     clean = files.clean()
-    ends, warnings = ends_of(clean, "event_date", asked.days)
+    ends, warnings = ends_of(clean, "event_date", scope.days)
 
-    keep = partial(_written, files.con, asked.out) if asked.out else None
+    keep = partial(_written, files.con, scope.out) if scope.out else None
     answer = sessions_answer(files.con, only.events(clean, ends[1]), question, ends, keep)
     answer |= {"warnings": warnings} if warnings else {}
     return only.complete(answer, clean) | {"rows": files.rows.as_json()}
@@ -93,8 +93,8 @@ def sessions(
     typed = {key: value for key, value in given.items() if is_typed(context, key)}
     question = SessionQuestion.from_mapping(options_or_definition(definition, typed, "session", "session_rule"))
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = Asked(all_paths(events, more), settings, QuestionDays.read(first, to, last), out, segment)
-    answer = answer_sessions(asked, question)
+    scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), out, segment)
+    answer = answer_sessions(scope, question)
     print_answer(answer, lambda: _session_lines(answer, out), as_json=as_json)
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.asked_events import AskedEvents
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -21,6 +20,7 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
+from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
@@ -58,12 +58,12 @@ def answer_trend(
         UsageError: No files are given.
         SourceError: The files have no valid event.
     """
-    asked = AskedEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
-    translate = asked.files.mapping.translate
+    question = QuestionEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
+    translate = question.files.mapping.translate
     series = tuple(one.translated(translate) for one in trend.series)
     own = replace(trend, series=series, where=with_event_types(trend.where, translate))
-    reach = Range.of_question(asked.known, asked.days, settings.timezone, asked.newest_at)
-    return asked.complete(trend_answer(asked.files.con, asked.events, own, reach))
+    reach = Range.of_question(question.known, question.days, settings.timezone, question.newest_at)
+    return question.complete(trend_answer(question.files.con, question.events, own, reach))
 
 
 def trend(
@@ -96,11 +96,11 @@ def trend(
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
     given |= {"compare": compare, "formula": formula, "preset": preset}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_trend(all_paths(events, more), settings, _asked(definition, given), days, segment)
+    answer = answer_trend(all_paths(events, more), settings, _read_trend(definition, given), days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
 
 
-def _asked(definition: Path | None, given: dict[str, Any]) -> Trend:
+def _read_trend(definition: Path | None, given: dict[str, Any]) -> Trend:
     """Return the definition from a file or from the options; without a series, all events are counted.
 
     Raises:
@@ -228,16 +228,20 @@ def _name(series: dict[str, Any]) -> str:
 
 
 def _title(answer: dict[str, Any]) -> str:
-    asked = answer["definition"]
-    kind = asked.get("kind", "trend")
+    definition = answer["definition"]
+    kind = definition.get("kind", "trend")
     listed = answer["series" if kind == "trend" else kind]
     named = dict.fromkeys(_name(one) for one in listed)
     more = [] if kind == "trend" else [kind]
-    more += [f"by {', '.join([asked['by']] if isinstance(asked['by'], str) else asked['by'])}"] if asked["by"] else []
-    more += ["cumulated"] if asked["cumulative"] else []
-    more += [f"mean of {asked['moving_average']}"] if asked["moving_average"] > 1 else []
-    span = f"{asked['first_date']} to {asked['last_date']}"
-    what = f"{', '.join(named)} per {asked['period']}, {', '.join([*more, span])}"
+    more += (
+        [f"by {', '.join([definition['by']] if isinstance(definition['by'], str) else definition['by'])}"]
+        if definition["by"]
+        else []
+    )
+    more += ["cumulated"] if definition["cumulative"] else []
+    more += [f"mean of {definition['moving_average']}"] if definition["moving_average"] > 1 else []
+    span = f"{definition['first_date']} to {definition['last_date']}"
+    what = f"{', '.join(named)} per {definition['period']}, {', '.join([*more, span])}"
     return what if kind == "stickiness" else f"{what}; * is not whole"
 
 

@@ -82,18 +82,18 @@ def ui(
     from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
-    if said := take_own_data(settings):
+    if message := take_own_data(settings):
         settings = load_settings()
-        typer.echo(said)
+        typer.echo(message)
     door_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     prepare_dagster_home(settings)
     refuse_taken("UI", host, port)
     # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     remember_address(settings, host, port)
-    for said in (start_shop(settings), start_api(settings)):
-        if said:
-            typer.echo(said)
+    for message in (start_shop(settings), start_api(settings)):
+        if message:
+            typer.echo(message)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [

@@ -15,30 +15,30 @@ from ecom_assets.customers.queries import value_totals
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
 
 
-def answer_value(asked: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:
+def answer_value(customers: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:
     """Return the result of `ecom value`, and write every customer to `out` if given.
 
     Args:
-        asked: The files of the customers.
+        customers: The files of the customers.
         rule: How many days and months to look ahead, and the discount rate.
         out: A Parquet or CSV file.
     """
     check_format("--out", out)
-    files = FilePurchases.open(asked)
+    files = FilePurchases.open(customers)
     purchase_histories = histories(files.purchases).to_pyarrow()
     models = ValueModels.fit(purchase_histories)
     rows = lifetime_value(purchase_histories, models, rule).select(list(LifetimeValue.columns))
     if out is not None:
         files.con.con.register("lifetime_value", rows)
         write_rows(files.con, files.con.table("lifetime_value").order_by("customer_id"), out)
-    return {"model": "bg_nbd", **_answer(rows, models, rule, asked, files, purchase_histories)}
+    return {"model": "bg_nbd", **_answer(rows, models, rule, customers, files, purchase_histories)}
 
 
 def _answer(
     rows: pa.Table,
     models: ValueModels,
     rule: ValueRule,
-    asked: Customers,
+    customers: Customers,
     files: FilePurchases,
     purchase_histories: pa.Table,
 ) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _answer(
         },
         **totals,
         "as_of_date": files.newest_day(),
-        "definition": {**asdict(rule), "time_unit": "week", "order": "day_with_an_order", **asked.definition()},
+        "definition": {**asdict(rule), "time_unit": "week", "order": "day_with_an_order", **customers.definition()},
         "rows": files.rows.as_json(),
     }
 

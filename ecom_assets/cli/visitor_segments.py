@@ -14,22 +14,22 @@ from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, 
 
 
 @dataclass(frozen=True)
-class AskedSegment:
+class QuestionSegment:
     """The visitor segment of a question about files; None for all visitors."""
 
     files: FileEvents
     segment: VisitorSegment | None
 
     @classmethod
-    def read(cls, asked: str | None, files: FileEvents) -> "AskedSegment":
+    def read(cls, text: str | None, files: FileEvents) -> "QuestionSegment":
         """Return the visitor segment that the option names, in the platform's words.
 
         Raises:
             DefinitionError: There is no such segment, or its definition is wrong.
         """
-        if asked is None:
+        if text is None:
             return cls(files, None)
-        result = visitor_segment_of_text(asked, files.settings.visitor_segments)
+        result = visitor_segment_of_text(text, files.settings.visitor_segments)
         return cls(files, result.translated(files.mapping.translate))
 
     @property

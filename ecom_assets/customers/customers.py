@@ -220,7 +220,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
-    return _judged(_described(joined, rule, markets, days), rule).select(*Customers.columns)
+    return _with_quality(_described(joined, rule, markets, days), rule).select(*Customers.columns)
 
 
 def customer_versions(raw: ir.Table) -> ir.Table:
@@ -334,7 +334,7 @@ _OF_VISITS = ("recent_session_count", "recent_engaged_us")
 _TIMES = ("created_at", "updated_at", "last_login_at")
 
 
-def _judged(described: ir.Table, rule: CustomerRule) -> ir.Table:
+def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
     """Add activity status, engagement level, tier and data quality."""
     flaws = [
         (described.email_domain == UNKNOWN_DOMAIN if name == "email" else described[name].isnull(), name)

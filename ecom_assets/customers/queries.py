@@ -346,10 +346,10 @@ def customer_profiles(reading: Reading, dimension: str | None = None) -> dict[st
     rows = reading.state(reading.table(CustomerProfiles))
     if not rows:
         raise NoSourceError("There are no customers to count; set ECOM_CUSTOMER_API_URL, and run `ecom run`.")
-    asked = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
+    dimensions = [name for name in PROFILE_DIMENSIONS if dimension in {None, name}]
     return {
         "as_of_date": max(row["as_of_date"] for row in rows),
-        "profiles": [profile for name in asked for profile in _profiles(rows, name)],
+        "profiles": [profile for name in dimensions for profile in _profiles(rows, name)],
     }
 
 

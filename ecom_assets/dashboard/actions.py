@@ -25,9 +25,9 @@ from starlette.responses import RedirectResponse, Response
 from ecom_assets.api.auth.callers import CALLER, Caller, name_of_caller
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.dashboard import sessions
+from ecom_assets.dashboard.messages import keep_message
 from ecom_assets.dashboard.page import PREFIX, Action, Doing, Page
 from ecom_assets.dashboard.rendering import render_login, sentence_of
-from ecom_assets.dashboard.said import keep_said
 from ecom_assets.errors import EcomError, UsageError
 
 OWN_PORTS: Final = {"http": ":80", "https": ":443"}
@@ -59,7 +59,7 @@ def perform(page: Page, action: Action) -> Callable[[Request], Any]:
         caller = name_of_caller(request.scope)
         structlog.get_logger("ecom_assets.api").info("action", path=request.url.path, caller=caller, came_out=tone)
         back = RedirectResponse(own_address(form.get("next", ""), page.address), HTTPStatus.SEE_OTHER)
-        keep_said(request, back, tone, text)
+        keep_message(request, back, tone, text)
         return back
 
     return post

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
-from ecom_assets.api.middleware.request_context import Front, build_front
+from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
@@ -35,14 +35,14 @@ LOST: Final = "There is no page at this address. The navigation lists what there
 FAILED: Final = "The page could not be made; the log of the API says why."
 
 
-def build_dashboard_front(settings: Settings) -> Front:
+def build_dashboard_stack(settings: Settings) -> ApiStack:
     """Return the API with the dashboard behind keys, rate limits and request limits, for an ASGI server.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
     secret = secret_of(settings.home)
-    return build_front(
+    return build_stack(
         settings,
         build_dashboard_app(settings),
         before_guard=lambda app, credentials: SessionDoor(app, credentials, secret),

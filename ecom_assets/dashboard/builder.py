@@ -121,12 +121,12 @@ def steps_group(title: str, most: int, condition: str) -> Group:
     return Group(title, tuple(one for pair in pairs for one in pair), in_pairs=True)
 
 
-def asked_steps(asked: object, most: int) -> list[dict[str, Any]]:
+def steps_of(fields: object, most: int) -> list[dict[str, Any]]:
     """Return the steps of a form, with their conditions."""
     return [
-        {"event_type": name, "where": lines_of(getattr(asked, f"where_step{n}"))}
+        {"event_type": name, "where": lines_of(getattr(fields, f"where_step{n}"))}
         for n in range(1, most + 1)
-        if (name := getattr(asked, f"step{n}").strip())
+        if (name := getattr(fields, f"step{n}").strip())
     ]
 
 
@@ -140,9 +140,9 @@ class Choices(NoDays):
 
     @model_validator(mode="before")
     @classmethod
-    def begin(cls, said: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
+    def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
         """Return the first question if the address says nothing; else what is left out is empty."""
-        return said or dict(cls.FIRST)
+        return values or dict(cls.FIRST)
 
     def on(self, newest: date) -> Self:
         """Return the choices where the data end on a day; the first question begins as many days before it."""
@@ -206,13 +206,13 @@ def context(view: View, question: Question) -> Outcome:
     """Return the answer for the form; the sections of a page share it."""
     kept: Outcome | None = getattr(view.request.state, "outcome", None)
     if kept is None:
-        kept = view.request.state.outcome = _ask(view, question)
+        kept = view.request.state.outcome = _answer(view, question)
         if kept.answer:
             view.ranges.append(kept.answer["range"])
     return kept
 
 
-def _ask(view: View, question: Question) -> Outcome:
+def _answer(view: View, question: Question) -> Outcome:
     is_opened = question.waits and not view.request.query_params
     if is_opened or any(not _value(view, name) for name in question.needs):
         return Outcome()
@@ -343,16 +343,16 @@ def lines_of(text: str) -> list[str]:
     return [one.strip() for line in text.splitlines() for one in line.split(";") if one.strip()]
 
 
-def plain(asked: object, groups: Sequence[Group], *but: str) -> dict[str, Any]:
+def plain(fields: object, groups: Sequence[Group], *but: str) -> dict[str, Any]:
     """Return what the fields of a form say, as they are, without some of them; of `where` the conditions."""
     inputs = [one for group in groups for one in group.inputs if one.name not in but]
-    texts = {one.name: _number(one, getattr(asked, one.name).strip()) for one in inputs}
+    texts = {one.name: _number(one, getattr(fields, one.name).strip()) for one in inputs}
     return texts | ({"where": lines_of(str(texts["where"]))} if "where" in texts else {})
 
 
 def body_from(groups: Sequence[Group]) -> Callable[[Any], dict[str, Any]]:
     """Return what makes the body of a route whose fields are those of the form."""
-    return lambda asked: given(plain(asked, groups))
+    return lambda fields: given(plain(fields, groups))
 
 
 def _number(one: Input, text: str) -> str | int:

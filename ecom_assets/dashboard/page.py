@@ -100,7 +100,7 @@ class Doing:
         return name_of_caller(self.request.scope)
 
     @contextmanager
-    def asking(self) -> Iterator[RequestContext]:
+    def request_context(self) -> Iterator[RequestContext]:
         """Open the published data, as a route of the API sees them."""
         store: Store = self.request.app.state.store
         with store.reading(self.request.scope.get(IN_SCOPE)) as reading:
@@ -272,11 +272,11 @@ def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
     Raises:
         DefinitionError: A choice is unknown or has a wrong value.
     """
-    said = {name: value for name, value in given if value.strip()}
-    if said.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
-        said = {name: value for name, value in said.items() if name not in {"start_date", "end_date"}}
+    choices = {name: value for name, value in given if value.strip()}
+    if choices.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
+        choices = {name: value for name, value in choices.items() if name not in {"start_date", "end_date"}}
     try:
-        return kind.model_validate(said)
+        return kind.model_validate(choices)
     except ValidationError as error:
         rows = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'address'}: {one['msg']}" for one in error.errors())
         raise DefinitionError(f"This address cannot be shown: {rows}. Change it, or open the page again.") from error

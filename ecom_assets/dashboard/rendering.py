@@ -20,8 +20,8 @@ from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted
+from ecom_assets.dashboard.messages import forget_message, message_for
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
-from ecom_assets.dashboard.said import forget_said, said_to
 from ecom_assets.dashboard.sessions import token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
@@ -34,7 +34,7 @@ HEADERS: Final = {
     "cache-control": "no-store",
 }
 """Scripts and styles come from files of this server only: no inline script, no `eval`, no other host."""
-SAFE_TO_SAY: Final = (NoSourceError, NoLedgerError, QuestionTooLargeError, ScopeNeededError, UsageError)
+PUBLIC_ERRORS: Final = (NoSourceError, NoLedgerError, QuestionTooLargeError, ScopeNeededError, UsageError)
 """Errors whose sentence is for the person who asks; of others it may name files of the server."""
 
 
@@ -59,7 +59,7 @@ def build_sections(view: View) -> Iterator[Shown]:
 
 def sentence_of(error: EcomError) -> str:
     """Return what an error says to people; the log has the rest."""
-    return str(error) if isinstance(error, SAFE_TO_SAY) else public_sentence(error)
+    return str(error) if isinstance(error, PUBLIC_ERRORS) else public_sentence(error)
 
 
 def render_page(view: View) -> HTMLResponse:
@@ -131,14 +131,14 @@ def _response(
     status: HTTPStatus = HTTPStatus.OK,
     **values: Any,  # noqa: ANN401 (what the template names)
 ) -> HTMLResponse:
-    caller, said = request.scope.get(CALLER), said_to(request)
+    caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
     text = TEMPLATES.get_template(template).render(
-        groups=_navigation(), caller=caller, said=said, token=token, prefix=PREFIX, **values
+        groups=_navigation(), caller=caller, notice=notice, token=token, prefix=PREFIX, **values
     )
     response = HTMLResponse(text, status, HEADERS)
-    if said:
-        forget_said(response)
+    if notice:
+        forget_message(response)
     return response
 
 

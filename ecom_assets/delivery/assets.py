@@ -87,7 +87,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         owners=["team:analytics"],
         kinds={tool},
         required_resource_keys={"warehouse", "delivery_context"},
-        check_specs=_claims(key),
+        check_specs=_check_specs(key),
         pool=pool,
     )
     def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
@@ -108,7 +108,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
     return delivery
 
 
-def _claims(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."),
         dg.AssetCheckSpec(IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."),
@@ -149,13 +149,13 @@ def _plot(outcomes: dict[str, int], due: int) -> str:
 def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
     examples = [{"day": str(a_day), "unaccounted": number} for a_day, number in exported.unaccounted.items()]
     late = [{"day": str(a_day)} for a_day in exported.late]
-    said = exported.total.refusal
-    waits = f"{said.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
-    refused = [{"sentence": waits}] if said else []
+    refusal_text = exported.total.refusal
+    waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
+    refused = [{"sentence": waits}] if refusal_text else []
     return [
         _result(ACCOUNTED, examples, exported),
         _result(IN_TIME, late, exported),
-        _result(ACCEPTED, refused, exported, sentence=waits if said else ""),
+        _result(ACCEPTED, refused, exported, sentence=waits if refusal_text else ""),
     ]
 
 

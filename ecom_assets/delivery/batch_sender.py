@@ -18,7 +18,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
 from ecom_assets.http.waiting import backoff_s
@@ -27,7 +27,7 @@ from ecom_assets.settings.settings import Settings
 Refusals = Mapping[int, tuple[str, str]]
 
 
-class Rest(Enum):
+class BatchOutcome(Enum):
     """What a response means for the records that it does not name."""
 
     TAKEN = auto()
@@ -48,7 +48,7 @@ class Rest(Enum):
 class Reading:
     """What a response says about the records of a request. Records are identified by their position."""
 
-    rest: Rest
+    outcome: BatchOutcome
     refused: Refusals = field(default_factory=dict)
     """Reason and message for each record that the tool will never accept."""
     waiting: frozenset[int] = frozenset()
@@ -61,7 +61,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Manner:
+class ToolProtocol:
     """How requests to a tool are made and how its responses are interpreted."""
 
     sender: Sender
@@ -78,7 +78,7 @@ class HttpDestination:
 
     make: Callable[[pa.Table, datetime], pa.Table]
     cut: Callable[[pa.Table], Iterator[pa.Table]]
-    manner: Manner
+    protocol: ToolProtocol
     name: str = ""
     safe_to_repeat: bool = True
     repeat_window_s: float | None = None
@@ -98,11 +98,11 @@ class HttpDestination:
 
     def close(self) -> None:
         """Close what was opened for sending."""
-        self.manner.sender.close()
+        self.protocol.sender.close()
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
         """Send a batch and return a result for each record."""
-        return Conversation(self.manner, batch).answers()
+        return BatchSender(self.protocol, batch).answers()
 
 
 def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
@@ -177,11 +177,11 @@ class Part:
 def read_common(reply: Reply) -> Reading | None:
     """Interpret a response that means the same for every tool; return None if the tool must interpret it."""
     if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
-        return Reading(Rest.LATER, words=reply.words)
+        return Reading(BatchOutcome.LATER, words=reply.words)
     if reply.status == 413:  # noqa: PLR2004 (as above)
-        return Reading(Rest.SMALLER, words=reply.words)
+        return Reading(BatchOutcome.SMALLER, words=reply.words)
     if 300 <= reply.status < 400 or (400 < reply.status < 500 and reply.status != 422):  # noqa: PLR2004 (as above)
-        return Reading(Rest.NOT_ALLOWED, words=reply.words)
+        return Reading(BatchOutcome.NOT_ALLOWED, words=reply.words)
     return None
 
 
@@ -192,19 +192,19 @@ def may_have_it(reply: Reply) -> bool:
     return reply.status >= 500 and reply.status != 503  # noqa: PLR2004 (503: the request was not processed)
 
 
-class Conversation:
+class BatchSender:
     """The requests and responses for one batch."""
 
-    def __init__(self, manner: Manner, batch: pa.Table) -> None:
+    def __init__(self, protocol: ToolProtocol, batch: pa.Table) -> None:
         """Start with the whole batch as one part."""
-        self._manner = manner
+        self._protocol = protocol
         self._payloads = Texts(batch["payload"])
         self._batch = batch
         self._answers: list[Answer | None] = [None] * len(self._payloads)
         self._parts = deque([Part(list(range(len(self._payloads))))])
         self._waited_s = 0.0
         self._refusals = 0
-        self._rule = manner.sender.rule
+        self._rule = protocol.sender.rule
 
     @cached_property
     def _users(self) -> list[str]:
@@ -223,56 +223,56 @@ class Conversation:
         return answers
 
     def _send(self, part: Part) -> None:
-        manner = self._manner
+        protocol = self._protocol
         payloads = self._payloads.at(part.places)
         time.sleep(part.wait_s)
-        reply = manner.sender.post(manner.request(payloads), len(payloads))
+        reply = protocol.sender.post(protocol.request(payloads), len(payloads))
         part.attempts += 1
-        reading = manner.read(reply, payloads)
+        reading = protocol.read(reply, payloads)
         part.may_be_there = part.may_be_there or may_have_it(reply)
-        self._close(part, reading.refused, Verdict.REJECTED)
-        self._close(part, reading.postponed, Verdict.POSTPONED)
+        self._close(part, reading.refused, DeliveryState.REJECTED)
+        self._close(part, reading.postponed, DeliveryState.POSTPONED)
         self._hold({self._users[part.places[at]] for at in reading.postponed}, part)
         waiting = {part.places[at] for at in reading.waiting}
         left = part.of([place for place in part.places if self._answers[place] is None])
         {
-            Rest.TAKEN: self._taken,
-            Rest.AGAIN: self._again,
-            Rest.HALVED: self._halved,
-            Rest.SMALLER: self._halved,
-            Rest.LATER: self._later,
-            Rest.UNCERTAIN: self._uncertain,
-            Rest.NOT_ALLOWED: self._not_allowed,
-        }[reading.rest](left, waiting, reading, reply)
+            BatchOutcome.TAKEN: self._taken,
+            BatchOutcome.AGAIN: self._again,
+            BatchOutcome.HALVED: self._halved,
+            BatchOutcome.SMALLER: self._halved,
+            BatchOutcome.LATER: self._later,
+            BatchOutcome.UNCERTAIN: self._uncertain,
+            BatchOutcome.NOT_ALLOWED: self._not_allowed,
+        }[reading.outcome](left, waiting, reading, reply)
 
-    def _close(self, part: Part, named: Refusals, verdict: Verdict) -> None:
+    def _close(self, part: Part, named: Refusals, state: DeliveryState) -> None:
         for at, (reason, words) in named.items():
-            self._answers[part.places[at]] = Answer(verdict, reason, words, part.attempts)
+            self._answers[part.places[at]] = Answer(state, reason, words, part.attempts)
 
     def _hold(self, users: set[str], part: Part) -> None:
         """Postpone the remaining records of some users to another run."""
         for one in (part, *self._parts) if users else ():
             held = [place for place in one.places if self._users[place] in users and self._answers[place] is None]
             reason = NO_ANSWER if one.may_be_there else BUSY
-            self._answer_all(one.of(held), Verdict.POSTPONED, reason, AFTER)
+            self._answer_all(one.of(held), DeliveryState.POSTPONED, reason, AFTER)
         for after in self._parts if users else ():
             after.places = [place for place in after.places if self._answers[place] is None]
 
-    def _answer_all(self, part: Part, verdict: Verdict, reason: str, words: str) -> None:
-        answer = Answer(verdict, reason, words, part.attempts)
+    def _answer_all(self, part: Part, state: DeliveryState, reason: str, words: str) -> None:
+        answer = Answer(state, reason, words, part.attempts)
         for place in part.places:
             self._answers[place] = answer
 
     def _taken(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._manner.sender.has_taken = True
-        self._answer_all(left, Verdict.DELIVERED, *reading.taken_as)
+        self._protocol.sender.has_taken = True
+        self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
 
     def _uncertain(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._answer_all(left, Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+        self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
 
     def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        said = reading.words.rstrip(" .")
-        words = f"{self._rule.name} refuses us ({said}), so nothing counts as sent; correct {self._rule.settings}."
+        message = reading.words.rstrip(" .")
+        words = f"{self._rule.name} refuses us ({message}), so nothing counts as sent; correct {self._rule.settings}."
         self._postpone_all(left, NOT_ALLOWED, words)
 
     def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
@@ -289,12 +289,12 @@ class Conversation:
 
     def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._refusals += 1
-        if self._refusals > _STRANGER_REFUSALS and not self._manner.sender.has_taken:
+        if self._refusals > _STRANGER_REFUSALS and not self._protocol.sender.has_taken:
             self._postpone_all(left, NOT_KNOWN, self._stranger())
             return
         if len(left.places) == 1:
-            reason = TOO_LARGE if reading.rest is Rest.SMALLER else REFUSED
-            self._answer_all(left, Verdict.REJECTED, reason, reading.words)
+            reason = TOO_LARGE if reading.outcome is BatchOutcome.SMALLER else REFUSED
+            self._answer_all(left, DeliveryState.REJECTED, reason, reading.words)
             return
         middle = len(left.places) // 2
         for half in (left.places[middle:], left.places[:middle]):
@@ -308,20 +308,20 @@ class Conversation:
 
     def _forgive_if_a_stranger(self) -> None:
         """Postpone refused records if the tool named none and never accepted any: it may refuse our account."""
-        if self._manner.sender.has_taken:
+        if self._protocol.sender.has_taken:
             return
         for place, one in enumerate(self._answers):
             if one is not None and one.reason == REFUSED:
-                self._answers[place] = Answer(Verdict.POSTPONED, NOT_KNOWN, self._stranger(), one.attempts)
+                self._answers[place] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, self._stranger(), one.attempts)
 
     def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
-        patience = self._manner.patience
+        patience = self._protocol.patience
         if left.may_be_there:
             self._give_up_unrepeatable(left, reading)
         if reply.status == 429:  # noqa: PLR2004 (too many requests)
             pause_s = self._pause_s(reply)
             if self._waited_s + pause_s <= patience.total_s:
-                self._manner.sender.pause(pause_s)
+                self._protocol.sender.pause(pause_s)
             self._wait(left, pause_s, BUSY, reading.words)
             return
         left.tries += 1
@@ -331,21 +331,21 @@ class Conversation:
             return
         wait_s = backoff_s(patience.base_s, left.tries, patience.most_s)
         wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
-        self._wait(left, max(wait_s, reply.asked_s or 0.0), reason, reading.words)
+        self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.words)
 
     def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
-        lost = [place for place in left.places if not self._manner.repeatable(self._payloads[place])]
-        self._answer_all(left.of(lost), Verdict.IN_DOUBT, NO_ANSWER, reading.words)
+        lost = [place for place in left.places if not self._protocol.repeatable(self._payloads[place])]
+        self._answer_all(left.of(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
         left.places = [place for place in left.places if self._answers[place] is None]
 
     def _pause_s(self, reply: Reply) -> float:
-        patience = self._manner.patience
-        return patience.pause_s if reply.asked_s is None else max(reply.asked_s, patience.base_s)
+        patience = self._protocol.patience
+        return patience.pause_s if reply.retry_after_s is None else max(reply.retry_after_s, patience.base_s)
 
     def _wait(self, part: Part, wait_s: float, reason: str, words: str = "") -> None:
         """Send a part after `wait_s` seconds, or postpone it to another run if that is too long."""
         self._waited_s += wait_s
-        if self._waited_s > self._manner.patience.total_s:
+        if self._waited_s > self._protocol.patience.total_s:
             self._postpone_all(part, NO_ANSWER if part.may_be_there else reason, words)
             return
         part.wait_s = wait_s
@@ -353,8 +353,8 @@ class Conversation:
 
     def _postpone_all(self, part: Part, reason: str, words: str) -> None:
         """Postpone a part and everything after it to another run, so that the order is kept."""
-        self._answer_all(part, Verdict.POSTPONED, reason, words)
+        self._answer_all(part, DeliveryState.POSTPONED, reason, words)
         while self._parts:
             after = self._parts.popleft()
             then = NO_ANSWER if after.may_be_there else BUSY
-            self._answer_all(after, Verdict.POSTPONED, then, AFTER)
+            self._answer_all(after, DeliveryState.POSTPONED, then, AFTER)

@@ -57,8 +57,8 @@ def patient(sender: Sender, patience: Patience) -> Send:
         for failures in range(1, patience.retries + 1):
             if reply.status and reply.status != RATE_LIMITED and reply.status < SERVER_ERRORS:
                 break
-            asked_s = reply.asked_s or (patience.pause_s if reply.status == RATE_LIMITED else 0.0)
-            wait_s = max(asked_s, backoff_s(patience.base_s, failures, patience.most_s))
+            retry_after_s = reply.retry_after_s or (patience.pause_s if reply.status == RATE_LIMITED else 0.0)
+            wait_s = max(retry_after_s, backoff_s(patience.base_s, failures, patience.most_s))
             waited_s += wait_s
             if waited_s > patience.total_s:
                 break

@@ -15,7 +15,7 @@ SANDBOX = "sandbox"
 """The account name for the vendor stand-ins of the sandbox shop, whatever their address is."""
 
 
-class Verdict(StrEnum):
+class DeliveryState(StrEnum):
     """The known state of a record after it was sent."""
 
     DELIVERED = "delivered"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 class Answer:
     """The result of one record of a batch at a destination."""
 
-    verdict: Verdict
+    state: DeliveryState
     reason: str = ""
     words: str = ""
     attempts: int = 1

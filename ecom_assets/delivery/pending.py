@@ -122,7 +122,7 @@ HASH = "payload_hash"
 
 
 @dataclass(frozen=True)
-class Decided:
+class DeliveryPlan:
     """The plan for a chunk of due rows."""
 
     due: int
@@ -137,7 +137,7 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Deciding:
+class DeliveryPlanner:
     """Plans what to do with due rows, from what the ledger knows about them."""
 
     destination: Destination
@@ -147,18 +147,18 @@ class Deciding:
     lane_count: int
     retry_rejected: bool
 
-    def of(self, chunks: Iterable[pa.Table]) -> Iterator[Decided]:
+    def of(self, chunks: Iterable[pa.Table]) -> Iterator[DeliveryPlan]:
         """Yield the plan for each chunk that has rows."""
         for rows in chunks:
             if len(rows):
                 yield self._decide(rows)
 
-    def _decide(self, rows: pa.Table) -> Decided:
+    def _decide(self, rows: pa.Table) -> DeliveryPlan:
         payloads = self.destination.payloads(rows, self.sending_at())
         plan = self.known.plan(payloads, self.destination, self.now(), retry_rejected=self.retry_rejected)
         payloads = payloads.append_column(HASH, plan[HASH])
         counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
-        return Decided(
+        return DeliveryPlan(
             due=len(rows),
             kept={one["values"]: one["counts"] for one in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),

@@ -23,8 +23,8 @@ def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, 
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
     """
     requests = Requests(delivery_context.settings.home)
-    asked = [one for one in requests.waiting(RETRY, name) if not days.dates or one.is_within(days)]
-    exported = export(delivery_context, name, due, days, retry_rejected=bool(asked))
+    requested = [one for one in requests.waiting(RETRY, name) if not days.dates or one.is_within(days)]
+    exported = export(delivery_context, name, due, days, retry_rejected=bool(requested))
     if not exported.total.refusal:
-        requests.take(asked, run_id)
+        requests.take(requested, run_id)
     return exported

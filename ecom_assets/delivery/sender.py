@@ -13,7 +13,7 @@ from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ecom_assets.http.waiting import Pause, asked_s, through
+from ecom_assets.http.waiting import Pause, retry_after_s, through
 from ecom_assets.redact_url import without_secrets
 
 _logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Reply:
 
     status: int
     body: bytes = b""
-    asked_s: float | None = None
+    retry_after_s: float | None = None
     """The seconds in Retry-After."""
     may_have_it: bool = False
     """If there was no response: whether the tool may still have received the request."""
@@ -157,23 +157,23 @@ class Sender:
         except exceptions.RequestException as error:
             _logger.info("%s: no answer (%s)", without_secrets(request.url), type(error).__name__)
             return Reply(0, may_have_it=not _was_never_sent(error), words=f"no answer: {type(error).__name__}")
-        return Reply(response.status_code, response.content, asked_s(response), words=self._said(response))
+        return Reply(response.status_code, response.content, retry_after_s(response), words=self._message(response))
 
     def _headers(self, request: Request) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
         known = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
         return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **known}
 
-    def _said(self, response: Response) -> str:
+    def _message(self, response: Response) -> str:
         if response.ok:
             return ""
         return self.without_keys(f"{response.status_code} {response.text[:_WORDS]}").strip()
 
-    def without_keys(self, said: str) -> str:
+    def without_keys(self, text: str) -> str:
         """Return a tool's message without our keys, because some tools repeat the request."""
         for secret in filter(None, self.rule.secrets):
-            said = said.replace(secret, "…")
-        return said
+            text = text.replace(secret, "…")
+        return text
 
 
 def _limiter(rule: HttpRule) -> Limiter | None:

@@ -19,26 +19,26 @@ import pyarrow.compute as pc
 
 from ecom_assets.clock import Clock
 from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
-from ecom_assets.delivery.destination import Answer, Destination, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState, Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.pending import HASH, Decided, Deciding, Due
+from ecom_assets.delivery.pending import HASH, DeliveryPlan, DeliveryPlanner, Due
 from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import ONE_DAY, Days
 
-POSTPONED, IN_DOUBT = Verdict.POSTPONED.value, Verdict.IN_DOUBT.value
+POSTPONED, IN_DOUBT = DeliveryState.POSTPONED.value, DeliveryState.IN_DOUBT.value
 WAITING = "waiting"
 """The state of a record that was not sent because the destination was down or an earlier record of its user waits."""
 
 
 @dataclass
-class Tally:
+class DeliveryStats:
     """The outcomes of the due records of a delivery."""
 
     due: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Due records by their state after the delivery: a `Verdict` value, `unconfirmed`, `refused` or `waiting`."""
+    """Due records by their state after the delivery: a `DeliveryState` value, `unconfirmed`, `refused` or `waiting`."""
     sent: int = 0
     delivered: int = 0
     """How many of the records that this delivery sent were delivered."""
@@ -71,7 +71,7 @@ class Tally:
         """Return the totals of the day for the ledger."""
         return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "DeliveryStats") -> None:
         """Add the counts of another day."""
         self.due += other.due
         self.changed += other.changed
@@ -89,18 +89,18 @@ class Tally:
         self.doubted |= any(one.reason == NOT_KNOWN for one in ours)
         return any(one.reason == NOT_ALLOWED for one in ours)
 
-    def after(self, first: "Tally") -> "Tally":
+    def after(self, first: "DeliveryStats") -> "DeliveryStats":
         """Return the counts of a day that was delivered twice: the last outcomes, and the work of both deliveries."""
         both = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
         both._add_work(first)  # noqa: SLF001 (of the same class)
         return both
 
-    def _add_work(self, other: "Tally") -> None:
+    def _add_work(self, other: "DeliveryStats") -> None:
         for name in ("sent", "delivered", "rejected", "retried", "batches", "byte_count", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-DELIVERED = Verdict.DELIVERED.value
+DELIVERED = DeliveryState.DELIVERED.value
 MOST_KNOWN = 2_000_000
 """Maximum ledger records held in memory at a time: about 200 MB."""
 FAILURES = 3
@@ -157,7 +157,7 @@ class Delivery:
             return None
         return KnownRecords(self.ledger.store, identity, *around)
 
-    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> Tally:
+    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> DeliveryStats:
         """Send the due records of a day that are not delivered yet.
 
         Args:
@@ -172,16 +172,16 @@ class Delivery:
         with self.ledger.turn(self.writer):
             self.ledger.begin_day(self.writer, day)
         if known is not None:
-            tally = _DayDelivery(self, day, known).run(chunks)
+            stats = _DayDelivery(self, day, known).run(chunks)
         else:
             around = (day - ONE_DAY, day + ONE_DAY)
             with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as result:
-                tally = _DayDelivery(self, day, result).run(chunks)
+                stats = _DayDelivery(self, day, result).run(chunks)
         with self.ledger.turn(self.writer):
-            self.ledger.note_day(self.writer, day, tally.note)
+            self.ledger.note_day(self.writer, day, stats.note)
             self.ledger.close_predecessors(self.writer, day)
-        tally.seconds = time.monotonic() - started
-        return tally
+        stats.seconds = time.monotonic() - started
+        return stats
 
 
 class _DayDelivery:
@@ -192,7 +192,7 @@ class _DayDelivery:
         self.destination = delivery.destination
         self.ledger = delivery.ledger
         self.day = day
-        self.deciding = Deciding(
+        self.planner = DeliveryPlanner(
             destination=self.destination,
             known=known,
             now=self.ledger.now,
@@ -200,33 +200,33 @@ class _DayDelivery:
             lane_count=delivery.lane_count,
             retry_rejected=delivery.retry_rejected,
         )
-        self.tally = Tally()
+        self.stats = DeliveryStats()
         self.lanes: list[deque[_Batch]] = [deque() for _ in range(delivery.lane_count)]
         self.rest: list[_Batch | None] = [None] * delivery.lane_count
         self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, _Batch]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
 
-    def run(self, chunks: Iterable[pa.Table]) -> Tally:
-        coming = self.deciding.of(chunks)
+    def run(self, chunks: Iterable[pa.Table]) -> DeliveryStats:
+        coming = self.planner.of(chunks)
         with self._threads(1, "decides") as decides, self._threads(len(self.lanes), "sends") as senders:
             try:
                 ahead = decides.submit(next, coming, None)
-                while (decided := self._sending_until(ahead, senders)) is not None:
+                while (plan := self._sending_until(ahead, senders)) is not None:
                     ahead = decides.submit(next, coming, None)
-                    self._take_in(decided)
+                    self._take_in(plan)
                     self._pump(senders, leave=MOST_AHEAD * len(self.lanes))
                 self._queue_rest()
                 self._pump(senders, leave=0)
             except BaseException:
                 senders.shutdown(wait=True, cancel_futures=True)
                 raise
-        return self.tally
+        return self.stats
 
     def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
 
-    def _sending_until(self, ahead: Future[Decided | None], senders: ThreadPoolExecutor) -> Decided | None:
+    def _sending_until(self, ahead: Future[DeliveryPlan | None], senders: ThreadPoolExecutor) -> DeliveryPlan | None:
         """Send waiting batches until the next chunk is ready, and return its plan."""
         while True:
             if done := self._wait(ahead):
@@ -234,16 +234,16 @@ class _DayDelivery:
             if ahead.done():
                 return ahead.result()
 
-    def _take_in(self, decided: Decided) -> None:
+    def _take_in(self, plan: DeliveryPlan) -> None:
         """Record what is kept or refused, and put what will be sent into the lanes."""
-        self.tally.due += decided.due
-        self.tally.outcomes.update(decided.kept)
-        if len(decided.changed):
-            self.tally.changed += len(decided.changed)
+        self.stats.due += plan.due
+        self.stats.outcomes.update(plan.kept)
+        if len(plan.changed):
+            self.stats.changed += len(plan.changed)
             with self.ledger.turn(self.delivery.writer):
-                self.ledger.note_changes(self.delivery.writer, self.day, decided.changed)
-        self._refuse(decided.refused)
-        for lane, payloads in enumerate(decided.lanes):
+                self.ledger.note_changes(self.delivery.writer, self.day, plan.changed)
+        self._refuse(plan.refused)
+        for lane, payloads in enumerate(plan.lanes):
             if len(payloads):
                 self._cut(lane, payloads)
 
@@ -255,7 +255,7 @@ class _DayDelivery:
         intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
         with self.ledger.turn(self.delivery.writer):
             self.ledger.refuse(self.delivery.writer, intent, outcomes)
-        self.tally.outcomes[REFUSED] += len(refused)
+        self.stats.outcomes[REFUSED] += len(refused)
 
     def _cut(self, lane: int, payloads: pa.Table) -> None:
         """Split a lane's records into batches; the last one stays open for more records."""
@@ -280,7 +280,7 @@ class _DayDelivery:
                 return
             done = self._wait()
 
-    def _wait(self, *also: Future[Decided | None]) -> set[Future[Sequence[Answer]]]:
+    def _wait(self, *also: Future[DeliveryPlan | None]) -> set[Future[Sequence[Answer]]]:
         """Wait for an answer or for another future, and renew the right to write meanwhile."""
         while True:
             awaited: list[Future[Any]] = [*self.under_way, *also]
@@ -310,12 +310,12 @@ class _DayDelivery:
         while self.lanes[lane]:
             batch = self.lanes[lane].popleft()
             if self.delivery.is_down:
-                self.tally.outcomes[WAITING] += len(batch.payloads)
+                self.stats.outcomes[WAITING] += len(batch.payloads)
                 continue
             if not self.blocked:
                 return batch
             waits = pc.is_in(batch.payloads["user_key"], pa.array(sorted(self.blocked)))
-            self.tally.outcomes[WAITING] += pc.sum(waits).as_py()
+            self.stats.outcomes[WAITING] += pc.sum(waits).as_py()
             goes = pc.invert(waits)
             if pc.any(goes).as_py():
                 return _Batch(batch.payloads.filter(goes))
@@ -323,7 +323,7 @@ class _DayDelivery:
 
     def _intent(self, batch: _Batch) -> Intent:
         byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
-        self.tally.byte_count += byte_count
+        self.stats.byte_count += byte_count
         return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
 
     def _send(self, batch: _Batch) -> Sequence[Answer]:
@@ -342,13 +342,13 @@ class _DayDelivery:
         self.ledger.answer(number, outcomes)
         is_one = outcomes.count(outcomes[0]) == len(outcomes)
         counted = Counter({outcomes[0].name: len(outcomes)}) if is_one else Counter(one.name for one in outcomes)
-        self.tally.outcomes.update(counted)
-        self.tally.batches += 1
-        self.tally.sent += len(outcomes)
-        self.tally.delivered += counted[DELIVERED] + counted[UNCONFIRMED]
-        self.tally.rejected += counted["rejected"]
+        self.stats.outcomes.update(counted)
+        self.stats.batches += 1
+        self.stats.sent += len(outcomes)
+        self.stats.delivered += counted[DELIVERED] + counted[UNCONFIRMED]
+        self.stats.rejected += counted["rejected"]
         again = len(outcomes) * (outcomes[0].attempts - 1) if is_one else sum(one.attempts - 1 for one in outcomes)
-        self.tally.retried += max(again, 0)
+        self.stats.retried += max(again, 0)
         self._hold_back(batch, outcomes, counted)
 
     def _outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
@@ -368,18 +368,18 @@ class _DayDelivery:
         self.failures = 0 if is_taken else self.failures + 1
         users = batch.payloads["user_key"]
         is_down = not is_taken and (self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1)
-        self.delivery.is_down |= self.tally.is_refused_by(outcomes) or is_down
+        self.delivery.is_down |= self.stats.is_refused_by(outcomes) or is_down
         come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
         waits = pa.array([name in come_again for name in names])
         self.blocked.update(pc.unique(users.filter(waits)).to_pylist())
-        self.tally.to_repeat += names.count(IN_DOUBT) if self.destination.safe_to_repeat else 0
+        self.stats.to_repeat += names.count(IN_DOUBT) if self.destination.safe_to_repeat else 0
 
 
 @dataclass
 class Exported:
     """The result of a delivery of several days."""
 
-    total: Tally = field(default_factory=Tally)
+    total: DeliveryStats = field(default_factory=DeliveryStats)
     unaccounted: dict[date, int] = field(default_factory=dict)
     """Days with mart rows of unknown state, and the number of these rows."""
     days: list[date] = field(default_factory=list)
@@ -401,7 +401,7 @@ def export(
     exported = Exported()
     with ledger.writer(destination, patience_s=delivery_context.settings.ledger_patience_s) as writer:
         unfinished = ledger.unfinished_days(writer)
-        asked = due.counts(Days.of([*delivery_context.delivered_days(days).dates, *unfinished]))
+        due_counts = due.counts(Days.of([*delivery_context.delivered_days(days).dates, *unfinished]))
         delivery = Delivery(
             destination,
             ledger,
@@ -409,7 +409,7 @@ def export(
             retry_rejected=retry_rejected or delivery_context.retry_rejected,
             sending_at=delivery_context.sending_at,
         )
-        exported.days = sorted({*asked, *unfinished})
+        exported.days = sorted({*due_counts, *unfinished})
         with ExitStack() as stack:
             known = None
             if exported.days:
@@ -417,11 +417,11 @@ def export(
                 known = delivery.known_of(*ends, whole_history=due.is_whole)
             if known is not None:
                 stack.callback(known.close)
-            tallies = {a_day: delivery.deliver(a_day, due.chunks(a_day), known) for a_day in exported.days}
-        _deliver_doubted_again(delivery, due, tallies)
-        for a_day, tally in tallies.items():
-            exported.total.add(tally)
-            if left := asked.get(a_day, 0) - tally.outcomes.total():
+            daily_stats = {a_day: delivery.deliver(a_day, due.chunks(a_day), known) for a_day in exported.days}
+        _deliver_doubted_again(delivery, due, daily_stats)
+        for a_day, stats in daily_stats.items():
+            exported.total.add(stats)
+            if left := due_counts.get(a_day, 0) - stats.outcomes.total():
                 exported.unaccounted[a_day] = left
         if newest := due.newest_day():
             oldest_well = newest - timedelta(days=delivery_context.settings.delivery_late_days)
@@ -429,14 +429,14 @@ def export(
     return exported
 
 
-def _deliver_doubted_again(delivery: Delivery, due: Due, tallies: dict[date, Tally]) -> None:
+def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date, DeliveryStats]) -> None:
     """Retry records that a tool refused without a reason before it accepted any, if it has accepted some since.
 
     Such a tool accepts our account, so a new refusal concerns the record. Otherwise an invalid record that happens to
     be the first would wait forever.
     """
-    if not any(tally.delivered for tally in tallies.values()):
+    if not any(stats.delivered for stats in daily_stats.values()):
         return
-    for a_day, tally in tallies.items():
-        if tally.doubted and not delivery.is_down:
-            tallies[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(tally)
+    for a_day, stats in daily_stats.items():
+        if stats.doubted and not delivery.is_down:
+            daily_stats[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(stats)

@@ -19,13 +19,13 @@ def accounting_check(late_days: int) -> TableCheck:
         contract=CleanEvents,
         name="received_is_clean_plus_quarantined_plus_surplus",
         description="Per day, received rows = clean events + quarantined rows + surplus copies.",
-        evaluate=partial(_judge, late_days),
+        evaluate=partial(_evaluate, late_days),
         tables=(RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents),
         blocking=True,
     )
 
 
-def _judge(late_days: int, days: Days | None, *tables: ir.Table) -> CheckResult:
+def _evaluate(late_days: int, days: Days | None, *tables: ir.Table) -> CheckResult:
     per_day = accounting(days, late_days, *tables)
     return result_of(per_day.filter(per_day.residue != 0), per_day)
 

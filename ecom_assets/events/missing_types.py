@@ -16,21 +16,21 @@ MOST_LISTED = 20
 
 
 def missing_type_warnings(
-    con: "SQLBackend", events: "ir.Table", asked: Iterable[str], words: Words | None = None
+    con: "SQLBackend", events: "ir.Table", event_types: Iterable[str], words: Words | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     from ecom_assets.tables.schema import fetched  # noqa: PLC0415 (loads Ibis)
 
-    names = list(dict.fromkeys(asked))
+    names = list(dict.fromkeys(event_types))
     if not names:
         return []
     return warnings_of(names, (name for (name,) in fetched(con, events.select("event_type").distinct())), words)
 
 
-def warnings_of(asked: Iterable[str], matches: Iterable[str | None], words: Words | None = None) -> list[str]:
+def warnings_of(names: Iterable[str], matches: Iterable[str | None], words: Words | None = None) -> list[str]:
     """Return one sentence for each requested event type that is not among those found."""
     present = sorted(name for name in matches if name is not None)
-    return [_sentence(name, present, words or {}) for name in dict.fromkeys(asked) if name not in present]
+    return [_sentence(name, present, words or {}) for name in dict.fromkeys(names) if name not in present]
 
 
 def _sentence(name: str, present: list[str], words: Words) -> str:

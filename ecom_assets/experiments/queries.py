@@ -63,7 +63,7 @@ def experiment_answer(
     events: ir.Table,
     experiment: Experiment,
     known: tuple[date, date],
-    asked: tuple[date | None, date | None],
+    within: tuple[date | None, date | None],
 ) -> dict[str, Any]:
     """Return the counts of each variant, and how it compares with the control.
 
@@ -72,12 +72,12 @@ def experiment_answer(
         events: Rows of `CleanEvents`.
         experiment: The definition.
         known: The first and the last day of the data.
-        asked: The first and the last day of exposures; None for those of the data.
+        within: The first and the last day of exposures; None for those of the data.
 
     Raises:
         DefinitionError: The definition does not fit the events.
     """
-    days = Range.of_question(known, asked)
+    days = Range.of_question(known, within)
     counted = variant_counts(events, experiment, days.first, days.last)
     rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
     variants = _in_order(rows, experiment)

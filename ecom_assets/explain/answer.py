@@ -114,7 +114,7 @@ def explain(question: Question, place: Place) -> Row:
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
         "rows": [plain(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
-        "numbers": [_told(contract, name) for name in contract.numbers()],
+        "numbers": [_described(contract, name) for name in contract.numbers()],
         "made_of": _made_of(contract, shown, place),
     }
     if question.column:
@@ -143,7 +143,7 @@ def _table(contract: type[Table]) -> Row:
     }
 
 
-def _told(contract: type[Table], name: str) -> Row:
+def _described(contract: type[Table], name: str) -> Row:
     """Return a number's column: what it is, its unit, and how it goes down."""
     column, trace = contract.columns[name], TRACES.get(contract)
     way = trace.numbers.get(name) if trace else None
@@ -193,7 +193,7 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
         (summed,) = place.ask(rows.agg(value=rows[name].sum()))
         value = as_number(summed["value"]) if adds_up else None
     down = [] if note else [_down(part, behind, question, place) for part in _parts(way)]
-    return _told(contract, name) | {
+    return _described(contract, name) | {
         "how": how_of(way, contract.columns[name].unit or "rows"),
         "value": json_value(value),
         "note": note or None,
@@ -229,7 +229,7 @@ def _parts(way: Way | None) -> tuple[Count | Sum, ...]:
 
 def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Place) -> Row:
     """Return what each table on the way down comes to, and a page of the received rows."""
-    said = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
+    counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
     levels: list[Row] = []
     last: Level | None = None
     try:
@@ -244,7 +244,7 @@ def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Plac
             )
             last = level
     except NotHereError as error:
-        return {"of": said, "levels": levels, "ends": str(error), "received": None}
+        return {"of": counted, "levels": levels, "ends": str(error), "received": None}
     page = place.ask(last.page(question.limit, question.offset)) if last else []
     received = {
         "table": levels[-1]["table"],
@@ -253,7 +253,7 @@ def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Plac
         "offset": question.offset,
         "rows": _received(page, last, question) if last else [],
     }
-    return {"of": said, "levels": levels, "ends": None, "received": received}
+    return {"of": counted, "levels": levels, "ends": None, "received": received}
 
 
 def _received(page: list[Row], level: Level, question: Question) -> list[Row]:

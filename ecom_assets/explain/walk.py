@@ -13,7 +13,7 @@ from ecom_assets.explain.traces import BELOW
 from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.trace import COUNTED_AS, SIGN, Ask, Behind, Below, Count, Sum, carried
+from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Below, Count, Query, Sum, carried
 
 BETWEEN: Final = " | "
 HAPPENED: Final = ("event_at", "ordered_at")
@@ -46,7 +46,7 @@ class Level:
         """Return whether these are received rows, the end of the way."""
         return self.contract.layer == "raw"
 
-    def totals(self, ask: Ask) -> Mapping[str, Any]:
+    def totals(self, ask: Query) -> Mapping[str, Any]:
         """Return `row_count`, how many rows there are, and `gives`, the number that they give, null if they cannot."""
         if self.known is not None:
             return self.known

@@ -94,8 +94,8 @@ def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list
     """The types of steps that nobody took, and of exclusions; the others have an event, so nobody needs to look."""
     taken = {row["step"] for row in numbers if row["count"]}
     seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
-    asked = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
-    return [name for name in asked if name not in {*seen, ANY}]
+    names = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
+    return [name for name in names if name not in {*seen, ANY}]
 
 
 NO_VALUE: Final = "(none)"

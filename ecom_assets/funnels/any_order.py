@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import ENTRY, matches, may_begin
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.matching import MAX_RIVALS, Matching
+from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
 
 STRETCH: Final = "stretch"
 """How many instants with an excluded event the stretch of an event comes after."""
@@ -117,10 +117,10 @@ def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.W
 
 
 def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
-    if len(group) > MAX_RIVALS:
+    if len(group) > MAX_OVERLAPPING:
         raise DefinitionError(
             f"{len(group)} different conditions on {matching.conditions[group[0]].event_type!r} can match the same "
-            f"event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or the order strict_increase."
+            f"event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or the order strict_increase."
         )
     for size in range(1, len(group) + 1):
         yield from combinations(group, size)

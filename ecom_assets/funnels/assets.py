@@ -15,7 +15,7 @@ from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel, window_days
 from ecom_assets.funnels.daily import conversion_funnel as compute_conversion_funnel
-from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
+from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
@@ -57,7 +57,7 @@ def days_of_changed_cohorts(
 @table_asset(
     ConversionFunnel,
     session_events=Reads(SessionEvents, whole=True),
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     sessions=Reads(Sessions, whole=True),
     invalidated_by=days_of_changed_cohorts,
 )
@@ -78,7 +78,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     deps=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
     events=Reads(CleanEvents, whole=True),
     session_events=Reads(SessionEvents, whole=True),
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     sessions=Reads(Sessions, whole=True),
     touches=EVERY_TOUCH,
     invalidated_by=days_of_changed_sessions,

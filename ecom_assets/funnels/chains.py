@@ -25,7 +25,7 @@ from ecom_assets.funnels.columns import (
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.funnels.simultaneous import alone, count_name, instants_of
+from ecom_assets.funnels.simultaneous import alone, count_name, moments_of
 from ecom_assets.tables.columns import text_of
 
 Follow = Callable[[ir.Table, int], ir.Table]
@@ -33,21 +33,21 @@ Follow = Callable[[ir.Table, int], ir.Table]
 
 
 @dataclass(frozen=True)
-class Walk:
+class Attempts:
     """Attempts, and the units with excluded events.
 
     Attributes:
-        tries: One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`.
-        tainted: The units with an excluded event within an attempt; None without exclusions.
+        attempts: One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`.
+        spoiled: The units with an excluded event within an attempt; None without exclusions.
     """
 
-    tries: ir.Table
-    tainted: ir.Table | None
+    attempts: ir.Table
+    spoiled: ir.Table | None
 
 
-def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     starts: ir.Table, follow: Follow, settle: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
-) -> Walk:
+) -> Attempts:
     """Follow every attempt through all steps.
 
     Args:
@@ -58,12 +58,12 @@ def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         units: The columns that identify a unit.
         excluded: Units and `event_at` of the events of each exclusion.
     """
-    tainted: list[ir.Table] = []
+    spoiled: list[ir.Table] = []
     current = _watched(starts, 1, funnel, units, excluded)
     chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
-        tainted += _tainted(current, step, funnel, units)
+        spoiled += _spoiled(current, step, funnel, units)
         in_time = current.next_at <= _deadline(current, funnel)
         is_free = [
             (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
@@ -76,7 +76,7 @@ def walk(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         chains.append(_chain_rows(current, step, units))
         if step < len(funnel.steps):
             current = _watched(settle(current, step), step, funnel, units, excluded)
-    return Walk(ibis.union(*chains), ibis.union(*tainted, distinct=True) if tainted else None)
+    return Attempts(ibis.union(*chains), ibis.union(*spoiled, distinct=True) if spoiled else None)
 
 
 def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
@@ -124,7 +124,7 @@ def _watched(
     return current
 
 
-def _tainted(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
+def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
     """Return the units with an excluded event before this step, or before the window ends if the step is not taken."""
     result = []
     for number, one in enumerate(funnel.exclude):
@@ -208,8 +208,8 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         result = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
         return result.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, list(value))
-    tries = _tries(events, rows, funnel, matching, units)
-    chains = _merged(tries, units) if funnel.per == "totals" else _longest(tries, units)
+    attempts = _attempts(events, rows, funnel, matching, units)
+    chains = _merged(attempts, units) if funnel.per == "totals" else _longest(attempts, units)
     return _with_events(chains, rows, units, list(value))
 
 
@@ -236,18 +236,18 @@ def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Se
     return rows if funnel.order in {"strict_order", "allow_reentry"} else rows.filter(rows.step != NO_STEP)
 
 
-def _tries(events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+def _attempts(events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
     excluded = [events.filter(matches(events, one.event)).select(*units, "event_at") for one in funnel.exclude]
     if funnel.order == "ordered" and not matching.is_disjoint:
-        walked = walk_by_instant(events, funnel, matching, units, excluded)
+        made = attempts_by_moment(events, funnel, matching, units, excluded)
     else:
-        walked = _walk_by_event(rows, funnel, units, excluded)
-    if walked.tainted is not None and funnel.exclusion_rule == "posthog":
-        return walked.tries.anti_join(walked.tainted, list(units))
-    return interrupted(walked.tries, rows, funnel.order, units) if funnel.order in INTERRUPTED else walked.tries
+        made = _attempts_by_event(rows, funnel, units, excluded)
+    if made.spoiled is not None and funnel.exclusion_rule == "posthog":
+        return made.attempts.anti_join(made.spoiled, list(units))
+    return interrupted(made.attempts, rows, funnel.order, units) if funnel.order in INTERRUPTED else made.attempts
 
 
-def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> Walk:
+def _attempts_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> Attempts:
     begun = rows.filter(rows.step == 1, may_begin(rows))
     starts = begun.select(*units, "event_at", start_at=begun.event_at).distinct()
 
@@ -256,18 +256,18 @@ def _walk_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], exclude
         candidates = rows.filter(rows.step == step).semi_join(current, list(units))
         return following(current, candidates, units, strictly=funnel.order == "strict_increase")
 
-    return walk(starts, follow, lambda current, _step: current, funnel, units, excluded)
+    return follow_all(starts, follow, lambda current, _step: current, funnel, units, excluded)
 
 
-def _longest(tries: ir.Table, units: Sequence[str]) -> ir.Table:
-    best_first = ibis.window(group_by=list(units), order_by=[tries.step.desc(), tries.start_at], rows=(None, 0))
-    chains = tries.mutate(best_start_at=tries.start_at.first().over(best_first))
+def _longest(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
+    best_first = ibis.window(group_by=list(units), order_by=[attempts.step.desc(), attempts.start_at], rows=(None, 0))
+    chains = attempts.mutate(best_start_at=attempts.start_at.first().over(best_first))
     return chains.filter(chains.start_at == chains.best_start_at).select(*units, "step", "event_at")
 
 
-def _merged(tries: ir.Table, units: Sequence[str]) -> ir.Table:
+def _merged(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
     """Merge attempts that share an event, from there on: keep the one that began last, which has the most time left."""
-    return tries.group_by(*units, "step", "event_at").agg(start_at=tries.start_at.max())
+    return attempts.group_by(*units, "step", "event_at").agg(start_at=attempts.start_at.max())
 
 
 def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
@@ -278,20 +278,20 @@ def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: 
     return result.filter(result.place == 0).select(*keys, "step", "event_at", "event_id", *value)
 
 
-def walk_by_instant(
+def attempts_by_moment(
     events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str], excluded: Sequence[ir.Table]
-) -> Walk:
-    """Follow every attempt as in `walk`, for steps that can match the same events."""
-    instants = instants_of(events, matching, list(units))
-    counts = [count_name(rivals) for rivals in matching.rivalries()]
-    starts = instants.filter(instants[count_name(alone(matching, 1))] > 0)
+) -> Attempts:
+    """Follow every attempt as in `follow_all`, for steps that can match the same events."""
+    moments = moments_of(events, matching, list(units))
+    counts = [count_name(overlapping) for overlapping in matching.overlaps()]
+    starts = moments.filter(moments[count_name(alone(matching, 1))] > 0)
     if ENTRY in events.columns:
         begun = events.filter(may_begin(events), matches(events, funnel.steps[0]))
         starts = starts.semi_join(begun, [*units, "event_at"])
     starts = starts.mutate(start_at=starts.event_at, served=ibis.literal(0, "int64"))
 
     def follow(current: ir.Table, step: int) -> ir.Table:
-        candidates = instants.filter(instants[count_name(alone(matching, step))] > 0)
+        candidates = moments.filter(moments[count_name(alone(matching, step))] > 0)
         result = following(current, candidates, units, strictly=True)
         can_stay = _can_stay(result, step, matching)
         return result.mutate(
@@ -300,18 +300,18 @@ def walk_by_instant(
 
     def settle(current: ir.Table, _step: int) -> ir.Table:
         kept = [name for name in current.columns if name not in counts]
-        return current.select(*kept).inner_join(instants, [*units, "event_at"])
+        return current.select(*kept).inner_join(moments, [*units, "event_at"])
 
-    return walk(starts, follow, settle, funnel, units, excluded)
+    return follow_all(starts, follow, settle, funnel, units, excluded)
 
 
 def _can_stay(current: ir.Table, step: int, matching: Matching) -> ir.BooleanValue:
     """Return whether the simultaneous events serve all steps from `served` + 1 to this one."""
     tests = []
-    for rivals, contested in matching.contests(step):
-        count = current[count_name(rivals)]
+    for overlapping, overlapping_steps in matching.overlaps_of(step):
+        count = current[count_name(overlapping)]
         # n events serve the n latest of the overlapping steps; the step before those must be served already.
-        needed = ibis.cases(*((count == n, late) for n, late in enumerate(contested)), else_=ibis.literal(0))
+        needed = ibis.cases(*((count == n, late) for n, late in enumerate(overlapping_steps)), else_=ibis.literal(0))
         tests.append(needed <= current.served)
     return ibis.and_(*tests)
 
@@ -320,29 +320,29 @@ NO_STEP = 0
 """The step of an event that matches no step."""
 
 
-def interrupted(tries: ir.Table, rows: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
+def interrupted(attempts: ir.Table, rows: ir.Table, order: str, units: Sequence[str]) -> ir.Table:
     """Return the steps of attempts that were taken before the unit's stream ended.
 
     Args:
-        tries: Units, `start_at`, `step`, `event_at`, as if no event ended a stream.
+        attempts: Units, `start_at`, `step`, `event_at`, as if no event ended a stream.
         rows: Units, `event_at`, `event_id` and `step`: each event once for each step that it matches; events that
             match no step have step 0.
         order: One of `INTERRUPTED`.
         units: The columns that identify a unit.
     """
-    reached = tries.group_by(*units, "step").agg(reached_at=tries.event_at.min())
+    reached = attempts.group_by(*units, "step").agg(reached_at=attempts.event_at.min())
     ends = _repeats(rows, reached, units) if order == "strict_deduplication" else _strays(rows, reached, order, units)
     in_order = ibis.window(group_by=list(units), order_by=[ends.event_at, ends.step])
     ends = ends.mutate(place=ibis.row_number().over(in_order))
     ends = ends.filter(ends.place == 0).select(*units, ends_at="event_at", ends_with="step")
-    attempts = tries.left_join(ends, list(units))
+    attempts = attempts.left_join(ends, list(units))
     # At the time of the end, steps before the ending one still count. In `strict_deduplication` so does the ending one,
     # because only its second event ends the stream.
     at_end = (attempts.event_at == attempts.ends_at) & (attempts.step <= attempts.ends_with)
     is_before = attempts.ends_at.isnull() | (attempts.event_at < attempts.ends_at)
     if order != "strict_deduplication":
         at_end &= attempts.step < attempts.ends_with
-    return attempts.filter(is_before | at_end).select(*tries.columns)
+    return attempts.filter(is_before | at_end).select(*attempts.columns)
 
 
 def _strays(rows: ir.Table, reached: ir.Table, order: str, units: Sequence[str]) -> ir.Table:

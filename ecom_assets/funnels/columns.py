@@ -149,11 +149,11 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
     Raises:
         DefinitionError: A column does not fit; the message names the first.
     """
-    asked = [(column, value) for step in funnel.conditions for column, value in step.where.items()]
+    values = [(column, value) for step in funnel.conditions for column, value in step.where.items()]
     named = [column.partition(".")[0] for column in funnel.columns]
     for column in (*needed, "event_at", "event_type", *named):
         if column not in events.columns:
             raise unknown_column(column, events.columns)
-    for column, value in asked:
+    for column, value in values:
         if not json_path(column):
             check_comparable(column, kind_of_column(events[column]), value)

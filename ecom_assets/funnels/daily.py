@@ -95,7 +95,7 @@ class DailyFunnel:
 
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,
-    pieces: ir.Table,
+    fragments: ir.Table,
     sessions: ir.Table,
     days: Days,
     funnels: Sequence[DailyFunnel],
@@ -105,7 +105,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
 
     Args:
         events: All rows of `SessionEvents`.
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         sessions: All rows of `Sessions`.
         days: Cohort days: those on which the session, or the visitor's attempt, started.
         funnels: The definitions.
@@ -116,10 +116,10 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
         relevant = daily.events_of(events)
         levels = []
         if "session" in daily.units:
-            of_sessions = session_levels(relevant, pieces, sessions, days, daily.of_sessions, rule)
+            of_sessions = session_levels(relevant, fragments, sessions, days, daily.of_sessions, rule)
             levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
         if "visitor" in daily.units:
-            levels.append(visitor_levels(relevant, pieces, days, daily).select(*LEVEL))
+            levels.append(visitor_levels(relevant, fragments, days, daily).select(*LEVEL))
         parts.append(_steps(_with_totals(_reached(union_all(*levels), daily.funnel)), daily))
     return union_all(*parts)
 
@@ -133,23 +133,23 @@ def _with_totals(reached: ir.Table) -> ir.Table:
 
 
 def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    events: ir.Table, pieces: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
+    events: ir.Table, fragments: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
     """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
-    candidates = pieces.filter(
-        days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+    candidates = fragments.filter(
+        days.contain(fragments.event_date), fragments.is_near_previous_midnight | fragments.is_near_next_midnight
     )
-    stitched = stitch(pieces, candidates, rule)
+    stitched = stitch(fragments, candidates, rule)
     of_session = ibis.window(group_by=["visitor_id", "session_started_at"])
     stitched = stitched.mutate(started_date=stitched.event_date.min().over(of_session))
     # Without this filter, the join would search all of history for the events of other sessions of these visitors.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
     stitched = stitched.filter(near).select(
-        "event_date", "visitor_id", "session_started_at", piece_started_at="started_at"
+        "event_date", "visitor_id", "session_started_at", fragment_started_at="started_at"
     )
-    keys = ["event_date", "visitor_id", "piece_started_at"]
+    keys = ["event_date", "visitor_id", "fragment_started_at"]
     alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
-    alone = alone.mutate(session_started_at=alone.piece_started_at)
+    alone = alone.mutate(session_started_at=alone.fragment_started_at)
     crossing = events.join(stitched, keys).select(alone.columns)
     unit = ["visitor_id", "session_started_at"]
     levels = funnel_levels(union_all(alone, crossing), funnel, unit)
@@ -163,17 +163,17 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     )
 
 
-def visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
+def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
     """Return one row per visitor and day of `days` with step 1: `visitor_id`, day, first category and `level`."""
     funnel, span = daily.funnel, daily.window_days
     first, *others = funnel.steps
     first_type = first.event_type
     starts = events.filter(matches(events, first), days.contain(events.event_date))
-    tries = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
-    tries = tries.mutate(closes_at=tries.last_start_at + ibis.interval(seconds=funnel.within_s))
+    attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
+    attempts = attempts.mutate(closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within_s))
     later = events.filter(days.widened(after=span).contain(events.event_date))
-    on_try = (later.event_date >= tries.cohort_date) & (later.event_at <= tries.closes_at)
-    tried = later.join(tries, [later.visitor_id == tries.visitor_id, on_try])
+    on_try = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
+    tried = later.join(attempts, [later.visitor_id == attempts.visitor_id, on_try])
     tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
     if {first_type, ANY} & {step.event_type for step in (*others, *(one.event for one in funnel.exclude))} or (
         first_type == ANY
@@ -182,7 +182,7 @@ def visitor_levels(events: ir.Table, pieces: ir.Table, days: Days, daily: DailyF
     else:
         tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)
     levels = funnel_levels(tried, funnel, ["visitor_id", "cohort_date"])
-    categories = _try_categories(pieces, tries, days.widened(after=span))
+    categories = _try_categories(fragments, attempts, days.widened(after=span))
     joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
     return joined.select(
         "visitor_id",
@@ -198,10 +198,10 @@ def category_of(result: ir.StringValue) -> ir.StringValue:
     return result.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 
-def _try_categories(pieces: ir.Table, tries: ir.Table, days: Days) -> ir.Table:
-    seen = pieces.filter(pieces.first_product_category.notnull(), days.contain(pieces.event_date))
-    during = (seen.event_date >= tries.cohort_date) & (seen.started_at <= tries.closes_at)
-    joined = seen.join(tries, [seen.visitor_id == tries.visitor_id, during])
+def _try_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> ir.Table:
+    seen = fragments.filter(fragments.first_product_category.notnull(), days.contain(fragments.event_date))
+    during = (seen.event_date >= attempts.cohort_date) & (seen.started_at <= attempts.closes_at)
+    joined = seen.join(attempts, [seen.visitor_id == attempts.visitor_id, during])
     joined = joined.select("visitor_id", "cohort_date", "started_at", "first_product_category")
     return joined.group_by("visitor_id", "cohort_date").agg(
         product_category=joined.first_product_category.argmin(joined.started_at)

@@ -23,19 +23,19 @@ ANDROID: Final = "android"
 
 def device(user_agent: ir.StringValue, is_bot: ir.BooleanValue) -> ir.StringValue:
     """Return `desktop`, `mobile`, `tablet`, `robot`, or `other` if the user agent does not say which."""
-    said = user_agent.fill_null("").lower()
+    agent = user_agent.fill_null("").lower()
     return ibis.cases(
         (is_bot, "robot"),
-        (_any(said, TABLETS), "tablet"),
-        (_any(said, PHONES), "mobile"),
-        (said.contains(ANDROID), "tablet"),
-        (_any(said, COMPUTERS), "desktop"),
+        (_any(agent, TABLETS), "tablet"),
+        (_any(agent, PHONES), "mobile"),
+        (agent.contains(ANDROID), "tablet"),
+        (_any(agent, COMPUTERS), "desktop"),
         else_="other",
     )
 
 
-def _any(said: ir.StringValue, words: tuple[str, ...]) -> ir.BooleanValue:
-    return ibis.or_(*(said.contains(word) for word in words))
+def _any(agent: ir.StringValue, words: tuple[str, ...]) -> ir.BooleanValue:
+    return ibis.or_(*(agent.contains(word) for word in words))
 
 
 PURCHASE = "purchase"
@@ -48,7 +48,7 @@ class Visits:
 
     clean_events: ir.Table
     events: ir.Table
-    pieces: ir.Table
+    fragments: ir.Table
     sessions: ir.Table
     touches: ir.Table
 
@@ -68,7 +68,7 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
         if "session" not in daily.units:
             continue
         events = daily.events_of(visits.events)
-        levels = session_levels(events, visits.pieces, visits.sessions, days, daily.of_sessions, rule)
+        levels = session_levels(events, visits.fragments, visits.sessions, days, daily.of_sessions, rule)
         reached = levels.join(described, "session_id").select(described, levels.level)
         reached = _by(reached, ("channel", "device"))
         parts += [
@@ -83,21 +83,21 @@ def described_sessions(visits: Visits, days: Days) -> ir.Table:
     mine = visits.sessions.filter(days.contain(visits.sessions.started_date))
     events = visits.clean_events.filter(days.contain(visits.clean_events.event_date))
     is_first = [mine.visitor_id == events.visitor_id, mine.started_at == events.event_at]
-    opening = mine.join(events, is_first).select(
+    first_event = mine.join(events, is_first).select(
         mine.session_id, events.event_id, device=device(events.user_agent, mine.is_bot)
     )
-    opening = opening.group_by("session_id").agg(device=opening.device.argmin(opening.event_id))
+    first_event = first_event.group_by("session_id").agg(device=first_event.device.argmin(first_event.event_id))
     channels = visits.touches.filter(days.contain(visits.touches.started_date)).select("session_id", "channel")
     return (
-        mine.left_join(opening, "session_id")
-        .select(mine, opening.device)
+        mine.left_join(first_event, "session_id")
+        .select(mine, first_event.device)
         .left_join(channels, "session_id")
         .select(
             session_id=mine.session_id,
             cohort_date=mine.started_date,
             category=category_of(mine.first_product_category),
             channel=channels.channel.fill_null(NO_CHANNEL),
-            device=opening.device.fill_null("other"),
+            device=first_event.device.fill_null("other"),
             add_to_cart_count=mine.add_to_cart_count,
             checkout_start_count=mine.checkout_start_count,
             purchase_count=mine.purchase_count,

@@ -92,10 +92,10 @@ class Entries:
     @classmethod
     def of_question(cls, known: tuple[date, date], newest_at: datetime, limits: Limits) -> "Entries":
         """Return the entries that are asked for; an end that is not given is that of the data."""
-        asked = limits.within(known[1])
-        first = asked[0] or min(known[0], asked[1] or known[0])
+        entered = limits.within(known[1])
+        first = entered[0] or min(known[0], entered[1] or known[0])
         naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
-        return cls(first, asked[1] or max(known[1], first), known, naive, limits.timezone)
+        return cls(first, entered[1] or max(known[1], first), known, naive, limits.timezone)
 
     def warnings(self) -> list[str]:
         """Return a sentence if there are no data of any of the days."""
@@ -154,11 +154,11 @@ def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: E
     kept = kept.mutate(own_period=_period(kept, funnel, entries))
     begins = _can_begin(kept, funnel)
     begun = kept.filter(begins, kept[ENTRY])
-    tries = begun.group_by(*units, "own_period").agg(first_at=begun.event_at.min(), last_at=begun.event_at.max())
-    tries = tries.mutate(closes_at=tries.last_at + ibis.interval(seconds=funnel.within_s))
-    tries = tries.select(*units, "first_at", "closes_at", **{COHORT: tries.own_period})
-    same = [kept[unit] == tries[unit] for unit in units]
-    joined = kept.join(tries, [*same, kept.event_at >= tries.first_at, kept.event_at <= tries.closes_at])
+    attempts = begun.group_by(*units, "own_period").agg(first_at=begun.event_at.min(), last_at=begun.event_at.max())
+    attempts = attempts.mutate(closes_at=attempts.last_at + ibis.interval(seconds=funnel.within_s))
+    attempts = attempts.select(*units, "first_at", "closes_at", **{COHORT: attempts.own_period})
+    same = [kept[unit] == attempts[unit] for unit in units]
+    joined = kept.join(attempts, [*same, kept.event_at >= attempts.first_at, kept.event_at <= attempts.closes_at])
     is_entry = joined[ENTRY] & (joined.own_period == joined[COHORT])
     return joined.select(*events.columns, COHORT, **{ENTRY: is_entry})
 

@@ -17,7 +17,7 @@ from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.funnels.simultaneous import levels_by_instant
+from ecom_assets.funnels.simultaneous import levels_by_moment
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
@@ -48,7 +48,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order != "ordered" or matching.is_disjoint:
         return _levels_by_event(events, funnel, matching, units)
-    return levels_by_instant(events, funnel, matching, units)
+    return levels_by_moment(events, funnel, matching, units)
 
 
 def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:

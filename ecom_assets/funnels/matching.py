@@ -15,9 +15,9 @@ from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
 from ecom_assets.tables.conditions import Condition, Group
 from ecom_assets.tables.values import kind_of
 
-MAX_RIVALS: Final = 6
+MAX_OVERLAPPING: Final = 6
 """The most conditions that may overlap each other: each additional one doubles the number of sets to count."""
-Rivals = frozenset[int]
+OverlappingSteps = frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +51,33 @@ class Matching:
         """Whether no event can match two steps; if so, simultaneous events need no counting."""
         return len(self.conditions) == len(self.condition_of) == len(self.groups)
 
-    def rivalries(self) -> tuple[Rivals, ...]:
+    def overlaps(self) -> tuple[OverlappingSteps, ...]:
         """Return the sets of overlapping conditions whose events are counted: connected sets imply all others.
 
         Raises:
             DefinitionError: More than six conditions overlap one another.
         """
         for group in self.groups:
-            if len(group) > MAX_RIVALS:
+            if len(group) > MAX_OVERLAPPING:
                 raise DefinitionError(
                     f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can "
-                    f"match the same event, and at most {MAX_RIVALS} can be counted exactly; use fewer, or "
+                    f"match the same event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or "
                     "the order strict_increase."
                 )
         return tuple(result for group in self.groups for result in self._connected_sets(group))
 
-    def contests(self, step: int) -> Iterator[tuple[Rivals, tuple[int, ...]]]:
-        """Yield each set of `rivalries` with the step's condition, and its steps up to this one, latest first.
+    def overlaps_of(self, step: int) -> Iterator[tuple[OverlappingSteps, tuple[int, ...]]]:
+        """Yield each set of `overlaps` with the step's condition, and its steps up to this one, latest first.
 
         If c simultaneous events match a set, they can serve the c latest of these steps. The step before those must
         have been reached earlier.
         """
         own = self.condition_of[step - 1]
-        for rivals in self.rivalries():
-            if own in rivals:
-                yield rivals, tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in rivals)
+        for overlapping in self.overlaps():
+            if own in overlapping:
+                yield overlapping, tuple(k for k in range(step, 0, -1) if self.condition_of[k - 1] in overlapping)
 
-    def _connected_sets(self, group: tuple[int, ...]) -> Iterator[Rivals]:
+    def _connected_sets(self, group: tuple[int, ...]) -> Iterator[OverlappingSteps]:
         for size in range(1, len(group) + 1):
             for chosen in combinations(group, size):
                 if len(_groups(tuple(self.conditions[n] for n in chosen))) == 1:

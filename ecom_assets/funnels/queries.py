@@ -399,7 +399,7 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
         return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
     if funnel.per != "session":
         return events, [funnel.unit_column]
-    events = session_events(events, rule, by_day=False).rename(session_started_at="piece_started_at")
+    events = session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at")
     if not rule.trust_source_session_id:
         return events, [*SESSION]
     # Two sessions of one visitor may begin at one instant.

@@ -10,14 +10,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.funnels.columns import matches
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.matching import Matching, Rivals
+from ecom_assets.funnels.matching import Matching, OverlappingSteps
 
 _NEVER = dt.datetime(1, 1, 1)  # noqa: DTZ001  # before any event; used with the timestamp type of the events
 _STEPS_PER_QUERY = 8
 """How many steps to nest before their rows become a named subquery: deeper SQL overflows the compiler's stack."""
 
 
-def levels_by_instant(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
+def levels_by_moment(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
     """Return one row per unit that took step 1, with its `level`.
 
     `start_at` is the latest start with which steps 1 … k can end at the row's time. The row's events serve as many of
@@ -25,7 +25,7 @@ def levels_by_instant(events: ir.Table, funnel: Funnel, matching: Matching, unit
     The start of a step is never earlier than that of the next step, so the set that allows the fewest steps has the
     earliest start.
     """
-    rows = instants_of(events, matching, units)
+    rows = moments_of(events, matching, units)
     rows = rows.mutate(start_at=rows.event_at, level=ibis.literal(0, "int64"))
     levels = []
     for step in range(1, len(funnel.steps) + 1):
@@ -41,8 +41,11 @@ def _after_step(rows: ir.Table, step: int, within_s: int, matching: Matching, un
     """Return the rows with `start_at` and `level` after a step, and `reached_<step>`, its latest earlier start."""
     never = ibis.literal(_NEVER, type=rows.event_at.type())
     starts = [rows.start_at if step == 1 else _served(rows, step - 1, matching)]
-    for rivals, contested in matching.contests(step):
-        earlier = [(rows[count_name(rivals)] == n, rows[f"reached_{contested[n]}"]) for n in range(1, len(contested))]
+    for overlapping, overlapping_steps in matching.overlaps_of(step):
+        earlier = [
+            (rows[count_name(overlapping)] == n, rows[f"reached_{overlapping_steps[n]}"])
+            for n in range(1, len(overlapping_steps))
+        ]
         starts += [ibis.cases(*earlier, else_=rows.event_at)] if earlier else []
     start_at = ibis.least(*starts) if len(starts) > 1 else starts[0]
     in_time = start_at >= rows.event_at - ibis.interval(seconds=within_s)
@@ -58,23 +61,23 @@ def _served(rows: ir.Table, step: int, matching: Matching) -> ir.Value:
     return (rows[count_name(alone(matching, step))] > 0).ifelse(rows.start_at, rows[f"reached_{step}"])
 
 
-def instants_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Table:
+def moments_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Table:
     """Return one row per unit and time, with the number of events that match each set of overlapping conditions."""
     hits = [matches(events, condition) for condition in matching.conditions]
     marks = {f"condition_{number}": hit.ifelse(1, 0) for number, hit in enumerate(hits)}
     events = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
     counts = {
-        count_name(rivals): ibis.or_(*(events[f"condition_{number}"] == 1 for number in sorted(rivals)))
-        for rivals in matching.rivalries()
+        count_name(overlapping): ibis.or_(*(events[f"condition_{number}"] == 1 for number in sorted(overlapping)))
+        for overlapping in matching.overlaps()
     }
     return events.group_by([*units, "event_at"]).agg(**{k: v.ifelse(1, 0).sum() for k, v in counts.items()})
 
 
-def count_name(rivals: Rivals) -> str:
+def count_name(overlapping: OverlappingSteps) -> str:
     """Return the name of the column that counts the events of a set of conditions."""
-    return "count_" + "_".join(str(number) for number in sorted(rivals))
+    return "count_" + "_".join(str(number) for number in sorted(overlapping))
 
 
-def alone(matching: Matching, step: int) -> Rivals:
+def alone(matching: Matching, step: int) -> OverlappingSteps:
     """Return the set that has only a step's own condition."""
     return frozenset({matching.condition_of[step - 1]})

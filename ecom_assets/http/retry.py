@@ -19,7 +19,7 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ecom_assets.errors import SourceError
-from ecom_assets.http.waiting import Pause, asked_s, backoff_s
+from ecom_assets.http.waiting import Pause, backoff_s, retry_after_s
 from ecom_assets.redact_url import without_secrets
 
 RETRIES = 3
@@ -53,7 +53,7 @@ class HttpCosts:
 
 
 @dataclass
-class HttpTally:
+class HttpStats:
     """Thread-safe counters of requests."""
 
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -101,9 +101,9 @@ class Attempt:
     fault: str = ""
     """What is wrong with the body, as text for an error message."""
 
-    def asked_s(self) -> float | None:
+    def retry_after_s(self) -> float | None:
         """Return the seconds in Retry-After; None if it is missing or invalid."""
-        return None if self.response is None else asked_s(self.response)
+        return None if self.response is None else retry_after_s(self.response)
 
 
 @dataclass
@@ -112,7 +112,7 @@ class Budget:
 
     base_s: float
     max_wait_s: float
-    _asked_s: float = 0.0
+    _retry_after_s: float = 0.0
     _retry: Backoff = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -131,21 +131,21 @@ class Budget:
         Raises:
             SourceError: The API asks to wait longer than `max_wait_s` in total.
         """
-        asked_s = attempt.asked_s()
-        if attempt.cause == "rate_limited" and asked_s is not None:
+        retry_after_s = attempt.retry_after_s()
+        if attempt.cause == "rate_limited" and retry_after_s is not None:
             # A rate limit says when to retry. It does not count as a failed attempt, but the total wait is bounded.
-            asked_s = max(asked_s, self.base_s)
-            self._asked_s += asked_s
-            if self._asked_s > self.max_wait_s:
-                raise SourceError(_too_long(attempt, self._asked_s, self.max_wait_s))
-            pause.ask(asked_s)
+            retry_after_s = max(retry_after_s, self.base_s)
+            self._retry_after_s += retry_after_s
+            if self._retry_after_s > self.max_wait_s:
+                raise SourceError(_too_long(attempt, self._retry_after_s, self.max_wait_s))
+            pause.ask(retry_after_s)
             return 0.0
         try:
             raw = attempt.response.raw if attempt.response is not None else None
             self._retry = self._retry.increment(response=raw, error=attempt.error)
         except MaxRetryError:
             return None
-        return max(self._retry.get_backoff_time(), min(asked_s or 0.0, self.max_wait_s))
+        return max(self._retry.get_backoff_time(), min(retry_after_s or 0.0, self.max_wait_s))
 
 
 class BrokenBodyError(exceptions.RequestException):
@@ -173,7 +173,7 @@ class PatientAdapter(HTTPAdapter):
     def __init__(  # noqa: PLR0913 (each is a bound of its own, given by name)
         self,
         pause: Pause,
-        tally: HttpTally,
+        stats: HttpStats,
         *,
         base_s: float,
         max_wait_s: float,
@@ -182,7 +182,7 @@ class PatientAdapter(HTTPAdapter):
     ) -> None:
         """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429."""
         super().__init__(pool_connections=1, pool_maxsize=connections)
-        self._pause, self._tally, self._fault_in = pause, tally, fault_in
+        self._pause, self._stats, self._fault_in = pause, stats, fault_in
         self._base_s, self._max_wait_s = base_s, max_wait_s
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
@@ -193,7 +193,7 @@ class PatientAdapter(HTTPAdapter):
             wait_s = budget.wait_s(attempt, self._pause)
             if wait_s is None:
                 break
-            self._tally.add_retry(attempt.cause)
+            self._stats.add_retry(attempt.cause)
             _logger.info("%s: %s; trying again in %.3g s", without_secrets(request.url or ""), attempt.cause, wait_s)
             self._pause.wait(wait_s)
         if attempt.response is None:
@@ -204,7 +204,7 @@ class PatientAdapter(HTTPAdapter):
         return attempt.response
 
     def _attempt(self, budget: Budget, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
-        self._tally.add_request()
+        self._stats.add_request()
         try:
             response = super().send(request, *args, **kwargs)
             response.content  # noqa: B018 (reading it is what can fail)
@@ -214,7 +214,7 @@ class PatientAdapter(HTTPAdapter):
             return Attempt(error=error, cause="truncated")
         except (exceptions.ConnectionError, exceptions.Timeout) as error:
             return Attempt(error=error, cause="timeout" if _is_timeout(error) else "dropped")
-        self._tally.add_answer(response.raw.tell(), is_unchanged=response.status_code == NOT_MODIFIED)
+        self._stats.add_answer(response.raw.tell(), is_unchanged=response.status_code == NOT_MODIFIED)
         if response.status_code == RATE_LIMITED:
             return Attempt(response, cause="rate_limited")
         if budget.is_worth_another(response):
@@ -228,9 +228,9 @@ def _is_timeout(error: exceptions.RequestException) -> bool:
     return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
 
 
-def _too_long(attempt: Attempt, asked_s: float, max_wait_s: float) -> str:
+def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
     place = without_secrets(attempt.response.url) if attempt.response is not None else "The API"
     return (
-        f"{place} answers 429 (too many requests) and asks to wait {asked_s:.0f} s in all, more than the "
+        f"{place} answers 429 (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
         f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
     )

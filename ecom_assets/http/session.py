@@ -13,7 +13,7 @@ from ecom_assets.http.retry import (
     OK,
     RATE_LIMITED,
     BrokenBodyError,
-    HttpTally,
+    HttpStats,
     PatientAdapter,
     fault_in_json,
 )
@@ -47,19 +47,19 @@ class ApiSession:
         settings: Settings,
         session: Session | None = None,
         fault_in: Callable[[Response], str] = fault_in_json,
-        tally: HttpTally | None = None,
+        stats: HttpStats | None = None,
     ) -> None:
         """Use `session`, such as one with a cache, or a new one.
 
-        `fault_in` returns what is wrong with a complete body. Requests are added to `tally` if it is passed.
+        `fault_in` returns what is wrong with a complete body. Requests are added to `stats` if it is passed.
         """
         self.api = api
-        self.tally = tally or HttpTally()
-        self._pause = Pause(self.tally.add_wait)
+        self.stats = stats or HttpStats()
+        self._pause = Pause(self.stats.add_wait)
         self._timeouts = (settings.source_connect_timeout_s, settings.source_read_timeout_s)
         adapter = PatientAdapter(
             self._pause,
-            self.tally,
+            self.stats,
             base_s=settings.source_retry_base_s,
             max_wait_s=settings.source_max_wait_s,
             connections=settings.source_concurrency,
@@ -87,13 +87,13 @@ class ApiSession:
         Raises:
             SourceError: The API cannot be reached, or does not answer 200 with a complete body.
         """
-        return self._ask("GET", url, params, headers)
+        return self._request("GET", url, params, headers)
 
     def post(self, url: str, headers: Mapping[str, str]) -> Response:
         """Return the response to a POST request without a body; raises the same errors as `get`."""
-        return self._ask("POST", url, {}, headers)
+        return self._request("POST", url, {}, headers)
 
-    def _ask(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
+    def _request(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
         try:
             response = self._session.request(
                 method,
@@ -123,17 +123,19 @@ class ApiSession:
 
     def _refusal(self, response: Response) -> str:
         place, status = without_secrets(response.url), response.status_code
-        said = f"The {self.api.name} at {place} answers {status}"
+        sentence = f"The {self.api.name} at {place} answers {status}"
         if status in UNAUTHORIZED:
-            return f"{said}: it does not take the key; set {self.api.key_setting} to one that it takes."
+            return f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it takes."
         if status == NOT_FOUND:
-            return f"{said}: there is nothing at that address; correct {self.api.url_setting}."
+            return f"{sentence}: there is nothing at that address; correct {self.api.url_setting}."
         if response.is_redirect:
             there = without_secrets(response.headers.get("Location", ""))
-            return f"{said}, a redirect to {there}; set {self.api.url_setting} to where it leads if you trust that."
+            return f"{sentence}, a redirect to {there}; set {self.api.url_setting} to where it leads if you trust that."
         if status == RATE_LIMITED or status >= 500:  # noqa: PLR2004 (the class of server errors)
-            return f"{said} each time it was asked; run again later."
-        return f"{said}, so it does not understand the request; see that {self.api.url_setting} is that of this API."
+            return f"{sentence} each time it was asked; run again later."
+        return (
+            f"{sentence}, so it does not understand the request; see that {self.api.url_setting} is that of this API."
+        )
 
 
 def header_value(setting: str, value: str | SecretStr | None) -> str:

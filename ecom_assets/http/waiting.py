@@ -18,7 +18,7 @@ def backoff_s(base_s: float, failures: int, most_s: float = float("inf")) -> flo
     return min(base_s * 2.0 ** (failures - 1), most_s) if failures else 0.0
 
 
-def asked_s(response: Response) -> float | None:
+def retry_after_s(response: Response) -> float | None:
     """Return the seconds in Retry-After, which is a number or a date; None if it is missing or invalid."""
     text = response.headers.get("Retry-After")
     try:

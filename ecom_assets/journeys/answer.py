@@ -65,14 +65,14 @@ class JourneyQuestion:
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A journey definition maps {', '.join(KEYS)} to values; got {raw!r}.")
         check_keys(raw, KEYS, "a journey definition")
-        said = {key: value for key, value in with_preset(PRESETS, raw, "journeys").items() if value is not None}
-        given: dict[str, Any] = {key: said[key] for key in CHOSEN if key in said}
-        given |= {LISTS[key]: _texts(key, said[key]) for key in LISTS if key in said}
-        given |= {"where": where_from(said["where"])} if said.get("where") else {}
+        values = {key: value for key, value in with_preset(PRESETS, raw, "journeys").items() if value is not None}
+        given: dict[str, Any] = {key: values[key] for key in CHOSEN if key in values}
+        given |= {LISTS[key]: _texts(key, values[key]) for key in LISTS if key in values}
+        given |= {"where": where_from(values["where"])} if values.get("where") else {}
         for key in ("min_count", "most_steps"):
             if type(given.get(key, 1)) is not int:
                 raise DefinitionError(f"`{key}` of a journey definition is a whole number; got {given[key]!r}.")
-        return cls(JourneyChoices(**given), **{key: said[key] for key in ("session_rule", "top") if key in said})
+        return cls(JourneyChoices(**given), **{key: values[key] for key in ("session_rule", "top") if key in values})
 
     @property
     def columns(self) -> list[str]:
@@ -161,7 +161,7 @@ def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
 
 def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
     """Return the events with their sessions."""
-    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="piece_started_at")
+    numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="fragment_started_at")
     if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
         numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")

@@ -12,7 +12,7 @@ from ecom_assets.journeys.journeys import journeys as compute_journeys
 from ecom_assets.journeys.performance import CATEGORY_TYPES, SEARCH_TYPES
 from ecom_assets.journeys.performance import category_performance as compute_category_performance
 from ecom_assets.journeys.performance import search_performance as compute_search_performance
-from ecom_assets.sessions.assets import ALL_PIECES, days_of_changed_sessions
+from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import events_of_sessions
@@ -26,7 +26,7 @@ ALL_SESSIONS = Reads(Sessions, whole=True)
 @table_asset(
     Journeys,
     session_events=ALL_EVENTS,
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     sessions=ALL_SESSIONS,
     invalidated_by=days_of_changed_sessions,
 )
@@ -48,7 +48,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     JourneyTransitions,
     deps=(journeys.key,),
     session_events=ALL_EVENTS,
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     sessions=ALL_SESSIONS,
     invalidated_by=days_of_changed_sessions,
 )
@@ -70,7 +70,7 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     SearchPerformance,
     deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     invalidated_by=days_of_changed_sessions,
 )
 def search_performance(
@@ -85,7 +85,7 @@ def search_performance(
     CategoryPerformance,
     deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     invalidated_by=days_of_changed_sessions,
 )
 def category_performance(

@@ -37,11 +37,11 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
         rows.select(
             "started_date",
             dimension=rows.dimension.concat(f" {name}"),
-            expected=rows[own] if is_told else ibis.literal(0),
-            found=ibis.literal(0) if is_told else rows[name],
+            expected=rows[own] if is_stored else ibis.literal(0),
+            found=ibis.literal(0) if is_stored else rows[name],
         )
         for name, own in names.items()
-        for rows, is_told in ((stored, True), (result, False))
+        for rows, is_stored in ((stored, True), (result, False))
     ]
     return _compared(days, *sides)
 

@@ -34,7 +34,7 @@ TiedSteps = Callable[[Ints, Ints], Ints]
 
 
 @dataclass(frozen=True)
-class Walks:
+class StepSequences:
     """The steps of sessions.
 
     Attributes:
@@ -61,7 +61,7 @@ class Counted:
     `examples` are, for each path, the number of a session that has it.
     """
 
-    walks: Walks
+    sequences: StepSequences
     transitions: ir.Table
     names: Sequence[str]
     most_steps: int
@@ -72,18 +72,18 @@ class Counted:
     def top_paths(self, counts: Ints, converted: Ints, most: int) -> list[dict[str, Any]]:
         """Return the rows of `top_paths`, where so many sessions of each path count, and so many have a purchase."""
         least = int(np.partition(counts, -most)[-most]) if len(counts) > most else 1
-        chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.walks.begins()
+        chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.sequences.begins()
         rows = []
         for place in chosen:
-            walk = self.examples[place]
-            path, is_cut = self._path(int(begins[walk]), int(self.walks.sizes[walk]))
-            row: dict[str, Any] = {"path": path, "is_cut": is_cut or bool(self.walks.is_late[walk])}
+            sequence = self.examples[place]
+            path, is_cut = self._path(int(begins[sequence]), int(self.sequences.sizes[sequence]))
+            row: dict[str, Any] = {"path": path, "is_cut": is_cut or bool(self.sequences.is_late[sequence])}
             rows.append(row | {"session_count": counts[place], "converted_session_count": converted[place]})
         return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[:most]
 
     def _path(self, begin: int, size: int) -> tuple[str, bool]:
         is_cut = size > self.most_steps
-        steps = self.walks.steps[begin : begin + min(size, self.most_steps)]
+        steps = self.sequences.steps[begin : begin + min(size, self.most_steps)]
         return ARROW.join([*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]), is_cut
 
 
@@ -103,15 +103,15 @@ def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle
     if parts is None:
         return None
     tied_steps = partial(_steps_at, con, events, choices)
-    walks = _together([_walks(part, tied_steps) for part in parts])
+    sequences = _together([_sequences(part, tied_steps) for part in parts])
     if choices.from_step or choices.to_step:
-        walks = part_of(walks, choices, names)
-    con.con.register(COUNTED, _transitions(walks, names, choices.rule.most_places))
-    paths = _paths(walks, len(names), choices.rule.most_steps)
+        sequences = part_of(sequences, choices, names)
+    con.con.register(COUNTED, _transitions(sequences, names, choices.rule.most_places))
+    paths = _paths(sequences, len(names), choices.rule.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
-    counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[walks.is_converted]))
-    return Counted(walks, con.table(COUNTED), names, choices.rule.most_steps, examples, counts, converted)
+    counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[sequences.is_converted]))
+    return Counted(sequences, con.table(COUNTED), names, choices.rule.most_steps, examples, counts, converted)
 
 
 def _names(con: Backend, events: ir.Table, choices: JourneyChoices) -> list[str]:
@@ -137,7 +137,7 @@ def _coded(con: Backend, events: ir.Table, choices: JourneyChoices, *more: str) 
     return joined.select("visitor_id", "event_at", "event_date", "event_id", *more, code=code)
 
 
-def _walks(part: Part, tied_steps: TiedSteps) -> Walks:
+def _sequences(part: Part, tied_steps: TiedSteps) -> StepSequences:
     """Return the steps of the sessions of a part, repeats in a row as one."""
     session = np.cumsum(begins_of(part), dtype=np.int32) - 1
     count = int(session[-1]) + 1 if len(session) else 0
@@ -151,7 +151,7 @@ def _walks(part: Part, tied_steps: TiedSteps) -> Walks:
     is_new = np.ones(len(steps), bool)
     is_new[1:] = (session[1:] != session[:-1]) | (steps[1:] != steps[:-1])
     sizes = np.bincount(session[is_new], minlength=count)
-    return Walks(steps[is_new], sizes, is_converted, np.zeros(count, bool))
+    return StepSequences(steps[is_new], sizes, is_converted, np.zeros(count, bool))
 
 
 def _order_tied(part: Part, instants: Ints, steps: Steps, tied_steps: TiedSteps) -> None:
@@ -184,49 +184,49 @@ def _steps_at(
     return np.asarray(result["code"], np.int64) >> 1
 
 
-def _together(parts: Sequence[Walks]) -> Walks:
+def _together(parts: Sequence[StepSequences]) -> StepSequences:
     def joined(name: str, kind: Any) -> Any:  # noqa: ANN401 (arrays of several types)
         return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
 
     flags = joined("is_converted", bool), joined("is_late", bool)
-    return Walks(joined("steps", np.int32), joined("sizes", np.int64), *flags)
+    return StepSequences(joined("steps", np.int32), joined("sizes", np.int64), *flags)
 
 
-def part_of(walks: Walks, choices: JourneyChoices, names: Sequence[str]) -> Walks:
+def part_of(sequences: StepSequences, choices: JourneyChoices, names: Sequence[str]) -> StepSequences:
     """Return what `choices.part_of` does: the part of each session from one step to another."""
     numbers = {name: number for number, name in enumerate(names, start=1)}
-    session = np.repeat(np.arange(len(walks.sizes)), walks.sizes)
-    place = np.arange(len(session)) - walks.begins()[session]
+    session = np.repeat(np.arange(len(sequences.sizes)), sequences.sizes)
+    place = np.arange(len(session)) - sequences.begins()[session]
 
     def first_of(which: Flags) -> Ints:
-        result, found = np.full(len(walks.sizes), -1), np.flatnonzero(which)[::-1]
+        result, found = np.full(len(sequences.sizes), -1), np.flatnonzero(which)[::-1]
         result[session[found]] = place[found]  # of several, the last one written stays
         return result
 
-    first = np.where(walks.sizes > 0, 0, -1)
-    first = first_of(walks.steps == numbers.get(choices.from_step, -1)) if choices.from_step else first
-    last = walks.sizes - 1
+    first = np.where(sequences.sizes > 0, 0, -1)
+    first = first_of(sequences.steps == numbers.get(choices.from_step, -1)) if choices.from_step else first
+    last = sequences.sizes - 1
     if choices.to_step:
         # A path from a step to the same step ends when it comes again.
         after = place > first[session] if choices.from_step else place >= first[session]
-        last = first_of(after & (walks.steps == numbers.get(choices.to_step, -1)))
+        last = first_of(after & (sequences.steps == numbers.get(choices.to_step, -1)))
     is_asked = (first >= 0) & (last >= 0)
     is_from_end = choices.to_step and not choices.from_step
     begin = np.maximum(first, last - choices.rule.most_steps + 1) if is_from_end else first
     kept = is_asked[session] & (place >= begin[session]) & (place <= last[session])
     sizes = (last - begin + 1)[is_asked]
-    return Walks(walks.steps[kept], sizes, walks.is_converted[is_asked], (begin > first)[is_asked])
+    return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_asked], (begin > first)[is_asked])
 
 
-def _transitions(walks: Walks, names: Sequence[str], most_places: int) -> pa.Table:
+def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> pa.Table:
     """Return the rows of `counted_transitions`."""
-    count, end = len(walks.sizes), len(names) + 1
-    begins = walks.begins() + np.arange(count)
-    is_start = np.zeros(len(walks.steps) + count, bool)
+    count, end = len(sequences.sizes), len(names) + 1
+    begins = sequences.begins() + np.arange(count)
+    is_start = np.zeros(len(sequences.steps) + count, bool)
     is_start[begins] = True
     first = np.zeros(len(is_start), np.int64)
-    first[~is_start] = walks.steps
-    place = np.arange(len(first)) - np.repeat(begins, walks.sizes + 1)
+    first[~is_start] = sequences.steps
+    place = np.arange(len(first)) - np.repeat(begins, sequences.sizes + 1)
     rows = np.minimum(place, most_places, out=place)
     rows *= end + 1
     rows += first
@@ -234,7 +234,7 @@ def _transitions(walks: Walks, names: Sequence[str], most_places: int) -> pa.Tab
     rows[:-1] += np.where(is_start[1:], end, first[1:])
     rows[-1:] += end
     alike, counts = np.unique(rows, return_counts=True)
-    whose, converted = np.unique(rows[np.repeat(walks.is_converted, walks.sizes + 1)], return_counts=True)
+    whose, converted = np.unique(rows[np.repeat(sequences.is_converted, sequences.sizes + 1)], return_counts=True)
     bought = np.zeros(len(alike), np.int64)
     bought[np.searchsorted(alike, whose)] = converted
     texts = pa.array([START, *names, EXIT])
@@ -249,18 +249,18 @@ def _transitions(walks: Walks, names: Sequence[str], most_places: int) -> pa.Tab
     )
 
 
-def _paths(walks: Walks, name_count: int, most_steps: int) -> Ints:
+def _paths(sequences: StepSequences, name_count: int, most_steps: int) -> Ints:
     """Return the number of the path of each session; only sessions with equal kept steps have equal numbers."""
     bits = max(name_count.bit_length(), 1)
-    in_word, begins = WORD_BITS // bits, walks.begins()
-    paths = ((walks.sizes > most_steps) | walks.is_late).astype(np.int64)
+    in_word, begins = WORD_BITS // bits, sequences.begins()
+    paths = ((sequences.sizes > most_steps) | sequences.is_late).astype(np.int64)
     for first in range(0, most_steps, in_word):
-        longer = np.flatnonzero(walks.sizes > first)
-        word = np.zeros(len(walks.sizes), np.int64)
+        longer = np.flatnonzero(sequences.sizes > first)
+        word = np.zeros(len(sequences.sizes), np.int64)
         rest = longer
         for place in range(first, min(first + in_word, most_steps)):
-            rest = rest[walks.sizes[rest] > place]
-            word[rest] = (word[rest] << bits) | walks.steps[begins[rest] + place]
+            rest = rest[sequences.sizes[rest] > place]
+            word[rest] = (word[rest] << bits) | sequences.steps[begins[rest] + place]
         # Words are numbered first, so that both together fit into one number.
         _, ranks = np.unique(word[longer], return_inverse=True)
         _, alike = np.unique(paths[longer] * (int(ranks.max(initial=0)) + 1) + ranks, return_inverse=True)

@@ -96,16 +96,16 @@ class Requests:
 
     def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[Request]:
         """Return the requests that no run has taken yet, the oldest first."""
-        asked = (
+        query = (
             "SELECT * FROM requests WHERE taken_at IS NULL AND kind = coalesce(:kind, kind) "
             "AND subject = coalesce(:subject, subject) ORDER BY number"
         )
-        return [_request(row) for row in self._store.rows(asked, {"kind": kind, "subject": subject})]
+        return [_request(row) for row in self._store.rows(query, {"kind": kind, "subject": subject})]
 
     def newest(self, limit: int = 50) -> list[Request]:
         """Return the newest requests, taken or not, the newest first."""
-        asked = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
-        return [_request(row) for row in self._store.rows(asked, {"limit": limit})]
+        query = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
+        return [_request(row) for row in self._store.rows(query, {"limit": limit})]
 
     def take(self, requests: list[Request], run_id: str | None = None) -> None:
         """Note that a run has done what requests asked for."""

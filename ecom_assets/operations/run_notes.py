@@ -59,9 +59,9 @@ def note_run(instance: dg.DagsterInstance, run_id: str, home: Path) -> None:
 
 def _checks(storage: SqlEventLogStorage, run_id: str) -> Iterator[Row]:
     columns = AssetCheckExecutionsTable.c
-    asked = select(columns.evaluation_event).where(columns.run_id == run_id, columns.evaluation_event.is_not(None))
+    query = select(columns.evaluation_event).where(columns.run_id == run_id, columns.evaluation_event.is_not(None))
     with storage.index_connection() as con:
-        events = [deserialize_value(text, dg.EventLogEntry) for (text,) in con.execute(asked.order_by(columns.id))]
+        events = [deserialize_value(text, dg.EventLogEntry) for (text,) in con.execute(query.order_by(columns.id))]
     for event in events:
         evaluation = event.asset_check_evaluation
         if evaluation is None:
@@ -94,8 +94,8 @@ def _tables(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_id: s
     for entry in instance.all_logs(run_id, of_type=FAILED):
         event = entry.get_dagster_event()
         name = str(event.step_key).replace("__", ".", 1)
-        said = error_sentence(event.step_failure_data.error, event.message)
-        yield _table(name, entry.timestamp, run_id, is_written=False, sentence=said)
+        cause = error_sentence(event.step_failure_data.error, event.message)
+        yield _table(name, entry.timestamp, run_id, is_written=False, sentence=cause)
 
 
 def _table(name: str, timestamp: float, run_id: str, *, is_written: bool, sentence: str = "") -> Row:

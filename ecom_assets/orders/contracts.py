@@ -198,7 +198,7 @@ class DayReleases(Table):
     """One row per source and day that somebody has let in although it was held; no run computes or removes it."""
 
     layer = "staging"
-    group = "trust"
+    group = "reconciliation"
     written_by = "run"
     key = ("released_date", "source")
     day_column = "released_date"

@@ -128,15 +128,15 @@ def take_releases(engine: Engine, requests: Requests, source: str, matches: Iter
         matches: The days that a gate holds; a request for another day of the run has nothing to release.
         days: The days of the run.
     """
-    asked = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
+    requested = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
     held = {one.day: one for one in matches}
-    for one in asked:
+    for one in requested:
         if (day := held.get(one.first_day)) is None:
             continue
         fresh: Row = {"reason": day.reason, "observed_count": day.observed, "limit_count": day.limit}
         fresh |= {"released_date": day.day, "source": source}
         _record(engine, {**fresh, "released_by": one.asked_by, "released_at": one.asked_at})
-    requests.take(asked)
+    requests.take(requested)
 
 
 def _record(engine: Engine, fresh: Row) -> None:

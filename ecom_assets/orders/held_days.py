@@ -37,11 +37,11 @@ class OrderGate:
 
     Args:
         customers_over: A day passes if it has more customers than this.
-        judged: Returns which of some days are evaluated one by one.
+        checked_days: Returns which of some days are evaluated one by one.
     """
 
     customers_over: int
-    judged: Callable[[Days], Days]
+    checked_days: Callable[[Days], Days]
 
 
 def order_day_counts(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
@@ -96,7 +96,7 @@ def held_order_days(counts: Iterable[dict[str, Any]], gate: OrderGate, days: Day
     """
     by_day = {row["day"]: row for row in counts}
     held = []
-    for day in gate.judged(days).dates:
+    for day in gate.checked_days(days).dates:
         row = by_day.get(day, {})
         customers = int(row.get("customer_count", 0))
         if not row or customers <= gate.customers_over:

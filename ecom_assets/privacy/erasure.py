@@ -81,9 +81,9 @@ class Plan:
         }
 
 
-def plan_of(settings: Settings, engine: Engine, asked: Person, *, has_files: bool = True) -> Plan:
+def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> Plan:
     """Find everything that there is of a person; nothing is changed."""
-    person = asked.completed(engine)
+    person = requested.completed(engine)
     raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
     records = record_ids(engine, person)
     return Plan(
@@ -152,7 +152,7 @@ class Erasure:
             "recomputed": ("Computing all tables of the days concerned again.", self._recompute),
             "left_rows": ("Deleting what no run has computed again.", self._delete_left),
             "purged": ("Removing the bytes of deleted rows.", self._purge),
-            "tools": ("Asking the tools to delete the person.", self._ask_tools),
+            "tools": ("Asking the tools to delete the person.", self._request_deletions),
             "other_files": ("Removing caches and files that name the person.", self._clean_other_files),
             "verified": ("Proving that nothing is left.", self._verify),
         }
@@ -219,13 +219,13 @@ class Erasure:
 
     def _purge(self) -> list[str]:
         with closing(_opened(self.settings)) as engine:
-            said = [engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])]
+            notes = [engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])]
         if serves_postgres(self.settings):
             with closing(publication_target(self.settings).open()) as target:
-                said.append(target.purge([one for one in MARTS if target.has(one)]))
-        return said
+                notes.append(target.purge([one for one in MARTS if target.has(one)]))
+        return notes
 
-    def _ask_tools(self) -> Answers:
+    def _request_deletions(self) -> Answers:
         def save(answers: Answers) -> None:
             self.pending.answers = answers
             write_pending(self.settings, self.pending)
@@ -271,17 +271,17 @@ class Erasure:
         }
 
     def _by_hand(self) -> list[str]:
-        said = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
-        said += [
+        notes = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
+        notes += [
             f"{day} has too few customers without this person and is held: `ecom release orders {day}` lets it in."
             for day in self.pending.results["recomputed"]["newly_held_days"]
         ]
         if self._person.known_as:
             count = len(self._person.known_as)
-            said.append(
+            notes.append(
                 f"{count} known users were seen in the sessions that were named; they are erased by --customer."
             )
-        return [*said, "Backups, and copies outside of the platform, are not reached."]
+        return [*notes, "Backups, and copies outside of the platform, are not reached."]
 
 
 def days_held(engine: Engine) -> list[str]:

@@ -94,8 +94,8 @@ def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any
 
 def _having(store: Store, ids: frozenset[str], where: str, given: tuple[Any, ...]) -> Iterator[tuple[int, str, Any]]:
     after = 0
-    asked = f"SELECT number, record_ids, payload_hashes FROM batches WHERE {where} AND number > ? "  # noqa: S608 (fixed text)
-    while page := store.rows(asked + f"ORDER BY number LIMIT {PAGE}", (*given, after)):
+    query = f"SELECT number, record_ids, payload_hashes FROM batches WHERE {where} AND number > ? "  # noqa: S608 (fixed text)
+    while page := store.rows(query + f"ORDER BY number LIMIT {PAGE}", (*given, after)):
         for number, record_ids, payload_hashes in page:
             if ids.intersection(json.loads(record_ids)):
                 yield int(number), record_ids, payload_hashes

@@ -45,7 +45,7 @@ class ToolRequests:
             if tool.deletion is None or name in self.skipped or tool.deletion.missing(tool.own(self.settings)):
                 continue
             try:
-                self._ask(tool, tool.deletion, answers, save)
+                self._request_deletion(tool, tool.deletion, answers, save)
             except DeliveryError as error:
                 failures.append(str(error))
         if failures:
@@ -57,18 +57,18 @@ class ToolRequests:
 
     def to_confirm(self) -> list[str]:
         """Return what a person must look after at the tools, as sentences."""
-        said: list[str] = []
+        notes: list[str] = []
         for name, tool in self._set_tools().items():
             if tool.deletion is None:
-                said.append(f"{tool.title} cannot be asked to delete a person; do it there.")
+                notes.append(f"{tool.title} cannot be asked to delete a person; do it there.")
             elif name in self.skipped:
-                said.append(f"{tool.title} was not asked (--skip-tool); delete the person there.")
+                notes.append(f"{tool.title} was not asked (--skip-tool); delete the person there.")
             elif missing := tool.deletion.missing(tool.own(self.settings)):
-                said.append(f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it there.")
+                notes.append(f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it there.")
             else:
-                said.append(f"{tool.title} deletes later: see there that the job has run.")
-                said += [tool.deletion.cannot] if tool.deletion.cannot and self._anonymous else []
-        return said
+                notes.append(f"{tool.title} deletes later: see there that the job has run.")
+                notes += [tool.deletion.cannot] if tool.deletion.cannot and self._anonymous else []
+        return notes
 
     def _set_tools(self) -> dict[str, Tool[Any]]:
         return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.own(self.settings))}
@@ -81,15 +81,17 @@ class ToolRequests:
     def _anonymous(self) -> list[str]:
         return [one for one in self.person.visitors if one.startswith(ANONYMOUS)]
 
-    def _ask(self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]) -> None:
+    def _request_deletion(
+        self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]
+    ) -> None:
         own = tool.own(self.settings)
         ids = deletion.ids(self._users, self._anonymous)
         done = answers.setdefault(tool.name, [])
-        asked = sum(one["id_count"] for one in done)
+        id_count = sum(one["id_count"] for one in done)
         rule = http_rule(tool.title, deletion.secrets(own), deletion.per_s)
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
-            for first in range(asked, len(ids), deletion.most):
+            for first in range(id_count, len(ids), deletion.most):
                 some = ids[first : first + deletion.most]
                 words = deletion.ask(own, some, send)
                 at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")

@@ -43,7 +43,7 @@ def product_performance(
     events = events.filter(days.contain(events.event_date))
     unnamed = _unnamed_days(events)
     events = events.filter(events.product_id.notnull())
-    parts = [_interest(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
+    parts = [_performance(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
     parts_union = union_all(*(part.select(*columns) for part in parts))
     rows = parts_union.group_by("event_date", "product_id").agg(
@@ -85,7 +85,7 @@ def _without_unnamed(rows: ir.Table, unnamed: ir.Table) -> ir.Table:
     return joined.mutate(**unknown).drop("unnamed_date")
 
 
-def _interest(events: ir.Table) -> ir.Table:
+def _performance(events: ir.Table) -> ir.Table:
     """Return views and carts, which only events have."""
     events = events.filter(events.event_type.isin(TYPES))
     each = events.group_by("event_date", "product_id", "visitor_id").agg(

@@ -57,8 +57,8 @@ def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> 
         products: All rows of `ProductPerformance`.
         rule: The thresholds.
     """
-    judged = stock_levels(raw, products, rule)
-    return judged.filter(judged.alert.notnull()).select(*InventoryAlerts.columns)
+    levels = stock_levels(raw, products, rule)
+    return levels.filter(levels.alert.notnull()).select(*InventoryAlerts.columns)
 
 
 def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:

@@ -280,22 +280,22 @@ def _without_order(pairing: Pairing) -> ir.Table:
 def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
     """Return a row per pair that differs in amount, and two rows, one per day, for each pair on different days."""
     pairs = pairing.pairs.join(pairing.orders, ORDER).join(pairing.events, EVENT)
-    said = pairs.event_amount.fill_null(ZERO)
+    stated_amount = pairs.event_amount.fill_null(ZERO)
     is_shifted = pairs.event_date != pairs.order_date
-    other = pairs.mutate(said=said, rest=(pairs.order_amount - said).cast(MONEY))
+    other = pairs.mutate(stated_amount=stated_amount, rest=(pairs.order_amount - stated_amount).cast(MONEY))
     shifted = other.filter(is_shifted)
     shift = ibis.literal("time_zone_shift")
     return (
         _row(other.filter(other.rest != 0), side="order", cause=ibis.literal("amount_differs"), difference=other.rest),
-        _row(shifted, side="order", cause=shift, difference=shifted.said),
-        _row(shifted, side="event", cause=shift, difference=-shifted.said),
+        _row(shifted, side="order", cause=shift, difference=shifted.stated_amount),
+        _row(shifted, side="event", cause=shift, difference=-shifted.stated_amount),
     )
 
 
 def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.DecimalValue) -> ir.Table:
     """Return orders, events or pairs in the columns of the contract; missing columns are null."""
     who = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
-    said = {
+    stated_amount = {
         "cause": cause,
         "difference_amount": _signed(rows, difference),
         "reconciled_date": rows[f"{side}_date"],
@@ -304,7 +304,7 @@ def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.Dec
         "customer_id": ibis.coalesce(*who),
     }
     contract = OrderEventReconciliation.columns
-    known = {name: said.get(name, rows[name] if name in rows.columns else None) for name in contract}
+    known = {name: stated_amount.get(name, rows[name] if name in rows.columns else None) for name in contract}
     return rows.select(
         **{name: ibis.null(contract[name].type) if value is None else value for name, value in known.items()}
     )

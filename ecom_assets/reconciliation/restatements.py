@@ -76,12 +76,12 @@ def counted(engine: Engine, source: type[Table], days: Days, types: tuple[str, .
 
 
 def some_ids(
-    engine: Engine, source: type[Table], arrivals: Mapping[date, Iterable[str]], types: tuple[str, ...]
+    engine: Engine, source: type[Table], received_dates: Mapping[date, Iterable[str]], types: tuple[str, ...]
 ) -> dict[date, list[str]]:
-    """Return, for each day, the first few ids of rows that arrived on its `arrivals`; `types` as in `counted`."""
+    """Return, for each day, the first few ids of rows that arrived on its `received_dates`; `types` as in `counted`."""
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
-    dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in arrivals.items()}
+    dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in received_dates.items()}
     conditions = [f"({day} = DATE '{one}' AND {arrival} IN ({on}))" for one, on in dates.items()]
     if not conditions:
         return {}
@@ -236,9 +236,9 @@ class Watch:
         for source in self.contract.counted_from:
             name = source.qualified_name()
             moved = {*self.own.dates, *self.log.rewritten(source)}
-            asked = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
-            counts = counted(self.log.engine, source, asked, self.contract.counted_types)
-            for day in asked.dates:
+            noted_days = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
+            counts = counted(self.log.engine, source, noted_days, self.contract.counted_types)
+            for day in noted_days.dates:
                 values[day] = {**values[day], name: counts.get(day, {})}
         return values
 
@@ -255,12 +255,12 @@ class Watch:
             make = partial(_with_notes, self.contract.qualified_name(), differing)
             self.log.engine.rewrite(PublishedDays, days, make)
 
-    def _noted(self, day: date, said: Row, changed: set[date]) -> Row:
+    def _noted(self, day: date, noted: Row, changed: set[date]) -> Row:
         old = self.notes.get(day)
         if old is not None and day not in changed:
-            return {**old, **said}
+            return {**old, **noted}
         who = {"run_id": self.log.run_id, "published_at": _now()}
-        return {"published_date": day, "table_name": self.contract.qualified_name(), **said, **who}
+        return {"published_date": day, "table_name": self.contract.qualified_name(), **noted, **who}
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
         moved = {
@@ -305,9 +305,9 @@ class Watch:
         values: dict[date, list[str]] = {}
         for source in self.contract.counted_from:
             name = source.qualified_name()
-            arrivals = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
+            received_dates = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
             types = self.contract.counted_types
-            for day, ids in some_ids(self.log.engine, source, arrivals, types).items():
+            for day, ids in some_ids(self.log.engine, source, received_dates, types).items():
                 values.setdefault(day, []).extend(ids)
         return {day: ids[:5] for day, ids in values.items()}
 

@@ -60,8 +60,8 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
             x = LEFT + step * (place + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
-            said = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}"
-            bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), said))
+            label = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}"
+            bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
     middles = [round(LEFT + step * (place + 0.5), 2) for place in range(len(days))]
     labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]
     shown = [(y_of(line), f"{line:,.0f}") for line in lines]

@@ -35,9 +35,9 @@ def report_job(settings: Settings, checks: Iterable[dg.AssetCheckKey]) -> dg.Job
     @dg.op(name="send_report", retry_policy=AGAIN, description="Reads what is published, and sends the report.")
     def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
         week = Week.parse(config.week) if config.week else None
-        said = send_report(settings, build_report(settings, week, context.instance, keys))
-        context.log.info(said)
-        return said
+        line = send_report(settings, build_report(settings, week, context.instance, keys))
+        context.log.info(line)
+        return line
 
     @dg.job(
         name=NAME,

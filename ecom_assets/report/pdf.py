@@ -29,10 +29,10 @@ def print_pdf(page: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="ecom-report-") as folder:
         source, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_text(page, encoding="utf-8")
-        said = _run([browser, *OPTIONS, *_as_root(), f"--user-data-dir={folder}/profile",
+        output = _run([browser, *OPTIONS, *_as_root(), f"--user-data-dir={folder}/profile",
                      f"--print-to-pdf={printed}", source.as_uri()])  # fmt: skip
         if not printed.exists():
-            raise WorkError(f"{browser} printed no PDF ({said or 'it said nothing'}); name a .html file instead.")
+            raise WorkError(f"{browser} printed no PDF ({output or 'it said nothing'}); name a .html file instead.")
         return printed.read_bytes()
 
 

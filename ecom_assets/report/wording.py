@@ -126,15 +126,15 @@ def headline(report: Mapping[str, Any]) -> str:
     result, currency = report["numbers"]["revenue_amount"], report["currency"]
     if result["value"] is None:
         return f"The data hold no revenue of {report['week']}: it is not known."
-    said = f"Revenue was {money(result['value'], currency)}"
+    sentence = f"Revenue was {money(result['value'], currency)}"
     difference = report["causes"]["revenue_change_amount"]
     if difference is None:
-        return f"{said}; what it was a week before is not known in full."
+        return f"{sentence}; what it was a week before is not known in full."
     if not difference:
-        return f"{said}, as much as in the week before."
+        return f"{sentence}, as much as in the week before."
     more = "more" if difference > 0 else "less"
     share = f" ({change(result['change'])})" if result["change"] is not None else ""
-    return f"{said}, {money(abs(difference), currency)} {more} than in the week before{share}."
+    return f"{sentence}, {money(abs(difference), currency)} {more} than in the week before{share}."
 
 
 def cause_sentence(cause: Mapping[str, Any], currency: str) -> str:
@@ -176,7 +176,7 @@ def held_sentence(day: Mapping[str, Any]) -> str:
 def received_sentence(rows: Mapping[str, Any]) -> str:
     """Return a sentence about the rows that a source sent, and what became of them."""
     kinds = (("clean", "clean"), ("quarantined", "quarantined"), ("surplus", "surplus copies"), ("held", "held back"))
-    parts = [f"{rows[f'{name}_count']:,} {said}" for name, said in kinds if rows[f"{name}_count"]]
+    parts = [f"{rows[f'{name}_count']:,} {sentence}" for name, sentence in kinds if rows[f"{name}_count"]]
     return f"{RECEIVED[rows['source']]}: {rows['received_count']:,} rows received, {', '.join(parts)}."
 
 

@@ -22,7 +22,7 @@ from ecom_assets.retention.activity import (
     starts,
 )
 from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
-from ecom_assets.retention.kernel import BITS, tally
+from ecom_assets.retention.kernel import BITS, cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
@@ -94,7 +94,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Found:
+class Counted:
     """The cells of a query: of all visitors, and by value of the breakdown."""
 
     known: Known
@@ -117,7 +117,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
         question: The retention query.
         whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
     """
-    result = _found(question, whole_until)
+    result = _counted(question, whole_until)
     rule, known = question.rule, result.known
     definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
     answer = {"definition": definition, **_answer(question, result, result.cells)}
@@ -130,14 +130,14 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
 
 
-def check_types(asked: Iterable[str], known: Iterable[str]) -> None:
+def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
     """Raise if an event type is unknown.
 
     Raises:
         DefinitionError: An event type is unknown; the message names the first.
     """
     names = dict.fromkeys(known)
-    for name in asked:
+    for name in wanted:
         if name not in names:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
 
@@ -158,7 +158,7 @@ def _range(between: Between) -> dict[str, str | None]:
     return {"range_of": "starts", "first_date": first, "last_date": last}
 
 
-def _found(question: Question, whole_until: date | None) -> Found:
+def _counted(question: Question, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     con, rule = question.con, question.rule
     quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
@@ -166,8 +166,8 @@ def _found(question: Question, whole_until: date | None) -> Found:
         return quick
     # All further queries read this table, so that files are read only once.
     needs_times = rule.clock == "rolling" or rule.by is not None
-    asked = question.activity if needs_times else by_period(question.activity)
-    activity = con.create_table(ACTIVITY, asked, temp=True)
+    wanted = question.activity if needs_times else by_period(question.activity)
+    activity = con.create_table(ACTIVITY, wanted, temp=True)
     known = _known(activity, question, whole_until)
     started = con.create_table(STARTS, starts(activity, rule, question.between), temp=True)
     plain = replace(rule, by=None)
@@ -178,9 +178,9 @@ def _found(question: Question, whole_until: date | None) -> Found:
     # Few rows, which are read several times, and for each value.
     cells = con.create_table(CELLS, cells, temp=True)
     if not rule.by:
-        return Found(known, cells)
+        return Counted(known, cells)
     by_label = retention(activity, rule, known.period_count, known.reach, named)
-    return Found(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
+    return Counted(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
 
 
 def _suits_kernel(question: Question) -> bool:
@@ -190,9 +190,9 @@ def _suits_kernel(question: Question) -> bool:
     return has_kernels(question.con) and fits and is_plain and not question.keep and question.between == (None, None)
 
 
-def _by_kernel(question: Question, whole_until: date | None) -> Found | None:
+def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
     con, rule = question.con, question.rule
-    counted = tally(con, question.activity, rule) if has_kernels(con) else None
+    counted = cohort_counts(con, question.activity, rule) if has_kernels(con) else None
     if counted is None:
         return None
     known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
@@ -205,9 +205,9 @@ def _by_kernel(question: Question, whole_until: date | None) -> Found | None:
 
     result = cells((counted.cohorts, counted.counts), replace(rule, by=None), CELLS)
     if not counted.labels or counted.by_label is None:
-        return Found(known, result)
+        return Counted(known, result)
     by_label = con.create_table(f"{CELLS}_by_label", cells(counted.by_label, rule, "labelled"), temp=True)
-    return Found(known, result, by_label, counted.labels)
+    return Counted(known, result, by_label, counted.labels)
 
 
 def _ordered(who: ir.Table) -> ir.Table:
@@ -220,14 +220,14 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
     rule = question.rule
     at = _moment(activity, rule)
     numbers = numbered(activity, rule)
-    asked = activity.agg(
+    wanted = activity.agg(
         span=numbers.max() - numbers.min(),
         first_date=activity.event_date.min(),
         newest_date=activity.event_date.max(),
         newest_at=ibis.null("timestamp(6)") if at is None else at.max(),
         money=activity.amount.count(),
     )
-    row = asked.to_pyarrow().to_pylist()[0]
+    row = wanted.to_pyarrow().to_pylist()[0]
     if row["newest_date"] is None:
         nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
         return Known(None, whole_until, nothing, 1, has_money=False)
@@ -263,7 +263,7 @@ def _instant(moment: datetime) -> ir.TimestampScalar:
     return ibis.literal(moment, "timestamp(6)")
 
 
-def _answer(question: Question, result: Found, cells: ir.Table) -> dict[str, Any]:
+def _answer(question: Question, result: Counted, cells: ir.Table) -> dict[str, Any]:
     rows = cells.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
     sums = totals(cells).order_by("cell").to_pyarrow().to_pylist()
     has_money = result.known.has_money

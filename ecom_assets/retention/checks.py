@@ -12,18 +12,18 @@ from ecom_assets.tables.portable import union_all
 
 
 @check(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
-def visitors_and_purchases_agree(days: Days | None, pieces: ir.Table, came: ir.Table) -> CheckResult:
-    """Per day, visitors and revenue are those of the sessions' pieces; first is before last."""
-    pieces, came = (of_days(rows, "event_date", days) for rows in (pieces, came))
+def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: ir.Table) -> CheckResult:
+    """Per day, visitors and revenue are those of the sessions' fragments; first is before last."""
+    fragments, came = (of_days(rows, "event_date", days) for rows in (fragments, came))
     everybody = came.filter(came.cohort_by == "first_activity")
     result = everybody.group_by("event_date").agg(
         found_count=everybody.visitor_count.sum(),
         found_amount=everybody.revenue_amount.sum().cast(MONEY),
         backwards_count=(everybody.first_date > everybody.previous_date).ifelse(1, 0).sum(),
     )
-    expected = pieces.group_by("event_date").agg(
-        expected_count=pieces.visitor_id.nunique(),
-        expected_amount=pieces.purchase_amount.sum().cast(MONEY),
+    expected = fragments.group_by("event_date").agg(
+        expected_count=fragments.visitor_id.nunique(),
+        expected_amount=fragments.purchase_amount.sum().cast(MONEY),
     )
     both = expected.outer_join(result, "event_date")
     both = both.select(

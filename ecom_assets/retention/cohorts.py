@@ -21,15 +21,15 @@ CELLS = tuple((n, n) for n in range(31))
 UNIT = ["cohort_by", "period", "cohort_number"]
 
 
-def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
+def returning_visitors_daily(fragments: ir.Table, days: Days) -> ir.Table:
     """Return the number of visitors on each of `days`, by the days of their first and previous visits.
 
     Args:
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         days: The days to compute.
     """
-    of_days = pieces.filter(days.contain(pieces.event_date)).select("visitor_id").distinct()
-    visits = visitor_days(pieces.filter(pieces.event_date < days.end).semi_join(of_days, "visitor_id"))
+    of_days = fragments.filter(days.contain(fragments.event_date)).select("visitor_id").distinct()
+    visits = visitor_days(fragments.filter(fragments.event_date < days.end).semi_join(of_days, "visitor_id"))
     kinds = union_all(
         visits.mutate(cohort_by=ibis.literal("first_activity")),
         visits.filter(visits.purchase_count > 0).mutate(cohort_by=ibis.literal("first_purchase")),
@@ -48,9 +48,9 @@ def returning_visitors_daily(pieces: ir.Table, days: Days) -> ir.Table:
     )
 
 
-def later_days(pieces: ir.Table, days: Days) -> ir.Table:
+def later_days(fragments: ir.Table, days: Days) -> ir.Table:
     """Return, as `day`, all days from the first of `days` on: a change there can change who is new on later days."""
-    return pieces.filter(pieces.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
+    return fragments.filter(fragments.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
 
 
 def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
@@ -73,10 +73,10 @@ def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
     ).select(*RetentionCohorts.columns)
 
 
-def visitor_days(pieces: ir.Table) -> ir.Table:
+def visitor_days(fragments: ir.Table) -> ir.Table:
     """Return one row per visitor and day: visitor_id, event_date, purchase_count and amount."""
-    return pieces.group_by("visitor_id", "event_date").agg(
-        purchase_count=pieces.purchase_count.sum(), amount=pieces.purchase_amount.sum().cast(MONEY)
+    return fragments.group_by("visitor_id", "event_date").agg(
+        purchase_count=fragments.purchase_count.sum(), amount=fragments.purchase_amount.sum().cast(MONEY)
     )
 
 

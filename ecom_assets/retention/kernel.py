@@ -33,7 +33,7 @@ Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Tally:
+class CohortCounts:
     """The result of the pass: `cohorts` and `counts` in the form of `retention.cells_of`, and facts about the data.
 
     For a breakdown also both by label, and the labels to show.
@@ -48,7 +48,7 @@ class Tally:
     has_money: bool
 
 
-def tally(con: Backend, activity: ir.Table, rule: RetentionRule) -> Tally | None:
+def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule) -> CohortCounts | None:
     """Return the counts; None if the data have no visitors, or more periods than there are bits.
 
     Args:
@@ -80,7 +80,7 @@ def tally(con: Backend, activity: ir.Table, rule: RetentionRule) -> Tally | None
         names = rows["label"].to_numpy()
         parts = {label: tables(rows.filter(pa.array(names == label)), paid.get(label, {})) for label in labels}
         by_label = _labelled(parts)
-    return Tally(*tables(rows, _added(paid.values())), by_label, labels, known["newest"], count, has_money)
+    return CohortCounts(*tables(rows, _added(paid.values())), by_label, labels, known["newest"], count, has_money)
 
 
 def _tables(

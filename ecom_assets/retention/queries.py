@@ -32,7 +32,7 @@ def _rounded(row: Row) -> Row:
     return {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
 
 
-TOLD_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
+REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
 """The days, weeks and months for which `retention_totals` reports retention."""
 
 
@@ -52,7 +52,7 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
     result = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
     return {
         period: [_whole_cohorts(n, result[period, n], has_money=has_money) for n in periods if (period, n) in result]
-        for period, periods in TOLD_PERIODS.items()
+        for period, periods in REPORTED_PERIODS.items()
     }
 
 

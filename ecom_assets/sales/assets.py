@@ -7,7 +7,7 @@ item or customer.
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, days_of_changed_credit
+from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, days_of_changed_attribution
 from ecom_assets.attribution.credit import order_channels
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
@@ -61,7 +61,7 @@ def calendar(days: Days) -> ir.Table:
     contracts.Sales,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
-    invalidated_by=days_of_changed_credit,
+    invalidated_by=days_of_changed_attribution,
     deps=(calendar.key, city.key, item.key, customer.key),
     user_order_log=EVERY_LINE,
 )
@@ -75,7 +75,7 @@ def sales(
 @table_asset(
     contracts.ProductSalesDaily,
     sales=EVERY_SALE,
-    invalidated_by=days_of_changed_credit,
+    invalidated_by=days_of_changed_attribution,
 )
 def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up the sales of each item and day."""
@@ -85,7 +85,7 @@ def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
 @table_asset(
     contracts.RevenueDaily,
     sales=EVERY_SALE,
-    invalidated_by=days_of_changed_credit,
+    invalidated_by=days_of_changed_attribution,
 )
 def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
     """Add up the sales of each day, in total and by dimension."""

@@ -19,7 +19,7 @@ from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
-ALL_PIECES = Reads(SessionDays, whole=True)
+ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 
 
 @table_asset(SessionEvents, events=CleanEvents)
@@ -40,7 +40,7 @@ def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, 
     return changed_start_days(session_days, session_rule, days)
 
 
-@table_asset(Sessions, session_days=ALL_PIECES, invalidated_by=days_of_changed_sessions)
+@table_asset(Sessions, session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions)
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Stitch the session fragments across midnight."""
     return compute_sessions(session_days, session_rule, days)
@@ -57,7 +57,7 @@ def days_of_changed_engagement(session_days: ir.Table, session_rule: SessionRule
 @table_asset(
     EngagementDaily,
     sessions=Reads(Sessions, whole=True),
-    session_days=ALL_PIECES,
+    session_days=ALL_FRAGMENTS,
     invalidated_by=days_of_changed_engagement,
 )
 def engagement_daily(sessions: ir.Table, session_days: ir.Table, days: Days) -> ir.Table:

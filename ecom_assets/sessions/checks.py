@@ -12,35 +12,35 @@ from ecom_assets.tables.portable import union_all
 
 @check(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
 def events_add_up_to_clean_events(
-    days: Days | None, clean: ir.Table, numbered: ir.Table, pieces: ir.Table
+    days: Days | None, clean: ir.Table, numbered: ir.Table, fragments: ir.Table
 ) -> CheckResult:
-    """Per day, the events of the sessions' pieces are as many as the clean events."""
+    """Per day, the events of the sessions' fragments are as many as the clean events."""
     counts = (
         _per_day(clean, days, "clean_count", clean.count()),
         _per_day(numbered, days, "numbered_count", numbered.count()),
-        _per_day(pieces, days, "piece_event_count", pieces.event_count.sum()),
+        _per_day(fragments, days, "fragment_event_count", fragments.event_count.sum()),
     )
-    per_day = _side_by_side(counts, ("clean_count", "numbered_count", "piece_event_count"))
-    differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.piece_event_count)
+    per_day = _side_by_side(counts, ("clean_count", "numbered_count", "fragment_event_count"))
+    differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.fragment_event_count)
     return result_of(per_day.filter(differs), per_day)
 
 
 @check(Sessions, reads=(SessionDays, Sessions))
-def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions: ir.Table) -> CheckResult:
-    """Every piece lies in exactly one session of its visitor, and the events add up."""
+def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, sessions: ir.Table) -> CheckResult:
+    """Every fragment lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
         reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
         sessions = sessions.filter(ibis.or_(*reaches))
     first, last = sessions.started_date.min().as_scalar(), sessions.ended_date.max().as_scalar()
-    parts = pieces.filter(pieces.event_date.between(first, last))
-    sums = _within(sessions, parts).group_by("session_id").agg(event_count=lambda rows: rows.piece_event_count.sum())
+    parts = fragments.filter(fragments.event_date.between(first, last))
+    sums = _within(sessions, parts).group_by("session_id").agg(event_count=lambda rows: rows.fragment_event_count.sum())
     sums = sessions.left_join(sums, "session_id")
-    own = of_days(pieces, "event_date", days)
+    own = of_days(fragments, "event_date", days)
     homes = own.left_join(_within(sessions, own), ["visitor_id", "started_at"])
     homes = homes.group_by("visitor_id", "started_at", "event_date").agg(home_count=homes.session_id.count())
     # No visitor ids: what a check shows outlives the rows.
     checks = union_all(
-        homes.select("started_at", check=ibis.literal("sessions of a piece"), expected=1, found=homes.home_count),
+        homes.select("started_at", check=ibis.literal("sessions of a fragment"), expected=1, found=homes.home_count),
         sums.select(
             "started_at",
             check=ibis.literal("events of a session"),
@@ -51,18 +51,22 @@ def every_piece_is_in_one_session(days: Days | None, pieces: ir.Table, sessions:
     return result_of(checks.filter(checks.expected != checks.found), checks)
 
 
-def _within(sessions: ir.Table, pieces: ir.Table) -> ir.Table:
-    """Each piece with each session of its visitor in which it lies."""
-    pieces = pieces.select("visitor_id", "started_at", piece_ended_at="ended_at", piece_event_count="event_count")
+def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
+    """Each fragment with each session of its visitor in which it lies."""
+    fragments = fragments.select(
+        "visitor_id", "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count"
+    )
     sessions = sessions.select("visitor_id", "session_id", session_started_at="started_at", session_ended_at="ended_at")
-    inside = (pieces.started_at >= sessions.session_started_at) & (pieces.piece_ended_at <= sessions.session_ended_at)
-    return pieces.join(sessions, [pieces.visitor_id == sessions.visitor_id, inside]).select(
-        "visitor_id", "started_at", "piece_event_count", "session_id"
+    inside = (fragments.started_at >= sessions.session_started_at) & (
+        fragments.fragment_ended_at <= sessions.session_ended_at
+    )
+    return fragments.join(sessions, [fragments.visitor_id == sessions.visitor_id, inside]).select(
+        "visitor_id", "started_at", "fragment_event_count", "session_id"
     )
 
 
 @check(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
-def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, engagement: ir.Table) -> CheckResult:
+def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, engagement: ir.Table) -> CheckResult:
     """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
@@ -72,7 +76,7 @@ def sessions_agree(days: Days | None, sessions: ir.Table, pieces: ir.Table, enga
     counts = (
         of_days(engaged, "event_date", days),
         _per_day(started, days, "started_count", started.count()),
-        _per_day(pieces, days, "came_count", pieces.visitor_id.nunique()),
+        _per_day(fragments, days, "came_count", fragments.visitor_id.nunique()),
     )
     names = ("session_count", "daily_visitor_count", "unordered_count", "started_count", "came_count")
     per_day = _side_by_side(counts, names)
@@ -101,7 +105,7 @@ def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Ta
 
 SESSION_CHECKS = [
     events_add_up_to_clean_events,
-    every_piece_is_in_one_session,
+    every_fragment_is_in_one_session,
     sessions_agree,
 ]
 """Every invariant of the marts."""

@@ -26,7 +26,7 @@ class SessionEvents(Table):
 
     event_date = day("The day on which the event happened")
     visitor_id = text("Who", pii=True)
-    piece_started_at = instant("Start of the run of events, cut at midnight, that the event belongs to")
+    fragment_started_at = instant("Start of the run of events, cut at midnight, that the event belongs to")
     event_number = count("Place in that run, from 1, by time and then event id", unit="place")
     event_at = instant("When the event happened")
     event_id = text("The event")
@@ -41,7 +41,7 @@ class SessionEvents(Table):
 
 
 class _Behaviour(Table, abstract=True):
-    """What is added up over events, for a piece of a session and for the whole of it alike."""
+    """What is added up over events, for a fragment of a session and for the whole of it alike."""
 
     layer = "mart"
     group = "sessions"

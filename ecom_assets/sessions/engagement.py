@@ -10,15 +10,15 @@ MONTH_DAYS = 30
 WEEK_DAYS = 7
 
 
-def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Table:
+def engagement_daily(sessions: ir.Table, fragments: ir.Table, days: Days) -> ir.Table:
     """Return the engagement of each day of `days` that has visitors.
 
     Args:
         sessions: All rows of `Sessions`.
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         days: The days to compute.
     """
-    visitors = active_visitors(pieces, days)
+    visitors = active_visitors(fragments, days)
     numbers = _session_numbers(sessions, days)
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
     counts = [name for name in joined.columns if name.endswith("session_count")]
@@ -33,13 +33,13 @@ def engagement_daily(sessions: ir.Table, pieces: ir.Table, days: Days) -> ir.Tab
     ).drop("started_date", "view_count")
 
 
-def active_visitors(pieces: ir.Table, days: Days) -> ir.Table:
+def active_visitors(fragments: ir.Table, days: Days) -> ir.Table:
     """Return the exact number of visitors of each day and of the 7 and 30 days that end with it, in one pass.
 
     Each visit opens an interval. It lasts for the length of the window, or until the visitor's next visit. The
     intervals of a visitor do not overlap, so a running sum over their starts and ends counts distinct visitors.
     """
-    window = pieces.filter(days.widened(before=MONTH_DAYS - 1).contain(pieces.event_date))
+    window = fragments.filter(days.widened(before=MONTH_DAYS - 1).contain(fragments.event_date))
     came = window.select("visitor_id", "event_date").distinct()
     following = came.event_date.lead().over(ibis.window(group_by="visitor_id", order_by="event_date"))
     came = came.mutate(next_date=following)

@@ -23,10 +23,10 @@ QUOTE = "\u2033"
 
 def with_search_terms(events: ir.Table) -> ir.Table:
     """Return clean events with a `search_term`, which is null unless the event is a search."""
-    asked = (events.event_type == "search").ifelse(
+    term = (events.event_type == "search").ifelse(
         received_term(events.properties, events.page_url), ibis.null("string")
     )
-    return events.mutate(search_term=asked)
+    return events.mutate(search_term=term)
 
 
 def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.StringValue:
@@ -37,8 +37,8 @@ def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.
     named = "|".join(PROPERTY_NAMES)
     # An escaped quotation mark must not end the value.
     text = properties.replace('\\"', QUOTE).re_extract(f'"({named})" *: *"([^"]*)"', 2).nullif("")
-    asked = page_url.re_extract(f"[?&]({'|'.join(PARAMETER_NAMES)})=([^&#]*)", 2).nullif("")
-    spaced = asked.replace("+", " ").replace("%20", " ")
+    term = page_url.re_extract(f"[?&]({'|'.join(PARAMETER_NAMES)})=([^&#]*)", 2).nullif("")
+    spaced = term.replace("+", " ").replace("%20", " ")
     return text.replace(QUOTE, '"').fill_null(spaced)
 
 

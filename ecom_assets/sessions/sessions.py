@@ -60,45 +60,45 @@ def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str)
         days: The days of `events`, for daylight saving.
         timezone: The reporting time zone.
     """
-    pieces = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
+    fragments = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
     idle = ibis.interval(seconds=rule.idle_timeout_s)
-    starts_at = day_start(pieces.event_date, days, timezone)
-    ends_at = day_start((pieces.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
+    starts_at = day_start(fragments.event_date, days, timezone)
+    ends_at = day_start((fragments.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
     stitches = ibis.literal(rule.stitches)
-    return pieces.mutate(
-        is_near_previous_midnight=stitches & (pieces.started_at <= starts_at + idle),
-        is_near_next_midnight=stitches & (pieces.ended_at >= ends_at - idle),
+    return fragments.mutate(
+        is_near_previous_midnight=stitches & (fragments.started_at <= starts_at + idle),
+        is_near_next_midnight=stitches & (fragments.ended_at >= ends_at - idle),
     )
 
 
-def sessions(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+def sessions(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     """Return the whole sessions that started on `days`, including their parts after midnight.
 
     Args:
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         rule: The session rule.
         days: The days on which the sessions started.
     """
-    alone = pieces.filter(days.contain(pieces.event_date), ~_near_midnight(pieces))
+    alone = fragments.filter(days.contain(fragments.event_date), ~_near_midnight(fragments))
     alone = alone.mutate(session_started_at=alone.started_at)
-    candidates = pieces.filter(days.contain(pieces.event_date), _near_midnight(pieces))
-    stitched = stitch(pieces, candidates, rule)
+    candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
+    stitched = stitch(fragments, candidates, rule)
     merged = _merge(union_all(stitched, alone), ["visitor_id"])
     return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
 
 
-def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
+def stitch(fragments: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
     """Return the fragments near midnight of some visitors, with the start of the session that each belongs to.
 
     Args:
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         of_visitors: Rows whose `visitor_id` selects the visitors.
         rule: The session rule.
 
     Returns:
         These fragments with `session_started_at`.
     """
-    near = pieces.filter(_near_midnight(pieces)).semi_join(of_visitors, "visitor_id")
+    near = fragments.filter(_near_midnight(fragments)).semi_join(of_visitors, "visitor_id")
     in_order = ibis.window(group_by="visitor_id", order_by="started_at")
     near = near.mutate(previous_ended_at=near.ended_at.lag().over(in_order))
     begins = near.previous_ended_at.isnull() | is_gap(near.previous_ended_at, near.started_at, rule)
@@ -107,16 +107,16 @@ def stitch(pieces: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Tab
     return near.mutate(session_started_at=start).drop("previous_ended_at")
 
 
-def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
+def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     """Return, as `day`, the start days of all sessions that a change in the events of `days` can change.
 
     These are the days themselves, the day after each (a session there may begin, or become part of one from the day
     before), and the start days of sessions that reach the midnight before `days`.
     """
-    after = pieces.filter(days.widened(after=1).contain(pieces.event_date)).select(day="event_date")
+    after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(day="event_date")
     before = Days.of(first for first, _ in days.widened(before=1).runs())
-    reaching = pieces.filter(before.contain(pieces.event_date), pieces.is_near_next_midnight)
-    stitched = stitch(pieces, reaching, rule)
+    reaching = fragments.filter(before.contain(fragments.event_date), fragments.is_near_next_midnight)
+    stitched = stitch(fragments, reaching, rule)
     stitched = stitched.mutate(
         started_date=stitched.event_date.min().over(ibis.window(group_by=["visitor_id", "session_started_at"]))
     )
@@ -127,8 +127,8 @@ def changed_start_days(pieces: ir.Table, rule: SessionRule, days: Days) -> ir.Ta
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
     """Return the sessions of a whole set of clean events at once, without cutting them at midnight first."""
     unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
-    pieces = _add_up(session_events(events, rule, by_day=False), rule, unit)
-    return _describe(_merge(pieces, unit), rule).select(*Sessions.columns)
+    fragments = _add_up(session_events(events, rule, by_day=False), rule, unit)
+    return _describe(_merge(fragments, unit), rule).select(*Sessions.columns)
 
 
 def source_session_of(events: ir.Table) -> ir.StringValue:
@@ -156,7 +156,7 @@ def _place_beginnings(events: ir.Table, rule: SessionRule, unit: Sequence[str]) 
         begins = begins | (changed & (events.event_at > events.previous_at))
     events = events.mutate(begins=begins)
     return events.mutate(
-        piece_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)")).max().over(so_far),
+        fragment_started_at=events.begins.ifelse(events.event_at, ibis.null("timestamp(6)")).max().over(so_far),
         first_place=events.begins.ifelse(events.place, ibis.null("int64")).max().over(so_far),
         next_at=events.event_at.lead().over(in_order),
         next_begins=events.begins.lead().over(in_order),
@@ -177,18 +177,20 @@ def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, 
 
 
 def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Table:
-    length_us = events.event_at.delta(events.piece_started_at, unit="microsecond")
+    length_us = events.event_at.delta(events.fragment_started_at, unit="microsecond")
     events = events.mutate(cut=(length_us / (max_length_s * 1_000_000)).floor().cast("int64"))
-    part = ibis.window(group_by=[*unit, "piece_started_at", "cut"])
+    part = ibis.window(group_by=[*unit, "fragment_started_at", "cut"])
     in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
-    events = events.mutate(piece_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part))
+    events = events.mutate(
+        fragment_started_at=events.event_at.min().over(part), first_place=events.place.min().over(part)
+    )
     return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
 
 
 def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
     of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES}
     is_purchase = events.event_type == "purchase"
-    pieces = events.group_by(*unit, "piece_started_at", "event_date").agg(
+    fragments = events.group_by(*unit, "fragment_started_at", "event_date").agg(
         started_at=events.event_at.min(),
         ended_at=events.event_at.max(),
         event_count=events.count(),
@@ -203,28 +205,28 @@ def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Tabl
         has_robot_agent=events.is_bot.ifelse(1, 0).max(),
         **of_type,
     )
-    pieces = pieces.rename(session_started_at="piece_started_at")
-    length_s = pieces.ended_at.delta(pieces.started_at, unit="microsecond") / 1e6
-    at_pace = (pieces.event_count >= ROBOT_EVENTS) & (length_s <= pieces.event_count * ROBOT_PACE_S)
-    return pieces.mutate(is_bot=(pieces.has_robot_agent == 1) | at_pace).drop("has_robot_agent")
+    fragments = fragments.rename(session_started_at="fragment_started_at")
+    length_s = fragments.ended_at.delta(fragments.started_at, unit="microsecond") / 1e6
+    at_pace = (fragments.event_count >= ROBOT_EVENTS) & (length_s <= fragments.event_count * ROBOT_PACE_S)
+    return fragments.mutate(is_bot=(fragments.has_robot_agent == 1) | at_pace).drop("has_robot_agent")
 
 
-def _near_midnight(pieces: ir.Table) -> ir.BooleanValue:
-    return pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+def _near_midnight(fragments: ir.Table) -> ir.BooleanValue:
+    return fragments.is_near_previous_midnight | fragments.is_near_next_midnight
 
 
-def _merge(pieces: ir.Table, unit: Sequence[str]) -> ir.Table:
-    first = pieces.started_at == pieces.session_started_at
-    sums = {name: pieces[name].sum() for name in SUMS}
-    with_category = pieces.first_product_category.notnull()
-    merged = pieces.group_by(*unit, "session_started_at").agg(
-        started_date=pieces.event_date.min(),
-        ended_date=pieces.event_date.max(),
-        ended_at=pieces.ended_at.max(),
-        entry_page_url=pieces.entry_page_url.max(where=first),
-        exit_page_url=pieces.exit_page_url.fill_null("").argmax(pieces.started_at).nullif(""),
-        first_product_category=pieces.first_product_category.argmin(pieces.started_at, where=with_category),
-        is_bot=pieces.is_bot.ifelse(1, 0).max() == 1,
+def _merge(fragments: ir.Table, unit: Sequence[str]) -> ir.Table:
+    first = fragments.started_at == fragments.session_started_at
+    sums = {name: fragments[name].sum() for name in SUMS}
+    with_category = fragments.first_product_category.notnull()
+    merged = fragments.group_by(*unit, "session_started_at").agg(
+        started_date=fragments.event_date.min(),
+        ended_date=fragments.event_date.max(),
+        ended_at=fragments.ended_at.max(),
+        entry_page_url=fragments.entry_page_url.max(where=first),
+        exit_page_url=fragments.exit_page_url.fill_null("").argmax(fragments.started_at).nullif(""),
+        first_product_category=fragments.first_product_category.argmin(fragments.started_at, where=with_category),
+        is_bot=fragments.is_bot.ifelse(1, 0).max() == 1,
         **sums,
     )
     return merged.rename(started_at="session_started_at")
@@ -249,31 +251,31 @@ SESSION = ("visitor_id", "session_started_at")
 """The columns that identify a session."""
 
 
-def events_of_sessions(events: ir.Table, pieces: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
+def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
     """Return the events of the sessions that started on `days`, including events after midnight.
 
     Args:
         events: All rows of `SessionEvents`, or only those of the relevant types.
-        pieces: All rows of `SessionDays`.
+        fragments: All rows of `SessionDays`.
         days: The days on which the sessions start.
         rule: The session rule.
 
     Returns:
         The events with the `session_started_at` and `started_date` of their session.
     """
-    candidates = pieces.filter(
-        days.contain(pieces.event_date), pieces.is_near_previous_midnight | pieces.is_near_next_midnight
+    candidates = fragments.filter(
+        days.contain(fragments.event_date), fragments.is_near_previous_midnight | fragments.is_near_next_midnight
     )
-    stitched = stitch(pieces, candidates, rule)
+    stitched = stitch(fragments, candidates, rule)
     started_date = stitched.event_date.min().over(ibis.window(group_by=list(SESSION)))
     stitched = stitched.mutate(started_date=started_date)
     # Keeping other sessions of these visitors would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
     stitched = stitched.filter(near).select(
-        "event_date", "visitor_id", "session_started_at", "started_date", piece_started_at="started_at"
+        "event_date", "visitor_id", "session_started_at", "started_date", fragment_started_at="started_at"
     )
-    keys = ["event_date", "visitor_id", "piece_started_at"]
+    keys = ["event_date", "visitor_id", "fragment_started_at"]
     alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
-    alone = alone.mutate(session_started_at=alone.piece_started_at, started_date=alone.event_date)
+    alone = alone.mutate(session_started_at=alone.fragment_started_at, started_date=alone.event_date)
     crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)
     return union_all(alone, crossing)

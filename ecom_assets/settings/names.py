@@ -13,7 +13,7 @@ FORMER_NAMES = {
     for name in ("CONCURRENCY", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "RETRY_BASE_S", "MAX_WAIT_S")
 }
 """What settings were called before, and are called now: `ECOM_API_…` is about the API that we serve."""
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
 def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -> None:
@@ -36,15 +36,15 @@ def values_of_former_names(prefix: str, environment: Mapping[str, str]) -> dict[
     values = {}
     for former, name in FORMER_NAMES.items():
         if former in given:
-            _say_once(former, name)
+            _log_once(former, name)
             if name not in given:
                 values[name.removeprefix(prefix).lower()] = given[former]
     return values
 
 
-def _say_once(former: str, name: str) -> None:
-    if former not in _said:
-        _said.add(former)
+def _log_once(former: str, name: str) -> None:
+    if former not in _logged:
+        _logged.add(former)
         sys.stderr.write(f"ecom: {former} is called {name} now; the old name works for now.\n")
 
 

@@ -46,14 +46,14 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
         name="every_row_of_the_files_is_in_raw",
         description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file, "
         "less those of erased people.",
-        evaluate=partial(_judge, raw),
+        evaluate=partial(_evaluate, raw),
         tables=(raw, Withdrawals, ErasedRows),
         blocking=True,
         source=source,
     )
 
 
-def _judge(  # noqa: PLR0913, PLR0917 (each is a table or the source)
+def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     contract: type[Table],
     days: Days | None,
     raw: ir.Table,
@@ -82,9 +82,11 @@ def _judge(  # noqa: PLR0913, PLR0917 (each is a table or the source)
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     # Files in two folders can have the same name; raw has the rows of both under this name.
     counts: Counter[FileDay] = Counter()
-    asked = set(days.dates) if days else None
+    checked = set(days.dates) if days else None
     for one in files:
-        counts.update({(one.file, day): n for day, n in one.by_day.items() if n and (asked is None or day in asked)})
+        counts.update(
+            {(one.file, day): n for day, n in one.by_day.items() if n and (checked is None or day in checked)}
+        )
     return counts
 
 
@@ -170,7 +172,7 @@ def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Ta
 
 
 def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableCheck:
-    evaluate = partial(_judge_snapshots if source.brings_all else _judge_days, source, gate, ended)
+    evaluate = partial(_check_snapshots if source.brings_all else _check_days, source, gate, ended)
     return TableCheck(
         contract=source.raw,
         name="enough_came",
@@ -187,7 +189,7 @@ def _nothing_is_lost(source: Source) -> TableCheck:
         contract=source.raw,
         name="no_day_lost_its_rows",
         description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
-        evaluate=partial(_judge_lost, source),
+        evaluate=partial(_check_lost, source),
         tables=(Withdrawals,),
     )
 
@@ -197,13 +199,13 @@ def _few_were_refused(source: Source, quarantine: type[Table], gate: SourceGate,
         contract=quarantine,
         name="few_were_refused",
         description=f"No more than a share of {gate.refused_share:g} of the {source.noun} is refused.",
-        evaluate=partial(_judge_refused, source, quarantine, gate, late_days),
+        evaluate=partial(_check_refused, source, quarantine, gate, late_days),
         tables=(source.raw, quarantine),
         blocking=True,
     )
 
 
-def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     source: Source,
     gate: SourceGate,
     ended: EndedDays,
@@ -217,15 +219,15 @@ def _judge_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
     meant = _withdrawn_days(source, withdrawn)
-    asked = Days.of(set(days.dates) - meant)
-    usual = {day: usual_count(counts, day, days.first) for day in ended(asked).dates}
-    if asked.dates and not any(counts.get(day) for day in days.dates):
-        return _judge_nothing(source, raw, asked, sum(number or 0 for number in usual.values()), files)
+    checked = Days.of(set(days.dates) - meant)
+    usual = {day: usual_count(counts, day, days.first) for day in ended(checked).dates}
+    if checked.dates and not any(counts.get(day) for day in days.dates):
+        return _check_nothing(source, raw, checked, sum(number or 0 for number in usual.values()), files)
     fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts.get(day, 0))]
-    return _fallen(source, gate, {day: (counts.get(day, 0), usual[day] or 0) for day in fallen}, len(asked.dates))
+    return _fallen(source, gate, {day: (counts.get(day, 0), usual[day] or 0) for day in fallen}, len(checked.dates))
 
 
-def _judge_snapshots(
+def _check_snapshots(
     source: Source, gate: SourceGate, _ended: EndedDays, days: Days | None, raw: ir.Table, _withdrawn: ir.Table
 ) -> CheckResult:
     """Compare each day that has a snapshot with the snapshots before it."""
@@ -237,19 +239,19 @@ def _judge_snapshots(
     return _fallen(source, gate, {day: (counts[day], usual[day] or 0) for day in fallen}, len(usual))
 
 
-def _judge_nothing(source: Source, raw: ir.Table, asked: Days, usual: float, files: FileSource | None) -> CheckResult:
+def _check_nothing(source: Source, raw: ir.Table, checked: Days, usual: float, files: FileSource | None) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
     # A run is split where weeks have no rows, so an early part can be before the first day of the source.
     begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())
     if (begins_later or not is_empty) and usual < NOTHING_FROM:
-        return CheckResult(0, len(asked.dates), observed=0, limit=0)
+        return CheckResult(0, len(checked.dates), observed=0, limit=0)
     known = f", where some {usual:,.0f} rows are usual" if usual else ""
     sentence = (
-        f"No {source.noun} came for {_span(asked)}{known}; look at where they come from (`ecom doctor`), and run these "
-        "days again."
+        f"No {source.noun} came for {_span(checked)}{known}; look at where they come from (`ecom doctor`), and run "
+        "these days again."
     )
     return CheckResult(
-        1, len(asked.dates), [{"days": _span(asked)}], observed=0, limit=1, metadata={"sentence": sentence}
+        1, len(checked.dates), [{"days": _span(checked)}], observed=0, limit=1, metadata={"sentence": sentence}
     )
 
 
@@ -270,7 +272,7 @@ def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, floa
     )
 
 
-def _judge_refused(  # noqa: PLR0913, PLR0917 (as above)
+def _check_refused(  # noqa: PLR0913, PLR0917 (as above)
     source: Source,
     quarantine: type[Table],
     gate: SourceGate,
@@ -305,7 +307,7 @@ def _judge_refused(  # noqa: PLR0913, PLR0917 (as above)
     )
 
 
-def _judge_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
+def _check_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
     name = source.raw.qualified_name()
     held = withdrawals.filter(withdrawals.source_table == name, withdrawals.withdrawn_at.isnull())
     shown = held.order_by("received_date").select("received_date", "stored_count", "offered_count")

@@ -134,7 +134,7 @@ class TableSql:
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
         columns += [f"{money} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
-        columns += [f"COALESCE({self.said_day}, {_day(fallback)}) AS {ident('received_date')}"]
+        columns += [f"COALESCE({self.stated_day}, {_day(fallback)}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
@@ -171,7 +171,7 @@ class TableSql:
         return self._day_of(self.event_at)
 
     @property
-    def said_day(self) -> str:
+    def stated_day(self) -> str:
         """Return the SQL of the arrival day in the row: the day it was received, else the event's day if not later."""
         return f"COALESCE({self._day_of(self.received_at)}, {self._usable_day})"
 

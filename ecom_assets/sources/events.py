@@ -42,8 +42,8 @@ def days_to_compute(files: RecordFiles, late_days: int) -> Days:
     Raises:
         SourceError: The files hold no rows.
     """
-    arrivals = arrival_days(files)
-    first, last = arrivals.first, arrivals.dates[-1]
+    received_days = arrival_days(files)
+    first, last = received_days.first, received_days.dates[-1]
     own = day_in_zone("event_at", files.timezone)
     parts = [
         files.received_sql(first, first + (late_days + 1) * ONE_DAY),

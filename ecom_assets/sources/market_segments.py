@@ -52,8 +52,8 @@ def market_segments(path: Path | None = None) -> MarketSegments:
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
-        said = str(fault["msg"]).removeprefix("Value error, ")
-        raise DefinitionError(f"{path}: `{place}`: {said}; see docs/metrics.md, market_segment.") from error
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        raise DefinitionError(f"{path}: `{place}`: {message}; see docs/metrics.md, market_segment.") from error
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
 

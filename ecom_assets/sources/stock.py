@@ -232,7 +232,7 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
         products += first.data
         for number in range(2, first.total_pages + 1):
             products += _page(session, headers, number).data
-        costs = session.tally.costs()
+        costs = session.stats.costs()
     if len(products) != first.total:
         raise SourceError(
             f"The catalogue API at {without_secrets(api.url)} announced {first.total:,} products and returned "

@@ -39,34 +39,34 @@ def _segment(path: Path, name: object, raw: object) -> VisitorSegment:
         raise DefinitionError(f"{path}: {error}") from error
 
 
-def visitor_segment(asked: Any, declared: Path | None) -> VisitorSegment:  # noqa: ANN401 (text, or a definition of any form)
+def visitor_segment(segment: Any, declared: Path | None) -> VisitorSegment:  # noqa: ANN401 (text, or a definition of any form)
     """Return the visitor segment that a question names or defines.
 
     Args:
-        asked: A name, or a definition.
+        segment: A name, or a definition.
         declared: The file that declares the names; None if there is none.
 
     Raises:
         DefinitionError: The name is not declared, or the definition is wrong.
     """
-    if not isinstance(asked, str):
-        return VisitorSegment.from_definition("of the question", asked)
+    if not isinstance(segment, str):
+        return VisitorSegment.from_definition("of the question", segment)
     if declared is None:
         raise DefinitionError(
-            f"No visitor segment {asked!r} is declared; set ECOM_VISITOR_SEGMENTS to a file that declares it."
+            f"No visitor segment {segment!r} is declared; set ECOM_VISITOR_SEGMENTS to a file that declares it."
         )
-    return _named(asked, read_visitor_segments(declared))
+    return _named(segment, read_visitor_segments(declared))
 
 
-def visitor_segment_of_text(asked: str, declared: Path | None) -> VisitorSegment:
+def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegment:
     """Return the visitor segment that an option names: a declared name, a file with one, or `FILE#NAME`.
 
     Raises:
         DefinitionError: There is none, or the file declares several.
     """
-    file, _, name = asked.partition("#")
+    file, _, name = segment.partition("#")
     if not file.endswith(FILE_ENDINGS):
-        return visitor_segment(asked, declared)
+        return visitor_segment(segment, declared)
     result = read_visitor_segments(Path(file))
     if name:
         return _named(name, result)

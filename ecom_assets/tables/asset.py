@@ -225,10 +225,10 @@ class TableAsset:
         return compute
 
     def _resources(self, given: Mapping[str, Any]) -> set[str]:
-        asked = set(inspect.signature(self.function).parameters)
+        names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
-            asked |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
-        return (asked - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
+            names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
+        return (names - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
 
 
 def table_asset(

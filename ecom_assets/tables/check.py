@@ -165,13 +165,13 @@ def contract_check(contract: type[Table]) -> TableCheck:
         contract=contract,
         name="contract_holds",
         description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
-        evaluate=partial(_judge, contract),
+        evaluate=partial(_evaluate, contract),
         tables=(contract,),
         blocking=True,
     )
 
 
-def _judge(contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
+def _evaluate(contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
     rows = of_days(rows, contract.day_column, days)
     broken = {
         f"{name}: {what}": (condition.ifelse(1, 0)).sum().fill_null(0)

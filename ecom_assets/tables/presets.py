@@ -51,8 +51,8 @@ def check_preset(presets: Mapping[str, Any], name: object, question: str) -> Non
 
 def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str) -> dict[str, Any]:
     """Return a definition with the values of its `preset` wherever it says nothing itself."""
-    said = {key: value for key, value in raw.items() if key != "preset"}
+    values_given = {key: value for key, value in raw.items() if key != "preset"}
     if raw.get("preset") is None:
-        return said
+        return values_given
     values = preset_of(presets, raw["preset"], question)
-    return {**values, **{key: value for key, value in said.items() if value is not None}}
+    return {**values, **{key: value for key, value in values_given.items() if value is not None}}

@@ -21,7 +21,7 @@ ALL: Final = "(all)"
 COUNTED_AS, SIGN = "counted_as", "sign"
 """Columns that rows carry down: what a row counts as, and whether it is added or subtracted."""
 Keep = Callable[[ir.Table], ir.Table]
-Ask = Callable[[ir.Table], list[dict[str, Any]]]
+Query = Callable[[ir.Table], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Behind:
     row: Mapping[str, Any]
     table: Callable[[type[Table]], ir.Table]
     rules: Mapping[str, Any]
-    ask: Ask
+    ask: Query
     keep: Keep = lambda rows: rows
     key: tuple[str, ...] = ()
     several: Days | None = None

@@ -33,7 +33,7 @@ Line = list[float | None]
 """A value for each period; None where it is unknown."""
 Lines = dict[str | None, Line]
 """Lines by value of the breakdown."""
-Found = tuple[dict[str, Any], list[str]]
+Values = tuple[dict[str, Any], list[str]]
 """A part of an answer, and the event types that no event has."""
 
 
@@ -63,7 +63,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
     }
 
 
-def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
+def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:
     stored, earlier = _stored(con, events, trend, days), _before_too(con, events, trend, days)
     groups = _groups(stored if earlier is None else earlier, trend)
     result = _with_other(stored, groups)
@@ -131,7 +131,7 @@ def _columns(rows: ir.Table, trend: Trend) -> list[str]:
     return [name for name in rows.columns if name in named]
 
 
-def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
+def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:
     """Return, for each series and value of the breakdown, the visitors by the number of periods."""
     stored = _stored(con, events, trend, days)
     groups = _groups(stored, trend)
@@ -157,7 +157,7 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
     return {"visitor_count": sum(exactly), "visitors": rows}
 
 
-def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Found:
+def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:
     """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
     stored = _stored(con, events, trend, days.since_ever(trend))
     starts, results, by_series = days.starts(trend), [], []
@@ -171,8 +171,8 @@ def _lifecycle(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> 
             number, is_known = number_of(start, trend), days.is_known(start, trend)
             for state, line in lines.items():
                 # Who was active before the first period of the data is not known.
-                is_told = is_known and (state != "dormant" or number > first)
-                line.append(counts.get((number, state), 0) if is_told else None)
+                is_reported = is_known and (state != "dormant" or number > first)
+                line.append(counts.get((number, state), 0) if is_reported else None)
         results.append({"name": name, **one.to_mapping(), **lines})
     return {"series": [], "formula": None, "lifecycle": results}, _without_events(trend, by_series)
 
@@ -239,8 +239,8 @@ def _before(
     if not trend.is_compared:
         return None
     earlier, length = days.before(), len(days.starts(trend))
-    asked = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
-    stored = con.create_table(f"{EVENTS}_before", asked.select(*_columns(asked, trend)), temp=True)
+    chosen = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
+    stored = con.create_table(f"{EVENTS}_before", chosen.select(*_columns(chosen, trend)), temp=True)
     result = _with_other(stored, groups)
     wider = _before_too(con, events, trend, earlier)
     active = {} if wider is None else _active(_with_other(wider, groups), trend, earlier)

@@ -18,7 +18,7 @@ from ecom_assets.tables.days import (
 )
 from ecom_assets.trends.trend import MAX_HOURLY_DAYS, Trend
 
-Asked = tuple[date | None, date | None]
+Ends = tuple[date | None, date | None]
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Range:
 
     @classmethod
     def of_question(
-        cls, known: tuple[date, date], asked: Asked, timezone: str = "UTC", newest_at: datetime | None = None
+        cls, known: tuple[date, date], within: Ends, timezone: str = "UTC", newest_at: datetime | None = None
     ) -> "Range":
         """Return the days that are asked for; an end that is not given is that of the data, if it is on its side."""
-        first = asked[0] or min(known[0], asked[1] or known[0])
+        first = within[0] or min(known[0], within[1] or known[0])
         if newest_at and newest_at.tzinfo:
             newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
-        return cls(first, asked[1] or max(known[1], first), *known, timezone, newest_at)
+        return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at)
 
     def check(self, trend: Trend) -> None:
         """Raise if there would be too many hours.
@@ -68,8 +68,8 @@ class Range:
         """Return a sentence if there are no data of any of the days."""
         if self.first <= self.known_last and self.last >= self.known_first:
             return []
-        asked = f"{self.first} to {self.last}"
-        return [f"The data are of {self.known_first} to {self.known_last}, so nothing is known of {asked}."]
+        within = f"{self.first} to {self.last}"
+        return [f"The data are of {self.known_first} to {self.known_last}, so nothing is known of {within}."]
 
     def before(self) -> "Range":
         """Return the range of equal length before this one."""

@@ -239,8 +239,8 @@ class Trend:
         others |= {"running total": self.is_cumulative, "comparison": self.is_compared}
         others["occurrence"] = self.counts_firsts
         others["breakdown"] = self.by is not None and self.kind == "lifecycle"
-        for name, is_asked in others.items():
-            if is_asked:
+        for name, is_given in others.items():
+            if is_given:
                 raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
 
     @classmethod

@@ -19,7 +19,7 @@ class Computations(Table):
     """One row per table: how its newest write computed it."""
 
     layer = "raw"
-    group = "trust"
+    group = "reconciliation"
     written_by = "engine"
     key = ("table_name",)
 

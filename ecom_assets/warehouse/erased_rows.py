@@ -20,7 +20,7 @@ class ErasedRows(Table):
     """One row per raw table, day of arrival and file with rows of erased people, which are left out and counted."""
 
     layer = "raw"
-    group = "trust"
+    group = "reconciliation"
     written_by = "run"
     key = ("received_date", "source_table", "source_file")
     day_column = "received_date"

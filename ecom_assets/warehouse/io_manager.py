@@ -175,7 +175,7 @@ class WarehouseIOManager(dg.IOManager):
             metadata |= self._log.metadata(contract)
         context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
         note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
-        self._tell_once(context, self._explanation(contract, rows, days, written))
+        self._report_once(context, self._explanation(contract, rows, days, written))
 
     def _guarded(
         self,
@@ -196,7 +196,7 @@ class WarehouseIOManager(dg.IOManager):
         return replace(contract, rows, days)
 
     @staticmethod
-    def _tell_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
+    def _report_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
         """Add metadata to the newest day of the run only: on every day, they were most of a history of gigabytes."""
         newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
         context.step_context.add_asset_metadata(metadata, context.asset_key, newest)

@@ -28,7 +28,7 @@ class Withdrawals(Table):
     """
 
     layer = "raw"
-    group = "trust"
+    group = "reconciliation"
     written_by = "run"
     key = ("received_date", "source_table")
     day_column = "received_date"

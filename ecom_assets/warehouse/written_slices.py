@@ -31,7 +31,7 @@ class WrittenSlices(Table):
     """One row per table and range of days that were written together; a later write of all of them removes the row."""
 
     layer = "raw"
-    group = "trust"
+    group = "reconciliation"
     written_by = "engine"
     key = ("table_name", "write_id", "first_date")
 

@@ -45,10 +45,10 @@ class Asked:
 
     def json(self, path: str, **parameters: object) -> Row:
         """Return what a path answers."""
-        said = self.get(path, None, **parameters)
-        assert said.status_code == 200, said.text
-        found: Row = said.json()
-        return found
+        result = self.get(path, None, **parameters)
+        assert result.status_code == 200, result.text
+        body: Row = result.json()
+        return body
 
     def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
         """Ask a custom question."""
@@ -95,8 +95,8 @@ def shop(settings: Settings) -> PlainShop:
 @pytest.fixture(scope="session")
 def api(settings: Settings) -> Iterator[Asked]:
     """The API, on a port of its own."""
-    with served(build_app(settings)) as asked:
-        yield asked
+    with served(build_app(settings)) as answer:
+        yield answer
 
 
 class served:  # noqa: N801 (used as a function)

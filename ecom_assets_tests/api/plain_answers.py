@@ -98,7 +98,7 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
     rows = []
     for name in {**now, **before}:
         orders, _ = now.get(name, plain_credit.NOTHING)
-        here, there = (plain_credit.money(found.get(name, plain_credit.NOTHING)[1]) for found in (now, before))
+        here, there = (plain_credit.money(actual.get(name, plain_credit.NOTHING)[1]) for actual in (now, before))
         answer = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
         answer |= {"channel": name, "revenue_share": _share(here, whole)}
         rows.append(answer | _revenue_compared(here, there, shop, span, *BOTH))
@@ -253,10 +253,10 @@ def categories(shop: PlainShop, span: Span) -> Row:
 
 def alerts(shop: PlainShop) -> Row:
     """`/analytics/inventory/alerts`."""
-    found = [one for one in (_alert(shop, name) for name in PRODUCTS) if one is not None]
-    found.sort(key=lambda one: (URGENCY.index(one["alert"]), one["days_of_cover"], one["product_id"]))
-    counts = {kind: sum(one["alert"] == kind for one in found) for kind in URGENCY}
-    return {"counts": counts, "total_count": len(found), "alerts": found}
+    actual = [one for one in (_alert(shop, name) for name in PRODUCTS) if one is not None]
+    actual.sort(key=lambda one: (URGENCY.index(one["alert"]), one["days_of_cover"], one["product_id"]))
+    counts = {kind: sum(one["alert"] == kind for one in actual) for kind in URGENCY}
+    return {"counts": counts, "total_count": len(actual), "alerts": actual}
 
 
 def _alert(shop: PlainShop, product: str) -> Row | None:

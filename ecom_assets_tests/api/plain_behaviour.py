@@ -126,16 +126,16 @@ def searches(shop: PlainShop, span: Span) -> Row:
             terms[term]["searches"].append(after)
             terms[term]["sessions"].add(number)
     rows: list[Row] = []
-    for term, found in terms.items():
-        count = len(found["searches"])
+    for term, actual in terms.items():
+        count = len(actual["searches"])
         clicked, carted = (
-            sum(kind in after for after in found["searches"]) for kind in ("product_view", "add_to_cart")
+            sum(kind in after for after in actual["searches"]) for kind in ("product_view", "add_to_cart")
         )
         rows.append(
             {
                 "search_term": term,
                 "search_count": count,
-                "session_count": len(found["sessions"]),
+                "session_count": len(actual["sessions"]),
                 "clicked_search_count": clicked,
                 "unclicked_search_count": count - clicked,
                 "cart_search_count": carted,

@@ -18,7 +18,7 @@ NOTHING: Final = (Fraction(0), Fraction(0))
 
 def credited(shop: PlainShop, span: Span, model: str) -> Credit:
     """Orders and revenue of some days; a refund takes back from those to whom the last order was credited."""
-    found: Credit = defaultdict(lambda: NOTHING)
+    actual: Credit = defaultdict(lambda: NOTHING)
     by_order: dict[tuple[Any, str], list[Row]] = defaultdict(list)
     for line in shop.lines:
         if span.has(line["day"]):
@@ -28,28 +28,28 @@ def credited(shop: PlainShop, span: Span, model: str) -> Credit:
         amount = Fraction(sum((line["amount"] for line in lines), ZERO)) * (1 if is_sale else -1)
         who, at = order if is_sale else _last_order(shop, *order)
         for channel, share in shares(model, _touches(shop, who, at), _second(at)).items():
-            orders, revenue = found[channel]
-            found[channel] = (orders + share * is_sale, revenue + share * amount)
-    return dict(found)
+            orders, revenue = actual[channel]
+            actual[channel] = (orders + share * is_sale, revenue + share * amount)
+    return dict(actual)
 
 
 def attribution(shop: PlainShop) -> Row:
     """`POST /analytics/attribution` of all purchase events, each to the visits before it in equal parts."""
-    found: Credit = defaultdict(lambda: NOTHING)
+    actual: Credit = defaultdict(lambda: NOTHING)
     bought = [event for event in shop.events if event["event_type"] == "purchase"]
     for event in bought:
         paid = Fraction(Decimal(event["cart_value"] or 0))
         for channel, share in shares(
             "linear", _touches(shop, event["user_id"], event["at"]), _second(event["at"])
         ).items():
-            credit, revenue = found[channel]
-            found[channel] = (credit + share, revenue + share * paid)
-    in_order = sorted(found, key=lambda channel: (-found[channel][0], channel))
+            credit, revenue = actual[channel]
+            actual[channel] = (credit + share, revenue + share * paid)
+    in_order = sorted(actual, key=lambda channel: (-actual[channel][0], channel))
     channels = [
         {
             "channel": channel,
-            "credit": pytest.approx(float(found[channel][0]), abs=1e-6),
-            "revenue": pytest.approx(float(found[channel][1]), abs=0.05),
+            "credit": pytest.approx(float(actual[channel][0]), abs=1e-6),
+            "revenue": pytest.approx(float(actual[channel][1]), abs=0.05),
             "removal_effect": None,
         }
         for channel in in_order

@@ -31,8 +31,8 @@ def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
             }
             for value in (*known, *sorted(counts.keys() - set(known)))
         ]
-    asked = [row for row in rows if dimension in {None, row["dimension"]}]
-    return {"as_of_date": str(shop.newest), "total_count": len(asked), "profiles": asked}
+    values = [row for row in rows if dimension in {None, row["dimension"]}]
+    return {"as_of_date": str(shop.newest), "total_count": len(values), "profiles": values}
 
 
 def _described(shop: PlainShop, person: Row) -> dict[str, str]:

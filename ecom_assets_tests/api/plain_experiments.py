@@ -81,7 +81,7 @@ def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequ
 
 
 def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: Any, most: float) -> list[Row]:
-    found = []
+    actual = []
     for place, sample in enumerate(samples):
         others = [one for one in beliefs if one is not beliefs[place]]
         answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[place].interval(0.95))}
@@ -89,8 +89,8 @@ def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: 
             _average(beliefs[place], lambda at, them=others: math.prod(o.cdf(at) for o in them))
         )
         both = ((samples[0], beliefs[0]), (sample, beliefs[place]))
-        found.append(answer | {"against_control": _compared(*both, spread, most) if place else None})
-    return found
+        actual.append(answer | {"against_control": _compared(*both, spread, most) if place else None})
+    return actual
 
 
 def _compared(control: Any, other: Any, spread: Any, most: float) -> Row:
@@ -129,9 +129,9 @@ def _quantile(control: Any, other: Any, part: float) -> float:
 
 def _ratio(counts: Sequence[int]) -> Row:
     expected = [sum(counts) * part for part in (0.3, 0.3, 0.4)]
-    found = scipy.stats.chisquare(counts, expected)
-    answer = {"chi_squared": near(found.statistic), "p_value": near(found.pvalue), "threshold": 0.001}
-    return answer | {"is_mismatch": bool(found.pvalue < 0.001)}
+    actual = scipy.stats.chisquare(counts, expected)
+    answer = {"chi_squared": near(actual.statistic), "p_value": near(actual.pvalue), "threshold": 0.001}
+    return answer | {"is_mismatch": bool(actual.pvalue < 0.001)}
 
 
 def _few(counts: dict[str, int]) -> str:

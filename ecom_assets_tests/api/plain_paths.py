@@ -133,8 +133,8 @@ RETENTION: Final[Row] = {"period": "week", "by": "product_category", "limit": 1,
 
 def retention(shop: PlainShop) -> Row:
     """`/analytics/retention` by the week, of any event."""
-    found = _retention(_streams(shop).values(), shop.newest, is_summed=False)
-    numbers = {"total_count": len(found["cohorts"]), **found, "breakdown": []}
+    actual = _retention(_streams(shop).values(), shop.newest, is_summed=False)
+    numbers = {"total_count": len(actual["cohorts"]), **actual, "breakdown": []}
     return {"event_count": len(shop.events), "warnings": [], **numbers}
 
 
@@ -306,11 +306,11 @@ def _kind(shop: PlainShop, span: Span) -> Row:
 
 def _large_purchases(shop: PlainShop) -> dict[str, set[date]]:
     """Return the days on which each visitor bought for more than 20."""
-    found: dict[str, set[date]] = defaultdict(set)
+    actual: dict[str, set[date]] = defaultdict(set)
     for event in shop.events:
         if event["event_type"] == "purchase" and event["cart_value"] and Decimal(event["cart_value"]) > 20:
-            found[event["user_id"]].add(event["at"].date())
-    return found
+            actual[event["user_id"]].add(event["at"].date())
+    return actual
 
 
 def _ratios(parts: Row, wholes: Row) -> Row:
@@ -414,10 +414,10 @@ def _histogram(times: list[float]) -> list[Row]:
 
 
 def _streams(shop: PlainShop) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+    actual: dict[str, list[Row]] = defaultdict(list)
     for event in shop.events:
-        found[event["user_id"]].append(event)
-    return found
+        actual[event["user_id"]].append(event)
+    return actual
 
 
 def _best_try(events: list[Row], steps: Sequence[str], day: date | None = None) -> list[Row]:

@@ -87,27 +87,27 @@ def _day(shop: PlainShop, day: date) -> Row:
     for line in shop.lines:
         if line["day"] == day:
             sums[line["status"]][line["order"]] += line["amount"]
-    said = {
+    result = {
         (event["user_id"], event["at"]): Decimal(event["cart_value"])
         for event in shop.events
         if event["event_type"] == "purchase" and event["at"].date() == day
     }
     sold, back = sums["shipped"], sums["refunded"]
-    assert said.keys() == sold.keys(), "each order of the shop has one event"
-    differ = [order for order in sold if sold[order] != said[order]]
+    assert result.keys() == sold.keys(), "each order of the shop has one event"
+    differ = [order for order in sold if sold[order] != result[order]]
     refunded = -sum(back.values(), ZERO)
     by_cause: Row = {f"{cause}_count": 0 for cause in CAUSES} | {f"{cause}_amount": "0.00" for cause in CAUSES}
     by_cause |= {
         "amount_differs_count": len(differ),
-        "amount_differs_amount": f"{sum((sold[one] - said[one] for one in differ), ZERO):.2f}",
+        "amount_differs_amount": f"{sum((sold[one] - result[one] for one in differ), ZERO):.2f}",
         "refund_count": len(back),
         "refund_amount": f"{refunded:.2f}",
     }
-    ordered, answer = sum(sold.values(), ZERO) + refunded, sum(said.values(), ZERO)
+    ordered, answer = sum(sold.values(), ZERO) + refunded, sum(result.values(), ZERO)
     return {
         "reconciled_date": str(day),
         "order_count": len(sold) + len(back),
-        "event_count": len(said),
+        "event_count": len(result),
         "matched_count": len(sold) - len(differ),
         "order_amount": f"{ordered:.2f}",
         "event_amount": f"{answer:.2f}",

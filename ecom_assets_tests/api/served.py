@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.middleware.metrics import ApiMetrics
-from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
@@ -33,7 +33,7 @@ class Shop:
     """What the small app answers from: its version, what it says, and how often it was asked."""
 
     version: str = "v1"
-    told: str = "sold 7"
+    text: str = "sold 7"
     calls: int = 0
     published: Published | None = field(
         default_factory=lambda: Published("v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30))
@@ -70,8 +70,8 @@ class Running:
         """Return the sum of a metric's values; the labels in `name` must be there."""
         wanted, _, label = name.partition("{")
         lines = self.get("/metrics", key).text.splitlines()
-        found = [line for line in lines if line.startswith(wanted) and label.rstrip("}") in line]
-        return sum(float(line.rpartition(" ")[2]) for line in found)
+        actual = [line for line in lines if line.startswith(wanted) and label.rstrip("}") in line]
+        return sum(float(line.rpartition(" ")[2]) for line in actual)
 
 
 def small_app(shop: Shop) -> FastAPI:
@@ -84,12 +84,12 @@ def small_app(shop: Shop) -> FastAPI:
     async def sales() -> Response:
         shop.calls += 1
         headers = {"ETag": f'W/"{shop.version}"', "Cache-Control": "no-cache"}
-        return Response(shop.told, media_type="application/json", headers=headers)
+        return Response(shop.text, media_type="application/json", headers=headers)
 
     @app.get("/analytics/now")
     async def now() -> Response:
         shop.calls += 1
-        return Response(shop.told, headers={"ETag": '"x"', "Cache-Control": "no-store"})
+        return Response(shop.text, headers={"ETag": '"x"', "Cache-Control": "no-store"})
 
     @app.get("/analytics/large")
     async def large() -> Response:
@@ -137,8 +137,8 @@ def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[R
     """Serve the small app, with these settings."""
     shop = shop or Shop()
     given = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
-    with serving(given, small_app(shop), shop) as found:
-        yield found
+    with serving(given, small_app(shop), shop) as actual:
+        yield actual
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def serving(settings: Settings, app: FastAPI, shop: Shop | None = None) -> Itera
     """Serve an app in a thread, behind all that `ecom api` puts in front of it."""
     listening = socket.create_server(("127.0.0.1", 0))
     shop, address = shop or Shop(), f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(new_config(settings, build_front(settings, app)))
+    server = uvicorn.Server(new_config(settings, build_stack(settings, app)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     with logged() as log:
         thread.start()

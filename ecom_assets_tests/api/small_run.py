@@ -83,8 +83,8 @@ def needed(assets: list[TableAsset]) -> list[TableAsset]:
 
 def _materialize(engine: Engine, asset: TableAsset, given: Mapping[str, Any]) -> None:
     offered = {**given, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
-    found = asset(**{name: offered[name] for name in inspect.signature(asset.function).parameters})
-    rows: ir.Table = found.rows if isinstance(found, SliceOutput) else found
+    actual = asset(**{name: offered[name] for name in inspect.signature(asset.function).parameters})
+    rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
 
 

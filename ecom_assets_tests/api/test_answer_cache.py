@@ -33,7 +33,7 @@ def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -
 def test_new_data_have_new_answers_at_once(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         assert [served.get(SALES).text, served.get(SALES).text] == ["sold 7", "sold 7"]
-        served.shop.version, served.shop.told = "v2", "sold 8"
+        served.shop.version, served.shop.text = "v2", "sold 8"
         assert [served.get(SALES).text, served.get(SALES).text] == ["sold 8", "sold 8"]
         assert served.shop.calls == 2
 
@@ -55,11 +55,11 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("first", ["gzip;q=0", "identity", "", "br"])
 def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: Path, first: str) -> None:
-    with running(tmp_path, Shop(told="long " * 1_000)) as served:
-        asked = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
-        reported = [served.get(SALES, **{"Accept-Encoding": one}) for one in asked]
+    with running(tmp_path, Shop(text="long " * 1_000)) as served:
+        question = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
+        reported = [served.get(SALES, **{"Accept-Encoding": one}) for one in question]
         assert [one.headers.get("content-encoding") for one in reported] == [None, "gzip", None, None, "gzip", None]
-        assert {one.text for one in reported} == {served.shop.told}
+        assert {one.text for one in reported} == {served.shop.text}
         assert served.shop.calls == 2
 
 
@@ -85,11 +85,11 @@ def test_who_has_the_answer_is_told_so_without_a_body(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "same"),
+    ("question", "same"),
     [(b'"a"', True), (b'W/"a"', True), (b'"b", W/"a"', True), (b"*", True), (b'"b"', False), (b"a", False)],
 )
-def test_marks_are_compared_as_weak_ones(asked: bytes, same: bool) -> None:  # noqa: FBT001 (a case's other half)
-    assert is_same(asked, b'W/"a"') is same
+def test_marks_are_compared_as_weak_ones(question: bytes, same: bool) -> None:  # noqa: FBT001 (a case's other half)
+    assert is_same(question, b'W/"a"') is same
 
 
 @pytest.mark.sampled(2)
@@ -104,11 +104,11 @@ def test_what_may_not_be_kept_is_not(tmp_path: Path, path: str) -> None:
 
 
 def test_many_who_ask_the_same_at_once_make_the_app_work_once() -> None:
-    asked = 0
+    question = 0
 
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal question
+        question += 1
         await asyncio.sleep(0.05)
         headers = [(b"etag", b'"1"'), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -134,7 +134,7 @@ def test_many_who_ask_the_same_at_once_make_the_app_work_once() -> None:
         return await asyncio.gather(*(ask(cache) for _ in range(50)))
 
     assert asyncio.run(all_ask()) == [b"ok"] * 50
-    assert asked == 1
+    assert question == 1
 
 
 def test_if_the_first_fails_the_next_asks_anew(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ SALES = "/analytics/sales"
 @contextmanager
 def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tuple[int, Path]]:
     """Run uvicorn's own command over the small shop: the port, and the file of what it says."""
-    port, said = free_port(), settings.home.with_name("uvicorn.txt")
-    with said.open("wb") as output:
+    port, result = free_port(), settings.home.with_name("uvicorn.txt")
+    with result.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", *words, "--port", str(port)],
             env=environment(settings.home, {"ECOM_CATALOGUE": str(settings.catalogue), **env}),
@@ -38,12 +38,12 @@ def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tup
         )
     try:
         wait_until(lambda: process.poll() is not None or answers(f"http://127.0.0.1:{port}/health/live"), PATIENCE_S)
-        assert process.poll() is None, said.read_text()
-        yield port, said
+        assert process.poll() is None, result.read_text()
+        yield port, result
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE_S)
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in result.read_text()
 
 
 @pytest.mark.slow
@@ -66,17 +66,17 @@ def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> 
         assert requests.get(f"http://127.0.0.1:{port}{SALES}", timeout=30).status_code == 200
         headers = {"Host": f"127.0.0.1:{port}"}
         for name in (f"127.0.0.1:{port}", f"{outside}:{port}"):
-            said = requests.get(f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30)
-            assert said.status_code == 421
+            response = requests.get(f"http://{outside}:{port}{SALES}", headers={**headers, "Host": name}, timeout=30)
+            assert response.status_code == 421
 
 
 def own_address() -> str:
     """Return an address of this machine that is not loopback."""
     answer = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
-    found = [str(one[4][0]) for one in answer if not str(one[4][0]).startswith("127.")]
-    if not found:
+    actual = [str(one[4][0]) for one in answer if not str(one[4][0]).startswith("127.")]
+    if not actual:
         pytest.skip("this machine has no address but loopback")
-    return found[0]
+    return actual[0]
 
 
 def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,13 +85,13 @@ def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: py
 
     app = create_app()
 
-    async def asked(peer: str, host: str) -> httpx.Response:
+    async def question(peer: str, host: str) -> httpx.Response:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app, client=(peer, 50_000)), base_url=f"http://{host}"
         ) as client:
             return await client.get(SALES)
 
-    answer = asyncio.run(asked("testclient", "testserver"))
+    answer = asyncio.run(question("testclient", "testserver"))
     assert (answer.status_code, answer.json()["data_as_of"]) == (200, "2026-02-09")
     peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
-    assert [asyncio.run(asked(*one)).status_code for one in peers] == [200, 200, 421, 421]
+    assert [asyncio.run(question(*one)).status_code for one in peers] == [200, 200, 421, 421]

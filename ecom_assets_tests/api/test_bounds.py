@@ -22,8 +22,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """An API that takes 10,000 bytes and waits 0.4 s for them."""
     home = tmp_path_factory.mktemp("bounds")
     bounds: dict[str, Any] = {"api_max_body_bytes": LARGEST, "api_client_timeout_s": PATIENCE_S}
-    with running(home, **bounds) as found:
-        yield found
+    with running(home, **bounds) as actual:
+        yield actual
 
 
 def answer_to(served: Running, *parts: bytes, pause_s: float = 0.0) -> bytes:

@@ -21,8 +21,8 @@ def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key that may not ask about single people."""
     keys = type(settings.api_keys)(f"read:{KEY}")
     given = settings.model_copy(update={"api_keys": keys, "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as found:
-        yield found
+    with serving(given, build_app(given)) as actual:
+        yield actual
 
 
 @pytest.mark.sampled(1)
@@ -50,11 +50,11 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
         ({"funnel": FUNNEL, "properties": ["a b"]}, "names the column 'a b'"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
-    said = api.post("/analytics/correlation", body)
-    assert (said.status_code, why in said.text) == (422, True), said.text
+def test_an_impossible_question_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
+    response = api.post("/analytics/correlation", body)
+    assert (response.status_code, why in response.text) == (422, True), response.text
 
 
 def test_rows_come_a_page_at_a_time(api: Asked) -> None:
-    said = api.post("/analytics/correlation", {"funnel": FUNNEL}, limit=1, offset=1).json()
-    assert (len(said["correlations"]), said["total_count"] > 2) == (1, True)
+    response = api.post("/analytics/correlation", {"funnel": FUNNEL}, limit=1, offset=1).json()
+    assert (len(response["correlations"]), response["total_count"] > 2) == (1, True)

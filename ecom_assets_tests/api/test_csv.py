@@ -26,7 +26,7 @@ LISTS = {
 """The list of each answer that has one."""
 WITHOUT = {"/analytics/sales", "/analytics/customers"}
 FORMULA = "'=1+1"
-ASKED_BY_POST = (
+AD_HOC = (
     "/funnel", "/retention", "analytics/trend", "/experiment", "/correlation", "/sessions", "/attribution",
 )  # fmt: skip
 
@@ -41,9 +41,7 @@ def as_text(value: object) -> str:
 
 def test_every_get_route_is_asked_for_csv_here() -> None:
     paths = {
-        path
-        for path in CASES.values()
-        if not path.partition("?")[0].endswith((*ASKED_BY_POST, "/who")) or "customers" in path
+        path for path in CASES.values() if not path.partition("?")[0].endswith((*AD_HOC, "/who")) or "customers" in path
     }
     assert paths - {"/analytics/products/p7"} == {*LISTS, *WITHOUT}
 
@@ -51,17 +49,17 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", LISTS)
 def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
-    answer, said = api.json(path), api.get(path, format="csv")
-    assert said.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    answer, result = api.json(path), api.get(path, format="csv")
+    assert result.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     listed = answer[LISTS[path]]
     assert listed
-    rows = rows_of(said.text)
+    rows = rows_of(result.text)
     assert [list(row) for row in rows] == [list(one) for one in listed]
-    assert said.headers["x-total-count"] == str(answer["total_count"])
+    assert result.headers["x-total-count"] == str(answer["total_count"])
     for row, one in zip(rows, listed, strict=True):
         assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in one.values()]
-    assert said.content.count(b"\r\n") == len(listed) + 1
-    assert api.get(f"/v1{path}", format="csv").text == said.text
+    assert result.content.count(b"\r\n") == len(listed) + 1
+    assert api.get(f"/v1{path}", format="csv").text == result.text
 
 
 @pytest.mark.parametrize("path", sorted(WITHOUT))
@@ -111,9 +109,9 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
     lives = rows_of(api.post("/analytics/trend", {**sticky, "kind": "lifecycle"}, format="csv").text)
     assert [row["period"] for row in lives] == answer["periods"]
     assert {"new", "returning", "resurrecting", "dormant"} <= set(lives[0])
-    asked = {"period": "week", "by": "event_type", "sum_of": "cart_amount"}
-    parts = api.post("/analytics/retention", asked).json()["breakdown"]
-    rows = rows_of(api.post("/analytics/retention", asked, format="csv").text)
+    values = {"period": "week", "by": "event_type", "sum_of": "cart_amount"}
+    parts = api.post("/analytics/retention", values).json()["breakdown"]
+    rows = rows_of(api.post("/analytics/retention", values, format="csv").text)
     assert [(row["value"], row["cohort"], row["period"], row["returned"], row["sum"]) for row in rows] == [
         (part["value"], one["cohort"], str(place), str(count), str(one["sum"][place]))
         for part in parts
@@ -124,14 +122,14 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
 
 
 def test_a_page_behind_the_last_cohort_is_empty(api: Asked) -> None:
-    said = api.post("/analytics/retention", {"period": "week"}, format="csv", offset=1_000)
-    assert (said.status_code, said.text) == (200, "")
+    response = api.post("/analytics/retention", {"period": "week"}, format="csv", offset=1_000)
+    assert (response.status_code, response.text) == (200, "")
 
 
 def test_a_page_says_how_many_rows_the_whole_has(api: Asked) -> None:
-    said = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
-    assert len(rows_of(said.text)) == 2
-    assert said.headers["x-total-count"] == str(len(PRODUCTS))
+    response = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
+    assert len(rows_of(response.text)) == 2
+    assert response.headers["x-total-count"] == str(len(PRODUCTS))
 
 
 def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Asked) -> None:
@@ -155,8 +153,8 @@ def test_cells_are_what_they_say(value: object, cell: str) -> None:
 
 
 def test_an_empty_list_is_an_empty_file(api: Asked) -> None:
-    said = api.get("/analytics/products/top", format="csv", category="nothing")
-    assert (said.status_code, said.text, said.headers["x-total-count"]) == (200, "", "0")
+    response = api.get("/analytics/products/top", format="csv", category="nothing")
+    assert (response.status_code, response.text, response.headers["x-total-count"]) == (200, "", "0")
 
 
 def test_rows_with_other_columns_stand_under_all_of_them() -> None:
@@ -166,8 +164,8 @@ def test_rows_with_other_columns_stand_under_all_of_them() -> None:
 
 def test_a_refusal_stays_a_problem_document_and_an_unknown_format_is_one(api: Asked) -> None:
     for wrong in ({"format": "csv", "limit": 0}, {"format": "xml"}):
-        said = api.get("/analytics/categories", None, **wrong)
-        assert (said.status_code, said.headers["content-type"]) == (422, "application/problem+json")
+        response = api.get("/analytics/categories", None, **wrong)
+        assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
 
 
 def test_csv_has_a_mark_of_its_own_and_saves_the_answer(api: Asked) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.api.app import build_app
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.api.conftest import Asked, served
@@ -17,7 +17,7 @@ from ecom_assets_tests.delivery.test_exports import event
 pytestmark = pytest.mark.xdist_group("api")
 MONDAY = date(2026, 2, 2)
 TUESDAY = MONDAY + timedelta(days=1)
-UNLIKED = Answer(Verdict.REJECTED, "bad_value", "No such currency.")
+UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")
 PATH = "/analytics/deliveries"
 
 
@@ -25,7 +25,7 @@ PATH = "/analytics/deliveries"
 def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
     """Two days: four events on Monday, one of which cannot go and one that the tool refuses, and one on Tuesday."""
     opened = DeliveredShop(tmp_path)
-    opened.tool.said = {"m2": UNLIKED}
+    opened.tool.answers = {"m2": UNLIKED}
     opened.land([*(event(f"m{n}", MONDAY) for n in (1, 2, 3)), event("m4", MONDAY, "bad"), event("t1", TUESDAY)])
     opened.land_orders({MONDAY: 0, TUESDAY: 0})
     yield opened
@@ -35,8 +35,8 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 @pytest.fixture
 def api(settings: Settings, shop: DeliveredShop) -> Iterator[Asked]:
     ledger = f"sqlite://{shop.settings.home / 'ledger.sqlite'}"
-    with served(build_app(settings.model_copy(update={"ledger_url": type(settings.ledger_url)(ledger)}))) as asked:
-        yield asked
+    with served(build_app(settings.model_copy(update={"ledger_url": type(settings.ledger_url)(ledger)}))) as answer:
+        yield answer
 
 
 def test_each_day_of_a_destination_says_what_became_of_its_records(api: Asked, shop: DeliveredShop) -> None:
@@ -69,7 +69,7 @@ def test_no_one_s_record_is_named(api: Asked, shop: DeliveredShop) -> None:
 
 
 def test_without_a_ledger_it_says_what_would_make_one(settings: Settings) -> None:
-    with served(build_app(settings)) as asked:
-        said = asked.get(PATH)
-    assert (said.status_code, said.headers["content-type"]) == (409, "application/problem+json")
-    assert said.json()["detail"].startswith("There is no ledger of deliveries here; set a tool's key")
+    with served(build_app(settings)) as answer:
+        result = answer.get(PATH)
+    assert (result.status_code, result.headers["content-type"]) == (409, "application/problem+json")
+    assert result.json()["detail"].startswith("There is no ledger of deliveries here; set a tool's key")

@@ -38,8 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(folder: Path) -> Iterator[Asked]:
     settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
     run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
-    with served(create_app(settings)) as asked:
-        yield asked
+    with served(create_app(settings)) as answer:
+        yield answer
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,9 @@ def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Aske
     ],
 )
 def test_what_nothing_tells_is_a_conflict_that_names_the_setting(api: Asked, path: str, setting: str) -> None:
-    said = api.get(path)
-    assert (said.status_code, said.headers["Content-Type"]) == (409, "application/problem+json")
-    assert f"set {setting}" in said.json()["detail"]
+    response = api.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (409, "application/problem+json")
+    assert f"set {setting}" in response.json()["detail"]
 
 
 def test_the_weekly_report_is_that_of_purchase_events(api: Asked, folder: Path) -> None:

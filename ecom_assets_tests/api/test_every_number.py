@@ -156,7 +156,7 @@ NOT_OF_THE_SHOP = {
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
-NEVER_TOLD: dict[str, set[str]] = {
+NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/funnel": {"warnings"},
@@ -185,8 +185,8 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
 @pytest.mark.parametrize("case", OF_DAYS)
 def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
     path, parameters, expected = OF_DAYS[case]
-    span, asked = days_of(shop, days)
-    answer = api.json(path, **parameters, **asked)
+    span, question = days_of(shop, days)
+    answer = api.json(path, **parameters, **question)
     assert without_envelope(answer) == expected(shop, span)
 
 
@@ -204,15 +204,15 @@ def test_a_state_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: st
 @pytest.mark.parametrize("case", OF_ONE_S_OWN)
 def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
     path, body, expected = OF_ONE_S_OWN[case]
-    said = api.post(path, body)
-    assert said.status_code == 200, said.text
-    assert without_envelope(said.json()) == expected(shop)
+    response = api.post(path, body)
+    assert response.status_code == 200, response.text
+    assert without_envelope(response.json()) == expected(shop)
 
 
 @pytest.mark.parametrize("days", SPANS)
 def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: PlainShop, days: str) -> None:
-    span, asked = days_of(shop, days)
-    assert api.json("/analytics/conversion", unit="visitor", **asked)["steps"] == paths.visitors(shop, span)
+    span, answer = days_of(shop, days)
+    assert api.json("/analytics/conversion", unit="visitor", **answer)["steps"] == paths.visitors(shop, span)
 
 
 @pytest.mark.sampled(15)
@@ -221,10 +221,10 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
 def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_known(
     api: Asked, shop: PlainShop, days: str, path: str
 ) -> None:
-    span, asked = days_of(shop, days)
-    answer = api.json(path, **asked)
+    span, question = days_of(shop, days)
+    answer = api.json(path, **question)
     assert answer["range"] == {
-        "time_range": asked.get("time_range", "custom"),
+        "time_range": question.get("time_range", "custom"),
         "start_date": str(span.first),
         "end_date": str(span.last),
         "day_count": len(span.days),
@@ -241,8 +241,8 @@ def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_know
 
 def test_of_days_to_come_nothing_is_told_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
     """The worst of it: a range after the end said 0 customers, retention 0.0 and change -1.0."""
-    _, asked = days_of(shop, "days to come")
-    answer = api.json("/analytics/customers", **asked)
+    _, question = days_of(shop, "days to come")
+    answer = api.json("/analytics/customers", **question)
     assert answer["range"]["data"] == "none"
     assert set(answer["customers"].values()) == set(answer["change"].values()) == {None}
     assert answer["previous"]["customer_count"] > 0
@@ -268,7 +268,7 @@ def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: P
     for case in (name for name, path in CASES.items() if route_of(path) == route):
         for days in ("week", "twenty days"):
             compared |= set(_told(_asked(api, shop, case, days)))
-    assert fields - compared == NEVER_TOLD.get(route, set())
+    assert fields - compared == NEVER_RETURNED.get(route, set())
 
 
 def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:

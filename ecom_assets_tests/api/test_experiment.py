@@ -21,8 +21,8 @@ def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
     given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as found:
-        yield found
+    with serving(given, build_app(given)) as actual:
+        yield actual
 
 
 @pytest.mark.sampled(1)
@@ -36,13 +36,13 @@ def keyed(settings: Settings) -> Iterator[Running]:
     ],
 )
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: dict[str, Any]) -> None:
-    said = {
+    result = {
         scope: requests.post(
             f"{keyed.address}/analytics/experiment", json=body, headers={"X-API-Key": key}, timeout=60
         ).status_code
         for scope, key in KEYS.items()
     }
-    assert said == {"read": 403, "read+personal": 200}
+    assert result == {"read": 403, "read+personal": 200}
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
         ({"amount": "page_url"}, "holds text, not numbers"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, change: dict[str, Any], why: str) -> None:
-    said = api.post("/analytics/experiment", {**QUESTION, **change})
-    assert (said.status_code, why in said.text) == (422, True), said.text
+def test_an_impossible_question_is_refused_with_the_reason(api: Asked, change: dict[str, Any], why: str) -> None:
+    response = api.post("/analytics/experiment", {**QUESTION, **change})
+    assert (response.status_code, why in response.text) == (422, True), response.text
 
 
 def test_a_goal_after_the_range_counts_within_its_time_only(api: Asked) -> None:
@@ -69,7 +69,7 @@ def test_a_goal_after_the_range_counts_within_its_time_only(api: Asked) -> None:
     alone, later = (
         api.post("/analytics/experiment", {**QUESTION, **days, **more}).json() for more in ({}, {"within": "30d"})
     )
-    counts = [[one["unit_count"] for one in found["variants"]] for found in (alone, later)]
-    converted = [sum(one["converted_count"] for one in found["variants"]) for found in (alone, later)]
+    counts = [[one["unit_count"] for one in actual["variants"]] for actual in (alone, later)]
+    converted = [sum(one["converted_count"] for one in actual["variants"]) for actual in (alone, later)]
     assert counts[0] == counts[1]
     assert converted[0] < converted[1]

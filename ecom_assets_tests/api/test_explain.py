@@ -41,7 +41,7 @@ def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "parameters", "status", "said"),
+    ("path", "parameters", "status", "result"),
     [
         ("mart/sesions", {}, 422, "did you mean 'mart.sessions'?"),
         ("mart/engagement_daily", {"column": "sesion_count"}, 422, "did you mean 'session_count'?"),
@@ -51,10 +51,10 @@ def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
     ],
 )
 def test_what_cannot_be_explained_is_refused_in_a_sentence(
-    api: Asked, path: str, parameters: dict[str, Any], status: int, said: str
+    api: Asked, path: str, parameters: dict[str, Any], status: int, result: str
 ) -> None:
     answer = api.get(f"/explain/{path}", None, **parameters)
-    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
+    assert (answer.status_code, result in answer.json()["detail"]) == (status, True), answer.text
 
 
 def test_every_table_on_the_way_down_from_a_published_number_is_published() -> None:

@@ -15,9 +15,9 @@ FIRST_VIEW = {"event_type": "page_view", "occurrence": "first_ever"}
 
 def answered(api: Asked, question: str, **body: Any) -> Any:
     """Return the answer to a question."""
-    said = api.post(f"/analytics/{question}", body)
-    assert said.status_code == 200, said.text
-    return said.json()
+    response = api.post(f"/analytics/{question}", body)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Asked) -> None:
@@ -51,6 +51,6 @@ def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Asked) -> 
     ],
 )
 def test_what_leaves_days_out_is_refused(api: Asked, question: str, body: Any, why: str) -> None:
-    said = api.post(f"/analytics/{question}", body)
-    assert said.status_code == 422
-    assert why in said.json()["detail"]
+    response = api.post(f"/analytics/{question}", body)
+    assert response.status_code == 422
+    assert why in response.json()["detail"]

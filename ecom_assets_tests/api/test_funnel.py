@@ -11,15 +11,15 @@ VIEW, CART = "product_view", "add_to_cart"
 
 
 def counts(api: Asked, **body: Any) -> list[int]:
-    said = api.post("/analytics/funnel", body)
-    assert said.status_code == 200, said.text
-    return [step["count"] for step in said.json()["steps"]]
+    response = api.post("/analytics/funnel", body)
+    assert response.status_code == 200, response.text
+    return [step["count"] for step in response.json()["steps"]]
 
 
 def test_a_condition_on_everything_is_one_on_each_step(api: Asked) -> None:
-    asked = "product_category is set"
-    of_all = counts(api, steps=[VIEW, CART], where=[asked])
-    assert of_all == counts(api, steps=[{"event_type": VIEW, "where": asked}, {"event_type": CART, "where": [asked]}])
+    text = "product_category is set"
+    of_all = counts(api, steps=[VIEW, CART], where=[text])
+    assert of_all == counts(api, steps=[{"event_type": VIEW, "where": text}, {"event_type": CART, "where": [text]}])
     assert of_all == counts(api, steps=[VIEW, CART], where=[{"column": "product_category", "operator": "is_set"}])
     assert of_all[1] > 0
 
@@ -35,10 +35,10 @@ def test_parts_add_up_to_one_step(api: Asked) -> None:
 
 
 def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
-    found = api.post(
+    response = api.post(
         "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
     )
-    answer = found.json()
+    answer = response.json()
     assert sum(one["count"] for one in answer["time_to_convert"]["bins"]) == answer["steps"][1]["count"] > 0
     assert [one["complete"] for one in answer["cohorts"]] == sorted(
         (one["complete"] for one in answer["cohorts"]), reverse=True
@@ -68,16 +68,16 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
         ({"steps": [VIEW], "exclude": ["search"]}, "a funnel of one step"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
-    said = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
-    assert (said.status_code, why in said.json()["detail"]) == (422, True), said.text
+def test_an_impossible_question_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
+    response = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
+    assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
 
 
 def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
     steps = [VIEW, CART]
     answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
-    asked = answer["definition"]
-    assert (asked["within"], asked["by_attribution"]) == ("86400s", "step_1")
+    question = answer["definition"]
+    assert (question["within"], question["by_attribution"]) == ("86400s", "step_1")
     assert [one["count"] for one in answer["steps"]] == counts(api, steps=steps, within="1d")
     usual = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}).json()
     assert usual["definition"]["within"] == "604800s"

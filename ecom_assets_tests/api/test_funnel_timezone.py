@@ -24,17 +24,17 @@ def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezo
         for event in events:
             if event["event_type"] == "page_view":
                 days.setdefault(str(event["at"].astimezone(zone).date()), set()).add(number)
-    said = api.post(
+    response = api.post(
         "/analytics/funnel", {"steps": ["page_view"], "over": "day", "timezone": timezone}, limit=1000
     ).json()
-    found = {one["start"]: one["steps"][0]["count"] for one in said["cohorts"]}
-    assert said["entries"]["timezone"] == timezone
-    assert {day: count for day, count in found.items() if count} == {day: len(who) for day, who in days.items()}
+    actual = {one["start"]: one["steps"][0]["count"] for one in response["cohorts"]}
+    assert response["entries"]["timezone"] == timezone
+    assert {day: count for day, count in actual.items() if count} == {day: len(who) for day, who in days.items()}
 
 
 def test_a_zone_that_does_not_exist_is_refused(api: Asked) -> None:
-    said = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Mars/Olympus"})
-    assert (said.status_code, "not an IANA time zone" in said.json()["detail"]) == (422, True)
+    response = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Mars/Olympus"})
+    assert (response.status_code, "not an IANA time zone" in response.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize("timezone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
@@ -44,7 +44,7 @@ def test_days_with_clock_changes_are_those_of_python(timezone: str) -> None:
     con = ibis.duckdb.connect()
     naive = pa.array([at.replace(tzinfo=None) for at in times], pa.timestamp("us"))
     rows = con.create_table("times", pa.table({"at": naive}))
-    found = rows.order_by("at").select(
+    actual = rows.order_by("at").select(
         day=day_of(rows.at, Days.between(date(2025, 12, 30), date(2027, 1, 4)), timezone)
     )
-    assert found.to_pyarrow()["day"].to_pylist() == [at.astimezone(ZoneInfo(timezone)).date() for at in times]
+    assert actual.to_pyarrow()["day"].to_pylist() == [at.astimezone(ZoneInfo(timezone)).date() for at in times]

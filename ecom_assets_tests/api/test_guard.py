@@ -16,7 +16,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.guard import FILE_NAME, counted_address
 from ecom_assets.api.auth.keys import KeyFile
-from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.errors import SettingError, UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets_tests.api.served import HELD, Running, Shop, running, serving, small_app
@@ -114,8 +114,8 @@ def test_only_pages_of_the_set_origins_may_ask_from_a_browser_and_read_refusals(
     ours, theirs = {"Origin": "https://shop.example"}, {"Origin": "https://evil.example"}
     with running(tmp_path, api_keys=f"read:{HELD}", api_cors_origins="https://shop.example") as served:
         preflight = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "Authorization"}
-        asked = requests.options(served.address + SALES, headers=ours | preflight, timeout=5)
-        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, "https://shop.example")
+        question = requests.options(served.address + SALES, headers=ours | preflight, timeout=5)
+        assert (question.status_code, question.headers["access-control-allow-origin"]) == (200, "https://shop.example")
         assert requests.options(served.address + SALES, headers=theirs | preflight, timeout=5).status_code == 400
         for key, status in ((HELD, 200), ("", 401)):
             answer = served.get(SALES, key, **ours)
@@ -180,16 +180,18 @@ def test_without_keys_this_machine_reads_and_a_page_from_elsewhere_does_not(tmp_
 
 def test_beyond_this_machine_it_does_not_start_without_a_key(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"open to everybody who reaches 0\.0\.0\.0:8000; make a key with"):
-        build_front(Settings(home=tmp_path, api_host="0.0.0.0"))  # noqa: S104 (that is the question)
+        build_stack(Settings(home=tmp_path, api_host="0.0.0.0"))  # noqa: S104 (that is the question)
     KeyFile(tmp_path).create("first", (Scope.READ,))
-    front = build_front(Settings(home=tmp_path, api_host="0.0.0.0"), small_app(Shop()))  # noqa: S104 (as above)
-    front.audit.close()
+    stack = build_stack(Settings(home=tmp_path, api_host="0.0.0.0"), small_app(Shop()))  # noqa: S104 (as above)
+    stack.audit.close()
 
 
 def test_doctor_says_that_the_door_would_be_open(home: Path) -> None:
-    said = ecom("doctor", "--json", home=home, env={"ECOM_API_HOST": "0.0.0.0"})  # noqa: S104 (as above)
-    assert said.exit_code == 1
-    assert said.json[-1]["found"].startswith("The API would be open to everybody who reaches 0.0.0.0:8000; make a key")
+    result = ecom("doctor", "--json", home=home, env={"ECOM_API_HOST": "0.0.0.0"})  # noqa: S104 (as above)
+    assert result.exit_code == 1
+    assert result.json[-1]["found"].startswith(
+        "The API would be open to everybody who reaches 0.0.0.0:8000; make a key"
+    )
 
 
 def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path) -> None:
@@ -278,8 +280,8 @@ def test_what_is_no_rate_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatc
 def test_a_proxy_tells_who_asks_only_if_it_is_trusted(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"api_keys": f"read:{HELD}", "rate_limit_address": "2/minute"}
     with running(tmp_path / "a", api_trusted_proxies="127.0.0.1", **keys) as served:
-        asked = [served.get(SALES, HELD, **{"X-Forwarded-For": f"10.0.0.{n}"}).status_code for n in range(4)]
-        assert asked == [200] * 4
+        values = [served.get(SALES, HELD, **{"X-Forwarded-For": f"10.0.0.{n}"}).status_code for n in range(4)]
+        assert values == [200] * 4
     with running(tmp_path / "b", **keys) as served:
-        asked = [served.get(SALES, HELD, **{"X-Forwarded-For": f"10.0.0.{n}"}).status_code for n in range(4)]
-        assert asked == [200, 200, 429, 429]
+        values = [served.get(SALES, HELD, **{"X-Forwarded-For": f"10.0.0.{n}"}).status_code for n in range(4)]
+        assert values == [200, 200, 429, 429]

@@ -42,15 +42,15 @@ def reports(tmp_path: Path) -> Path:
 @pytest.fixture
 def api(home: Path, reports: Path) -> Iterator[Asked]:
     ecom(*RUN, "--orders", reports, home=home)
-    with answering(Settings(home=home)) as asked:
-        yield asked
+    with answering(Settings(home=home)) as answer:
+        yield answer
 
 
 @contextmanager
 def answering(settings: Settings) -> Iterator[Asked]:
     app = build_app(settings)
-    with served(app) as asked:
-        yield asked
+    with served(app) as answer:
+        yield answer
     app.state.store.close()
 
 
@@ -71,8 +71,8 @@ def test_a_day_is_released_over_http_by_the_next_run_over_it_and_the_failing_che
     assert (held["held_date"], held["reason"], held["held_row_count"]) == (BAD, "too_few_customers", 2)
     failing = {one["check_name"] for one in api.json("/operations/checks")["checks"]}
     assert failing == {"no_order_day_is_held"}
-    said = api.post("/operations/releases", {"day": BAD})
-    assert (said.status_code, said.json()["asked_by"]) == (202, "somebody on this machine")
+    response = api.post("/operations/releases", {"day": BAD})
+    assert (response.status_code, response.json()["asked_by"]) == (202, "somebody on this machine")
     ecom(*RUN, "--orders", reports, "--from", GOOD[0], "--to", GOOD[0], home=home)
     assert len(api.json("/analytics/quality/held-days")["held_days"]) == 1, "a run over another day leaves it"
     ecom(*RUN, "--orders", reports, "--from", BAD, "--to", BAD, home=home)
@@ -148,12 +148,16 @@ def test_days_that_wait_for_corrections_only_keep_the_lines_in_force(home: Path,
     )
     path.write_text(path.read_text() + "".join(f"{line}\n" for line in lines))
     ecom(*RUN, "--orders", reports, home=home)
-    asked = {"start_date": "2026-03-01", "end_date": LAST}
+    values = {"start_date": "2026-03-01", "end_date": LAST}
     with answering(Settings(home=home)) as api:
-        assert sold(api, **asked)["range"]["sources"]["orders"]["held_days"] == ["2026-03-01", FIRST, BAD]
-        assert points(api, **asked)[:3] == [("2026-03-01", "none", None), (FIRST, "part", "40.00"), (BAD, "none", None)]
+        assert sold(api, **values)["range"]["sources"]["orders"]["held_days"] == ["2026-03-01", FIRST, BAD]
+        assert points(api, **values)[:3] == [
+            ("2026-03-01", "none", None),
+            (FIRST, "part", "40.00"),
+            (BAD, "none", None),
+        ]
         assert ecom("release", "orders", BAD, home=home).exit_code == 0
-        assert points(api, **asked)[:3] == [
+        assert points(api, **values)[:3] == [
             ("2026-03-01", "whole", "5.00"),
             (FIRST, "whole", "129.00"),
             (BAD, "whole", "10.00"),
@@ -216,8 +220,8 @@ def published(there: Settings) -> Published:
 
 @pytest.mark.slow
 def test_the_summary_names_held_days_of_order_among_the_days_of_the_run(home: Path, reports: Path) -> None:
-    said = ecom(*RUN, "--orders", reports, home=home)
-    assert (said.json["sales"]["held_order_days"], said.json["sales"]["orders"]) == ([BAD], 12)
+    result = ecom(*RUN, "--orders", reports, home=home)
+    assert (result.json["sales"]["held_order_days"], result.json["sales"]["orders"]) == ([BAD], 12)
     text = ecom("run", *RUN[2:], "--orders", reports, "--from", BAD, "--to", BAD, home=home).out
     assert f"without the order lines of {BAD} that are held back" in text
     other = ecom(*RUN, "--orders", reports, "--from", LAST, "--to", LAST, home=home)

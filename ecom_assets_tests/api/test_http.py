@@ -38,8 +38,8 @@ def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Asked, pa
 
 
 def test_another_question_has_another_mark(api: Asked) -> None:
-    asked: list[dict[str, Any]] = [{}, {"time_range": "week"}, {"time_range": "today"}, {"explain": "true"}]
-    assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in asked}) == len(asked)
+    values: list[dict[str, Any]] = [{}, {"time_range": "week"}, {"time_range": "today"}, {"explain": "true"}]
+    assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in values}) == len(values)
 
 
 @pytest.mark.sampled(6)
@@ -74,9 +74,9 @@ def test_a_question_of_one_s_own_is_explained_too(api: Asked) -> None:
 
 
 def test_long_answers_are_compressed(api: Asked) -> None:
-    said = api.get("/analytics/revenue/trend", headers={"Accept-Encoding": "gzip"})
-    assert said.headers["Content-Encoding"] == "gzip"
-    assert said.json()["points"]
+    response = api.get("/analytics/revenue/trend", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.json()["points"]
 
 
 def test_the_index_lists_every_path(api: Asked) -> None:
@@ -128,9 +128,9 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_told_in_a_problem_document(api: Asked, case: str) -> None:
     path, status, words = WRONG[case]
-    said = api.get(path)
-    answer = said.json()
-    assert (said.status_code, said.headers["Content-Type"]) == (status, "application/problem+json")
+    response = api.get(path)
+    answer = response.json()
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
     assert words in answer["detail"], answer
     assert (answer["status"], answer["type"]) == (status, "about:blank")
     assert answer["instance"]
@@ -142,9 +142,9 @@ def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
 
 
 def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
-    said = api.post("/analytics/sales", {})
-    assert (said.status_code, said.headers["Allow"]) == (405, "GET")
-    assert "does not take POST" in said.json()["detail"]
+    response = api.post("/analytics/sales", {})
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+    assert "does not take POST" in response.json()["detail"]
     other = requests.options(f"{api.address}/analytics/journeys", timeout=60)
     assert (other.status_code, other.headers["Allow"]) == (405, "GET, POST")
 
@@ -171,9 +171,9 @@ BODIES = {
 @pytest.mark.parametrize("case", BODIES)
 def test_a_definition_that_cannot_be_counted_is_refused(api: Asked, case: str) -> None:
     body, status, words = BODIES[case]
-    said = api.post("/analytics/funnel", body)
-    assert (said.status_code, said.headers["Content-Type"]) == (status, "application/problem+json")
-    assert words in said.json()["detail"], said.text
+    response = api.post("/analytics/funnel", body)
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
+    assert words in response.json()["detail"], response.text
 
 
 def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Asked) -> None:
@@ -193,7 +193,7 @@ def test_retention_by_the_hour_of_starts_in_a_range(api: Asked) -> None:
         api.post("/analytics/retention", {**day, "range_of": one}).json() for one in ("events", "starts")
     )
     assert of_events["cohorts"][0]["cohort"].startswith("2026-02-09T")
-    sizes = [sum(one["size"] for one in found["cohorts"]) for found in (of_events, of_starts)]
+    sizes = [sum(one["size"] for one in actual["cohorts"]) for actual in (of_events, of_starts)]
     assert sizes[0] > sizes[1]
     assert of_starts["definition"]["first_date"] == "2026-02-09"
     assert of_starts["event_count"] > of_events["event_count"]
@@ -204,9 +204,9 @@ def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
         ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),
         ({"mode": "bracket", "brackets": [[-1, 1]]}, "counted from 0"),
     ):
-        said = api.post("/analytics/retention", body)
-        assert said.status_code == 422
-        assert words in said.json()["detail"], said.text
+        response = api.post("/analytics/retention", body)
+        assert response.status_code == 422
+        assert words in response.json()["detail"], response.text
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
     ],
 )
 def test_a_body_that_is_no_json_is_told_how_to_be(api: Asked, kind: str, body: bytes, words: str) -> None:
-    said = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
-    assert said.status_code == 422
-    assert words in said.json()["detail"], said.text
+    response = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
+    assert response.status_code == 422
+    assert words in response.json()["detail"], response.text
 
 
 def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
@@ -229,11 +229,11 @@ def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
     head = (
         f"POST /analytics/funnel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
-    with socket.create_connection((place.hostname, place.port), timeout=30) as wire:
-        wire.sendall(f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body)
-        said = b"".join(iter(lambda: wire.recv(65536), b""))
-    assert said.startswith(b"HTTP/1.1 400")
-    assert json.loads(said.partition(b"\r\n\r\n")[2])["detail"] == "The body is not JSON in UTF-8; correct it."
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+        connection.sendall(f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body)
+        result = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert result.startswith(b"HTTP/1.1 400")
+    assert json.loads(result.partition(b"\r\n\r\n")[2])["detail"] == "The body is not JSON in UTF-8; correct it."
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

@@ -19,7 +19,7 @@ from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import Interruption, QuestionTooLargeError, Store, ended_after
+from ecom_assets.api.store.store import Cancellation, QuestionTooLargeError, Store, ended_after
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
@@ -47,7 +47,7 @@ class Asked:
         self.begun = threading.Event()
 
 
-def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
+def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
     """An API with an endless route, an endless custom question, and a quick one."""
     app, shop = FastAPI(), Shop()
     app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
@@ -56,18 +56,18 @@ def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
 
     @app.get("/analytics/slow")
     def slow(context: Context) -> int:
-        asked.begun.set()
-        return _told(asked, lambda: len(context.reading.rows(endless())))
+        question.begun.set()
+        return _told(question, lambda: len(context.reading.rows(endless())))
 
     @app.get("/analytics/slow-question")
     def slow_question(context: Context) -> int:
-        asked.begun.set()
+        question.begun.set()
 
         def counted() -> int:
             with context.reading.adhoc() as con:
                 return len(con.to_pyarrow(endless()))
 
-        return _told(asked, counted)
+        return _told(question, counted)
 
     @app.get("/analytics/quick")
     def quick(context: Context) -> int:
@@ -76,22 +76,22 @@ def slow_app(store: Store, settings: Settings, asked: Asked) -> FastAPI:
     return app
 
 
-def _told(asked: Asked, count: Any) -> int:
+def _told(question: Asked, count: Any) -> int:
     try:
-        found: int = count()
+        actual: int = count()
     except Exception as error:
-        asked.ended.append(error)
+        question.ended.append(error)
         raise
-    return found
+    return actual
 
 
 @pytest.fixture
-def asked() -> Asked:
+def question() -> Asked:
     return Asked()
 
 
 @pytest.fixture(params=["snapshot", "postgres"])
-def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> Iterator[Running]:
+def slow(request: pytest.FixtureRequest, settings: Settings, question: Asked) -> Iterator[Running]:
     """Each store behind all that stands in front of the API, with half a second for an answer."""
     hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
@@ -101,37 +101,37 @@ def slow(request: pytest.FixtureRequest, settings: Settings, asked: Asked) -> It
         store: Store = PostgresStore(hasty)
     else:
         store = SnapshotStore(hasty)
-    with closing(store), serving(hasty, slow_app(store, hasty, asked)) as found:
-        yield found
+    with closing(store), serving(hasty, slow_app(store, hasty, question)) as actual:
+        yield actual
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
 def test_what_ran_out_of_time_ends_in_the_engine_too_and_the_next_is_answered(
-    slow: Running, asked: Asked, path: str
+    slow: Running, question: Asked, path: str
 ) -> None:
     began = time.monotonic()
     answer = slow.get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
-    assert asked.begun.is_set()
-    wait_until(lambda: asked.ended, 20)
+    assert question.begun.is_set()
+    wait_until(lambda: question.ended, 20)
     assert time.monotonic() - began < MINUTES_S / 4
     for _ in range(5):
         assert slow.get("/analytics/quick").json() == 1
 
 
 def test_nothing_begins_once_the_time_is_over() -> None:
-    interruption = Interruption()
-    interruption.end()
-    with pytest.raises(QuestionTooLargeError, match="The time of the answer is over"), interruption.during(print):
+    cancellation = Cancellation()
+    cancellation.end()
+    with pytest.raises(QuestionTooLargeError, match="The time of the answer is over"), cancellation.during(print):
         pass
 
 
 def test_an_interruption_that_came_between_two_questions_ends_the_second(tmp_path: Path) -> None:
     con = connect(tmp_path / "shop.duckdb")
     began = time.monotonic()
-    said = pytest.raises(duckdb.InterruptException)
-    with said, ended_after(0.1, con.con.interrupt):
+    result = pytest.raises(duckdb.InterruptException)
+    with result, ended_after(0.1, con.con.interrupt):
         time.sleep(0.3)  # the first interruption finds nothing to end
         con.to_pyarrow(endless())
     assert time.monotonic() - began < MINUTES_S / 4

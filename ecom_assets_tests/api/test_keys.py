@@ -81,9 +81,9 @@ def test_an_unknown_id_is_refused_with_the_closest_known_one(keys: KeyFile) -> N
 def test_keys_of_the_setting_have_their_scopes(keys: KeyFile) -> None:
     setting = f"{'r' * 20}, collect:{'c' * 20},read+collect:{'b' * 20}"
     ring = KeyRing.read(keys, setting)
-    found = [ring.find(letter * 20) for letter in "rcb"]
-    assert [caller and sorted(caller.scopes) for caller in found] == [["read"], ["collect"], ["collect", "read"]]
-    assert [caller and caller.name for caller in found] == ["setting:1", "setting:2", "setting:3"]
+    actual = [ring.find(letter * 20) for letter in "rcb"]
+    assert [caller and sorted(caller.scopes) for caller in actual] == [["read"], ["collect"], ["collect", "read"]]
+    assert [caller and caller.name for caller in actual] == ["setting:1", "setting:2", "setting:3"]
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_the_command_makes_lists_and_revokes_keys(home: Path) -> None:
 
 
 def test_the_command_shows_the_key_alone_on_standard_output(home: Path) -> None:
-    said = ecom("api-key", "create", "--name", "app", home=home)
-    assert said.out.count("\n") == 1
-    assert KeyRing.read(KeyFile(home), "").find(said.out.strip()) is not None
-    assert "shown only now" in said.err
+    result = ecom("api-key", "create", "--name", "app", home=home)
+    assert result.out.count("\n") == 1
+    assert KeyRing.read(KeyFile(home), "").find(result.out.strip()) is not None
+    assert "shown only now" in result.err
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_the_command_shows_the_key_alone_on_standard_output(home: Path) -> None:
     ],
 )
 def test_wrong_use_of_the_command_is_told_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("api-key", *words, home=home)
-    assert (said.exit_code, said.out) == (2, "")
-    assert sentence in said.sentence
+    result = ecom("api-key", *words, home=home)
+    assert (result.exit_code, result.out) == (2, "")
+    assert sentence in result.sentence
 
 
 def test_an_empty_list_is_empty_json(home: Path) -> None:

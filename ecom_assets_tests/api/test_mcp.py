@@ -72,15 +72,15 @@ def call(name: str, arguments: dict[str, Any] | None = None) -> Talk:
 
 def routes() -> set[str]:
     """Return the names of the routes that are questions, as the routers have them."""
-    found = set()
+    actual = set()
     for router in ROUTERS:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             is_question = "POST" not in (route.methods or ()) or "ad hoc" in route.tags
             is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith("/health")
             if is_question and not is_about_the_api:
-                found.add(route.name)
-    return found
+                actual.add(route.name)
+    return actual
 
 
 def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(app: FastAPI, questions: dict[str, Question]) -> None:
@@ -119,10 +119,10 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Asked, questions: 
         if question.name == "realtime":
             continue  # it is of the moment
         there = api.get(question.path)
-        found = talk(server, call(question.name))
-        assert found.is_error == (there.status_code != 200), question.name
-        if not found.is_error:
-            assert found.structured_content == there.json() == json.loads(found.content[0].text)
+        actual = talk(server, call(question.name))
+        assert actual.is_error == (there.status_code != 200), question.name
+        if not actual.is_error:
+            assert actual.structured_content == there.json() == json.loads(actual.content[0].text)
             compared += 1
     assert compared > 15
 
@@ -131,13 +131,13 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     server = build_server(questions_of(app.openapi()), Asker(app).ask)
     arguments = {**FUNNEL, "by": "product_category", "limit": 2, "answer_limit": 1}
     there = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
-    found = talk(server, call("funnel", arguments)).structured_content
-    assert found == there
-    assert len(found["breakdown"]) == 1
+    actual = talk(server, call("funnel", arguments)).structured_content
+    assert actual == there
+    assert len(actual["breakdown"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "result"),
     [
         ("sales", {"weeks": 1}, "sales has no argument 'weeks'"),
         ("product", {}, "product needs the argument 'product_id'; add it."),
@@ -148,22 +148,22 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     ],
 )
 def test_a_wrong_question_is_answered_in_a_sentence(
-    app: FastAPI, questions: dict[str, Question], tool: str, arguments: dict[str, Any], said: str
+    app: FastAPI, questions: dict[str, Question], tool: str, arguments: dict[str, Any], result: str
 ) -> None:
-    found = talk(build_server(questions, Asker(app).ask), call(tool, arguments))
-    assert found.is_error
-    assert said in found.content[0].text
-    assert "\n" not in found.content[0].text
+    actual = talk(build_server(questions, Asker(app).ask), call(tool, arguments))
+    assert actual.is_error
+    assert result in actual.content[0].text
+    assert "\n" not in actual.content[0].text
 
 
 def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict[str, Question]) -> None:
     server = build_server(questions, Asker(app).ask)
-    found = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
+    actual = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
     assert {
         "metric": "bounce_rate",
         "meaning": "1 minus engagement_rate, as GA4 has it [share]",
         "tool": "engagement",
-    } in (found)
+    } in (actual)
     whole = talk(server, call(LIST_METRICS)).structured_content["metrics"]
     assert {"revenue_amount", "average_order_value", "conversion_rate"} <= {one["metric"] for one in whole}
     assert {one["tool"] for one in whole} <= set(questions)
@@ -201,13 +201,13 @@ def over_http(address: str, key: str, what: Talk, mode: Literal["auto", "legacy"
 def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, api: Asked) -> None:
     by_person = {**FUNNEL, "by": "visitor_id"}
     with served_http(settings) as address:
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        refused = httpx2.post(f"{address}/mcp", json=asked)
+        values = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        refused = httpx2.post(f"{address}/mcp", json=values)
         assert (refused.status_code, refused.json()["title"]) == (401, "Unauthorized")
-        assert httpx2.post(f"{address}/mcp", json=asked, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert httpx2.post(f"{address}/mcp", json=values, headers={"X-API-Key": "wrong"}).status_code == 401
         assert httpx2.get(f"{address}/mcp", headers={"X-API-Key": READS}).status_code == 405
-        found = over_http(address, READS, call("sales", {"time_range": "week"}))
-        assert found.structured_content == api.json("/v1/analytics/sales", time_range="week")
+        actual = over_http(address, READS, call("sales", {"time_range": "week"}))
+        assert actual.structured_content == api.json("/v1/analytics/sales", time_range="week")
         assert "is personal data" in over_http(address, READS, call("funnel", by_person)).content[0].text
         assert not over_http(address, SEES_PEOPLE, call("funnel", by_person), mode="legacy").is_error
 

@@ -52,7 +52,7 @@ class FakeStore:
         self.looks = 0
 
     @contextmanager
-    def reading(self, _interruption: object = None) -> Iterator[Any]:
+    def reading(self, _cancellation: object = None) -> Iterator[Any]:
         """Open the state, or fail as it does."""
         self.looks += 1
         if isinstance(self.state, Exception):

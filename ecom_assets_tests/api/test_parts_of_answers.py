@@ -34,8 +34,8 @@ def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, s
 @pytest.mark.parametrize("model", ["first", "linear", "markov"])
 def test_every_model_credits_all_of_the_revenue_and_no_more(api: Asked, shop: PlainShop, model: str) -> None:
     span = shop.span(DAYS)
-    found = api.json("/analytics/revenue/by-channel", model=model, start_date=span.first, end_date=span.last)
-    sales, channels = shop.sales(span), found["channels"]
+    actual = api.json("/analytics/revenue/by-channel", model=model, start_date=span.first, end_date=span.last)
+    sales, channels = shop.sales(span), actual["channels"]
     assert sum(round(100 * float(one["revenue_amount"])) for one in channels) == round(
         100 * float(sales["revenue_amount"])
     )
@@ -114,14 +114,14 @@ def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainSh
 def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Asked, shop: PlainShop) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
-    found = api.json("/analytics/revenue/by-channel", dimension="sales_channel", **days)
-    assert (found["dimension"], found["model"], found["channel_data"]) == ("sales_channel", None, "part")
+    actual = api.json("/analytics/revenue/by-channel", dimension="sales_channel", **days)
+    assert (actual["dimension"], actual["model"], actual["channel_data"]) == ("sales_channel", None, "part")
     expected = {}
     for name in ("web", "app", ""):
         sold = shop.sales(span, [line for line in shop.lines if line["sales_channel"] == name])
         expected[name or "(none)"] = (sold["order_count"], sold["revenue_amount"])
-    assert {one["channel"]: (one["order_count"], one["revenue_amount"]) for one in found["channels"]} == expected
-    revenues = [float(one["revenue_amount"]) for one in found["channels"]]
+    assert {one["channel"]: (one["order_count"], one["revenue_amount"]) for one in actual["channels"]} == expected
+    revenues = [float(one["revenue_amount"]) for one in actual["channels"]]
     assert revenues == sorted(revenues, reverse=True)
     assert sum(round(100 * one) for one in revenues) == round(100 * float(shop.sales(span)["revenue_amount"]))
 

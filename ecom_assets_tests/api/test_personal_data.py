@@ -33,8 +33,8 @@ def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
     given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as found:
-        yield found
+    with serving(given, build_app(given)) as actual:
+        yield actual
 
 
 def ask(keyed: Running, scope: str, body: dict[str, Any]) -> requests.Response:
@@ -48,11 +48,11 @@ def test_the_list_is_that_of_the_contract() -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
-    said = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
-    assert {scope: one.status_code for scope, one in said.items()} == {
+    result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
+    assert {scope: one.status_code for scope, one in result.items()} == {
         "read": 403, "read+personal": 200, "admin": 200, "personal": 403,
     }  # fmt: skip
-    refused = said["read"]
+    refused = result["read"]
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="personal"'
     assert "is personal data, which a key without the scope 'personal' may not ask about" in refused.json()["detail"]
@@ -67,9 +67,9 @@ def test_a_question_about_many_needs_none(keyed: Running) -> None:
 
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
     with serving(settings, build_app(settings)) as served:
-        said = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
-        assert said.status_code == 200
-        assert said.json()["breakdown"]
+        response = requests.post(f"{served.address}/analytics/funnel", json=ABOUT_PEOPLE["by"], timeout=60)
+        assert response.status_code == 200
+        assert response.json()["breakdown"]
 
 
 def test_received_rows_behind_a_number_name_nobody_without_the_scope(keyed: Running) -> None:

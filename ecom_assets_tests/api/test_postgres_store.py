@@ -33,21 +33,21 @@ OF_THE_STORE = ("data_version", "published_at")
 @pytest.fixture(scope="module")
 def over_postgres(in_postgres: Settings) -> Iterator[Asked]:
     app: FastAPI = build_app(in_postgres)
-    with served(app) as asked:
-        yield asked
+    with served(app) as answer:
+        yield answer
     app.state.store.close()
 
 
-def told(said: requests.Response) -> dict[str, object]:
+def reported(result: requests.Response) -> dict[str, object]:
     """Return an answer without what differs between stores."""
-    assert said.status_code == 200, said.text
-    return {name: value for name, value in said.json().items() if name not in OF_THE_STORE}
+    assert result.status_code == 200, result.text
+    return {name: value for name, value in result.json().items() if name not in OF_THE_STORE}
 
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("path", GETS)
 def test_marts_give_the_same_answers(api: Asked, over_postgres: Asked, path: str) -> None:
-    assert told(over_postgres.get(path)) == told(api.get(path))
+    assert reported(over_postgres.get(path)) == reported(api.get(path))
 
 
 def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
@@ -56,7 +56,7 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
         "/analytics/conversion?by=device",
         "/analytics/products/top?sort_by=conversion&limit=50",
     ):
-        assert told(over_postgres.get(path)) == told(api.get(path))
+        assert reported(over_postgres.get(path)) == reported(api.get(path))
 
 
 @pytest.mark.sampled(1)
@@ -64,14 +64,14 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
 def test_questions_of_one_s_own_give_the_same_answers(
     api: Asked, over_postgres: Asked, path: str, body: dict[str, object]
 ) -> None:
-    assert told(over_postgres.post(path, body)) == told(api.post(path, body))
+    assert reported(over_postgres.post(path, body)) == reported(api.post(path, body))
 
 
 @pytest.mark.parametrize("changed", [{"by": "properties.plan"}, {"hold": ["session_id"]}])
 def test_columns_that_are_not_published_are_refused(over_postgres: Asked, changed: dict[str, object]) -> None:
-    said = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
-    assert said.status_code == 422
-    assert "What is published in Postgres has no" in said.json()["detail"]
+    result = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
+    assert result.status_code == 422
+    assert "What is published in Postgres has no" in result.json()["detail"]
 
 
 def test_an_explanation_names_the_publication(over_postgres: Asked) -> None:
@@ -93,29 +93,29 @@ def test_a_lost_connection_is_replaced(in_postgres: Settings, postgres_warehouse
 def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
     hasty = in_postgres.model_copy(update={"adhoc_timeout_s": 0.2, "adhoc_at_once": 1})
     with closing(PostgresStore(hasty)) as store, store.reading() as reading:
-        said = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.2 s")
-        with said, reading.adhoc() as con:
+        result = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.2 s")
+        with result, reading.adhoc() as con:
             con.con.execute("SELECT pg_sleep(30)")
-        said = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
-        with reading.adhoc(), said, reading.adhoc():
+        result = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
+        with reading.adhoc(), result, reading.adhoc():
             pass
 
 
 def test_an_empty_database_is_told_with_what_to_do(settings: Settings, postgres_url: str) -> None:
     there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
-    said = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
-    with closing(PostgresStore(there)) as store, said, store.reading():
+    result = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
+    with closing(PostgresStore(there)) as store, result, store.reading():
         pass
 
 
 def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Asked) -> None:
-    found: list[int] = []
+    actual: list[int] = []
     asking = [
-        threading.Thread(target=lambda: found.append(over_postgres.get("/analytics/categories").status_code))
+        threading.Thread(target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code))
         for _ in range(8)
     ]
     for one in asking:
         one.start()
     for one in asking:
         one.join(60)
-    assert found == [200] * 8
+    assert actual == [200] * 8

@@ -28,8 +28,8 @@ def free_port() -> int:
 @contextmanager
 def api_process(home: Path, **env: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]", Path]]:
     """`ecom api` at a free port: its address, the process, and what it says."""
-    address, said = f"http://127.0.0.1:{(port := free_port())}", home.with_name("said.txt")
-    with said.open("ab") as output:
+    address, result = f"http://127.0.0.1:{(port := free_port())}", home.with_name("said.txt")
+    with result.open("ab") as output:
         process = subprocess.Popen(
             [*ECOM, "api", "--port", str(port)],
             env=environment(home, env),
@@ -39,8 +39,8 @@ def api_process(home: Path, **env: str) -> Iterator[tuple[str, "subprocess.Popen
         )
     try:
         wait_until(lambda: process.poll() is not None or answers(f"{address}/health/live"), PATIENCE_S)
-        assert process.poll() is None, said.read_text()
-        yield address, process, said
+        assert process.poll() is None, result.read_text()
+        yield address, process, result
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -57,16 +57,16 @@ def answers(address: str) -> bool:
 def test_a_process_its_keys_its_end_and_its_restart(home: Path) -> None:
     kept, key = KeyFile(home).create("app", (Scope.READ,))
     ask = {"Authorization": f"Bearer {key}"}
-    with api_process(home) as (address, process, said):
-        assert told(f"{address}/analytics/sales?key={key}") == 401
-        assert told(f"{address}/health/ready") == 503, "nothing is published"
+    with api_process(home) as (address, process, result):
+        assert reported(f"{address}/analytics/sales?key={key}") == 401
+        assert reported(f"{address}/health/ready") == 503, "nothing is published"
         assert is_answered_after_the_end_has_begun(address, key, process)
         assert process.wait(PATIENCE_S) == 0
-    with api_process(home) as (address, process, said):
-        assert told(f"{address}/metrics", ask) == 200
+    with api_process(home) as (address, process, result):
+        assert reported(f"{address}/metrics", ask) == 200
         KeyFile(home).revoke(kept.key_id)
-        assert told(f"{address}/metrics", ask) == 401
-    text = said.read_text()
+        assert reported(f"{address}/metrics", ask) == 401
+    text = result.read_text()
     assert key.removeprefix(f"ecom_{kept.key_id}_") not in text + (home / "api_audit.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines if "status" in line and line["path"].startswith("/analytics")] == [
@@ -78,7 +78,7 @@ def test_a_process_its_keys_its_end_and_its_restart(home: Path) -> None:
     assert [line.partition(" at ")[0] for line in others] == ["The API comes up"] * 2
 
 
-def told(address: str, headers: dict[str, str] | None = None) -> int:
+def reported(address: str, headers: dict[str, str] | None = None) -> int:
     return requests.get(address, headers=headers, timeout=20).status_code
 
 
@@ -115,9 +115,9 @@ def is_listening(address: str) -> bool:
 )
 def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
     port = () if "--port" in words else ("--port", str(free_port()))
-    said = ecom("api", *words, *port, home=home)
-    assert said.exit_code == 2
-    assert sentence in said.sentence
+    result = ecom("api", *words, *port, home=home)
+    assert result.exit_code == 2
+    assert sentence in result.sentence
 
 
 @pytest.mark.slow

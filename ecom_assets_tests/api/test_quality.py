@@ -26,19 +26,19 @@ def lines(path: str) -> list[dict[str, str]]:
 
 
 def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Asked, settings: Settings) -> None:
-    told = api.json(PATH, **ALL_DAYS)
-    of_events, of_orders = told["sources"]
+    reported = api.json(PATH, **ALL_DAYS)
+    of_events, of_orders = reported["sources"]
     received = len(lines(str(settings.events)))
     assert of_events == {
         "source": "events", "received_count": received, "clean_count": received - 4, "quarantined_count": 2,
         "surplus_count": 2, "held_count": 0, "residue_count": 0,
     }  # fmt: skip
     assert of_orders["received_count"] == of_orders["clean_count"] == len(lines(str(settings.orders)))
-    for source in told["sources"]:
-        days = [day for day in told["days"] if day["source"] == source["source"]]
+    for source in reported["sources"]:
+        days = [day for day in reported["days"] if day["source"] == source["source"]]
         assert source["received_count"] == sum(day["received_count"] for day in days)
         assert {day["residue_count"] for day in days} <= {0}
-    assert {(one["reject_reason"], one["row_count"]) for one in told["reasons"]} == {
+    assert {(one["reject_reason"], one["row_count"]) for one in reported["reasons"]} == {
         ("malformed_event_type", 1),
         ("missing_event_id", 1),
     }
@@ -53,14 +53,14 @@ def test_a_page_of_days_comes_with_the_sums_of_all(api: Asked) -> None:
 def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings: Settings) -> None:
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
     given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys)})
-    asked = {**ALL_DAYS, "reason": "malformed_event_type"}
+    values = {**ALL_DAYS, "reason": "malformed_event_type"}
     [odd] = [row for row in lines(str(settings.events)) if row["event_id"] == "odd-1"]
     seen = {"event_type": " ", "reject_reason": "malformed_event_type", "user_id": odd["user_id"], "row_count": 1}
     with serving(given, build_app(given)) as keyed:
         for scope, expected in (("read+personal", seen), ("read", {**seen, "user_id": "•••"})):
             headers = {"X-API-Key": KEYS[scope]}
-            said = requests.get(f"{keyed.address}{PATH}/samples", asked, headers=headers, timeout=60)
-            [row] = said.json()["samples"]
+            response = requests.get(f"{keyed.address}{PATH}/samples", values, headers=headers, timeout=60)
+            [row] = response.json()["samples"]
             assert {name: row[name] for name in seen} == expected
 
 

@@ -51,7 +51,7 @@ def changed(path: Path, minutes_ago: float, now: datetime = NOW) -> None:
     os.utime(path, (moment, moment))
 
 
-def asked(landing: Path, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
+def question(landing: Path, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
     return real_time(Settings(home=landing.parent / "home", events=str(landing), **settings), now)
 
 
@@ -68,7 +68,7 @@ def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
             ("7", "carl", "purchase", 1, "boots", "80.10"),
         ],
     )
-    five, thirty = asked(landing)["windows"]
+    five, thirty = question(landing)["windows"]
     assert [five["minutes"], thirty["minutes"]] == [5, 30]
     answer = ("event_count", "visitor_count", "open_cart_count", "purchase_count", "revenue_amount")
     assert [five[name] for name in answer] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
@@ -96,7 +96,7 @@ def test_the_ends_of_a_window_and_the_future(landing: Path) -> None:
             ("5", "e", "page_view", -1, "", ""),
         ],
     )
-    answer = asked(landing)
+    answer = question(landing)
     assert [window["event_count"] for window in answer["windows"]] == [1, 3], "now is in, so many minutes ago is not"
     assert answer["lag_s"] == 0.0, "the newest event that has happened"
 
@@ -108,13 +108,13 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_not_clean_never(landi
     path = land(landing / "b.csv", [*again, *odd])
     path.write_text(path.read_text().replace(",s-,", ",,"))
     changed(path, 0)
-    five = asked(landing)["windows"][0]
+    five = question(landing)["windows"][0]
     assert (five["event_count"], five["purchase_count"], five["revenue_amount"]) == (1, 1, Decimal("10.00"))
 
 
 def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "page_view", 12.5, "", "")], minutes_ago=10)
-    answer = asked(landing)
+    answer = question(landing)
     assert (answer["lag_s"], answer["newest_event_at"]) == (750.0, NOW - timedelta(minutes=12.5))
     assert answer["newest_file_at"] == NOW - timedelta(minutes=10)
 
@@ -123,13 +123,13 @@ def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     land(landing / "new.csv", [("1", "anna", "page_view", 1, "", "")])
     old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=36)
     old.chmod(0)
-    answer = asked(landing)
+    answer = question(landing)
     assert (answer["files_read"], answer["files_unreadable"], answer["windows"][1]["event_count"]) == (1, 0, 1)
 
 
 def test_without_anything_new_all_is_zero_and_the_lag_unknown(landing: Path) -> None:
     land(landing / "old.csv", [("1", "anna", "page_view", 600, "", "")], minutes_ago=600)
-    answer = asked(landing)
+    answer = question(landing)
     assert answer["lag_s"] is None
     assert answer["newest_file_at"] == NOW - timedelta(minutes=600)
     assert [window["event_count"] for window in answer["windows"]] == [0, 0]
@@ -144,7 +144,7 @@ def test_a_file_that_is_still_being_written_keeps_the_others_from_nothing(landin
     (landing / "other.csv").write_text("colour,size\nred,1\n")
     for path in landing.iterdir():
         changed(path, 0)
-    answer = asked(landing)
+    answer = question(landing)
     assert (answer["files_read"], answer["files_unreadable"], answer["windows"][0]["event_count"]) == (1, 2, 1)
 
 
@@ -155,7 +155,7 @@ def test_a_mapping_is_used(landing: Path) -> None:
         "2026-03-10 11:59:00 UTC,purchase,4711,1,lamp,b,19.90,u1,s1\n"
     )
     changed(landing / "clicks.csv", 0)
-    five = asked(landing, events_mapping="rees46")["windows"][0]
+    five = question(landing, events_mapping="rees46")["windows"][0]
     assert (five["events_by_type"], five["revenue_amount"]) == ({"add_to_cart": 1, "purchase": 1}, Decimal("19.90"))
 
 
@@ -175,7 +175,7 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
     for number in range(4):
         folder = landing / "received_date=2026-03-10" if number % 2 else landing
         land(folder / f"{number}.csv", events[number::4] + events[:9])
-    for window in asked(landing)["windows"]:
+    for window in question(landing)["windows"]:
         assert window == window_of(events, NOW, window["minutes"])
 
 
@@ -188,26 +188,26 @@ def test_events_that_are_not_files_are_told_so_without_the_address(tmp_path: Pat
 
 def test_a_place_that_is_not_there_is_named(landing: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere does not exist; check the path in ECOM_EVENTS"):
-        asked(landing / "nowhere")
+        question(landing / "nowhere")
 
 
 # Which files are found
 
 
-def found(*places: Path | str, since_minutes: float = 30, most_files: int = 10, most_bytes: int = 10_000) -> Any:
+def actual(*places: Path | str, since_minutes: float = 30, most_files: int = 10, most_bytes: int = 10_000) -> Any:
     since = NOW - timedelta(minutes=since_minutes)
-    places_told = [str(place) for place in places]
-    return newest_files(places_told, since, since.date(), most_files=most_files, most_bytes=most_bytes)
+    places_reported = [str(place) for place in places]
+    return newest_files(places_reported, since, since.date(), most_files=most_files, most_bytes=most_bytes)
 
 
 def test_the_newest_come_first_and_the_bounds_hold(landing: Path) -> None:
     for n in range(5):
         (landing / f"{n}.csv").write_bytes(b"x" * 100)
         changed(landing / f"{n}.csv", n)
-    names = [Path(path).name for path in found(landing, most_files=3).paths]
-    assert (names, found(landing, most_files=3).left_out_count) == (["0.csv", "1.csv", "2.csv"], 2)
-    assert len(found(landing, most_bytes=250).paths) == 2
-    assert found(landing, most_bytes=250).left_out_count == 3
+    names = [Path(path).name for path in actual(landing, most_files=3).paths]
+    assert (names, actual(landing, most_files=3).left_out_count) == (["0.csv", "1.csv", "2.csv"], 2)
+    assert len(actual(landing, most_bytes=250).paths) == 2
+    assert actual(landing, most_bytes=250).left_out_count == 3
 
 
 def test_landing_folders_of_earlier_days_are_not_looked_into(landing: Path) -> None:
@@ -215,7 +215,7 @@ def test_landing_folders_of_earlier_days_are_not_looked_into(landing: Path) -> N
         land(landing / f"received_date={day}" / "a.csv", [])
     (landing / "received_date=2026-03-08").chmod(0)
     try:
-        names = sorted(Path(path).parent.name for path in found(landing).paths)
+        names = sorted(Path(path).parent.name for path in actual(landing).paths)
     finally:
         (landing / "received_date=2026-03-08").chmod(0o755)
     assert names == ["received_date=2026-03-10", "received_date=2026-99-99"]
@@ -226,7 +226,7 @@ def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(land
     for name in ("_SUCCESS", ".a.csv.crc", "b.crc"):
         (landing / name).write_text("x")
         changed(landing / name, 0)
-    assert len(found(landing, landing / "a.csv", f"{landing}/*.csv").paths) == 1
+    assert len(actual(landing, landing / "a.csv", f"{landing}/*.csv").paths) == 1
 
 
 # Over HTTP
@@ -235,8 +235,8 @@ def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(land
 @pytest.fixture
 def asking(landing: Path) -> Iterator[Running]:
     settings = Settings(home=landing.parent / "home", events=str(landing), currency="EUR")
-    with serving(settings, build_app(settings)) as found:
-        yield found
+    with serving(settings, build_app(settings)) as actual:
+        yield actual
 
 
 def test_the_route_states_range_lag_currency_and_definition(asking: Running, landing: Path) -> None:

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.xdist_group("api")
 def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:
     app = build_app(settings)
     app.include_router(router, prefix=VERSION_PREFIX)
-    with served(app) as asked:
-        points = asked.json("/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400)["points"]
+    with served(app) as answer:
+        points = answer.json("/v1/analytics/revenue/trend", time_range="year", granularity="day", limit=400)["points"]
         sold = [point for point in points if point["order_count"] or point["refund_count"]]
-        assert asked.json("/v1/analytics/sold-days") == {"day_count": len(sold)}
+        assert answer.json("/v1/analytics/sold-days") == {"day_count": len(sold)}
         assert sold

@@ -10,7 +10,7 @@ import redis
 
 from ecom_assets.api.cache.kept import CachedAnswer
 from ecom_assets.api.cache.redis import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, CircuitBreaker
-from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Shop, running, small_app, wait_until
@@ -23,8 +23,8 @@ TIMEOUT_S = 0.1
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
-    with running_redis() as found:
-        yield found
+    with running_redis() as actual:
+        yield actual
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def kept(server: RedisServer) -> Iterator[redis.Redis]:
 
 def test_what_one_process_computed_the_other_gives(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
     given: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
-    with running(tmp_path / "a", **given) as one, running(tmp_path / "b", Shop(told="not asked"), **given) as other:
+    with running(tmp_path / "a", **given) as one, running(tmp_path / "b", Shop(text="not asked"), **given) as other:
         assert one.get(SALES).text == "sold 7"
         wait_until(lambda: kept.dbsize() == 1)
         assert [other.get(SALES).text, other.get(SALES).text] == ["sold 7", "sold 7"]
         assert other.shop.calls == 0
-        found = {name: other.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}') for name in ("shared", "hit")}
-        assert found == {"shared": 1, "hit": 1}
+        actual = {name: other.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}') for name in ("shared", "hit")}
+        assert actual == {"shared": 1, "hit": 1}
         assert other.get(SALES).headers["etag"] == 'W/"v1"'
 
 
@@ -139,7 +139,7 @@ def test_pauses_grow_and_end_with_the_first_success() -> None:
 def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, redis_url="http://:s3cret@cache.example")
     with pytest.raises(SettingError, match="ECOM_REDIS_URL is not an address of Redis") as refused:
-        build_front(settings, small_app(Shop()))
+        build_stack(settings, small_app(Shop()))
     assert "s3cret" not in f"{refused.value}"
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.api.conftest import Asked, served
@@ -23,7 +23,7 @@ from ecom_assets_tests.delivery.test_exports import event
 pytestmark = pytest.mark.xdist_group("api")
 MONDAY = date(2026, 2, 2)
 TUESDAY = MONDAY + timedelta(days=1)
-UNLIKED = Answer(Verdict.REJECTED, "bad_value", "No such currency.")
+UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")
 DEAD, RETRIES, RELEASES = "/operations/dead-letters", "/operations/retries", "/operations/releases"
 DAYS = {"start_date": str(MONDAY), "end_date": str(TUESDAY)}
 KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+write", "read+personal")}
@@ -33,7 +33,7 @@ KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+writ
 def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
     """Two days: of Monday's events the tool refuses m2 and m3 cannot go; Tuesday's go."""
     opened = DeliveredShop(tmp_path)
-    opened.tool.said = {"m2": UNLIKED}
+    opened.tool.answers = {"m2": UNLIKED}
     opened.land([event("m1", MONDAY), event("m2", MONDAY), event("m3", MONDAY, "bad"), event("t1", TUESDAY)])
     opened.land_orders({MONDAY: 0, TUESDAY: 0})
     opened.deliver(Days((MONDAY, TUESDAY)))
@@ -49,7 +49,7 @@ def over(settings: Settings, shop: DeliveredShop) -> Settings:
 
 
 @pytest.fixture
-def asked(over: Settings, shop: DeliveredShop) -> Iterator[Asked]:
+def answer(over: Settings, shop: DeliveredShop) -> Iterator[Asked]:
     app = build_app(over)
     home = shop.settings.home  # where the runs of this shop look for requests
     app.state.settings = over.model_copy(update={"home": home})
@@ -61,27 +61,29 @@ def groups(api: Asked) -> dict[str, Any]:
     return {one["reason"]: one for one in api.json(DEAD, **DAYS)["dead_letters"]}
 
 
-def test_dead_letters_are_told_by_reason_and_sent_again_by_the_next_run(asked: Asked, shop: DeliveredShop) -> None:
-    before = groups(asked)
+def test_dead_letters_are_told_by_reason_and_sent_again_by_the_next_run(answer: Asked, shop: DeliveredShop) -> None:
+    before = groups(answer)
     assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
         "bad_value": (1, True),
         "bad_name": (1, False),
     }
     assert before["bad_value"]["examples"] == [f"m2@{MONDAY}"]
-    said = asked.post(RETRIES, {"destination": shop.tool.name, **DAYS})
-    assert said.status_code == 202, said.text
-    assert (said.json()["first_day"], said.json()["last_day"]) == (str(MONDAY), str(MONDAY)), "the days of what is dead"
-    assert groups(asked) == before, "nothing is sent yet"
+    result = answer.post(RETRIES, {"destination": shop.tool.name, **DAYS})
+    assert result.status_code == 202, result.text
+    assert (result.json()["first_day"], result.json()["last_day"]) == (str(MONDAY), str(MONDAY)), (
+        "the days of what is dead"
+    )
+    assert groups(answer) == before, "nothing is sent yet"
 
-    shop.tool.said = {}
+    shop.tool.answers = {}
     shop.deliver(Days((TUESDAY,)))
-    assert groups(asked) == before, "a run over other days leaves it waiting"
+    assert groups(answer) == before, "a run over other days leaves it waiting"
     again = shop.deliver(Days((MONDAY, TUESDAY)))
     assert (again.total.sent, again.total.delivered) == (1, 1)
-    assert set(groups(asked)) == {"bad_name"}
-    [request] = asked.json("/operations/requests")["requests"]
+    assert set(groups(answer)) == {"bad_name"}
+    [request] = answer.json("/operations/requests")["requests"]
     assert (request["is_taken"], request["run_id"], request["kind"]) == (True, "run-1", "retry")
-    refused = asked.post(RETRIES, {"destination": shop.tool.name, **DAYS})
+    refused = answer.post(RETRIES, {"destination": shop.tool.name, **DAYS})
     assert refused.status_code == 422
     assert "has refused no record of 2026-02-02 to 2026-02-03" in refused.json()["detail"]
 
@@ -95,8 +97,8 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
     with serving(given, app) as keyed:
 
         def ask(scope: str, **headers: str) -> int:
-            told = {"X-API-Key": KEYS[scope], **headers}
-            return requests.post(keyed.address + RETRIES, json=body, headers=told, timeout=60).status_code
+            reported = {"X-API-Key": KEYS[scope], **headers}
+            return requests.post(keyed.address + RETRIES, json=body, headers=reported, timeout=60).status_code
 
         assert [ask("read"), ask("read+personal"), ask("read+write")] == [403, 403, 202]
         assert ask("read+write", Origin="https://elsewhere.example") == 403
@@ -105,9 +107,9 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
         assert {(one["words"], tuple(one["examples"])) for one in hidden["dead_letters"]} == {("•••", ())}
 
 
-def test_a_day_that_is_not_held_is_not_released(asked: Asked) -> None:
-    said = asked.post(RELEASES, {"day": str(MONDAY)})
-    assert said.status_code == 422
-    assert said.json()["detail"] == (
+def test_a_day_that_is_not_held_is_not_released(answer: Asked) -> None:
+    result = answer.post(RELEASES, {"day": str(MONDAY)})
+    assert result.status_code == 422
+    assert result.json()["detail"] == (
         "2026-02-02 is not held for orders, so there is nothing to release; held are: none."
     )

@@ -106,10 +106,10 @@ def test_the_route_answers_what_the_command_does(
     assert answer.status_code == 200, answer.text
     events = settings.home.parent / "files" / "events.csv"
     segments = {"ECOM_VISITOR_SEGMENTS": str(settings.visitor_segments)}
-    asked: tuple[str | Path, ...] = (path, "--events", events, *words, "--timezone", timezone, "--json")
-    said = ecom(*asked, home=tmp_path / "home", env=segments)
-    assert said.exit_code == 0, said.err
-    ours = {key: value for key, value in said.json.items() if key not in {"rows", "definition"}}
+    values: tuple[str | Path, ...] = (path, "--events", events, *words, "--timezone", timezone, "--json")
+    result = ecom(*values, home=tmp_path / "home", env=segments)
+    assert result.exit_code == 0, result.err
+    ours = {key: value for key, value in result.json.items() if key not in {"rows", "definition"}}
     theirs = {key: plain(value) for key, value in answer.json().items() if key in ours}
     assert {key: plain(value) for key, value in ours.items()} == theirs
     assert answer.json()["range"]["timezone"] == timezone
@@ -120,19 +120,19 @@ def test_a_definition_file_is_what_a_route_takes(api: Asked, settings: Settings,
     body: dict[str, Any] = {"session_rule": "universal_analytics", "where": ["product_category is set"]}
     (tmp_path / "question.yaml").write_text(yaml.safe_dump(body))
     events = settings.home.parent / "files" / "events.csv"
-    asked = (path, "--events", events, "--definition", tmp_path / "question.yaml", "--json")
-    said = ecom(*asked, home=tmp_path / "home")
-    assert said.exit_code == 0, said.err
+    values = (path, "--events", events, "--definition", tmp_path / "question.yaml", "--json")
+    result = ecom(*values, home=tmp_path / "home")
+    assert result.exit_code == 0, result.err
     answer = api.post(f"/analytics/{path}", body, limit=1000).json()
-    ours = {key: plain(value) for key, value in said.json.items() if key not in {"rows", "definition"}}
+    ours = {key: plain(value) for key, value in result.json.items() if key not in {"rows", "definition"}}
     assert ours == {key: plain(answer[key]) for key in ours}
-    twice = ecom(*asked, "--session-rule", "ga4", home=tmp_path / "home")
+    twice = ecom(*values, "--session-rule", "ga4", home=tmp_path / "home")
     assert (twice.exit_code, "--definition says what --session-rule would" in twice.sentence) == (2, True)
 
 
 @pytest.mark.parametrize("path", ["sessions", "attribution"])
 @pytest.mark.parametrize("body", [{"session_rule": "ga"}, {"preset": "clickhouse"}, {"where": ["brand = x"]}])
-def test_what_cannot_be_asked_is_refused(api: Asked, path: str, body: dict[str, Any]) -> None:
+def test_an_impossible_question_is_refused(api: Asked, path: str, body: dict[str, Any]) -> None:
     assert api.post(f"/analytics/{path}", body).status_code == 422
 
 

@@ -176,13 +176,13 @@ def test_names_of_people_stay_in_the_warehouse(tmp_path: Path, shop: Shop) -> No
     shop.engine.execute(f"INSERT INTO mart.customer VALUES {ANN}")
     published = shop.publish()
     with duckdb.connect(str(tmp_path / "serving" / published.file), read_only=True) as con:
-        found = con.execute("SELECT customer_id, first_name, last_name FROM mart.customer").fetchall()
-    assert found == [("c1", None, None)]
+        actual = con.execute("SELECT customer_id, first_name, last_name FROM mart.customer").fetchall()
+    assert actual == [("c1", None, None)]
 
 
 def test_nothing_published_is_told_with_what_to_do(tmp_path: Path) -> None:
-    said = pytest.raises(NothingPublishedError, match="run `ecom run`, which ends with publishing")
-    with closing(store_of(tmp_path)) as store, said, store.reading():
+    result = pytest.raises(NothingPublishedError, match="run `ecom run`, which ends with publishing")
+    with closing(store_of(tmp_path)) as store, result, store.reading():
         pass
 
 
@@ -216,8 +216,8 @@ def test_a_question_that_takes_too_long_is_ended_with_the_reason(tmp_path: Path,
     shop.publish()
     slow = "SELECT count(*) FROM range(200000) a, range(200000) b WHERE (a.range * b.range) % 7 = 3"
     with closing(store_of(tmp_path, adhoc_timeout_s=0.3)) as store, store.reading() as reading:
-        said = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.3 s; ask about fewer days")
-        with said, reading.adhoc() as con:
+        result = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.3 s; ask about fewer days")
+        with result, reading.adhoc() as con:
             con.con.execute(slow).fetchall()
         with reading.adhoc() as con:
             assert con.con.execute("SELECT 1").fetchall() == [(1,)], "the next one is answered"
@@ -226,8 +226,8 @@ def test_a_question_that_takes_too_long_is_ended_with_the_reason(tmp_path: Path,
 def test_no_more_questions_than_allowed_are_answered_at_once(tmp_path: Path, shop: Shop) -> None:
     shop.publish()
     with closing(store_of(tmp_path, adhoc_at_once=1, adhoc_timeout_s=0.2)) as store, store.reading() as reading:
-        said = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
-        with reading.adhoc(), said, reading.adhoc():
+        result = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
+        with reading.adhoc(), result, reading.adhoc():
             pass
 
 

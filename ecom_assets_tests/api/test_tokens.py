@@ -40,8 +40,8 @@ def token(secret: Any = SECRET, algorithm: str = "HS256", kid: str = "", **chang
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     rates: Any = {"rate_limit_key": "none", "rate_limit_address": "none"}
-    with running(tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER, **rates) as found:
-        yield found
+    with running(tmp_path_factory.mktemp("tokens"), jwt_secret=SECRET, jwt_issuer=ISSUER, **rates) as actual:
+        yield actual
 
 
 @pytest.fixture(scope="module")
@@ -161,11 +161,11 @@ def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa
 @contextmanager
 def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]]]:
     """Serve the public keys as a key set; tell its address and what was asked for."""
-    asked: list[str] = []
+    values: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            values.append(self.path)
             answer = [
                 json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"}
                 for kid, key in keys.items()
@@ -179,7 +179,7 @@ def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/keys", asked
+        yield f"http://127.0.0.1:{server.server_port}/keys", values
         server.shutdown()
 
 
@@ -187,13 +187,13 @@ def test_keys_of_a_key_set_come_and_unknown_ones_do_not_flood_its_server(
     tmp_path: Path, private_key: rsa.RSAPrivateKey
 ) -> None:
     with (
-        key_set({"one": private_key}) as (url, asked),
+        key_set({"one": private_key}) as (url, question),
         running(tmp_path, jwt_jwks_url=url, jwt_issuer=ISSUER) as served,
     ):
         given = [token(private_key, "RS256", kid) for kid in ("one", "one", "two", "three")]
         answer = [served.get(SALES, one).status_code for one in given]
         assert answer == [200, 200, 401, 401]
-        assert len(asked) == 1
+        assert len(question) == 1
         assert served.get(SALES, token(private_key, "RS256")).status_code == 401, "without a key id"
 
 

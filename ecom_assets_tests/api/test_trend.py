@@ -20,8 +20,8 @@ def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
     given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as found:
-        yield found
+    with serving(given, build_app(given)) as actual:
+        yield actual
 
 
 @pytest.mark.sampled(1)
@@ -34,13 +34,13 @@ def keyed(settings: Settings) -> Iterator[Running]:
     ],
 )
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: dict[str, Any]) -> None:
-    said = {
+    result = {
         scope: requests.post(
             f"{keyed.address}/analytics/trend", json=body, headers={"X-API-Key": key}, timeout=60
         ).status_code
         for scope, key in KEYS.items()
     }
-    assert said == {"read": 403, "read+personal": 200}
+    assert result == {"read": 403, "read+personal": 200}
 
 
 @pytest.mark.sampled(1)
@@ -48,13 +48,13 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, body: di
     "body", [{"by": "user_agent"}, {"start_where": ["visitor_id = u01"]}, {"returning_where": [{"user_id": "u01"}]}]
 )
 def test_retention_of_single_people_needs_it_too(keyed: Running, body: dict[str, Any]) -> None:
-    said = {
+    result = {
         scope: requests.post(
             f"{keyed.address}/analytics/retention", json=body, headers={"X-API-Key": key}, timeout=60
         ).status_code
         for scope, key in KEYS.items()
     }
-    assert said == {"read": 403, "read+personal": 200}
+    assert result == {"read": 403, "read+personal": 200}
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -74,22 +74,22 @@ def nested(levels: int) -> dict[str, Any]:
         ({"series": ["*"], "where": [{"column": {}, "value": 1}]}, "names the column '{}'; write a column"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
-    said = api.post("/analytics/trend", body)
-    assert (said.status_code, why in said.json()["detail"]) == (422, True), said.text
+def test_an_impossible_question_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
+    response = api.post("/analytics/trend", body)
+    assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
 
 
 def test_a_condition_on_everything_is_one_on_each_series(api: Asked) -> None:
-    asked = "product_category is set"
-    of_all = api.post("/analytics/trend", {"series": ["*"], "where": [asked]}).json()["series"]
-    of_one = api.post("/analytics/trend", {"series": [{"where": [asked]}]}).json()["series"]
+    text = "product_category is set"
+    of_all = api.post("/analytics/trend", {"series": ["*"], "where": [text]}).json()["series"]
+    of_one = api.post("/analytics/trend", {"series": [{"where": [text]}]}).json()["series"]
     assert of_all[0]["values"] == of_one[0]["values"]
     assert of_all[0]["total"] > 0
 
 
 def test_lines_come_a_page_at_a_time(api: Asked) -> None:
-    said = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
-    assert (len(said.json()["series"]), said.json()["total_count"] > 2) == (1, True)
+    response = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
+    assert (len(response.json()["series"]), response.json()["total_count"] > 2) == (1, True)
 
 
 def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
@@ -106,10 +106,10 @@ def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> Non
 @pytest.mark.slow
 def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
     def definition(**body: Any) -> dict[str, Any]:
-        said = api.post("/analytics/retention", body)
-        assert said.status_code == 200, said.text
-        found: dict[str, Any] = said.json()["definition"]
-        return found
+        response = api.post("/analytics/retention", body)
+        assert response.status_code == 200, response.text
+        actual: dict[str, Any] = response.json()["definition"]
+        return actual
 
     used = definition(preset="amplitude")
     assert (used["period"], used["mode"], used["clock"]) == ("day", "on_or_after", "rolling")

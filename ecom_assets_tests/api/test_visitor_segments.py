@@ -31,8 +31,8 @@ def declaring(settings: Settings) -> Iterator[Running]:
     file.write_text("loyal: {did: purchase, at_least: 2}\nu01: {did: {where: [user_id = u01]}}\n")
     keys = type(settings.api_keys)("read:a-key-with-the-scopes-read")
     given = settings.model_copy(update={"visitor_segments": file, "api_keys": keys, "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as found:
-        yield found
+    with serving(given, build_app(given)) as actual:
+        yield actual
 
 
 def visitors_of(path: str, answer: dict[str, Any]) -> int:
@@ -54,11 +54,11 @@ def test_every_question_is_about_the_visitors_of_the_segment(api: Asked, shop: P
     bought = Counter(event["user_id"] for event in shop.events if event["event_type"] == "purchase")
     everybody = {event["user_id"] for event in shop.events}
     loyal = {who for who, count in bought.items() if count >= 2}
-    said = api.post(path, {**QUESTIONS[path], "segment": TWICE})
-    assert said.status_code == 200, said.text
-    assert visitors_of(path, said.json()) == len(loyal) > 0
+    response = api.post(path, {**QUESTIONS[path], "segment": TWICE})
+    assert response.status_code == 200, response.text
+    assert visitors_of(path, response.json()) == len(loyal) > 0
     assert visitors_of(path, api.post(path, QUESTIONS[path]).json()) == len(everybody) > len(loyal)
-    assert said.json()["definition"]["segment"]["rule"] == {**TWICE, "did": {"event_type": "purchase"}}
+    assert response.json()["definition"]["segment"]["rule"] == {**TWICE, "did": {"event_type": "purchase"}}
 
 
 def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Asked, shop: PlainShop) -> None:
@@ -69,8 +69,8 @@ def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Aske
         if event["event_type"] == "purchase" and str(event["at"].date()) <= "2026-01-21"
     )
     there = {event["user_id"] for event in shop.events if str(event["at"].date()) in days.values()}
-    said = api.post("/analytics/trend", {**QUESTIONS["/analytics/trend"], **days, "segment": TWICE}).json()
-    assert said["series"][0]["total"] == len({who for who in there if bought[who] >= 2}) > 0
+    response = api.post("/analytics/trend", {**QUESTIONS["/analytics/trend"], **days, "segment": TWICE}).json()
+    assert response["series"][0]["total"] == len({who for who in there if bought[who] >= 2}) > 0
 
 
 def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(declaring: Running) -> None:
@@ -93,5 +93,5 @@ def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_sc
     ],
 )
 def test_what_is_no_segment_is_refused_with_the_reason(api: Asked, segment: Any, why: str) -> None:
-    said = api.post("/analytics/trend", {"series": ["*"], "segment": segment})
-    assert (said.status_code, why in said.json()["detail"]) == (422, True), said.text
+    response = api.post("/analytics/trend", {"series": ["*"], "segment": segment})
+    assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text

@@ -57,8 +57,8 @@ def span_of(week: str) -> Span:
 
 
 def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
-    (found,) = [one for one in report["causes"]["revenue"] if one["dimension"] == dimension]
-    return {part["value"]: part["contribution_amount"] for part in found["parts"]}
+    (actual,) = [one for one in report["causes"]["revenue"] if one["dimension"] == dimension]
+    return {part["value"]: part["contribution_amount"] for part in actual["parts"]}
 
 
 @pytest.mark.sampled(1)
@@ -116,15 +116,15 @@ def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop
 
 
 def test_devices_are_those_of_purchase_events_and_the_rest_is_told(reports: dict[str, Any], shop: PlainShop) -> None:
-    found = contributions(reports["2026-W04"], "device")
+    actual = contributions(reports["2026-W04"], "device")
     paid: dict[str, Decimal] = defaultdict(Decimal)
     for span, sign in ((span_of("2026-W04"), 1), (span_of("2026-W03"), -1)):
         for one in shop.sessions:
             for event in one.events:
                 if event["event_type"] == "purchase" and span.has(event["at"].date()):
                     paid[one.device] += sign * Decimal(event["cart_value"])
-    assert {name: amount for name, amount in found.items() if name != "(other)"} == dict(paid)
-    assert found["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
+    assert {name: amount for name, amount in actual.items() if name != "(other)"} == dict(paid)
+    assert actual["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
 
 
 def test_received_rows_are_accounted_for(reports: dict[str, Any], shop: PlainShop) -> None:
@@ -148,9 +148,9 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
     report = build_report(settings, Week.parse("2030-W01"), instance, [])
     assert {one["value"] for one in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
-    said = "\n".join(text_lines(report))
-    assert "The data hold no revenue of 2030-W01: it is not known.\n" in said
-    assert "The data hold no day of order lines in 2030-W01." in said
+    result = "\n".join(text_lines(report))
+    assert "The data hold no revenue of 2030-W01: it is not known.\n" in result
+    assert "The data hold no day of order lines in 2030-W01." in result
     page = render_page(report)
     assert "not known" in page
     assert "<svg" not in page
@@ -182,11 +182,11 @@ def test_what_fails_and_what_is_held_is_on_the_page(reports: dict[str, Any]) -> 
         "held_days": [{**held, "held_row_count": 5}],
         "checks": {"evaluated": 9, "failing": [failing]},
     }
-    for said in (render_page(report), "\n".join(text_lines(report))):
-        assert "5 rows that arrived on 2026-01-20 are held back, as 2 customers are too few" in said
-        assert "ecom release orders 2026-01-20" in said
-        assert "sums_hold: Sales add up." in said
-        assert "checks held" not in said
+    for result in (render_page(report), "\n".join(text_lines(report))):
+        assert "5 rows that arrived on 2026-01-20 are held back, as 2 customers are too few" in result
+        assert "ecom release orders 2026-01-20" in result
+        assert "sums_hold: Sales add up." in result
+        assert "checks held" not in result
 
 
 @pytest.mark.browser
@@ -213,10 +213,10 @@ def test_the_command_prints_writes_and_answers_json(
 ) -> None:
     home = settings.home
     out = tmp_path / "report.html"
-    said = ecom("report", "--week", "2026-W04", "--out", out, "--json", home=home)
-    assert said.exit_code == 0
+    result = ecom("report", "--week", "2026-W04", "--out", out, "--json", home=home)
+    assert result.exit_code == 0
     expected = json.loads(json.dumps(reports["2026-W04"], default=str))
-    assert {name: said.json[name] for name in ("numbers", "causes", "days")} == {
+    assert {name: result.json[name] for name in ("numbers", "causes", "days")} == {
         name: expected[name] for name in ("numbers", "causes", "days")
     }
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -233,14 +233,14 @@ def test_the_command_prints_writes_and_answers_json(
     ],
 )
 def test_wrong_use_is_told_in_a_sentence(settings: Settings, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("report", *words, home=settings.home)
-    assert (said.exit_code, said.sentence) == (2, sentence)
+    result = ecom("report", *words, home=settings.home)
+    assert (result.exit_code, result.sentence) == (2, sentence)
 
 
 def test_without_a_publication_it_says_what_to_do(tmp_path: Path) -> None:
-    said = ecom("report", home=tmp_path / "home")
-    assert said.exit_code == 1
-    assert said.sentence == (
+    result = ecom("report", home=tmp_path / "home")
+    assert result.exit_code == 1
+    assert result.sentence == (
         "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
     )
 

@@ -43,12 +43,12 @@ def test_questions_about_sales_are_refused_with_the_way_out(shop: WarehouseReadi
 
 
 def test_questions_about_events_and_stock_name_the_setting_that_brings_them(shop: WarehouseReading) -> None:
-    asked: list[tuple[Callable[[], object], str]] = [
+    values: list[tuple[Callable[[], object], str]] = [
         (lambda: conversion(shop, MONTH, None, "session", None), "set ECOM_EVENTS"),
         (lambda: by_channel(shop, MONTH, "last"), "set ECOM_EVENTS"),
         (lambda: inventory_alerts(shop, None, limit=5), "set ECOM_CATALOGUE or ECOM_CATALOGUE_API_URL"),
     ]
-    for ask, setting in asked:
+    for ask, setting in values:
         with pytest.raises(NoSourceError, match=setting):
             ask()
 
@@ -61,7 +61,7 @@ def test_over_http_the_refusal_is_a_conflict(shop: WarehouseReading) -> None:
     app = FastAPI()
     handle_errors(app)
     app.get("/analytics/sales")(lambda: sales(shop, MONTH))
-    with served(app) as asked:
-        answer = asked.get("/analytics/sales")
+    with served(app) as question:
+        answer = question.get("/analytics/sales")
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
     assert answer.json()["detail"].startswith("There are neither order lines nor purchase events to take sales from; ")

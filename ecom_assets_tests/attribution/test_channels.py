@@ -27,8 +27,8 @@ def warehouse() -> Backend:
 
 @cache
 def source_sql(own: tuple[str, ...]) -> str:
-    found = with_source(warehouse().table("visits"), source_lists(), own)
-    return str(warehouse().compile(found.select("source", "medium", "campaign")))
+    actual = with_source(warehouse().table("visits"), source_lists(), own)
+    return str(warehouse().compile(actual.select("source", "medium", "campaign")))
 
 
 @cache
@@ -42,16 +42,16 @@ def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ())
     """Return what the addresses of one event tell; None where they tell nothing."""
     row = pa.table({"page_url": pa.array([page], pa.string()), "referrer_url": pa.array([referrer], pa.string())})
     warehouse().con.register("visits", row)
-    found: list[Told] = warehouse().con.sql(source_sql(own)).fetchall()
-    return found[0] if found else None
+    actual: list[Told] = warehouse().con.sql(source_sql(own)).fetchall()
+    return actual[0] if actual else None
 
 
 def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False) -> str:
     """Return the channel of a source."""
     row = {"source": [source], "medium": [medium], "campaign": [campaign]}
     warehouse().con.register("told", pa.table(row))
-    (found,) = warehouse().con.sql(channel_sql(ai_assistants)).fetchall()
-    return str(found[0])
+    (actual,) = warehouse().con.sql(channel_sql(ai_assistants)).fetchall()
+    return str(actual[0])
 
 
 @pytest.mark.sampled(12)
@@ -210,8 +210,8 @@ PLANTED = {
 
 
 def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
-    found = {}
+    actual = {}
     for source in SOURCES:
         answer = source_of(f"{SHOP_URL}/?{source.utm}" if source.utm else f"{SHOP_URL}/", source.referrer or None)
-        found[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
-    assert found == PLANTED
+        actual[source.name] = channel_of(*(answer or ("(direct)", "(none)", "(not set)")))
+    assert actual == PLANTED

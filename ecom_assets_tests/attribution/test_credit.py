@@ -41,8 +41,8 @@ def credit(
     ],
 )
 def test_six_touches_share_as_mixpanel_documents(model: str, expected: list[float]) -> None:
-    found = credit(model, SIX)
-    assert [found.get(channel, 0) for channel in "ABCDEF"] == expected
+    actual = credit(model, SIX)
+    assert [actual.get(channel, 0) for channel in "ABCDEF"] == expected
 
 
 def test_a_third_is_not_lost_to_rounding() -> None:
@@ -60,8 +60,8 @@ def test_a_third_is_not_lost_to_rounding() -> None:
 
 def test_a_week_before_counts_half_in_time_decay() -> None:
     week = 7 * ONE_DAY_S
-    found = credit("time_decay", Story(((0, "A"), (week, "B")), (week,)))
-    assert found == {"A": pytest.approx(1 / 3, abs=2e-9), "B": pytest.approx(2 / 3, abs=2e-9)}
+    actual = credit("time_decay", Story(((0, "A"), (week, "B")), (week,)))
+    assert actual == {"A": pytest.approx(1 / 3, abs=2e-9), "B": pytest.approx(2 / 3, abs=2e-9)}
 
 
 @pytest.mark.sampled(1)
@@ -70,8 +70,8 @@ def test_two_touches_of_a_j_are_shared_as_mixpanel_or_as_amplitude(
     two_touches: str, expected: tuple[float, float]
 ) -> None:
     rule = AttributionRule(two_touches=two_touches, period_days=400)
-    found = credit("j", Story(((0, "A"), (60, "B")), (120,)), rule=rule)
-    assert (found["A"], found["B"]) == expected
+    actual = credit("j", Story(((0, "A"), (60, "B")), (120,)), rule=rule)
+    assert (actual["A"], actual["B"]) == expected
 
 
 def test_last_non_direct_passes_over_direct_but_for_nothing_else() -> None:
@@ -114,9 +114,9 @@ def test_nothing_bought_is_nothing_credited() -> None:
     assert credit_on(DAYS, ONE_PERIOD) == []
 
 
-@pytest.mark.parametrize(("said", "name"), [("J", "j"), ("Last-Non-Direct", "last_non_direct"), ("u", "position")])
-def test_models_are_known_in_any_spelling(said: str, name: str) -> None:
-    assert model_name(said) == name
+@pytest.mark.parametrize(("result", "name"), [("J", "j"), ("Last-Non-Direct", "last_non_direct"), ("u", "position")])
+def test_models_are_known_in_any_spelling(result: str, name: str) -> None:
+    assert model_name(result) == name
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
@@ -154,8 +154,8 @@ def check_against_the_definition(stories: list[Story], cents: list[int]) -> None
         for path, at in conversions:
             for channel, part in shares(model, path, at).items():
                 expected[channel] = expected.get(channel, 0.0) + float(part)
-        found = {channel: float(one) for channel, one in by_channel(rows, model).items()}
-        assert found == pytest.approx(expected, abs=1e-7)
+        actual = {channel: float(one) for channel, one in by_channel(rows, model).items()}
+        assert actual == pytest.approx(expected, abs=1e-7)
     for model in MODELS:
         assert sum(by_channel(rows, model).values()) == len(conversions)
         worth = sum(cents[: len(conversions)])
@@ -178,9 +178,9 @@ def test_credit_is_that_of_the_definition_however_much_is_tried(stories: list[St
 def check_chain(stories: list[Story]) -> None:
     """Compare a chain that ends after everything with the definition in fractions."""
     tell([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
-    found = {row["channel"]: float(row["credit_share"]) for row in effects_on(LAST, ONE_PERIOD)}
+    actual = {row["channel"]: float(row["credit_share"]) for row in effects_on(LAST, ONE_PERIOD)}
     expected = markov_shares([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
-    assert found == pytest.approx({name: float(share) for name, share in expected.items()}, abs=2e-9)
+    assert actual == pytest.approx({name: float(share) for name, share in expected.items()}, abs=2e-9)
 
 
 @examples(20)

@@ -20,7 +20,7 @@ SHOP = "https://shop.example/"
 MAIL = {"page_url": f"{SHOP}?utm_source=letter&utm_medium=email"}
 SEARCH = {"page_url": SHOP, "referrer_url": "https://www.google.com/"}
 WITHIN = {"page_url": f"{SHOP}hat", "referrer_url": SHOP}
-VISITS = ("events", "session_events", "session_days", "sessions", "arrivals", "touches")
+VISITS = ("events", "session_events", "session_days", "sessions", "session_sources", "touches")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def touches(shop: ShopPlatform, *steps: Step) -> list[tuple[str, str]]:
     """Return start and channel of each of Anna's touches."""
     shop.receive(journeys({"anna": steps}), DAYS)
     shop.run(DAYS, only=VISITS)
-    found = sorted(shop.rows(Touches), key=lambda row: row["started_at"])
-    return [(row["started_at"].strftime("%d %H:%M"), row["channel"]) for row in found]
+    actual = sorted(shop.rows(Touches), key=lambda row: row["started_at"])
+    return [(row["started_at"].strftime("%d %H:%M"), row["channel"]) for row in actual]
 
 
 def test_the_first_event_with_a_source_tells_the_session(shop: ShopPlatform) -> None:
@@ -117,7 +117,7 @@ def test_an_order_is_one_conversion_however_many_lines_it_has(shop: ShopPlatform
     shop.receive_orders(lines({"at": day_one(11)}, {"at": day_one(11), "item_id": "8", "payment_amount": 5}), DAYS)
     shop.receive(journeys({"anna": [("11:00", "purchase", {"cart_amount": 25}), ("11:01", "purchase")]}), DAYS)
     shop.run(DAYS, only=["events", "session_events", "user_order_log", "conversions"])
-    found = [(row["unit"], row["revenue_amount"]) for row in shop.rows(Conversions)]
-    assert found == [("order", Decimal("25.00")), ("purchase", Decimal("25.00")), ("purchase", None)], (
+    actual = [(row["unit"], row["revenue_amount"]) for row in shop.rows(Conversions)]
+    assert actual == [("order", Decimal("25.00")), ("purchase", Decimal("25.00")), ("purchase", None)], (
         "unknown is no zero"
     )

@@ -31,9 +31,9 @@ class Daemon:
         alerts = Alerts.of(self.settings)
         assert alerts is not None
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
-        found = alert_sensor(alerts, now=lambda: self.clock)(context)
-        assert isinstance(found, dg.SensorResult)
-        assert not found.run_requests
-        self.cursor = found.cursor
-        skip = found.skip_reason
+        actual = alert_sensor(alerts, now=lambda: self.clock)(context)
+        assert isinstance(actual, dg.SensorResult)
+        assert not actual.run_requests
+        self.cursor = actual.cursor
+        skip = actual.skip_reason
         return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)

@@ -20,7 +20,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
-from ecom_assets_tests.command import FEW_TABLES, Said, ecom, environment, page_views, small_shop
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, environment, page_views, small_shop
 from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
 
 
@@ -35,7 +35,7 @@ def mailbox() -> Iterator[Mailbox]:
         yield served
 
 
-def broken_shop(home: Path) -> Said:
+def broken_shop(home: Path) -> CommandResult:
     """Run a small shop, then spoil a table and run what is built on it."""
     small_shop(home, days=1, visitors=20)
     assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
@@ -72,9 +72,9 @@ def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
     assert mailbox.messages == []
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
-    said = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
-    assert said.exit_code == 1
-    assert f"Told {ANN}, bob@shop.example of run " in said.err
+    result = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
+    assert result.exit_code == 1
+    assert f"Told {ANN}, bob@shop.example of run " in result.err
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
         assert Daemon(instance, settings_of(mailbox, home)).look() == "Nothing failed."
@@ -90,10 +90,10 @@ def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
     assert ecom("run", "--events", events, *FEW_TABLES, home=home).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
-    said = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
-    assert said.exit_code == 1
-    assert "did not take the message: Connection refused;" in said.err
-    assert "s3cret" not in said.err + said.out
+    result = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
+    assert result.exit_code == 1
+    assert "did not take the message: Connection refused;" in result.err
+    assert "s3cret" not in result.err + result.out
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
         assert Daemon(instance, settings_of(mailbox, home)).look().startswith(f"Told {ANN} of run ")
@@ -123,9 +123,9 @@ def test_half_a_setting_is_refused_at_start(given: dict[str, Any], why: str) -> 
 
 def test_doctor_tries_the_mail_server_without_sending(home: Path, mailbox: Mailbox) -> None:
     def finding(**env: str) -> dict[str, object]:
-        said = ecom("doctor", "--json", home=home, env={f"ECOM_{name.upper()}": value for name, value in env.items()})
-        (found,) = [one for one in said.json if one["subject"] == "alerts"]
-        return {"ok": found["ok"], "found": found["found"]}
+        result = ecom("doctor", "--json", home=home, env={f"ECOM_{name.upper()}": value for name, value in env.items()})
+        (actual,) = [one for one in result.json if one["subject"] == "alerts"]
+        return {"ok": actual["ok"], "found": actual["found"]}
 
     url = f"smtp://{HOST}:{mailbox.port}"
     assert finding()["ok"] is True

@@ -26,7 +26,7 @@ def storage(tmp_path: Path) -> Iterator[BatchingEventLogStorage]:
     made.dispose()
 
 
-def said(run: str, what: str = "hello") -> EventLogEntry:
+def result(run: str, what: str = "hello") -> EventLogEntry:
     """Return an event of a run, of none of the kinds that Dagster stores twice."""
     return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster has not typed it
         error_info=None, level=20, user_message=what, run_id=run, timestamp=1.0, step_key=None, job_name="job"
@@ -49,7 +49,7 @@ def open_files(folder: Path) -> set[str]:
 def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogStorage) -> None:
     runs = [f"run-{number}" for number in range(3 * OPEN_FILES)]
     for run in runs:
-        storage.store_event(said(run, f"of {run}"))
+        storage.store_event(result(run, f"of {run}"))
     assert {run: heard(storage, run) for run in runs} == {run: [f"of {run}"] for run in runs}
 
 
@@ -59,7 +59,7 @@ def test_a_few_files_stay_open_until_the_history_is_given_back(
     storage: BatchingEventLogStorage, tmp_path: Path
 ) -> None:
     for number in range(3 * OPEN_FILES):
-        storage.store_event(said(f"run-{number}"))
+        storage.store_event(result(f"run-{number}"))
     assert len(open_files(tmp_path)) == OPEN_FILES
     assert f"run-{3 * OPEN_FILES - 1}.db" in open_files(tmp_path)
     storage.dispose()
@@ -68,18 +68,18 @@ def test_a_few_files_stay_open_until_the_history_is_given_back(
 
 
 def test_what_another_process_adds_to_an_open_file_is_seen(storage: BatchingEventLogStorage, tmp_path: Path) -> None:
-    storage.store_event(said("run", "first"))
+    storage.store_event(result("run", "first"))
     other = BatchingEventLogStorage(str(tmp_path))
-    other.store_event(said("run", "second"))
+    other.store_event(result("run", "second"))
     assert heard(storage, "run") == heard(other, "run") == ["first", "second"]
     other.dispose()
 
 
 def test_a_wiped_history_is_empty_and_takes_new_runs(storage: BatchingEventLogStorage) -> None:
     storage.register_instance(dg.DagsterInstance.ephemeral())
-    storage.store_event(said("run", "before"))
+    storage.store_event(result("run", "before"))
     storage.wipe()
-    storage.store_event(said("run", "after"))
+    storage.store_event(result("run", "after"))
     assert heard(storage, "run") == ["after"]
 
 
@@ -111,8 +111,8 @@ def stored(instance: dg.DagsterInstance) -> list[Any]:
         newest = record.asset_entry.last_materialization_record
         assert newest is not None
         answer.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
-        found = instance.fetch_materializations(key, limit=100, ascending=True).records
-        answer += [(one.storage_id, one.partition_key, one.asset_materialization) for one in found]
+        actual = instance.fetch_materializations(key, limit=100, ascending=True).records
+        answer += [(one.storage_id, one.partition_key, one.asset_materialization) for one in actual]
         answer += instance.event_log_storage.get_event_tags_for_asset(key)
     events = instance.all_logs(run_id)
     return answer + [

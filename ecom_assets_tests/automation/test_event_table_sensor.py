@@ -17,28 +17,28 @@ from ecom_assets_tests.sources.event_table_rows import NOON, SECRET, address, se
 def test_doctor_tells_what_arrived(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
-    said = ecom("doctor", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
-    assert "opens; 1 rows arrived from" in said.out
-    assert SECRET not in said.out + said.err
+    result = ecom("doctor", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert "opens; 1 rows arrived from" in result.out
+    assert SECRET not in result.out + result.err
 
 
 def test_a_run_takes_the_days_asked_for(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     words = ("run", "--json", "--from", "2026-03-28", "--to", "2026-03-30")
-    said = ecom(*words, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
-    assert said.exit_code == 0, said.err
-    assert said.json["tables"]["raw.events"] == 3
-    assert said.json["tables"]["staging.events"] == 3
-    assert SECRET not in said.out + said.err
+    result = ecom(*words, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert result.exit_code == 0, result.err
+    assert result.json["tables"]["raw.events"] == 3
+    assert result.json["tables"]["staging.events"] == 3
+    assert SECRET not in result.out + result.err
 
 
 def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE(), event_timestamp = SYSDATE()")
-    said = ecom("run", "--json", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
-    assert said.exit_code == 0, said.err
-    assert said.json["tables"]["raw.events"] == 3
-    first, last = (date.fromisoformat(said.json["days"][end]) for end in ("from", "to"))
+    result = ecom("run", "--json", home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    assert result.exit_code == 0, result.err
+    assert result.json["tables"]["raw.events"] == 3
+    first, last = (date.fromisoformat(result.json["days"][end]) for end in ("from", "to"))
     assert (last - first).days == 7
 
 
@@ -67,9 +67,9 @@ def test_the_sensor_asks_for_the_days_that_new_rows_belong_to(
 
 
 def test_a_sensor_that_cannot_look_says_why(snowflake_url: str, home: Path) -> None:
-    found = event_table_sensor(settings_of(home, address(snowflake_url)))(dg.build_sensor_context())
-    assert isinstance(found, dg.SensorResult)
-    assert "there is no table" in str(found.skip_reason)
+    actual = event_table_sensor(settings_of(home, address(snowflake_url)))(dg.build_sensor_context())
+    assert isinstance(actual, dg.SensorResult)
+    assert "there is no table" in str(actual.skip_reason)
 
 
 def test_dagster_observes_each_day_s_version(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:

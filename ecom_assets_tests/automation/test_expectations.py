@@ -51,8 +51,8 @@ def test_every_asset_has_an_owner_a_meaning_a_kind_and_tags(graph: AssetGraph) -
     ],
 )
 def test_tags_say_which_tables_name_people(graph: AssetGraph, table: str, tags: dict[str, str]) -> None:
-    found = graph.get(dg.AssetKey(table.split("/"))).tags
-    assert {name: found[name] for name in tags} == tags
+    actual = graph.get(dg.AssetKey(table.split("/"))).tags
+    assert {name: actual[name] for name in tags} == tags
 
 
 def test_what_has_no_source_is_not_expected(graph: AssetGraph) -> None:

@@ -31,7 +31,7 @@ class Daemon:
         for day in days or (None,):
             self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day))
 
-    def asked_for(self) -> set[str]:
+    def requested(self) -> set[str]:
         """Return the days of the weekly mart that one look asks for, and `all` for a publication."""
         looked = dg.evaluate_automation_conditions(
             self._definitions,
@@ -47,30 +47,30 @@ class Daemon:
 def daemon() -> Iterator[Daemon]:
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(instance)
-        assert daemon.asked_for() == set()
+        assert daemon.requested() == set()
         yield daemon
 
 
 @pytest.mark.slow
 def test_it_follows_the_newest_day_and_one_of_long_ago_alike(daemon: Daemon) -> None:
     daemon.computed(sales.key, LONG_AGO, YESTERDAY)
-    assert daemon.asked_for() == {LONG_AGO, YESTERDAY}
-    assert not {LONG_AGO, YESTERDAY} & daemon.asked_for()
+    assert daemon.requested() == {LONG_AGO, YESTERDAY}
+    assert not {LONG_AGO, YESTERDAY} & daemon.requested()
 
 
 def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
     for _ in range(2):
         daemon.computed(sales.key, LONG_AGO)
-        assert daemon.asked_for() == {LONG_AGO}
+        assert daemon.requested() == {LONG_AGO}
         daemon.computed(customer_retention.key, LONG_AGO)
-        assert daemon.asked_for() == {"all"}
+        assert daemon.requested() == {"all"}
 
 
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     daemon.computed(customer.key)
-    assert daemon.asked_for() == {"all"}, "of the two, only the publication is made of it"
+    assert daemon.requested() == {"all"}, "of the two, only the publication is made of it"
     daemon.computed(raw_user_order_log.key, YESTERDAY)
-    assert daemon.asked_for() == set()
+    assert daemon.requested() == set()
 
 
 @pytest.mark.sampled(1)
@@ -88,17 +88,17 @@ def test_what_follows_is_what_jobs_of_single_sources_leave_out(url: SecretStr, a
 def test_the_snapshot_follows_what_the_api_reads() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(instance, SecretStr(""))
-        daemon.asked_for()
+        daemon.requested()
         daemon.computed(customer.key)
-        assert daemon.asked_for() == {"all"}
-        assert daemon.asked_for() == set()
+        assert daemon.requested() == {"all"}
+        assert daemon.requested() == set()
         daemon.computed(customer_retention.key, YESTERDAY)
-        assert daemon.asked_for() == {"all"}, "the API reads the weekly mart too"
+        assert daemon.requested() == {"all"}, "the API reads the weekly mart too"
 
 
 def test_marts_are_published_once_all_of_them_have_settled(daemon: Daemon) -> None:
     daemon.computed(sales.key, YESTERDAY)
-    assert daemon.asked_for() == {YESTERDAY}, "the weekly mart first"
+    assert daemon.requested() == {YESTERDAY}, "the weekly mart first"
     daemon.computed(customer_retention.key, YESTERDAY)
-    assert daemon.asked_for() == {"all"}
-    assert daemon.asked_for() == set()
+    assert daemon.requested() == {"all"}
+    assert daemon.requested() == set()

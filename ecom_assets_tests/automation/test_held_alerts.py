@@ -11,7 +11,7 @@ from ecom_assets.automation import alerts as alerting
 from ecom_assets.automation import mail
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
 from ecom_assets_tests.cli.test_run_orders import orders_csv
-from ecom_assets_tests.command import FEW_SALES, Said, ecom
+from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom
 from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
 
 BAD = "2026-03-03"
@@ -37,7 +37,7 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path / "reports"
 
 
-def run(home: Path, reports: Path, port: int, *words: str) -> Said:
+def run(home: Path, reports: Path, port: int, *words: str) -> CommandResult:
     smtp = {"ECOM_SMTP_URL": f"smtp://{HOST}:{port}", "ECOM_ALERT_EMAIL": ANN, "ECOM_ORDER_CUSTOMERS_OVER": "3"}
     return ecom("run", *FEW_SALES, "--orders", reports, *words, home=home, env=smtp)
 
@@ -77,13 +77,13 @@ def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
 
 def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(tmp_path: Path, mailbox: Mailbox) -> None:
     missing = tmp_path / "user_order_log_inc.csv"
-    said = run(tmp_path / "home", missing, mailbox.port)
-    assert said.exit_code == 1
-    assert f"Told {ANN} of the run that did not begin." in said.err
+    result = run(tmp_path / "home", missing, mailbox.port)
+    assert result.exit_code == 1
+    assert f"Told {ANN} of the run that did not begin." in result.err
     [message] = mailbox.messages
     assert message["Subject"] == "[ecom] run did not begin"
     assert str(missing) in message.get_content()
-    assert said.sentence in message.get_content()
+    assert result.sentence in message.get_content()
 
 
 def test_a_mistyped_option_is_for_who_typed_it(tmp_path: Path, mailbox: Mailbox) -> None:

@@ -29,20 +29,20 @@ class Night:
         self._day = day
         self.settings = Settings(home=home, sandbox_until=day - timedelta(days=1), order_customers_over=0)
 
-    def asked(self) -> Iterator[tuple[str, dg.RunRequest]]:
+    def answer(self) -> Iterator[tuple[str, dg.RunRequest]]:
         """Return the job of each schedule and what it asks for, in the order of the night."""
         for schedule in sorted(schedules(self.settings), key=lambda one: TIMES[one.name]):
             at = datetime.fromisoformat(f"{self._day}T{TIMES[schedule.name]}").replace(tzinfo=UTC)
-            asked = schedule(dg.build_schedule_context(scheduled_execution_time=at))
-            assert isinstance(asked, dg.RunRequest), asked
-            yield schedule.job_name, asked
+            answer = schedule(dg.build_schedule_context(scheduled_execution_time=at))
+            assert isinstance(answer, dg.RunRequest), answer
+            yield schedule.job_name, answer
 
     def runs(self, instance: dg.DagsterInstance) -> Iterator[tuple[str, dg.ExecuteInProcessResult]]:
         """Run what is asked for."""
         definitions = build_definitions(self.settings)
-        for name, asked in self.asked():
+        for name, answer in self.answer():
             job = definitions.resolve_job_def(name)
-            yield name, job.execute_in_process(instance=instance, tags=asked.tags, run_config=QUIET)
+            yield name, job.execute_in_process(instance=instance, tags=answer.tags, run_config=QUIET)
 
 
 def nights(home: Path, count: int) -> dict[str, int]:
@@ -68,8 +68,8 @@ def stored(home: Path, sql: str) -> tuple[Any, ...]:
 
 def test_every_night_each_schedule_asks_for_the_day_that_has_ended(home: Path) -> None:
     for day in (FIRST + timedelta(days=n) for n in range(3)):
-        asked = {name: request.tags[RANGE_END] for name, request in Night(home, day).asked()}
-        assert asked == dict.fromkeys(JOBS, str(day - timedelta(days=1)))
+        answer = {name: request.tags[RANGE_END] for name, request in Night(home, day).answer()}
+        assert answer == dict.fromkeys(JOBS, str(day - timedelta(days=1)))
 
 
 @pytest.mark.slow

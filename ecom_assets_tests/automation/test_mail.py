@@ -77,10 +77,10 @@ def refusal(url: str, *recipients: str) -> str:
 
 def test_a_wrong_password_is_refused_once_and_not_shown() -> None:
     with mail_server(login=True) as mailbox:
-        said = refusal(f"smtp://{WRONG}{HOST}:{mailbox.port}")
-    assert said.startswith(f"The mail server smtp://{HOST}:{mailbox.port} did not take the message: 535 ")
-    assert said.endswith("; start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER.")
-    assert "s3cret" not in said
+        result = refusal(f"smtp://{WRONG}{HOST}:{mailbox.port}")
+    assert result.startswith(f"The mail server smtp://{HOST}:{mailbox.port} did not take the message: 535 ")
+    assert result.endswith("; start it or correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER.")
+    assert "s3cret" not in result
     assert (mailbox.messages, mailbox.session_count) == ([], 1), "a wrong password is not tried again"
 
 
@@ -97,8 +97,8 @@ def test_a_server_that_wants_a_login_or_tls_says_so(trusted: Certificate) -> Non
 def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Certificate, way: str) -> None:
     is_tls = way.startswith("smtps")
     with mail_server(tls=certificate if is_tls else None, starttls=None if is_tls else certificate) as mailbox:
-        said = refusal(way.format(host=HOST, port=mailbox.port))
-    assert "certificate verify failed" in said.lower()
+        result = refusal(way.format(host=HOST, port=mailbox.port))
+    assert "certificate verify failed" in result.lower()
     assert mailbox.messages == []
 
 

@@ -64,14 +64,14 @@ def start(instance: dg.DagsterInstance, job: str, **config: Any) -> tuple[bool, 
         permissions,
         now=lambda: NOW,
     )
-    (found,) = (one for one in manual.build() if one.name == job)
+    (actual,) = (one for one in manual.build() if one.name == job)
     run_config = {"ops": {f"{job}_run": {"config": config}}}
-    result = found.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
+    result = actual.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
     runs = [run for run in instance.get_runs() if run.job_name == "everything"]
     return result.success, runs[0] if runs else None
 
 
-def asked(run: dg.DagsterRun | None) -> tuple[str, str, set[str]]:
+def answer(run: dg.DagsterRun | None) -> tuple[str, str, set[str]]:
     assert run is not None
     names = {key.to_user_string() for key in run.asset_selection or ()}
     return run.tags[RANGE_START], run.tags[RANGE_END], names
@@ -107,7 +107,7 @@ def test_each_job_runs_its_assets_for_the_days_of_its_config(
 ) -> None:
     is_well, run = start(instance, job, **config)
     assert is_well
-    assert asked(run) == expected
+    assert answer(run) == expected
 
 
 def test_what_is_allowed_on_request_only_is_a_tag_of_the_run(instance: dg.DagsterInstance) -> None:

@@ -18,7 +18,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Session
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.automation.lineage_receiver import Event, Receiver, receiving
-from ecom_assets_tests.command import FEW_TABLES, Said, ecom, page_views
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views
 
 pytestmark = pytest.mark.xdist_group("openlineage")
 KEY = "receivers-key"
@@ -31,14 +31,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Said, Receiver, Path]]:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CommandResult, Receiver, Path]]:
     """A run of a few tables, over two page views, with a receiver."""
     folder = tmp_path_factory.mktemp("lineage")
     events = page_views(folder / "events.csv", "2026-03-01", "2026-03-02")
     with receiving() as one:
         env = {"ECOM_OPENLINEAGE_URL": one.url, "ECOM_OPENLINEAGE_API_KEY": KEY}
-        said = ecom("run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env)
-        yield said, one, folder / "home"
+        result = ecom("run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env)
+        yield result, one, folder / "home"
 
 
 def states(events: list[Event]) -> list[str]:
@@ -50,27 +50,27 @@ def lineage_to(url: str) -> Lineage:
     return Lineage.of(settings, "duckdb:////data/shop.duckdb", lineage_tables(settings))
 
 
-def test_a_run_begins_has_its_tables_and_ends(reported: tuple[Said, Receiver, Path]) -> None:
-    said, receiver, _ = reported
-    assert said.exit_code == 0
+def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Receiver, Path]) -> None:
+    result, receiver, _ = reported
+    assert result.exit_code == 0
     assert (receiver.paths, receiver.keys) == ({"/api/v1/lineage"}, {f"Bearer {KEY}"})
     first, *of_tables, last = receiver.events
     assert [(one["eventType"], one["job"]["name"]) for one in (first, last)] == [
         ("START", "everything"),
         ("COMPLETE", "everything"),
     ]
-    assert {one["run"]["runId"] for one in (first, last)} == {said.json["run_id"]}
-    assert {one["job"]["name"] for one in of_tables} == set(said.json["written"])
-    for name in said.json["written"]:
+    assert {one["run"]["runId"] for one in (first, last)} == {result.json["run_id"]}
+    assert {one["job"]["name"] for one in of_tables} == set(result.json["written"])
+    for name in result.json["written"]:
         began, ended = receiver.named(name)
         assert states([began, ended]) == ["START", "COMPLETE"]
-        assert began["run"]["runId"] == ended["run"]["runId"] != said.json["run_id"]
-        assert ended["run"]["facets"]["parent"]["run"]["runId"] == said.json["run_id"]
+        assert began["run"]["runId"] == ended["run"]["runId"] != result.json["run_id"]
+        assert ended["run"]["facets"]["parent"]["run"]["runId"] == result.json["run_id"]
         assert began["eventTime"] <= ended["eventTime"]
 
 
 def test_tables_have_their_inputs_schema_rows_and_the_columns_they_are_made_of(
-    reported: tuple[Said, Receiver, Path],
+    reported: tuple[CommandResult, Receiver, Path],
 ) -> None:
     _, receiver, home = reported
     ended = receiver.named("mart.engagement_daily")[-1]
@@ -87,7 +87,7 @@ def test_tables_have_their_inputs_schema_rows_and_the_columns_they_are_made_of(
 
 
 def test_the_daemon_sends_nothing_twice(
-    reported: tuple[Said, Receiver, Path], monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+    reported: tuple[CommandResult, Receiver, Path], monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
     _, _, home = reported
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
@@ -100,8 +100,8 @@ def looked(url: str, instance: dg.DagsterInstance) -> str:
     """Return what the sensor says, when it looks as if it had last looked an hour ago."""
     since = datetime.now(UTC) - timedelta(hours=1)
     sensor = lineage_sensor(lineage_to(url))
-    found = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=since.isoformat()))
-    return found.skip_message or ""
+    actual = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=since.isoformat()))
+    return actual.skip_message or ""
 
 
 def small_run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.DagsterRun:
@@ -115,8 +115,8 @@ def small_run(instance: dg.DagsterInstance, *, fails: bool = False) -> dg.Dagste
         lineage = dg.TableColumnLineage(deps_by_column=deps)
         return dg.MaterializeResult(metadata={"rows_written": 7, "dagster/column_lineage": lineage})
 
-    found = dg.materialize([sessions], instance=instance, raise_on_error=False)
-    run = instance.get_run_by_id(found.run_id)
+    actual = dg.materialize([sessions], instance=instance, raise_on_error=False)
+    run = instance.get_run_by_id(actual.run_id)
     assert run is not None
     return run
 
@@ -160,22 +160,22 @@ def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: py
     with dg.DagsterInstance.ephemeral() as instance:
         run = small_run(instance)
         began = time.monotonic()
-        found = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
-        assert (found.count, found.trouble) == (0, "it was not reached (ReadTimeout)")
+        actual = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
+        assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
         assert time.monotonic() - began < 0.9
         receiver.takes_s = 0.15
-        found = lineage_to(receiver.url).deliver_run(instance, run, 0.2)
-        assert (found.count, found.trouble) == (2, "it took more than 0.2 s")
+        actual = lineage_to(receiver.url).deliver_run(instance, run, 0.2)
+        assert (actual.count, actual.trouble) == (2, "it took more than 0.2 s")
 
 
 @pytest.mark.slow
 def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> None:
     events = page_views(tmp_path / "events.csv", "2026-03-01")
     env = {"ECOM_OPENLINEAGE_URL": "http://127.0.0.1:9"}
-    said = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
-    assert said.exit_code == 0
+    result = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert result.exit_code == 0
     assert (
-        "ECOM_OPENLINEAGE_URL=http://127.0.0.1:9 does not answer; the daemon, if it runs, sends the rest." in said.err
+        "ECOM_OPENLINEAGE_URL=http://127.0.0.1:9 does not answer; the daemon, if it runs, sends the rest." in result.err
     )
 
 
@@ -199,9 +199,9 @@ def test_without_a_receiver_there_is_no_sensor() -> None:
 
 def lineage_line(home: Path, **env: str) -> str:
     """Return the line of `ecom doctor` about lineage."""
-    said = ecom("doctor", "--json", home=home, env=env)
-    (found,) = (one for one in json.loads(said.out) if one["subject"] == "lineage")
-    return f"{'ok' if found['ok'] else 'FAIL'} {found['found']}"
+    result = ecom("doctor", "--json", home=home, env=env)
+    (actual,) = (one for one in json.loads(result.out) if one["subject"] == "lineage")
+    return f"{'ok' if actual['ok'] else 'FAIL'} {actual['found']}"
 
 
 def test_doctor_says_in_a_line_whether_the_receiver_can_be_reached(tmp_path: Path, receiver: Receiver) -> None:

@@ -15,7 +15,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 
-def asked_for(settings: Settings, at: datetime) -> tuple[str, str]:
+def requested(settings: Settings, at: datetime) -> tuple[str, str]:
     """Return the first and last day of the one run that is asked for at an instant."""
     result = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.RunRequest)
@@ -23,13 +23,13 @@ def asked_for(settings: Settings, at: datetime) -> tuple[str, str]:
 
 
 def test_it_takes_yesterday_and_the_seven_days_before() -> None:
-    assert asked_for(Settings(), datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-02", "2026-03-09")
+    assert requested(Settings(), datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-02", "2026-03-09")
 
 
 @pytest.mark.parametrize(("late_days", "first"), [(0, "2026-03-09"), (3, "2026-03-06")])
 def test_how_far_back_follows_the_setting(late_days: int, first: str) -> None:
     at = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
-    assert asked_for(Settings(late_days=late_days), at) == (first, "2026-03-09")
+    assert requested(Settings(late_days=late_days), at) == (first, "2026-03-09")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_how_far_back_follows_the_setting(late_days: int, first: str) -> None:
     ],
 )
 def test_days_are_those_of_the_reporting_zone(zone: str, at: datetime, last: str) -> None:
-    assert asked_for(Settings(timezone=zone), at)[1] == last
+    assert requested(Settings(timezone=zone), at)[1] == last
 
 
 def test_it_asks_for_no_day_before_the_first_partition() -> None:
     settings = Settings(first_day=date(2026, 3, 8))
-    assert asked_for(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
+    assert requested(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
     at = datetime(2026, 3, 8, 2, 0, tzinfo=UTC)
     skipped = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(skipped, dg.SkipReason)
@@ -60,7 +60,7 @@ def test_it_asks_for_no_day_before_the_first_partition() -> None:
 
 def test_the_days_asked_for_have_partitions() -> None:
     settings = Settings(timezone="Europe/Berlin")
-    first, last = asked_for(settings, datetime(2026, 3, 30, 0, 0, tzinfo=UTC))
+    first, last = requested(settings, datetime(2026, 3, 30, 0, 0, tzinfo=UTC))
     specs = {spec.key: spec for spec in build_definitions(settings).resolve_all_asset_specs()}
     raw = specs[raw_events.key]
     assert raw.partitions_def is not None

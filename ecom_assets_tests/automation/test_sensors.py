@@ -37,10 +37,10 @@ class Landing:
     def look(self) -> dg.SensorResult:
         """Let the sensor look, as the daemon does every minute."""
         context = dg.build_sensor_context(self.instance, cursor=self.cursor)
-        found = landing_sensor(self.settings, now=lambda: self.now)(context)
-        assert isinstance(found, dg.SensorResult)
-        self.cursor = found.cursor or self.cursor
-        return found
+        actual = landing_sensor(self.settings, now=lambda: self.now)(context)
+        assert isinstance(actual, dg.SensorResult)
+        self.cursor = actual.cursor or self.cursor
+        return actual
 
     def days(self) -> tuple[str, str]:
         """Return the first and last day that the sensor asks for."""
@@ -59,9 +59,9 @@ def landing(tmp_path: Path, instance: dg.DagsterInstance) -> Landing:
     return Landing(tmp_path / "landing", instance)
 
 
-def reason(found: dg.SensorResult) -> str:
-    assert not found.run_requests
-    skip = found.skip_reason
+def reason(actual: dg.SensorResult) -> str:
+    assert not actual.run_requests
+    skip = actual.skip_reason
     return skip.skip_message or "" if isinstance(skip, dg.SkipReason) else str(skip)
 
 
@@ -126,9 +126,9 @@ def test_a_file_without_rows_is_news_of_its_day(landing: Landing) -> None:
 
 def test_the_sandbox_is_watched_where_nothing_else_is_set(tmp_path: Path) -> None:
     sensor = landing_sensor(Settings(home=tmp_path / "home"))
-    found = sensor(dg.build_sensor_context())
-    assert isinstance(found, dg.SensorResult)
-    assert "does not exist" in reason(found)
+    actual = sensor(dg.build_sensor_context())
+    assert isinstance(actual, dg.SensorResult)
+    assert "does not exist" in reason(actual)
 
 
 @pytest.mark.slow
@@ -150,18 +150,18 @@ def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
-    asked = [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in landing.look().run_requests or []]
+    values = [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in landing.look().run_requests or []]
     # A day before the rows, and the days after in which they may make others copies; up to today at most.
-    assert asked == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
+    assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
 
 
 def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(landing: Landing) -> None:
     landing.receive("2026-03-09", "2026-03-09")
     stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
     for _ in range(2):
-        said = landing.look()
-        assert not said.run_requests
-        assert "1 row of stray.csv of 2014-01-01 is far from all others" in str(said.skip_reason)
+        result = landing.look()
+        assert not result.run_requests
+        assert "1 row of stray.csv of 2014-01-01 is far from all others" in str(result.skip_reason)
     stray.unlink()
     assert len(landing.look().run_requests or []) == 1
 
@@ -201,8 +201,8 @@ def test_a_file_that_is_still_being_copied_is_waited_for(landing: Landing) -> No
     copied = landing.receive("2026-03-05", "2026-03-05")
     at = datetime.fromtimestamp(copied.stat().st_ctime, UTC)
     landing.now = at + timedelta(seconds=29)
-    said = reason(landing.look())
-    assert said == "1 event files changed within the last 30 s; they may not be complete."
+    result = reason(landing.look())
+    assert result == "1 event files changed within the last 30 s; they may not be complete."
     landing.now = at + timedelta(seconds=31)
     assert landing.days() == ("2026-03-04", "2026-03-05")
 

@@ -32,6 +32,6 @@ def contents(warehouse: Path) -> dict[str, tuple[int, int]]:
 
 def _content(con: duckdb.DuckDBPyConnection, table: str, columns: str) -> tuple[int, int]:
     rows = f"(SELECT {columns} FROM {table})"
-    found = con.execute(f"SELECT count(*), coalesce(sum(hash(t)), 0) FROM {rows} AS t").fetchone()
-    assert found is not None
-    return found[0], int(found[1])
+    actual = con.execute(f"SELECT count(*), coalesce(sum(hash(t)), 0) FROM {rows} AS t").fetchone()
+    assert actual is not None
+    return actual[0], int(actual[1])

@@ -46,7 +46,7 @@ TABLES = [
     "mart.quarantined_order_samples",
     "staging.user_order_log",
     "staging.held_order_days",
-    "mart.arrivals",
+    "mart.session_sources",
     "mart.touches",
     "mart.conversions",
     "mart.channel_removal_effects",

@@ -21,6 +21,6 @@ def test_the_line_of_a_command_begins_its_own_help(name: str, path: str, summary
 
 
 def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path) -> None:
-    said = ecom("funnle", home=home)
-    assert said.exit_code == 2
-    assert "No such command 'funnle'; did you mean 'funnel'?" in said.err
+    result = ecom("funnle", home=home)
+    assert result.exit_code == 2
+    assert "No such command 'funnle'; did you mean 'funnel'?" in result.err

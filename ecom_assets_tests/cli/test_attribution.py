@@ -29,9 +29,9 @@ def events(tmp_path: Path) -> Path:
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
-    said = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert shape(said.json) == {
+    result = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert shape(result.json) == {
         "model": str,
         "definition": {
             "lookback_s": int,
@@ -47,25 +47,25 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) ->
         "notes": [],
         "rows": {"read": int, "counted": int, "rejected": {}},
     }
-    assert (said.json["model"], said.json["conversions"]) == ("j", 1)
-    assert said.json["channels"] == [
+    assert (result.json["model"], result.json["conversions"]) == ("j", 1)
+    assert result.json["channels"] == [
         {"channel": "Organic Search", "credit": 0.75, "revenue": 11.25},
         {"channel": "Email", "credit": 0.25, "revenue": 3.75},
     ]
 
 
 def test_removal_effects_need_those_who_did_not_buy(home: Path, events: Path) -> None:
-    said = ecom("attribution", "--model", "markov", "--events", events, "--json", home=home)
+    result = ecom("attribution", "--model", "markov", "--events", events, "--json", home=home)
     # Half of those who came by letter went on to search; without either nobody buys.
-    assert said.json["channels"] == [
+    assert result.json["channels"] == [
         {"channel": "Email", "credit": 0.5, "revenue": 7.5, "removal_effect": 1.0},
         {"channel": "Organic Search", "credit": 0.5, "revenue": 7.5, "removal_effect": 1.0},
     ]
 
 
 def test_people_read_channels_and_what_they_brought(home: Path, events: Path) -> None:
-    said = ecom("attribution", "--events", events, "--lookback", "1h", home=home)
-    assert said.out.splitlines() == [
+    result = ecom("attribution", "--events", events, "--lookback", "1h", home=home)
+    assert result.out.splitlines() == [
         "1 purchases, by last_non_direct",
         "  Organic Search                       1.00            15.00",
         "Rows: 5 read, all counted",
@@ -73,17 +73,17 @@ def test_people_read_channels_and_what_they_brought(home: Path, events: Path) ->
 
 
 def test_an_unknown_model_is_refused_with_a_guess(home: Path, events: Path) -> None:
-    said = ecom("attribution", "--model", "linaer", "--events", events, home=home)
-    assert said.exit_code == 2
-    assert "There is no attribution model 'linaer'; did you mean 'linear'?" in said.err
+    result = ecom("attribution", "--model", "linaer", "--events", events, home=home)
+    assert result.exit_code == 2
+    assert "There is no attribution model 'linaer'; did you mean 'linear'?" in result.err
 
 
 def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "views.csv"
     path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")
-    said = ecom("attribution", "--model", "markov", "--events", path, "--json", home=home)
-    assert (said.exit_code, said.json["conversions"], said.json["channels"]) == (0, 0, [])
-    first, second = said.json["notes"]
+    result = ecom("attribution", "--model", "markov", "--events", path, "--json", home=home)
+    assert (result.exit_code, result.json["conversions"], result.json["channels"]) == (0, 0, [])
+    first, second = result.json["notes"]
     assert first == "There is no purchase to give credit for."
     assert "every visit is Direct" in second
 
@@ -91,10 +91,10 @@ def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, 
 @pytest.mark.slow
 def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
-    said = ecom("attribution", "--model", "linear", "--mapping", "rees46", "--events", path, "--json", home=home)
-    assert said.json["conversions"] == 214
-    assert said.json["channels"] == [{"channel": "Direct", "credit": 214.0, "revenue": 59442.63}]
-    assert said.json["notes"], "it names no addresses, and the answer says so"
+    result = ecom("attribution", "--model", "linear", "--mapping", "rees46", "--events", path, "--json", home=home)
+    assert result.json["conversions"] == 214
+    assert result.json["channels"] == [{"channel": "Direct", "credit": 214.0, "revenue": 59442.63}]
+    assert result.json["notes"], "it names no addresses, and the answer says so"
 
 
 @pytest.mark.slow
@@ -103,9 +103,9 @@ def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events
     """Anna's letter was on the 1st, her purchase of 30 on the 8th, and the refund of 15 on the 10th."""
 
     def revenue(*words: str) -> dict[str, float]:
-        said = ecom("attribution", "--model", model, "--events", events, *words, "--json", home=home)
-        assert said.exit_code == 0, said.err
-        return {one["channel"]: one["revenue"] for one in said.json["channels"]}
+        result = ecom("attribution", "--model", model, "--events", events, *words, "--json", home=home)
+        assert result.exit_code == 0, result.err
+        return {one["channel"]: one["revenue"] for one in result.json["channels"]}
 
     assert sum(revenue("--from", "2026-03-08", "--to", "2026-03-09").values()) == 30
     assert set(revenue("--from", "2026-03-08")) == {"Email", "Organic Search"}

@@ -65,28 +65,28 @@ def test_a_file_that_cannot_be_read_is_named(  # noqa: PLR0913, PLR0917 (a case 
 ) -> None:
     path = home.parent / name
     make(path)
-    said = ecom(*command, "--events", path, home=home)
-    assert said.exit_code == exit_code
-    assert said.sentence.startswith(begin.format(path=path))
-    assert said.out == ""
+    result = ecom(*command, "--events", path, home=home)
+    assert result.exit_code == exit_code
+    assert result.sentence.startswith(begin.format(path=path))
+    assert result.out == ""
     assert not home.exists()
 
 
 @pytest.mark.parametrize("command", [("run",), ("sessions",)])
 def test_an_address_that_is_no_file_s_is_refused_without_its_password(home: Path, command: tuple[str, ...]) -> None:
-    said = ecom(*command, "--events", "postgres://ann:s3cret@h/shop", home=home)
-    assert said.exit_code == 2
-    assert "s3cret" not in said.err
-    assert said.sentence.startswith("Events cannot come from postgres://ann@h/shop; name files")
+    result = ecom(*command, "--events", "postgres://ann:s3cret@h/shop", home=home)
+    assert result.exit_code == 2
+    assert "s3cret" not in result.err
+    assert result.sentence.startswith("Events cannot come from postgres://ann@h/shop; name files")
     assert not home.exists()
 
 
 def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "otto.jsonl"
     path.write_text('{"session": 1, "events": "none"}\n')
-    said = ecom("run", "--events", path, "--events-mapping", "otto", home=home)
-    assert said.exit_code in {1, 2}
-    assert "otto.jsonl" in said.sentence
+    result = ecom("run", "--events", path, "--events-mapping", "otto", home=home)
+    assert result.exit_code in {1, 2}
+    assert "otto.jsonl" in result.sentence
     assert not home.exists()
 
 
@@ -98,7 +98,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
         (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
         (
             ("--select", "mart/session"),
-            "--select 'mart/session' selects no table that has data; there are mart/arrivals",
+            "--select 'mart/session' selects no table that has data; there are mart/cart_abandonment",
         ),
         (("--select", 'key:"mart/nothing"'), "--select 'key:\"mart/nothing\"' selects no table that has data"),
         (("--select", "(("), "--select '((' is not an asset selection"),
@@ -107,9 +107,9 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
 def test_an_unknown_mapping_or_table_is_refused(
     home: Path, events: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = ecom("run", "--events", events, *words, home=home)
-    assert said.exit_code == 2
-    assert sentence in said.sentence
+    result = ecom("run", "--events", events, *words, home=home)
+    assert result.exit_code == 2
+    assert sentence in result.sentence
     assert not home.exists()
 
 
@@ -125,10 +125,10 @@ def test_an_unknown_mapping_or_table_is_refused(
     ],
 )
 def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...], error: str) -> None:
-    said = ecom(*words, home=home)
-    assert said.exit_code == 2
-    assert error in said.err
-    assert "Traceback" not in said.err
+    result = ecom(*words, home=home)
+    assert result.exit_code == 2
+    assert error in result.err
+    assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -151,19 +151,19 @@ def test_values_that_cannot_be_are_told_in_one_sentence(
 ) -> None:
     (home.parent / "full").mkdir()
     (home.parent / "full" / "letter.txt").write_text("mine")
-    said = ecom(*words, home=home)
+    result = ecom(*words, home=home)
     assert events.exists()
-    assert said.exit_code == 2
-    assert said.sentence.startswith(begin.format(folder=home.parent))
+    assert result.exit_code == 2
+    assert result.sentence.startswith(begin.format(folder=home.parent))
     assert sorted(path.name for path in home.parent.iterdir()) == ["full", "own.csv"]
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
 def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, place: str) -> None:
-    said = ecom("sessions", "--events", events, "--out", place, home=home)
-    assert said.exit_code == 1
-    assert said.sentence.startswith(f"{place} cannot be written")
+    result = ecom("sessions", "--events", events, "--out", place, home=home)
+    assert result.exit_code == 1
+    assert result.sentence.startswith(f"{place} cannot be written")
     assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
 
 
@@ -198,9 +198,9 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
 def test_a_wrong_setting_is_named_before_anything_is_written(
     home: Path, events: Path, name: str, value: str, sentence: str
 ) -> None:
-    said = ecom("run", "--events", events, home=home, env={name: value.format(events=events)})
-    assert said.exit_code == 2
-    assert said.sentence.startswith(sentence.format(events=events))
+    result = ecom("run", "--events", events, home=home, env={name: value.format(events=events)})
+    assert result.exit_code == 2
+    assert result.sentence.startswith(sentence.format(events=events))
     assert not home.exists()
 
 
@@ -208,28 +208,28 @@ def test_a_setting_may_stand_in_a_dotenv_file_and_is_refused_there_too(home: Pat
     (home.parent / ".env").write_text("ECOM_LATE_DAY=3\n")
     assert ecom("run", "--events", events, home=home).sentence.endswith("did you mean ECOM_LATE_DAYS?")
     (home.parent / ".env").write_bytes(b"\xff\xfe\x00")
-    said = ecom("run", "--events", events, home=home)
-    assert (said.exit_code, said.sentence.split(";")[0]) == (
+    result = ecom("run", "--events", events, home=home)
+    assert (result.exit_code, result.sentence.split(";")[0]) == (
         2,
         f"{home.parent / '.env'} cannot be read as UTF-8 text",
     )
 
 
 def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> None:
-    said = ecom("doctor", home=home, cwd=tmp_path, env={"ECOM_LATE_DAYS": "many"})
-    assert said.exit_code == 1
-    assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in said.out
+    result = ecom("doctor", home=home, cwd=tmp_path, env={"ECOM_LATE_DAYS": "many"})
+    assert result.exit_code == 1
+    assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in result.out
 
 
 def test_doctor_finds_events_that_do_not_fit(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("event_id\n1\n")
-    said = ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "bad.csv")})
-    assert said.exit_code == 1
-    assert "FAIL events" in said.out
-    assert "Traceback" not in said.err
+    result = ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "bad.csv")})
+    assert result.exit_code == 1
+    assert "FAIL events" in result.out
+    assert "Traceback" not in result.err
 
 
 def test_the_message_about_session_rules_names_every_preset(home: Path, events: Path) -> None:
-    said = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
-    assert all(name in said.sentence for name in PRESETS)
+    result = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
+    assert all(name in result.sentence for name in PRESETS)
     assert Settings.model_fields["session_rule"].default in PRESETS

@@ -13,7 +13,7 @@ import pytest
 
 from ecom_assets.warehouse.engines import duckdb as embedded
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import FEW_TABLES, Said, ecom, small_shop
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_bad_warehouse")
 
@@ -54,21 +54,21 @@ def holder(home: Path) -> Iterator[int]:
 def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(
     home: Path, holder: int, command: tuple[str, ...]
 ) -> None:
-    said = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
-    assert said.exit_code == 1
+    result = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
+    assert result.exit_code == 1
     assert re.fullmatch(
         rf"{warehouse(home)} is in use by process {holder} \(.*import duckdb.*\), which began .* 20\d\d; "
         "wait for its run to end, or stop it.",
-        said.sentence,
+        result.sentence,
     )
 
 
 @pytest.mark.usefixtures("holder")
 def test_doctor_finds_the_lock(home: Path) -> None:
-    said = ecom("doctor", home=home)
-    assert said.exit_code == 1
-    assert "FAIL warehouse" in said.out
-    assert "is in use by process" in said.out
+    result = ecom("doctor", home=home)
+    assert result.exit_code == 1
+    assert "FAIL warehouse" in result.out
+    assert "is in use by process" in result.out
 
 
 def cut_short(path: Path) -> None:
@@ -126,9 +126,9 @@ def garble_a_part_that_holds_rows(path: Path) -> None:
             file.write(os.urandom(64))
 
 
-def assert_rebuilt(said: Said, home: Path, finished: Path) -> None:
-    assert said.exit_code == 0, said.err
-    assert said.sentence.startswith(f"{warehouse(home)} was damaged; it was set aside as {warehouse(home)}.damaged-")
+def assert_rebuilt(result: CommandResult, home: Path, finished: Path) -> None:
+    assert result.exit_code == 0, result.err
+    assert result.sentence.startswith(f"{warehouse(home)} was damaged; it was set aside as {warehouse(home)}.damaged-")
     assert contents(warehouse(home)) == contents(warehouse(finished))
     assert [path.name for path in home.glob("*.damaged-*") if path.suffix != ".wal"] != []
     assert not list(home.glob("*.is-damaged"))
@@ -158,8 +158,8 @@ def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Pa
         "garbled": data[: len(data) // 2] + os.urandom(40) + data[len(data) // 2 + 40 :],
     }
     log.unlink() if harm == "gone" else log.write_bytes(changed[harm])
-    said = ecom("run", "--json", *FEW_TABLES, home=home)
-    assert said.exit_code == 0, said.err
+    result = ecom("run", "--json", *FEW_TABLES, home=home)
+    assert result.exit_code == 0, result.err
     assert contents(warehouse(home)) == contents(warehouse(finished))
 
 
@@ -174,16 +174,16 @@ def test_a_file_that_is_gone_is_made_anew_whatever_log_it_left(home: Path, finis
 def test_a_folder_in_the_file_s_place_is_not_touched(home: Path) -> None:
     warehouse(home).unlink()
     warehouse(home).mkdir()
-    said = ecom("run", home=home)
-    assert said.exit_code == 1
-    assert said.sentence.startswith(f"{warehouse(home)} cannot be opened: IO Error: Could not read from file")
+    result = ecom("run", home=home)
+    assert result.exit_code == 1
+    assert result.sentence.startswith(f"{warehouse(home)} cannot be opened: IO Error: Could not read from file")
     assert warehouse(home).is_dir()
 
 
 def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
-    said = ecom("run", home=home, env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"})
-    assert said.exit_code == 1
-    assert said.sentence.startswith("/proc/warehouse.duckdb: IO Error: Cannot open file")
+    result = ecom("run", home=home, env={"ECOM_WAREHOUSE": "duckdb:////proc/warehouse.duckdb"})
+    assert result.exit_code == 1
+    assert result.sentence.startswith("/proc/warehouse.duckdb: IO Error: Cannot open file")
 
 
 @pytest.fixture
@@ -221,11 +221,11 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
     before = contents(file)
     with pytest.raises(OSError, match="No space left"):
         fill(tiny_disk)
-    said = ecom("run", "--json", *FEW_TABLES, home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
-    assert said.exit_code == 1
-    assert "Traceback" not in said.err
-    assert said.err.startswith("ecom: ")
-    assert "space" in said.err or "full" in said.err
+    result = ecom("run", "--json", *FEW_TABLES, home=moved, env={"ECOM_WAREHOUSE": f"duckdb://{file}"})
+    assert result.exit_code == 1
+    assert "Traceback" not in result.err
+    assert result.err.startswith("ecom: ")
+    assert "space" in result.err or "full" in result.err
     (tiny_disk / "filler").unlink()
     assert contents(file) == before == contents(warehouse(finished))
     assert not list(file.parent.glob("*.damaged-*"))
@@ -234,8 +234,8 @@ def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
 def test_a_file_on_a_disk_that_may_only_be_read_is_left_alone(home: Path, tiny_disk: Path) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home"))
     subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
-    said = ecom("run", *FEW_TABLES, home=moved)
-    assert said.exit_code in {1, 2}
-    assert "ead-only file system" in said.sentence
+    result = ecom("run", *FEW_TABLES, home=moved)
+    assert result.exit_code in {1, 2}
+    assert "ead-only file system" in result.sentence
     with duckdb.connect(str(warehouse(moved)), read_only=True) as con:
         assert con.execute("SELECT count(*) > 0 FROM staging.events").fetchone() == (True,)

@@ -11,7 +11,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse import migration as copying
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, Said, ecom, small_shop
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
 
@@ -32,7 +32,7 @@ def embedded(home: Path) -> str:
     return f"duckdb://{home}/warehouse.duckdb"
 
 
-def copied(home: Path, origin: str, to: str, *more: str) -> Said:
+def copied(home: Path, origin: str, to: str, *more: str) -> CommandResult:
     return ecom("copy", "--from", origin, "--to", to, *more, home=home)
 
 
@@ -71,9 +71,9 @@ def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypat
         return content_of(engine, contract)
 
     monkeypatch.setattr(copying, "content_of", after_somebody_wrote)
-    said = copied(home, embedded(home), postgres_url)
-    assert said.exit_code == 1
-    assert said.sentence.startswith("raw.events is not the same after copying: ")
+    result = copied(home, embedded(home), postgres_url)
+    assert result.exit_code == 1
+    assert result.sentence.startswith("raw.events is not the same after copying: ")
 
 
 @pytest.mark.sampled(2)
@@ -88,10 +88,10 @@ def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypat
 )
 def test_what_cannot_be_copied_is_refused(home: Path, postgres_url: str, origin: str, to: str, why: str) -> None:
     names = {"embedded": embedded(home), "postgres": postgres_url}
-    said = copied(home, origin.format(**names), to.format(**names))
-    assert said.exit_code == 2
-    assert why in said.sentence
-    assert "s3cret" not in said.err
+    result = copied(home, origin.format(**names), to.format(**names))
+    assert result.exit_code == 2
+    assert why in result.sentence
+    assert "s3cret" not in result.err
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tm
 
 
 def test_a_warehouse_that_is_not_there_needs_no_migration(tmp_path: Path) -> None:
-    said = ecom("migrate", home=tmp_path / "home")
-    assert said.exit_code == 0
-    assert "There is no warehouse yet" in said.out
+    result = ecom("migrate", home=tmp_path / "home")
+    assert result.exit_code == 0
+    assert "There is no warehouse yet" in result.out
     assert not new_engine(Settings(home=tmp_path / "home")).exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,hats,s1,https://shop.example/,,
@@ -25,18 +25,18 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str | Path) -> Said:
+def ask(home: Path, *words: str | Path) -> CommandResult:
     return ecom("correlation", "--events", home.parent / "story.csv", *words, home=home)
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
-    said = ask(home, *QUESTION, "--json")
-    assert (said.exit_code, said.err) == (0, "")
-    found = said.json
-    assert found["definition"]["properties"] == ["product_category"]
-    assert found["definition"]["funnel"]["within"] == "86400s"
-    assert (found["converted_count"], found["other_count"]) == (1, 2)
-    assert found["correlations"][1] == {
+    result = ask(home, *QUESTION, "--json")
+    assert (result.exit_code, result.err) == (0, "")
+    actual = result.json
+    assert actual["definition"]["properties"] == ["product_category"]
+    assert actual["definition"]["funnel"]["within"] == "86400s"
+    assert (actual["converted_count"], actual["other_count"]) == (1, 2)
+    assert actual["correlations"][1] == {
         "property": None,
         "value": "search",
         "converted_count": 1,
@@ -46,7 +46,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "high": 1236.18,
         "is_enough": False,
     }
-    assert found["rows"]["counted"] == 6
+    assert actual["rows"]["counted"] == 6
 
 
 def test_each_line_has_the_ratio_and_the_counts(home: Path) -> None:
@@ -63,18 +63,18 @@ def test_each_line_has_the_ratio_and_the_counts(home: Path) -> None:
 @pytest.mark.slow
 def test_days_conditions_and_segments_go_together(home: Path) -> None:
     (home.parent / "hats.yaml").write_text("hats: {did: {where: [product_category = hats]}}\n")
-    found = ask(home, *QUESTION, "--segment", home.parent / "hats.yaml", "--json").json
-    assert (found["converted_count"], found["other_count"]) == (1, 1)
-    found = ask(home, *QUESTION, "--from", "2026-03-03", "--json").json
-    assert (found["converted_count"], found["other_count"]) == (0, 1)
-    assert found["warnings"][-1] == "Nobody who entered the funnel converted, so there is nothing to compare."
+    actual = ask(home, *QUESTION, "--segment", home.parent / "hats.yaml", "--json").json
+    assert (actual["converted_count"], actual["other_count"]) == (1, 1)
+    actual = ask(home, *QUESTION, "--from", "2026-03-03", "--json").json
+    assert (actual["converted_count"], actual["other_count"]) == (0, 1)
+    assert actual["warnings"][-1] == "Nobody who entered the funnel converted, so there is nothing to compare."
 
 
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "asked.yaml"
     file.write_text("funnel: {steps: [page_view, purchase], within: 1d}\nlimit: 1\n")
-    found = ask(home, "--definition", file, "--json").json
-    assert [row["value"] for row in found["correlations"]] == ["search"]
+    actual = ask(home, "--definition", file, "--json").json
+    assert [row["value"] for row in actual["correlations"]] == ["search"]
     refused = ask(home, "--definition", file, "--limit", "2", "--property", "page_url")
     assert (refused.exit_code, refused.sentence) == (
         2,
@@ -90,9 +90,9 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         ((*QUESTION, "--property", "brand"), "The events have no column 'brand'; "),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ask(home, *words)
-    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    result = ask(home, *words)
+    assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
 @pytest.mark.slow
@@ -100,8 +100,8 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
     """Of the 4,504 users 192 bought after they had viewed something; the brand is that of the view that counts."""
     file = real_file("rees46_2019_10_01.csv")
     words = ("--steps", "view,purchase", "--mapping", "rees46", "--limit", "1000", "--json")
-    found = ecom("correlation", "--events", file, *words, home=home).json
-    assert (found["converted_count"], found["other_count"]) == (192, 4_504 - 192)
+    result = ecom("correlation", "--events", file, *words, home=home).json
+    assert (result["converted_count"], result["other_count"]) == (192, 4_504 - 192)
     times: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     with file.open(newline="") as opened:
         for line in csv.DictReader(opened):
@@ -113,5 +113,5 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         end = min(buys, default="9999")
         if any(start < moment < end for moment in own["cart"]):
             carted[0 if buys else 1] += 1
-    (cart,) = [row for row in found["correlations"] if row["value"] == "add_to_cart"]
+    (cart,) = [row for row in result["correlations"] if row["value"] == "add_to_cart"]
     assert [cart["converted_count"], cart["other_count"]] == carted

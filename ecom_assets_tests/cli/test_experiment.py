@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import Said, ecom, real_file
+from ecom_assets_tests.command import CommandResult, ecom, real_file
 
 HEADER = "event_id,user_id,event_type,event_timestamp,product_id,session_id,cart_value,variant"
 STORY = """\
@@ -39,16 +39,16 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str | Path) -> Said:
+def ask(home: Path, *words: str | Path) -> CommandResult:
     folder = home.parent
     return ecom("experiment", "--events", folder / "story.csv", "--mapping", folder / "story.yaml", *words, home=home)
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
-    said = ask(home, *QUESTION, "--amount", "cart_amount", "--json")
-    assert (said.exit_code, said.err) == (0, "")
-    found = said.json
-    assert found["definition"] == {
+    result = ask(home, *QUESTION, "--amount", "cart_amount", "--json")
+    assert (result.exit_code, result.err) == (0, "")
+    actual = result.json
+    assert actual["definition"] == {
         "variant": "properties.variant",
         "exposure": {"event_type": None},
         "control": "control",
@@ -62,7 +62,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "first_date": "2026-03-02",
         "last_date": "2026-03-04",
     }
-    control, other = found["variants"]
+    control, other = actual["variants"]
     assert control["conversion"] == {
         "value": 0.5,
         "credible": {"low": 0.094299, "high": 0.905701},
@@ -81,14 +81,14 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "probability_better",
     }
     assert (control["amount"], control["mean"]["value"], other["mean"]["value"]) == (10.0, 5.0, 0.0)
-    assert found["mixed_count"] == 1
-    assert found["sample_ratio"] == {"chi_squared": 0.0, "p_value": 1.0, "threshold": 0.001, "is_mismatch": False}
-    assert found["rows"] == {"read": 10, "counted": 9, "rejected": {"missing_identity": 1}}
+    assert actual["mixed_count"] == 1
+    assert actual["sample_ratio"] == {"chi_squared": 0.0, "p_value": 1.0, "threshold": 0.001, "is_mismatch": False}
+    assert actual["rows"] == {"read": 10, "counted": 9, "rejected": {"missing_identity": 1}}
 
 
 def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
-    said = ask(home, *QUESTION)
-    assert said.out.splitlines() == [
+    result = ask(home, *QUESTION)
+    assert result.out.splitlines() == [
         "purchase within 1.0 d of the exposure by properties.variant, exposed 2026-03-02 to 2026-03-04",
         "  control ██████████████████████████████    50.00%  1 of 2, best 80.0%",
         "  test                                       0.00%  0 of 2, best 20.0%",
@@ -100,16 +100,16 @@ def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
         "Units exposed to several variants: 1, left out",
         "Rows: 10 read, 9 counted; not counted: missing_identity 1",
     ]
-    assert said.err.startswith("ecom: warning: Some variants have fewer than 100 units: control (2), test (2);")
+    assert result.err.startswith("ecom: warning: Some variants have fewer than 100 units: control (2), test (2);")
 
 
 def test_conditions_shares_and_days_go_together(home: Path) -> None:
     words = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
-    found = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json
-    assert [(one["unit_count"], one["converted_count"]) for one in found["variants"]] == [(3, 0), (2, 0)]
-    assert [one["expected_share"] for one in found["variants"]] == [0.25, 0.75]
-    found = ask(home, *QUESTION[:4], *words, "--json").json
-    assert [one["converted_count"] for one in found["variants"]] == [0, 1]
+    actual = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json
+    assert [(one["unit_count"], one["converted_count"]) for one in actual["variants"]] == [(3, 0), (2, 0)]
+    assert [one["expected_share"] for one in actual["variants"]] == [0.25, 0.75]
+    actual = ask(home, *QUESTION[:4], *words, "--json").json
+    assert [one["converted_count"] for one in actual["variants"]] == [0, 1]
     shown = ask(home, *QUESTION, "--exposure", "page_view", "--exposure-where", "properties.variant != test", "--json")
     assert [one["unit_count"] for one in shown.json["variants"]] == [3]
     assert shown.json["warnings"][0] == "All units saw the same variant, 'control', so there is nothing to compare."
@@ -118,8 +118,8 @@ def test_conditions_shares_and_days_go_together(home: Path) -> None:
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "checkout.yaml"
     file.write_text("variant: properties.variant\ngoal: {event_type: purchase, where: {cart_amount: 10}}\nwithin: 1d\n")
-    found = ask(home, "--definition", file, "--json").json
-    assert [one["converted_count"] for one in found["variants"]] == [1, 0]
+    actual = ask(home, "--definition", file, "--json").json
+    assert [one["converted_count"] for one in actual["variants"]] == [1, 0]
     refused = ask(home, "--definition", file, "--share", "control=1", "--control", "x")
     assert (refused.exit_code, refused.sentence) == (
         2,
@@ -139,18 +139,18 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         (("--variant", "brand", "--goal", "purchase"), "The events have no column 'brand'; "),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ask(home, *words)
-    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    result = ask(home, *words)
+    assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
 @pytest.mark.slow
 def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
     """Whoever saw Samsung or Apple, of those who saw only one of them: how many bought, and for how much."""
     file = real_file("rees46_2019_10_01.csv")
-    asked = ("--variant", "properties.brand", "--exposure", "view", "--goal", "purchase", "--amount", "cart_amount")
+    options = ("--variant", "properties.brand", "--exposure", "view", "--goal", "purchase", "--amount", "cart_amount")
     words = (
-        *asked,
+        *options,
         "--control",
         "samsung",
         "--share",
@@ -161,7 +161,7 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         "rees46",
         "--json",
     )
-    found = ecom("experiment", "--events", file, *words, home=home).json
+    result = ecom("experiment", "--events", file, *words, home=home).json
     with file.open(newline="") as opened:
         lines = list({tuple(line.items()): line for line in csv.DictReader(opened)}.values())
     since: dict[str, str] = {}
@@ -170,7 +170,7 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         if line["event_type"] == "view" and line["brand"] in {"samsung", "apple"}:
             seen[line["user_id"]].add(line["brand"])
             since[line["user_id"]] = min(line["event_time"], since.get(line["user_id"], line["event_time"]))
-    for one in found["variants"]:
+    for one in result["variants"]:
         units = {user for user, brands in seen.items() if brands == {one["variant"]}}
         bought = [
             line
@@ -181,4 +181,4 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         ]
         assert (one["unit_count"], one["converted_count"]) == (len(units), len({line["user_id"] for line in bought}))
         assert one["amount"] == pytest.approx(sum(float(line["price"]) for line in bought))
-    assert found["mixed_count"] == sum(len(brands) > 1 for brands in seen.values()) == 74
+    assert result["mixed_count"] == sum(len(brands) > 1 for brands in seen.values()) == 74

@@ -25,8 +25,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_dry_run_writes_payloads_and_sends_nothing(home: Path) -> None:
-    said = ecom("export", "--to", "amplitude", "--dry-run", "--json", home=home)
-    answer = said.json["dry_run"]["amplitude_events"]
+    result = ecom("export", "--to", "amplitude", "--dry-run", "--json", home=home)
+    answer = result.json["dry_run"]["amplitude_events"]
     files = sorted(path.name for path in Path(answer["folder"]).iterdir())
     assert files == [f"2026-01-0{day}{end}.ndjson" for day in (1, 2) for end in ("", "_refused")]
     lines = [line for name in files for line in (Path(answer["folder"]) / name).read_text().splitlines()]
@@ -46,9 +46,9 @@ def test_everything_is_delivered_once_and_days_may_be_chosen(home: Path) -> None
 
 
 def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None:
-    said = ecom("export", "--to", "customers-json", home=home)
+    result = ecom("export", "--to", "customers-json", home=home)
     path = home / "exports" / "customers.json"
-    assert said.out.strip() == f"Customers in {path}: 0"
+    assert result.out.strip() == f"Customers in {path}: 0"
     assert json.loads(path.read_text())["customers"] == []
 
 
@@ -65,9 +65,9 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(home: Path, words: list[str], sentence: str) -> None:
-    said = ecom("export", *words, home=home)
-    assert (said.exit_code, said.out) == (2, "")
-    assert said.sentence.startswith(sentence)
+    result = ecom("export", *words, home=home)
+    assert (result.exit_code, result.out) == (2, "")
+    assert result.sentence.startswith(sentence)
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_a_shop_of_ones_own_is_never_delivered_to_stand_ins(tmp_path: Path) -> N
     )
     ran = ecom("run", "--events", events, "--select", 'key:"raw/events" or key:"staging/events"', home=home)
     assert "ECOM_HEAP_APP_ID is not set: nothing goes to heap." in ran.err
-    said = ecom("export", "--to", "heap", home=home)
-    assert (said.exit_code, said.sentence[:52]) == (2, "ECOM_HEAP_APP_ID is not set, so nothing can go to he")
+    result = ecom("export", "--to", "heap", home=home)
+    assert (result.exit_code, result.sentence[:52]) == (2, "ECOM_HEAP_APP_ID is not set, so nothing can go to he")
     dry = ecom("export", "--to", "heap", "--dry-run", "--json", home=home)
     assert dry.json["dry_run"]["heap_events"]["would_send"] == 1

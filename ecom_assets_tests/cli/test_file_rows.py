@@ -17,7 +17,7 @@ from ecom_assets.cli.own_files import FileEvents, FileOrders
 from ecom_assets.events.clean import quarantined_events
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
 # Two good events; a copy of the first; a time that nobody can read; a visitor called 0; no type; a field too many.
@@ -74,10 +74,10 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, command: str, kind: str, *words: str) -> Said:
-    said = ecom(command, f"--{kind}", home.parent / f"{kind}.csv", *words, home=home)
-    assert said.exit_code == 0, said.err
-    return said
+def ask(home: Path, command: str, kind: str, *words: str) -> CommandResult:
+    result = ecom(command, f"--{kind}", home.parent / f"{kind}.csv", *words, home=home)
+    assert result.exit_code == 0, result.err
+    return result
 
 
 @pytest.mark.sampled(1)
@@ -103,9 +103,9 @@ def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> N
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
 def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
-    found = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
-    assert found["rows"] == EVENT_ROWS
-    assert [step["count"] for step in found["steps"]] == [1, 1]
+    actual = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
+    assert actual["rows"] == EVENT_ROWS
+    assert [step["count"] for step in actual["steps"]] == [1, 1]
 
 
 @pytest.mark.sampled(2)
@@ -156,14 +156,14 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
             (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
         files = FileEvents.open([folder], Settings())
         answer = files.rows
-        found: dict[str, Any] = answer.as_json()
+        actual: dict[str, Any] = answer.as_json()
         days = Days.between(date(2026, 2, 1), date(2026, 4, 1))
         refused = quarantined_events(files.received(), files.rule, days).reject_reason.to_pyarrow().to_pylist()
-        assert found["read"] == len(rows)
-        assert found["counted"] == files.clean().count().to_pyarrow().as_py()
-        assert found["read"] == found["counted"] + sum(found["rejected"].values())
-        assert Counter(refused) == {name: n for name, n in found["rejected"].items() if name != "duplicate"}
-        assert files.with_few_columns().rows.as_json() == found
+        assert actual["read"] == len(rows)
+        assert actual["counted"] == files.clean().count().to_pyarrow().as_py()
+        assert actual["read"] == actual["counted"] + sum(actual["rejected"].values())
+        assert Counter(refused) == {name: n for name, n in actual["rejected"].items() if name != "duplicate"}
+        assert files.with_few_columns().rows.as_json() == actual
         files.con.disconnect()
 
 
@@ -187,11 +187,11 @@ def test_of_parquet_files_the_columns_that_are_named_are_those_of_all_columns(
         whole, part = (FileEvents.open([folder], Settings()) for _ in range(2))
         part = part.naming([*named, "received_date"])
         assert len(part.columns) < len(whole.columns)
-        found = part.clean()
-        assert {name.partition(".")[0] for name in named} <= set(found.columns)
+        actual = part.clean()
+        assert {name.partition(".")[0] for name in named} <= set(actual.columns)
         order = ["event_id", "event_at", "received_date"]
-        expected = whole.clean().select(*found.columns).order_by(order).to_pyarrow().to_pylist()
-        assert found.order_by(order).to_pyarrow().to_pylist() == expected
+        expected = whole.clean().select(*actual.columns).order_by(order).to_pyarrow().to_pylist()
+        assert actual.order_by(order).to_pyarrow().to_pylist() == expected
         assert part.rows.as_json() == whole.rows.as_json()
         for files in (whole, part):
             files.con.disconnect()

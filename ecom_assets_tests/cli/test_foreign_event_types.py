@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import FEW_TABLES, Said, ecom
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom
 
 MAPPING = """\
 name: posthog
@@ -41,16 +41,16 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, command: str, *words: str, types: str = "") -> Said:
+def ask(home: Path, command: str, *words: str, types: str = "") -> CommandResult:
     files = ("--events", home.parent / "events.csv", "--mapping", home.parent / "posthog.yaml")
-    said = ecom(command, *files, *words, "--json", home=home, env={"ECOM_EVENT_TYPES": types})
-    assert said.exit_code == 0, said.err
-    return said
+    result = ecom(command, *files, *words, "--json", home=home, env={"ECOM_EVENT_TYPES": types})
+    assert result.exit_code == 0, result.err
+    return result
 
 
 def funnel(home: Path, order: str, types: str = "") -> list[int]:
-    said = ask(home, "funnel", "--steps", "$pageview,buy", "--order", order, types=types)
-    return [step["count"] for step in said.json["steps"]]
+    result = ask(home, "funnel", "--steps", "$pageview,buy", "--order", order, types=types)
+    return [step["count"] for step in result.json["steps"]]
 
 
 @pytest.mark.sampled(2)

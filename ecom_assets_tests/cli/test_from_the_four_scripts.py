@@ -42,8 +42,8 @@ def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: s
     landed = tmp_path / "reports" / "increment_date=2022-12-05" / name
     landed.parent.mkdir(parents=True)
     landed.write_bytes(real_file("user_order_log_inc.csv").read_bytes())
-    said = ecom("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home")
-    assert said.exit_code == 0, said.err
+    result = ecom("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports", home=tmp_path / "home")
+    assert result.exit_code == 0, result.err
     sums = "SELECT status, count(*), sum(revenue_amount)::INT FROM mart.sales GROUP BY 1 ORDER BY 1"
     assert queried(tmp_path / "home", sums) == [("refunded", 6, -2_390), ("shipped", 124, 58_865)]
-    assert said.json["sales"]["duplicates"] == 1_144 - 130
+    assert result.json["sales"]["duplicates"] == 1_144 - 130

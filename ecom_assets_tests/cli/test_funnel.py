@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file, shape
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
 
 # Ann views at 10:00 and puts a hat in her cart at 10:05, removing it in between at 10:03; Bob views a shoe and carts it
 # at once; Cid only views.
@@ -50,22 +50,24 @@ def events(tmp_path: Path) -> Path:
     return path
 
 
-def counts(said: Said) -> list[int]:
-    assert said.exit_code == 0, said.err
-    return [step["count"] for step in said.json["steps"]]
+def counts(result: CommandResult) -> list[int]:
+    assert result.exit_code == 0, result.err
+    return [step["count"] for step in result.json["steps"]]
 
 
-def asked(home: Path, events: Path, *words: str) -> list[int]:
+def answer(home: Path, events: Path, *words: str) -> list[int]:
     return counts(ecom("funnel", "--events", events, *STEPS, "--json", *words, home=home))
 
 
 def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
-    said = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--by", "product_category", "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert list(said.json) == ["definition", "steps", "breakdown", "warnings", "rows"]
-    assert said.json["warnings"] == []
-    assert said.json["rows"] == {"read": 6, "counted": 6, "rejected": {}}
-    assert said.json["definition"] == {
+    result = ecom(
+        "funnel", "--events", events, *STEPS, "--within", "1h", "--by", "product_category", "--json", home=home
+    )
+    assert (result.exit_code, result.err) == (0, "")
+    assert list(result.json) == ["definition", "steps", "breakdown", "warnings", "rows"]
+    assert result.json["warnings"] == []
+    assert result.json["rows"] == {"read": 6, "counted": 6, "rejected": {}}
+    assert result.json["definition"] == {
         "steps": [{"event_type": "product_view"}, {"event_type": "add_to_cart"}],
         "within": "3600s",
         "order": "ordered",
@@ -74,13 +76,13 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         "by_attribution": "first",
         "limit": 25,
     }
-    first, second = said.json["steps"]
+    first, second = result.json["steps"]
     assert first["median_s_from_previous"] is None
     assert shape(second) == STEP
     # Ann took 300 s and Bob none.
     assert (second["count"], second["median_s_from_previous"], second["p90_s_from_previous"]) == (2, 150.0, 270.0)
-    found = {entry["value"]: [step["count"] for step in entry["steps"]] for entry in said.json["breakdown"]}
-    assert found == {"hats": [2, 1], "shoes": [1, 1]}
+    actual = {entry["value"]: [step["count"] for step in entry["steps"]] for entry in result.json["breakdown"]}
+    assert actual == {"hats": [2, 1], "shoes": [1, 1]}
 
 
 @pytest.mark.sampled(4)
@@ -116,32 +118,32 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     ],
 )
 def test_each_option_is_heeded(home: Path, events: Path, words: tuple[str, ...], expected: list[int]) -> None:
-    assert asked(home, events, *words) == expected
+    assert answer(home, events, *words) == expected
 
 
 def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None:
-    said = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--over", "hour", "--last", "1d", home=home)
-    start = said.out.splitlines().index("By hour of entry")
-    assert [line.split() for line in said.out.splitlines()[start + 11 : -1]] == [
+    result = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--over", "hour", "--last", "1d", home=home)
+    start = result.out.splitlines().index("By hour of entry")
+    assert [line.split() for line in result.out.splitlines()[start + 11 : -1]] == [
         ["2026-01-01T10:00+00:00", "1", "1", "100.0%"],
         ["2026-01-01T11:00+00:00*", "1", "1", "100.0%"],
         ["2026-01-01T12:00+00:00*", "1", "0", "0.0%"],
         ["*", "still", "open:", "the", "data", "end", "before", "the", "window", "does"],
     ]
-    said = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--by", "page_url", home=home)
-    month = said.out.splitlines().index("By month of entry") + 1
-    assert said.out.splitlines()[month : month + 2] == [
+    result = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--by", "page_url", home=home)
+    month = result.out.splitlines().index("By month of entry") + 1
+    assert result.out.splitlines()[month : month + 2] == [
         "  2026-01-01*                      3          2   66.7%",
         "    https://shop.example/          3          2   66.7%",
     ]
-    said = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--json", home=home)
-    assert said.json["entries"] == {
+    result = ecom("funnel", "--events", events, *STEPS, "--over", "month", "--json", home=home)
+    assert result.json["entries"] == {
         "first_date": "2026-01-01", "last_date": "2026-01-01", "timezone": "UTC", "complete": False,
     }  # fmt: skip
-    assert [(one["start"], one["complete"], one["steps"][0]["count"]) for one in said.json["cohorts"]] == [
+    assert [(one["start"], one["complete"], one["steps"][0]["count"]) for one in result.json["cohorts"]] == [
         ("2026-01-01", False, 3)
     ]
-    assert said.json["cohorts"][0]["steps"] == said.json["steps"]
+    assert result.json["cohorts"][0]["steps"] == result.json["steps"]
 
 
 @pytest.mark.sampled(1)
@@ -158,17 +160,17 @@ def test_the_time_to_convert_stands_in_bins(
     home: Path, events: Path, bins: tuple[str, ...], expected: list[tuple[int, int | None, int]]
 ) -> None:
     words = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
-    found = ecom(*words, "--json", home=home).json["time_to_convert"]
-    assert [(one["from_s"], one["to_s"], one["count"]) for one in found.pop("bins")] == expected
-    assert found == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
+    result = ecom(*words, "--json", home=home).json["time_to_convert"]
+    assert [(one["from_s"], one["to_s"], one["count"]) for one in result.pop("bins")] == expected
+    assert result == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
     assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*words, home=home).out
 
 
 def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
-    said = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
-    assert counts(said) == [2]
-    said = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--by", "product_id", "--json", home=home)
-    assert [(one["value"], one["steps"][0]["count"]) for one in said.json["breakdown"]] == [("p1", 1), ("p2", 1)]
+    result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
+    assert counts(result) == [2]
+    result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--by", "product_id", "--json", home=home)
+    assert [(one["value"], one["steps"][0]["count"]) for one in result.json["breakdown"]] == [("p1", 1), ("p2", 1)]
 
 
 def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
@@ -193,8 +195,8 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
         "by_attribution": "last",
     }
     definition.write_text(json.dumps(raw))
-    said = ecom("funnel", "--events", events, "--definition", definition, "--json", home=home)
-    assert counts(said) == [2, 0]
+    result = ecom("funnel", "--events", events, "--definition", definition, "--json", home=home)
+    assert counts(result) == [2, 0]
 
 
 @pytest.mark.sampled(1)
@@ -217,12 +219,12 @@ def test_what_a_definition_file_says_cannot_be_said_beside_it(
 ) -> None:
     definition = events.with_name("funnel.yaml")
     definition.write_text("steps: [product_view, add_to_cart]\nwithin: 7d\n")
-    said = ecom("funnel", "--events", events, "--definition", definition, *words, home=home)
-    assert said.exit_code == 2
-    assert said.sentence.startswith(f"{option} is given beside --definition, whose file says it;")
+    result = ecom("funnel", "--events", events, "--definition", definition, *words, home=home)
+    assert result.exit_code == 2
+    assert result.sentence.startswith(f"{option} is given beside --definition, whose file says it;")
     beside = ("--session-rule", "source", "--who", events.with_name("who.csv"))
-    asked = ecom("funnel", "--events", events, "--definition", definition, *beside, "--json", home=home)
-    assert counts(asked) == [3, 2]
+    answer = ecom("funnel", "--events", events, "--definition", definition, *beside, "--json", home=home)
+    assert counts(answer) == [3, 2]
 
 
 def test_an_event_may_be_left_out_between_steps_that_it_is_none_of(home: Path, events: Path) -> None:
@@ -239,27 +241,27 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
 @pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
 def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(home: Path, events: Path, name: str) -> None:
     path = events.with_name(name)
-    assert asked(home, events, "--who", str(path)) == [3, 2]
+    assert answer(home, events, "--who", str(path)) == [3, 2]
     table = pyarrow.csv.read_csv(path) if name.endswith("csv") else pyarrow.parquet.read_table(path)
     assert table.column_names == ["visitor_id", "step", "event_at", "event_id"]
-    found = [(row["step"], row["visitor_id"], row["event_id"]) for row in table.to_pylist()]
-    assert found == [(1, "ann", "a1"), (1, "bob", "b1"), (1, "cid", "c1"), (2, "ann", "a3"), (2, "bob", "b2")]
+    actual = [(row["step"], row["visitor_id"], row["event_id"]) for row in table.to_pylist()]
+    assert actual == [(1, "ann", "a1"), (1, "bob", "b1"), (1, "cid", "c1"), (2, "ann", "a3"), (2, "bob", "b2")]
 
 
 def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Path) -> None:
-    said = ecom("funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home)
-    assert "66.7% of previous,  66.7% of all, median 2.5 min" in said.out
-    assert "By product_category (first)" in said.out
-    assert said.out.splitlines()[-2].split() == ["Other", "1", "1", "100.0%"]
-    assert said.out.splitlines()[-1] == "Rows: 6 read, all counted"
+    result = ecom("funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home)
+    assert "66.7% of previous,  66.7% of all, median 2.5 min" in result.out
+    assert "By product_category (first)" in result.out
+    assert result.out.splitlines()[-2].split() == ["Other", "1", "1", "100.0%"]
+    assert result.out.splitlines()[-1] == "Rows: 6 read, all counted"
 
 
 def test_several_columns_are_broken_down_together(home: Path, events: Path) -> None:
     words = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
-    said = ecom("funnel", "--events", events, *STEPS, *words, home=home)
-    assert "By product_category, visitor_id (first)" in said.out
-    found = ecom("funnel", "--events", events, *STEPS, *words, "--json", home=home).json["breakdown"]
-    assert [(one["value"], one["values"], [step["count"] for step in one["steps"]]) for one in found] == [
+    output = ecom("funnel", "--events", events, *STEPS, *words, home=home)
+    assert "By product_category, visitor_id (first)" in output.out
+    result = ecom("funnel", "--events", events, *STEPS, *words, "--json", home=home).json["breakdown"]
+    assert [(one["value"], one["values"], [step["count"] for step in one["steps"]]) for one in result] == [
         ("hats / ann", ["hats", "ann"], [1, 1]),
         ("hats / cid", ["hats", "cid"], [1, 0]),
         ("Other", ["Other"], [1, 1]),
@@ -267,17 +269,17 @@ def test_several_columns_are_broken_down_together(home: Path, events: Path) -> N
 
 
 def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
-    said = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
-    assert [line.split()[:3] for line in said.out.splitlines()[:-1]] == [["1", "any", "1"], ["2", "any", "2"]]
+    result = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
+    assert [line.split()[:3] for line in result.out.splitlines()[:-1]] == [["1", "any", "1"], ["2", "any", "2"]]
 
 
 def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, events: Path) -> None:
     events.write_text(f"{HEADER}\n,,product_view,2026-01-01T10:00:00Z,p1,,,,,\n")
     for words in ((), ("--by", "product_category"), ("--order", "any")):
-        said = ecom("funnel", "--events", events, *STEPS, "--json", *words, home=home)
-        assert counts(said) == [0, 0]
-        assert said.json["steps"][1]["conversion_from_start"] is None
-        assert said.json["breakdown"] == []
+        result = ecom("funnel", "--events", events, *STEPS, "--json", *words, home=home)
+        assert counts(result) == [0, 0]
+        assert result.json["steps"][1]["conversion_from_start"] is None
+        assert result.json["breakdown"] == []
 
 
 @pytest.mark.sampled(12)
@@ -342,9 +344,9 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
 def test_what_cannot_be_answered_is_told_in_a_sentence(
     home: Path, events: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = ecom("funnel", "--events", events, *words, home=home)
-    assert said.exit_code in {1, 2}
-    assert sentence in said.sentence
+    result = ecom("funnel", "--events", events, *words, home=home)
+    assert result.exit_code in {1, 2}
+    assert sentence in result.sentence
 
 
 REES46 = ("--mapping", "rees46", "--steps", "view,cart,purchase", "--within", "1h")
@@ -368,12 +370,12 @@ def test_a_real_shop_counts_in_each_order_as_clickhouse_does(home: Path, order: 
 @pytest.mark.slow
 def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path: Path) -> None:
     path, who = real_file("rees46_2019_10_01.csv"), tmp_path / "who.parquet"
-    said = ecom("funnel", "--events", path, *REES46, "--by", "product_category", "--who", who, "--json", home=home)
-    parts = [sum(entry["steps"][step]["count"] for entry in said.json["breakdown"]) for step in range(3)]
+    result = ecom("funnel", "--events", path, *REES46, "--by", "product_category", "--who", who, "--json", home=home)
+    parts = [sum(entry["steps"][step]["count"] for entry in result.json["breakdown"]) for step in range(3)]
     listed = Counter(pyarrow.parquet.read_table(who)["step"].to_pylist())
-    assert counts(said) == parts == [listed[1], listed[2], listed[3]] == [4504, 111, 62]
-    assert len(said.json["breakdown"]) == 26
-    assert said.json["breakdown"][-1]["value"] == "Other"
+    assert counts(result) == parts == [listed[1], listed[2], listed[3]] == [4504, 111, 62]
+    assert len(result.json["breakdown"]) == 26
+    assert result.json["breakdown"][-1]["value"] == "Other"
 
 
 def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(home: Path) -> None:
@@ -393,12 +395,12 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
     mapping.write_text(
         "fields: {event_id: id, user_id: who, event_type: what, event_timestamp: at, properties: properties}\n"
     )
-    asked = ("funnel", "--events", file, "--mapping", mapping, "--json")
+    answer = ("funnel", "--events", file, "--mapping", mapping, "--json")
     steps = ("--steps", 'view 🛒,"cart, full"')
-    assert counts(ecom(*asked, *steps, home=home)) == [3, 0]
-    assert counts(ecom(*asked, *steps, "--per", "properties.company", home=home)) == [2, 1]
+    assert counts(ecom(*answer, *steps, home=home)) == [3, 0]
+    assert counts(ecom(*answer, *steps, "--per", "properties.company", home=home)) == [2, 1]
     definition.write_text(json.dumps({"steps": [view, cart], "per": "properties.company"}))
-    assert counts(ecom(*asked, "--definition", definition, home=home)) == [2, 1]
+    assert counts(ecom(*answer, "--definition", definition, home=home)) == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -414,6 +416,6 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
     ],
 )
 def test_what_says_nothing_by_itself_is_refused(home: Path, words: tuple[str, ...], why: str) -> None:
-    said = ecom("funnel", "--events", home, "--steps", "a,b", *words, home=home)
-    assert said.exit_code == 2
-    assert why in said.sentence
+    result = ecom("funnel", "--events", home, "--steps", "a,b", *words, home=home)
+    assert result.exit_code == 2
+    assert why in result.sentence

@@ -34,9 +34,9 @@ def events(tmp_path: Path) -> Path:
 def test_a_type_that_no_event_has_counts_0_with_a_warning(
     home: Path, events: Path, words: tuple[str, ...], expected: list[int], warning: str
 ) -> None:
-    said = ecom("funnel", "--events", events, *words, "--json", home=home)
-    assert (counts(said), said.err) == (expected, "")
-    (sentence,) = said.json["warnings"]
+    result = ecom("funnel", "--events", events, *words, "--json", home=home)
+    assert (counts(result), result.err) == (expected, "")
+    (sentence,) = result.json["warnings"]
     assert sentence.startswith("No event has the type '")
     assert warning in sentence
     answer = ecom("funnel", "--events", events, *words, home=home)
@@ -47,9 +47,9 @@ def test_a_warning_names_the_types_in_the_words_of_the_file(home: Path, tmp_path
     columns = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
     path = tmp_path / "day.csv"
     path.write_text(columns + "2019-10-01 00:00:00 UTC,view,1,2,,,3.00,ann,s1\n")
-    said = ecom("funnel", "--events", path, "--mapping", "rees46", "--steps", "view,purchase", "--json", home=home)
-    assert counts(said) == [1, 0]
-    assert said.json["warnings"] == ["No event has the type 'purchase', so it counts 0; there are view."]
+    result = ecom("funnel", "--events", path, "--mapping", "rees46", "--steps", "view,purchase", "--json", home=home)
+    assert counts(result) == [1, 0]
+    assert result.json["warnings"] == ["No event has the type 'purchase', so it counts 0; there are view."]
 
 
 def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.clock import today_in
 from ecom_assets_tests import command
 from ecom_assets_tests.cli.test_run_orders import HEADER, SALES_TABLES, contents, orders_csv, queried, rows_by_table
-from ecom_assets_tests.command import FEW_SALES, Said, page_views
+from ecom_assets_tests.command import FEW_SALES, CommandResult, page_views
 
 BAD, GOOD = "2026-03-03", ("2026-03-02", "2026-03-04", "2026-03-05")
 RUN = ("run", "--json", *FEW_SALES)
@@ -34,7 +34,7 @@ def reports(tmp_path: Path) -> Path:
     return folder
 
 
-def ecom(*words: Any, home: Path, **env: str) -> Said:
+def ecom(*words: Any, home: Path, **env: str) -> CommandResult:
     """Run `ecom` where a day needs more than three customers, as it does by default."""
     return command.ecom(*words, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "3", **env})
 
@@ -47,12 +47,12 @@ def sold(home: Path) -> list[tuple[Any, ...]]:
     return queried(home, f"SELECT {DAY}, count(*) FROM mart.sales GROUP BY 1 ORDER BY 1")
 
 
-def held(said: Said) -> list[tuple[str, str, int]]:
-    return [(one["day"], one["reason"], one["held_row_count"]) for one in said.json["sales"]["held_days"]]
+def held(result: CommandResult) -> list[tuple[str, str, int]]:
+    return [(one["day"], one["reason"], one["held_row_count"]) for one in result.json["sales"]["held_days"]]
 
 
-def of_table(said: Said, name: str) -> Any:
-    [row] = [one for one in said.json if one["table"] == name]
+def of_table(result: CommandResult, name: str) -> Any:
+    [row] = [one for one in result.json if one["table"] == name]
     return row
 
 
@@ -125,9 +125,9 @@ def test_a_day_whose_report_is_missing_is_told_until_somebody_says_that_there_wa
     gap = "2026-03-06"
     report(reports, "2026-03-07", "abcd")
     report(reports, BAD, "efgh")
-    said = ecom(*RUN, "--orders", reports, home=home)
-    assert (said.exit_code, held(said)) == (1, [(gap, "report_missing", 0)])
-    assert rows_by_table(said)["mart.sales"] == 20
+    result = ecom(*RUN, "--orders", reports, home=home)
+    assert (result.exit_code, held(result)) == (1, [(gap, "report_missing", 0)])
+    assert rows_by_table(result)["mart.sales"] == 20
     assert ecom("release", "orders", gap, home=home).exit_code == 0
     assert ecom(*RUN, "--orders", reports, home=home).exit_code == 0
 
@@ -145,9 +145,9 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
     today = today_in("UTC").isoformat()
     events = page_views(tmp_path / "e.csv", "2026-03-03", today)
     places = ("--events", events, "--orders", reports)
-    said = ecom("run", "--json", "--select", '+key:"mart/sales"', *places, "--to", today, home=home)
+    result = ecom("run", "--json", "--select", '+key:"mart/sales"', *places, "--to", today, home=home)
     assert sum(count for _, count in sold(home)) == 20
-    days = [day for day, _, _ in held(said)]
+    days = [day for day, _, _ in held(result)]
     assert today not in days, "a day that is still on owes no report"
     assert days[0] == "2026-03-06", "a day that has ended does"
 

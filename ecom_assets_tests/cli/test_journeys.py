@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file, shape
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
 
 # Ann views a page twice, a hat, then buys; an hour later she views a page. Bob only searches.
 STORY = """\
@@ -32,7 +32,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def asked(home: Path, story: str, *words: str) -> Said:
+def question(home: Path, story: str, *words: str) -> CommandResult:
     """Ask about a story."""
     path = home.parent / "story.csv"
     path.write_text(f"{HEADER}\n{story}")
@@ -44,7 +44,7 @@ def pairs(answer: dict[str, Any]) -> dict[tuple[str, str], int]:
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
-    answer = asked(home, STORY, "--json").json
+    answer = question(home, STORY, "--json").json
     definition = answer.pop("definition")
     assert (definition["by"], definition["session_rule"], definition["idle_timeout_s"]) == ("page_type", "ga4", 1800)
     assert (definition["most_steps"], definition["most_places"]) == (20, 10)
@@ -62,7 +62,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
 
 
 def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
-    answer = asked(home, STORY, "--json").json
+    answer = question(home, STORY, "--json").json
     assert (answer["sessions"], answer["converted_sessions"]) == (3, 1)
     assert [(one["path"], one["sessions"], one["conversion_rate"]) for one in answer["top_paths"]] == [
         (["page_view"], 1, 0.0),
@@ -84,7 +84,7 @@ def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
 
 
 def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
-    answer = asked(home, STORY, "--by", "category", "--json").json
+    answer = question(home, STORY, "--by", "category", "--json").json
     assert pairs(answer) == {("(start)", "(exit)"): 2, ("(start)", "hats"): 1, ("hats", "(exit)"): 1}
     assert [(one["path"], one["sessions"]) for one in answer["top_paths"]] == [([], 2), (["hats"], 1)]
 
@@ -92,7 +92,7 @@ def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
 def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
     kinds = ("page_view", "search")
     lines = [f"e{n:03},ann,{kinds[n % 2]},2026-01-01T10:{n // 60:02}:{n % 60:02}Z,,,s,,,\n" for n in range(101)]
-    answer = asked(home, "".join(lines), "--json").json
+    answer = question(home, "".join(lines), "--json").json
     [path] = answer["top_paths"]
     assert (len(path["path"]), path["is_cut"]) == (20, True)
     assert pairs(answer) == {
@@ -104,13 +104,13 @@ def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
 
 
 def test_only_so_many_paths_are_told_as_were_asked_for(home: Path) -> None:
-    answer = asked(home, STORY, "--top", "1", "--json").json
+    answer = question(home, STORY, "--top", "1", "--json").json
     assert [len(answer[name]) for name in ("top_paths", "converting_paths", "other_paths")] == [1, 1, 1]
 
 
 def test_people_read_lines(home: Path) -> None:
-    said = asked(home, STORY, "--top", "1")
-    assert said.out.splitlines() == [
+    result = question(home, STORY, "--top", "1")
+    assert result.out.splitlines() == [
         "3 sessions, 1 of them with a purchase",
         "",
         "Paths of all sessions",
@@ -129,7 +129,7 @@ def test_people_read_lines(home: Path) -> None:
 
 
 def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
-    answer = asked(home, "a1,null,page_view,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
+    answer = question(home, "a1,null,page_view,2026-01-01T10:00:00Z,,,s1,,,\n", "--json").json
     assert answer.pop("definition")
     assert answer == {
         "sessions": 0,
@@ -140,7 +140,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "result"),
     [
         (
             ("--by", "pagetype"),
@@ -149,13 +149,13 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
         (("--top", "0"), "`top` 0 shows no path, or too many; give 1 to 1,000."),
     ],
 )
-def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], said: str) -> None:
-    refused = asked(home, STORY, *words)
-    assert (refused.exit_code, refused.sentence) == (2, said)
+def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], result: str) -> None:
+    refused = question(home, STORY, *words)
+    assert (refused.exit_code, refused.sentence) == (2, result)
 
 
 def test_an_empty_file_is_told(home: Path) -> None:
-    refused = asked(home, "")
+    refused = question(home, "")
     assert (refused.exit_code, refused.sentence) == (
         1,
         f"{home.parent / 'story.csv'} holds no rows; give a file that does.",
@@ -189,42 +189,42 @@ b2,bob,page_view,2026-01-02T10:01:00Z,,,s2,https://shop.example/,,
 """
 
 
-def paths_of(said: Said) -> list[tuple[str, int]]:
+def paths_of(result: CommandResult) -> list[tuple[str, int]]:
     """Return the paths and the sessions that took them."""
-    return [(" ".join(one["path"]), one["sessions"]) for one in said.json["top_paths"]]
+    return [(" ".join(one["path"]), one["sessions"]) for one in result.json["top_paths"]]
 
 
 def test_pages_are_steps_that_patterns_group(home: Path) -> None:
-    said = asked(home, PAGES, "--by", "page", "--group", "/product/*", "--json")
-    assert paths_of(said) == [("/ /product/* /cart", 1), ("/product/* /", 1)]
-    said = asked(home, PAGES, "--by", "page", "--group", "/product/*", "--from-step", "/product/*", "--json")
-    assert paths_of(said) == [("/product/* /", 1), ("/product/* /cart", 1)]
-    assert said.json["definition"]["from_step"] == "/product/*"
+    result = question(home, PAGES, "--by", "page", "--group", "/product/*", "--json")
+    assert paths_of(result) == [("/ /product/* /cart", 1), ("/product/* /", 1)]
+    result = question(home, PAGES, "--by", "page", "--group", "/product/*", "--from-step", "/product/*", "--json")
+    assert paths_of(result) == [("/product/* /", 1), ("/product/* /cart", 1)]
+    assert result.json["definition"]["from_step"] == "/product/*"
 
 
 def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
-    said = asked(home, STORY, "--from-step", "product_view", "--to-step", "purchase")
-    assert said.out.splitlines()[:4] == [
+    result = question(home, STORY, "--from-step", "product_view", "--to-step", "purchase")
+    assert result.out.splitlines()[:4] == [
         "1 sessions from product_view to purchase, 1 of them with a purchase",
         "",
         "Paths of all sessions",
         "          1 100.0%  product_view → purchase",
     ]
-    found = asked(home, PAGES, "--exclude", "scroll", "--min-count", "2", "--json").json
-    assert pairs(found) == {("(start)", "page_view"): 2}
+    actual = question(home, PAGES, "--exclude", "scroll", "--min-count", "2", "--json").json
+    assert pairs(actual) == {("(start)", "page_view"): 2}
 
 
 @pytest.mark.slow
 def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
-    assert paths_of(asked(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
+    assert paths_of(question(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
         ("page_view purchase", 1)
     ]
-    assert paths_of(asked(home, PAGES, "--last", "1d", "--json")) == [("page_view", 1)]
-    said = asked(home, PAGES, "--where", "page_url contains /product/", "--by", "page", "--json")
-    assert paths_of(said) == [("/product/1 /product/2", 1), ("/product/9", 1)]
-    late = asked(home, STORY, "--from", "2026-01-02", "--json")
+    assert paths_of(question(home, PAGES, "--last", "1d", "--json")) == [("page_view", 1)]
+    result = question(home, PAGES, "--where", "page_url contains /product/", "--by", "page", "--json")
+    assert paths_of(result) == [("/product/1 /product/2", 1), ("/product/9", 1)]
+    late = question(home, STORY, "--from", "2026-01-02", "--json")
     assert late.json["sessions"] == 0  # Bob's session began on the day before, and is one
-    assert asked(home, STORY, "--from", "2027-01-01", "--json").json["warnings"] == [
+    assert question(home, STORY, "--from", "2027-01-01", "--json").json["warnings"] == [
         "The data are of 2026-01-01 to 2026-01-02, so nothing is known of days from 2027-01-01 on."
     ]
 
@@ -239,7 +239,7 @@ def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
     ],
 )
 def test_choices_that_do_not_go_together_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    refused = asked(home, STORY, *words)
+    refused = question(home, STORY, *words)
     assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)
 
 
@@ -247,12 +247,12 @@ def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> N
     file = home.parent / "journeys.yaml"
     file.write_text("to_step: product_view\nexclude: [search]\ntop: 2\nwhere: [event_type != refund]\n")
     words = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
-    by_file, by_options = (asked(home, STORY, *one, "--json").json for one in (("--definition", str(file)), words))
+    by_file, by_options = (question(home, STORY, *one, "--json").json for one in (("--definition", str(file)), words))
     assert by_file == by_options
     assert [one["path"] for one in by_file["top_paths"]] == [["page_view", "product_view"]]
-    said = asked(home, STORY, "--definition", str(file), "--top", "1")
-    assert (said.exit_code, said.sentence) == (2, "--definition says what --top would; leave one of them out.")
+    result = question(home, STORY, "--definition", str(file), "--top", "1")
+    assert (result.exit_code, result.sentence) == (2, "--definition says what --top would; leave one of them out.")
     file.write_text("to: product_view\n")
-    assert asked(home, STORY, "--definition", str(file)).sentence.startswith(
+    assert question(home, STORY, "--definition", str(file)).sentence.startswith(
         "Unknown key 'to' in a journey definition;"
     )

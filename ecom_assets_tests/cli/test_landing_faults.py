@@ -20,8 +20,8 @@ def landing(tmp_path: Path, home: Path) -> Path:
         (tmp_path / "landing" / f"received_date={day}").mkdir(parents=True)
         events = page_views(tmp_path / "landing" / f"received_date={day}" / "events.csv", day)
         events.write_text(events.read_text().replace("e0,", f"e-{day},"))
-    said = ecom("run", "--json", "--events", tmp_path / "landing", *LOADED, home=home)
-    assert (said.exit_code, said.json["tables"]["staging.events"]) == (0, 2)
+    result = ecom("run", "--json", "--events", tmp_path / "landing", *LOADED, home=home)
+    assert (result.exit_code, result.json["tables"]["staging.events"]) == (0, 2)
     # The other user may not be able to load what this one can, so all that the tests need is loaded before.
     assert ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "landing")}).exit_code == 0
     give_away(home)
@@ -59,20 +59,20 @@ def test_what_cannot_be_read_stops_the_run_by_name_and_no_row_changes(
     before = contents(home / "warehouse.duckdb")
     events = f"{landing}{pattern}"
     with fault(landing):
-        said = ecom("run", "--events", events, *LOADED, home=home)
+        result = ecom("run", "--events", events, *LOADED, home=home)
         doctor = ecom("doctor", home=home, env={"ECOM_EVENTS": events})
-    assert said.exit_code == 1
-    assert "received_date=2026-01-02" in said.sentence
+    assert result.exit_code == 1
+    assert "received_date=2026-01-02" in result.sentence
     assert doctor.exit_code == 1
-    assert f"FAIL events     {said.sentence}" in doctor.out
+    assert f"FAIL events     {result.sentence}" in doctor.out
     assert contents(home / "warehouse.duckdb") == before
 
 
 def test_orders_are_looked_at_in_the_same_way(landing: Path, home: Path) -> None:
     (landing / "received_date=2026-01-02" / "_events.csv").write_text("id\n1\n")
-    said = ecom("run", "--orders", landing, home=home)
-    assert said.exit_code == 1
-    assert "_events.csv has a name that begins with '_'" in said.sentence
+    result = ecom("run", "--orders", landing, home=home)
+    assert result.exit_code == 1
+    assert "_events.csv has a name that begins with '_'" in result.sentence
 
 
 @pytest.mark.slow

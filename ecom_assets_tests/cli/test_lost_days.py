@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
 
 pytestmark = pytest.mark.xdist_group("cli_lost_days")
 
@@ -38,12 +38,12 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "landing"
 
 
-def run(landing: Path, home: Path, *words: str, select: str = STAGED) -> Said:
+def run(landing: Path, home: Path, *words: str, select: str = STAGED) -> CommandResult:
     return ecom("run", "--json", "--events", landing, "--select", select, *words, home=home)
 
 
-def clean_count(said: Said) -> int:
-    return int(said.json["tables"]["staging.events"])
+def clean_count(result: CommandResult) -> int:
+    return int(result.json["tables"]["staging.events"])
 
 
 @pytest.mark.slow
@@ -130,18 +130,18 @@ def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentenc
     land(tmp_path / "landing", "2026-01-01", rows=3)
     events = tmp_path / "landing" / "received_date=2026-01-01" / "events.csv"
     events.write_text(events.read_text().replace("T10:00:00Z", " at ten"))
-    said = run(tmp_path / "landing", home)
-    assert said.exit_code == 1
-    assert said.json["tables"]["raw.events"] == 3
+    result = run(tmp_path / "landing", home)
+    assert result.exit_code == 1
+    assert result.json["tables"]["raw.events"] == 3
     assert (
         "ecom: staging/quarantined_events: Of 3 rows of events, 3 were refused, "
         "more than ECOM_GATE_REFUSED_SHARE=0.5 allows; staging.quarantined_events has the reasons"
-    ) in said.err
+    ) in result.err
 
 
 def built_on(home: Path) -> dict[str, list[list[str]]]:
-    found: dict[str, list[list[str]]] = json.loads((home / "serving" / "current.json").read_text())["built_on"]
-    return found
+    actual: dict[str, list[list[str]]] = json.loads((home / "serving" / "current.json").read_text())["built_on"]
+    return actual
 
 
 def spoil(home: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
 
 OF_EVENTS = ("sessions", "funnel", "funnels", "cohorts", "carts", "channels", "journeys", "search", "quarantined")
 ORDERS = """\
@@ -15,10 +15,10 @@ id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,
 """
 
 
-def run(home: Path, *words: str | Path) -> Said:
-    said = ecom("run", *words, home=home)
-    assert said.exit_code == 0, said.err
-    return said
+def run(home: Path, *words: str | Path) -> CommandResult:
+    result = ecom("run", *words, home=home)
+    assert result.exit_code == 0, result.err
+    return result
 
 
 def events_of(path: Path, amount: str) -> Path:
@@ -59,8 +59,8 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path, tmp_path: Path) -> None:
-    said = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
-    sales, channels = said.json["sales"], said.json["channels"]["models"]["last"]
+    result = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
+    sales, channels = result.json["sales"], result.json["channels"]["models"]["last"]
     assert (sales["orders"], sales["revenue_amount"], sales["average_order_value"]) == (1, None, None)
     assert [(one["credit"], one["revenue_amount"]) for one in channels] == [(1.0, None)]
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
@@ -86,10 +86,10 @@ def test_orders_alone_say_nothing_of_sessions_and_views(
 ) -> None:
     (tmp_path / "o.csv").write_text(ORDERS)
     monkeypatch.setenv("ECOM_ORDER_CUSTOMERS_OVER", "0")
-    said = run(home, "--orders", tmp_path / "o.csv")
-    assert "clean events" not in said.out
-    assert "Left out: no events; set ECOM_EVENTS" in said.out
-    assert "Left out: no stock; set ECOM_CATALOGUE" in said.out
+    result = run(home, "--orders", tmp_path / "o.csv")
+    assert "clean events" not in result.out
+    assert "Left out: no events; set ECOM_EVENTS" in result.out
+    assert "Left out: no stock; set ECOM_CATALOGUE" in result.out
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         product = con.execute(
             "SELECT product_view_count, viewing_visitor_count, purchase_count, revenue_amount::VARCHAR "

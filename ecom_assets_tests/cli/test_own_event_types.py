@@ -29,24 +29,24 @@ c1,cart,2026-03-04T12:00:00Z,cid,s5,p1,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("own_words")
-    (found / "shop.yaml").write_text(MAPPING)
-    (found / "events.csv").write_text(EVENTS)
-    return found
+    actual = tmp_path_factory.mktemp("own_words")
+    (actual / "shop.yaml").write_text(MAPPING)
+    (actual / "events.csv").write_text(EVENTS)
+    return actual
 
 
 def ask(folder: Path, command: str, *words: str) -> Any:
     files = ("--events", folder / "events.csv", "--mapping", folder / "shop.yaml")
-    said = ecom(command, *files, *words, "--json", home=folder / "home")
-    assert said.exit_code == 0, said.err
-    return said.json
+    result = ecom(command, *files, *words, "--json", home=folder / "home")
+    assert result.exit_code == 0, result.err
+    return result.json
 
 
 def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     """Of the six events three are views, two are carts, and one is a purchase."""
-    asked = {"event_type = view": 3, "event_type in view, cart": 5, "event_type not in cart": 4}
-    found = {one: ask(folder, "trend", "--where", one)["series"][0]["total"] for one in asked}
-    assert found == asked
+    values = {"event_type = view": 3, "event_type in view, cart": 5, "event_type not in cart": 4}
+    actual = {one: ask(folder, "trend", "--where", one)["series"][0]["total"] for one in values}
+    assert actual == values
 
 
 @pytest.mark.sampled(2)
@@ -82,15 +82,15 @@ def test_both_words_ask_the_same(folder: Path, command: str, words: tuple[str, .
 def test_a_definition_file_and_a_segment_know_them(folder: Path) -> None:
     """Ann and Bob viewed, Ann alone bought; of the events of Ann, one is a view."""
     (folder / "trend.yaml").write_text(json.dumps({"series": [{"where": {"any_of": [{"event_type": "view"}]}}]}))
-    found = ask(folder, "trend", "--definition", str(folder / "trend.yaml"))
-    assert found["series"][0]["total"] == 3
+    actual = ask(folder, "trend", "--definition", str(folder / "trend.yaml"))
+    assert actual["series"][0]["total"] == 3
     (folder / "buyers.yaml").write_text(json.dumps({"buyers": {"did": {"where": "event_type = buy"}}}))
-    found = ask(folder, "trend", "--where", "event_type = view", "--segment", f"{folder}/buyers.yaml#buyers")
-    assert found["series"][0]["total"] == 1
+    actual = ask(folder, "trend", "--where", "event_type = view", "--segment", f"{folder}/buyers.yaml#buyers")
+    assert actual["series"][0]["total"] == 1
 
 
 def test_only_whole_values_of_event_types_are_translated() -> None:
     words = {"view": "product_view"}
     where = parse_where(["event_type contains view", "properties.event_type = view", "event_type in view, 7"])
-    found = with_event_types(where, lambda one: words.get(one, one)).to_mapping()["all_of"]
-    assert [one["value"] for one in found] == ["view", "view", ["product_view", 7]]
+    actual = with_event_types(where, lambda one: words.get(one, one)).to_mapping()["all_of"]
+    assert [one["value"] for one in actual] == ["view", "view", ["product_view", 7]]

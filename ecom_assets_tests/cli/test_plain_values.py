@@ -25,6 +25,6 @@ def test_values_of_checks_are_words(value: object, words: str) -> None:
 @pytest.mark.slow
 def test_a_run_of_a_few_tables_names_these(tmp_path: Path) -> None:
     events = page_views(tmp_path / "clicks.csv", "2026-01-01")
-    said = ecom("run", "--events", events, "--select", 'key:"raw/events"', home=tmp_path / "home")
-    (line,) = [line for line in said.out.splitlines() if line.startswith("Tables in ")]
+    result = ecom("run", "--events", events, "--select", 'key:"raw/events"', home=tmp_path / "home")
+    (line,) = [line for line in result.out.splitlines() if line.startswith("Tables in ")]
     assert line == f"Tables in duckdb://{tmp_path}/home/warehouse.duckdb: raw.events 1"

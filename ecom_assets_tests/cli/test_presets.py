@@ -22,9 +22,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def answer(home: Path, command: str, *words: str) -> Any:
-    said = ecom(command, "--events", EVENTS, *words, "--json", home=home)
-    assert said.exit_code == 0, said.err
-    return said.json
+    result = ecom(command, "--events", EVENTS, *words, "--json", home=home)
+    assert result.exit_code == 0, result.err
+    return result.json
 
 
 def credit(home: Path, *words: str) -> dict[str, float]:
@@ -36,9 +36,9 @@ def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
     def sessions(*words: str) -> int:
         return int(answer(home, "sessions", *words)["sessions"])
 
-    found = {tool: sessions("--preset", tool) for tool in TOOLS if tool != "clickhouse"}
+    actual = {tool: sessions("--preset", tool) for tool in TOOLS if tool != "clickhouse"}
     # Mixpanel splits Hana's at midnight; PostHog's ids hold Anna's and Ivan's together over silences.
-    assert found == {"ga4": 18, "amplitude": 18, "mixpanel": 19, "posthog": 16}
+    assert actual == {"ga4": 18, "amplitude": 18, "mixpanel": 19, "posthog": 16}
     assert sessions("--preset", "posthog", "--session-rule", "ga4") == 18
     assert answer(home, "sessions", "--preset", "posthog")["definition"]["session_rule"] == "source"
 
@@ -46,12 +46,12 @@ def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
 @pytest.mark.slow
 def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
     def returned(day: str, *words: str) -> list[int]:
-        found = answer(home, "retention", *words, "--from", day, "--to", day)["cohorts"]
-        return list(found[0]["returned"][:3])
+        actual = answer(home, "retention", *words, "--from", day, "--to", day)["cohorts"]
+        return list(actual[0]["returned"][:3])
 
     # Kim is back after 23 hours and 40 minutes: on the next day, and within her first 24 hours.
-    found = {tool: returned("2026-03-10", "--preset", tool) for tool in TOOLS if tool != "ga4"}
-    assert found == {
+    actual = {tool: returned("2026-03-10", "--preset", tool) for tool in TOOLS if tool != "ga4"}
+    assert actual == {
         "posthog": [1, 1, 0], "clickhouse": [1, 1, 0], "amplitude": [1, 0, 0], "mixpanel": [1, 0, 0],
     }  # fmt: skip
     # Cara is back after ten days, which is on or after each day before.
@@ -85,8 +85,8 @@ def test_paths_are_those_of_the_tool_s_sessions(home: Path) -> None:
     assert (len(path["path"]), path["is_cut"]) == (5, True)
     (path,) = answer(home, "journeys", *kim, "mixpanel")["top_paths"]
     assert (len(path["path"]), path["is_cut"]) == (7, False)
-    found = {tool: answer(home, "journeys", "--preset", tool)["sessions"] for tool in ("posthog", "mixpanel", "ga4")}
-    assert found == {"posthog": 16, "mixpanel": 19, "ga4": 18}
+    actual = {tool: answer(home, "journeys", "--preset", tool)["sessions"] for tool in ("posthog", "mixpanel", "ga4")}
+    assert actual == {"posthog": 16, "mixpanel": 19, "ga4": 18}
     assert answer(home, "journeys", "--preset", "posthog", "--session-rule", "ga4")["sessions"] == 18
     assert len(answer(home, "journeys", "--preset", "posthog", "--top", "1")["top_paths"]) == 1
 
@@ -157,6 +157,6 @@ def _series(name: str) -> dict[str, list[str]]:
     ],
 )
 def test_a_tool_without_such_a_question_is_refused(home: Path, command: str, tool: str, sentence: str) -> None:
-    said = ecom(command, "--events", EVENTS, "--preset", tool, home=home)
-    assert said.exit_code == 2
-    assert said.sentence.startswith(sentence)
+    result = ecom(command, "--events", EVENTS, "--preset", tool, home=home)
+    assert result.exit_code == 2
+    assert result.sentence.startswith(sentence)

@@ -29,9 +29,9 @@ def events(home: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_run_warns_of_nothing(home: Path) -> None:
-    said = ecom_process("run", "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert said.json["success"] is True
+    result = ecom_process("run", "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert result.json["success"] is True
 
 
 @pytest.mark.slow
@@ -48,9 +48,9 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
 )
 def test_other_commands_warn_of_nothing(home: Path, events: Path, words: tuple[str, ...]) -> None:
     assert events.exists()
-    said = ecom_process(*words, home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert said.out
+    result = ecom_process(*words, home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert result.out
 
 
 @pytest.mark.slow
@@ -101,9 +101,9 @@ def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Pa
 def test_a_port_that_is_taken_is_named(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        said = ecom("ui", "--port", str(port), home=home)
-    assert said.exit_code == 2
-    assert said.sentence.startswith(f"The UI cannot listen at 127.0.0.1:{port} (Address already in use")
+        result = ecom("ui", "--port", str(port), home=home)
+    assert result.exit_code == 2
+    assert result.sentence.startswith(f"The UI cannot listen at 127.0.0.1:{port} (Address already in use")
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import PUBLICATION
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import content_of
-from ecom_assets_tests.command import FEW_TABLES, Said, ecom, page_views, small_shop
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_publishing")
 
@@ -28,24 +28,24 @@ def events(tmp_path: Path) -> Path:
     return page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02")
 
 
-def run(home: Path, events: Path, postgres: str, *words: str) -> Said:
+def run(home: Path, events: Path, postgres: str, *words: str) -> CommandResult:
     return ecom("run", "--events", events, *(words or FEW_PUBLISHED), home=home, env={"ECOM_POSTGRES_URL": postgres})
 
 
 def publications(postgres_url: str) -> list[tuple[int, int]]:
     """Return number and written rows of each publication."""
     with psycopg.connect(postgres_url) as con:
-        found = con.execute("SELECT publication_number, written_row_count FROM mart.publication ORDER BY 1").fetchall()
-    return [(number, written) for number, written in found]
+        actual = con.execute("SELECT publication_number, written_row_count FROM mart.publication ORDER BY 1").fetchall()
+    return [(number, written) for number, written in actual]
 
 
 @pytest.mark.slow
 def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, postgres_url: str) -> None:
     small_shop(home)
-    said = ecom("run", "--json", home=home, env={"ECOM_POSTGRES_URL": postgres_url})
-    assert said.exit_code == 0
-    rows = {name: count for name, count in said.json["tables"].items() if name.startswith("mart.")}
-    answer = said.json["published"]
+    result = ecom("run", "--json", home=home, env={"ECOM_POSTGRES_URL": postgres_url})
+    assert result.exit_code == 0
+    rows = {name: count for name, count in result.json["tables"].items() if name.startswith("mart.")}
+    answer = result.json["published"]
     assert answer["rows_by_table"] == rows
     assert answer["rows_written_by_table"] == {name: count for name, count in rows.items() if count}
     assert answer["row_count"] == answer["rows_written"] == sum(rows.values())
@@ -76,8 +76,8 @@ def test_running_again_publishes_nothing_and_another_day_only_what_it_changed(
 
 
 def test_a_selection_without_the_publication_does_not_publish(home: Path, events: Path, postgres_url: str) -> None:
-    said = run(home, events, postgres_url, "--select", "raw/events", "--json")
-    assert said.json["published"] is None
+    result = run(home, events, postgres_url, "--select", "raw/events", "--json")
+    assert result.json["published"] is None
 
 
 @pytest.mark.slow
@@ -85,8 +85,8 @@ def test_marts_that_break_their_contract_are_not_published(home: Path, events: P
     assert run(home, events, postgres_url).exit_code == 0
     with duckdb.connect(str(home / "warehouse.duckdb")) as con:
         con.execute("UPDATE mart.session_days SET event_count = -1")
-    said = run(home, events, postgres_url, "--select", 'key:"mart/sessions"+')
-    assert said.exit_code == 1
+    result = run(home, events, postgres_url, "--select", 'key:"mart/sessions"+')
+    assert result.exit_code == 1
     with psycopg.connect(postgres_url) as con:
         assert con.execute("SELECT min(event_count) FROM mart.sessions").fetchone() == (1,)
     assert len(publications(postgres_url)) == 1
@@ -96,11 +96,11 @@ def test_marts_that_break_their_contract_are_not_published(home: Path, events: P
 def test_a_postgres_that_is_away_fails_the_publication_only_and_the_next_run_makes_up_for_it(
     home: Path, events: Path, postgres_url: str
 ) -> None:
-    said = run(home, events, NOWHERE)
-    assert said.exit_code == 1
-    assert "serving/postgres_marts: postgres://shop@127.0.0.1:9/shop cannot be opened: " in said.sentence
-    assert said.sentence.endswith("correct ECOM_POSTGRES_URL, or start the server.")
-    assert "s3cret" not in said.out + said.err
+    result = run(home, events, NOWHERE)
+    assert result.exit_code == 1
+    assert "serving/postgres_marts: postgres://shop@127.0.0.1:9/shop cannot be opened: " in result.sentence
+    assert result.sentence.endswith("correct ECOM_POSTGRES_URL, or start the server.")
+    assert "s3cret" not in result.out + result.err
     rows = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home).json}
     assert rows["mart.engagement_daily"] == 2
     again = run(home, events, postgres_url, "--select", "serving/postgres_marts")
@@ -112,25 +112,27 @@ def test_a_postgres_that_is_away_fails_the_publication_only_and_the_next_run_mak
 def test_a_warehouse_that_is_the_same_postgres_is_said_and_skipped(home: Path, events: Path, postgres_url: str) -> None:
     other = f"{postgres_url}&application_name=reader"
     env = {"ECOM_WAREHOUSE": postgres_url, "ECOM_POSTGRES_URL": other}
-    said = ecom("run", "--events", events, *FEW_PUBLISHED, home=home, env=env)
-    assert said.exit_code == 0
-    assert "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published." in said.out
-    found = finding(home, **env)
-    assert found == (True, "ECOM_POSTGRES_URL is the warehouse itself: nothing to publish.")
+    result = ecom("run", "--events", events, *FEW_PUBLISHED, home=home, env=env)
+    assert result.exit_code == 0
+    assert (
+        "ECOM_POSTGRES_URL is the warehouse itself, which has the marts already: nothing was published." in result.out
+    )
+    actual = finding(home, **env)
+    assert actual == (True, "ECOM_POSTGRES_URL is the warehouse itself: nothing to publish.")
 
 
 def finding(home: Path, **env: str) -> tuple[bool, str]:
-    (found,) = [one for one in ecom("doctor", "--json", home=home, env=env).json if one["subject"] == "publishing"]
-    return found["ok"], found["found"]
+    (actual,) = [one for one in ecom("doctor", "--json", home=home, env=env).json if one["subject"] == "publishing"]
+    return actual["ok"], actual["found"]
 
 
 @pytest.mark.slow
 def test_doctor_and_status_know_what_is_published(home: Path, events: Path, postgres_url: str) -> None:
     assert finding(home) == (True, "none set; the marts stay in the warehouse")
-    ok, found = finding(home, ECOM_POSTGRES_URL=postgres_url)
-    assert (ok, found.endswith(" opens; nothing is published there yet.")) == (True, True)
-    ok, found = finding(home, ECOM_POSTGRES_URL=NOWHERE)
-    assert (ok, "postgres://shop@127.0.0.1:9/shop cannot be opened" in found) == (False, True)
+    ok, actual = finding(home, ECOM_POSTGRES_URL=postgres_url)
+    assert (ok, actual.endswith(" opens; nothing is published there yet.")) == (True, True)
+    ok, actual = finding(home, ECOM_POSTGRES_URL=NOWHERE)
+    assert (ok, "postgres://shop@127.0.0.1:9/shop cannot be opened" in actual) == (False, True)
     run(home, events, postgres_url)
     env = {"ECOM_POSTGRES_URL": postgres_url}
     states = {row["table"]: row["published_rows"] for row in ecom("status", "--json", home=home, env=env).json}

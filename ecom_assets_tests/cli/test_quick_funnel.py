@@ -74,7 +74,7 @@ def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
     con.execute(f"COPY rows TO '{path}'")
 
 
-def asked(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
+def question(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
     definition = {"steps": steps, "within": within}
     with patch.dict(os.environ):
         os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
@@ -90,12 +90,12 @@ def test_it_answers_as_the_full_cleaning_does(
         for number, (folder, kind, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.{kind}", rows)
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
-            quick = asked(Path(made), steps, within)
+            quick = question(Path(made), steps, within)
         assert read.called
         with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
-            assert quick == asked(Path(made), steps, within)
+            assert quick == question(Path(made), steps, within)
         with patch.object(command, "cleans_by_default", return_value=False):
-            assert quick == asked(Path(made), steps, within)
+            assert quick == question(Path(made), steps, within)
 
 
 def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> No
     ):
         definition = {"steps": steps, "within": "1h"} | more
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
-            found = command.answer([str(tmp_path)], None, definition, None, rule, days)
+            actual = command.answer([str(tmp_path)], None, definition, None, rule, days)
         assert not read.called, more
-        assert [step["count"] for step in found["steps"]] == [1, 1]
+        assert [step["count"] for step in actual["steps"]] == [1, 1]
 
 
 def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path:
             FROM range(2000) AS t(i)
         ) TO '{tmp_path}/events.parquet'
     """)
-    found = asked(tmp_path, ["page_view", "purchase"])
-    assert [step["count"] for step in found["steps"]] == [999, 500]
-    assert found["rows"] == {"read": 2000, "counted": 1998, "rejected": {"missing_identity": 2}}
-    assert found["steps"][1]["p90_s_from_previous"] == 1e-6
+    actual = question(tmp_path, ["page_view", "purchase"])
+    assert [step["count"] for step in actual["steps"]] == [999, 500]
+    assert actual["rows"] == {"read": 2000, "counted": 1998, "rejected": {"missing_identity": 2}}
+    assert actual["steps"][1]["p90_s_from_previous"] == 1e-6
 
 
 def test_compiled_conditions_are_those_of_the_definitions() -> None:
@@ -151,7 +151,7 @@ finally:
     print([name for name in ("ibis", "pyarrow", "dagster", "pandas", "sqlglot", "scipy") if name in sys.modules])
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith("ECOM_")}
-    said = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=env)
-    answer, loaded = said.stdout.splitlines()
+    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=env)
+    answer, loaded = result.stdout.splitlines()
     assert [step["count"] for step in json.loads(answer)["steps"]] == [1, 0]
-    assert loaded == "[]", said.stderr
+    assert loaded == "[]", result.stderr

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file, shape
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file, shape
 
 # Ann and Bob begin in the week of 2 March, Cid in that of the 9th; Ann comes again then and buys. The newest day, the
 # 16th, begins a third week.
@@ -33,20 +33,20 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str) -> Said:
-    said = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    return said
+def ask(home: Path, *words: str) -> CommandResult:
+    result = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    return result
 
 
-def told(found: Any) -> dict[str, list[int]]:
+def reported(actual: Any) -> dict[str, list[int]]:
     """Return who returned, by cohort."""
-    return {one["cohort"]: one["returned"] for one in found["cohorts"]}
+    return {one["cohort"]: one["returned"] for one in actual["cohorts"]}
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
-    found = ask(home, "--json").json
-    assert found["definition"] == {
+    actual = ask(home, "--json").json
+    assert actual["definition"] == {
         "start": None,
         "returning": None,
         "period": "week",
@@ -58,7 +58,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "newest_date": "2026-03-16",
         "whole_until_date": "2026-03-15",
     }
-    assert found["cohorts"] == [
+    assert actual["cohorts"] == [
         {
             "cohort": "2026-03-02",
             "size": 2,
@@ -76,11 +76,11 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
             "lifetime_value": [0.0, 0.0],
         },
     ]
-    assert [shape(one) for one in found["totals"]][:2] == [
+    assert [shape(one) for one in actual["totals"]][:2] == [
         {"period": str, "cohorts": int, "size": int, "returned": int, "rate": float, "revenue": str}
         | {"lifetime_value": float}
     ] * 2
-    assert found["totals"][2] == {
+    assert actual["totals"][2] == {
         "period": "2", "cohorts": 0, "size": 0, "returned": 0, "rate": None, "revenue": "0.00", "lifetime_value": None
     }  # fmt: skip
 
@@ -113,46 +113,46 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ],
 )
 def test_each_question_has_its_answer(home: Path, words: tuple[str, ...], expected: dict[str, list[int]]) -> None:
-    assert told(ask(home, "--json", *words).json) == expected
+    assert reported(ask(home, "--json", *words).json) == expected
 
 
 def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> None:
-    said = ecom("retention", "--events", home.parent / "story.csv", "--start", "refund", home=home)
-    assert (said.exit_code, said.out) == (
+    result = ecom("retention", "--events", home.parent / "story.csv", "--start", "refund", home=home)
+    assert (result.exit_code, result.out) == (
         0,
         "Nobody began with refund, so there is no cohort.\nRows: 5 read, all counted\n",
     )
     there = "there are page_view, purchase, search."
-    assert said.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {there}\n"
-    found = ask(home, "--return", "purchas", "--json").json
-    assert told(found) == {"2026-03-02": [0, 0, 0], "2026-03-09": [0, 0]}
-    assert found["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
+    assert result.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {there}\n"
+    actual = ask(home, "--return", "purchas", "--json").json
+    assert reported(actual) == {"2026-03-02": [0, 0, 0], "2026-03-09": [0, 0]}
+    assert actual["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
     assert ask(home, "--start", "purchase", "--return", "search", "--json").json["warnings"] == []
 
 
 def test_who_knows_that_the_newest_day_is_whole_says_so(home: Path) -> None:
-    found = ask(home, "--json", "--period", "day", "--whole-until", "2026-03-16").json
-    assert found["definition"]["whole_until_date"] == "2026-03-16"
-    assert all(all(one["complete"]) for one in found["cohorts"])
+    actual = ask(home, "--json", "--period", "day", "--whole-until", "2026-03-16").json
+    assert actual["definition"]["whole_until_date"] == "2026-03-16"
+    assert all(all(one["complete"]) for one in actual["cohorts"])
     later = ask(home, "--json", "--whole-until", "2026-03-29").json
-    assert told(later) == {"2026-03-02": [2, 1, 0, 0], "2026-03-09": [1, 1, 0]}
+    assert reported(later) == {"2026-03-02": [2, 1, 0, 0], "2026-03-09": [1, 1, 0]}
     assert all(all(one["complete"]) for one in later["cohorts"])
 
 
 def test_where_events_carry_no_money_there_is_none_instead_of_zero(home: Path) -> None:
     path = home.parent / "story.csv"
     path.write_text(path.read_text().replace(",25.50", ","))
-    found = ask(home, "--json").json
-    assert found["cohorts"][0]["revenue"] == [None, None, None]
-    assert found["totals"][0]["lifetime_value"] is None
+    actual = ask(home, "--json").json
+    assert actual["cohorts"][0]["revenue"] == [None, None, None]
+    assert actual["totals"][0]["lifetime_value"] is None
     assert "revenue" not in ask(home).out
 
 
 def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
-    said = ecom("retention", "--orders", home.parent / "orders.csv", "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert (said.json["definition"]["start"], said.json["definition"]["returning"]) == ("purchase", "purchase")
-    (cohort,) = said.json["cohorts"]
+    result = ecom("retention", "--orders", home.parent / "orders.csv", "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert (result.json["definition"]["start"], result.json["definition"]["returning"]) == ("purchase", "purchase")
+    (cohort,) = result.json["cohorts"]
     assert (cohort["size"], cohort["returned"]) == (2, [2, 1, 1])
     assert cohort["revenue"] == ["30.00", "55.00", "65.00"]
 
@@ -173,69 +173,69 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_questions_are_answered_with_one_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("retention", *words, home=home)
-    assert (said.exit_code, said.out) == (2, "")
-    assert said.sentence.startswith(sentence)
+    result = ecom("retention", *words, home=home)
+    assert (result.exit_code, result.out) == (2, "")
+    assert result.sentence.startswith(sentence)
     assert not home.exists()
 
 
 def test_a_file_without_rows_is_named(home: Path) -> None:
     path = home.parent / "orders.csv"
     path.write_text(ORDERS.splitlines()[0] + "\n")
-    said = ecom("retention", "--orders", path, home=home)
-    assert (said.exit_code, said.sentence) == (1, f"{path} holds no rows; give a file that does.")
+    result = ecom("retention", "--orders", path, home=home)
+    assert (result.exit_code, result.sentence) == (1, f"{path} holds no rows; give a file that does.")
 
 
 def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     path = home.parent / "story.csv"
     path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,s1,,,\n")
-    found = ask(home, "--json", "--clock", "rolling").json
-    assert (found["cohorts"], found["totals"], found["definition"]["newest_date"]) == ([], [], None)
+    actual = ask(home, "--json", "--clock", "rolling").json
+    assert (actual["cohorts"], actual["totals"], actual["definition"]["newest_date"]) == ([], [], None)
 
 
 @pytest.mark.slow
 def test_online_retail_s_first_cohort_returns_as_its_readme_tells(home: Path) -> None:
     path = real_file("online_retail_2010_2011.parquet")
     words = ("--orders-mapping", "online_retail", "--period", "month", "--json")
-    found = ecom("retention", "--orders", path, *words, home=home).json
-    first = found["cohorts"][0]
+    result = ecom("retention", "--orders", path, *words, home=home).json
+    first = result["cohorts"][0]
     assert first["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
     assert (first["cohort"], first["size"], first["complete"][-2:]) == ("2010-12-01", 885, [True, False])
-    assert sum(one["size"] for one in found["cohorts"]) == 4_338
+    assert sum(one["size"] for one in result["cohorts"]) == 4_338
 
 
 def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
-    assert told(ask(home, "--where", "event_type != search", "--json").json) == {
+    assert reported(ask(home, "--where", "event_type != search", "--json").json) == {
         "2026-03-02": [2, 1],
         "2026-03-09": [1],
     }
     words = ("--start-where", "event_type in page_view, purchase", "--return-where", "cart_amount > 20", "--json")
-    found = ask(home, *words).json
-    assert told(found) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
+    actual = ask(home, *words).json
+    assert reported(actual) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
     returning = {"column": "cart_amount", "operator": "greater", "value": 20}
-    assert found["definition"]["returning_where"] == returning
+    assert actual["definition"]["returning_where"] == returning
 
 
 @pytest.mark.slow
 def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
     """Ann first came on the 2nd; looking at nothing before the 9th, she seems to begin on the 10th."""
-    assert told(ask(home, "--from", "2026-03-09", "--json").json) == {"2026-03-09": [1, 1]}
+    assert reported(ask(home, "--from", "2026-03-09", "--json").json) == {"2026-03-09": [1, 1]}
     words = ("--from", "2026-03-09", "--to", "2026-03-15", "--json")
-    assert told(ask(home, *words).json) == {"2026-03-09": [1, 1]}
-    assert told(ask(home, *words, "--range-of", "events").json) == {"2026-03-09": [2]}
-    assert told(ask(home, "--last", "1w", "--starting", "recurring", "--json").json) == {
+    assert reported(ask(home, *words).json) == {"2026-03-09": [1, 1]}
+    assert reported(ask(home, *words, "--range-of", "events").json) == {"2026-03-09": [2]}
+    assert reported(ask(home, "--last", "1w", "--starting", "recurring", "--json").json) == {
         "2026-03-09": [2, 1], "2026-03-16": [1]
     }  # fmt: skip
-    said = ecom("retention", "--events", home.parent / "story.csv", "--to", "2018-01-01", "--json", home=home)
-    assert said.json["cohorts"] == []
-    assert said.json["warnings"] == [
+    result = ecom("retention", "--events", home.parent / "story.csv", "--to", "2018-01-01", "--json", home=home)
+    assert result.json["cohorts"] == []
+    assert result.json["warnings"] == [
         "The data are of 2026-03-02 to 2026-03-16, so nothing is known of days up to 2018-01-01."
     ]
 
 
 def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     words = ("--period", "hour", "--periods", "1", "--timezone", "Asia/Kolkata", "--to", "2026-03-03", "--json")
-    assert told(ask(home, *words).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
+    assert reported(ask(home, *words).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
 
 
 def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
@@ -271,9 +271,9 @@ def test_who_is_in_each_cell_is_written(home: Path) -> None:
 def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     file = home.parent / "retention.yaml"
     file.write_text("period: week\nreturning: purchase\nstart_where: {event_type: page_view}\nby: event_type\n")
-    found = ask(home, "--definition", str(file), "--from", "2026-03-01", "--json").json
-    assert told(found) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
-    assert [part["value"] for part in found["breakdown"]] == ["page_view"]
+    actual = ask(home, "--definition", str(file), "--from", "2026-03-01", "--json").json
+    assert reported(actual) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
+    assert [part["value"] for part in actual["breakdown"]] == ["page_view"]
 
 
 @pytest.mark.parametrize(
@@ -294,5 +294,5 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     ],
 )
 def test_impossible_choices_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
-    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+    result = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+    assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err

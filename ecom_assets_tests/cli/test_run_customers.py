@@ -17,7 +17,7 @@ from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.command import HEADER, Said, ecom, page_views
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, page_views
 from ecom_assets_tests.services import people
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
@@ -41,22 +41,22 @@ class Shop:
     """What a run left."""
 
     home: Path
-    said: Said
+    result: CommandResult
 
     def rows(self, contract: type[Table]) -> list[dict[str, Any]]:
         """Return a table's rows in the order of its key."""
         engine = new_engine(Settings(home=self.home)).open()
         try:
-            found: list[dict[str, Any]] = engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+            actual: list[dict[str, Any]] = engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
         finally:
             engine.close()
-        return found
+        return actual
 
     @property
     def exported(self) -> dict[str, Any]:
         """Return what is in customers.json."""
-        found: dict[str, Any] = json.loads((self.home / "exports" / "customers.json").read_text())
-        return found
+        actual: dict[str, Any] = json.loads((self.home / "exports" / "customers.json").read_text())
+        return actual
 
 
 @pytest.fixture(scope="module")
@@ -72,18 +72,18 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         words = ("run", "--json", "--events", folder / "events.csv", "--orders", folder / "orders.csv")
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
         days = ("--from", str(YESTERDAY), "--to", str(TODAY))
-        said = ecom(*words, *days, "--select", TABLES, home=folder / "home", env=env)
-    return Shop(folder / "home", said)
+        result = ecom(*words, *days, "--select", TABLES, home=folder / "home", env=env)
+    return Shop(folder / "home", result)
 
 
 @pytest.mark.slow
 def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(shop: Shop) -> None:
-    assert shop.said.exit_code == 0, shop.said.err
-    answer = shop.said.json["customers"]
+    assert shop.result.exit_code == 0, shop.result.err
+    answer = shop.result.json["customers"]
     assert (answer["count"], answer["received"], answer["duplicates"]) == (4, 7, 1)
     assert answer["quarantined"] == {"id: it is missing": 2}
     assert answer["received"] == answer["count"] + sum(answer["quarantined"].values()) + answer["duplicates"]
-    tables = shop.said.json["tables"]
+    tables = shop.result.json["tables"]
     assert [tables[f"staging.{name}_customers"] for name in ("quarantined", "duplicate")] == [2, 1]
     assert tables["raw.customers"] == 7
 
@@ -115,12 +115,12 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     with LayoutService(layouts.reqres, twelve()) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
         words = ("run", "--events", events, "--select", '+key:"export/customers_json"')
-        said = ecom(*words, home=home, env=env)
-    assert said.exit_code == 0, said.err
-    assert "  quality bands  high 12, medium 0, low 0\n" in said.out
-    assert "  mean score     100.00; missing or invalid: nothing\n" in said.out
-    assert "Quarantined customers: 0 of 12 records; surplus copies left out: 0\n" in said.out
-    exported = Shop(home, said).exported
+        result = ecom(*words, home=home, env=env)
+    assert result.exit_code == 0, result.err
+    assert "  quality bands  high 12, medium 0, low 0\n" in result.out
+    assert "  mean score     100.00; missing or invalid: nothing\n" in result.out
+    assert "Quarantined customers: 0 of 12 records; surplus copies left out: 0\n" in result.out
+    exported = Shop(home, result).exported
     assert {one["data_quality_score"] for one in exported["customers"]} == {100}
     # Byron, Charles, Emma, Eve, two Georges by their last names, Janet, Lindsay, Michael, Rachel, Tobias, Tracey.
     assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
@@ -132,38 +132,39 @@ def test_the_native_mapping_tells_that_an_api_lacks_fields_and_what_to_do(tmp_pa
     with LayoutService(layouts.reqres, twelve()) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users"}
         words = ("run", "--events", events, "--select", '+key:"staging/customers"')
-        said = ecom(*words, home=tmp_path / "home", env=env)
+        result = ecom(*words, home=tmp_path / "home", env=env)
     # Of the eight fields five are missing: 100 - 5 x 10.
     assert (
-        "  mean score     50.00; missing or invalid: city 12, country 12, created_at 12, last_login_at 12, " in said.out
+        "  mean score     50.00; missing or invalid: city 12, country 12, created_at 12, last_login_at 12, "
+        in result.out
     )
     assert (
         "  No customer has a valid city or country or created_at or last_login_at or updated_at: if your API "
-        in said.out
+        in result.out
     )
 
 
 def test_a_mapping_that_is_wrong_is_refused_before_anything_runs(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", str(TODAY))
     env = {"ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/users", "ECOM_CUSTOMER_API_MAPPING": "reqress"}
-    said = ecom("run", "--events", events, home=tmp_path / "home", env=env)
-    assert said.exit_code == 2
-    assert said.sentence.startswith("there is no mapping 'reqress' (did you mean 'reqres'?); shipped are customers, ")
+    result = ecom("run", "--events", events, home=tmp_path / "home", env=env)
+    assert result.exit_code == 2
+    assert result.sentence.startswith("there is no mapping 'reqress' (did you mean 'reqres'?); shipped are customers, ")
     assert not (tmp_path / "home" / "warehouse.duckdb").exists()
 
 
 def test_the_doctor_names_the_mapping_and_refuses_a_wrong_one(tmp_path: Path) -> None:
     env = {"ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
-    said = ecom("doctor", home=tmp_path / "home", env=env)
+    result = ecom("doctor", home=tmp_path / "home", env=env)
     assert (
         "ok   customers  come from http://127.0.0.1:9/users by the mapping reqres; the score expects email, "
-        in said.out
+        in result.out
     )
-    said = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_CUSTOMER_API_MAPPING": "reqress"})
-    assert said.exit_code == 1
-    assert "FAIL customers  there is no mapping 'reqress' (did you mean 'reqres'?)" in said.out
-    said = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_MARKET_SEGMENTS": "nowhere.yaml"})
-    assert "FAIL customers  ECOM_MARKET_SEGMENTS: nowhere.yaml cannot be read" in said.out
+    result = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_CUSTOMER_API_MAPPING": "reqress"})
+    assert result.exit_code == 1
+    assert "FAIL customers  there is no mapping 'reqress' (did you mean 'reqres'?)" in result.out
+    result = ecom("doctor", home=tmp_path / "home", env=env | {"ECOM_MARKET_SEGMENTS": "nowhere.yaml"})
+    assert "FAIL customers  ECOM_MARKET_SEGMENTS: nowhere.yaml cannot be read" in result.out
 
 
 @pytest.mark.slow
@@ -171,10 +172,10 @@ def test_a_mapping_that_does_not_fit_stops_what_is_built_on_customers(tmp_path: 
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, [{"uuid": one} for one in IDS]) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
-        said = ecom("run", "--events", events, "--select", '+key:"export/customers_json"', home=home, env=env)
-    assert said.exit_code == 1
+        result = ecom("run", "--events", events, "--select", '+key:"export/customers_json"', home=home, env=env)
+    assert result.exit_code == 1
     assert (
         "does not fit the mapping reqres: no record has `id` (did you mean 'uuid'?), which is the field id"
-        in said.sentence
+        in result.sentence
     )
     assert not (home / "exports").exists()

@@ -14,7 +14,7 @@ import pytest
 from ecom_assets.definitions import checks, without_source
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, Said, ecom, page_views, real_file, small_shop
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, page_views, real_file, small_shop
 
 HEADER = (
     "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
@@ -56,12 +56,12 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home into which the real report and its increment were taken."""
     home = tmp_path_factory.mktemp("real_orders") / "home"
     log, increment = real_file("user_order_log.csv"), real_file("user_order_log_inc.csv")
-    said = ecom("run", "--json", "--orders", log, "--orders", increment, home=home)
-    assert said.exit_code == 0, said.err
+    result = ecom("run", "--json", "--orders", log, "--orders", increment, home=home)
+    assert result.exit_code == 0, result.err
     settings = Settings(orders="the report")
     skipped = {key.to_user_string() for key in without_source(settings)}
-    asked = [one for one in checks(settings) if f"{one.contract.layer}/{one.contract.name}" not in skipped]
-    assert said.json["checks"] == {"passed": len(asked), "failed": [], "warned": []}
+    values = [one for one in checks(settings) if f"{one.contract.layer}/{one.contract.name}" not in skipped]
+    assert result.json["checks"] == {"passed": len(values), "failed": [], "warned": []}
     return home
 
 
@@ -75,8 +75,8 @@ def test_retention_over_the_real_report_adds_up_to_the_files_own_totals(real_hom
     # Of categories and cities either the totals or all parts: both add up.
     for where in ("item_category = '(all)' AND city_id = '(all)'", "item_category <> '(all)' AND city_id <> '(all)'"):
         sums = "sum(new_revenue_amount + returning_revenue_amount), sum(refunded_amount)"
-        found = queried(real_home, f"SELECT {sums} FROM mart.customer_retention WHERE {where}")
-        assert found == [(added(lines, "shipped"), -added(lines, "refunded"))]
+        actual = queried(real_home, f"SELECT {sums} FROM mart.customer_retention WHERE {where}")
+        assert actual == [(added(lines, "shipped"), -added(lines, "refunded"))]
 
 
 @pytest.mark.slow
@@ -113,9 +113,9 @@ def test_online_retail_gives_the_totals_that_its_readme_tells(tmp_path: Path) ->
     home = tmp_path / "home"
     file = real_file("online_retail_2010_2011.parquet")
     words = ("run", "--json", "--orders", file, "--orders-mapping", "online_retail", *FEW_SALES)
-    said = ecom(*words, home=home)
-    assert said.exit_code == 0, said.err
-    sales = said.json["sales"]
+    result = ecom(*words, home=home)
+    assert result.exit_code == 0, result.err
+    sales = result.json["sales"]
     assert (sales["customers"], sales["shipped_amount"]) == (4_338, "8887208.89")
     assert sales["refunded_amount"] == "-608689.47"
     assert sales["quarantined"] == {"missing_customer": 135_080, "missing_amount": 40}
@@ -135,30 +135,32 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def rows_by_table(said: Said) -> dict[str, int]:
-    found: dict[str, int] = said.json["tables"]
-    return found
+def rows_by_table(result: CommandResult) -> dict[str, int]:
+    actual: dict[str, int] = result.json["tables"]
+    return actual
 
 
 @pytest.mark.slow
 def test_orders_alone_skip_the_tables_of_behaviour_and_say_so(home: Path, tmp_path: Path) -> None:
-    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
-    assert said.exit_code == 0
-    assert "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH" in said.err
-    assert "Orders and events are compared only where there are both: the tables of that are skipped." in said.err
-    assert "raw.events" not in said.err
-    assert "mart.order_event_reconciliation" not in said.err
-    assert "4 orders of 4 customers, 4 items" in said.out
-    assert "Funnel" not in said.out
+    result = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home)
+    assert result.exit_code == 0
+    assert (
+        "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH" in result.err
+    )
+    assert "Orders and events are compared only where there are both: the tables of that are skipped." in result.err
+    assert "raw.events" not in result.err
+    assert "mart.order_event_reconciliation" not in result.err
+    assert "4 orders of 4 customers, 4 items" in result.out
+    assert "Funnel" not in result.out
 
 
 @pytest.mark.slow
 def test_events_alone_skip_the_tables_of_sales_and_say_so(home: Path, tmp_path: Path) -> None:
-    said = ecom("run", "--events", page_views(tmp_path / "e.csv", "2026-01-02"), home=home)
-    assert said.exit_code == 0
-    assert "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH" in said.err
-    assert "user_order_log" not in said.err
-    assert "Sales" not in said.out
+    result = ecom("run", "--events", page_views(tmp_path / "e.csv", "2026-01-02"), home=home)
+    assert result.exit_code == 0
+    assert "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH" in result.err
+    assert "user_order_log" not in result.err
+    assert "Sales" not in result.out
 
 
 @pytest.mark.slow
@@ -166,10 +168,10 @@ def test_events_and_orders_together_cover_the_days_of_both(home: Path, tmp_path:
     events = page_views(tmp_path / "e.csv", "2026-01-05")
     orders = orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd")
     some = '+key:"mart/sales" or +key:"mart/sessions"'
-    said = ecom("run", "--json", "--events", events, "--orders", orders, "--select", some, home=home)
-    assert said.exit_code == 0
-    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-05"}
-    assert (said.json["sales"]["orders"], said.json["sessions"]["sessions"]) == (4, 1)
+    result = ecom("run", "--json", "--events", events, "--orders", orders, "--select", some, home=home)
+    assert result.exit_code == 0
+    assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-05"}
+    assert (result.json["sales"]["orders"], result.json["sessions"]["sessions"]) == (4, 1)
 
 
 @pytest.mark.slow
@@ -177,30 +179,30 @@ def test_gzip_folders_and_globs_will_do(home: Path, tmp_path: Path) -> None:
     plain = orders_csv(tmp_path / "plain.csv", "2026-01-02", "abcd")
     (tmp_path / "landed").mkdir()
     (tmp_path / "landed" / "orders.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
-    said = ecom("run", "--json", "--orders", tmp_path / "landed" / "*.gz", *FEW_SALES, home=home)
-    assert said.exit_code == 0
-    assert said.json["sales"]["revenue_amount"] == "40.00"
+    result = ecom("run", "--json", "--orders", tmp_path / "landed" / "*.gz", *FEW_SALES, home=home)
+    assert result.exit_code == 0
+    assert result.json["sales"]["revenue_amount"] == "40.00"
 
 
 def test_paths_that_may_be_either_are_refused(home: Path) -> None:
-    said = ecom("run", "--events", "a.csv", "--orders", "b.csv", "c.csv", home=home)
-    assert said.exit_code == 2
-    assert said.sentence.startswith("'c.csv' may be events or orders; write --events or --orders in front of it")
+    result = ecom("run", "--events", "a.csv", "--orders", "b.csv", "c.csv", home=home)
+    assert result.exit_code == 2
+    assert result.sentence.startswith("'c.csv' may be events or orders; write --events or --orders in front of it")
 
 
 def test_a_selection_of_tables_without_data_is_refused(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "e.csv", "2026-01-02")
-    said = ecom("run", "--events", events, "--select", "mart/sales", home=home)
-    assert said.exit_code == 2
-    assert "selects no table that has data" in said.sentence
+    result = ecom("run", "--events", events, "--select", "mart/sales", home=home)
+    assert result.exit_code == 2
+    assert "selects no table that has data" in result.sentence
 
 
 @pytest.mark.slow
 def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: Path, tmp_path: Path) -> None:
     small_shop(home)
     assert ecom("run", *FEW_TABLES, home=home).exit_code == 0
-    said = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), *FEW_SALES, home=home)
-    assert "The sandbox shop's tables were cleared: this warehouse now holds your own orders." in said.err
+    result = ecom("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), *FEW_SALES, home=home)
+    assert "The sandbox shop's tables were cleared: this warehouse now holds your own orders." in result.err
     refused = ecom("run", home=home)
     assert refused.exit_code == 2
     assert refused.sentence.startswith("This warehouse holds your own orders, from ")
@@ -229,16 +231,16 @@ def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home:
 @pytest.mark.slow
 def test_the_limit_of_customers_is_a_setting(home: Path, tmp_path: Path) -> None:
     orders = orders_csv(tmp_path / "o.csv", "2026-01-02", "abc")
-    said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "2"})
-    assert said.exit_code == 0
+    result = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "2"})
+    assert result.exit_code == 0
 
 
 def test_an_empty_report_is_refused_before_anything_runs(home: Path, tmp_path: Path) -> None:
     file = orders_csv(tmp_path / "reports" / "increment_date=2026-01-02" / "user_order_log_inc.csv", "2026-01-02", "")
     file.write_text("")
-    said = ecom("run", "--orders", tmp_path / "reports", home=home)
-    assert said.exit_code == 1
-    assert "user_order_log_inc.csv is empty (0 bytes)" in said.sentence
+    result = ecom("run", "--orders", tmp_path / "reports", home=home)
+    assert result.exit_code == 1
+    assert "user_order_log_inc.csv is empty (0 bytes)" in result.sentence
 
 
 @pytest.mark.slow

@@ -18,38 +18,38 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
-    said = ecom(
+    result = ecom(
         "run", "--json", "--events", real_file("rees46_2019_10_01.csv"), "--events-mapping", "rees46", home=home
     )
-    assert said.exit_code == 0, said.err
-    assert said.json["days"] == {"from": "2019-10-01", "to": "2019-10-01"}
+    assert result.exit_code == 0, result.err
+    assert result.json["days"] == {"from": "2019-10-01", "to": "2019-10-01"}
     # 17,434 rows, 5 of them exact duplicates.
-    assert said.json["tables"]["raw.events"] == 17_434
-    assert said.json["duplicates"] == 5
-    assert said.json["tables"]["staging.events"] == 17_429
-    assert said.json["sessions"]["events"] == 17_429
-    assert said.json["quarantined"] == {}
-    funnel = said.json["funnel"]["visitor"]
+    assert result.json["tables"]["raw.events"] == 17_434
+    assert result.json["duplicates"] == 5
+    assert result.json["tables"]["staging.events"] == 17_429
+    assert result.json["sessions"]["events"] == 17_429
+    assert result.json["quarantined"] == {}
+    funnel = result.json["funnel"]["visitor"]
     assert [step["event_type"] for step in funnel] == ["product_view", "add_to_cart", "purchase"]
 
 
 def test_otto_gives_its_862_events(home: Path) -> None:
     words = ("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto")
-    said = ecom(*words, *FEW_TABLES, home=home)
-    assert said.exit_code == 0, said.err
-    assert said.json["tables"]["raw.events"] == 862
-    assert said.json["sessions"]["events"] == 862 - said.json["duplicates"]
-    assert said.json["sessions"]["visitors"] == 20
+    result = ecom(*words, *FEW_TABLES, home=home)
+    assert result.exit_code == 0, result.err
+    assert result.json["tables"]["raw.events"] == 862
+    assert result.json["sessions"]["events"] == 862 - result.json["duplicates"]
+    assert result.json["sessions"]["visitors"] == 20
 
 
 @pytest.mark.slow
 def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02", "2026-01-03")
     words = ("run", "--json", "--events", events, *FEW_TABLES)
-    said = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
-    assert said.exit_code == 0
-    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
-    assert said.json["tables"]["staging.events"] == 1
+    result = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
+    assert result.exit_code == 0
+    assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert result.json["tables"]["staging.events"] == 1
     rest = ecom(*words, "--from", "2026-01-03", home=home)
     assert rest.json["days"] == {"from": "2026-01-03", "to": "2026-01-03"}
     assert rest.json["tables"]["staging.events"] == 2
@@ -60,9 +60,9 @@ def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     with events.open("a") as file:
         file.write("e-9,,page_view,2026-01-01T10:00:00Z,,,,,,\n")
-    said = ecom("run", "--json", "--events", events, "--select", '+key:"staging/events"', home=home)
-    assert said.exit_code == 0
-    made = {name: rows for name, rows in said.json["tables"].items() if rows}
+    result = ecom("run", "--json", "--events", events, "--select", '+key:"staging/events"', home=home)
+    assert result.exit_code == 0
+    made = {name: rows for name, rows in result.json["tables"].items() if rows}
     assert made == {"raw.events": 2, "staging.events": 1, "staging.quarantined_events": 1}
     rest = ecom("run", "--json", "--events", events, "--select", "mart/session_events", home=home)
     assert rest.json["tables"]["mart.session_events"] == 1
@@ -73,19 +73,19 @@ def test_only_the_tables_selected_are_materialized(home: Path, tmp_path: Path) -
 def test_days_to_come_are_left_out_and_said(home: Path, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
     events = page_views(tmp_path / "own.csv", str(today))
-    said = ecom("run", "--events", events, "--to", str(today + timedelta(days=3)), *FEW_TABLES, home=home)
-    assert said.exit_code == 0
-    assert f"Days after today, {today}, have no partition yet and are left out." in said.err
-    assert f"\n{today} to {today}\n" in said.out
+    result = ecom("run", "--events", events, "--to", str(today + timedelta(days=3)), *FEW_TABLES, home=home)
+    assert result.exit_code == 0
+    assert f"Days after today, {today}, have no partition yet and are left out." in result.err
+    assert f"\n{today} to {today}\n" in result.out
 
 
 @pytest.mark.slow
 def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "1970-01-01", "2026-01-01")
-    said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=home)
-    assert said.exit_code == 0
-    assert said.json["days"] == {"from": "2026-01-01", "to": "2026-01-01"}
-    assert (said.json["tables"]["raw.events"], said.json["quarantined"]) == (2, {"too_late": 1})
+    result = ecom("run", "--json", "--events", events, *FEW_TABLES, home=home)
+    assert result.exit_code == 0
+    assert result.json["days"] == {"from": "2026-01-01", "to": "2026-01-01"}
+    assert (result.json["tables"]["raw.events"], result.json["quarantined"]) == (2, {"too_late": 1})
 
 
 @pytest.mark.sampled(3)
@@ -104,9 +104,9 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
 def test_days_that_cannot_be_are_refused_before_anything_is_written(
     home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
-    said = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, *FEW_TABLES, home=home)
-    assert said.exit_code == 2
-    assert said.sentence.startswith(sentence)
+    result = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, *FEW_TABLES, home=home)
+    assert result.exit_code == 2
+    assert result.sentence.startswith(sentence)
     assert not home.exists()
 
 
@@ -132,8 +132,8 @@ def test_own_data_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home: 
     assert ecom("run", "--events", broken, home=home).exit_code == 2
     kept = _rows(home)
     assert kept["staging.events"] > 1, "files that do not fit clear nothing"
-    said = ecom("run", "--events", events, *FEW_TABLES, home=home)
-    assert "The sandbox shop's tables were cleared: this warehouse now holds your own events." in said.err
+    result = ecom("run", "--events", events, *FEW_TABLES, home=home)
+    assert "The sandbox shop's tables were cleared: this warehouse now holds your own events." in result.err
     assert _rows(home)["staging.events"] == 1
     refused = ecom("run", home=home)
     assert refused.exit_code == 2
@@ -148,11 +148,11 @@ def _rows(home: Path) -> Row:
 @pytest.mark.slow
 def test_own_data_without_a_customer_api_leave_the_customer_tables_out_and_say_so(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01")
-    said = ecom("run", "--events", events, home=home)
-    assert said.exit_code == 0
-    assert "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped." in said.err
-    assert "raw.customers  " not in said.err
-    assert "Customers at the end" not in said.out
+    result = ecom("run", "--events", events, home=home)
+    assert result.exit_code == 0
+    assert "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped." in result.err
+    assert "raw.customers  " not in result.err
+    assert "Customers at the end" not in result.out
     refused = ecom("run", "--events", events, "--select", "raw/customers", home=home)
     assert refused.exit_code == 2
     assert refused.sentence.startswith("--select 'raw/customers' selects no table that has data; there are ")
@@ -166,12 +166,12 @@ def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) ->
     with CustomerService(people(*range(1, 7))) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
         words = ("run", "--events", events, "--select", '+key:"staging/customers"')
-        said = ecom(*words, home=home, env=env)
-        assert f"Customers are fetched for today, {today}, only; to fetch them add --to {today}." in said.err
-        assert (said.exit_code, _rows(home)["staging.customers"]) == (0, 0)
-        said = ecom(*words, "--from", yesterday, "--to", str(today), home=home, env=env)
-    assert said.exit_code == 0
-    assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in said.out
+        result = ecom(*words, home=home, env=env)
+        assert f"Customers are fetched for today, {today}, only; to fetch them add --to {today}." in result.err
+        assert (result.exit_code, _rows(home)["staging.customers"]) == (0, 0)
+        result = ecom(*words, "--from", yesterday, "--to", str(today), home=home, env=env)
+    assert result.exit_code == 0
+    assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in result.out
 
 
 @pytest.mark.slow
@@ -180,8 +180,8 @@ def test_an_api_that_refuses_fails_its_tables_and_no_others(home: Path, tmp_path
     events = page_views(tmp_path / "own.csv", today)
     with CustomerService(people(1)) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": "wrong-secret"}
-        said = ecom("run", "--events", events, "--select", '+key:"staging/customers"', home=home, env=env)
-    assert said.exit_code == 1
-    assert said.sentence.startswith("raw/customers: The customer API at ")
-    assert "wrong-secret" not in said.out + said.err
+        result = ecom("run", "--events", events, "--select", '+key:"staging/customers"', home=home, env=env)
+    assert result.exit_code == 1
+    assert result.sentence.startswith("raw/customers: The customer API at ")
+    assert "wrong-secret" not in result.out + result.err
     assert _rows(home)["staging.events"] == 1

@@ -22,7 +22,7 @@ from ecom_assets_tests.cli.summary_shapes import (
     TABLES,
     UNCUT,
 )
-from ecom_assets_tests.command import Said, ecom, shape, small_shop
+from ecom_assets_tests.command import CommandResult, ecom, shape, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
 
@@ -38,13 +38,13 @@ class Shop:
 
     home: Path
     truth: dict[str, Any]
-    said: Said
+    output: CommandResult
 
     @property
     def summary(self) -> dict[str, Any]:
         """Return the summary as scripts read it."""
-        found: dict[str, Any] = self.said.json
-        return found
+        actual: dict[str, Any] = self.output.json
+        return actual
 
 
 @pytest.fixture(scope="module")
@@ -63,23 +63,23 @@ def test_each_file_of_the_home_is_kept_private_and_stands_in_the_page_of_operati
 
 
 def test_the_run_ends_well_and_says_nothing_but_json(shop: Shop) -> None:
-    assert shop.said.exit_code == 0
-    assert shop.said.err == ""
+    assert shop.output.exit_code == 0
+    assert shop.output.err == ""
     assert shop.summary["success"] is True
     assert shop.summary["failures"] == []
 
 
 def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
-    found = shape(shop.summary)
+    actual = shape(shop.summary)
     # Null in a segment without anybody.
-    found["segments"]["segments"][0].pop("mean_recency_days")
-    causes = found["reconciliation"].pop("causes")
+    actual["segments"]["segments"][0].pop("mean_recency_days")
+    causes = actual["reconciliation"].pop("causes")
     assert all(one == {"count": int, "amount": str} for one in causes.values())
-    assert found.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
-    outcomes = [one.pop("outcomes") for one in found["deliveries"].values()]
+    assert actual.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
+    outcomes = [one.pop("outcomes") for one in actual["deliveries"].values()]
     assert {kind for one in outcomes for kind in one.values()} == {int}
-    del found["fetched"]
-    assert found == SUMMARY
+    del actual["fetched"]
+    assert actual == SUMMARY
 
 
 def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
@@ -118,38 +118,38 @@ def test_clean_events_duplicates_and_rejected_rows_are_those_that_were_planted(s
 
 
 def test_sessions_and_visitors_are_those_that_were_planted(shop: Shop) -> None:
-    found = shop.summary["sessions"]
-    assert found["events"] == shop.truth["events"]["clean"]
-    assert found["sessions"] == shop.truth["sessions"]["total"]
-    assert found["visitors"] == shop.truth["visitors"]["visitor_ids"]
-    assert found["bounce_rate"] == pytest.approx(1 - found["engaged_sessions"] / found["sessions"])
+    actual = shop.summary["sessions"]
+    assert actual["events"] == shop.truth["events"]["clean"]
+    assert actual["sessions"] == shop.truth["sessions"]["total"]
+    assert actual["visitors"] == shop.truth["visitors"]["visitor_ids"]
+    assert actual["bounce_rate"] == pytest.approx(1 - actual["engaged_sessions"] / actual["sessions"])
 
 
 def test_the_funnel_of_sessions_is_the_one_that_was_planted(shop: Shop) -> None:
-    found = {step["event_type"]: step["count"] for step in shop.summary["funnel"]["session"]}
-    assert found == shop.truth["funnel_sessions"]
+    actual = {step["event_type"]: step["count"] for step in shop.summary["funnel"]["session"]}
+    assert actual == shop.truth["funnel_sessions"]
 
 
 def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
-    found, planted = shop.summary["sales"], shop.truth["orders"]
-    assert found["orders"] == planted["orders"]
-    assert found["shipped_amount"] == planted["shipped_amount"]
-    assert found["refunded_amount"].removeprefix("-") == planted["refunded_amount"]
-    assert found["revenue_amount"] == planted["revenue"]
+    actual, planted = shop.summary["sales"], shop.truth["orders"]
+    assert actual["orders"] == planted["orders"]
+    assert actual["shipped_amount"] == planted["shipped_amount"]
+    assert actual["refunded_amount"].removeprefix("-") == planted["refunded_amount"]
+    assert actual["revenue_amount"] == planted["revenue"]
     lines = planted["order_lines"] + planted["refund_lines"]
     assert {shop.summary["tables"][f"{layer}.user_order_log"] for layer in ("raw", "staging")} == {lines}
     assert shop.summary["tables"]["mart.sales"] == lines
 
 
 def test_orders_and_events_differ_for_the_causes_that_were_planted(shop: Shop) -> None:
-    found, planted = shop.summary["reconciliation"], shop.truth["order_event_differences"]
+    actual, planted = shop.summary["reconciliation"], shop.truth["order_event_differences"]
     counts = {cause: count for cause, count in planted["by_cause"].items() if count}
-    assert {cause: one["count"] for cause, one in found["causes"].items()} == counts
+    assert {cause: one["count"] for cause, one in actual["causes"].items()} == counts
     assert counts, "a shop without a difference proves nothing"
     days = planted["by_date"].values()
-    for cause, one in found["causes"].items():
+    for cause, one in actual["causes"].items():
         assert Decimal(one["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
-    assert Decimal(found["difference_amount"]) == sum(Decimal(one["amount"]) for one in found["causes"].values())
+    assert Decimal(actual["difference_amount"]) == sum(Decimal(one["amount"]) for one in actual["causes"].values())
 
 
 def test_a_first_run_and_its_repetition_change_no_published_number(shop: Shop) -> None:
@@ -157,26 +157,26 @@ def test_a_first_run_and_its_repetition_change_no_published_number(shop: Shop) -
 
 
 def test_journeys_are_those_of_the_sessions_and_searches_those_that_were_planted(shop: Shop) -> None:
-    found, searched = shop.summary["journeys"], shop.summary["search"]
-    assert found["sessions"] == shop.truth["sessions"]["total"]
-    assert found["converted_sessions"] == shop.truth["funnel_sessions"]["purchase"]
+    actual, searched = shop.summary["journeys"], shop.summary["search"]
+    assert actual["sessions"] == shop.truth["sessions"]["total"]
+    assert actual["converted_sessions"] == shop.truth["funnel_sessions"]["purchase"]
     assert searched["searches"] == shop.truth["events"]["clean_by_type"]["search"]
     assert 0 < searched["click_rate"] < 1
     assert [one["search_term"] for one in searched["top_terms"] if one["search_term"] not in QUERIES] == []
 
 
 def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
-    found = shop.summary["inventory"]
-    assert (found["as_of"], found["products"], found["unreadable_lines"]) == ("2026-01-03", 480, 0)
+    actual = shop.summary["inventory"]
+    assert (actual["as_of"], actual["products"], actual["unreadable_lines"]) == ("2026-01-03", 480, 0)
     stock = pq.read_table(shop.home / "sandbox" / "catalogue.parquet").column("stock").to_pylist()
-    assert found["alerts"]["out_of_stock"] == sum(count == 0 for count in stock) > 0
-    assert found["alerts"]["dead"] == 0, "three days of sales cannot tell"
+    assert actual["alerts"]["out_of_stock"] == sum(count == 0 for count in stock) > 0
+    assert actual["alerts"]["dead"] == 0, "three days of sales cannot tell"
 
 
 def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) -> None:
-    found, planted = shop.summary["channels"], shop.truth["orders"]
-    assert found["unit"] == "order"
-    for channels in found["models"].values():
+    actual, planted = shop.summary["channels"], shop.truth["orders"]
+    assert actual["unit"] == "order"
+    for channels in actual["models"].values():
         assert sum(one["credit"] for one in channels) == pytest.approx(planted["orders"])
         assert sum(Decimal(one["revenue_amount"]) for one in channels) == Decimal(planted["revenue"])
         assert {one["channel"] for one in channels} <= {*CHANNELS}, "who buys here was seen here"
@@ -192,17 +192,17 @@ def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
 
 def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(shop: Shop) -> None:
     planted = customers_of(shop.home / "sandbox").truth
-    found, tables = shop.summary["customers"], shop.summary["tables"]
-    assert (found["count"], found["as_of"]) == (planted["customers"], "2026-01-03")
+    actual, tables = shop.summary["customers"], shop.summary["tables"]
+    assert (actual["count"], actual["as_of"]) == (planted["customers"], "2026-01-03")
     assert tables["staging.customers"] == planted["customers"]
     # Two pages, each of which the API spoils by a copy and a record that is none, and one by a conflicting copy.
     assert tables["raw.customers"] == planted["records"] + 5
     assert tables["staging.quarantined_customers"] == 2
-    assert {sum(found[name].values()) for name in ("tiers", "segments", "quality_bands")} == {planted["customers"]}
+    assert {sum(actual[name].values()) for name in ("tiers", "segments", "quality_bands")} == {planted["customers"]}
     flaws = planted["flaws"]
     # An empty name costs 20 points, and half of the missing dates are two; every other flaw costs 10.
-    assert flaws["empty_name"] <= found["quality_bands"]["medium"] <= flaws["empty_name"] + flaws["missing_date"]
-    assert found["quality_bands"]["low"] == 0
+    assert flaws["empty_name"] <= actual["quality_bands"]["medium"] <= flaws["empty_name"] + flaws["missing_date"]
+    assert actual["quality_bands"]["low"] == 0
 
 
 def test_every_check_ran_and_passed(shop: Shop) -> None:
@@ -245,36 +245,36 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
 
 
 def test_status_draws_a_table_for_people(shop: Shop) -> None:
-    said = ecom("status", home=shop.home)
-    assert said.exit_code == 0
-    assert said.err == ""
-    assert all(name in said.out for name in TABLES)
+    output = ecom("status", home=shop.home)
+    assert output.exit_code == 0
+    assert output.err == ""
+    assert all(name in output.out for name in TABLES)
 
 
 def test_doctor_looks_at_all_that_the_platform_stands_on(shop: Shop) -> None:
-    said = ecom("doctor", "--json", home=shop.home)
-    findings = said.json
+    output = ecom("doctor", "--json", home=shop.home)
+    findings = output.json
     assert shape(findings[0]) == {"subject": str, "ok": bool, "found": str, "fix": str}
     subjects = [finding["subject"] for finding in findings]
     assert subjects == [
         "settings", "versions", "disk", "privacy", "warehouse", "events", "orders", "customers", "dagster",
         "requests", "alerts", "lineage", "publishing", "api",
     ]  # fmt: skip
-    assert said.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
+    assert output.exit_code == (0 if all(finding["ok"] for finding in findings) else 1)
     assert {finding["subject"] for finding in findings if not finding["ok"]} <= {"versions", "disk"}
 
 
 def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> None:
-    asked = ("explain", "mart.engagement_daily", "--column", "session_count", "--limit", "1", "--json")
-    found = ecom(*asked, home=shop.home).json
-    number, made = found["number"], found["made_of"]
+    values = ("explain", "mart.engagement_daily", "--column", "session_count", "--limit", "1", "--json")
+    result = ecom(*values, home=shop.home).json
+    number, made = result["number"], result["made_of"]
     assert number["value"] == shop.summary["sessions"]["sessions"]
     assert number["adds_up"] is True
     assert number["down"][0]["levels"][-1]["table"] == "raw.events"
     assert [run["run_id"] for run in made["runs"]] == [shop.summary["run_id"]]
     assert [one["table"] for one in made["upstream"]] == ["mart.session_days", "mart.sessions"]
     assert made["sql"].startswith(("SELECT", "WITH"))
-    text = ecom(*asked[:-1], "--sql", home=shop.home).out
+    text = ecom(*values[:-1], "--sql", home=shop.home).out
     assert f"session_count = {number['value']}" in text
     assert "The received rows give the number again." in text
     assert "•••" in text

@@ -62,10 +62,10 @@ def test_a_port_that_is_taken_is_told(home: Path) -> None:
     ) as process:
         assert process.stdout is not None
         port = json.loads(process.stdout.readline())["ECOM_ORDER_API_URL"].rpartition(":")[2]
-        said = ecom("sandbox", "up", "--customer-port", port, home=home)
+        result = ecom("sandbox", "up", "--customer-port", port, home=home)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
-    assert (said.exit_code, said.sentence) == (
+    assert (result.exit_code, result.sentence) == (
         2,
         f"Port {port} is not to be had (Address already in use); give another, or 0.",
     )

@@ -31,9 +31,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def ask(home: Path, command: str, *words: str) -> Any:
-    said = ecom(command, "--events", home.parent / "story.csv", *words, "--json", home=home)
-    assert said.exit_code == 0, said.err
-    return said.json
+    result = ecom(command, "--events", home.parent / "story.csv", *words, "--json", home=home)
+    assert result.exit_code == 0, result.err
+    return result.json
 
 
 @pytest.mark.sampled(1)
@@ -65,9 +65,9 @@ def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path)
     assert ask(home, "attribution", "--model", "last")["channels"] == [
         {"channel": "Direct", "credit": 3.0, "revenue": 60.0}
     ]
-    found = ask(home, "attribution", "--model", "last", "--session-rule", "source")
-    assert found["definition"]["session_rule"] == "source"
-    assert found["channels"] == [
+    actual = ask(home, "attribution", "--model", "last", "--session-rule", "source")
+    assert actual["definition"]["session_rule"] == "source"
+    assert actual["channels"] == [
         {"channel": "Direct", "credit": 2.0, "revenue": 50.0},
         {"channel": "Email", "credit": 1.0, "revenue": 10.0},
     ]
@@ -76,9 +76,9 @@ def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path)
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["segments", "value"])
 def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str) -> None:
-    found = ask(home, command, "--session-rule", "source")
-    assert (found["definition"]["source"], found["definition"]["session_rule"]) == ("purchase_events", "source")
-    assert found["customers"] == 2  # the shared session is Ann's
+    actual = ask(home, command, "--session-rule", "source")
+    assert (actual["definition"]["source"], actual["definition"]["session_rule"]) == ("purchase_events", "source")
+    assert actual["customers"] == 2  # the shared session is Ann's
 
 
 @pytest.mark.slow
@@ -87,8 +87,8 @@ def test_a_real_shop_s_own_sessions_are_counted_as_the_shop_cut_them(home: Path)
     words = ("--mapping", "rees46", "--session-rule", "source", "--json")
     path = real_file("rees46_2019_10_01.csv")
     steps = ("--steps", "view,cart,purchase", "--per", "session", "--within", "1d")
-    found = ecom("funnel", "--events", path, *steps, *words, home=home).json
-    assert [step["count"] for step in found["steps"]] == [5066, 118, 65]
-    assert found["rows"] == {"read": 17_434, "counted": 17_429, "rejected": {"duplicate": 5}}
+    result = ecom("funnel", "--events", path, *steps, *words, home=home).json
+    assert [step["count"] for step in result["steps"]] == [5066, 118, 65]
+    assert result["rows"] == {"read": 17_434, "counted": 17_429, "rejected": {"duplicate": 5}}
     sessions = ecom("sessions", "--events", path, *words, home=home).json
     assert (sessions["sessions"], sessions["visitors"]) == (5066, 4504)

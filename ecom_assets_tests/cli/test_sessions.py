@@ -31,9 +31,9 @@ def events(tmp_path: Path) -> Path:
 
 
 def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> None:
-    said = ecom("sessions", "--events", events, "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert list(said.json) == [
+    result = ecom("sessions", "--events", events, "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert list(result.json) == [
         "definition",
         "events",
         "visitors",
@@ -44,10 +44,10 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
         "median_duration_s",
         "rows",
     ]
-    assert said.json["definition"]["session_rule"] == "ga4"
-    assert said.json["definition"]["idle_timeout_s"] == 1800
+    assert result.json["definition"]["session_rule"] == "ga4"
+    assert result.json["definition"]["idle_timeout_s"] == 1800
     # Sessions of 1,800 s, 0 s and 0 s with 2, 1 and 1 pages; Ann's is engaged.
-    assert {name: value for name, value in said.json.items() if name != "definition"} == {
+    assert {name: value for name, value in result.json.items() if name != "definition"} == {
         "events": 4,
         "visitors": 2,
         "sessions": 3,
@@ -57,7 +57,7 @@ def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> No
         "median_duration_s": 0.0,
         "rows": {"read": 4, "counted": 4, "rejected": {}},
     }
-    assert shape(said.json["median_duration_s"]) is float
+    assert shape(result.json["median_duration_s"]) is float
 
 
 def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
@@ -68,18 +68,18 @@ def test_another_silence_gives_other_sessions(home: Path, events: Path) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"])
 def test_each_rule_answers(home: Path, events: Path, rule: str) -> None:
-    said = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
-    assert said.exit_code == 0
+    result = ecom("sessions", "--events", events, "--json", "--rule", rule, home=home)
+    assert result.exit_code == 0
     # Two rules trust the source's ids, of which there are two.
-    assert said.json["sessions"] == (2 if rule in {"snowplow", "source"} else 3)
-    assert ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json == said.json
+    assert result.json["sessions"] == (2 if rule in {"snowplow", "source"} else 3)
+    assert ecom("sessions", "--events", events, "--json", "--session-rule", rule, home=home).json == result.json
 
 
 def test_sessions_are_written_as_parquet_or_csv_in_the_contract_s_columns(home: Path, events: Path) -> None:
     parquet, csv = home.parent / "out.parquet", home.parent / "out.csv"
-    said = ecom("sessions", "--events", events, "--out", parquet, home=home)
-    assert said.exit_code == 0
-    assert said.out.endswith(f"Written to {parquet}.\nRows: 4 read, all counted\n")
+    result = ecom("sessions", "--events", events, "--out", parquet, home=home)
+    assert result.exit_code == 0
+    assert result.out.endswith(f"Written to {parquet}.\nRows: 4 read, all counted\n")
     assert ecom("sessions", "--events", events, "--out", csv, "--json", home=home).json["sessions"] == 3
     for table in (pyarrow.parquet.read_table(parquet), pyarrow.csv.read_csv(csv)):
         assert table.column_names == list(Sessions.columns)
@@ -99,31 +99,31 @@ def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> 
 
 def test_rees46_has_the_visitors_that_its_readme_tells(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
-    found = ecom("sessions", "--events", path, "--mapping", "rees46", "--json", home=home).json
-    assert (found["events"], found["visitors"]) == (17_429, 4_504)
+    result = ecom("sessions", "--events", path, "--mapping", "rees46", "--json", home=home).json
+    assert (result["events"], result["visitors"]) == (17_429, 4_504)
 
 
 def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
-    found = ecom(
+    result = ecom(
         "sessions", "--events", real_file("otto_sessions.jsonl"), "--mapping", "otto", "--json", home=home
     ).json
-    assert (found["events"], found["visitors"]) == (862, 20)
+    assert (result["events"], result["visitors"]) == (862, 20)
 
 
 def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
     shop = home.parent / "shop"
-    said = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert said.json["settings"] == {
+    output = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home)
+    assert (output.exit_code, output.err) == (0, "")
+    assert output.json["settings"] == {
         "seed": 7,
         "days": 1,
         "visitors": 20,
         "first_day": "2026-01-01",
         "late_days": 7,
     }
-    found = ecom("sessions", "--events", shop / "events", "--json", home=home).json
-    assert found["sessions"] == said.json["sessions"]["total"]
-    assert found["events"] == said.json["events"]["clean"]
+    result = ecom("sessions", "--events", shop / "events", "--json", home=home).json
+    assert result["sessions"] == output.json["sessions"]["total"]
+    assert result["events"] == output.json["events"]["clean"]
     again = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, home=home)
     assert "Next: ecom run --events" in again.err
 
@@ -141,8 +141,8 @@ def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> N
         )
     }  # fmt: skip
     assert list(counts.values()) == [4, 3, 0, 1, 1, 1]
-    said = ecom("sessions", "--events", events, "--rule", "source", "--to", "2026-01-01", "--json", home=home).json
-    assert (said["visitors"], said["sessions"], said["definition"]["last_date"]) == (2, 2, "2026-01-01")
+    result = ecom("sessions", "--events", events, "--rule", "source", "--to", "2026-01-01", "--json", home=home).json
+    assert (result["visitors"], result["sessions"], result["definition"]["last_date"]) == (2, 2, "2026-01-01")
     later = ecom("sessions", "--events", events, "--from", "2027-01-01", home=home)
     assert later.err == (
         "ecom: warning: The data are of 2026-01-01 to 2026-01-03, so nothing is known of days from 2027-01-01 on.\n"

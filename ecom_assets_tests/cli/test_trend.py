@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
@@ -23,15 +23,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str) -> Said:
-    said = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    return said
+def ask(home: Path, *words: str) -> CommandResult:
+    result = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    return result
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
-    found = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
-    assert found == {
+    actual = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
+    assert actual == {
         "definition": {
             "series": [{"event_type": "purchase", "measure": "sum", "of": "cart_amount"}],
             "period": "day",
@@ -83,26 +83,30 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
 
 def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
     words = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
-    found = ask(home, *words).json["series"]
-    assert {one["breakdown"]: one["values"] for one in found} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
+    actual = ask(home, *words).json["series"]
+    assert {one["breakdown"]: one["values"] for one in actual} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("option", "day"), [("--from", "2030-01-01"), ("--to", "2018-01-01")])
 def test_days_beyond_the_data_are_not_known_and_warned_of(home: Path, option: str, day: str) -> None:
-    said = ecom("trend", "--events", home.parent / "story.csv", option, day, "--json", home=home)
-    assert (said.json["periods"], said.json["series"][0]["values"], said.json["complete"]) == ([day], [None], [False])
-    assert said.json["warnings"] == [
+    result = ecom("trend", "--events", home.parent / "story.csv", option, day, "--json", home=home)
+    assert (result.json["periods"], result.json["series"][0]["values"], result.json["complete"]) == (
+        [day],
+        [None],
+        [False],
+    )
+    assert result.json["warnings"] == [
         f"The data are of 2026-03-02 to 2026-03-05, so nothing is known of {day} to {day}."
     ]
 
 
 def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     """In Auckland, 13 hours ahead, what happened at 11:00 and 12:00 UTC on the 2nd happened on the 3rd."""
-    found = ask(home, "--timezone", "Pacific/Auckland", "--json").json
-    assert (found["periods"][0], found["series"][0]["values"]) == ("2026-03-02", [1, 2, 1, 1])
-    said = ecom("trend", "--events", home.parent / "story.csv", "--timezone", "Mars/Olympus", home=home)
-    assert (said.exit_code, said.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is not an IANA")) == (
+    actual = ask(home, "--timezone", "Pacific/Auckland", "--json").json
+    assert (actual["periods"][0], actual["series"][0]["values"]) == ("2026-03-02", [1, 2, 1, 1])
+    result = ecom("trend", "--events", home.parent / "story.csv", "--timezone", "Mars/Olympus", home=home)
+    assert (result.exit_code, result.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is not an IANA")) == (
         2,
         True,
     )
@@ -128,8 +132,8 @@ def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:
         "2026-03-03    0          0             0        2",
         "2026-03-04    1          0             0        0",
     ]
-    said = ecom("trend", "--events", home.parent / "story.csv", "--kind", "lifecycle", "--by", "x", home=home)
-    assert said.sentence == "A lifecycle counts visitors, so it has no breakdown; leave it out."
+    result = ecom("trend", "--events", home.parent / "story.csv", "--kind", "lifecycle", "--by", "x", home=home)
+    assert result.sentence == "A lifecycle counts visitors, so it has no breakdown; leave it out."
 
 
 def test_hours_and_days_that_begin_after_the_newest_event_are_not_known(home: Path) -> None:
@@ -153,8 +157,8 @@ def test_hours_and_days_that_begin_after_the_newest_event_are_not_known(home: Pa
 def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
-    found = ask(home, "--definition", str(file), "--json").json
-    assert [one["values"] for one in found["series"]] == [[3], [1]]
+    actual = ask(home, "--definition", str(file), "--json").json
+    assert [one["values"] for one in actual["series"]] == [[3], [1]]
     refused = ecom("trend", "--events", home.parent / "story.csv", "--definition", file, "--limit", "0", home=home)
     assert (refused.exit_code, refused.sentence) == (
         2,
@@ -176,9 +180,9 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
-    assert (said.exit_code, said.sentence) == (2, sentence)
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
+    result = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+    assert (result.exit_code, result.sentence) == (2, sentence)
 
 
 def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> None:
@@ -194,10 +198,10 @@ def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> No
         "purchase",
         "--json",
     )
-    found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
-    assert [one["values"] for one in found] == [[17_051], [193], [214]]
+    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
+    assert [one["values"] for one in result] == [[17_051], [193], [214]]
 
 
 def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None:
-    said = ecom("trend", "--events", home.parent / "story.csv", "--series", "*", "--by", "brand", home=home)
-    assert (said.exit_code, "as in properties.brand" in said.sentence) == (2, True)
+    result = ecom("trend", "--events", home.parent / "story.csv", "--series", "*", "--by", "brand", home=home)
+    assert (result.exit_code, "as in properties.brand" in result.sentence) == (2, True)

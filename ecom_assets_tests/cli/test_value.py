@@ -38,23 +38,23 @@ def cdnow_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(home: Path, cdnow_file: Path) -> None:
-    said = ecom("value", "--orders", cdnow_file, "--as-of", "1997-09-30", "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    found = said.json
-    assert list(found)[:3] == ["model", "customers", "parameters"]
-    assert (found["model"], found["customers"], found["repeat_customers"]) == ("bg_nbd", 2357, 946)
-    assert {name: round(size, 3) for name, size in found["parameters"].items()} == {
+    result = ecom("value", "--orders", cdnow_file, "--as-of", "1997-09-30", "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    actual = result.json
+    assert list(actual)[:3] == ["model", "customers", "parameters"]
+    assert (actual["model"], actual["customers"], actual["repeat_customers"]) == ("bg_nbd", 2357, 946)
+    assert {name: round(size, 3) for name, size in actual["parameters"].items()} == {
         "r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426,
     }  # fmt: skip
-    assert round(found["log_likelihood"], 1) == -9582.4
-    assert (found["at_limit"], found["reason"], found["as_of_date"]) == ([], None, "1997-09-30")
-    values = found["order_value"]
+    assert round(actual["log_likelihood"], 1) == -9582.4
+    assert (actual["at_limit"], actual["reason"], actual["as_of_date"]) == ([], None, "1997-09-30")
+    values = actual["order_value"]
     assert (values["model"], values["at_limit"], values["reason"]) == ("gamma_gamma", [], None)
     assert {name: round(size, 2) for name, size in values["parameters"].items()} == {"p": 6.25, "q": 3.74, "v": 15.44}
-    assert 0 < found["expected_orders"] < found["customers"]
-    assert 946 < found["expected_alive"] < 2357
-    assert float(found["lifetime_value_amount"]) > 0
-    assert found["definition"] == {
+    assert 0 < actual["expected_orders"] < actual["customers"]
+    assert 946 < actual["expected_alive"] < 2357
+    assert float(actual["lifetime_value_amount"]) > 0
+    assert actual["definition"] == {
         "horizon_days": 90, "value_months": 12, "discount_rate": 0.1, "time_unit": "week",
         "order": "day_with_an_order", "source": "orders",
     }  # fmt: skip
@@ -64,33 +64,35 @@ def test_segments_have_the_shape_that_scripts_read_and_rows_that_add_up_to_them(
     home: Path, tmp_path: Path, cdnow_file: Path
 ) -> None:
     out = tmp_path / "segments.csv"
-    said = ecom("segments", "--orders", cdnow_file, "--json", "--out", out, home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    found = said.json
-    assert list(found) == ["definition", "as_of_date", "customers", "segments", "rows"]
-    assert found["definition"] == {"scores": "percent_rank", "source": "orders"}
-    assert (found["customers"], found["as_of_date"]) == (2357, "1998-06-30")
-    assert [one["segment"] for one in found["segments"]] == list(SEGMENTS)
-    assert list(found["segments"][0]) == [
+    result = ecom("segments", "--orders", cdnow_file, "--json", "--out", out, home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    actual = result.json
+    assert list(actual) == ["definition", "as_of_date", "customers", "segments", "rows"]
+    assert actual["definition"] == {"scores": "percent_rank", "source": "orders"}
+    assert (actual["customers"], actual["as_of_date"]) == (2357, "1998-06-30")
+    assert [one["segment"] for one in actual["segments"]] == list(SEGMENTS)
+    assert list(actual["segments"][0]) == [
         "segment", "customers", "share", "orders", "revenue_amount", "mean_recency_days",
     ]  # fmt: skip
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(CustomerSegments.columns)
     counted = Counter(row["segment"] for row in rows)
-    assert {one["segment"]: one["customers"] for one in found["segments"]} == {name: counted[name] for name in SEGMENTS}
+    assert {one["segment"]: one["customers"] for one in actual["segments"]} == {
+        name: counted[name] for name in SEGMENTS
+    }
     # All are at noon, so that those of one customer and day are one order.
-    assert sum(one["orders"] for one in found["segments"]) == len({(p.customer_id, p.day) for p in cdnow.purchases()})
+    assert sum(one["orders"] for one in actual["segments"]) == len({(p.customer_id, p.day) for p in cdnow.purchases()})
 
 
 def test_files_of_a_row_per_customer_and_words_for_people(home: Path, tmp_path: Path, cdnow_file: Path) -> None:
     out = tmp_path / "value.csv"
     words = ("--as-of", "1997-09-30", "--horizon-days", "273", "--months", "1", "--discount-rate", "0")
-    said = ecom("value", "--orders", cdnow_file, *words, "--out", out, home=home)
-    assert said.exit_code == 0, said.err
-    assert "2,357 customers at the end of 1997-09-30, 946 of whom came again" in said.out
-    assert "BG/NBD       r 0.242595, alpha 4.4136, a 0.792922, b 2.42591" in said.out
-    assert f"Written to {out}." in said.out
+    result = ecom("value", "--orders", cdnow_file, *words, "--out", out, home=home)
+    assert result.exit_code == 0, result.err
+    assert "2,357 customers at the end of 1997-09-30, 946 of whom came again" in result.out
+    assert "BG/NBD       r 0.242595, alpha 4.4136, a 0.792922, b 2.42591" in result.out
+    assert f"Written to {out}." in result.out
     with out.open() as file:
         rows = {row["customer_id"]: row for row in csv.DictReader(file)}
     assert list(rows["0001"]) == list(LifetimeValue.columns)
@@ -110,23 +112,23 @@ def test_purchase_events_serve_where_there_are_no_orders(home: Path, tmp_path: P
     rows = [f"e{n},ann,purchase,2026-01-0{n}T10:00:00Z,,,s{n},https://shop.example/,,{n}" for n in (1, 2, 4)]
     rows.append("e9,ben,page_view,2026-01-09T10:00:00Z,,,s9,https://shop.example/,,")
     path.write_text("\n".join([EVENTS_HEADER, *rows]) + "\n")
-    said = ecom(command, "--events", path, "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert (said.json["customers"], said.json["as_of_date"]) == (1, "2026-01-09")
-    assert said.json["definition"]["source"] == "purchase_events"
+    result = ecom(command, "--events", path, "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert (result.json["customers"], result.json["as_of_date"]) == (1, "2026-01-09")
+    assert result.json["definition"]["source"] == "purchase_events"
     if command == "value":
-        assert said.json["reason"] == "too_few_customers"
-        assert said.json["parameters"] == dict.fromkeys(("r", "alpha", "a", "b"))
-        assert (said.json["expected_alive"], said.json["lifetime_value_amount"]) == (None, None)
+        assert result.json["reason"] == "too_few_customers"
+        assert result.json["parameters"] == dict.fromkeys(("r", "alpha", "a", "b"))
+        assert (result.json["expected_alive"], result.json["lifetime_value_amount"]) == (None, None)
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path, command: str) -> None:
-    said = ecom(command, "--orders", orders_csv(tmp_path / "o.csv", []), "--json", home=home)
-    assert (said.exit_code, said.err) == (0, "")
-    assert (said.json["customers"], said.json["as_of_date"]) == (0, None)
-    assert "NaN" not in said.out
+    result = ecom(command, "--orders", orders_csv(tmp_path / "o.csv", []), "--json", home=home)
+    assert (result.exit_code, result.err) == (0, "")
+    assert (result.json["customers"], result.json["as_of_date"]) == (0, None)
+    assert "NaN" not in result.out
     assert ecom(command, "--orders", tmp_path / "o.csv", home=home).out == "Nobody ordered.\nRows: 0 read\n"
 
 
@@ -145,23 +147,23 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
         (("--orders", "o.csv", "--out", "o.xlsx"), "--out o.xlsx is neither .parquet nor .csv; end it in one of them."),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_a_sentence(
+def test_an_impossible_question_is_refused_in_a_sentence(
     home: Path, tmp_path: Path, command: str, words: tuple[str, ...], sentence: str
 ) -> None:
     orders_csv(tmp_path / "o.csv", [("ann", date(2026, 1, 1), "10")])
-    said = ecom(command, *words, home=home)
-    assert said.exit_code in {1, 2}
-    assert sentence in said.sentence
-    assert said.out == ""
+    result = ecom(command, *words, home=home)
+    assert result.exit_code in {1, 2}
+    assert sentence in result.sentence
+    assert result.out == ""
 
 
 def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
-    said = ecom("segments", "--orders", "o.csv", "--scores", "ntile", home=home)
-    assert (said.exit_code, said.sentence) == (
+    result = ecom("segments", "--orders", "o.csv", "--scores", "ntile", home=home)
+    assert (result.exit_code, result.sentence) == (
         2, "There are no scores by 'ntile'; known: percent_rank, cume_dist.",
     )  # fmt: skip
-    said = ecom("value", "--orders", "o.csv", "--months", "0", home=home)
-    assert (said.exit_code, said.sentence) == (2, "The months of value is 0; give a number from 1 to 120.")
+    result = ecom("value", "--orders", "o.csv", "--months", "0", home=home)
+    assert (result.exit_code, result.sentence) == (2, "The months of value is 0; give a number from 1 to 120.")
 
 
 # Real files
@@ -171,17 +173,17 @@ def test_the_real_order_report_has_every_customer_in_a_segment(home: Path) -> No
     file = real_file("user_order_log.csv")
     with file.open(encoding="utf-8", newline="") as lines:
         rows = {row["uniq_id"]: row for row in csv.DictReader(lines)}.values()
-    found = ecom("segments", "--orders", file, "--json", home=home).json
-    assert found["customers"] == len({row["customer_id"] for row in rows})
-    assert sum(float(one["revenue_amount"]) for one in found["segments"]) == 1_987_570
+    result = ecom("segments", "--orders", file, "--json", home=home).json
+    assert result["customers"] == len({row["customer_id"] for row in rows})
+    assert sum(float(one["revenue_amount"]) for one in result["segments"]) == 1_987_570
 
 
 @pytest.mark.slow
 def test_customers_of_online_retail_are_valued_as_other_tools_do(home: Path) -> None:
     file = real_file("online_retail_2010_2011.parquet")
-    found = ecom("value", "--orders", file, "--mapping", "online_retail", "--json", home=home).json
-    assert (found["customers"], found["as_of_date"]) == (4_338, "2011-12-09")
+    result = ecom("value", "--orders", file, "--mapping", "online_retail", "--json", home=home).json
+    assert (result["customers"], result["as_of_date"]) == (4_338, "2011-12-09")
     # lifetimes 0.11.3 on the same days: 0.8265, 68.9051, 0.0034, 6.7451, its alpha in days.
-    model = found["parameters"]
+    model = result["parameters"]
     assert (model["r"], model["alpha"] * 7) == (pytest.approx(0.8265, abs=0.001), pytest.approx(68.905, abs=0.05))
-    assert found["at_limit"] == []
+    assert result["at_limit"] == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said, ecom, real_file
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
@@ -30,13 +30,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str | Path, env: dict[str, str] | None = None) -> Said:
+def ask(home: Path, *words: str | Path, env: dict[str, str] | None = None) -> CommandResult:
     return ecom("trend", "--events", home.parent / "story.csv", *COUNTS, *words, home=home, env=env)
 
 
-def values(said: Said) -> list[list[float]]:
-    assert (said.exit_code, said.err) == (0, "")
-    return [one["values"] for one in said.json["series"]]
+def values(result: CommandResult) -> list[list[float]]:
+    assert (result.exit_code, result.err) == (0, "")
+    return [one["values"] for one in result.json["series"]]
 
 
 def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> None:
@@ -55,8 +55,8 @@ def test_the_answer_tells_the_segment_in_full(home: Path) -> None:
 def test_a_name_is_one_that_the_setting_s_file_declares(home: Path) -> None:
     declared = {"ECOM_VISITOR_SEGMENTS": str(home.parent / "segments.yaml")}
     assert values(ask(home, "--segment", "loyal", env=declared)) == [[1], [2]]
-    said = ask(home, "--segment", "loyel", env=declared)
-    assert (said.exit_code, said.sentence) == (
+    result = ask(home, "--segment", "loyel", env=declared)
+    assert (result.exit_code, result.sentence) == (
         2,
         "No visitor segment 'loyel' is declared; did you mean 'loyal'? Known: loyal, lookers.",
     )
@@ -70,8 +70,8 @@ def test_a_segment_is_as_of_the_last_day_of_the_question(home: Path) -> None:
 
 def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
     (home.parent / "odd.yaml").write_text("odd: {not: {did: purchas}}\n")
-    said = ask(home, "--segment", home.parent / "odd.yaml").json
-    assert said["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
+    result = ask(home, "--segment", home.parent / "odd.yaml").json
+    assert result["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
 def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, text: str | None, sentence: str) -> None:
     if text:
         (home.parent / segment).write_text(text)
-    said = ask(home, "--segment", segment)
-    assert (said.exit_code, said.sentence.startswith(sentence)) == (2, True), said.err
+    result = ask(home, "--segment", segment)
+    assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
 @pytest.mark.slow
@@ -141,8 +141,8 @@ def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path
     """19 users bought at least twice in that morning, 40 times in all."""
     (home.parent / "buyers.yaml").write_text("buyers: {did: purchase, at_least: 2, within: 1d}\n")
     words = ("--mapping", "rees46", "--segment", home.parent / "buyers.yaml", *COUNTS)
-    found = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home)
-    assert values(found) == [[19], [40]]
+    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home)
+    assert values(result) == [[19], [40]]
 
 
 def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path) -> None:

@@ -47,24 +47,24 @@ def events_of(acts: list[Act]) -> pa.Table:
     return as_events(acts).append_column("source_session_id", pa.nulls(len(acts), pa.string()))
 
 
-def answer(acts: list[Act], asked: Correlation = ASKED) -> dict[str, Any]:
+def answer(acts: list[Act], question: Correlation = ASKED) -> dict[str, Any]:
     """Return the answer about acts."""
     con = connect()
     con.con.register("acts", events_of(acts))
-    return correlation_answer(con, con.table("acts"), asked)
+    return correlation_answer(con, con.table("acts"), question)
 
 
-def counts(found: dict[str, Any]) -> dict[tuple[str | None, str], tuple[int, int]]:
+def counts(actual: dict[str, Any]) -> dict[tuple[str | None, str], tuple[int, int]]:
     """Return the counts of those who converted and of the others, by property and value."""
     return {
-        (row["property"], row["value"]): (row["converted_count"], row["other_count"]) for row in found["correlations"]
+        (row["property"], row["value"]): (row["converted_count"], row["other_count"]) for row in actual["correlations"]
     }
 
 
 def test_what_happens_between_entering_and_converting_is_counted_once_for_each_visitor() -> None:
-    found = answer(STORY)
-    assert (found["converted_count"], found["other_count"]) == (1, 2)
-    assert counts(found) == {
+    actual = answer(STORY)
+    assert (actual["converted_count"], actual["other_count"]) == (1, 2)
+    assert counts(actual) == {
         (None, "review"): (1, 0),
         (None, "search"): (0, 1),
         ("properties.variant", "mobile"): (1, 1),
@@ -133,17 +133,17 @@ def acts_of(seed: int) -> list[Act]:
     """Return what a few people did in two days; several things happen at the same time."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     kinds = ("page_view", "purchase", "search", "review", "rating")
-    found = [Act("z", "one", "page_view", at("02 00:00"), "mobile")]
+    actual = [Act("z", "one", "page_view", at("02 00:00"), "mobile")]
     for number in range(dice.randint(2, 120)):
         moment = at("02 00:00") + timedelta(hours=dice.randint(0, 40))
         device = dice.choice(("mobile", "desktop", None))
-        found.append(Act(f"e{number:03}", f"v{dice.randint(0, 12)}", dice.choice(kinds), moment, device, Decimal(1)))
-    return found
+        actual.append(Act(f"e{number:03}", f"v{dice.randint(0, 12)}", dice.choice(kinds), moment, device, Decimal(1)))
+    return actual
 
 
 def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | None, str], list[int]]]:
     """Return how many converted and how many did not, and the counts of each event type and device."""
-    totals, found = [0, 0], dict[tuple[str | None, str], list[int]]()
+    totals, actual = [0, 0], dict[tuple[str | None, str], list[int]]()
     for who in {one.visitor_id for one in acts}:
         own = sorted((one for one in acts if one.visitor_id == who), key=lambda one: (one.event_at, one.event_id))
         starts = [one for one in own if one.event_type == "page_view"]
@@ -162,27 +162,27 @@ def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | No
             if start.event_at < one.event_at < end and one.event_type not in {"page_view", "purchase"}
         }
         for key in (*kinds, ("properties.variant", start.variant or "(none)")):
-            found.setdefault(key, [0, 0])[0 if done else 1] += 1
-    return (totals[0], totals[1]), found
+            actual.setdefault(key, [0, 0])[0 if done else 1] += 1
+    return (totals[0], totals[1]), actual
 
 
 @examples(60)
 @given(seed=st.integers(0, 10_000))
 def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> None:
     acts = acts_of(seed)
-    found, (totals, expected) = answer(acts), by_definition(acts)
-    assert (found["converted_count"], found["other_count"]) == totals
-    assert counts(found) == {key: tuple(both) for key, both in expected.items() if tuple(both) != totals}
-    assert answer(random.Random(seed).sample(acts, len(acts))) == found  # noqa: S311 (streams, not secrets)
+    actual, (totals, expected) = answer(acts), by_definition(acts)
+    assert (actual["converted_count"], actual["other_count"]) == totals
+    assert counts(actual) == {key: tuple(both) for key, both in expected.items() if tuple(both) != totals}
+    assert answer(random.Random(seed).sample(acts, len(acts))) == actual  # noqa: S311 (streams, not secrets)
 
 
 @pytest.mark.slow
 def test_postgres_says_the_same(postgres_server: str) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     acts = acts_of(11)
-    found = correlation_answer(engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
+    actual = correlation_answer(engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
     engine.close()
-    assert found == answer(acts)
+    assert actual == answer(acts)
 
 
 @pytest.mark.sampled(1)

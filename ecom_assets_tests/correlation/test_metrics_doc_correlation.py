@@ -14,13 +14,13 @@ def test_the_example_is_what_the_page_says() -> None:
     answer = []
     for line in lines:
         having = (int(line["converted_count"]), int(line["other_count"]))
-        found = odds_ratio(having, (CONVERTED - having[0], OTHERS - having[1]), 0.95)
-        ratio = {"odds_ratio": found.value, "low": found.low, "high": found.high}
+        actual = odds_ratio(having, (CONVERTED - having[0], OTHERS - having[1]), 0.95)
+        ratio = {"odds_ratio": actual.value, "low": actual.low, "high": actual.high}
         answer.append(
             {
                 **{name: line[name] for name in ("property", "value")},
                 **{name: f"{number:.4g}" for name, number in ratio.items()},
-                "is_enough": "yes" if found.is_enough else "no",
+                "is_enough": "yes" if actual.is_enough else "no",
             }
         )
     assert answer == expected

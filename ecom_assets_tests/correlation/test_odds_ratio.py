@@ -13,9 +13,9 @@ from ecom_assets_tests.hypothesis_settings import examples
 
 def test_the_example_of_bland_and_altman_is_reproduced() -> None:
     """Of 561 children with eczema 141 have hay fever too, of 14,453 without it 928: 4.89, from 4.00 to 5.99."""
-    found = odds_ratio((141, 420), (928, 13_525), 0.95)
-    assert [f"{one:.2f}" for one in (found.value, found.low, found.high)] == ["4.89", "4.00", "5.99"]
-    assert found.is_enough
+    actual = odds_ratio((141, 420), (928, 13_525), 0.95)
+    assert [f"{one:.2f}" for one in (actual.value, actual.low, actual.high)] == ["4.89", "4.00", "5.99"]
+    assert actual.is_enough
 
 
 COUNTS = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
@@ -26,8 +26,8 @@ COUNTS = st.tuples(st.integers(1, 10_000), st.integers(1, 10_000))
 def test_the_ratio_is_scipy_s(having: tuple[int, int], lacking: tuple[int, int], confidence: float) -> None:
     theirs = scipy.stats.contingency.odds_ratio([having, lacking], kind="sample")
     low, high = theirs.confidence_interval(confidence)
-    found = odds_ratio(having, lacking, confidence)
-    for ours, expected in ((found.value, theirs.statistic), (found.low, low), (found.high, high)):
+    actual = odds_ratio(having, lacking, confidence)
+    for ours, expected in ((actual.value, theirs.statistic), (actual.low, low), (actual.high, high)):
         assert math.isclose(ours, expected, rel_tol=1e-9)
 
 
@@ -40,9 +40,9 @@ def test_lacking_it_is_the_opposite_of_having_it(having: tuple[int, int], lackin
 
 
 def test_an_empty_cell_has_half_a_visitor() -> None:
-    found = odds_ratio((3, 0), (5, 10), 0.95)
-    assert found.value == pytest.approx((3.5 * 10.5) / (0.5 * 5.5))
-    assert not found.is_enough
+    actual = odds_ratio((3, 0), (5, 10), 0.95)
+    assert actual.value == pytest.approx((3.5 * 10.5) / (0.5 * 5.5))
+    assert not actual.is_enough
 
 
 @pytest.mark.parametrize(

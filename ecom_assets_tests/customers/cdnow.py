@@ -37,8 +37,8 @@ def calibration() -> list[Purchase]:
 
 
 def _path() -> Path:
-    (found,) = (file for file in files("lifetimes") or [] if file.name == "CDNOW_sample.txt")
-    return Path(str(found.locate()))
+    (actual,) = (file for file in files("lifetimes") or [] if file.name == "CDNOW_sample.txt")
+    return Path(str(actual.locate()))
 
 
 def _purchase(words: list[str]) -> Purchase:

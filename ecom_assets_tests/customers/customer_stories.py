@@ -30,9 +30,9 @@ PERFECT = {
 }
 
 
-def answer(said: ir.Value) -> object:
+def answer(result: ir.Value) -> object:
     """Compute an expression without tables."""
-    return connect().to_pyarrow(said).as_py()
+    return connect().to_pyarrow(result).as_py()
 
 
 def one_of(shop: Platform, **changed: Any) -> Row:

@@ -55,11 +55,11 @@ def test_cdnow_comes_out_as_published() -> None:
     assert answer.customers.sum() == 2357
     fitted = fit_bg_nbd(answer)
     assert isinstance(fitted, Fitted)
-    found = fitted.model
-    assert [round(one, 3) for one in (found.r, found.alpha, found.a, found.b)] == [0.243, 4.414, 0.793, 2.426]
+    actual = fitted.model
+    assert [round(one, 3) for one in (actual.r, actual.alpha, actual.a, actual.b)] == [0.243, 4.414, 0.793, 2.426]
     assert round(fitted.log_likelihood, 1) == -9582.4
     assert fitted.at_limit == ()
-    assert np.abs(found.slope(answer)).max() < 0.02, "the top is flat, even where parameters are rounded"
+    assert np.abs(actual.slope(answer)).max() < 0.02, "the top is flat, even where parameters are rounded"
 
 
 def test_the_first_customer_of_the_published_spreadsheet_is_expected_to_order_as_printed() -> None:

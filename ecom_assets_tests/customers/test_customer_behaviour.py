@@ -145,8 +145,8 @@ def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, 
     ],
 )  # fmt: skip
 def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str) -> None:
-    said = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
-    assert answer(said) == level
+    result = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
+    assert answer(result) == level
 
 
 def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
@@ -227,8 +227,8 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
 def test_the_first_touch_tells_the_channel(
     page: str | None, referrer: str | None, agent: str | None, channel: str
 ) -> None:
-    said = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
-    assert answer(said) == channel
+    result = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
+    assert answer(result) == channel
 
 
 def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> None:

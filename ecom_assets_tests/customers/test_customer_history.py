@@ -64,6 +64,6 @@ def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() ->
         shop.engine.execute("DELETE FROM staging.customers")
         shop.run(DAYS, only=["customers"])
         assert piecewise == shop.rows(Customers), f"plan {seed}"
-        found = [(row["customer_id"], row["city"], row["valid_from"], row["valid_to"]) for row in shop.rows(Customers)]
-        assert found == by_hand(answer), f"plan {seed}"
+        actual = [(row["customer_id"], row["city"], row["valid_from"], row["valid_to"]) for row in shop.rows(Customers)]
+        assert actual == by_hand(answer), f"plan {seed}"
     shop.close()

@@ -60,8 +60,8 @@ def test_names_are_kept_in_every_script_and_missed_where_they_are_empty(shop: Pl
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["created_at", "updated_at", "last_login_at"])
 def test_a_time_that_is_missing_unreadable_or_to_come_is_none(shop: Platform, field: str) -> None:
-    said = [None, "", "0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "2999-01-01T00:00:00Z"]
-    for time, row in zip(said, each_of(shop, *({field: time} for time in said)), strict=True):
+    result = [None, "", "0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "2999-01-01T00:00:00Z"]
+    for time, row in zip(result, each_of(shop, *({field: time} for time in result)), strict=True):
         assert (row[field], row["flawed_fields"], row["data_quality_score"]) == (None, field, 90), time
 
 
@@ -102,13 +102,13 @@ def test_a_field_that_the_shop_does_not_expect_costs_nothing(
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(
-    ("said", "customer_id", "is_number"),
+    ("result", "customer_id", "is_number"),
     [(7, "7", True), (0, "0", True), ("0b7c1f6e-1", "0b7c1f6e-1", False), ("007", "007", False)],
 )
 def test_an_id_is_a_text_that_remembers_whether_it_was_a_number(
-    shop: Platform, said: object, customer_id: str, *, is_number: bool
+    shop: Platform, result: object, customer_id: str, *, is_number: bool
 ) -> None:
-    row = one_of(shop, id=said)
+    row = one_of(shop, id=result)
     assert (row["customer_id"], row["is_number_id"]) == (customer_id, is_number)
 
 

@@ -33,8 +33,8 @@ def test_cdnow_comes_out_as_published() -> None:
     assert (orders > 0).sum() == 946
     fitted = fit_gamma_gamma(orders, amount)
     assert isinstance(fitted, Fitted)
-    found = fitted.model
-    assert [round(one, 2) for one in (found.p, found.q, found.v)] == [6.25, 3.74, 15.44]
+    actual = fitted.model
+    assert [round(one, 2) for one in (actual.p, actual.q, actual.v)] == [6.25, 3.74, 15.44]
 
 
 def test_the_mean_of_all_and_of_one_are_those_of_the_note() -> None:
@@ -47,13 +47,13 @@ def test_the_mean_of_all_and_of_one_are_those_of_the_note() -> None:
 def test_closed_forms_are_the_integrals(orders: float, amount: float) -> None:
     """Over the rates that customers can have: values are gamma(p, rate), and rates gamma(q, v)."""
 
-    def told(rate: float) -> float:
+    def reported(rate: float) -> float:
         # The mean of n gamma values is gamma distributed itself, n times as steep.
         mean = scipy.stats.gamma.pdf(amount / orders, PUBLISHED.p * orders, scale=1 / (rate * orders))
         return float(mean * scipy.stats.gamma.pdf(rate, PUBLISHED.q, scale=1 / PUBLISHED.v))
 
-    whole = quad(told, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
-    value = quad(lambda rate: told(rate) * PUBLISHED.p / rate, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
+    whole = quad(reported, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
+    value = quad(lambda rate: reported(rate) * PUBLISHED.p / rate, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
     one = (np.array([orders]), np.array([amount]))
     assert PUBLISHED.log_likelihood(*one) == pytest.approx(np.log(whole), abs=1e-6)
     assert PUBLISHED.expected_value(*one)[0] == pytest.approx(value / whole, rel=1e-6)

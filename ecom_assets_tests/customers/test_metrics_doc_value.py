@@ -34,7 +34,7 @@ def by_cume_dist(purchases: Purchases) -> ir.Table:
     return customer_segments(purchases, SegmentRule("cume_dist")).order_by("customer_id")
 
 
-def told_histories(purchases: Purchases) -> ir.Table:
+def histories_of_page(purchases: Purchases) -> ir.Table:
     return histories(purchases).order_by("customer_id")
 
 
@@ -60,7 +60,7 @@ def test_customers_are_in_the_segments_that_the_page_says() -> None:
 
 def test_peers_would_answer_what_the_page_says() -> None:
     segmented = answer(by_percent_rank, page_orders())
-    found = {
+    actual = {
         "percent_rank": _named(segmented.to_pylist()),
         "cume_dist": _named(answer(by_cume_dist, page_orders()).to_pylist()),
     }
@@ -72,9 +72,9 @@ def test_peers_would_answer_what_the_page_says() -> None:
                 for measure, score in zip(("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True)
             )
             rows = con.sql(f"SELECT customer_id, {tiles} FROM customers ORDER BY customer_id").to_arrow_table()
-            found[name] = _named(rows.to_pylist())
+            actual[name] = _named(rows.to_pylist())
     listed = tables("Segments of customers")[3]
-    assert {name: {line["customer_id"]: line[name] for line in listed} for name in found} == found
+    assert {name: {line["customer_id"]: line[name] for line in listed} for name in actual} == actual
 
 
 def _named(rows: list[Row]) -> dict[str, str]:
@@ -87,7 +87,7 @@ def _named(rows: list[Row]) -> dict[str, str]:
 def test_customers_are_worth_what_the_page_says() -> None:
     expected = tables("Value of customers")[1]
     models = ValueModels(Fitted(BgNbd(0.243, 4.414, 0.793, 2.426), 0.0), Fitted(GammaGamma(6.25, 3.74, 15.44), 0.0))
-    rows = lifetime_value(answer(told_histories, page_orders()), models, ValueRule()).to_pylist()
+    rows = lifetime_value(answer(histories_of_page, page_orders()), models, ValueRule()).to_pylist()
     assert [{name: str(row[name]) for name in expected[0]} for row in rows] == expected
 
 
@@ -96,14 +96,14 @@ def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     bought = cdnow.calibration()
     first = min(one.day for one in bought)
     orders: list[Ordered] = [(one.customer_id, (one.day - first).days, str(one.amount)) for one in bought]
-    fitted = ValueModels.fit(answer(told_histories, sold(orders, first=first)))
+    fitted = ValueModels.fit(answer(histories_of_page, sold(orders, first=first)))
     assert isinstance(fitted.orders, Fitted)
     assert isinstance(fitted.values, Fitted)
     model, values = fitted.orders.model, fitted.values.model
-    found = {name: f"{getattr(model, name):.3f}" for name in ("r", "alpha", "a", "b")}
-    found |= {"log-likelihood": f"{fitted.orders.log_likelihood:.1f}"}
-    found |= {name: f"{getattr(values, name):.2f}" for name in ("p", "q", "v")}
-    assert found == {name: here[name] for name in found} == {name: published[name] for name in found}
+    actual = {name: f"{getattr(model, name):.3f}" for name in ("r", "alpha", "a", "b")}
+    actual |= {"log-likelihood": f"{fitted.orders.log_likelihood:.1f}"}
+    actual |= {name: f"{getattr(values, name):.2f}" for name in ("p", "q", "v")}
+    assert actual == {name: here[name] for name in actual} == {name: published[name] for name in actual}
 
 
 def test_every_reason_and_default_is_on_the_page() -> None:

@@ -51,8 +51,8 @@ def test_each_of_the_125_scores_is_in_one_segment() -> None:
     con = connect()
     con.con.register("codes", pa.table({"code": listed}))
     reported = con.table("codes")
-    found = reported.mutate(segment=segment_of(reported.code)).to_pyarrow().to_pylist()
-    assert {row["code"]: row["segment"] for row in found} == {
+    actual = reported.mutate(segment=segment_of(reported.code)).to_pyarrow().to_pylist()
+    assert {row["code"]: row["segment"] for row in actual} == {
         code: name for name, codes in CODES.items() for code in codes
     }
 
@@ -63,31 +63,31 @@ def test_each_of_the_125_scores_is_in_one_segment() -> None:
 def test_five_customers_who_differ_get_one_score_each() -> None:
     # Ann ordered last, most often and most; Eve first, once and least.
     orders = [("ann", 40, 100)] * 5 + [("ben", 30, 80)] * 4 + [("cat", 20, 60)] * 3 + [("dan", 10, 40)] * 2
-    found = of([*orders, ("eve", 0, 20)])
-    assert {who: scores(row) for who, row in found.items()} == {
+    actual = of([*orders, ("eve", 0, 20)])
+    assert {who: scores(row) for who, row in actual.items()} == {
         "ann": (5, 5, 5), "ben": (4, 4, 4), "cat": (3, 3, 3), "dan": (2, 2, 2), "eve": (1, 1, 1),
     }  # fmt: skip
-    assert {who: row["segment"] for who, row in found.items()} == {
+    assert {who: row["segment"] for who, row in actual.items()} == {
         "ann": "Champions", "ben": "Loyal", "cat": "Potential Loyalist", "dan": "Hibernating", "eve": "Lost",
     }  # fmt: skip
-    assert {who: row["recency_days"] for who, row in found.items()} == {
+    assert {who: row["recency_days"] for who, row in actual.items()} == {
         "ann": 0, "ben": 10, "cat": 20, "dan": 30, "eve": 40,
     }  # fmt: skip
-    assert {row["as_of_date"] for row in found.values()} == {DAY_ONE + timedelta(days=40)}
+    assert {row["as_of_date"] for row in actual.values()} == {DAY_ONE + timedelta(days=40)}
 
 
 def test_customers_who_tie_share_a_score_however_rows_lie() -> None:
     orders = [("a", 1, 10), ("b", 2, 10), ("c", 3, 10), ("d", 4, 10), ("e", 5, 10), ("e", 5, 10)]
-    found = of(orders)
-    assert [row["frequency_score"] for row in found.values()].count(1) == 4
-    assert found["e"]["frequency_score"] == 5
-    assert of(orders[::-1]) == found
+    actual = of(orders)
+    assert [row["frequency_score"] for row in actual.values()].count(1) == 4
+    assert actual["e"]["frequency_score"] == 5
+    assert of(orders[::-1]) == actual
 
 
 def test_a_refund_takes_off_revenue_but_is_no_order() -> None:
-    found = of([("ann", 0, 50), ("ann", 9, -20), ("ben", 1, 40), ("cat", 3, -10)])
-    assert sorted(found) == ["ann", "ben"], "who only got money back never ordered"
-    ann = found["ann"]
+    actual = of([("ann", 0, 50), ("ann", 9, -20), ("ben", 1, 40), ("cat", 3, -10)])
+    assert sorted(actual) == ["ann", "ben"], "who only got money back never ordered"
+    ann = actual["ann"]
     assert (ann["order_count"], ann["revenue_amount"]) == (1, Decimal("30.00"))
     assert (ann["last_order_date"], ann["as_of_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=9))
     assert (ann["recency_days"], ann["recency_score"], ann["monetary_score"]) == (9, 1, 1)
@@ -138,7 +138,7 @@ def reference(orders: list[Ordered], rule: str) -> dict[str, tuple[int, ...]]:
         bought = [day for day, amount in own if amount > 0]
         facts[who] = (max(bought), len(bought), sum((amount for _, amount in own), Decimal(0)))
     n = len(facts)
-    found = {}
+    actual = {}
     for who, mine in facts.items():
         points = []
         for place in range(3):
@@ -149,16 +149,16 @@ def reference(orders: list[Ordered], rule: str) -> dict[str, tuple[int, ...]]:
                 points.append(min(5, int(5 * Fraction(below, n - 1)) + 1) if n > 1 else 1)
             else:
                 points.append(-int(-5 * Fraction(not_above, n) // 1))
-        found[who] = tuple(points)
-    return found
+        actual[who] = tuple(points)
+    return actual
 
 
 @given(ORDERS)
 @examples(15)
 def test_scores_are_those_of_the_definition_and_rise_with_what_they_measure(orders: list[Ordered]) -> None:
     for ask, rule in ((by_percent_rank, "percent_rank"), (by_cume_dist, "cume_dist")):
-        found = by_customer(answer(ask, sold(orders)))
-        assert {who: scores(row) for who, row in found.items()} == reference(orders, rule)
+        actual = by_customer(answer(ask, sold(orders)))
+        assert {who: scores(row) for who, row in actual.items()} == reference(orders, rule)
         for measure, score in zip(("last_order_date", "order_count", "revenue_amount"), SCORES, strict=True):
-            in_order = sorted(found.values(), key=lambda row: row[measure])
+            in_order = sorted(actual.values(), key=lambda row: row[measure])
             assert [row[score] for row in in_order] == sorted(row[score] for row in in_order)

@@ -28,9 +28,9 @@ MODELS = ValueModels(Fitted(ORDERS, -9582.4), Fitted(VALUES, -4055.9))
 EXPECTED = ("alive_probability", "expected_order_count", "expected_order_value", "lifetime_value_amount")
 
 
-def told_of(orders: list[Ordered]) -> dict[str, tuple[Any, ...]]:
-    found = by_customer(answer(histories, sold(orders)))
-    return {who: tuple(row[name] for name in HISTORY) for who, row in found.items()}
+def reported_of(orders: list[Ordered]) -> dict[str, tuple[Any, ...]]:
+    actual = by_customer(answer(histories, sold(orders)))
+    return {who: tuple(row[name] for name in HISTORY) for who, row in actual.items()}
 
 
 def valued(sales: list[Row], rule: ValueRule | None = None) -> list[Row]:
@@ -51,11 +51,11 @@ def test_orders_of_one_day_count_once_and_the_first_day_s_do_not() -> None:
         ("ann", 9, 3),
         ("ben", 4, 8),
     ]
-    assert told_of(orders) == {"ann": (2, 9, 9, Decimal("24.50")), "ben": (0, 0, 5, Decimal("0.00"))}
+    assert reported_of(orders) == {"ann": (2, 9, 9, Decimal("24.50")), "ben": (0, 0, 5, Decimal("0.00"))}
 
 
 def test_refunds_move_the_newest_day_and_nothing_else() -> None:
-    assert told_of([("ann", 0, 10), ("ann", 3, 10), ("ann", 8, -10), ("ben", 9, -1)]) == {
+    assert reported_of([("ann", 0, 10), ("ann", 3, 10), ("ann", 8, -10), ("ben", 9, -1)]) == {
         "ann": (1, 3, 9, Decimal("10.00"))
     }
 

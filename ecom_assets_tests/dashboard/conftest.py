@@ -32,5 +32,5 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def client(settings: Settings) -> Iterator[Client]:
     """The API and the dashboard."""
-    with served(build_dashboard_app(settings)) as asked:
-        yield Client(asked.address)
+    with served(build_dashboard_app(settings)) as answer:
+        yield Client(answer.address)

@@ -32,8 +32,8 @@ class Node:
         return " ".join(" ".join(parts).split())
 
     def _has(self, name: str, value: str) -> bool:
-        found = self.attributes.get(name, "")
-        return value in found.split() if name == "class" else found == value
+        actual = self.attributes.get(name, "")
+        return value in actual.split() if name == "class" else actual == value
 
 
 class _Reader(HTMLParser):

@@ -52,9 +52,9 @@ def is_sound(browser: Browser, client: Client, path: str) -> None:
         page, wrong = opened(browser, client, path, width, theme)
         assert wrong == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = Axe().run(page).response["violations"]
-        told = {one["id"]: [node["html"] for node in one["nodes"]] for one in found if one["impact"] in SERIOUS}
-        assert told == {}, f"{path} at {width} px, {theme}"
+        actual = Axe().run(page).response["violations"]
+        reported = {one["id"]: [node["html"] for node in one["nodes"]] for one in actual if one["impact"] in SERIOUS}
+        assert reported == {}, f"{path} at {width} px, {theme}"
         page.close()
 
 

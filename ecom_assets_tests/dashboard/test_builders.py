@@ -25,37 +25,37 @@ STEPS = {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"}
 
 
 def page(client: Client, path: str, **choices: str) -> Node:
-    said = client.get(f"/dashboard/{path}?{urlencode(choices)}")
-    assert said.status_code == 200, said.text[:500]
-    return read(said.text)
+    result = client.get(f"/dashboard/{path}?{urlencode(choices)}")
+    assert result.status_code == 200, result.text[:500]
+    return read(result.text)
 
 
 def post(client: Client, path: str, body: dict[str, Any], **parameters: Any) -> dict[str, Any]:
-    said = requests.post(client.address + path, json=body, params=parameters, timeout=60)
-    assert said.status_code == 200, said.text
-    found: dict[str, Any] = said.json()
-    return found
+    result = requests.post(client.address + path, json=body, params=parameters, timeout=60)
+    assert result.status_code == 200, result.text
+    actual: dict[str, Any] = result.json()
+    return actual
 
 
-def section(found: Node, title: str) -> Node:
-    return next(one for one in found.all("section") if one.one("h2").text == title)
+def section(actual: Node, title: str) -> Node:
+    return next(one for one in actual.all("section") if one.one("h2").text == title)
 
 
-def table(found: Node) -> list[list[str]]:
-    return [[cell.text for cell in row.all("td")] for row in found.one("table").all("tr")[1:]]
+def table(actual: Node) -> list[list[str]]:
+    return [[cell.text for cell in row.all("td")] for row in actual.one("table").all("tr")[1:]]
 
 
 def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
-    found = page(client, "funnel", **STEPS, within="3d", where_step1="product_category = Shoes", by="product_category")
+    actual = page(client, "funnel", **STEPS, within="3d", where_step1="product_category = Shoes", by="product_category")
     steps: list[Any] = [
         {"event_type": "product_view", "where": ["product_category = Shoes"]},
         "add_to_cart",
         "purchase",
     ]
     answer = post(client, "/analytics/funnel", {"steps": steps, "within": "3d", "by": "product_category"})
-    shown = table(section(found, "Steps"))
+    shown = table(section(actual, "Steps"))
     assert [row[1] for row in shown] == [f"{step['count']:,}" for step in answer["steps"]]
-    parts = table(section(found, "Breakdown"))
+    parts = table(section(actual, "Breakdown"))
     assert [row[0] for row in parts] == [one["value"] for one in answer["breakdown"]]
     assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
 
@@ -66,8 +66,8 @@ def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client:
     }
     days = (date.fromisoformat(first["end_date"]) - date.fromisoformat(first["start_date"])).days + 1
     assert (days, first["end_date"]) == (90, client.get("/").json()["data_as_of"])
-    asked = page(client, "correlation", step1="product_view", step2="purchase")
-    assert {one.attributes.get("value", "") for one in asked.all("input", type="date")} == {""}, "all days"
+    answer = page(client, "correlation", step1="product_view", step2="purchase")
+    assert {one.attributes.get("value", "") for one in answer.all("input", type="date")} == {""}, "all days"
 
 
 def test_the_form_says_what_the_address_says(client: Client) -> None:
@@ -84,13 +84,13 @@ def test_the_form_says_what_the_address_says(client: Client) -> None:
 
 
 def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
-    found = page(client, "funnel", step1="product_view", step2="purchase")
-    assert len(table(section(found, "Steps"))) == 2
+    actual = page(client, "funnel", step1="product_view", step2="purchase")
+    assert len(table(section(actual, "Steps"))) == 2
     assert len(table(section(page(client, "funnel"), "Steps"))) == 3, "an address that says nothing shows an example"
 
 
 @pytest.mark.parametrize(
-    ("path", "choices", "field", "said"),
+    ("path", "choices", "field", "result"),
     [
         ("funnel", {**STEPS, "within": "soon"}, "within", "soon"),
         ("funnel", {**STEPS, "by": "colour"}, "by", "colour"),
@@ -100,11 +100,11 @@ def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
     ],
 )
 def test_a_refusal_is_one_sentence_beside_its_field(
-    client: Client, path: str, choices: dict[str, str], field: str, said: str
+    client: Client, path: str, choices: dict[str, str], field: str, result: str
 ) -> None:
     form = page(client, path, **choices).one("form", class_="builder")
     (alert,) = [one for one in (*form.all("span"), *form.all("p")) if one.attributes.get("role") == "alert"]
-    assert said in alert.text
+    assert result in alert.text
     wrong = [
         one.attributes["name"] for one in (*form.all("input"), *form.all("select")) if "aria-invalid" in one.attributes
     ]
@@ -158,41 +158,41 @@ def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
 
 def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
     cohort = post(client, "/analytics/retention", {"period": "week"}, limit=1000)["cohorts"][0]
-    asked = {"cohort": cohort["cohort"], "period": "2", "limit": 1000}
+    values = {"cohort": cohort["cohort"], "period": "2", "limit": 1000}
     came, stayed_away = (
-        post(client, "/analytics/retention/who", {"period": "week"}, **asked, returned=returned)
+        post(client, "/analytics/retention/who", {"period": "week"}, **values, returned=returned)
         for returned in (True, False)
     )
     assert (came["count"], stayed_away["count"]) == (cohort["returned"][2], cohort["size"] - cohort["returned"][2])
     choices = {"who_cohort": cohort["cohort"], "who_period": "2", "who_returned": "false"}
     shown = table(section(page(client, "retention", **choices), "Who is in a cell"))
     assert [row[0] for row in shown] == [one["visitor_id"] for one in stayed_away["who"]][:100]
-    again = post(client, "/analytics/retention/who", {"period": "week"}, **{**asked, "limit": 2, "offset": 1})
+    again = post(client, "/analytics/retention/who", {"period": "week"}, **{**values, "limit": 2, "offset": 1})
     assert again["who"] == came["who"][1:3]
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
+    ("cell", "result"),
     [
         ({"cohort": "2026-01-06"}, "There is no cohort '2026-01-06'"),
         ({"cohort": "2026-01-05", "period": "99"}, "The cohort 2026-01-05 has no period '99'"),
         ({"cohort": "2026-01-05", "value": "Coats"}, "No value 'Coats' stands by itself"),
     ],
 )
-def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str], said: str) -> None:
-    asked = {"period": "week", "by": "product_category"}
-    answer = requests.post(f"{client.address}/analytics/retention/who", json=asked, params=cell, timeout=60)
-    assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
+def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str], result: str) -> None:
+    values = {"period": "week", "by": "product_category"}
+    answer = requests.post(f"{client.address}/analytics/retention/who", json=values, params=cell, timeout=60)
+    assert (answer.status_code, result in answer.json()["detail"]) == (422, True), answer.text
 
 
 def test_a_filled_step_shows_one_more_as_far_as_the_command_goes(client: Client) -> None:
     steps = {f"step{n}": "product_view" for n in range(1, 11)}
-    found = page(client, "funnel", **steps)
-    named = [one.attributes["name"] for one in found.one("form", class_="builder").all("input")]
+    actual = page(client, "funnel", **steps)
+    named = [one.attributes["name"] for one in actual.one("form", class_="builder").all("input")]
     assert "step11" in named
     assert "step12" not in named
-    assert len(table(section(found, "Steps"))) == 10
-    assert "One more" in [one.text for one in found.all("button")]
+    assert len(table(section(actual, "Steps"))) == 10
+    assert "One more" in [one.text for one in actual.all("button")]
 
 
 def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) -> None:
@@ -211,7 +211,7 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
 
 def test_a_question_that_reads_every_event_waits_until_it_is_asked(client: Client) -> None:
     assert "Complete the question above and ask it" in section(page(client, "paths"), "Paths").text
-    asked = page(client, "paths", start_date="2026-01-10", end_date="2026-01-10")
-    assert "Complete the question above" not in section(asked, "Paths").text
+    answer = page(client, "paths", start_date="2026-01-10", end_date="2026-01-10")
+    assert "Complete the question above" not in section(answer, "Paths").text
     for name, title in (("sessions", "Totals"), ("credit", "Channels")):  # the warehouse keeps these sessions
         assert "Complete the question above" not in section(page(client, name), title).text

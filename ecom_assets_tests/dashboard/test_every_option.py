@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from ecom_assets.api.routes.attribution import AttributionBody
-from ecom_assets.api.routes.correlation import CorrelationBody, FunnelAsked
+from ecom_assets.api.routes.correlation import CorrelationBody, FunnelOfCorrelation
 from ecom_assets.api.routes.experiments import ExperimentBody
 from ecom_assets.api.routes.funnels import FunnelBody
 from ecom_assets.api.routes.journeys import JourneysBody
@@ -58,10 +58,10 @@ KINDS = {
     "journeys": Kind(journeys, JOURNEYS, JourneysBody, "paths"),
     "correlation": Kind(
         correlation,
-        ["properties", "limit", "confidence", *FunnelAsked.model_fields],
+        ["properties", "limit", "confidence", *FunnelOfCorrelation.model_fields],
         CorrelationBody,
         "correlation",
-        FunnelAsked,
+        FunnelOfCorrelation,
     ),
     "experiment": Kind(experiment, EXPERIMENT, ExperimentBody, "experiment"),
     "sessions": Kind(sessions, SESSIONS, SessionsBody, "sessions"),

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.operations.requests import Requests
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
@@ -81,19 +81,19 @@ def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tm
 
 def test_dead_letters_are_sent_again_by_their_button(browser: Browser, settings: Settings, tmp_path: Path) -> None:
     shop = DeliveredShop(tmp_path)
-    shop.tool.said = {"m2": Answer(Verdict.REJECTED, "bad_value", "No such currency.")}
+    shop.tool.answers = {"m2": Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")}
     shop.land([event("m1", MONDAY), event("m2", MONDAY)])
     shop.land_orders({MONDAY: 0})
     shop.deliver(Days((MONDAY,)))
     ledger = type(settings.ledger_url)(f"sqlite://{tmp_path / 'ledger.sqlite'}")
     app = build_dashboard_app(settings.model_copy(update={"ledger_url": ledger}))
     app.state.settings = app.state.settings.model_copy(update={"home": tmp_path})
-    with served(app) as asked:
+    with served(app) as answer:
         page = browser.new_page()
-        page.goto(f"{asked.address}/dashboard/deliveries")
+        page.goto(f"{answer.address}/dashboard/deliveries")
         page.get_by_role("button", name="Send again").click()
         expect(page.get_by_text("are sent again by the next run")).to_be_visible()
-        shop.tool.said = {}
+        shop.tool.answers = {}
         shop.deliver(Days((MONDAY,)))
         page.reload()
         expect(page.get_by_text("Every record of these days could be delivered")).to_be_visible()

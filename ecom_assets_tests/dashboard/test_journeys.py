@@ -18,25 +18,25 @@ def drawn(client: Client, query: str) -> list[dict[str, Any]]:
     return rows
 
 
-def transitions(client: Client, **asked: Any) -> list[dict[str, Any]]:
-    query = "&".join(f"{name}={value}" for name, value in asked.items())
-    found: list[dict[str, Any]] = client.get(f"/analytics/journeys?time_range=year&limit=1000&{query}").json()[
+def transitions(client: Client, **answer: Any) -> list[dict[str, Any]]:
+    query = "&".join(f"{name}={value}" for name, value in answer.items())
+    response: list[dict[str, Any]] = client.get(f"/analytics/journeys?time_range=year&limit=1000&{query}").json()[
         "transitions"
     ]
-    return found
+    return response
 
 
 def test_from_the_beginning_each_column_has_the_transitions_of_its_place(client: Client) -> None:
     rows = drawn(client, "")
     for place in range(4):
-        told = sum(one["transition_count"] for one in transitions(client, place=place))
-        assert sum(row["transition_count"] for row in rows if row["step"] == place + 1) == told > 0
+        reported = sum(one["transition_count"] for one in transitions(client, place=place))
+        assert sum(row["transition_count"] for row in rows if row["step"] == place + 1) == reported > 0
 
 
 def test_around_a_step_are_what_came_before_and_what_came_after(client: Client) -> None:
-    told = transitions(client)
-    before = {one["from_step"]: one["transition_count"] for one in told if one["to_step"] == "add_to_cart"}
-    after = {one["to_step"]: one["transition_count"] for one in told if one["from_step"] == "add_to_cart"}
+    reported = transitions(client)
+    before = {one["from_step"]: one["transition_count"] for one in reported if one["to_step"] == "add_to_cart"}
+    after = {one["to_step"]: one["transition_count"] for one in reported if one["from_step"] == "add_to_cart"}
     rows = drawn(client, "view=around_a_step&step=add_to_cart")
     assert {row["from_step"]: row["transition_count"] for row in rows if row["step"] == 1} == before
     assert {row["to_step"]: row["transition_count"] for row in rows if row["step"] == 2} == after

@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
-from ecom_assets.api.middleware.request_context import build_front
+from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.actions import own_address, perform
-from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_front
+from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.dashboard.page import Action, Doing, all_pages
 from ecom_assets.errors import WorkError
 from ecom_assets.settings.settings import Settings
@@ -42,9 +42,9 @@ def address(kept: Settings) -> Iterator[str]:
     app = build_dashboard_app(kept)
     _add_action(app)
     secret = sessions.secret_of(kept.home)
-    front = build_front(kept, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, secret))
-    with served(front) as asked:  # type: ignore[arg-type]  # any ASGI application
-        yield asked.address
+    stack = build_stack(kept, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, secret))
+    with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
+        yield answer.address
 
 
 def _add_action(app: FastAPI) -> None:
@@ -73,9 +73,9 @@ def log_in(client: Client, key: str, target: str = "/dashboard/?time_range=week"
 
 
 def token_in(client: Client) -> str:
-    found = re.search(r'name="token" value="([0-9a-f]+)"', client.get("/dashboard/").text)
-    assert found
-    return found[1]
+    actual = re.search(r'name="token" value="([0-9a-f]+)"', client.get("/dashboard/").text)
+    assert actual
+    return actual[1]
 
 
 def release(client: Client, day: str, token: str, **headers: str) -> requests.Response:
@@ -119,11 +119,11 @@ def test_forged_cookies_and_logins_from_elsewhere_are_refused(client: Client) ->
     payload, _, mark = value.partition(".")
     admin = sessions.signed_text(b"another secret", "setting:2|99999999999").partition(".")[0]
     for forged in (f"{admin}.{mark}", f"{payload}.{'0' * 64}", payload, "", "ä.ö", f"{payload}x.{mark}"):
-        asked = requests.get(
+        response = requests.get(
             f"{client.address}/dashboard/", headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
             timeout=30, allow_redirects=False,
         )  # fmt: skip
-        assert asked.status_code == 303, forged
+        assert response.status_code == 303, forged
 
 
 def test_a_session_ends_when_its_key_is_revoked(client: Client, kept: Settings) -> None:
@@ -139,8 +139,8 @@ def test_logging_out_needs_the_token_of_the_page(client: Client) -> None:
     log_in(client, KEY)
 
     def log_out(**form: str) -> int:
-        asked = client.session.post(f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False)
-        return asked.status_code
+        answer = client.session.post(f"{client.address}/dashboard/logout", form, timeout=30, allow_redirects=False)
+        return answer.status_code
 
     assert (log_out(), log_out(token=token_in(client))) == (403, 303)
     assert client.get("/dashboard/").status_code == 303
@@ -152,8 +152,8 @@ def test_an_action_says_what_it_did_on_the_next_page_once(client: Client) -> Non
     assert "2026-01-03 is released by setting:2." in read(client.get("/dashboard/").text).one("main").text
     assert "is released" not in client.get("/dashboard/").text
     release(client, "broken", token_in(client))
-    told = read(client.get("/dashboard/").text).one("p", class_="notice").text
-    assert "/secret/path" not in told, "what names files of the server is for the log"
+    reported = read(client.get("/dashboard/").text).one("p", class_="notice").text
+    assert "/secret/path" not in reported, "what names files of the server is for the log"
 
 
 def test_an_action_needs_its_scope_the_token_and_our_own_page(client: Client) -> None:
@@ -184,9 +184,9 @@ def test_a_login_leads_to_pages_of_the_dashboard_only(address: str) -> None:
 
 def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "serving").symlink_to(settings.home / "serving")
-    front = build_dashboard_front(settings.model_copy(update={"home": tmp_path}))
-    with served(front) as asked:  # type: ignore[arg-type]  # any ASGI application
-        client = Client(asked.address)
+    stack = build_dashboard_stack(settings.model_copy(update={"home": tmp_path}))
+    with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
+        client = Client(answer.address)
         assert client.get("/dashboard/").status_code == 200
         assert client.get("/dashboard/login").headers["location"] == "/dashboard/"
         assert "Log out" not in client.get("/dashboard/").text

@@ -27,32 +27,32 @@ pytestmark = pytest.mark.xdist_group("api")
 BAD = date(2026, 2, 3)
 
 
-def section(found: Node, title: str) -> Node:
-    return next(one for one in found.all("section") if one.one("h2").text == title)
+def section(actual: Node, title: str) -> Node:
+    return next(one for one in actual.all("section") if one.one("h2").text == title)
 
 
 def test_the_tiles_of_data_quality_add_up_to_the_received_rows(client: Client) -> None:
     days = "start_date=2026-01-01&end_date=2026-02-09"
-    found = read(client.get(f"/dashboard/quality?{days}").text)
-    told = client.get(f"/analytics/quality?{days}").json()
-    tiles = {name: int(value) for name, value in tiles_of(found).items()}
-    assert tiles["Received"] == sum(one["received_count"] for one in told["sources"])
+    actual = read(client.get(f"/dashboard/quality?{days}").text)
+    response = client.get(f"/analytics/quality?{days}").json()
+    tiles = {name: int(value) for name, value in tiles_of(actual).items()}
+    assert tiles["Received"] == sum(one["received_count"] for one in response["sources"])
     assert tiles["Received"] == sum(tiles[name] for name in ("Clean", "Quarantined", "Surplus copies", "Held"))
     assert tiles["Lost"] == 0
-    rows = section(found, "Quarantined rows by reason").one("table").all("tr")[1:]
+    rows = section(actual, "Quarantined rows by reason").one("table").all("tr")[1:]
     assert {row.all("td")[0].text for row in rows} == {"Malformed event type", "Missing event id"}
 
 
 def test_a_reason_leads_to_its_rows(client: Client) -> None:
     page = read(client.get("/dashboard/quality?time_range=year").text)
     address = section(page, "Quarantined rows by reason").all("a")[0].attributes["href"]
-    found = section(read(client.get(address.partition("#")[0]).text), "Sample rows")
-    assert len(found.one("table").all("tr")) == 2, "a header and the row"
+    actual = section(read(client.get(address.partition("#")[0]).text), "Sample rows")
+    assert len(actual.one("table").all("tr")) == 2, "a header and the row"
 
 
 def test_without_a_ledger_the_page_says_what_to_set(client: Client) -> None:
-    found = section(read(client.get("/dashboard/deliveries").text), "Dead letters")
-    assert found.text.startswith("Dead letters There is no ledger of deliveries here; set a tool's key")
+    actual = section(read(client.get("/dashboard/deliveries").text), "Dead letters")
+    assert actual.text.startswith("Dead letters There is no ledger of deliveries here; set a tool's key")
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def held(tmp_path: Path) -> Iterator[Client]:
         engine.con.con.register("landed", as_table([row], HeldOrderDays))
         engine.replace(HeldOrderDays, engine.con.table("landed"), Days((BAD,)))
         publish_snapshot(engine, tmp_path / "serving", SERVED, {}, "run-1")
-    with served(build_dashboard_app(settings, open_store(settings))) as asked:
-        yield Client(asked.address)
+    with served(build_dashboard_app(settings, open_store(settings))) as answer:
+        yield Client(answer.address)
 
 
 def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(held: Client, tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(held: Client,
     assert forged.status_code == 403
     elsewhere = held.session.post(address, data=fields, headers={"Origin": "https://elsewhere.example"}, timeout=60)
     assert (elsewhere.status_code, Requests(tmp_path).waiting()) == (403, [])
-    said = held.session.post(address, data=fields, headers={"Origin": held.address}, timeout=60)
-    assert said.status_code == 200, said.text
-    assert re.search(r"The release of 2026-02-03 is recorded", said.text)
+    result = held.session.post(address, data=fields, headers={"Origin": held.address}, timeout=60)
+    assert result.status_code == 200, result.text
+    assert re.search(r"The release of 2026-02-03 is recorded", result.text)
     [request] = Requests(tmp_path).waiting()
     assert (request.kind, request.first_day, request.asked_by) == ("release", BAD, "somebody on this machine")
     again = section(read(requests.get(f"{held.address}/dashboard/quality", timeout=60).text), "Held days")

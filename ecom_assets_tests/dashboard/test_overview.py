@@ -59,10 +59,13 @@ def test_the_csv_of_a_chart_is_of_the_days_of_the_page(client: Client) -> None:
 
 
 def test_a_wrong_address_says_what_is_wrong_with_it(client: Client) -> None:
-    for query, told in (("time_rage=week", "time_rage"), ("start_date=2026-03-09&end_date=2026-03-01", "swap them")):
+    for query, reported in (
+        ("time_rage=week", "time_rage"),
+        ("start_date=2026-03-09&end_date=2026-03-01", "swap them"),
+    ):
         page = client.get(f"/dashboard/?{query}")
         assert page.status_code == 422
-        assert told in read(page.text).one("main").text
+        assert reported in read(page.text).one("main").text
 
 
 def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client) -> None:
@@ -75,8 +78,10 @@ def test_what_a_form_sends_for_a_named_range_leaves_its_dates_out(client: Client
 def test_the_line_of_conversion_has_what_the_api_answers_for_each_day(settings: Settings, client: Client) -> None:
     first, last = date(2026, 1, 5), date(2026, 1, 8)
     with closing(open_store(settings)) as store, store.reading() as reading:
-        found = daily_conversion(reading, Period("custom", first, last))
-    assert len(found) == 4
-    for row in found:
-        asked = client.get(f"/analytics/conversion?start_date={row['event_date']}&end_date={row['event_date']}").json()
-        assert row["conversion_rate"] == asked["conversion_rate"]
+        actual = daily_conversion(reading, Period("custom", first, last))
+    assert len(actual) == 4
+    for row in actual:
+        response = client.get(
+            f"/analytics/conversion?start_date={row['event_date']}&end_date={row['event_date']}"
+        ).json()
+        assert row["conversion_rate"] == response["conversion_rate"]

@@ -41,12 +41,12 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: Page) -> None:
-    asked = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
-    assert asked.status_code == 200
-    policy = asked.headers["content-security-policy"]
+    response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
+    assert response.status_code == 200
+    policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert "http" not in policy
-    root = read(asked.text)
+    root = read(response.text)
     assert len(root.all("h1")) == len(root.all("main")) == 1
     assert [link.text for link in root.one("nav").all("a", aria_current="page")] or not page.is_listed
     titled = {one.attributes["id"] for one in root.all("h2") if "id" in one.attributes}
@@ -56,7 +56,7 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
     assert [one for one in addresses if one and not one.startswith(("/", "#", "?", *FILES_IN_PAGE))] == []
     inline = [one for one in root.all("script") if "src" not in one.attributes]
     assert {one.attributes["type"] for one in inline} <= {"application/json"}
-    assert "style=" not in asked.text, "the policy allows no style in an element"
+    assert "style=" not in response.text, "the policy allows no style in an element"
 
 
 @pytest.mark.sampled(5)
@@ -83,8 +83,8 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
 
 
 def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:
-    said = {path: "against" in shown(client, path).one("p", class_="covered").text for path in ("sales", "retention")}
-    assert said == {"sales": True, "retention": False}
+    result = {path: "against" in shown(client, path).one("p", class_="covered").text for path in ("sales", "retention")}
+    assert result == {"sales": True, "retention": False}
 
 
 def test_the_table_of_a_long_chart_ends_where_its_csv_goes_on() -> None:
@@ -184,7 +184,7 @@ def test_names_from_the_data_are_text_and_never_html(client: Client) -> None:
 
 
 def test_before_the_first_run_a_page_says_what_to_run(tmp_path: Path) -> None:
-    with served(build_dashboard_app(Settings(home=tmp_path))) as asked:
-        page = Client(asked.address).get("/dashboard/sales")
+    with served(build_dashboard_app(Settings(home=tmp_path))) as answer:
+        page = Client(answer.address).get("/dashboard/sales")
     assert page.status_code == 200
     assert "Run `ecom run`" in read(page.text).one("main").text

@@ -9,11 +9,11 @@ from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import read, tiles_of
 
 
-def page_of(client: Client, **asked: object) -> str:
+def page_of(client: Client, **answer: object) -> str:
     """Return the page about a number."""
-    found = client.get(f"/dashboard/why?{urlencode(asked)}")
-    assert found.status_code == 200
-    return found.text
+    response = client.get(f"/dashboard/why?{urlencode(answer)}")
+    assert response.status_code == 200
+    return response.text
 
 
 def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> None:
@@ -48,16 +48,16 @@ def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) ->
 
 def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> None:
     days = {"start_date": "2026-01-11", "end_date": "2026-02-09"}
-    asked = {"table": "mart.conversion_funnel", "column": "unit_count", "funnel_name": "default", "unit": "session"}
-    reached = [read(page_of(client, **asked, **days, step=step)) for step in (1, 5)]
+    values = {"table": "mart.conversion_funnel", "column": "unit_count", "funnel_name": "default", "unit": "session"}
+    reached = [read(page_of(client, **values, **days, step=step)) for step in (1, 5)]
     assert ["give this number again" in page.one("main").text for page in reached] == [True, True]
     first, last = (int(tiles_of(page)["unit_count"].replace(",", "")) for page in reached)
     assert 0 < last < first
 
 
 def test_received_rows_can_be_paged_through(client: Client) -> None:
-    asked = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
-    page = read(page_of(client, **asked))
+    values = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
+    page = read(page_of(client, **values))
     (after,) = [one.attributes["href"] for one in page.all("a") if one.text == "Rows after"]
     assert "Rows 3 to 4 of" in client.get(after).text
 

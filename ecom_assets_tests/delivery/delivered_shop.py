@@ -32,13 +32,13 @@ from ecom_assets_tests.delivery.scripted import TAKEN, Clock, Tool
 class EventTool(Tool):
     """A scripted tool of events: what it says of an event is written beside the event's type; `bad` cannot go."""
 
-    said: dict[str, Answer]
+    answers: dict[str, Answer]
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the type as the payload, under the id that real tools get."""
         del sent_at
         answer = rows.select(["event_id", "event_at", "event_type", "visitor_id", "cart_amount"]).to_pylist()
-        found = [
+        actual = [
             {
                 "record_id": f"{row['event_id']}@{row['event_at'].date()}",
                 "user_key": row["visitor_id"],
@@ -48,7 +48,7 @@ class EventTool(Tool):
             }
             for row in answer
         ]
-        return pa.Table.from_pylist(found, schema=PAYLOADS)
+        return pa.Table.from_pylist(actual, schema=PAYLOADS)
 
     def send(self, batch: pa.Table) -> Sequence[Answer]:
         """Take the records of which nothing else is said."""
@@ -56,7 +56,7 @@ class EventTool(Tool):
         answers = super().send(batch)
         if scripted:
             return answers
-        return [self.said.get(record.partition("@")[0], TAKEN) for record in batch["record_id"].to_pylist()]
+        return [self.answers.get(record.partition("@")[0], TAKEN) for record in batch["record_id"].to_pylist()]
 
 
 class DeliveredShop:
@@ -66,7 +66,7 @@ class DeliveredShop:
         """Open an empty warehouse; `tool` says what the tool is like."""
         self.clock = Clock()
         self.tool = EventTool(self.clock, **tool)
-        self.tool.said = {}
+        self.tool.answers = {}
         self.settings = Settings(home=home, events="given", ledger_patience_s=0.0)
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
@@ -100,16 +100,16 @@ class DeliveredShop:
         """Compute the tables of deliveries for a run's days and those that it invalidates."""
         for asset in DELIVERY_TABLES:
             tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
-            found = asset.output(
+            actual = asset.output(
                 days, {**tables, "warehouse": self.engine, "delivery_context": delivery_context}, self.engine
             )
-            assert isinstance(found, SliceOutput)
-            self.engine.replace(asset.contract, found.rows, found.days)
+            assert isinstance(actual, SliceOutput)
+            self.engine.replace(asset.contract, actual.rows, actual.days)
 
     def rows(self, contract: type[Table]) -> list[Row]:
         """Return a table by its key."""
-        found: list[Row] = self.engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
-        return found
+        actual: list[Row] = self.engine.table(contract).order_by([*contract.key]).to_pyarrow().to_pylist()
+        return actual
 
     def close(self) -> None:
         """Give the warehouse back."""

@@ -58,7 +58,7 @@ class Killed:
     in_doubt: Records that the ledger lists as in doubt, by its names.
     """
 
-    found: WhoHasWhat
+    actual: WhoHasWhat
     kills: dict[str, int]
     due: dict[str, str]
     in_doubt: set[str]
@@ -66,12 +66,12 @@ class Killed:
     @property
     def lost(self) -> set[str]:
         """Records that were due and that the tool does not count."""
-        return {record_id for record_id, name in self.due.items() if not self.found.counted[name]}
+        return {record_id for record_id, name in self.due.items() if not self.actual.counted[name]}
 
     @property
     def doubled(self) -> set[str]:
         """Records that the tool counts more than once."""
-        return {record_id for record_id, name in self.due.items() if self.found.counted[name] > 1}
+        return {record_id for record_id, name in self.due.items() if self.actual.counted[name] > 1}
 
 
 class Deliverer:

@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
+from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
 
 DAY = date(2026, 1, 5)
 NOON = datetime(2026, 1, 6, 12)  # noqa: DTZ001 (the platform's instants are UTC, without zone)
 WEEK_S = 7 * 86400.0
-TAKEN = Answer(Verdict.DELIVERED)
-REFUSED_FOR_GOOD = Answer(Verdict.REJECTED, "bad_value", "The tool does not like it.")
+TAKEN = Answer(DeliveryState.DELIVERED)
+REFUSED_FOR_GOOD = Answer(DeliveryState.REJECTED, "bad_value", "The tool does not like it.")
 
 
 class Killed(BaseException):
@@ -112,12 +112,12 @@ class Tool:
 def rows(*records: str, payload: str = "{}", users: int = 2) -> pa.Table:
     """Return due rows, some to each user; `id=payload` gives one a payload of its own."""
     split = [record.partition("=") for record in records]
-    found = {
+    actual = {
         "record_id": [record for record, _, _ in split],
         "user_key": [f"user {n % users}" for n in range(len(split))],
         "payload": [own or payload for _, _, own in split],
     }
-    return pa.table(found, schema=pa.schema([(name, pa.string()) for name in found]))
+    return pa.table(actual, schema=pa.schema([(name, pa.string()) for name in actual]))
 
 
 def numbered(count: int) -> pa.Table:

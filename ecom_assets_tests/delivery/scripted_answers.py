@@ -13,10 +13,10 @@ from typing import Any
 
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.opening import open_store
-from ecom_assets.delivery.sending import Delivery, Tally
+from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.audit import Asked, WhoHasWhat, who_has_what
+from ecom_assets.sandbox.vendors.audit import RequestRecord, WhoHasWhat, who_has_what
 from ecom_assets.sandbox.vendors.faults import ReceiverFaults, Step
 from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
 from ecom_assets.sandbox.vendors.heap import HeapRates, HeapReceiver
@@ -70,11 +70,11 @@ class Played:
     runs: How many requests there were at the end of each run.
     """
 
-    found: WhoHasWhat
+    actual: WhoHasWhat
     due: dict[str, str]
     refused: frozenset[str]
     outcomes: dict[str, str]
-    again: Tally
+    again: DeliveryStats
     runs: list[int] = field(default_factory=list)
 
     @property
@@ -82,13 +82,13 @@ class Played:
         """Records that were due, that the tool does not have, and that are not told to be refused or in doubt."""
         answer = {"rejected", "in_doubt"}
         return {
-            one for one, name in self.due.items() if not self.found.counted[name] and self.outcomes[one] not in answer
+            one for one, name in self.due.items() if not self.actual.counted[name] and self.outcomes[one] not in answer
         }
 
     @property
     def refused_alone(self) -> set[str]:
         """Records that the tool has refused by name or in a request of their own, by its names."""
-        alone = {one.record_ids[0] for one in self.found.requests if one.status == 413 and len(one.record_ids) == 1}
+        alone = {one.record_ids[0] for one in self.actual.requests if one.status == 413 and len(one.record_ids) == 1}
         return alone | self.refused
 
     def out_of_order(self) -> list[str]:
@@ -96,7 +96,7 @@ class Played:
         place = {name: number for number, name in enumerate(self.due.values())}
         return [
             user
-            for user, names in self.found.order.items()
+            for user, names in self.actual.order.items()
             if [place[name] for name in names] != sorted(place[name] for name in names)
         ]
 
@@ -104,10 +104,10 @@ class Played:
         """Return the records that were sent again after the tool had answered that it took them."""
         answered: set[str] = set()
         again: list[str] = []
-        for asked in self.found.requests:
-            again += [name for name in asked.record_ids if name in answered]
-            if asked.status in {200, 204} or (asked.status == 400 and asked.taken_ids):
-                answered.update(asked.taken_ids)
+        for answer in self.actual.requests:
+            again += [name for name in answer.record_ids if name in answered]
+            if answer.status in {200, 204} or (answer.status == 400 and answer.taken_ids):
+                answered.update(answer.taken_ids)
         return again
 
     def sent_after_refusal(self) -> list[str]:
@@ -116,29 +116,29 @@ class Played:
         again: list[str] = []
         for run in self._by_run():
             whole: set[tuple[str, ...]] = set()
-            for asked in run:
-                again += [name for name in asked.record_ids if name in gone or asked.record_ids in whole]
-                if asked.status in {400, 413} and len(asked.record_ids) == 1:
-                    gone.update(asked.record_ids)
-                if asked.status in {400, 401, 403, 413}:
-                    whole.add(asked.record_ids)
+            for answer in run:
+                again += [name for name in answer.record_ids if name in gone or answer.record_ids in whole]
+                if answer.status in {400, 413} and len(answer.record_ids) == 1:
+                    gone.update(answer.record_ids)
+                if answer.status in {400, 401, 403, 413}:
+                    whole.add(answer.record_ids)
         return again
 
     def too_soon(self) -> list[str]:
         """Return the records that came again before the pause after 429 was over."""
-        found = []
+        actual = []
         for run in self._by_run():
             last: dict[str, float] = {}
-            for asked in run:
-                found += [name for name in asked.record_ids if asked.at_s < last.pop(name, 0.0) + PAUSE_S]
-                if asked.status == 429:
-                    last.update(dict.fromkeys(asked.record_ids, asked.at_s))
-        return found
+            for answer in run:
+                actual += [name for name in answer.record_ids if answer.at_s < last.pop(name, 0.0) + PAUSE_S]
+                if answer.status == 429:
+                    last.update(dict.fromkeys(answer.record_ids, answer.at_s))
+        return actual
 
-    def _by_run(self) -> Iterator[list[Asked]]:
+    def _by_run(self) -> Iterator[list[RequestRecord]]:
         begin = 0
         for end in self.runs:
-            yield self.found.requests[begin:end]
+            yield self.actual.requests[begin:end]
             begin = end
 
 
@@ -158,7 +158,7 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
         inner = destinations(settings)[f"{tool}_events"]
         ledger = Ledger(open_store(settings))
 
-        def run() -> Tally:
+        def run() -> DeliveryStats:
             one = Mortal(inner, "", -1)
             with ledger.writer(one) as writer:
                 return Delivery(one, ledger, writer, sending_at=lambda: now).deliver(now.date(), [rows])
@@ -168,5 +168,5 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
         runs.append(receiver.counts.request_count)
         again = run()
         ledger.close()
-    found = who_has_what(journal, tool)
-    return Played(found, due, refused, outcomes_of(home, tool), again, runs)
+    actual = who_has_what(journal, tool)
+    return Played(actual, due, refused, outcomes_of(home, tool), again, runs)

@@ -29,7 +29,7 @@ BAD = Say(400, "Bad Request")
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedRequest:
     """A request as it came."""
 
     path: str
@@ -38,14 +38,14 @@ class Heard:
     body: bytes
 
     @property
-    def told(self) -> Any:
+    def json(self) -> Any:
         """Return the body as JSON."""
         return json.loads(self.body)
 
     def ids(self) -> list[str]:
         """Return the event ids in it, in order, whatever the tool."""
-        told = self.told
-        records = told if isinstance(told, list) else told["events"]
+        reported = self.json
+        records = reported if isinstance(reported, list) else reported["events"]
         inner = ("event_properties", "properties", "params")
         return [next(one[name]["event_id"] for name in inner if name in one) for one in records]
 
@@ -58,10 +58,10 @@ class ScriptedTool:
     otherwise: Say = OK
     poison: frozenset[str] = frozenset()
     """Events of which a request is refused without a word which one it was."""
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
 
-    def answer(self, heard: Heard) -> Say:
+    def answer(self, heard: ReceivedRequest) -> Say:
         """Return what comes next."""
         self.heard.append(heard)
         if self.poison and self.poison.intersection(heard.ids()):
@@ -88,18 +88,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         address = urlsplit(self.path)
-        heard = Heard(address.path, dict(parse_qsl(address.query)), dict(self.headers), body)
+        heard = ReceivedRequest(address.path, dict(parse_qsl(address.query)), dict(self.headers), body)
         tool: ScriptedTool = self.server.tool  # type: ignore[attr-defined]  # set where the server is made
-        said = tool.answer(heard)
-        if said is RESET:
+        result = tool.answer(heard)
+        if result is RESET:
             # With nothing lingering the close is a reset, which no client can take for an answer's end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             self.connection.close()
             return
-        text = said.body if isinstance(said.body, str) else json.dumps(said.body or {})
-        self.send_response(said.status)
-        for name, value in (*said.headers, ("Content-Length", str(len(text.encode())))):
+        text = result.body if isinstance(result.body, str) else json.dumps(result.body or {})
+        self.send_response(result.status)
+        for name, value in (*result.headers, ("Content-Length", str(len(text.encode())))):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(text.encode())

@@ -7,11 +7,11 @@ from email.utils import format_datetime
 import pyarrow as pa
 import pytest
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets_tests.delivery.mart_rows import KEY, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import OK, RESET, Say, ScriptedTool
 
-DELIVERED, REJECTED, POSTPONED = Verdict.DELIVERED, Verdict.REJECTED, Verdict.POSTPONED
+DELIVERED, REJECTED, POSTPONED = DeliveryState.DELIVERED, DeliveryState.REJECTED, DeliveryState.POSTPONED
 
 
 def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[Answer]:
@@ -19,8 +19,8 @@ def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[Ans
     return list(destination.send(one_batch(destination, rows)))
 
 
-def verdicts(answers: list[Answer]) -> list[Verdict]:
-    return [one.verdict for one in answers]
+def verdicts(answers: list[Answer]) -> list[DeliveryState]:
+    return [one.state for one in answers]
 
 
 def refusal(error: str, **named: object) -> Say:
@@ -44,15 +44,15 @@ def test_a_batch_is_one_gzipped_request_with_the_key_in_its_body(far_side: Scrip
     assert send(far_side, visits(anna=2)) == [Answer(DELIVERED), Answer(DELIVERED)]
     (request,) = far_side.heard
     assert (request.path, request.headers["Content-Encoding"]) == ("/batch", "gzip")
-    assert request.told["api_key"] == KEY
-    assert [one["insert_id"] for one in request.told["events"]] == ["e1@2026-01-05", "e2@2026-01-05"]
-    assert "options" not in request.told
+    assert request.json["api_key"] == KEY
+    assert [one["insert_id"] for one in request.json["events"]] == ["e1@2026-01-05", "e2@2026-01-05"]
+    assert "options" not in request.json
 
 
 def test_the_other_api_and_shorter_ids_are_a_setting_away(far_side: ScriptedTool) -> None:
     send(far_side, visits(anna=1), amplitude_api="http_v2", amplitude_min_id_length=3)
     (request,) = far_side.heard
-    assert (request.path, request.told["options"]) == ("/2/httpapi", {"min_id_length": 3})
+    assert (request.path, request.json["options"]) == ("/2/httpapi", {"min_id_length": 3})
 
 
 def test_named_rows_are_dropped_and_the_rest_is_sent_again_until_it_goes(far_side: ScriptedTool) -> None:
@@ -114,7 +114,7 @@ def test_too_large_is_sent_in_halves_and_a_single_one_given_up(far_side: Scripte
     large = Say(413, {"code": 413, "error": "Payload too large"})
     answers = send(far_side.restart(large, large, large, OK, OK), visits(anna=4))
     assert far_side.ids() == [["e1", "e2", "e3", "e4"], ["e1", "e2"], ["e1"], ["e2"], ["e3", "e4"]]
-    assert (answers[0].verdict, answers[0].reason) == (REJECTED, "too_large")
+    assert (answers[0].state, answers[0].reason) == (REJECTED, "too_large")
     assert verdicts(answers)[1:] == [DELIVERED] * 3
 
 
@@ -138,7 +138,7 @@ def test_who_is_over_the_day_s_quota_waits_for_another_day_with_all_that_follows
 def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status: int) -> None:
     answers = send(far_side.restart(otherwise=Say(status, "no", (("Location", "/there"),))), visits(anna=2))
     assert len(far_side.heard) == 1
-    assert {(one.verdict, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
+    assert {(one.state, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
     assert answers[0].words.endswith("correct ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
 
 
@@ -153,13 +153,13 @@ def test_what_may_be_better_the_next_time_is_sent_again_with_the_same_ids(far_si
 def test_patience_ends_and_says_whether_the_tool_may_have_it(far_side: ScriptedTool, stumble: Say, reason: str) -> None:
     answers = send(far_side.restart(otherwise=stumble), visits(anna=1), delivery_retries=2)
     assert len(far_side.heard) == 3
-    assert [(one.verdict, one.reason, one.attempts) for one in answers] == [(POSTPONED, reason, 3)]
+    assert [(one.state, one.reason, one.attempts) for one in answers] == [(POSTPONED, reason, 3)]
 
 
 def test_a_tool_that_is_not_there_has_nothing() -> None:
     destination = tool("amplitude_events", "http://127.0.0.1:9", delivery_retries=1)
     (answer,) = destination.send(one_batch(destination, visits(anna=1)))
-    assert (answer.verdict, answer.reason, answer.attempts) == (POSTPONED, "busy", 2)
+    assert (answer.state, answer.reason, answer.attempts) == (POSTPONED, "busy", 2)
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(far_side: ScriptedTo
 
 def test_a_pause_longer_than_our_patience_is_for_another_run(far_side: ScriptedTool) -> None:
     answers = send(far_side.restart(Say(429, {}, (("Retry-After", "3600"),))), visits(anna=2))
-    assert [(one.verdict, one.reason) for one in answers] == [(POSTPONED, "busy")] * 2
+    assert [(one.state, one.reason) for one in answers] == [(POSTPONED, "busy")] * 2
     assert len(far_side.heard) == 1
 
 

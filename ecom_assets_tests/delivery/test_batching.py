@@ -93,7 +93,7 @@ def test_requests_stay_below_the_bytes_that_each_tool_documents(
     rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
     destination = tool(name, **settings)
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    bodies = [destination.manner.request(Texts(one["payload"])).body for one in batches]  # type: ignore[attr-defined]
+    bodies = [destination.protocol.request(Texts(one["payload"])).body for one in batches]  # type: ignore[attr-defined]
     assert sum(map(len, batches)) == 1500
     assert max(map(len, bodies)) <= limit
     if name != "ga4_events":  # whose requests are full by their number

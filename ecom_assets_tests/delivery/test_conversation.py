@@ -10,8 +10,8 @@ from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.delivery.batch_sender import Conversation, Manner, Reading
-from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
+from ecom_assets.delivery.batch_sender import BatchSender, Reading, ToolProtocol
+from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
 from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
 from ecom_assets.delivery.tools.amplitude import client as amplitude_client
 from ecom_assets.delivery.tools.ga4 import client as ga4_client
@@ -94,7 +94,7 @@ def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
     sender = Sender(HttpRule("Tool", "ECOM_TOOL"))
     sender.has_taken = True
     sender.post = lambda request, _records: tool.post(json.loads(request.body))  # type: ignore[method-assign,assignment]
-    manner = Manner(
+    protocol = ToolProtocol(
         sender,
         AT_ONCE,
         lambda payloads: Request("", f"[{','.join(payloads)}]".encode()),
@@ -102,7 +102,7 @@ def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
         repeatable=lambda _payload: tool.model != "ga4",
     )
     rows = [{"record_id": str(number), "user_key": user, "payload": str(number)} for number, user in enumerate(users)]
-    return Conversation(manner, pa.Table.from_pylist(rows, PAYLOADS)).answers()
+    return BatchSender(protocol, pa.Table.from_pylist(rows, PAYLOADS)).answers()
 
 
 def judge(tool: Tool, users: Sequence[str], answers: Sequence[Answer]) -> None:
@@ -111,15 +111,15 @@ def judge(tool: Tool, users: Sequence[str], answers: Sequence[Answer]) -> None:
     for number, answer in enumerate(answers):
         has_it, sent = number in tool.holds, sum(number in one for one in tool.sends)
         assert answer.attempts == sent
-        if answer.verdict is Verdict.DELIVERED:
+        if answer.state is DeliveryState.DELIVERED:
             assert has_it
             assert number in tool.acknowledged
-        elif answer.verdict is Verdict.REJECTED:
+        elif answer.state is DeliveryState.REJECTED:
             assert not has_it
             assert number in tool.bad
-        elif answer.verdict is Verdict.POSTPONED and answer.reason != "no_answer":
+        elif answer.state is DeliveryState.POSTPONED and answer.reason != "no_answer":
             assert not has_it
-        elif answer.verdict is Verdict.IN_DOUBT:
+        elif answer.state is DeliveryState.IN_DOUBT:
             assert any(number in one for one in tool.doubtful)
     for user in set(users):
         came = [number for number in tool.holds if users[number] == user]
@@ -142,7 +142,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(model: str) -> None:
         tool = Tool(model, frozenset() if model == "ga4" else bad, list(script), then)
         answers = send(tool, users)
         judge(tool, users, answers)
-        note(str(sorted({one.verdict.value for one in answers})))
+        note(str(sorted({one.state.value for one in answers})))
 
     whatever()
 
@@ -152,7 +152,7 @@ def test_what_the_tool_said_it_has_is_never_sent_again(model: str) -> None:
     tool = Tool(model, frozenset(), ["413", "takes", "503"], "takes")
     answers = send(tool, "abab")
     assert tool.sends == [[0, 1, 2, 3], [0, 1], [2, 3], [2, 3]]
-    assert {one.verdict for one in answers} == {Verdict.DELIVERED}
+    assert {one.state for one in answers} == {DeliveryState.DELIVERED}
 
 
 def test_a_user_who_waits_is_not_overtaken_by_what_follows_in_the_other_half() -> None:

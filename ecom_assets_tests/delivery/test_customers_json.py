@@ -40,17 +40,17 @@ def customers(*rows: Row) -> ir.Table:
 
 def written(path: Path, *rows: Row, layout: FileLayout = LAYOUT) -> dict[str, Any]:
     write_customers(customers(*rows), path, NOW, layout)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    actual: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return actual
 
 
 def ids_in_order(path: Path, *names: tuple[str, str | None]) -> list[Any]:
-    found = written(path / "customers.json", *({"customer_id": one, "full_name": name} for one, name in names))
-    return [one["customer_id"] for one in found["customers"]]
+    actual = written(path / "customers.json", *({"customer_id": one, "full_name": name} for one, name in names))
+    return [one["customer_id"] for one in actual["customers"]]
 
 
 def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp_path: Path) -> None:
-    found = written(
+    actual = written(
         tmp_path / "customers.json",
         {"customer_id": "9", "full_name": "Zoë Ångström", "quality_band": "medium"},
         {"customer_id": "7", "full_name": "Ann Lee"},
@@ -58,14 +58,14 @@ def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp
         {"customer_id": "1", "full_name": None, "quality_band": "low"},
         {"customer_id": "7", "full_name": "Ann Old", "is_current": False, "valid_from": date(2026, 1, 1)},
     )
-    assert [one["customer_id"] for one in found["customers"]] == ["7", "10", "9", "1"]
-    assert found["metadata"] == {
+    assert [one["customer_id"] for one in actual["customers"]] == ["7", "10", "9", "1"]
+    assert actual["metadata"] == {
         "total_customers": 4,
         "export_timestamp": "2026-03-10T06:00:00Z",
         "data_quality_summary": {"high_quality": 2, "medium_quality": 1, "low_quality": 1},
     }
-    assert found["customers"][1]["year_revenue_amount"] == "12.50", "money is exact"
-    assert found["customers"][2]["full_name"] == "Zoë Ångström"
+    assert actual["customers"][1]["year_revenue_amount"] == "12.50", "money is exact"
+    assert actual["customers"][2]["full_name"] == "Zoë Ångström"
 
 
 def test_names_sort_as_people_sort_them(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ def test_of_one_name_ids_decide_numbers_first_and_by_their_value(tmp_path: Path)
 
 
 def test_an_id_that_was_a_number_stays_one_and_a_text_stays_a_text(tmp_path: Path) -> None:
-    found = written(
+    actual = written(
         tmp_path / "customers.json",
         {"customer_id": "7", "is_number_id": True},
         {"customer_id": "8", "is_number_id": False},
         {"customer_id": "0b7c1f6e-1", "is_number_id": False},
         {"customer_id": "18446744073709551616", "is_number_id": True},
     )
-    assert [one["customer_id"] for one in found["customers"]] == [7, "8", 18446744073709551616, "0b7c1f6e-1"]
+    assert [one["customer_id"] for one in actual["customers"]] == [7, "8", 18446744073709551616, "0b7c1f6e-1"]
 
 
 def test_the_address_stays_here_unless_it_is_asked_for(tmp_path: Path) -> None:
@@ -171,9 +171,9 @@ def test_what_no_source_tells_is_null_and_counted_as_unknown(
     with shop_with(**sources) as shop:
         one_of(shop)
         write_customers(shop.table(Customers), tmp_path / "all.json", NOW, LAYOUT)
-    (found,) = json.loads((tmp_path / "all.json").read_text())["customers"]
+    (actual,) = json.loads((tmp_path / "all.json").read_text())["customers"]
     names = ("year_revenue_amount", "customer_tier", "recent_session_count", "recent_engaged_s", "engagement_level")
-    assert tuple(found[name] for name in names) == answer
+    assert tuple(actual[name] for name in names) == answer
     summary = json.loads((tmp_path / "all_summary.json").read_text())
     tiers = {"basic": 0, "premium": 0, "enterprise": 0}
     assert summary["customer_tier"] == tiers | {answer[1] or "unknown": 1}
@@ -181,8 +181,8 @@ def test_what_no_source_tells_is_null_and_counted_as_unknown(
 
 
 def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:
-    found = written(tmp_path / "customers.json")
-    assert (found["metadata"]["total_customers"], found["customers"]) == (0, [])
+    actual = written(tmp_path / "customers.json")
+    assert (actual["metadata"]["total_customers"], actual["customers"]) == (0, [])
 
 
 def test_the_summary_lies_beside_it_as_text_and_as_json(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_ten_times_the_customers_need_no_more_memory(tmp_path: Path, monkeypatch
     for count in (1_000, 10_000):
         table = customers(*({"customer_id": f"{n:06}", "full_name": f"Name {n % 97}"} for n in range(count)))
         tracemalloc.start()
-        found = write_customers(table, tmp_path / "customers.json", NOW, LAYOUT)
+        actual = write_customers(table, tmp_path / "customers.json", NOW, LAYOUT)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert found.customer_count == count
+        assert actual.customer_count == count
     assert peaks[1] < 1.5 * peaks[0]

@@ -51,8 +51,8 @@ def test_every_reason_is_on_the_page_and_no_other() -> None:
 def limits(name: str, **settings: str) -> Limits:
     """Return what a tool takes of events."""
     tool = TOOLS[name]
-    found: Limits = tool.events.limits(tool.own(Settings(**settings)))  # type: ignore[arg-type]  # pydantic reads them
-    return found
+    actual: Limits = tool.events.limits(tool.own(Settings(**settings)))  # type: ignore[arg-type]  # pydantic reads them
+    return actual
 
 
 def test_limits_of_requests_are_those_that_are_kept() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, received
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
@@ -15,8 +15,8 @@ from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 MONDAY = date(2026, 3, 9)
 TUESDAY = MONDAY + timedelta(days=1)
 BOTH = Days((MONDAY, TUESDAY))
-DOWN = Answer(Verdict.POSTPONED, "busy", "Come back later.")
-UNLIKED = Answer(Verdict.REJECTED, "bad_value", "No such currency.")
+DOWN = Answer(DeliveryState.POSTPONED, "busy", "Come back later.")
+UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")
 
 
 def event(event_id: str, day: date, kind: str = "page_view", who: str = "anna", hour: int = 9) -> Row:
@@ -61,14 +61,14 @@ def test_robots_are_not_due(shop: DeliveredShop) -> None:
 
 
 def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop) -> None:
-    shop.tool.said = {"m2": UNLIKED}
+    shop.tool.answers = {"m2": UNLIKED}
     shop.deliver(BOTH)
     answer = [(row["record_id"], row["outcome"], row["reason"], row["words"]) for row in shop.rows(DeadLetters)]
     assert answer == [
         ("m2@2026-03-09", "rejected", "bad_value", "No such currency."),
         ("m4@2026-03-09", "refused", "bad_name", "The name is reserved."),
     ]
-    shop.tool.said = {}
+    shop.tool.answers = {}
     assert shop.deliver(BOTH).total.sent == 0
     assert shop.deliver(BOTH, retry_rejected=True).total.delivered == 1
     assert [row["record_id"] for row in shop.rows(DeadLetters)] == ["m4@2026-03-09"]

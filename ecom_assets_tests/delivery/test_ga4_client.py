@@ -4,12 +4,12 @@ import logging
 
 import pytest
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.tools.ga4.client import UNCONFIRMED
 from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import RESET, Say, ScriptedTool
 
-DELIVERED, POSTPONED, IN_DOUBT = Verdict.DELIVERED, Verdict.POSTPONED, Verdict.IN_DOUBT
+DELIVERED, POSTPONED, IN_DOUBT = DeliveryState.DELIVERED, DeliveryState.POSTPONED, DeliveryState.IN_DOUBT
 GOT = Say(204, "")
 
 
@@ -20,7 +20,7 @@ def test_events_of_a_person_share_a_request_that_is_answered_by_nothing(far_side
     (request,) = far_side.heard
     assert request.path == "/mp/collect"
     assert request.params == {"measurement_id": "G-ABC123", "api_secret": KEY}
-    assert (request.told["client_id"], request.told["user_id"]) == ("anna-1", "anna-1")
+    assert (request.json["client_id"], request.json["user_id"]) == ("anna-1", "anna-1")
     assert request.ids() == ["e1", "e2", "e3"]
 
 
@@ -40,7 +40,7 @@ def test_what_may_have_arrived_is_not_sent_again_but_for_purchases(far_side: Scr
     destination = tool("ga4_events", far_side.restart(stumble, otherwise=GOT).url)
     bought = event(2, event_type="purchase", cart_amount="9.90", product_id="p1", properties='{"order_id":"o1"}')
     answers = destination.send(one_batch(destination, events(event(1), bought, event(3))))
-    assert [one.verdict for one in answers] == [IN_DOUBT, DELIVERED, IN_DOUBT]
+    assert [one.state for one in answers] == [IN_DOUBT, DELIVERED, IN_DOUBT]
     assert far_side.ids() == [["e1", "e2", "e3"], ["e2"]]
     assert KEY not in repr(answers)
 
@@ -55,13 +55,13 @@ def test_a_shop_may_rather_count_twice_than_miss(far_side: ScriptedTool) -> None
 def test_what_was_not_even_looked_at_is_sent_again(far_side: ScriptedTool, stumble: Say) -> None:
     destination = tool("ga4_events", far_side.restart(stumble, otherwise=GOT).url)
     assert not destination.safe_to_repeat
-    assert [one.verdict for one in destination.send(one_batch(destination, visits(anna=1)))] == [DELIVERED]
+    assert [one.state for one in destination.send(one_batch(destination, visits(anna=1)))] == [DELIVERED]
 
 
 def test_where_nobody_listens_nothing_is_in_doubt() -> None:
     destination = tool("ga4_events", delivery_retries=1)
     (answer,) = destination.send(one_batch(destination, visits(anna=1)))
-    assert (answer.verdict, answer.reason) == (POSTPONED, "busy")
+    assert (answer.state, answer.reason) == (POSTPONED, "busy")
 
 
 def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool) -> None:
@@ -69,7 +69,7 @@ def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool)
     rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "segment": "Lost"})
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
     assert [list(destination.send(one)) for one in batches] == [[Answer(DELIVERED, *UNCONFIRMED)]] * 2
-    assert far_side.heard[0].told == {
+    assert far_side.heard[0].json == {
         "client_id": "anna",
         "user_id": "anna",
         "user_properties": {"customer_segment": {"value": "Loyal"}},

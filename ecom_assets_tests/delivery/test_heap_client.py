@@ -4,17 +4,17 @@ import math
 
 import pytest
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets_tests.delivery.mart_rows import one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import BAD, ScriptedTool
 
 
 def test_a_batch_is_one_request_with_the_environment_in_its_body(far_side: ScriptedTool) -> None:
     destination = tool("heap_events", far_side.url)
-    assert destination.send(one_batch(destination, visits(anna=1, ben=1))) == [Answer(Verdict.DELIVERED)] * 2
+    assert destination.send(one_batch(destination, visits(anna=1, ben=1))) == [Answer(DeliveryState.DELIVERED)] * 2
     (request,) = far_side.heard
-    assert (request.path, request.told["app_id"]) == ("/api/track", "1234")
-    assert [one["identity"] for one in request.told["events"]] == ["anna-1", "ben-1"]
+    assert (request.path, request.json["app_id"]) == ("/api/track", "1234")
+    assert [one["identity"] for one in request.json["events"]] == ["anna-1", "ben-1"]
     assert "Content-Encoding" not in request.headers  # Heap documents none
 
 
@@ -24,8 +24,8 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, p
     far_side.poison = frozenset({f"e{place}"})
     destination = tool("heap_events", far_side.url, heap_events_per_s=0.0)
     answers = destination.send(one_batch(destination, visits(anna=500, ben=500)))
-    assert [at for at, one in enumerate(answers, start=1) if one.verdict is Verdict.REJECTED] == [place]
-    assert sum(one.verdict is Verdict.DELIVERED for one in answers) == 999
+    assert [at for at, one in enumerate(answers, start=1) if one.state is DeliveryState.REJECTED] == [place]
+    assert sum(one.state is DeliveryState.DELIVERED for one in answers) == 999
     assert len(far_side.heard) <= 1 + 2 * math.ceil(math.log2(1000))
     taken = [event for heard in far_side.heard if f"e{place}" not in heard.ids() for event in heard.ids()]
     assert taken == [f"e{number}" for number in range(1, 1001) if number != place]  # once each, in order
@@ -37,7 +37,7 @@ def test_who_is_refused_from_the_first_on_is_told_to_look_at_the_setting(
 ) -> None:
     stranger = tool("heap_events", far_side.restart(otherwise=BAD).url, heap_events_per_s=0.0)
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
-    assert {one.verdict for one in answers} == {Verdict.POSTPONED}
+    assert {one.state for one in answers} == {DeliveryState.POSTPONED}
     assert len(far_side.heard) == requests
     assert answers[0].words == (
         "Heap refuses all that it is sent and has taken nothing yet, so nothing counts as sent; correct "
@@ -50,16 +50,18 @@ def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: S
     batch = one_batch(destination, visits(anna=3))
     destination.send(batch)
     far_side.restart(otherwise=BAD)
-    assert [(one.verdict, one.words) for one in destination.send(batch)] == [(Verdict.REJECTED, "400 Bad Request")] * 3
+    assert [(one.state, one.words) for one in destination.send(batch)] == [
+        (DeliveryState.REJECTED, "400 Bad Request")
+    ] * 3
 
 
 def test_user_properties_go_in_bulk(far_side: ScriptedTool) -> None:
     destination = tool("heap_users", far_side.url)
     rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "customer_tier": "basic"})
-    assert destination.send(one_batch(destination, rows)) == [Answer(Verdict.DELIVERED)] * 2
+    assert destination.send(one_batch(destination, rows)) == [Answer(DeliveryState.DELIVERED)] * 2
     (request,) = far_side.heard
     assert request.path == "/api/add_user_properties"
-    assert request.told["users"] == [
+    assert request.json["users"] == [
         {"identity": "anna", "properties": {"customer_segment": "Loyal"}},
         {"identity": "ben", "properties": {"customer_tier": "basic"}},
     ]

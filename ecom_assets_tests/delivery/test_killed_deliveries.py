@@ -28,14 +28,14 @@ def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, *
         return Killer(tool, home, there, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
 
 
-def check(tool: str, said: Killed) -> None:
+def check(tool: str, result: Killed) -> None:
     """Lost 0, doubled 0; where the tool never confirms, what is lost is in doubt, a batch per kill at most."""
-    assert said.doubled == set()
+    assert result.doubled == set()
     if tool != "ga4":
-        assert said.lost == set()
+        assert result.lost == set()
         return
-    assert said.lost <= said.in_doubt
-    assert len(said.in_doubt) <= most_in_doubt(said.kills)
+    assert result.lost <= result.in_doubt
+    assert len(result.in_doubt) <= most_in_doubt(result.kills)
 
 
 @pytest.mark.sampled(1)
@@ -44,16 +44,16 @@ def check(tool: str, said: Killed) -> None:
 def test_a_few_killed_deliveries_lose_and_double_nothing(
     tool: str, count: int, tmp_path: Path, deliverer: Deliverer
 ) -> None:
-    said = killed(tool, count, tmp_path, deliverer, seed=1)
-    check(tool, said)
-    assert sum(said.kills.values()) == count
+    result = killed(tool, count, tmp_path, deliverer, seed=1)
+    check(tool, result)
+    assert sum(result.kills.values()) == count
 
 
 @pytest.mark.slow
 def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: Path, deliverer: Deliverer) -> None:
-    said = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
-    assert (said.lost, said.in_doubt) == (set(), set())
-    assert said.doubled != set()
+    result = killed("ga4", len(PHASES), tmp_path, deliverer, seed=3, ga4_unconfirmed="at_least_once")
+    assert (result.lost, result.in_doubt) == (set(), set())
+    assert result.doubled != set()
 
 
 @pytest.mark.slow
@@ -61,6 +61,6 @@ def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: P
 def test_fifty_killed_deliveries_per_tool_lose_and_double_nothing(
     tool: str, tmp_path: Path, deliverer: Deliverer
 ) -> None:
-    said = killed(tool, 50, tmp_path, deliverer, seed=2)
-    check(tool, said)
-    assert min(said.kills.values()) >= 5
+    result = killed(tool, 50, tmp_path, deliverer, seed=2)
+    check(tool, result)
+    assert min(result.kills.values()) >= 5

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.opening import default_file, open_store
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore
-from ecom_assets.delivery.sending import Delivery, Tally
+from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, numbered, rows
@@ -29,11 +29,11 @@ class Bench:
     clock: Clock
     tool: Tool
 
-    def deliver(self, due: pa.Table, **how: object) -> Tally:
+    def deliver(self, due: pa.Table, **how: object) -> DeliveryStats:
         """Deliver as a new process does."""
         return self.deliver_all([due], **how)
 
-    def deliver_all(self, chunks: Iterable[pa.Table], **how: object) -> Tally:
+    def deliver_all(self, chunks: Iterable[pa.Table], **how: object) -> DeliveryStats:
         """Deliver several chunks."""
         ledger = Ledger(SqliteStore(self.path), now=self.clock)
         try:
@@ -183,8 +183,8 @@ def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:
 
 
 def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_later(bench: Bench) -> None:
-    bench.tool.script = [Answer(Verdict.DELIVERED), *[Answer(Verdict.POSTPONED, "busy", "Try later.")] * 99]
-    bench.tool.script[0] = Answer(Verdict.POSTPONED, "busy", "Try later.")
+    bench.tool.script = [Answer(DeliveryState.DELIVERED), *[Answer(DeliveryState.POSTPONED, "busy", "Try later.")] * 99]
+    bench.tool.script[0] = Answer(DeliveryState.POSTPONED, "busy", "Try later.")
     down = bench.deliver(numbered(100))
     assert (down.sent, down.outcomes, down.pending) == (3, {"postponed": 3, "waiting": 97}, 100)
     bench.tool.script = []
@@ -195,7 +195,7 @@ def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_lat
 def test_records_of_a_user_wait_for_the_one_before(bench: Bench) -> None:
     """One user is throttled: others go on, and hers arrive in order the next time."""
     bench.tool.batch_size = 1
-    bench.tool.script = [Answer(Verdict.POSTPONED, "busy", "Too many of her.")]
+    bench.tool.script = [Answer(DeliveryState.POSTPONED, "busy", "Too many of her.")]
     first = bench.deliver(rows("a1", "b1", "a2", "b2", "a3"))
     assert first.outcomes == {"postponed": 1, "waiting": 2, "delivered": 2}
     assert bench.deliver(rows("a1", "b1", "a2", "b2", "a3")).outcomes == {"delivered": 5}
@@ -254,7 +254,7 @@ def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Ben
 def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) -> None:
     """A kill, a rejected record, a refused one and a change, with the ledger in another database."""
 
-    def deliver(*records: str) -> Tally:
+    def deliver(*records: str) -> DeliveryStats:
         ledger = Ledger(PostgresStore(postgres_url), now=bench.clock)
         try:
             with ledger.writer(bench.tool, patience_s=0.0) as writer:

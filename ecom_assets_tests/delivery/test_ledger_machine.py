@@ -13,15 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import SqliteStore
-from ecom_assets.delivery.sending import Delivery, Tally
+from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets_tests.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, rows
 from ecom_assets_tests.hypothesis_settings import examples
 
-BUSY = Answer(Verdict.POSTPONED, "busy", "Later.")
-UNSURE = Answer(Verdict.POSTPONED, "no_answer", "The connection broke.")
+BUSY = Answer(DeliveryState.POSTPONED, "busy", "Later.")
+UNSURE = Answer(DeliveryState.POSTPONED, "no_answer", "The connection broke.")
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -44,12 +44,12 @@ class Deliveries(RuleBasedStateMachine):
     @rule(faults=st.lists(st.sampled_from(["well", "killed before", "killed after", "busy", "broken"]), max_size=4))
     def deliver(self, faults: list[str]) -> None:
         """A run delivers, and something happens to some of its batches."""
-        said: dict[str, Callable[[pa.Table], None]] = {
+        result: dict[str, Callable[[pa.Table], None]] = {
             "killed before": killed,
             "busy": self._busy,
             "broken": self._broken,
         }
-        self.tool.before = [said.get(fault, _well) for fault in faults]
+        self.tool.before = [result.get(fault, _well) for fault in faults]
         self.tool.after = [killed if fault == "killed after" else _well for fault in faults]
         self._deliver()
 
@@ -63,13 +63,13 @@ class Deliveries(RuleBasedStateMachine):
     def all_is_well_at_last(self) -> None:
         """What is not there after a delivery without faults is in doubt, and said to be."""
         self.tool.before, self.tool.after, self.tool.script = [], [], []
-        tally = self._deliver()
-        assert tally is not None
+        stats = self._deliver()
+        assert stats is not None
         missing = set(self.due) - set(self.tool.counted)
-        assert tally.residue == 0
-        assert tally.pending == 0
-        assert len(missing) <= tally.outcomes["in_doubt"]
-        if self.is_safe and not tally.outcomes["in_doubt"]:
+        assert stats.residue == 0
+        assert stats.pending == 0
+        assert len(missing) <= stats.outcomes["in_doubt"]
+        if self.is_safe and not stats.outcomes["in_doubt"]:
             assert not missing
 
     @invariant()
@@ -81,7 +81,7 @@ class Deliveries(RuleBasedStateMachine):
         """Forget the ledger."""
         self.folder.cleanup()
 
-    def _deliver(self) -> Tally | None:
+    def _deliver(self) -> DeliveryStats | None:
         ledger = Ledger(SqliteStore(Path(self.folder.name) / "ledger.sqlite"), now=self.clock)
         try:
             with ledger.writer(self.tool, patience_s=0.0) as writer:

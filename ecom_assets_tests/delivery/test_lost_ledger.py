@@ -14,7 +14,7 @@ from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
 from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.command import Said, ecom, page_views
+from ecom_assets_tests.command import CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import BOTH, DOWN, MONDAY, SHOP, TUESDAY, UNLIKED, event
 
@@ -30,7 +30,7 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
     opened = DeliveredShop(tmp_path)
     opened.land_orders({MONDAY: 1, TUESDAY: 2})
     opened.land(SHOP)
-    opened.tool.said = {"m1": UNLIKED, "t1": DOWN}
+    opened.tool.answers = {"m1": UNLIKED, "t1": DOWN}
     opened.deliver(BOTH)
     opened.land([*SHOP[:2], event("m3", MONDAY, "refund", "ben", 10), *SHOP[3:]])
     opened.deliver(BOTH)
@@ -70,7 +70,7 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     with closing(shop._delivery_context()) as delivery_context:  # noqa: SLF001 (as a run does)
         shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
-    shop.tool.said = {}
+    shop.tool.answers = {}
     again = shop.deliver(BOTH)
     assert again.total.outcomes == {"delivered": 4, "rejected": 1, "refused": 1}
     assert again.total.sent == len(shop.tool.received) - sent, "what waited, and nothing else"
@@ -108,11 +108,11 @@ class Shop:
         ran = self.ecom("run", "--select", UNTIL_DUE)
         assert ran.exit_code == 0, ran.err
 
-    def export(self) -> Said:
+    def export(self) -> CommandResult:
         """Deliver what is due."""
         return self.ecom("export", "--to", "amplitude", "--json")
 
-    def ecom(self, *words: str | Path) -> Said:
+    def ecom(self, *words: str | Path) -> CommandResult:
         """Run a command with the shop's settings."""
         env = {
             "ECOM_EVENTS": str(self.events),

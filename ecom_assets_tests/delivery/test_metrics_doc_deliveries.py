@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.contracts import OUTCOMES, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.destination import Answer, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.ledger.copy import OF_OUTCOME
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import received
@@ -14,10 +14,10 @@ from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.test_metrics_doc import as_shown, tables
 
 DAY = date(2026, 3, 9)
-SAID = {
-    "no: unknown currency": Answer(Verdict.REJECTED, "bad_value", "Unknown currency."),
-    "nothing: the connection broke": Answer(Verdict.POSTPONED, "no_answer", "The connection broke."),
-    "try later": Answer(Verdict.POSTPONED, "busy", "Try later."),
+MESSAGE = {
+    "no: unknown currency": Answer(DeliveryState.REJECTED, "bad_value", "Unknown currency."),
+    "nothing: the connection broke": Answer(DeliveryState.POSTPONED, "no_answer", "The connection broke."),
+    "try later": Answer(DeliveryState.POSTPONED, "busy", "Try later."),
 }
 
 
@@ -44,7 +44,9 @@ def shop(tmp_path: Path) -> DeliveredShop:
     ]
     shop.land(rows, *(one["event_id"] for one in events if one["robot"]))
     shop.land_orders({DAY: 2})
-    shop.tool.said = {one["event_id"]: SAID[one["the tool says"]] for one in events if one["the tool says"] in SAID}
+    shop.tool.answers = {
+        one["event_id"]: MESSAGE[one["the tool says"]] for one in events if one["the tool says"] in MESSAGE
+    }
     return shop
 
 

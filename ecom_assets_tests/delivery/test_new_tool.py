@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, Said
+from ecom_assets_tests.command import HEADER, CommandResult
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
 
 TOY = Path(__file__).parent / "toy"
@@ -43,13 +43,13 @@ class Toyshop:
         shutil.copytree(TOY, folder / "tools" / "toy")
         (folder / "clicks.csv").write_text(CLICKS, encoding="utf-8")
 
-    def ecom(self, *commands: tuple[list[str], dict[str, str]]) -> list[Said]:
+    def ecom(self, *commands: tuple[list[str], dict[str, str]]) -> list[CommandResult]:
         """Run commands, each with its settings, one after another in a process that has the toy."""
         with_url = [(words, {"ECOM_TOY_URL": self.url} | settings) for words, settings in commands]
         given = [str(self.folder / "tools"), str(self.home), json.dumps(with_url)]
         ran = subprocess.run([sys.executable, "-c", WITH_TOOLS, *given], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
-        return [Said(**said) for said in json.loads(ran.stdout)]
+        return [CommandResult(**result) for result in json.loads(ran.stdout)]
 
 
 @pytest.fixture
@@ -72,13 +72,13 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far
 
     answer = first.json["deliveries"]["toy_events"]
     assert (answer["due"], answer["sent"], answer["outcomes"]) == (3, 3, {"delivered": 3})
-    heard = [record for one in far_side.heard for record in one.told]
+    heard = [record for one in far_side.heard for record in one.json]
     assert sorted(heard, key=lambda record: record["id"]) == [
         {"id": "e1@2026-01-01", "what": "looked", "who": "ann"},
         {"id": "e2@2026-01-01", "what": "search", "who": "ann"},
         {"id": "e3@2026-01-01", "what": "looked", "who": "ben"},
     ]
-    assert sorted(len(one.told) for one in far_side.heard) == [1, 2], "as the toy's limits say, two in a request"
+    assert sorted(len(one.json) for one in far_side.heard) == [1, 2], "as the toy's limits say, two in a request"
     assert {(one.path, one.params["key"]) for one in far_side.heard} == {("/events", "k")}
 
     answer = again.json["deliveries"]["toy_events"]

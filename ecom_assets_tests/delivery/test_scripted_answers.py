@@ -18,19 +18,19 @@ CASES = [
 ]
 
 
-def check(tool: str, said: Played) -> None:
+def check(tool: str, result: Played) -> None:
     """Every promise, on the journal."""
-    assert said.out_of_order() == []
-    assert said.found.doubled == {}
-    assert said.sent_after_success() == []
-    assert said.sent_after_refusal() == []
-    assert said.too_soon() == []
-    assert (said.again.sent, said.again.changed, said.again.pending) == (0, 0, 0)
+    assert result.out_of_order() == []
+    assert result.actual.doubled == {}
+    assert result.sent_after_success() == []
+    assert result.sent_after_refusal() == []
+    assert result.too_soon() == []
+    assert (result.again.sent, result.again.changed, result.again.pending) == (0, 0, 0)
     is_silent = tool == "ga4"  # it tells nobody what it finds fault with
-    assert {said.due[one] for one in said.lost} <= (said.refused if is_silent else set())
-    rejected = {said.due[one] for one, outcome in said.outcomes.items() if outcome == "rejected"}
-    assert rejected == said.refused_alone - (said.refused if is_silent else set())
-    in_doubt = {one for one, outcome in said.outcomes.items() if outcome == "in_doubt"}
+    assert {result.due[one] for one in result.lost} <= (result.refused if is_silent else set())
+    rejected = {result.due[one] for one, outcome in result.outcomes.items() if outcome == "rejected"}
+    assert rejected == result.refused_alone - (result.refused if is_silent else set())
+    in_doubt = {one for one, outcome in result.outcomes.items() if outcome == "in_doubt"}
     assert is_silent or in_doubt == set()
 
 

@@ -14,7 +14,7 @@ from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.delivery.assets import due_users
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.payloads import USER_ROWS
-from ecom_assets.delivery.sending import Tally, export
+from ecom_assets.delivery.sending import DeliveryStats, export
 from ecom_assets.delivery.tools.amplitude.payload import users as amplitude_users
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
@@ -37,8 +37,8 @@ def sent(name: str, segments: str | None) -> Any:
     )
     if payload["reason"]:
         return payload["reason"]
-    told = json.loads(payload["payload"])
-    properties = told.get("properties") or told.get("$set") or told.get("user_properties")
+    reported = json.loads(payload["payload"])
+    properties = reported.get("properties") or reported.get("$set") or reported.get("user_properties")
     return properties.get("$set", properties).get("visitor_segments")
 
 
@@ -118,7 +118,7 @@ class Shop:
             [row | {"segment": name, "visitor_id": one} for name, some in who.items() for one in some.split()],
         )
 
-    def deliver(self) -> Tally:
+    def deliver(self) -> DeliveryStats:
         """Deliver as a run does."""
         given = nullcontext({self.tool.name: self.tool})
         with closing(DeliveryContext(self.settings, given, sending_at=self.tool.clock)) as opened:
@@ -157,8 +157,8 @@ def test_customers_with_orders_and_visitors_without_are_one_list(tmp_path: Path)
     due = due_users(shop.engine, shop.settings)
     assert due.counts(Days(())) == {date(2026, 3, 12): 3}, "all of them as of the newest day of any"
     (rows,) = due.chunks(date(2026, 3, 12))
-    told = [(row["customer_id"], row["segment"], row["visitor_segments"]) for row in rows.to_pylist()]
-    assert told == [("anna-1", None, ""), ("ben-22", "Loyal", "loyal"), ("phone-order", "Loyal", "")]
+    reported = [(row["customer_id"], row["segment"], row["visitor_segments"]) for row in rows.to_pylist()]
+    assert reported == [("anna-1", None, ""), ("ben-22", "Loyal", "loyal"), ("phone-order", "Loyal", "")]
     undeclared = due_users(shop.engine, shop.settings.model_copy(update={"visitor_segments": None}))
     (rows,) = undeclared.chunks(date(2026, 3, 12))
     assert [(row["customer_id"], row["visitor_segments"]) for row in rows.to_pylist()] == [

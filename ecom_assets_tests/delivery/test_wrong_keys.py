@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.delivery.destination import Verdict
+from ecom_assets.delivery.destination import DeliveryState
 from ecom_assets.sandbox.vendors.heap import HeapReceiver
 from ecom_assets.sandbox.vendors.receiver import Setup
 from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
-from ecom_assets_tests.command import HEADER, Said, ecom, page_views
+from ecom_assets_tests.command import HEADER, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.mart_rows import one_batch, users
 from ecom_assets_tests.delivery.mart_rows import tool as tool_at
 
@@ -46,7 +46,7 @@ def tools() -> Iterator[Receivers]:
         yield running
 
 
-def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> Said:
+def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> CommandResult:
     address = {"ECOM_EVENTS": str(home.parent / "clicks.csv"), f"ECOM_{tool.upper()}_URL": getattr(tools, tool).url}
     return ecom("export", "--to", tool, "--json", home=home, env={**address, **keys})
 
@@ -82,7 +82,7 @@ def test_a_wrong_key_makes_no_dead_letter_of_users_however_few_go_together(
     destination = tool_at(f"{tool}_users", getattr(tools, tool).url, **wrong)
     rows = users(*({"customer_id": f"user-{n:02}", "segment": "Loyal"} for n in range(count)))
     answers = destination.send(one_batch(destination, rows))
-    assert {(one.verdict, one.reason) for one in answers} == {(Verdict.POSTPONED, "not_allowed")}
+    assert {(one.state, one.reason) for one in answers} == {(DeliveryState.POSTPONED, "not_allowed")}
     assert setting in answers[0].words
 
 
@@ -94,7 +94,7 @@ def test_one_bad_record_that_goes_first_does_not_wait_forever_for_being_first(tm
     assert ecom("run", "--events", events, "--select", UNTIL_DUE, home=home).exit_code == 0
     with HeapReceiver(Setup(refuses=frozenset({"e0@2026-01-01"}))) as heap:
         env = {"ECOM_EVENTS": str(events), "ECOM_HEAP_URL": heap.url, **RIGHT["heap"]}
-        said = ecom("export", "--to", "heap", "--json", home=home, env=env)
-    answer = said.json["deliveries"]["heap_events"]
-    assert (answer["due"], answer["delivered"], answer["rejected"], answer["pending"]) == (2, 1, 1, 0), said.err
+        result = ecom("export", "--to", "heap", "--json", home=home, env=env)
+    answer = result.json["deliveries"]["heap_events"]
+    assert (answer["due"], answer["delivered"], answer["rejected"], answer["pending"]) == (2, 1, 1, 0), result.err
     assert answer["outcomes"] == {"delivered": 1, "rejected": 1}

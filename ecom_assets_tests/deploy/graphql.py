@@ -102,8 +102,8 @@ class Webserver:
 
     def run(self, run_id: str) -> Run:
         """Return how a run is getting on."""
-        found = self.ask(RUN, id=run_id)["runOrError"]
-        return Run(found["runId"], found["status"], found["startTime"] or 0, found["endTime"] or 0)
+        actual = self.ask(RUN, id=run_id)["runOrError"]
+        return Run(actual["runId"], actual["status"], actual["startTime"] or 0, actual["endTime"] or 0)
 
     def wait_for(self, run_id: str, *statuses: str, within_s: float = 300) -> Run:
         """Wait until a run has one of the statuses (by default, until it has ended)."""
@@ -120,20 +120,20 @@ class Webserver:
         """Wait for the run that Dagster starts in the place of a lost one, and return its id."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
-            if found := self.ask(RETRY, root=run_id)["runsOrError"]["results"]:
-                (only,) = found
+            if actual := self.ask(RETRY, root=run_id)["runsOrError"]["results"]:
+                (only,) = actual
                 return str(only["runId"])
             time.sleep(0.2)
         pytest.fail(f"nothing was started in the place of {run_id}")
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         """Return the events of a run, all pages of them."""
-        found: list[dict[str, Any]] = []
+        actual: list[dict[str, Any]] = []
         page = {"cursor": None, "hasMore": True}
         while page["hasMore"]:
             page = self.ask(EVENTS, id=run_id, after=page["cursor"])["logsForRun"]
-            found += page["events"]
-        return found
+            actual += page["events"]
+        return actual
 
     def messages(self, run_id: str) -> list[str]:
         """Return what the events of a run say."""

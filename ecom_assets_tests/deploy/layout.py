@@ -125,10 +125,10 @@ class Layout:
     def is_healthy(self, name: str) -> bool:
         """Ask after a service as the compose file does."""
         command = self._located(service(name, self.variables).health_check)
-        asked = subprocess.run(
+        answer = subprocess.run(
             command, env=self.environment(name), cwd=self.home, capture_output=True, check=False, timeout=60
         )
-        return asked.returncode == 0
+        return answer.returncode == 0
 
     def stop(self, name: str, *, within_s: float = STOPPED_WITHIN_S) -> int:
         """Ask a service to stop as Docker does, see that nothing of it is left, and return its exit code."""

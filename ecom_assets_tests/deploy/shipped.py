@@ -82,12 +82,12 @@ def put_in(text: str, variables: Mapping[str, str]) -> str:
     Raises:
         KeyError: One that must be set is not.
     """
-    while found := VARIABLE.search(text):
-        name, kind, rest = found.groups()
+    while actual := VARIABLE.search(text):
+        name, kind, rest = actual.groups()
         value = variables.get(name) or (rest if kind == "-" else "")
         if kind == "?" and not value:
             raise KeyError(f"{name}: {rest}")
-        text = text[: found.start()] + value + text[found.end() :]
+        text = text[: actual.start()] + value + text[actual.end() :]
     return text
 
 

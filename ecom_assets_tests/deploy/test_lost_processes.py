@@ -42,10 +42,10 @@ def worker_of(web: Webserver, run_id: str) -> int:
     web.wait_for(run_id, "STARTED")
     deadline = time.monotonic() + NOTICED_WITHIN_S
     while time.monotonic() < deadline:
-        found = re.findall(r"Started process for run \(pid: (\d+)\)", "\n".join(web.messages(run_id)))
-        if found:
-            os.kill(int(found[0]), signal.SIGSTOP)
-            return int(found[0])
+        actual = re.findall(r"Started process for run \(pid: (\d+)\)", "\n".join(web.messages(run_id)))
+        if actual:
+            os.kill(int(actual[0]), signal.SIGSTOP)
+            return int(actual[0])
         time.sleep(0.1)
     pytest.fail("the run does not say which process it is")
 
@@ -73,7 +73,7 @@ def test_a_run_is_noticed_as_lost_when_the_code_location_comes_back_without_it(r
     assert web.run(lost).status == "STARTED", "nobody can know yet whether the run goes on"
     running.start("code")
     assert web.wait_for(lost, within_s=NOTICED_WITHIN_S).status == "FAILURE"
-    assert any("was restarted and has it no longer" in said for said in web.messages(lost))
+    assert any("was restarted and has it no longer" in result for result in web.messages(lost))
     assert web.wait_for(web.retry_of(lost)).status == "SUCCESS"
 
 

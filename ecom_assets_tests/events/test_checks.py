@@ -42,9 +42,9 @@ def shop() -> Iterator[Platform]:
 def test_a_type_is_new_in_the_days_of_the_run_that_has_it_first(
     shop: Platform, days: Days | None, expected: list[dict[str, object]]
 ) -> None:
-    found = no_event_type_is_new.evaluate(days, shop.table(CleanEvents))
-    assert (found.broken_count, found.examples) == (len(expected), expected)
-    assert found.looked_at_count > 0
+    actual = no_event_type_is_new.evaluate(days, shop.table(CleanEvents))
+    assert (actual.broken_count, actual.examples) == (len(expected), expected)
+    assert actual.looked_at_count > 0
 
 
 def test_it_warns_and_holds_nothing_back() -> None:

@@ -300,5 +300,5 @@ def test_a_leak_is_found_on_its_day(shop: Platform) -> None:
     tables = [shop.table(table) for table in check.tables]
     assert check.evaluate(AROUND, *tables).broken_count == 0
     shop.engine.execute("DELETE FROM staging.events WHERE event_id = 'e1'")
-    found = check.evaluate(AROUND, *tables)
-    assert [(example["day"], example["residue"]) for example in found.examples] == [(day(1), 1)]
+    actual = check.evaluate(AROUND, *tables)
+    assert [(example["day"], example["residue"]) for example in actual.examples] == [(day(1), 1)]

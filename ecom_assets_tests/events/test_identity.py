@@ -44,8 +44,8 @@ def visitor(shop: Platform, anonymous: Row, *others: Row) -> str:
     shop.clear()
     shop.receive([anonymous, *others], AROUND)
     shop.run(AROUND, only=("duplicate_events", "events"))
-    (found,) = [row["visitor_id"] for row in shop.rows(CleanEvents) if row["event_id"] == anonymous["event_id"]]
-    return str(found)
+    (actual,) = [row["visitor_id"] for row in shop.rows(CleanEvents) if row["event_id"] == anonymous["event_id"]]
+    return str(actual)
 
 
 NOON = seen("12:00")
@@ -108,8 +108,8 @@ def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_sessio
     shop.clear()
     shop.receive(rows, AROUND)
     shop.run(AROUND, only=("duplicate_events", "events"))
-    found = [row["visitor_id"] for row in sorted(shop.rows(CleanEvents), key=lambda row: row["event_at"])]
-    assert found == ["anon-s9", "user-anon-s9", "user-user-anon-s9", "user-anon-s9", "user-1"]
+    actual = [row["visitor_id"] for row in sorted(shop.rows(CleanEvents), key=lambda row: row["event_at"])]
+    assert actual == ["anon-s9", "user-anon-s9", "user-user-anon-s9", "user-anon-s9", "user-1"]
 
 
 @given(st.sets(st.from_regex(r"(user-)*(anon-)?[ab]?", fullmatch=True), min_size=2))
@@ -117,10 +117,10 @@ def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_sessio
 def test_two_users_never_become_one_visitor_nor_an_anonymous_one(users: set[str]) -> None:
     con = connect()
     table = ibis.memtable(pa.table({"user_id": sorted(users)}))
-    found = con.to_pyarrow(table.select(visitor=visitor_of_user(table.user_id)))["visitor"].to_pylist()
+    actual = con.to_pyarrow(table.select(visitor=visitor_of_user(table.user_id)))["visitor"].to_pylist()
     con.disconnect()
-    assert len(set(found)) == len(users)
-    assert not any(one.startswith("anon-") for one in found)
+    assert len(set(actual)) == len(users)
+    assert not any(one.startswith("anon-") for one in actual)
 
 
 def test_the_wait_for_a_login_changes_the_day_before_too(shop: Platform) -> None:

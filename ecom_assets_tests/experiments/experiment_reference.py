@@ -79,11 +79,13 @@ def by_definition(acts: Sequence[Act], experiment: Experiment, first: date, last
         if is_mixed and experiment.multiple == "exclude":
             continue
         goals = [one for one in own if _is_goal(one, seen[0], experiment, last)]
-        found = counts.setdefault(str(seen[0].variant), dict.fromkeys(("units", "converted", "open"), 0) | {"paid": []})
-        found["units"] += 1
-        found["converted"] += bool(goals)
-        found["open"] += experiment.within_s is not None and seen[0].event_at + _time(experiment) > newest
-        found["paid"].append(sum((one.cart_amount or Decimal(0) for one in goals), Decimal(0)))
+        actual = counts.setdefault(
+            str(seen[0].variant), dict.fromkeys(("units", "converted", "open"), 0) | {"paid": []}
+        )
+        actual["units"] += 1
+        actual["converted"] += bool(goals)
+        actual["open"] += experiment.within_s is not None and seen[0].event_at + _time(experiment) > newest
+        actual["paid"].append(sum((one.cart_amount or Decimal(0) for one in goals), Decimal(0)))
     return {"variants": counts, "mixed": mixed}
 
 

@@ -47,17 +47,17 @@ def test_the_sequential_interval_of_means_is_that_of_growthbook_s_example() -> N
     """GrowthBook's `TestSequentialTTest.test_sequential_test_runs`: equation 9 of the paper on relative differences."""
     control = Sample.of_sums(Fraction("1396.87"), Fraction("52377.9767"), 3000)
     other = Sample.of_sums(Fraction("2422.7"), Fraction("134698.29"), 3461)
-    found = sequential(control, other, 0.95, 1_000)
-    assert found is not None
-    assert (rounded(found.relative), found.p_value) == ((-0.55844, 1.56516), 1)
+    actual = sequential(control, other, 0.95, 1_000)
+    assert actual is not None
+    assert (rounded(actual.relative), actual.p_value) == ((-0.55844, 1.56516), 1)
     assert round(other.mean / control.mean - 1, 5) == 0.50336
 
 
 def test_the_sequential_interval_of_shares_is_that_of_growthbook_s_example() -> None:
     """GrowthBook's `TestSequentialTTest.test_sequential_test_runs_prop`."""
-    found = sequential(Sample.of_successes(1396, 3000), Sample.of_successes(2422, 3461), 0.95, 5_000)
-    assert found is not None
-    assert (rounded(found.relative), round(found.p_value, 5)) == ((0.40098, 0.60675), 0)
+    actual = sequential(Sample.of_successes(1396, 3000), Sample.of_successes(2422, 3461), 0.95, 5_000)
+    assert actual is not None
+    assert (rounded(actual.relative), round(actual.p_value, 5)) == ((0.40098, 0.60675), 0)
 
 
 def test_the_probability_to_be_best_is_that_of_robinson_s_batters() -> None:
@@ -79,9 +79,9 @@ def test_the_credible_interval_of_means_is_that_of_growthbook_s_example() -> Non
 
 def test_the_split_is_tested_as_in_the_books() -> None:
     """Kohavi, Tang and Xu (2020), chapter 3: 821,588 and 815,482 users of a 50 : 50 split have p = 1.8e-6."""
-    found = sample_ratio([821_588, 815_482], [50, 50])
-    assert found is not None
-    assert (f"{found.p_value:.1e}", found.is_mismatch) == ("1.8e-06", True)
+    actual = sample_ratio([821_588, 815_482], [50, 50])
+    assert actual is not None
+    assert (f"{actual.p_value:.1e}", actual.is_mismatch) == ("1.8e-06", True)
 
 
 # Other ways to the same number
@@ -103,8 +103,8 @@ SUCCESSES = st.integers(0, 3_000).flatmap(lambda count: st.tuples(st.integers(0,
 @examples(60)
 @given(a=SUCCESSES, b=SUCCESSES)
 def test_the_probability_to_be_best_is_miller_s_closed_form(a: tuple[int, int], b: tuple[int, int]) -> None:
-    found = probability_best([beta_posterior(*a), beta_posterior(*b)])
-    assert found == [pytest.approx(1 - miller(a, b), abs=1e-7), pytest.approx(miller(a, b), abs=1e-7)]
+    actual = probability_best([beta_posterior(*a), beta_posterior(*b)])
+    assert actual == [pytest.approx(1 - miller(a, b), abs=1e-7), pytest.approx(miller(a, b), abs=1e-7)]
 
 
 @examples(40)
@@ -117,11 +117,11 @@ def test_one_of_the_variants_is_best(variants: list[tuple[int, int]]) -> None:
 def test_variants_of_very_different_sizes_lose_no_digits(sizes: tuple[int, int]) -> None:
     """As many units as these make normal distributions of the posteriors, but for the one of 100 units."""
     a, b = (beta_posterior(round(size * 0.3), size) for size in sizes)
-    found = credible_difference(a, b, 0.95)
+    actual = credible_difference(a, b, 0.95)
     means = [one.a / (one.a + one.b) for one in (a, b)]
     spreads = [mean * (1 - mean) / (one.a + one.b + 1) for mean, one in zip(means, (a, b), strict=True)]
     near = scipy.stats.norm(means[1] - means[0], math.sqrt(sum(spreads))).interval(0.95)
-    assert is_near(found, near[0], near[1], by=0.03 * (near[1] - near[0]))
+    assert is_near(actual, near[0], near[1], by=0.03 * (near[1] - near[0]))
     assert sum(probability_best([a, b])) == pytest.approx(1, abs=1e-6)
 
 
@@ -129,9 +129,9 @@ def test_the_interval_of_a_difference_holds_as_many_draws_as_it_says() -> None:
     control, other = beta_posterior(3, 40), beta_posterior(9, 50)
     dice = np.random.default_rng(1)
     drawn = dice.beta(10, 42, 200_000) - dice.beta(4, 38, 200_000)
-    found = credible_difference(control, other, 0.9)
-    assert (drawn < found.low).mean() == pytest.approx(0.05, abs=0.003)
-    assert (drawn > found.high).mean() == pytest.approx(0.05, abs=0.003)
+    actual = credible_difference(control, other, 0.9)
+    assert (drawn < actual.low).mean() == pytest.approx(0.05, abs=0.003)
+    assert (drawn > actual.high).mean() == pytest.approx(0.05, abs=0.003)
     assert rounded(credible_interval(other, 0.9)) == rounded(Interval(*scipy.stats.beta(10, 42).ppf([0.05, 0.95])))
 
 
@@ -161,7 +161,7 @@ def test_the_p_value_is_the_alpha_whose_interval_ends_at_zero(
 def test_looking_every_day_finds_no_more_differences_than_the_confidence_allows() -> None:
     """400 experiments without a difference, looked at 40 times: the fixed interval finds 1 in 4, ours 1 in 20."""
     dice = np.random.default_rng(20_261_121)
-    found = {"ours": 0, "fixed": 0}
+    actual = {"ours": 0, "fixed": 0}
     for _ in range(400):
         successes = np.cumsum(dice.binomial(250, 0.1, (40, 2)), axis=0)
         wrong = {"ours": False, "fixed": False}
@@ -173,9 +173,9 @@ def test_looking_every_day_finds_no_more_differences_than_the_confidence_allows(
             wrong["ours"] |= not looked.difference.low <= 0 <= looked.difference.high
             error = math.sqrt((control.variance + other.variance) / count)
             wrong["fixed"] |= abs(other.mean - control.mean) > 1.96 * error
-        found = {name: found[name] + is_wrong for name, is_wrong in wrong.items()}
-    assert found["ours"] <= 400 * 0.05
-    assert found["fixed"] > 400 * 0.2
+        actual = {name: actual[name] + is_wrong for name, is_wrong in wrong.items()}
+    assert actual["ours"] <= 400 * 0.05
+    assert actual["fixed"] > 400 * 0.2
 
 
 def test_where_nothing_varies_nothing_is_said_of_the_difference() -> None:
@@ -186,9 +186,9 @@ def test_where_nothing_varies_nothing_is_said_of_the_difference() -> None:
 
 
 def test_a_control_of_zero_has_no_relative_difference() -> None:
-    found = sequential(Sample.of_successes(0, 500), Sample.of_successes(5, 500), 0.95, 5_000)
-    assert found is not None
-    assert found.relative is None
+    actual = sequential(Sample.of_successes(0, 500), Sample.of_successes(5, 500), 0.95, 5_000)
+    assert actual is not None
+    assert actual.relative is None
 
 
 def test_one_variant_or_no_units_have_no_ratio() -> None:

@@ -54,26 +54,26 @@ def answer(acts: list[Act], experiment: Experiment, first: date | None = None, l
     return experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)), (first, last))
 
 
-def counts(found: dict[str, Any]) -> dict[str, tuple[int, int]]:
+def counts(actual: dict[str, Any]) -> dict[str, tuple[int, int]]:
     """Return units and conversions by variant."""
-    return {one["variant"]: (one["unit_count"], one["converted_count"]) for one in found["variants"]}
+    return {one["variant"]: (one["unit_count"], one["converted_count"]) for one in actual["variants"]}
 
 
 # One story, by hand
 
 
 def test_units_convert_after_their_exposure_and_those_of_several_variants_are_left_out() -> None:
-    found = answer(STORY, CHECKOUT)
-    assert counts(found) == {"control": (2, 1), "test": (3, 2)}
-    assert found["mixed_count"] == 1
-    assert [one["amount"] for one in found["variants"]] == [15.0, 38.0]
-    assert [one["mean"]["value"] for one in found["variants"]] == [7.5, 12.666667]
+    actual = answer(STORY, CHECKOUT)
+    assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
+    assert actual["mixed_count"] == 1
+    assert [one["amount"] for one in actual["variants"]] == [15.0, 38.0]
+    assert [one["mean"]["value"] for one in actual["variants"]] == [7.5, 12.666667]
 
 
 def test_units_of_several_variants_may_count_for_the_first() -> None:
-    found = answer(STORY, replace(CHECKOUT, multiple="first"))
-    assert counts(found) == {"control": (3, 2), "test": (3, 2)}
-    assert found["mixed_count"] == 1
+    actual = answer(STORY, replace(CHECKOUT, multiple="first"))
+    assert counts(actual) == {"control": (3, 2), "test": (3, 2)}
+    assert actual["mixed_count"] == 1
 
 
 @pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
@@ -106,17 +106,17 @@ def test_variants_that_are_not_listed_are_ignored() -> None:
         Act("h1", "hal", "page_view", at("02 10:00"), "third"),
         Act("c0", "cid", "search", at("02 09:00"), "third"),
     ]
-    found = answer(more, replace(CHECKOUT, shares=(("control", 50), ("test", 50), ("fourth", 100))))
-    assert counts(found) == {"control": (2, 1), "test": (3, 2), "fourth": (0, 0)}
-    assert [one["expected_share"] for one in found["variants"]] == [0.25, 0.25, 0.5]
-    assert found["variants"][2]["conversion"]["value"] is None
+    actual = answer(more, replace(CHECKOUT, shares=(("control", 50), ("test", 50), ("fourth", 100))))
+    assert counts(actual) == {"control": (2, 1), "test": (3, 2), "fourth": (0, 0)}
+    assert [one["expected_share"] for one in actual["variants"]] == [0.25, 0.25, 0.5]
+    assert actual["variants"][2]["conversion"]["value"] is None
 
 
 def test_exposures_are_of_one_event_type_and_meet_conditions() -> None:
     shown = replace(CHECKOUT, exposure=EventFilter.from_mapping({"event_type": "search"}, "It"))
-    found = answer(STORY, shown)
-    assert (found["variants"], found["sample_ratio"]) == ([], None)
-    assert found["warnings"][-1] == "No unit was exposed to a variant on these days."
+    actual = answer(STORY, shown)
+    assert (actual["variants"], actual["sample_ratio"]) == ([], None)
+    assert actual["warnings"][-1] == "No unit was exposed to a variant on these days."
 
 
 def test_a_small_experiment_is_warned_of() -> None:
@@ -128,14 +128,14 @@ def test_a_small_experiment_is_warned_of() -> None:
 def test_a_split_that_is_not_the_planned_one_is_told() -> None:
     """Wikipedia's example of a sample ratio mismatch: 600 and 400 where as many were expected, p = 2.54e-10."""
     acts = [Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), "control" if n < 600 else "test") for n in range(1000)]
-    found = answer(acts, CHECKOUT)
-    assert found["sample_ratio"] == {
+    actual = answer(acts, CHECKOUT)
+    assert actual["sample_ratio"] == {
         "chi_squared": 40.0,
         "p_value": 2.53963e-10,
         "threshold": 0.001,
         "is_mismatch": True,
     }
-    assert "not split as planned (p = 2.5e-10, below 0.001)" in found["warnings"][-1]
+    assert "not split as planned (p = 2.5e-10, below 0.001)" in actual["warnings"][-1]
     planned = replace(CHECKOUT, shares=(("control", 3), ("test", 2)))
     assert answer(acts, planned)["sample_ratio"]["is_mismatch"] is False
 
@@ -146,14 +146,14 @@ def test_a_split_that_is_not_the_planned_one_is_told() -> None:
 def acts_of(seed: int) -> list[Act]:
     """Return what a few people did in ten days; several things happen at the same time."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
-    found = []
+    actual = []
     for number in range(dice.randint(2, 80)):
         kind = dice.choice(("page_view", "purchase", "search"))
         variant = dice.choice(("control", "test", None)) if kind != "search" else dice.choice(("third", None))
         amount = Decimal(dice.randint(0, 50_000)) / 100 if kind == "purchase" and dice.random() < 0.8 else None
         moment = at("02 00:00") + timedelta(hours=dice.randint(0, 40) * 6)
-        found.append(Act(f"e{number:03}", f"v{dice.randint(0, 15)}", kind, moment, variant, amount))
-    return [*found, Act("z1", "one", "page_view", at("02 00:00"), "control")]
+        actual.append(Act(f"e{number:03}", f"v{dice.randint(0, 15)}", kind, moment, variant, amount))
+    return [*actual, Act("z1", "one", "page_view", at("02 00:00"), "control")]
 
 
 DEFINITIONS = st.builds(
@@ -172,10 +172,10 @@ DEFINITIONS = st.builds(
 @given(seed=st.integers(0, 10_000), experiment=DEFINITIONS, last=st.integers(2, 12))
 def test_counts_are_those_of_the_definition(seed: int, experiment: Experiment, last: int) -> None:
     acts, days = acts_of(seed), (date(2026, 3, 2), date(2026, 3, last))
-    found, expected = answer(acts, experiment, *days), by_definition(acts, experiment, *days)
-    assert found["mixed_count"] == expected["mixed"]
-    assert {one["variant"] for one in found["variants"]} >= set(expected["variants"])
-    for one in found["variants"]:
+    actual, expected = answer(acts, experiment, *days), by_definition(acts, experiment, *days)
+    assert actual["mixed_count"] == expected["mixed"]
+    assert {one["variant"] for one in actual["variants"]} >= set(expected["variants"])
+    for one in actual["variants"]:
         theirs = expected["variants"].get(one["variant"], {"units": 0, "converted": 0, "open": 0, "paid": []})
         ours = (one["unit_count"], one["converted_count"], one["open_count"], one["amount"])
         assert ours == (theirs["units"], theirs["converted"], theirs["open"], float(sum(theirs["paid"])))
@@ -193,7 +193,7 @@ def test_no_order_of_rows_changes_anything(seed: int, multiple: str) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_says_the_same(seed: int) -> None:
     acts = as_events(acts_of(seed))  # noqa: F841 (chDB reads it by its name)
-    asked = """
+    text = """
         WITH seen AS (
           SELECT visitor_id, min(event_at) AS since, uniqExact(JSONExtractString(properties, 'variant')) AS n,
             any(JSONExtractString(properties, 'variant')) AS variant
@@ -206,11 +206,11 @@ def test_clickhouse_says_the_same(seed: int) -> None:
         GROUP BY variant FORMAT JSONEachRow
     """
     clickhouse: Any = session
-    said = {row["variant"]: row for row in map(json.loads, str(clickhouse.Session().query(asked)).splitlines())}
-    found = answer(acts_of(seed), replace(CHECKOUT, within_s=None))
-    assert counts(found) == {name: (int(row["units"]), int(row["converted"])) for name, row in said.items()}
-    theirs = {name: float(row["amount"] or 0) for name, row in said.items()}
-    assert {one["variant"]: one["amount"] for one in found["variants"]} == theirs
+    result = {row["variant"]: row for row in map(json.loads, str(clickhouse.Session().query(text)).splitlines())}
+    actual = answer(acts_of(seed), replace(CHECKOUT, within_s=None))
+    assert counts(actual) == {name: (int(row["units"]), int(row["converted"])) for name, row in result.items()}
+    theirs = {name: float(row["amount"] or 0) for name, row in result.items()}
+    assert {one["variant"]: one["amount"] for one in actual["variants"]} == theirs
 
 
 @pytest.mark.sampled(1)
@@ -223,8 +223,8 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
         acts = acts_of(seed)
         events = engine.con.create_table("acts", as_events(acts), overwrite=True)
         days = [one.day for one in acts]
-        found = experiment_answer(engine.con, events, experiment, (min(days), max(days)), (None, None))
-        assert found == answer(acts, experiment)
+        actual = experiment_answer(engine.con, events, experiment, (min(days), max(days)), (None, None))
+        assert actual == answer(acts, experiment)
     engine.close()
 
 

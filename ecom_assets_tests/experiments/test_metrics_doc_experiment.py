@@ -38,19 +38,19 @@ def test_the_example_is_what_the_page_says() -> None:
     con = connect()
     con.con.register("acts", as_events(acts))
     days = [one.day for one in acts]
-    asked = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
-    found = experiment_answer(
-        con, con.table("acts"), Experiment.from_mapping(asked), (min(days), max(days)), (None, None)
+    values = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
+    actual = experiment_answer(
+        con, con.table("acts"), Experiment.from_mapping(values), (min(days), max(days)), (None, None)
     )
     answer = [
         {
             **{name: str(one[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
             **{name: f"{one[name]['value']:.4g}" for name in ("conversion", "mean")},
         }
-        for one in found["variants"]
+        for one in actual["variants"]
     ]
     assert answer == expected
-    assert found["mixed_count"] == 1
+    assert actual["mixed_count"] == 1
 
 
 def test_the_comparison_is_what_the_page_says() -> None:

@@ -48,18 +48,18 @@ def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) 
     return explain(question, place_of(shop.engine, shop.settings))
 
 
-def down(found: Row) -> list[tuple[str, int, Any]]:
+def down(actual: Row) -> list[tuple[str, int, Any]]:
     """Return each table on the way down, its rows, and what they give."""
-    (part,) = found["number"]["down"]
+    (part,) = actual["number"]["down"]
     return [(level["table"], level["row_count"], level["gives"]) for level in part["levels"]]
 
 
 def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Platform) -> None:
-    found = why(shop, "mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
-    assert found["number"]["value"] == 2
-    assert down(found) == [("mart.sessions", 2, 2), ("staging.events", 4, 2), ("raw.events", 4, 2)]
-    assert found["number"]["adds_up"] is True
-    rows = found["number"]["down"][0]["received"]["rows"]
+    actual = why(shop, "mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
+    assert actual["number"]["value"] == 2
+    assert down(actual) == [("mart.sessions", 2, 2), ("staging.events", 4, 2), ("raw.events", 4, 2)]
+    assert actual["number"]["adds_up"] is True
+    rows = actual["number"]["down"][0]["received"]["rows"]
     assert sorted(row["event_id"] for row in rows) == ["anna-0", "anna-1", "ben-0", "late"]
     # Rows of one session have the same number, which is nobody's id.
     counted = {row["event_id"]: row["counted_as"] for row in rows}
@@ -68,19 +68,19 @@ def test_two_sessions_are_four_received_rows_one_of_them_after_midnight(shop: Pl
 
 def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
     where = (f"event_date = {DAY_ONE}", "product_category = (all)", "country = (all)")
-    found = why(shop, "purchase_revenue_daily", "shipped_amount", *where)
-    assert found["number"]["value"] == "20.00"
-    assert down(found) == [("staging.events", 1, "20.00"), ("raw.events", 1, "20.00")]
-    (row,) = found["number"]["down"][0]["received"]["rows"]
+    actual = why(shop, "purchase_revenue_daily", "shipped_amount", *where)
+    assert actual["number"]["value"] == "20.00"
+    assert down(actual) == [("staging.events", 1, "20.00"), ("raw.events", 1, "20.00")]
+    (row,) = actual["number"]["down"][0]["received"]["rows"]
     assert (row["cart_value"], row["received_date"]) == ("20.00", DAY_ONE.isoformat())
     assert shop.engine.row_count(RawEvents) == 7
 
 
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:
-    found = why(shop, "engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
+    actual = why(shop, "engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
     # Anna and Ben on the first day, Ben again on the second.
-    assert (found["row_count"], found["number"]["value"]) == (2, 3)
-    assert down(found)[-1] == ("raw.events", 4, 3)
+    assert (actual["row_count"], actual["number"]["value"]) == (2, 3)
+    assert down(actual)[-1] == ("raw.events", 4, 3)
 
 
 def test_a_rate_says_which_columns_it_is_computed_from(shop: Platform) -> None:
@@ -96,9 +96,9 @@ def test_rates_of_several_days_do_not_add_up(shop: Platform) -> None:
 
 
 def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
-    asked = ("mart.engagement_daily", "engaged_session_count", f"event_date = {DAY_ONE}")
-    hidden = why(shop, *asked)["number"]["down"][0]["received"]["rows"]
-    shown = why(shop, *asked, is_personal=True)["number"]["down"][0]["received"]["rows"]
+    values = ("mart.engagement_daily", "engaged_session_count", f"event_date = {DAY_ONE}")
+    hidden = why(shop, *values)["number"]["down"][0]["received"]["rows"]
+    shown = why(shop, *values, is_personal=True)["number"]["down"][0]["received"]["rows"]
     assert {row["user_id"] for row in hidden} == {"•••"}
     assert "Anna" not in str(hidden)
     assert "mail=a" not in str(hidden)
@@ -107,8 +107,8 @@ def test_personal_data_are_hidden_unless_asked_for(shop: Platform) -> None:
 
 
 def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None:
-    asked = ("mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
-    pages = [why(shop, *asked, limit=3, offset=n)["number"]["down"][0]["received"] for n in (0, 3)]
+    values = ("mart.engagement_daily", "session_count", f"event_date = {DAY_ONE}")
+    pages = [why(shop, *values, limit=3, offset=n)["number"]["down"][0]["received"] for n in (0, 3)]
     assert [len(page["rows"]) for page in pages] == [3, 1]
     ids = {row["event_id"] for page in pages for row in page["rows"]}
     assert ids == {"anna-0", "anna-1", "ben-0", "late"}
@@ -116,23 +116,23 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
 
 @pytest.mark.parametrize("lost", ["anna-0", "late"])
 def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(shop: Platform, lost: str) -> None:
-    asked = ("mart.engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
-    whole = why(shop, *asked)
+    values = ("mart.engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")
+    whole = why(shop, *values)
     rows = shop.engine.name_of(RawEvents)
     shop.engine.execute(f"UPDATE {rows} SET event_id = 'other' WHERE event_id = '{lost}'")
-    found = why(shop, *asked)
+    actual = why(shop, *values)
     shop.engine.execute(f"UPDATE {rows} SET event_id = '{lost}' WHERE event_id = 'other'")
-    assert down(found)[-1][:2] == ("raw.events", 3)
+    assert down(actual)[-1][:2] == ("raw.events", 3)
     # Anna is seen in her other event; the day after midnight has no row but the lost one.
-    assert down(found)[-1][2] == (3 if lost == "anna-0" else 2)
-    assert found["number"]["adds_up"] is (lost == "anna-0")
-    ids = [row["event_id"] for row in found["number"]["down"][0]["received"]["rows"]]
+    assert down(actual)[-1][2] == (3 if lost == "anna-0" else 2)
+    assert actual["number"]["adds_up"] is (lost == "anna-0")
+    ids = [row["event_id"] for row in actual["number"]["down"][0]["received"]["rows"]]
     assert sorted([*ids, lost]) == ["anna-0", "anna-1", "ben-0", "late"]
-    assert why(shop, *asked) == whole
+    assert why(shop, *values) == whole
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "where", "said"),
+    ("table", "column", "where", "result"),
     [
         ("mart.sesions", "", "", "did you mean 'mart.sessions'?"),
         ("sessions", "event_cont", "", "did you mean 'event_count'?"),
@@ -143,8 +143,8 @@ def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_dow
     ],
 )
 def test_what_cannot_be_explained_is_refused_in_a_sentence(
-    shop: Platform, table: str, column: str, where: str, said: str
+    shop: Platform, table: str, column: str, where: str, result: str
 ) -> None:
     with pytest.raises(DefinitionError) as refused:
         why(shop, table, column, *([where] if where else []))
-    assert said in str(refused.value)
+    assert result in str(refused.value)

@@ -41,7 +41,7 @@ class _Cart(NamedTuple):
 def carts_by_definition(clean: Sequence[Row], *, by_item: bool = False) -> list[Carts]:
     """Ask each session and each visitor's day; `clean` are rows of `CleanEvents`."""
     events = {row["event_id"]: row for row in clean}
-    found: dict[tuple[date, str, int], list[_Cart]] = defaultdict(list)
+    actual: dict[tuple[date, str, int], list[_Cart]] = defaultdict(list)
     sessions = reference_sessions(clean)
     homes = {event_id: session for session in sessions for event_id in session.event_ids}
     for session in sessions:
@@ -50,15 +50,15 @@ def carts_by_definition(clean: Sequence[Row], *, by_item: bool = False) -> list[
         if kinds & {"add_to_cart", "checkout_start"}:
             worth = _worth(mine, by_item=by_item) if "add_to_cart" in kinds else None
             cart = _Cart("add_to_cart" in kinds, "checkout_start" in kinds, "purchase" in kinds, False, worth)  # noqa: FBT003 (a field)
-            found[mine[0]["event_date"], "session", 0].append(cart)
+            actual[mine[0]["event_date"], "session", 0].append(cart)
     streams: dict[str, list[Row]] = defaultdict(list)
     for row in clean:
         streams[row["visitor_id"]].append(row)
     for stream in streams.values():
         for day in {row["event_date"] for row in stream}:
             for horizon_s in HORIZONS_S:
-                found[day, "visitor", horizon_s] += _of_visitor(stream, day, horizon_s, homes, by_item=by_item)
-    return sorted(_added(*key, carts) for key, carts in found.items() if carts)
+                actual[day, "visitor", horizon_s] += _of_visitor(stream, day, horizon_s, homes, by_item=by_item)
+    return sorted(_added(*key, carts) for key, carts in actual.items() if carts)
 
 
 def _of_visitor(

@@ -86,12 +86,12 @@ def by_expression(table: pa.Table, funnel: Funnel) -> dict[str, int]:
 
 def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
     """When each unit took its steps, in microseconds after EPOCH, by the portable expression."""
-    found = funnel_chains(ibis.memtable(table), funnel).order_by("visitor_id", "step")
+    actual = funnel_chains(ibis.memtable(table), funnel).order_by("visitor_id", "step")
     times: dict[str, list[int]] = defaultdict(list)
-    for row in connect().to_pyarrow(found).to_pylist():
+    for row in connect().to_pyarrow(actual).to_pylist():
         times[row["visitor_id"]].append((row["event_at"] - EPOCH) // dt.timedelta(microseconds=1))
         assert row["step"] == len(times[row["visitor_id"]]), "a step is told twice, or left out"
-    return {who: tuple(found) for who, found in times.items()}
+    return {who: tuple(actual) for who, actual in times.items()}
 
 
 def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:

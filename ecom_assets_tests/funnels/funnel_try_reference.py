@@ -51,7 +51,7 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> tuple[list[Times], 
 
     For funnels in which no event matches two steps, and times may be equal.
     """
-    tries, touched = [], False
+    attempts, touched = [], False
     for start in sorted({event.at for event in stream if fits(event, funnel.steps[0])}):
         times = [start]
         for number, step in enumerate(funnel.steps[1:], start=2):
@@ -64,8 +64,8 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> tuple[list[Times], 
             if following is None:
                 break
             times.append(following)
-        tries.append(tuple(times))
-    return tries, touched
+        attempts.append(tuple(times))
+    return attempts, touched
 
 
 def _is_excluded(  # noqa: PLR0913, PLR0917 (what a try knows)
@@ -112,9 +112,9 @@ def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
 
 
 def _windows(stream: Sequence[Event], funnel: Funnel, excluded: set[int]) -> Iterator[list[Event]]:
-    instants = sorted({event.at for event in stream})
-    for first in instants:
-        for last in instants:
+    moments = sorted({event.at for event in stream})
+    for first in moments:
+        for last in moments:
             is_free = not any(first < at < last for at in excluded)
             if first <= last <= first + funnel.within_s * SECOND and is_free:
                 yield [event for event in stream if first <= event.at <= last]

@@ -61,7 +61,7 @@ def filled(*, paid: str | None, at: str = "09:00", worth: int | None = 50) -> li
 
 
 def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(shop: Platform) -> None:
-    found = carts(
+    actual = carts(
         shop,
         {
             "anna": filled(paid="09:20"),  # in her session
@@ -72,7 +72,8 @@ def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(sho
         },
     )
     answer = {
-        key: (row["cart_count"], row["abandoned_cart_count"], row["recovered_cart_count"]) for key, row in found.items()
+        key: (row["cart_count"], row["abandoned_cart_count"], row["recovered_cart_count"])
+        for key, row in actual.items()
     }
     assert answer == {
         ("session", 0): (5, 4, None),
@@ -80,9 +81,9 @@ def test_a_cart_is_left_behind_until_somebody_pays_for_it_within_the_horizon(sho
         ("visitor", DAY): (5, 2, 2),
         ("visitor", WEEK): (5, 2, 2),
     }
-    assert found["session", 0]["cart_abandonment_rate"] == pytest.approx(4 / 5)
-    assert found["visitor", WEEK]["abandoned_cart_amount"] == 100
-    assert found["visitor", WEEK]["recovered_cart_amount"] == 100
+    assert actual["session", 0]["cart_abandonment_rate"] == pytest.approx(4 / 5)
+    assert actual["visitor", WEEK]["abandoned_cart_amount"] == 100
+    assert actual["visitor", WEEK]["recovered_cart_amount"] == 100
 
 
 def test_what_is_left_behind_is_the_cart_s_last_known_worth(shop: Platform) -> None:
@@ -106,17 +107,17 @@ def test_checkouts_are_counted_likewise_and_a_day_without_carts_has_no_rate(shop
         "anna": [("09:00", "checkout_start"), ("09:05", "purchase")],
         "ben": [("09:00", "checkout_start"), ("20:00", "purchase")],
     }
-    found = carts(shop, people)
-    assert [found[key]["checkout_abandonment_rate"] for key in (("session", 0), ("visitor", DAY))] == [0.5, 0]
-    assert found["visitor", DAY]["cart_count"] == 0
-    assert found["visitor", DAY]["cart_abandonment_rate"] is None
+    actual = carts(shop, people)
+    assert [actual[key]["checkout_abandonment_rate"] for key in (("session", 0), ("visitor", DAY))] == [0.5, 0]
+    assert actual["visitor", DAY]["cart_count"] == 0
+    assert actual["visitor", DAY]["cart_abandonment_rate"] is None
 
 
 def test_a_purchase_before_the_cart_pays_for_nothing(shop: Platform) -> None:
-    found = carts(shop, {"anna": [("09:00", "purchase"), ("09:01", "add_to_cart")]})
-    assert found["visitor", WEEK]["abandoned_cart_count"] == 1
+    actual = carts(shop, {"anna": [("09:00", "purchase"), ("09:01", "add_to_cart")]})
+    assert actual["visitor", WEEK]["abandoned_cart_count"] == 1
     # A session is judged as a whole, as other tools do.
-    assert found["session", 0]["abandoned_cart_count"] == 0
+    assert actual["session", 0]["abandoned_cart_count"] == 0
 
 
 def test_at_one_instant_the_cart_comes_first(shop: Platform) -> None:
@@ -138,8 +139,8 @@ def test_a_later_purchase_restates_the_cart_s_day(shop: Platform) -> None:
 
 
 def test_a_row_says_from_which_day_on_it_changes_no_more(shop: Platform) -> None:
-    found = carts(shop, {"anna": filled(paid=None)})
-    ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in found.items()}
+    actual = carts(shop, {"anna": filled(paid=None)})
+    ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in actual.items()}
     # A day of 24 hours may reach into the day after the next, where clocks go forward between.
     assert ahead == {("session", 0): 2, ("visitor", HOUR): 2, ("visitor", DAY): 3, ("visitor", WEEK): 9}
     assert [days_of(one) for one in (HOUR, DAY, WEEK)] == [1, 2, 8]

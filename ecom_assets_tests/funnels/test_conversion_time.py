@@ -36,23 +36,23 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
     low, high = sorted(places)
     high = min(max(high, low + 1), len(steps))
     low = min(low, high - 1)
-    asked = TimeToConvert.from_raw({"from": low, "to": high, "bins": bins})
+    answer = TimeToConvert.from_raw({"from": low, "to": high, "bins": bins})
     events = random_streams(seed, streams=60, micros=SECOND)
-    funnel = Funnel(steps, within_s, time_to_convert=asked)
+    funnel = Funnel(steps, within_s, time_to_convert=answer)
     chains = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
     took = [times[high - 1] - times[low - 1] for times in chains if len(times) >= high]
     con = connect()
     rows = con.create_table("events", table_of(events))
-    found = conversion_times(con, funnel_chains(rows, funnel), asked)
+    actual = conversion_times(con, funnel_chains(rows, funnel), answer)
     if times := fast_times(con, rows, funnel, ["visitor_id"]):
-        assert counted_times(times, asked) in (found, None)
-    assert found["count"] == len(took)
-    assert sum(one["count"] for one in found["bins"]) == len(took), "every time is in a bin"
+        assert counted_times(times, answer) in (actual, None)
+    assert actual["count"] == len(took)
+    assert sum(one["count"] for one in actual["bins"]) == len(took), "every time is in a bin"
     if took:
-        assert found["average_s"] == pytest.approx(mean(took) / SECOND, abs=1e-9)
-        assert found["median_s"] == pytest.approx(median(took) / SECOND, abs=1e-9)
-        assert found["p90_s"] == pytest.approx(np.percentile(took, 90) / SECOND, abs=1e-9)
-    for one in found["bins"]:
+        assert actual["average_s"] == pytest.approx(mean(took) / SECOND, abs=1e-9)
+        assert actual["median_s"] == pytest.approx(median(took) / SECOND, abs=1e-9)
+        assert actual["p90_s"] == pytest.approx(np.percentile(took, 90) / SECOND, abs=1e-9)
+    for one in actual["bins"]:
         end = float("inf") if one["to_s"] is None else one["to_s"] * SECOND
         assert one["count"] == sum(one["from_s"] * SECOND <= time < end for time in took)
 

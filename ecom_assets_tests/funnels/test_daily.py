@@ -48,9 +48,9 @@ def reached(shop: Platform, people: dict[str, list[Step]], unit: str, category: 
     shop.clear()
     shop.receive(journeys(people), DAYS)
     shop.run(DAYS)
-    found = counts(shop)
-    days = sorted({key[0] for key in found if key[1] == unit})
-    return [[found.get((day, unit, category, step), 0) for step in (1, 2, 3)] for day in days]
+    actual = counts(shop)
+    days = sorted({key[0] for key in actual if key[1] == unit})
+    return [[actual.get((day, unit, category, step), 0) for step in (1, 2, 3)] for day in days]
 
 
 def test_a_session_over_midnight_is_one_try_of_the_day_it_started(shop: Platform) -> None:
@@ -151,13 +151,13 @@ def count_by_hand(events: list[Row], within: timedelta) -> Counts:
     """Return what `counts` should: sessions and visitors at each step, by first category and in total."""
     by_id = {(e["event_id"], e["event_date"]): e for e in events}
     assert len(by_id) == len(events)
-    found: Counter[tuple[Any, ...]] = Counter()
+    actual: Counter[tuple[Any, ...]] = Counter()
     for unit, day, own, starts, pool in [*_session_tries(events), *_visitor_tries(events, within)]:
         category = next((e["product_category"] for e in own if e["product_category"]), "(none)")
         for step in range(1, level(pool, starts, within if unit == "visitor" else timedelta.max) + 1):
-            found[day, unit, category, step] += 1
-            found[day, unit, "(all)", step] += 1
-    return dict(found)
+            actual[day, unit, category, step] += 1
+            actual[day, unit, "(all)", step] += 1
+    return dict(actual)
 
 
 def _is_start(event: Row) -> bool:

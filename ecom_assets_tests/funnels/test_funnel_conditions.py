@@ -87,8 +87,8 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
     answer = {who: neighbouring(stream, exact) for who, stream in streams.items()}
     assert chains_of(table_of(events), exact) == {who: times for who, times in answer.items() if times}
     most = {who: most_in_a_window(stream, exact) for who, stream in streams.items()}
-    found = by_expression(table_of(events), Funnel(steps, within_s, "any", where=where))
-    assert found == {who: level for who, level in most.items() if level}
+    actual = by_expression(table_of(events), Funnel(steps, within_s, "any", where=where))
+    assert actual == {who: level for who, level in most.items() if level}
 
 
 @pytest.mark.sampled(1)

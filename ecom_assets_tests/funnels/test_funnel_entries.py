@@ -70,7 +70,7 @@ def clean(events: Sequence[Event]) -> pa.Table:
 
 def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], bool]) -> list[int]:
     """How many units took each step by an attempt that began when it may, in plain Python."""
-    found: Counter[int] = Counter()
+    actual: Counter[int] = Counter()
     kept = [event for event in events if meets(event, funnel.where)]
     for stream in streams_of(kept).values():
         if funnel.order == "any":
@@ -83,8 +83,8 @@ def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], 
         else:
             level = len(first_longest_chain(stream, funnel, may_begin))
         for step in range(1, level + 1):
-            found[step] += 1
-    return [found[step] for step in range(1, len(funnel.steps) + 1)]
+            actual[step] += 1
+    return [actual[step] for step in range(1, len(funnel.steps) + 1)]
 
 
 def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
@@ -95,11 +95,11 @@ def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
 
 def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:
     """The run of neighbours from one event on."""
-    found = neighbouring(stream[start:], funnel)
-    return found if found[:1] == (stream[start].at,) and fits(stream[start], funnel.steps[0]) else ()
+    actual = neighbouring(stream[start:], funnel)
+    return actual if actual[:1] == (stream[start].at,) and fits(stream[start], funnel.steps[0]) else ()
 
 
-def asked(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
+def answer(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
     con = connect()
     return answer_funnel(con, con.create_table("events", clean(events)), funnel, limits=limits)
 
@@ -121,13 +121,13 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
 ) -> None:
     events = days_of_streams(seed)
     funnel = Funnel(steps, within * EIGHT_HOURS, order, where=where, over="day")
-    found = asked(events, funnel)
+    actual = answer(events, funnel)
     ends = [day_of(event.at) for event in events]
     expected = {
         str(day): by_hand(events, funnel, partial(_is_on, day)) for day in DAYS if min(ends) <= day <= max(ends)
     }
-    assert {cohort["start"]: counts(cohort["steps"]) for cohort in found["cohorts"]} == expected
-    limited = asked(events, Funnel(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
+    assert {cohort["start"]: counts(cohort["steps"]) for cohort in actual["cohorts"]} == expected
+    limited = answer(events, Funnel(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
@@ -145,9 +145,9 @@ def test_kernel_and_expression_agree_on_cohorts(
     events = days_of_streams(seed, 60)
     funnel = Funnel(steps, within * EIGHT_HOURS, order, over=over)
     limits = Limits(DAYS[0], DAYS[1])
-    fast = asked(events, funnel, limits)
+    fast = answer(events, funnel, limits)
     with patch.object(queries, "has_kernels", return_value=False):
-        assert fast == asked(events, funnel, limits)
+        assert fast == answer(events, funnel, limits)
 
 
 @pytest.mark.slow
@@ -157,14 +157,14 @@ def test_in_every_order_a_cohort_is_the_funnel_of_its_range(
     steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
 ) -> None:
     events = days_of_streams(seed)
-    cohorts = asked(events, Funnel(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
+    cohorts = answer(events, Funnel(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
     random.Random(seed).shuffle(events)  # noqa: S311 (streams, not secrets)
     for cohort in cohorts:
         day = dt.date.fromisoformat(cohort["start"])
-        found = asked(events, Funnel(steps, within * EIGHT_HOURS, order), Limits(day, day))
+        actual = answer(events, Funnel(steps, within * EIGHT_HOURS, order), Limits(day, day))
         if order != "exact":  # there, simultaneous events stand in order of their ids
-            assert found["steps"] == cohort["steps"]
-        assert counts(found["steps"])[0] >= counts(found["steps"])[-1]
+            assert actual["steps"] == cohort["steps"]
+        assert counts(actual["steps"])[0] >= counts(actual["steps"])[-1]
 
 
 @examples(12)
@@ -180,13 +180,13 @@ def test_a_cohort_s_breakdown_is_that_of_its_range(
 ) -> None:
     events = days_of_streams(seed)
     funnel = Funnel(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
-    for cohort in asked(events, replace(funnel, over="day"))["cohorts"]:
+    for cohort in answer(events, replace(funnel, over="day"))["cohorts"]:
         day = dt.date.fromisoformat(cohort["start"])
-        found = asked(events, funnel, Limits(day, day))
-        assert cohort["breakdown"] == found["breakdown"]
-        added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in found["breakdown"]), strict=True)]
-        assert added == (counts(cohort["steps"]) if found["breakdown"] else [])
-    few = asked(events, replace(funnel, over="day", limit=1))["cohorts"]
+        actual = answer(events, funnel, Limits(day, day))
+        assert cohort["breakdown"] == actual["breakdown"]
+        added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in actual["breakdown"]), strict=True)]
+        assert added == (counts(cohort["steps"]) if actual["breakdown"] else [])
+    few = answer(events, replace(funnel, over="day", limit=1))["cohorts"]
     assert {part["value"] for one in few for part in one["breakdown"]} <= {*_values(few), "Other"}
 
 
@@ -222,7 +222,7 @@ def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path
     later = [event for event in events if day_of(event.at) >= DAYS[1]]
     levels = by_clickhouse(table_of(later), funnel, tmp_path, *modes)
     expected = [sum(level >= step for level in levels.values()) for step in (1, 2, 3)]
-    assert counts(asked(events, funnel, Limits(DAYS[1], None))["steps"]) == expected
+    assert counts(answer(events, funnel, Limits(DAYS[1], None))["steps"]) == expected
 
 
 def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
@@ -231,22 +231,22 @@ def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
     events = [Event("Ann", 23 * hour, "view"), Event("Ann", 25 * hour, "cart"), Event("Bo", 25 * hour, "view")]
     for within_s, expected in ((2 * 3_600, [1, 1]), (3_600, [1, 0])):
         funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s)
-        found = asked(events, funnel, Limits(DAYS[0], DAYS[0]))
-        assert counts(found["steps"]) == expected
+        actual = answer(events, funnel, Limits(DAYS[0], DAYS[0]))
+        assert counts(actual["steps"]) == expected
         # The window of an entry at midnight is over at 02:00, and the data end at 01:00.
-        assert found["entries"]["complete"] is (within_s == 3_600)
-    found = asked(events, Funnel((FunnelStep("view"),)), Limits(day_count=1))
-    assert counts(found["steps"]) == [1], "Bo's day is the last one of the data"
+        assert actual["entries"]["complete"] is (within_s == 3_600)
+    actual = answer(events, Funnel((FunnelStep("view"),)), Limits(day_count=1))
+    assert counts(actual["steps"]) == [1], "Bo's day is the last one of the data"
 
 
 def test_a_range_without_data_is_warned_of() -> None:
     events = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")]
-    found = asked(events, Funnel((FunnelStep("view"), FunnelStep("cart"))), Limits(dt.date(2027, 1, 1), None))
-    assert counts(found["steps"]) == [0, 0]
-    assert found["warnings"][0] == (
+    actual = answer(events, Funnel((FunnelStep("view"), FunnelStep("cart"))), Limits(dt.date(2027, 1, 1), None))
+    assert counts(actual["steps"]) == [0, 0]
+    assert actual["warnings"][0] == (
         "The data are of 2026-03-01 to 2026-03-01, so nobody entered from 2027-01-01 to 2027-01-01."
     )
-    assert asked([], Funnel((FunnelStep("view"),), over="day"))["cohorts"] == []
+    assert answer([], Funnel((FunnelStep("view"),), over="day"))["cohorts"] == []
 
 
 def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
@@ -300,5 +300,5 @@ def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over:
     own = by_cohort(EVENTS, funnel, ["visitor_id"], entries)
     chains = funnel_chains(own, funnel, ["visitor_id", COHORT])
     times = took(chains, TimeToConvert(1, 2))
-    for asked_for in (step_numbers(chains, [COHORT]), time_numbers(times), bin_counts(times, [(0, 60), (60, None)])):
-        assert "SELECT" in ibis.to_sql(asked_for, dialect=dialect)
+    for requested in (step_numbers(chains, [COHORT]), time_numbers(times), bin_counts(times, [(0, 60), (60, None)])):
+        assert "SELECT" in ibis.to_sql(requested, dialect=dialect)

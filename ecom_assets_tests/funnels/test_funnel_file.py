@@ -37,8 +37,8 @@ def declared(tmp_path: Path) -> Path:
 
 
 def test_each_name_has_its_definition_and_its_units(declared: Path) -> None:
-    found = daily_funnels(Settings(funnels=declared))
-    assert [(one.name, one.units, one.funnel.order) for one in found] == [
+    actual = daily_funnels(Settings(funnels=declared))
+    assert [(one.name, one.units, one.funnel.order) for one in actual] == [
         ("views", ("session", "visitor"), "ordered"),
         ("at once", ("session",), "exact"),
         ("without search", ("visitor",), "ordered"),
@@ -54,12 +54,12 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
     }
     shop.receive(journeys(people), DAYS)
     shop.run(DAYS)
-    found = {
+    actual = {
         (row["funnel_name"], row["unit"], row["step"]): row["unit_count"]
         for row in shop.rows(ConversionFunnel)
         if row["product_category"] == "(all)"
     }
-    assert found == {
+    assert actual == {
         ("views", "session", 1): 2,
         ("views", "session", 2): 1,
         ("views", "visitor", 1): 2,

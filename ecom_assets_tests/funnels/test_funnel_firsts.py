@@ -49,10 +49,10 @@ steps = st.lists(
 def is_first(events: Sequence[Event], event: Event, step: FunnelStep, where: Where) -> bool:
     """Whether an event is the first of its visitor that a step looks at; of simultaneous ones the first id."""
     if step.occurrence == "first_ever":
-        asked = [one for one in events if fits(one, FunnelStep(step.event_type))]
+        question = [one for one in events if fits(one, FunnelStep(step.event_type))]
     else:
-        asked = [one for one in events if fits(one, replace(step, occurrence="every")) and meets(one, where)]
-    own = [one for one in asked if one.who == event.who]
+        question = [one for one in events if fits(one, replace(step, occurrence="every")) and meets(one, where)]
+    own = [one for one in question if one.who == event.who]
     return bool(own) and min(own, key=lambda one: one.at) is event
 
 
@@ -114,7 +114,7 @@ STORY = [
 ]
 
 
-def asked(funnel: Funnel, entered_from: date | None = None) -> Any:
+def question(funnel: Funnel, entered_from: date | None = None) -> Any:
     """Return the answer about the story."""
     rows = table_of(STORY)
     con = connect()
@@ -141,32 +141,32 @@ def first(occurrence: str, **where: str) -> tuple[FunnelStep, FunnelStep]:
 def test_who_viewed_before_the_days_of_entry_does_not_view_for_the_first_time_in_them() -> None:
     # Ann, Bob and Cid viewed from the 3rd on, Ann not for the first time.
     third = EPOCH.date() + timedelta(days=2)
-    assert counts(asked(Funnel(first("every")), third)) == [3, 2]
-    assert counts(asked(Funnel(first("first_time")), third)) == [2, 1]
+    assert counts(question(Funnel(first("every")), third)) == [3, 2]
+    assert counts(question(Funnel(first("first_time")), third)) == [2, 1]
     # In any order Ann enters with her cart, which may come first.
-    assert counts(asked(Funnel(first("first_ever"), order="any"), third)) == [3, 1]
+    assert counts(question(Funnel(first("first_ever"), order="any"), third)) == [3, 1]
 
 
 def test_conditions_hold_before_the_first_time_and_after_the_first_ever() -> None:
     # Ann viewed hats first and shoes later.
-    assert counts(asked(Funnel(first("first_time", category="shoes")))) == [2, 2]
-    assert counts(asked(Funnel(first("first_ever", category="shoes")))) == [1, 1]
+    assert counts(question(Funnel(first("first_time", category="shoes")))) == [2, 2]
+    assert counts(question(Funnel(first("first_ever", category="shoes")))) == [1, 1]
     where = parse_where(["category = shoes or event_type = cart"])
-    assert counts(asked(Funnel(first("first_time"), where=where))) == [2, 2]
-    assert counts(asked(Funnel(first("first_ever"), where=where))) == [1, 1]
+    assert counts(question(Funnel(first("first_time"), where=where))) == [2, 2]
+    assert counts(question(Funnel(first("first_ever"), where=where))) == [1, 1]
 
 
 def test_each_cohort_has_the_first_views_of_its_days() -> None:
-    found = asked(Funnel(first("first_ever"), over="day"))
-    assert [(one["start"][-2:], counts(one)) for one in found["cohorts"]] == [
+    actual = question(Funnel(first("first_ever"), over="day"))
+    assert [(one["start"][-2:], counts(one)) for one in actual["cohorts"]] == [
         ("01", [1, 1]), ("02", [0, 0]), ("03", [1, 1]), ("04", [0, 0]), ("05", [1, 0]),
     ]  # fmt: skip
 
 
 def test_any_event_can_be_a_step_and_the_kernel_counts_it() -> None:
-    assert counts(asked(Funnel((FunnelStep("*"), FunnelStep("cart"))))) == [3, 2]
-    assert counts(asked(Funnel((FunnelStep("*"),) * 3))) == [3, 2, 1]
-    assert asked(Funnel((FunnelStep("*"),)))["warnings"] == []
+    assert counts(question(Funnel((FunnelStep("*"), FunnelStep("cart"))))) == [3, 2]
+    assert counts(question(Funnel((FunnelStep("*"),) * 3))) == [3, 2, 1]
+    assert question(Funnel((FunnelStep("*"),)))["warnings"] == []
     assert suits(Funnel((FunnelStep("*"), FunnelStep("cart"))))
     assert not suits(Funnel((FunnelStep("*"),) * 7))
 

@@ -100,8 +100,8 @@ def test_a_chain_is_the_longest_then_the_earliest_step_by_step(
     for order in ("ordered", "strict_increase", "clickhouse_default"):
         funnel = Funnel(steps, within_s, order)
         expected = {who: first_longest_chain(stream, funnel) for who, stream in streams_of(events).items()}
-        found = chains_of(table_of(events), funnel)
-        assert found == {who: times for who, times in expected.items() if times}, order
+        actual = chains_of(table_of(events), funnel)
+        assert actual == {who: times for who, times in expected.items() if times}, order
 
 
 @examples(12)
@@ -115,9 +115,9 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
     runs = {who: neighbouring(stream, exact) for who, stream in streams.items()}
     assert chains_of(table_of(events), exact) == {who: run for who, run in runs.items() if run}
     levels = {who: most_in_a_window(stream, every) for who, stream in streams.items()}
-    found = chains_of(table_of(events), every)
-    assert {who: len(times) for who, times in found.items()} == {who: n for who, n in levels.items() if n}
-    assert all(times[-1] - times[0] <= within_s * SECOND for times in found.values())
+    actual = chains_of(table_of(events), every)
+    assert {who: len(times) for who, times in actual.items()} == {who: n for who, n in levels.items() if n}
+    assert all(times[-1] - times[0] <= within_s * SECOND for times in actual.values())
 
 
 @examples(16)
@@ -128,8 +128,8 @@ def test_what_is_excluded_in_any_order_is_what_plain_python_excludes(
     events = random_streams(seed, streams=40, longest=9)
     funnel = Funnel(steps, within_s, "any", exclude=(Exclusion(FunnelStep("other")),), exclusion_rule=rule)
     levels = {who: most_between_exclusions(stream, funnel) for who, stream in streams_of(events).items()}
-    found = chains_of(table_of(events), funnel)
-    assert {who: len(times) for who, times in found.items()} == {who: n for who, n in levels.items() if n}
+    actual = chains_of(table_of(events), funnel)
+    assert {who: len(times) for who, times in actual.items()} == {who: n for who, n in levels.items() if n}
     assert by_expression(table_of(events), funnel) == {who: n for who, n in levels.items() if n}
 
 
@@ -162,11 +162,11 @@ def test_an_excluded_event_ends_a_try_or_drops_the_unit(
     events = random_streams(seed, streams=60, longest=9)
     for rule in ("mixpanel", "posthog"):
         funnel = Funnel(DISJOINT, within_s, exclude=exclude, exclusion_rule=rule)
-        walked = {who: walked_tries(stream, funnel) for who, stream in streams_of(events).items()}
+        made = {who: walked_tries(stream, funnel) for who, stream in streams_of(events).items()}
         expected = {
-            who: min(tries, key=lambda times: (-len(times), times))
-            for who, (tries, touched) in walked.items()
-            if tries and not (touched and rule == "posthog")
+            who: min(attempts, key=lambda times: (-len(times), times))
+            for who, (attempts, touched) in made.items()
+            if attempts and not (touched and rule == "posthog")
         }
         assert chains_of(table_of(events), funnel) == expected, rule
 

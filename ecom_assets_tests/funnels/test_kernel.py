@@ -80,17 +80,17 @@ def test_integer_and_uuid_units_work_as_texts_do() -> None:
 
 
 def test_event_types_and_units_with_quotes_are_data_not_sql() -> None:
-    asked = Funnel((FunnelStep("it's"), FunnelStep('say "b"')))
+    answer = Funnel((FunnelStep("it's"), FunnelStep('say "b"')))
     con = con_with(("O'Hara", "2026-01-01", "it's"), ("O'Hara", "2026-01-02", 'say "b"'))
-    assert funnel_counts(con, 'SELECT visitor_id AS "who""s", * FROM events', asked, unit='who"s') == [1, 1]
+    assert funnel_counts(con, 'SELECT visitor_id AS "who""s", * FROM events', answer, unit='who"s') == [1, 1]
 
 
-@pytest.mark.parametrize("asked", [VIEW_CART, VIEW_VIEW_CART])
-def test_small_batches_give_the_same_levels_as_one(asked: Funnel, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", [VIEW_CART, VIEW_VIEW_CART])
+def test_small_batches_give_the_same_levels_as_one(answer: Funnel, monkeypatch: pytest.MonkeyPatch) -> None:
     table = table_of(random_streams(7, streams=500))
-    expected = by_kernel(table, asked)
+    expected = by_kernel(table, answer)
     monkeypatch.setattr(funnel_kernel, "BATCH_EVENTS", 100)
-    assert by_kernel(table, asked) == expected == by_expression(table, asked)
+    assert by_kernel(table, answer) == expected == by_expression(table, answer)
 
 
 def test_the_levels_do_not_need_a_connection_that_keeps_the_order_of_rows() -> None:
@@ -121,9 +121,9 @@ def test_an_unknown_column_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_value_of_another_type_than_its_column_is_refused_as_in_the_expression() -> None:
-    asked = Funnel((FunnelStep("view", {"visitor_id": 1}), FunnelStep("cart")))
+    answer = Funnel((FunnelStep("view", {"visitor_id": 1}), FunnelStep("cart")))
     with pytest.raises(DefinitionError, match="holds text, with the number 1"):
-        funnel_counts(con_with(), "SELECT * FROM events", asked)
+        funnel_counts(con_with(), "SELECT * FROM events", answer)
 
 
 def test_more_than_six_overlapping_conditions_are_refused_but_not_where_times_must_increase() -> None:

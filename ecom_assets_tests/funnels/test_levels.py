@@ -49,19 +49,19 @@ def funnel(*steps: str | FunnelStep, within_s: int = 60, order: str = "ordered")
     )
 
 
-def level(asked: Funnel, *events: tuple[int, str], category: str | None = None) -> int:
+def level(answer: Funnel, *events: tuple[int, str], category: str | None = None) -> int:
     """Ana's level, on which all three ways of counting agree."""
     stream = [Event("Ana", at, event_type, category) for at, event_type in events]
-    found = {
+    actual = {
         name: count.get("Ana", 0)
         for name, count in {
-            "definition": by_definition(stream, asked),
-            "expression": by_expression(table_of(stream), asked),
-            "kernel": by_kernel(table_of(stream), asked),
+            "definition": by_definition(stream, answer),
+            "expression": by_expression(table_of(stream), answer),
+            "kernel": by_kernel(table_of(stream), answer),
         }.items()
     }
-    assert len(set(found.values())) == 1, found
-    return found["definition"]
+    assert len(set(actual.values())) == 1, actual
+    return actual["definition"]
 
 
 def test_an_event_exactly_at_the_end_of_the_window_counts() -> None:
@@ -129,18 +129,18 @@ def test_overlapping_steps_share_the_events_of_an_instant_as_a_matching() -> Non
 
 
 def test_strict_increase_needs_as_many_instants_as_steps() -> None:
-    asked = funnel("view", "view", order="strict_increase")
-    assert level(asked, (0, "view"), (0, "view")) == 1
-    assert level(asked, (0, "view"), (1, "view")) == 2
+    answer = funnel("view", "view", order="strict_increase")
+    assert level(answer, (0, "view"), (0, "view")) == 1
+    assert level(answer, (0, "view"), (1, "view")) == 2
 
 
 def test_a_step_can_ask_for_a_value_inside_the_json_of_properties() -> None:
     wanted = FunnelStep("view", {"properties.gift": True})
     for properties, expected in (({"gift": True}, 1), ({"gift": False}, 0), ({"gift": "true"}, 0), (None, 0)):
         stream = [Event("Ana", 0, "view", properties=properties)]
-        asked = funnel(wanted, "cart")
-        assert by_expression(table_of(stream), asked).get("Ana", 0) == expected, properties
-        assert by_kernel(table_of(stream), asked).get("Ana", 0) == expected, properties
+        answer = funnel(wanted, "cart")
+        assert by_expression(table_of(stream), answer).get("Ana", 0) == expected, properties
+        assert by_kernel(table_of(stream), answer).get("Ana", 0) == expected, properties
 
 
 def test_numbers_and_texts_inside_properties_are_told_apart() -> None:
@@ -149,9 +149,9 @@ def test_numbers_and_texts_inside_properties_are_told_apart() -> None:
         Event("Bo", 0, "view", properties={"size": "2"}),
     ]
     for value, who in ((2, "Ana"), (2.0, "Ana"), ("2", "Bo")):
-        asked = funnel(FunnelStep("view", {"properties.size": value}), "cart")
-        assert by_expression(table_of(stream), asked) == by_kernel(table_of(stream), asked) == {who: 1}
-        assert by_definition(stream, asked) == {who: 1}
+        answer = funnel(FunnelStep("view", {"properties.size": value}), "cart")
+        assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {who: 1}
+        assert by_definition(stream, answer) == {who: 1}
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_a_key_is_one_key_whatever_characters_it_has(column: str, properties: di
         Event("Ana", 0, "view", properties=properties),
         Event("Bo", 0, "view", properties={"browser": "Safari", "b": "Safari", "key": "Safari"}),
     ]
-    asked = funnel(FunnelStep("view", {column: "Safari"}), "cart")
-    assert by_expression(table_of(stream), asked) == by_kernel(table_of(stream), asked) == {"Ana": 1}
+    answer = funnel(FunnelStep("view", {column: "Safari"}), "cart")
+    assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {"Ana": 1}
 
 
 def test_the_unit_can_be_several_columns() -> None:
@@ -185,8 +185,8 @@ def test_the_unit_can_be_several_columns() -> None:
         "event_type": [row[3] for row in rows],
     }
     levels = funnel_levels(ibis.memtable(pa.table(columns)), funnel("view", "cart"), unit=["visitor_id", "session_id"])
-    found = connect().to_pyarrow(levels.order_by("visitor_id")).to_pylist()
-    assert found == [
+    actual = connect().to_pyarrow(levels.order_by("visitor_id")).to_pylist()
+    assert actual == [
         {"visitor_id": "Ana", "session_id": "s1", "level": 1},
         {"visitor_id": "Bo", "session_id": "s1", "level": 2},
     ]
@@ -207,18 +207,18 @@ def test_sixty_four_times_the_same_step_works() -> None:
     assert level_of_long(funnel(*["view"] * 64), story[1:]) == 63
 
 
-def level_of_long(asked: Funnel, story: list[tuple[int, str]]) -> int:
+def level_of_long(answer: Funnel, story: list[tuple[int, str]]) -> int:
     """As `level`, without trying every chain, which for 64 steps would not end."""
     table = table_of(Event("Ana", at, event_type) for at, event_type in story)
-    found = by_expression(table, asked)
-    assert found == by_kernel(table, asked)
-    return found["Ana"]
+    actual = by_expression(table, answer)
+    assert actual == by_kernel(table, answer)
+    return actual["Ana"]
 
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
-    "asked",
+    "answer",
     [
         FIVE_STEP_FUNNEL,
         funnel("view", "view", "purchase"),
@@ -226,8 +226,8 @@ def level_of_long(asked: Funnel, story: list[tuple[int, str]]) -> int:
         funnel(FunnelStep("view", {"properties.size": 2, "price": 2}), FunnelStep("view", {"is_bot": False})),
     ],
 )
-def test_the_expression_compiles_for_every_engine(asked: Funnel, dialect: str) -> None:
-    assert "GROUP BY" in ibis.to_sql(funnel_levels(EVENTS, asked), dialect=dialect)
+def test_the_expression_compiles_for_every_engine(answer: Funnel, dialect: str) -> None:
+    assert "GROUP BY" in ibis.to_sql(funnel_levels(EVENTS, answer), dialect=dialect)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ AGENTS = {
 }
 PAGES = {"Email": f"{HOME}?utm_source=news&utm_medium=email", "Direct": HOME}
 MADE_OF = (
-    "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "arrivals",
+    "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "session_sources",
     "touches", "conversion_by_dimension",
 )  # fmt: skip
 
@@ -46,10 +46,10 @@ def counted(platform: Platform, rows: list[Row]) -> dict[tuple[str, str, str], d
     days = Days((DAY_ONE,))
     platform.receive(rows, days)
     platform.run(days, only=MADE_OF)
-    found: dict[tuple[str, str, str], dict[int, int]] = defaultdict(dict)
+    actual: dict[tuple[str, str, str], dict[int, int]] = defaultdict(dict)
     for row in platform.rows(ConversionByDimension):
-        found[row["funnel_name"], row["dimension"], row["value"]][row["step"]] = row["unit_count"]
-    return dict(found)
+        actual[row["funnel_name"], row["dimension"], row["value"]][row["step"]] = row["unit_count"]
+    return dict(actual)
 
 
 def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
@@ -58,9 +58,9 @@ def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
     for line in sessions:
         kinds = line["does"].split(", ")
         rows += visit(f"visitor {line['session']}", AGENTS[line["browser"]], PAGES[line["came by"]], *kinds)
-    found = counted(platform, rows)
+    actual = counted(platform, rows)
     for line in expected:
-        steps = found[line["funnel"], line["dimension"], line["value"]]
+        steps = actual[line["funnel"], line["dimension"], line["value"]]
         assert (steps[1], steps[2]) == (int(line["step 1"]), int(line["step 2"])), line
 
 
@@ -83,13 +83,13 @@ def test_a_browser_tells_the_device_of_its_session(platform: Platform) -> None:
         for n, agent in enumerate(agents)
         for row in visit(f"{device} {n}", agent, HOME, "page_view")
     ]
-    found = counted(platform, rows)
-    answer = {value: steps[1] for (funnel, dimension, value), steps in found.items() if dimension == "device"}
+    actual = counted(platform, rows)
+    answer = {value: steps[1] for (funnel, dimension, value), steps in actual.items() if dimension == "device"}
     assert answer == {device: len(agents) for device, agents in AGENTS_BY_DEVICE.items()}
 
 
 def test_a_session_has_the_device_of_its_first_event(platform: Platform) -> None:
     first, second = visit("ann", AGENTS["iPhone"], HOME, "page_view", "page_view")
     second["user_agent"] = AGENTS["Windows"]
-    found = counted(platform, [second, first])
-    assert {value for _, dimension, value in found if dimension == "device"} == {"mobile"}
+    actual = counted(platform, [second, first])
+    assert {value for _, dimension, value in actual if dimension == "device"} == {"mobile"}

@@ -55,7 +55,7 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
     return con.create_table("page_events", table, overwrite=True)
 
 
-def asked(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
+def question(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
     """The steps that the page's definition gives, told from their chains."""
     funnel = Funnel.from_mapping(raw)
     return step_answers(funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist())
@@ -68,12 +68,12 @@ def shown(steps: list[dict[str, Any]]) -> Line:
 def test_each_order_gives_each_visitor_the_level_of_the_page(con: Backend) -> None:
     _, lines, expected, _ = tables("Orders of a funnel")
     events = events_of(con, lines)
-    found: dict[str, Line] = {line["visitor"]: {"visitor": line["visitor"]} for line in lines}
+    actual: dict[str, Line] = {line["visitor"]: {"visitor": line["visitor"]} for line in lines}
     for order in ORDERS:
         funnel = Funnel.from_mapping({"steps": STEPS, "within": "1h", "order": order})
         for row in con.to_pyarrow(funnel_levels(events, funnel)).to_pylist():
-            found[row["visitor_id"]][order] = str(row["level"])
-    assert list(found.values()) == expected
+            actual[row["visitor_id"]][order] = str(row["level"])
+    assert list(actual.values()) == expected
 
 
 def test_the_page_explains_every_order() -> None:
@@ -84,8 +84,8 @@ def test_each_peer_s_answer_is_that_of_the_settings_beside_it(con: Backend) -> N
     _, lines, _, peers = tables("Orders of a funnel")
     events = events_of(con, lines)
     for peer in peers:
-        found = shown(asked(con, events, {"steps": STEPS, **yaml.safe_load(peer["the same here"])}))
-        assert found == {step: peer[step] for step in STEPS}, peer
+        actual = shown(question(con, events, {"steps": STEPS, **yaml.safe_load(peer["the same here"])}))
+        assert actual == {step: peer[step] for step in STEPS}, peer
 
 
 def test_exclusions_units_and_held_columns_count_as_the_page_says(con: Backend) -> None:
@@ -93,12 +93,12 @@ def test_exclusions_units_and_held_columns_count_as_the_page_says(con: Backend) 
     events = events_of(con, lines)
     for line in expected:
         raw = {"steps": STEPS[:2], "within": "2h", **yaml.safe_load(line["asked for"])}
-        assert shown(asked(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
+        assert shown(question(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
 
 
 def test_the_times_of_the_page_are_those_of_its_example(con: Backend) -> None:
     lines, *_ = tables("Exclusions, units, times and values")
-    _, cart = asked(con, events_of(con, lines), {"steps": STEPS[:2], "within": "2h"})
+    _, cart = question(con, events_of(con, lines), {"steps": STEPS[:2], "within": "2h"})
     assert (cart["median_s_from_previous"], cart["p90_s_from_previous"]) == (2_100, 3_300)
     text = section("docs/metrics.md", "Exclusions, units, times and values").text
     assert "the median is 2,100 s" in text
@@ -108,15 +108,15 @@ def test_the_times_of_the_page_are_those_of_its_example(con: Backend) -> None:
 def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:
     lines, _, expected = tables("Exclusions, units, times and values")
     events = events_of(con, lines)
-    found = []
+    actual = []
     for attribution in dict.fromkeys(line["by_attribution"] for line in expected):
         raw = {"steps": STEPS[:2], "within": "2h", "by": "product_category", "by_attribution": attribution}
         funnel = Funnel.from_mapping(raw)
         rows = con.to_pyarrow(step_numbers(labelled(funnel_chains(events, funnel), funnel), ["label"])).to_pylist()
         for value in sorted({row["label"] for row in rows}):
             steps = step_answers(funnel, [row for row in rows if row["label"] == value])
-            found.append({"by_attribution": attribution, "value": value} | shown(steps))
-    assert found == expected
+            actual.append({"by_attribution": attribution, "value": value} | shown(steps))
+    assert actual == expected
 
 
 def test_conditions_count_as_the_page_says(con: Backend) -> None:
@@ -124,11 +124,11 @@ def test_conditions_count_as_the_page_says(con: Backend) -> None:
     events = events_of(con, lines)
     for line in expected:
         raw = {"steps": STEPS[:2], "within": "2h", **yaml.safe_load(line["asked for"])}
-        assert shown(asked(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
+        assert shown(question(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
     hats = {"where": ["product_category = hats"]}
-    found = [asked(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
+    actual = [question(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
     answer = section("docs/metrics.md", "Conditions of a funnel").text
-    assert f"{found[0]} visitors are counted, and {found[1]} of them with `{{where: [product_cat" in answer
+    assert f"{actual[0]} visitors are counted, and {actual[1]} of them with `{{where: [product_cat" in answer
 
 
 def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> None:
@@ -138,7 +138,7 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     times = pa.table({**columns, "event_id": [f"e{n}" for n in range(len(lines))]})
     events = con.table("entered").join(con.create_table("entry_times", times, overwrite=True), "event_id")
     events = events.mutate(source_session_id=ibis.null("string"))
-    asked_for = {
+    requested = {
         "all": Limits(),
         "up to 2026-03-02": Limits(last=date(2026, 3, 2)),
         "of 2026-03-03": Limits(date(2026, 3, 3), date(2026, 3, 3)),
@@ -146,9 +146,9 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
         "last 1d": Limits(day_count=1),
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
-    found = {name: answer_funnel(con, events, Funnel.from_mapping(raw), limits=one) for name, one in asked_for.items()}
-    assert [{"entries": name, **shown(one["steps"])} for name, one in found.items()] == ranges
-    answer = found["all"]
+    actual = {name: answer_funnel(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
+    assert [{"entries": name, **shown(one["steps"])} for name, one in actual.items()] == ranges
+    answer = actual["all"]
     assert [
         {"cohort": one["start"], **shown(one["steps"]), "complete": str(one["complete"]).lower()}
         for one in answer["cohorts"]

@@ -14,7 +14,7 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.presets import PRESETS
-from ecom_assets_tests.command import Said, ecom
+from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import ROOT
 
@@ -22,14 +22,14 @@ EVENTS = str(ROOT / "docs" / "example_events.csv")
 STEPS = ["product_view", "add_to_cart", "purchase"]
 
 
-def asked(tmp_path: Path, *words: str) -> Said:
-    said = ecom("funnel", "--events", EVENTS, *words, "--json", home=tmp_path / "home")
-    assert said.exit_code == 0, said.err
-    return said
+def answer(tmp_path: Path, *words: str) -> CommandResult:
+    result = ecom("funnel", "--events", EVENTS, *words, "--json", home=tmp_path / "home")
+    assert result.exit_code == 0, result.err
+    return result
 
 
 def counts(tmp_path: Path, *words: str) -> list[int]:
-    return [step["count"] for step in asked(tmp_path, "--steps", ",".join(STEPS), *words).json["steps"]]
+    return [step["count"] for step in answer(tmp_path, "--steps", ",".join(STEPS), *words).json["steps"]]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_dora_who_emptied_her_cart_is_nobody_in_posthog_and_drops_off_in_mixpane
 @pytest.mark.slow
 def test_ivan_s_view_without_a_category_counts_for_none_in_amplitude_only(tmp_path: Path) -> None:
     def values(tool: str) -> dict[str, int]:
-        by = asked(tmp_path, "--steps", ",".join(STEPS), "--preset", tool, "--by", "product_category").json
+        by = answer(tmp_path, "--steps", ",".join(STEPS), "--preset", tool, "--by", "product_category").json
         return {part["value"]: part["steps"][0]["count"] for part in by["breakdown"]}
 
     assert values("amplitude") == {"hats": 6, "shoes": 3, "(none)": 1}
@@ -75,15 +75,15 @@ def test_sessions_are_cut_as_the_tool_does_unless_a_rule_is_typed(tmp_path: Path
     ]  # hers ends after 30 minutes, and so does Ivan's
     assert counts(tmp_path, "--preset", "mixpanel", *per) == [10, 7, 3]  # Hana's ends at midnight
     assert counts(tmp_path, "--preset", "mixpanel", *per, "--session-rule", "ga4") == [10, 8, 4]
-    found = asked(tmp_path, "--steps", ",".join(STEPS), "--preset", "mixpanel", *per).json
-    assert found["session_rule"] == "mixpanel"
+    actual = answer(tmp_path, "--steps", ",".join(STEPS), "--preset", "mixpanel", *per).json
+    assert actual["session_rule"] == "mixpanel"
 
 
 def test_the_definition_shows_what_was_used(tmp_path: Path) -> None:
-    used = asked(tmp_path, "--steps", "product_view,purchase", "--preset", "amplitude", "--by", "product_category")
+    used = answer(tmp_path, "--steps", "product_view,purchase", "--preset", "amplitude", "--by", "product_category")
     definition = used.json["definition"]
     assert (definition["within"], definition["by_attribution"], definition["order"]) == ("86400s", "step_1", "ordered")
-    weeks = asked(tmp_path, "--steps", "product_view,purchase", "--preset", "posthog", "--over", "week").json
+    weeks = answer(tmp_path, "--steps", "product_view,purchase", "--preset", "posthog", "--over", "week").json
     assert weeks["definition"]["week_start"] == "sunday"
     assert [one["start"] for one in weeks["cohorts"]][:2] == ["2026-03-01", "2026-03-08"]
 
@@ -91,10 +91,11 @@ def test_the_definition_shows_what_was_used(tmp_path: Path) -> None:
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text(json.dumps({"steps": STEPS, "preset": "amplitude"}))
     (tmp_path / "g.json").write_text(json.dumps({"steps": STEPS, "preset": "amplitude", "within": "14d"}))
-    found = [
-        asked(tmp_path, "--definition", str(tmp_path / name)).json["steps"][2]["count"] for name in ("f.json", "g.json")
+    actual = [
+        answer(tmp_path, "--definition", str(tmp_path / name)).json["steps"][2]["count"]
+        for name in ("f.json", "g.json")
     ]
-    assert found == [5, 7]
+    assert actual == [5, 7]
     twice = ecom(
         "funnel", "--events", EVENTS, "--definition", tmp_path / "f.json", "--preset", "ga4", home=tmp_path / "home"
     )
@@ -135,4 +136,4 @@ def test_clickhouse_itself_answers_as_its_preset_does(tmp_path: Path, steps: lis
     levels = by_clickhouse(events.drop_columns("place"), funnel, tmp_path, *([mode] if mode else []))
     reached = [sum(level >= number for level in levels.values()) for number in range(1, len(steps) + 1)]
     words = ("--steps", ",".join(steps), "--preset", "clickhouse", *(("--order", mode) if mode else ()))
-    assert [step["count"] for step in asked(tmp_path, *words).json["steps"]] == reached
+    assert [step["count"] for step in answer(tmp_path, *words).json["steps"]] == reached

@@ -33,15 +33,15 @@ VIEW_CART = DISJOINT[:2]
 
 def rows_of(expression: ibis.Table) -> list[Row]:
     """Run an expression over events in memory."""
-    found: list[Row] = connect().to_pyarrow(expression).to_pylist()
-    return found
+    actual: list[Row] = connect().to_pyarrow(expression).to_pylist()
+    return actual
 
 
 def chains(events: list[Event] | pa.Table, funnel: Funnel) -> ibis.Table:
     """The chains of events in memory, with labels if the funnel has a breakdown."""
     table = events if isinstance(events, pa.Table) else table_of(events)
-    found = funnel_chains(ibis.memtable(table), funnel)
-    return labelled(found, funnel) if funnel.by else found
+    actual = funnel_chains(ibis.memtable(table), funnel)
+    return labelled(actual, funnel) if funnel.by else actual
 
 
 def answers(events: list[Event], funnel: Funnel) -> list[Row]:
@@ -51,10 +51,10 @@ def answers(events: list[Event], funnel: Funnel) -> list[Row]:
 
 def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]:
     """How many took each step, by the value that they count for."""
-    found: dict[str, list[int]] = defaultdict(lambda: [0] * len(funnel.steps))
+    actual: dict[str, list[int]] = defaultdict(lambda: [0] * len(funnel.steps))
     for row in rows_of(step_numbers(chains(events, funnel), ["label"])):
-        found[row["label"]][row["step"] - 1] = row["count"]
-    return dict(found)
+        actual[row["label"]][row["step"] - 1] = row["count"]
+    return dict(actual)
 
 
 @pytest.mark.slow
@@ -93,11 +93,11 @@ def test_median_p90_and_histogram_are_exact() -> None:
 def test_times_are_those_of_the_longest_then_earliest_try() -> None:
     # Ana viewed at 0 and 30 s and took the cart at 50 s: her longest try began at 0, so the cart took her 50 s.
     events = [Event("Ana", at * SECOND, name) for at, name in ((0, "view"), (30, "view"), (50, "cart"))]
-    found = answers(events, Funnel(VIEW_CART, within_s=60))
-    assert [step["median_s_from_previous"] for step in found] == [None, 50.0]
+    actual = answers(events, Funnel(VIEW_CART, within_s=60))
+    assert [step["median_s_from_previous"] for step in actual] == [None, 50.0]
     # Within 40 s only the view at 30 s leads to the cart.
-    found = answers(events, Funnel(VIEW_CART, within_s=40))
-    assert [step["median_s_from_previous"] for step in found] == [None, 20.0]
+    actual = answers(events, Funnel(VIEW_CART, within_s=40))
+    assert [step["median_s_from_previous"] for step in actual] == [None, 20.0]
 
 
 @pytest.mark.sampled(2)
@@ -134,8 +134,8 @@ def test_rare_values_are_one_other_and_a_value_of_that_name_is_among_them() -> N
 def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
     values = ["pro", "pro", 2, 2.5, True, False, None, {"deep": 1}]
     events = [Event(f"visitor {n}", n, "view", properties={"plan": value}) for n, value in enumerate(values)]
-    found = counts_by_label(events, Funnel(VIEW_CART, by="properties.plan"))
-    assert {label: counts[0] for label, counts in found.items()} == {
+    actual = counts_by_label(events, Funnel(VIEW_CART, by="properties.plan"))
+    assert {label: counts[0] for label, counts in actual.items()} == {
         "pro": 2, "2": 1, "2.5": 1, "true": 1, "false": 1, "(none)": 2
     }  # fmt: skip
 
@@ -194,10 +194,10 @@ def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
     # Two views before the first cart, one before the second: three tries, of which two meet in the first cart.
     times = ((0, "view"), (1, "view"), (2, "cart"), (3, "cart"), (4, "view"), (5, "cart"))
     events = [Event("Ana", at * SECOND, name) for at, name in times]
-    found = answers(events, Funnel(VIEW_CART, within_s=60, per="totals"))
-    assert [step["count"] for step in found] == [3, 2]
+    actual = answers(events, Funnel(VIEW_CART, within_s=60, per="totals"))
+    assert [step["count"] for step in actual] == [3, 2]
     # The cart at 2 s is told by the try that began last, at 1 s; so is that at 5 s, by the one of 4 s.
-    assert found[1]["median_s_from_previous"] == 1.0
+    assert actual[1]["median_s_from_previous"] == 1.0
     excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("search")),))
     searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
     # A search at 1.5 s ends the tries that began before it.
@@ -228,7 +228,7 @@ def test_each_value_of_a_held_column_counts_by_itself_and_events_without_one_do_
 
 def test_no_events_are_zeros_without_times() -> None:
     for order in ("ordered", "exact", "any", "strict_order", "strict_deduplication"):
-        found = answers([], Funnel(VIEW_CART, order=order))
-        assert [step["count"] for step in found] == [0, 0]
-        assert all(step["conversion_from_start"] is step["median_s_from_previous"] is None for step in found)
+        actual = answers([], Funnel(VIEW_CART, order=order))
+        assert [step["count"] for step in actual] == [0, 0]
+        assert all(step["conversion_from_start"] is step["median_s_from_previous"] is None for step in actual)
     assert counts_by_label([], Funnel(VIEW_CART, by="category")) == {}

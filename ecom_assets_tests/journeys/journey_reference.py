@@ -16,8 +16,8 @@ Transitions = Counter[tuple[date, str, int, str, str, bool]]
 def sessions_with_events(events: Sequence[Row]) -> list[tuple[date, list[Row]]]:
     """Return each session's day and its events in order."""
     by_id = {event["event_id"]: event for event in events}
-    found = [[by_id[one] for one in session.event_ids] for session in reference_sessions(events)]
-    return [(session[0]["event_date"], session) for session in found]
+    actual = [[by_id[one] for one in session.event_ids] for session in reference_sessions(events)]
+    return [(session[0]["event_date"], session) for session in actual]
 
 
 def steps(session: Iterable[Row], dimension: str) -> list[str]:
@@ -43,13 +43,13 @@ def reference_journeys(events: Sequence[Row], most_steps: int) -> list[tuple[dat
 
 def reference_transitions(events: Sequence[Row], most_places: int) -> Transitions:
     """Count transitions; starts and exits are steps too."""
-    found: Transitions = Counter()
+    actual: Transitions = Counter()
     for day, session in sessions_with_events(events):
         for dimension in ("page_type", "category"):
             path = ["(start)", *steps(session, dimension), "(exit)"]
             for place, (one, other) in enumerate(pairwise(path)):
-                found[day, dimension, min(place, most_places), one, other, has_purchase(session)] += 1
-    return found
+                actual[day, dimension, min(place, most_places), one, other, has_purchase(session)] += 1
+    return actual
 
 
 def reference_searches(events: Sequence[Row]) -> dict[tuple[date, str], tuple[int, int, int, int]]:

@@ -73,7 +73,7 @@ def answer(con: Any, events: Any, choices: JourneyChoices) -> tuple[dict[str, tu
     )
 
 
-def asked(walks: Sequence[Walk], choices: JourneyChoices) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
+def question(walks: Sequence[Walk], choices: JourneyChoices) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
     """Return the answer of DuckDB."""
     con = connect()
     con.con.register("walks", as_events(walks))
@@ -91,7 +91,7 @@ STORY = [types("home", "list", "item", "list", "item", "buy"), types("item", "ho
 
 
 def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
-    paths, counts = asked(STORY, JourneyChoices(from_step="item"))
+    paths, counts = question(STORY, JourneyChoices(from_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {
         "v0": "item → list → item → buy", "v1": "item → home"
     }  # fmt: skip
@@ -100,38 +100,38 @@ def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
 
 
 def test_paths_end_at_the_first_of_a_step() -> None:
-    paths, counts = asked(STORY, JourneyChoices(to_step="item"))
+    paths, counts = question(STORY, JourneyChoices(to_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {"v0": "home → list → item", "v1": "item"}
     assert (counts[3, "item", "(exit)"], counts[1, "item", "(exit)"]) == (1, 1)
 
 
 def test_from_a_step_to_another_or_to_itself() -> None:
-    paths, _ = asked(STORY, JourneyChoices(from_step="list", to_step="item"))
+    paths, _ = question(STORY, JourneyChoices(from_step="list", to_step="item"))
     assert paths == {"v0": ("list → item", False)}
-    paths, _ = asked(STORY, JourneyChoices(from_step="item", to_step="item"))
+    paths, _ = question(STORY, JourneyChoices(from_step="item", to_step="item"))
     assert paths == {"v0": ("item → list → item", False)}
 
 
 def test_a_long_way_to_a_step_keeps_its_end() -> None:
     walk = types(*("ab"[n % 2] for n in range(30)), "buy")
-    paths, counts = asked([walk], JourneyChoices(to_step="buy"))
+    paths, counts = question([walk], JourneyChoices(to_step="buy"))
     path, _ = paths["v0"]
     assert (path.count("→"), path[-7:]) == (19, "b → buy")
     assert sum(counts.values()) == 21  # from the start, between 20 steps, and the exit
 
 
 def test_excluded_types_are_no_steps_and_what_they_parted_is_one() -> None:
-    paths, _ = asked([types("home", "scroll", "home", "buy")], JourneyChoices(excluded=("scroll",)))
+    paths, _ = question([types("home", "scroll", "home", "buy")], JourneyChoices(excluded=("scroll",)))
     assert paths == {"v0": ("home → buy", False)}
-    paths, _ = asked([types("scroll")], JourneyChoices(excluded=("scroll",)))
+    paths, _ = question([types("scroll")], JourneyChoices(excluded=("scroll",)))
     assert paths == {"v0": ("", False)}
 
 
 def test_pages_are_paths_and_patterns_group_them() -> None:
     walk: Walk = [("page_view", page) for page in PAGES]
-    paths, _ = asked([walk], JourneyChoices("page"))
+    paths, _ = question([walk], JourneyChoices("page"))
     assert paths["v0"][0] == "/product/1 → /product/2 → / → /cart → /product/1"
-    paths, _ = asked([walk], JourneyChoices("page", pages=("/product/*", "/c*")))
+    paths, _ = question([walk], JourneyChoices("page", pages=("/product/*", "/c*")))
     assert paths["v0"][0] == "/product/* → / → /c* → /product/*"
 
 
@@ -212,7 +212,7 @@ def walks_of(seed: int) -> list[Walk]:
 @given(seed=st.integers(0, 10_000), choices=st.one_of(CHOICES, OF_PAGES))
 def test_paths_and_transitions_are_those_of_the_definition(seed: int, choices: JourneyChoices) -> None:
     walks = walks_of(seed)
-    paths, counts = asked(walks, choices)
+    paths, counts = question(walks, choices)
     ours = {who: path.removesuffix(" → …") for who, (path, _) in paths.items()}
     assert (ours, counts) == expected(walks, choices)
 
@@ -229,14 +229,14 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
         JourneyChoices(to_step="item", excluded=("list",)),
         JourneyChoices("page", pages=("/product/*",), from_step="/cart"),
     ):
-        assert answer(engine.con, events, choices) == asked(walks, choices)
+        assert answer(engine.con, events, choices) == question(walks, choices)
     engine.close()
 
 
 def test_a_pattern_is_text_but_for_its_stars() -> None:
     urls = ibis.memtable(pa.table({"url": ["/a.b", "/axb", "/a+b/c", "/a/b"]}))
-    found = connect().to_pyarrow(urls.select(page=page_of(urls.url, ("/a.b", "/a+b/*"))))
-    assert found["page"].to_pylist() == ["/a.b", "/axb", "/a+b/*", "/a/b"]
+    actual = connect().to_pyarrow(urls.select(page=page_of(urls.url, ("/a.b", "/a+b/*"))))
+    assert actual["page"].to_pylist() == ["/a.b", "/axb", "/a+b/*", "/a/b"]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_category_cannot_pass_for_what_surrounds_it(shop: Platform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "result"),
     [
         ({"dimensions": ("pages",)}, "no journeys by 'pages'.*Known: page_type, category"),
         ({"most_steps": 0}, "A path of 0 steps cannot be kept; give 1 to 40"),
@@ -140,8 +140,8 @@ def test_a_category_cannot_pass_for_what_surrounds_it(shop: Platform) -> None:
         ({"most_places": 0}, "0 places of a journey are none"),
     ],
 )
-def test_what_is_no_journey_is_refused(given: dict[str, object], said: str) -> None:
-    with pytest.raises(DefinitionError, match=said):
+def test_what_is_no_journey_is_refused(given: dict[str, object], result: str) -> None:
+    with pytest.raises(DefinitionError, match=result):
         JourneyRule(**given)  # type: ignore[arg-type]  # as a caller without types would
 
 
@@ -242,11 +242,11 @@ def check(shop: Platform, history: History) -> None:
     shop.run(DAYS, only=TABLES)
     events = [row | {"term": terms[row["event_id"]]} for row in shop.rows(CleanEvents)]
     assert len(events) == len(history)
-    assert told_journeys(shop) == reference_journeys(events, RULE.most_steps)
+    assert journeys_reported(shop) == reference_journeys(events, RULE.most_steps)
     transitions = reference_transitions(events, RULE.most_places)
-    assert told_transitions(shop) == transitions
-    assert told(shop, SearchPerformance, "search_term", SEARCHED) == reference_searches(events)
-    assert told(shop, CategoryPerformance, "product_category", LED) == reference_categories(events)
+    assert transitions_reported(shop) == transitions
+    assert reported(shop, SearchPerformance, "search_term", SEARCHED) == reference_searches(events)
+    assert reported(shop, CategoryPerformance, "product_category", LED) == reference_categories(events)
     sessions = len(shop.rows(Journeys)) / 2
     for dimension in ("page_type", "category"):
         ends = Counter[str]()
@@ -260,12 +260,12 @@ SEARCHED = ("search_count", "session_count", "clicked_search_count", "cart_searc
 LED = ("viewing_session_count", "cart_session_count", "any_cart_session_count", "purchase_session_count")
 
 
-def told(shop: Platform, table: type, name: str, counts: Sequence[str]) -> dict[tuple[date, str], tuple[int, ...]]:
+def reported(shop: Platform, table: type, name: str, counts: Sequence[str]) -> dict[tuple[date, str], tuple[int, ...]]:
     """Return a table's counts by day and name."""
     return {(row["started_date"], row[name]): tuple(row[one] for one in counts) for row in shop.rows(table)}
 
 
-def told_journeys(shop: Platform) -> list[tuple[date, str, str, list[str], int, bool]]:
+def journeys_reported(shop: Platform) -> list[tuple[date, str, str, list[str], int, bool]]:
     return sorted(
         (
             row["started_date"],
@@ -279,11 +279,11 @@ def told_journeys(shop: Platform) -> list[tuple[date, str, str, list[str], int, 
     )
 
 
-def told_transitions(shop: Platform) -> Transitions:
-    found: Transitions = Counter()
+def transitions_reported(shop: Platform) -> Transitions:
+    actual: Transitions = Counter()
     for row in shop.rows(JourneyTransitions):
         key = tuple(row[name] for name in ("started_date", "dimension", "place", "from_step", "to_step"))
         converted = row["converted_transition_count"]
-        found[*key, True] += converted
-        found[*key, False] += row["transition_count"] - converted
-    return +found
+        actual[*key, True] += converted
+        actual[*key, False] += row["transition_count"] - converted
+    return +actual

@@ -66,14 +66,14 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
         for n, one in enumerate(lines)
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    for asked in dict.fromkeys(line["asked with"] for line in expected):
-        words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(asked.strip("`")))
-        said = ecom("journeys", *words, home=tmp_path / "home")
+    for question in dict.fromkeys(line["asked with"] for line in expected):
+        words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
+        result = ecom("journeys", *words, home=tmp_path / "home")
         answer = [
-            {"asked with": asked, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
-            for one in said.json["top_paths"]
+            {"asked with": question, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
+            for one in result.json["top_paths"]
         ]
-        assert answer == [line for line in expected if line["asked with"] == asked]
+        assert answer == [line for line in expected if line["asked with"] == question]
 
 
 def test_what_others_would_say_of_a_transition() -> None:
@@ -89,13 +89,13 @@ def test_what_others_would_say_of_a_transition() -> None:
         pairs = [(who, pair) for who, path in answer for pair in pairwise(path)]
         return [who for who, pair in pairs if pair == ("page_view", "product_view")]
 
-    found = {
+    actual = {
         "here": len(passed(rows)),
         "PostHog paths": len(passed(rows, 5)),
         "Mixpanel flows": len(set(passed(rows))),
         "a path that ends at midnight": len(passed(cut)),
     }
-    assert {line["tool"]: int(line["page_view → product_view"]) for line in others} == found
+    assert {line["tool"]: int(line["page_view → product_view"]) for line in others} == actual
 
 
 def test_the_page_tells_how_much_of_a_path_is_kept() -> None:
@@ -136,8 +136,8 @@ def test_products_are_those_of_the_page() -> None:
         money = {"quantity": sign * int(line["quantity"]), "revenue_amount": sign * Decimal(line["payment_amount"])}
         sold.append(row | money | {"order_id": line["uniq_id"], "status": line["status"]})
     con = with_tables(events=as_table(events, SessionEvents), sold=as_table(sold, Sales))
-    found = product_performance(con.table("events"), con.table("sold"), DAYS, ORDERS).order_by("product_id")
-    assert as_shown(con.to_pyarrow(found).to_pylist(), expected) == expected
+    actual = product_performance(con.table("events"), con.table("sold"), DAYS, ORDERS).order_by("product_id")
+    assert as_shown(con.to_pyarrow(actual).to_pylist(), expected) == expected
 
 
 def test_alerts_are_those_of_the_page() -> None:
@@ -149,9 +149,9 @@ def test_alerts_are_those_of_the_page() -> None:
     ]
     answer = stock_rows(stock, date(2026, 6, 30), "test").to_pyarrow()
     con = with_tables(products=as_table(rows, ProductPerformance), stock=answer)
-    found = inventory_alerts(con.table("stock"), con.table("products"), InventoryRule()).order_by("product_id")
+    actual = inventory_alerts(con.table("stock"), con.table("products"), InventoryRule()).order_by("product_id")
     like = without(expected, "why")
-    assert as_shown(con.to_pyarrow(found).to_pylist(), like) == like
+    assert as_shown(con.to_pyarrow(actual).to_pylist(), like) == like
     [glove] = [row for row in answer.to_pylist() if row["product_id"] == "glove"]
     assert glove["reject_reason"] == "unparseable_stock"
     assert set(RawStock.columns) == set(glove)

@@ -63,6 +63,6 @@ def test_doctor_says_where_requests_are_and_who_must_share_them(
     home: Path, ledger: dict[str, str], *, shares: bool
 ) -> None:
     answer = json.loads(ecom("doctor", "--json", home=home, env=ledger).out)
-    (found,) = (one for one in answer if one["subject"] == "requests")
-    assert (found["ok"], str(home / "operations.sqlite") in found["found"]) == (True, True)
-    assert ("must share this folder" in found["found"]) is shares
+    (actual,) = (one for one in answer if one["subject"] == "requests")
+    assert (actual["ok"], str(home / "operations.sqlite") in actual["found"]) == (True, True)
+    assert ("must share this folder" in actual["found"]) is shares

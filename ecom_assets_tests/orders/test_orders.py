@@ -159,8 +159,8 @@ def test_a_city_has_region_and_country_where_its_name_is_known_or_the_source_say
         order_line("d", MONDAY, city_id="4", city_name="Springfield", country="United States"),
         order_line("e", MONDAY, city_id=None, city_name=None),
     )
-    found = [(row["city_id"], row["city_name"], row["region"], row["country"]) for row in shop.rows(City)]
-    assert found == [
+    actual = [(row["city_id"], row["city_name"], row["region"], row["country"]) for row in shop.rows(City)]
+    assert actual == [
         ("(none)", "unknown", "unknown", "unknown"),
         ("1", "Berlin", "Berlin", "Germany"),
         ("2", "Ярославль", "Yaroslavl Oblast", "Russia"),
@@ -197,8 +197,8 @@ def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(s
     tables = (
         shop.table(one) for one in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
     )
-    found = shop.engine.con.to_pyarrow(order_accounting(DAYS, *tables).order_by("day")).to_pylist()
-    assert [tuple(row.values()) for row in found] == [
+    actual = shop.engine.con.to_pyarrow(order_accounting(DAYS, *tables).order_by("day")).to_pylist()
+    assert [tuple(row.values()) for row in actual] == [
         (MONDAY, 2, 0, 1, 1, 0, 0),
         (TUESDAY, 2, 2, 0, 0, 0, 0),
     ]

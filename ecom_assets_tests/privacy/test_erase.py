@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
 
 pytestmark = pytest.mark.xdist_group("privacy_erase")
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-05")
@@ -47,15 +47,15 @@ def files_with(word: str, *folders: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `said.json`."""
+    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `result.json`."""
     place = tmp_path_factory.mktemp("erased")
     land(place / "landing", ANN, BOB)
     shutil.copytree(place / "landing", place / "old")
     assert ecom("run", "--events", place / "landing", home=place / "home").exit_code == 0
     assert files_with(ANN, place / "home", place / "landing")
-    said = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
-    assert said.exit_code == 0, said.err
-    (place / "said.json").write_text(said.out)
+    result = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
+    assert result.exit_code == 0, result.err
+    (place / "said.json").write_text(result.out)
     return place
 
 
@@ -91,9 +91,9 @@ def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
 
 @pytest.mark.slow
 def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) -> None:
-    said = json.loads((shop / "said.json").read_text())
-    receipt = json.loads(Path(said["receipt"]).read_text())
-    assert receipt == {name: value for name, value in said.items() if name != "receipt"}
+    result = json.loads((shop / "said.json").read_text())
+    receipt = json.loads(Path(result["receipt"]).read_text())
+    assert receipt == {name: value for name, value in result.items() if name != "receipt"}
     assert receipt["removed"]["tables"]["raw.events"] == 12
     assert [one["record_count"] for one in receipt["removed"]["files"]] == [4, 4, 4]
     assert receipt["verified"]["left"] == {"tables": {}, "files": {}, "other_files": []}
@@ -103,11 +103,11 @@ def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) ->
 
 @pytest.mark.slow
 def test_numbers_that_were_published_with_her_are_restated(shop: Path) -> None:
-    asked = (
+    text = (
         "SELECT before_value, after_value, cause FROM mart.restatements "
         "WHERE table_name = 'mart.engagement_daily' AND column_name = 'session_count' ORDER BY restated_date"
     )
-    assert query(shop / "home", asked) == [(2.0, 1.0, "withdrawn_rows")] * 3
+    assert query(shop / "home", text) == [(2.0, 1.0, "withdrawn_rows")] * 3
 
 
 @pytest.mark.slow
@@ -117,9 +117,9 @@ def test_old_files_do_not_bring_her_back_and_are_counted(shop: Path, reference: 
     again = ecom("run", "--json", "--events", shop / "old", home=home)
     assert again.exit_code == 0, again.err
     assert rows_of(home) == rows_of(reference / "home")
-    asked = "SELECT received_date::VARCHAR, source_table, source_file, erased_count FROM raw.erased_rows ORDER BY 1"
+    text = "SELECT received_date::VARCHAR, source_table, source_file, erased_count FROM raw.erased_rows ORDER BY 1"
     left_out = [(day, "raw.events", f"received_date={day}/events.csv", 4) for day in DAYS]
-    assert query(home, asked) == left_out
+    assert query(home, text) == left_out
     assert files_with(ANN, home) == []
 
 
@@ -144,9 +144,9 @@ def test_it_asks_before_it_acts(tmp_path: Path) -> None:
 
 
 def test_somebody_must_be_named(home: Path) -> None:
-    said: Said = ecom("erase", "--yes", home=home)
-    assert said.exit_code == 2
-    assert said.sentence == "Nobody is named; give --visitor ID or --customer ID, as tables have them."
+    result: CommandResult = ecom("erase", "--yes", home=home)
+    assert result.exit_code == 2
+    assert result.sentence == "Nobody is named; give --visitor ID or --customer ID, as tables have them."
 
 
 def test_without_a_warehouse_there_is_nothing_to_erase(home: Path) -> None:

@@ -18,7 +18,7 @@ from ecom_assets.privacy.pending import Pending, write_pending
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import HEADER, Said, ecom
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.privacy.test_erase import files_with, query
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy_erase_customer")]
@@ -55,8 +55,8 @@ def land(place: Path, *people: str) -> tuple[str, ...]:
 
 def numbers(home: Path) -> dict[str, tuple[int, int]]:
     """Return the content of every table that neither names paths nor tells of deliveries."""
-    found = contents(home / "warehouse.duckdb")
-    return {name: one for name, one in found.items() if not name.startswith(("raw.", "export."))}
+    actual = contents(home / "warehouse.duckdb")
+    return {name: one for name, one in actual.items() if not name.startswith(("raw.", "export."))}
 
 
 class Kills:
@@ -81,14 +81,14 @@ def amplitude() -> Iterator[AmplitudeReceiver]:
 
 
 @pytest.fixture(scope="module")
-def run(amplitude: AmplitudeReceiver) -> Callable[..., Said]:
+def run(amplitude: AmplitudeReceiver) -> Callable[..., CommandResult]:
     """Run `ecom` with Amplitude's stand-in as the only tool."""
     env = {f"ECOM_{name.upper()}": value for name, value in amplitude.settings().items()}
     return lambda *words, home: ecom(*words, home=home, env=env)
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., Said]) -> Path:
+def shop(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., CommandResult]) -> Path:
     """A shop from which Ann was erased by a command that was killed after every step."""
     place = tmp_path_factory.mktemp("erased")
     paths = land(place / "landing", ANN, BOB, CID)
@@ -99,22 +99,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., Said]) -> 
         patch.setattr(erasure, "write_pending", kills.write)
         for _ in range(20):
             try:
-                said = run(*words, home=place / "home")
+                result = run(*words, home=place / "home")
             except RuntimeError:
                 continue
             break
-    assert said.exit_code == 0, said.err
-    (place / "said.json").write_text(json.dumps({**said.json, "kills": kills.after}))
+    assert result.exit_code == 0, result.err
+    (place / "said.json").write_text(json.dumps({**result.json, "kills": kills.after}))
     return place
 
 
-def told(shop: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((shop / "said.json").read_text())
-    return found
+def reported(shop: Path) -> dict[str, Any]:
+    actual: dict[str, Any] = json.loads((shop / "said.json").read_text())
+    return actual
 
 
 def test_it_was_killed_after_every_step_and_the_receipt_counts_all(shop: Path) -> None:
-    receipt = told(shop)
+    receipt = reported(shop)
     assert receipt["kills"] == [
         "blocked", "files", "raw_rows", "ledger", "recomputed", "left_rows", "purged", "tools", "other_files",
         "verified",
@@ -154,10 +154,10 @@ def test_the_ledger_keeps_counts_and_hashes(shop: Path) -> None:
 
 
 def test_amplitude_was_asked_once_and_gets_nothing_of_her_again(
-    shop: Path, amplitude: AmplitudeReceiver, run: Callable[..., Said]
+    shop: Path, amplitude: AmplitudeReceiver, run: Callable[..., CommandResult]
 ) -> None:
-    assert amplitude.deletions.asked == [ANN]
-    assert told(shop)["tools"]["amplitude"][0]["answer"] == "job of 2026-02-14, staging"
+    assert amplitude.deletions.requested_ids == [ANN]
+    assert reported(shop)["tools"]["amplitude"][0]["answer"] == "job of 2026-02-14, staging"
     before = amplitude.held.taken_count
     land(shop / "again", ANN, BOB, CID)
     again = run(

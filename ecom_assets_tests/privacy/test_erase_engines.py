@@ -63,8 +63,8 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     engine.replace(RawEvents, events(*given), DAYS)
     person = Person(users=(ODD,)).completed(engine)
     assert person.sessions == ("s1", "s4")
-    found = raw_rows(engine, RawEvents, person)
-    assert (found.row_count, found.days) == (3, DAYS)
+    actual = raw_rows(engine, RawEvents, person)
+    assert (actual.row_count, actual.days) == (3, DAYS)
     assert tables_with(engine, person) == {"raw.events": 3}
     assert delete_raw_rows(engine, RawEvents, person, "test") == 3
     assert tables_with(engine, person) == {}
@@ -101,10 +101,10 @@ def test_a_shop_in_postgres_forgets_her_and_so_do_published_marts(
     assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {
         "ann-4711", "bob-4712",
     }  # fmt: skip
-    said = ecom("erase", "--visitor", "ann-4711", "--yes", "--json", home=tmp_path / "home", env=env)
-    assert said.exit_code == 0, said.err
+    result = ecom("erase", "--visitor", "ann-4711", "--yes", "--json", home=tmp_path / "home", env=env)
+    assert result.exit_code == 0, result.err
     assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {"bob-4712"}
-    assert len([one for one in said.json["to_confirm"] if "archived WAL" in one]) == 2
+    assert len([one for one in result.json["to_confirm"] if "archived WAL" in one]) == 2
 
 
 def visitors(url: str, table: str) -> set[str]:

@@ -129,10 +129,10 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
     path.parent.mkdir()
     path.write_text("\n".join([HEADER, *rows]) + "\n")
     os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-    asked = settings.model_copy(update={"events": str(path.parent)})
-    found = real_time(asked, NOW, erased_people=ErasedPeople(settings))
-    assert [(one["event_count"], one["visitor_count"]) for one in found["windows"]] == [(1, 1)] * 2
-    assert real_time(asked, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
+    answer = settings.model_copy(update={"events": str(path.parent)})
+    actual = real_time(answer, NOW, erased_people=ErasedPeople(settings))
+    assert [(one["event_count"], one["visitor_count"]) for one in actual["windows"]] == [(1, 1)] * 2
+    assert real_time(answer, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
 
 
 def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_be_allowed_to_read(
@@ -141,8 +141,8 @@ def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_be_allowed_to_
     settings = Settings(home=home, ledger_url=SecretStr(postgres_url))
     given = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
 
-    def seen(asked: Settings) -> list[object]:
-        left, _ = ErasedPeople(asked, is_reader=True).left_out(RawEvents, given)
+    def seen(answer: Settings) -> list[object]:
+        left, _ = ErasedPeople(answer, is_reader=True).left_out(RawEvents, given)
         result: list[object] = left.order_by("user_id").user_id.to_pyarrow().to_pylist()
         return result
 
@@ -176,12 +176,12 @@ def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, 
     old.write_text(
         "\n".join([HEADER, *lines, "e9,,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"]) + "\n"
     )
-    for asked in (
+    for answer in (
         ("funnel", "--steps", "page_view,purchase"),
         ("funnel", "--steps", "page_view,purchase", "--per", "session"),
     ):
-        said = ecom(*asked, "--events", old, "--json", home=settings.home)
-        assert json.loads(said.out)["steps"][0]["count"] == 2, (asked, said.err)
+        result = ecom(*answer, "--events", old, "--json", home=settings.home)
+        assert json.loads(result.out)["steps"][0]["count"] == 2, (answer, result.err)
     assert ecom("sessions", "--events", old, "--json", home=settings.home).out.count("anon-s1") == 0
 
 

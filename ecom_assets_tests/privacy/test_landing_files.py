@@ -30,11 +30,11 @@ def files_of(path: Path, mapping: RecordMapping | None = None) -> RecordFiles:
 
 
 def removed(path: Path, mapping: RecordMapping | None = None, person: Person = ANN) -> int:
-    found = sum(one.record_count for one in find_records(files_of(path, mapping), person))
-    assert sum(one.record_count for one in remove_records(files_of(path, mapping), person)) == found
+    actual = sum(one.record_count for one in find_records(files_of(path, mapping), person))
+    assert sum(one.record_count for one in remove_records(files_of(path, mapping), person)) == actual
     if path.exists():
         assert list(find_records(files_of(path, mapping), person)) == []
-    return found
+    return actual
 
 
 def test_records_of_csv_leave_and_all_other_bytes_stay(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ def settings_for(receivers: Receivers, **more: Any) -> Settings:
     return Settings(**{**receivers.settings(), "delivery_retry_base_s": 0.01, **more})
 
 
-def asked(receivers: Receivers) -> dict[str, list[str]]:
-    return {one.tool: one.deletions.asked for one in receivers.all()}
+def answer(receivers: Receivers) -> dict[str, list[str]]:
+    return {one.tool: one.deletions.requested_ids for one in receivers.all()}
 
 
 def sent(requests: ToolRequests, answers: Answers) -> Answers:
@@ -36,7 +36,7 @@ def sent(requests: ToolRequests, answers: Answers) -> Answers:
 def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> None:
     requests = ToolRequests(settings_for(receivers), ANN)
     answers = sent(requests, {})
-    assert asked(receivers) == {
+    assert answer(receivers) == {
         "amplitude": ["ann-4711"],
         "heap": ["ann-4711", "anon-s-9"],
         "mixpanel": ["ann-4711", "$device:anon-s-9"],
@@ -52,7 +52,7 @@ def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> 
 def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
     receivers.mixpanel.script.faults = ReceiverFaults.read({"script": [500, "reset"]})
     sent(ToolRequests(settings_for(receivers), ANN), {})
-    assert asked(receivers)["mixpanel"] == ["ann-4711", "$device:anon-s-9"]
+    assert answer(receivers)["mixpanel"] == ["ann-4711", "$device:anon-s-9"]
 
 
 def test_a_refusal_names_the_tool_and_no_key_and_the_others_are_asked_once(receivers: Receivers) -> None:
@@ -61,16 +61,16 @@ def test_a_refusal_names_the_tool_and_no_key_and_the_others_are_asked_once(recei
     with pytest.raises(DeliveryError, match=r"^Heap did not take the request to delete a person \(401 ") as refused:
         sent(ToolRequests(wrong, ANN), answers)
     assert "not-the-key" not in str(refused.value)
-    before = {tool: list(ids) for tool, ids in asked(receivers).items()}
+    before = {tool: list(ids) for tool, ids in answer(receivers).items()}
     assert (before["heap"], len(before["ga4"])) == ([], 3)
     sent(ToolRequests(settings_for(receivers), ANN), answers)
-    assert asked(receivers) == {**before, "heap": ["ann-4711", "anon-s-9"]}, "only Heap was asked again"
+    assert answer(receivers) == {**before, "heap": ["ann-4711", "anon-s-9"]}, "only Heap was asked again"
 
 
 def test_a_tool_without_credentials_for_deletion_is_left_to_a_person(receivers: Receivers) -> None:
     requests = ToolRequests(settings_for(receivers, ga4_deletion_token=""), ANN, frozenset({"heap"}))
     sent(requests, {})
-    assert (asked(receivers)["ga4"], asked(receivers)["heap"]) == ([], [])
+    assert (answer(receivers)["ga4"], answer(receivers)["heap"]) == ([], [])
     assert "GA4 was not asked, since ECOM_GA4_DELETION_TOKEN is not set; do it there." in requests.to_confirm()
     assert "Heap was not asked (--skip-tool); delete the person there." in requests.to_confirm()
 

@@ -177,9 +177,9 @@ def test_products_are_counted_as_plain_python_counts_them(shop: ProductPlatform)
     shop.run(days)
     seen = Counter((row["event_date"], row["product_id"], row["event_type"]) for row in rows)
     did = {(row["event_date"], row["product_id"], row["event_type"], row["user_id"]) for row in rows}
-    found = {(row["event_date"], row["product_id"]): row for row in shop.rows(ProductPerformance)}
-    assert set(found) == {key[:2] for key in seen}
-    for (day, product), row in found.items():
+    actual = {(row["event_date"], row["product_id"]): row for row in shop.rows(ProductPerformance)}
+    assert set(actual) == {key[:2] for key in seen}
+    for (day, product), row in actual.items():
         assert [row[f"{kind}_count"] for kind in kinds[1:]] == [seen[day, product, kind] for kind in kinds[1:]]
         viewers = {who for who in "abcdef" if (day, product, "product_view", who) in did}
         carters = {who for who in viewers if (day, product, "add_to_cart", who) in did}

@@ -47,12 +47,15 @@ def alerts(
         for product, counts in sold.items()
         for ago, count in counts.items()
     ]
-    stock = [stock_rows(told_then, day, "test").to_pyarrow() for told_then, day in ((earlier, DAY_ONE), (lines, LAST))]
+    stock = [
+        stock_rows(reported_then, day, "test").to_pyarrow()
+        for reported_then, day in ((earlier, DAY_ONE), (lines, LAST))
+    ]
     con = warehouse().con
     con.register("products", as_table(answer, ProductPerformance))
     con.register("stock", pa.concat_tables(stock))
-    found = con.sql(alerts_sql()).to_arrow_table().to_pylist()
-    return {row["product_id"]: (row["alert"], row["days_of_cover"]) for row in found}
+    actual = con.sql(alerts_sql()).to_arrow_table().to_pylist()
+    return {row["product_id"]: (row["alert"], row["days_of_cover"]) for row in actual}
 
 
 LONG_AGO = {"ancient": {199: 1}}
@@ -60,8 +63,8 @@ LONG_AGO = {"ancient": {199: 1}}
 
 
 def test_who_has_none_left_is_out_of_stock_below_zero_too() -> None:
-    found = alerts(LONG_AGO, {"product_id": "a", "stock": 0}, {"product_id": "b", "stock": "-3"})
-    assert found == {"a": ("out_of_stock", None), "b": ("out_of_stock", None)}
+    actual = alerts(LONG_AGO, {"product_id": "a", "stock": 0}, {"product_id": "b", "stock": "-3"})
+    assert actual == {"a": ("out_of_stock", None), "b": ("out_of_stock", None)}
 
 
 def test_stock_is_low_below_the_reorder_point() -> None:
@@ -95,8 +98,8 @@ def test_nothing_is_dead_while_sales_reach_back_less_than_90_days(first: int, *,
 
 
 def test_where_sales_reach_back_ten_days_the_mean_is_of_ten() -> None:
-    found = alerts({"a": {9: 5, 0: 5}}, {"product_id": "a", "stock": 3, "lead_time_days": 4})
-    assert found == {"a": ("low", 3.0)}
+    actual = alerts({"a": {9: 5, 0: 5}}, {"product_id": "a", "stock": 3, "lead_time_days": 4})
+    assert actual == {"a": ("low", 3.0)}
 
 
 def test_sales_after_the_stock_s_day_do_not_count() -> None:

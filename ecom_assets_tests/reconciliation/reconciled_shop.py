@@ -78,8 +78,8 @@ class ReconciledShop:
         key = (contract.name, days)
         if key not in self._compiled:
             self._compiled[key] = self._sql(contract, days)
-        found = self._con.con.sql(self._compiled[key]).to_arrow_table().to_pylist()
-        return sorted(found, key=lambda row: tuple(row[name] for name in contract.key))
+        actual = self._con.con.sql(self._compiled[key]).to_arrow_table().to_pylist()
+        return sorted(actual, key=lambda row: tuple(row[name] for name in contract.key))
 
     def _sql(self, contract: type[Table], days: Days) -> str:
         events, lines = self._con.table("events"), self._con.table("lines")
@@ -91,7 +91,7 @@ class ReconciledShop:
         return str(self._con.compile(rows))
 
 
-def told(rows: Iterable[Row]) -> list[Difference]:
+def reported(rows: Iterable[Row]) -> list[Difference]:
     """Return rows of differences as the reference tells them."""
     names = ("reconciled_date", "kind", "cause", "side", "record_id", "difference_amount")
     return sorted(tuple(row[name] for name in names) for row in rows)

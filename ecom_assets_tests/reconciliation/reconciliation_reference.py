@@ -76,17 +76,17 @@ def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[D
 
 
 def orders_of(lines: Iterable[Row]) -> list[Order]:
-    found: dict[tuple[str, str, date], Order] = {}
+    actual: dict[tuple[str, str, date], Order] = {}
     for line in lines:
         kind = "refund" if line["status"] == "refunded" else "purchase"
         key = (kind, line["order_id"], line["order_date"])
-        found.setdefault(key, Order(*key)).lines.append(line)
-    return list(found.values())
+        actual.setdefault(key, Order(*key)).lines.append(line)
+    return list(actual.values())
 
 
 def event_of(row: Row) -> Event:
-    said = json.loads(row["properties"] or "{}")
-    named = next((str(said[key]) for key in KEYS if said.get(key)), None)
+    result = json.loads(row["properties"] or "{}")
+    named = next((str(result[key]) for key in KEYS if result.get(key)), None)
     who = row["visitor_id"]
     return Event(row["event_type"], row["event_id"], row["event_date"], row["event_at"], who, row["cart_amount"], named)
 
@@ -153,12 +153,12 @@ def of_orders(orders: list[Order]) -> Iterator[Difference]:
             cause = "refund" if order.kind == "refund" else "missing_event"
             yield (*who, cause, "order", order.order_id, sign * order.amount)
             continue
-        said = order.event.amount or Decimal(0)
-        if said != order.amount:
-            yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - said))
+        result = order.event.amount or Decimal(0)
+        if result != order.amount:
+            yield (*who, "amount_differs", "order", order.order_id, sign * (order.amount - result))
         if order.event.day != order.day:
-            yield (*who, "time_zone_shift", "order", order.order_id, sign * said)
-            yield (order.event.day, order.kind, "time_zone_shift", "event", order.event.event_id, -sign * said)
+            yield (*who, "time_zone_shift", "order", order.order_id, sign * result)
+            yield (order.event.day, order.kind, "time_zone_shift", "event", order.event.event_id, -sign * result)
 
 
 def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:

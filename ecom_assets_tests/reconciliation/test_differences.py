@@ -9,7 +9,7 @@ import pytest
 from ecom_assets.reconciliation.contracts import CAUSES
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, clean_events
-from ecom_assets_tests.reconciliation.reconciled_shop import ReconciledShop, line, purchase, told
+from ecom_assets_tests.reconciliation.reconciled_shop import ReconciledShop, line, purchase, reported
 from ecom_assets_tests.reconciliation.reconciliation_reference import reference_differences
 
 FIRST = date(2026, 3, 9)
@@ -116,17 +116,17 @@ def test_without_an_id_the_same_amount_within_fourteen_hours_is_the_same_purchas
     shop: ReconciledShop, ordered: str, count: int
 ) -> None:
     lines = [line("x", ordered)]
-    found = differences(shop, [purchase("e1", "2026-03-10 22:00")], lines)
+    actual = differences(shop, [purchase("e1", "2026-03-10 22:00")], lines)
     is_one = ordered.endswith("00")
-    assert [cause for _, cause, _, _ in found] == (
+    assert [cause for _, cause, _, _ in actual] == (
         ["time_zone_shift"] * count if is_one else ["missing_order", "missing_event"]
     )
 
 
 @pytest.mark.parametrize(("clock", "causes"), [("10:00:00", ["amount_differs"]), ("10:00:01", [])])
 def test_without_an_id_another_amount_must_be_near(shop: ReconciledShop, clock: str, causes: list[str]) -> None:
-    found = differences(shop, [purchase("e1", "2026-03-10 09:00")], [line("x", f"2026-03-10 {clock}", amount=18)])
-    assert [cause for _, cause, _, _ in found] == (causes or ["missing_order", "missing_event"])
+    actual = differences(shop, [purchase("e1", "2026-03-10 09:00")], [line("x", f"2026-03-10 {clock}", amount=18)])
+    assert [cause for _, cause, _, _ in actual] == (causes or ["missing_order", "missing_event"])
 
 
 def test_equal_purchases_of_one_day_find_two_orders(shop: ReconciledShop) -> None:
@@ -185,10 +185,10 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
     events, lines = random_shop(random.Random(seed), days)  # noqa: S311 (stories, not secrets)
     shop.land(events, lines)
     expected = reference_differences(clean_events(events).to_pylist(), lines)
-    assert told(shop.differences(days)) == expected, f"shop {seed}"
+    assert reported(shop.differences(days)) == expected, f"shop {seed}"
     for cut in cuts:
         here = [one for one in expected if one[0] in cut.dates]
-        assert told(shop.differences(cut)) == here, f"{cut.dates} of shop {seed}"
+        assert reported(shop.differences(cut)) == here, f"{cut.dates} of shop {seed}"
     for row in shop.totals(days):
         by_cause = sum((row[f"{cause}_amount"] for cause in CAUSES), Decimal(0))
         assert row["order_amount"] - row["event_amount"] == row["difference_amount"] == by_cause, f"shop {seed}"

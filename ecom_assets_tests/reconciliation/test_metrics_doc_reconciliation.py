@@ -66,8 +66,8 @@ def test_the_page_names_the_tables_whose_numbers_are_published() -> None:
 
 def test_events_and_orders_differ_as_the_page_says(compared: ReconciledShop) -> None:
     *_, expected, _, _ = tables("Orders against events")
-    found = as_shown(compared.differences(DAYS), expected)
-    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    actual = as_shown(compared.differences(DAYS), expected)
+    assert sorted(actual, key=repr) == sorted(expected, key=repr)
 
 
 def test_each_day_s_totals_are_those_of_the_page(compared: ReconciledShop) -> None:
@@ -115,6 +115,6 @@ def watched_run(shop: OrderPlatform, run_id: str, days: Days) -> None:
     upstream = [asset.contract.name for asset in SALES_ASSETS if asset.contract is not RevenueDaily]
     needed = {"changed_order_days", "duplicate_orders", "user_order_log", "sales"}
     shop.run(days, only=[name for name in upstream if name in needed])
-    found = shop.output(revenue_daily, days)
-    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, found.days, days)
-    shop.engine.replace(RevenueDaily, found.rows, found.days, watch)
+    actual = shop.output(revenue_daily, days)
+    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, actual.days, days)
+    shop.engine.replace(RevenueDaily, actual.rows, actual.days, watch)

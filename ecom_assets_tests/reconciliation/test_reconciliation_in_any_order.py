@@ -36,8 +36,8 @@ class ReconciledPlatform(Platform):
 
     def hold(self, contract: type[Table], rows: Iterable[Row], days: Days) -> None:
         """Let these be the rows of some days of a clean table."""
-        found = clean_events(rows) if contract is CleanEvents else as_table(rows, UserOrderLog)
-        self.engine.con.con.register(f"held_{contract.name}", found)
+        actual = clean_events(rows) if contract is CleanEvents else as_table(rows, UserOrderLog)
+        self.engine.con.con.register(f"held_{contract.name}", actual)
         self.engine.replace(contract, self.engine.con.table(f"held_{contract.name}"), days)
 
     def run_in_pieces(self, days: Iterable[date], dice: random.Random) -> None:

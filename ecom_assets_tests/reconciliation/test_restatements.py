@@ -165,9 +165,9 @@ def test_what_is_killed_after_the_commit_is_logged_already(shop: PublishedShop) 
 def test_movements_are_found_in_whatever_order_days_of_arrival_come() -> None:
     old = {"events": {"2026-03-02": 5, "2026-03-04": 2}}
     new = {"events": {"2026-03-02": 5, "2026-03-03": 4, "2026-03-04": 1}, "orders": {"2026-03-02": 1}}
-    found = Movement.between(old, new)
-    assert (found.arrived, found.withdrawn) == (5, 1)
-    assert found.arrived_on == {"events": ["2026-03-03"], "orders": ["2026-03-02"]}
+    actual = Movement.between(old, new)
+    assert (actual.arrived, actual.withdrawn) == (5, 1)
+    assert actual.arrived_on == {"events": ["2026-03-03"], "orders": ["2026-03-02"]}
     assert Movement.between(new, new) == Movement()
 
 

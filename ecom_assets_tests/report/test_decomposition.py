@@ -21,8 +21,8 @@ def ratio(line: Line, week: str) -> Ratio:
 def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
     mixed, _ = section("docs/metrics.md", "Why a rate changed, and why revenue did").tables
     now, before = ({line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before"))
-    found = mix_and_rate(now, before)
-    assert {name: (str(float(one.mix)), str(float(one.rate))) for name, one in found.items()} == {
+    actual = mix_and_rate(now, before)
+    assert {name: (str(float(one.mix)), str(float(one.rate))) for name, one in actual.items()} == {
         line["device"]: (line["mix"], line["rate"]) for line in mixed
     }
 
@@ -40,11 +40,11 @@ def test_two_factors_are_mean_times_change() -> None:
 
 
 def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
-    found = mix_and_rate({"old": Ratio(Fraction(1), Fraction(10)), "new": Ratio(Fraction(3), Fraction(10))},
+    actual = mix_and_rate({"old": Ratio(Fraction(1), Fraction(10)), "new": Ratio(Fraction(3), Fraction(10))},
                          {"old": Ratio(Fraction(1), Fraction(10))})  # fmt: skip
     # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15 %.
-    assert (found["new"].mix, found["new"].rate) == (Fraction(3, 40), Fraction(0))
-    assert sum(one.mix + one.rate for one in found.values()) == Fraction(4, 20) - Fraction(1, 10)
+    assert (actual["new"].mix, actual["new"].rate) == (Fraction(3, 40), Fraction(0))
+    assert sum(one.mix + one.rate for one in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
 
 
 @given(PARTS, PARTS)
@@ -72,10 +72,10 @@ def test_factors_add_up_to_the_change_of_the_product(pairs: list[tuple[Fraction,
 @given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
 def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction]) -> None:
     total = Decimal(round(sum(parts) * 100)) / 100
-    found = rounded(parts, total, CENT)
-    assert sum(found) == total
+    actual = rounded(parts, total, CENT)
+    assert sum(actual) == total
     assert all(
-        abs(Fraction(one) - part) < Fraction(1, 100) + Fraction(1, 200) for one, part in zip(found, parts, strict=True)
+        abs(Fraction(one) - part) < Fraction(1, 100) + Fraction(1, 200) for one, part in zip(actual, parts, strict=True)
     )
 
 

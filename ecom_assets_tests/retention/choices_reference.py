@@ -65,67 +65,67 @@ def as_events(acts: Iterable[Act], timezone: str) -> pa.Table:
     return pa.Table.from_pylist([{name: row[name] for name in SCHEMA.names} for row in rows], schema=SCHEMA)
 
 
-def place_starts(asked: Asked, at: datetime) -> Any:
+def place_starts(answer: Asked, at: datetime) -> Any:
     """Return the start of the period of a moment: a day, or the UTC time of an hour."""
-    day = local_day(at, asked.timezone)
-    if asked.rule.period != "hour":
-        return period_of(day, asked.rule)
-    midnight = day_starts_at(day, asked.timezone)
+    day = local_day(at, answer.timezone)
+    if answer.rule.period != "hour":
+        return period_of(day, answer.rule)
+    midnight = day_starts_at(day, answer.timezone)
     return midnight + (at - midnight) // HOUR * HOUR
 
 
-def place_of(asked: Asked, start: datetime, at: datetime) -> int:
+def place_of(answer: Asked, start: datetime, at: datetime) -> int:
     """Return how many periods after a start something happened."""
-    if asked.rule.clock == "rolling":
-        return (at - start) // timedelta(seconds=ROLLING_S[asked.rule.period])
-    first, second = place_starts(asked, start), place_starts(asked, at)
-    if asked.rule.period == "hour":
+    if answer.rule.clock == "rolling":
+        return (at - start) // timedelta(seconds=ROLLING_S[answer.rule.period])
+    first, second = place_starts(answer, start), place_starts(answer, at)
+    if answer.rule.period == "hour":
         return int((second - first) / HOUR)
     place = 0
-    while moved(first, place, asked.rule) < second:
+    while moved(first, place, answer.rule) < second:
         place += 1
     return place if first <= second else -1
 
 
-def starts_of(acts: Iterable[Act], asked: Asked, every: Iterable[Act]) -> list[tuple[Any, Act]]:
+def starts_of(acts: Iterable[Act], answer: Asked, every: Iterable[Act]) -> list[tuple[Any, Act]]:
     """Return each start: its cohort, and the event; `every` act includes what the question leaves out."""
-    rule = asked.rule
+    rule = answer.rule
     if rule.starting == "first_ever":
         of_type = [act for act in every if rule.start in {None, act.event_type}]
         first = min(of_type, key=lambda act: (act.event_at, act.event_id), default=None)
         acts = [act for act in acts if act == first]
-    begun = [act for act in acts if rule.start in {None, act.event_type} and asked.start_where(act)]
+    begun = [act for act in acts if rule.start in {None, act.event_type} and answer.start_where(act)]
     begun.sort(key=lambda act: (act.event_at, act.event_id))
     if rule.starting == "recurring":
-        begun = [act for act in begun if _is_in(asked, act)]
+        begun = [act for act in begun if _is_in(answer, act)]
         firsts: dict[Any, Act] = {}
         for act in begun:
-            firsts.setdefault(place_starts(asked, act.event_at), act)
+            firsts.setdefault(place_starts(answer, act.event_at), act)
         return list(firsts.items())
-    return [(place_starts(asked, act.event_at), act) for act in begun[:1] if _is_in(asked, act)]
+    return [(place_starts(answer, act.event_at), act) for act in begun[:1] if _is_in(answer, act)]
 
 
-def _is_in(asked: Asked, act: Act) -> bool:
-    first, last = asked.between
-    day = local_day(act.event_at, asked.timezone)
+def _is_in(answer: Asked, act: Act) -> bool:
+    first, last = answer.between
+    day = local_day(act.event_at, answer.timezone)
     return (first is None or day >= first) and (last is None or day <= last)
 
 
-def members_of(acts: Sequence[Act], asked: Asked) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
+def members_of(acts: Sequence[Act], answer: Asked) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
     """Return for each cohort, value of the breakdown and visitor the cells in which they count, and their sum."""
-    rule, streams, every = asked.rule, defaultdict(list), acts
-    acts = [act for act in acts if asked.where(act)]
+    rule, streams, every = answer.rule, defaultdict(list), acts
+    acts = [act for act in acts if answer.where(act)]
     for act in acts:
         streams[act.visitor_id].append(act)
     cells = rule.cells(1_000)
-    found = {}
+    actual = {}
     for who, stream in streams.items():
-        for cohort, start in starts_of(stream, asked, (act for act in every if act.visitor_id == who)):
+        for cohort, start in starts_of(stream, answer, (act for act in every if act.visitor_id == who)):
             later = [act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at]
             returns = [
-                (place_of(asked, start.event_at, act.event_at), act)
+                (place_of(answer, start.event_at, act.event_at), act)
                 for act in later
-                if rule.returning in {None, act.event_type} and asked.returning_where(act)
+                if rule.returning in {None, act.event_type} and answer.returning_where(act)
             ]
             places = {place for place, _ in returns if place >= 0}
             until = max(places, default=-1) if rule.mode == "on_or_after" else None
@@ -135,26 +135,26 @@ def members_of(acts: Sequence[Act], asked: Asked) -> dict[tuple[Any, str, str], 
                 if (until is not None and until >= first) or any(first <= place <= last for place in places)
             }
             paid = sum((act.cart_amount or Decimal(0) for place, act in returns if place >= 0), Decimal(0))
-            found[cohort, start.product_category or "(none)", who] = (came, paid)
-    return found
+            actual[cohort, start.product_category or "(none)", who] = (came, paid)
+    return actual
 
 
-def by_definition(acts: Sequence[Act], asked: Asked) -> dict[Any, tuple[int, Counter[int], Decimal]]:
+def by_definition(acts: Sequence[Act], answer: Asked) -> dict[Any, tuple[int, Counter[int], Decimal]]:
     """Return by cohort how many started, how many count in each cell, and the sum of all that they returned with."""
     cohorts: dict[Any, tuple[int, Counter[int], Decimal]] = {}
-    for (cohort, _, _), (came, paid) in members_of(acts, asked).items():
+    for (cohort, _, _), (came, paid) in members_of(acts, answer).items():
         size, counts, total = cohorts.get(cohort, (0, Counter(), Decimal(0)))
         cohorts[cohort] = (size + 1, counts + Counter(came), total + paid)
     return cohorts
 
 
-def by_value(acts: Sequence[Act], asked: Asked) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
+def by_value(acts: Sequence[Act], answer: Asked) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
     """Return the same for each value of the breakdown that is shown, the most frequent first, then `(other)`."""
-    found = members_of(acts, asked)
-    sizes = Counter(label for _, label, _ in found)
-    kept = sorted(sizes, key=lambda label: (-sizes[label], label))[: asked.rule.limit]
+    actual = members_of(acts, answer)
+    sizes = Counter(label for _, label, _ in actual)
+    kept = sorted(sizes, key=lambda label: (-sizes[label], label))[: answer.rule.limit]
     parts: dict[str, dict[Any, tuple[int, Counter[int], Decimal]]] = {label: {} for label in kept}
-    for (cohort, label, _), (came, paid) in found.items():
+    for (cohort, label, _), (came, paid) in actual.items():
         cohorts = parts.setdefault(label if label in kept else "(other)", {})
         size, counts, total = cohorts.get(cohort, (0, Counter(), Decimal(0)))
         cohorts[cohort] = (size + 1, counts + Counter(came), total + paid)

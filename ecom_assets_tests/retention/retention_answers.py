@@ -65,9 +65,9 @@ def given(deeds: Iterable[Deed], timezone: str) -> None:
 def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
     """Return the rows of `retention`, or of its `totals`."""
     given(deeds, timezone)
-    found = warehouse().con.execute(sql(rule, what))
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    actual = warehouse().con.execute(sql(rule, what))
+    names = [column[0] for column in actual.description]
+    return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 
 
 def cells(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC") -> list[Cell]:
@@ -95,9 +95,9 @@ def bought(who: str, moment: str, amount: str | int) -> Deed:
     return Deed(who, datetime.fromisoformat(moment), "purchase", Decimal(amount))
 
 
-def triangle(found: Iterable[Cell]) -> dict[str, list[int]]:
+def triangle(actual: Iterable[Cell]) -> dict[str, list[int]]:
     """Return how many returned, by cohort, in order."""
     rows: dict[str, list[int]] = {}
-    for cell in found:
+    for cell in actual:
         rows.setdefault(str(cell.cohort), []).append(cell.returned)
     return rows

@@ -53,12 +53,12 @@ def by_definition(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "U
     if not cohorts:
         return []
     newest = max(deed.at for deed in deeds)
-    found = [
+    actual = [
         _cell(cohort, number, bracket, members, rule, timezone, newest)
         for cohort, members in cohorts.items()
         for number, bracket in enumerate(rule.cells(400))
     ]
-    return sorted(cell for cell in found if cell is not None)
+    return sorted(cell for cell in actual if cell is not None)
 
 
 def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
@@ -136,18 +136,18 @@ def by_clickhouse(
     reported = [{"who": deed.who, "day": local_day(deed.at, timezone)} for deed in deeds]
     pq.write_table(pa.Table.from_pylist(reported, schema=pa.schema([("who", pa.string()), ("day", pa.date32())])), file)
     clickhouse: Any = session
-    asked = clickhouse.Session()
-    found = {}
+    question = clickhouse.Session()
+    actual = {}
     for number in range(weeks):
         monday = first_week + 7 * number * ONE_DAY
         conditions = [
             f"toMonday(assumeNotNull(day)) = toDate('{monday + 7 * n * ONE_DAY}')" for n in range(weeks - number)
         ]
         sums = ", ".join(f"sum(r[{n + 1}])" for n in range(len(conditions)))
-        answer = asked.query(
+        answer = question.query(
             f"SELECT {sums} FROM (SELECT retention({', '.join([*conditions, '0'])}) AS r "
             f"FROM file('{file}', Parquet) GROUP BY who HAVING min(day) >= toDate('{monday}'))",
             "JSONCompact",
         )
-        found[monday] = [int(count) for count in json.loads(str(answer))["data"][0]]
-    return {monday: counts for monday, counts in found.items() if counts[0]}
+        actual[monday] = [int(count) for count in json.loads(str(answer))["data"][0]]
+    return {monday: counts for monday, counts in actual.items() if counts[0]}

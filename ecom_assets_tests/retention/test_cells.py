@@ -87,8 +87,8 @@ def test_a_cohort_with_nobody_has_no_row() -> None:
 
 
 def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_ones_only() -> None:
-    found = cells(STORY, DAILY)
-    assert [cell.is_complete for cell in found] == [True] * 4 + [False] + [True] * 3 + [False]
+    actual = cells(STORY, DAILY)
+    assert [cell.is_complete for cell in actual] == [True] * 4 + [False] + [True] * 3 + [False]
     sums = answer(STORY, DAILY, what="totals")
     reported = [
         (row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"]) for row in sums

@@ -57,13 +57,15 @@ STORY = [
 DAILY = RetentionRule(period="day")
 
 
-def answer(acts: Sequence[Act], asked: Asked, keep: list[pa.Table] | None = None) -> Row:
+def answer(acts: Sequence[Act], requested: Asked, keep: list[pa.Table] | None = None) -> Row:
     """Return the answer about acts; append to `keep` who is in which cell."""
     con = connect()
-    con.con.register("acts", as_events(acts, asked.timezone))
+    con.con.register("acts", as_events(acts, requested.timezone))
     kept = None if keep is None else keeper(keep)
-    days = 400 if asked.rule.period == "month" else 45
-    question = Question(con, con.table("acts"), asked.rule, asked.timezone, days, between=asked.between, keep=kept)
+    days = 400 if requested.rule.period == "month" else 45
+    question = Question(
+        con, con.table("acts"), requested.rule, requested.timezone, days, between=requested.between, keep=kept
+    )
     return answer_activity(question)
 
 
@@ -72,9 +74,9 @@ def keeper(kept: list[pa.Table]) -> Callable[[ir.Table], None]:
     return lambda rows: kept.append(rows.to_pyarrow())
 
 
-def triangle(found: Row) -> dict[str, list[int]]:
+def triangle(actual: Row) -> dict[str, list[int]]:
     """Return how many returned, by cohort."""
-    return {one["cohort"]: one["returned"] for one in found["cohorts"]}
+    return {one["cohort"]: one["returned"] for one in actual["cohorts"]}
 
 
 # By story
@@ -92,15 +94,15 @@ def test_a_first_ever_start_that_meets_no_condition_is_followed_by_no_other() ->
 
 def test_a_recurring_visitor_is_in_the_cohort_of_each_day_with_a_start() -> None:
     """Anna comes on the 1st and 2nd, Ben on the 1st, 2nd and 3rd, Cara on the 3rd."""
-    found = answer(STORY, Asked(replace(DAILY, starting="recurring")))
-    assert triangle(found) == {"2026-03-01": [2, 2, 1], "2026-03-02": [2, 1], "2026-03-03": [2]}
+    actual = answer(STORY, Asked(replace(DAILY, starting="recurring")))
+    assert triangle(actual) == {"2026-03-01": [2, 2, 1], "2026-03-02": [2, 1], "2026-03-03": [2]}
     assert triangle(answer(STORY, Asked(DAILY))) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
 
 
 def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
     hourly = RetentionRule(period="hour", last_period=2)
-    found = answer(STORY[:4], Asked(hourly))
-    assert triangle(found) == {"2026-03-01T09:00+00:00": [1, 0, 0], "2026-03-01T10:00+00:00": [1, 0, 0]}
+    actual = answer(STORY[:4], Asked(hourly))
+    assert triangle(actual) == {"2026-03-01T09:00+00:00": [1, 0, 0], "2026-03-01T10:00+00:00": [1, 0, 0]}
     begun = [act(1, "anna", "01 09:50"), act(2, "anna", "01 10:10"), act(3, "anna", "01 11:00")]
     assert list(triangle(answer(begun, Asked(hourly))).values()) == [[1, 1, 1]]
     assert list(triangle(answer(begun, Asked(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
@@ -108,8 +110,8 @@ def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
 
 def test_hours_begin_with_the_local_day_and_are_told_with_its_offset() -> None:
     """In India, where clocks are 5 h 30 min ahead, 09:10 UTC is 14:40, and 09:50 is 15:20: another hour."""
-    found = answer(STORY[:2], Asked(RetentionRule(period="hour"), "Asia/Kolkata"))
-    assert triangle(found) == {"2026-03-01T14:00+05:30": [1, 1]}
+    actual = answer(STORY[:2], Asked(RetentionRule(period="hour"), "Asia/Kolkata"))
+    assert triangle(actual) == {"2026-03-01T14:00+05:30": [1, 1]}
 
 
 def test_conditions_hold_of_starts_of_returns_and_of_everything() -> None:
@@ -125,30 +127,30 @@ def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known(
     """On the 2nd nobody starts for the first time; recurring, Anna and Ben do, and Ben comes back on the 3rd."""
     second = (date(2026, 3, 2), date(2026, 3, 2))
     assert triangle(answer(STORY, Asked(DAILY, between=second))) == {}
-    found = answer(STORY, Asked(replace(DAILY, starting="recurring"), between=second))
-    assert triangle(found) == {"2026-03-02": [2, 1]}
-    assert found["definition"]["first_date"] == found["definition"]["last_date"] == "2026-03-02"
+    actual = answer(STORY, Asked(replace(DAILY, starting="recurring"), between=second))
+    assert triangle(actual) == {"2026-03-02": [2, 1]}
+    assert actual["definition"]["first_date"] == actual["definition"]["last_date"] == "2026-03-02"
     assert triangle(answer(STORY, Asked(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
 
 
 @pytest.mark.slow
 def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
     by_shelf = replace(DAILY, by="product_category", limit=2)
-    found = answer(STORY, Asked(by_shelf))
-    reported = [(part["value"], triangle(part)) for part in found["breakdown"]]
+    actual = answer(STORY, Asked(by_shelf))
+    reported = [(part["value"], triangle(part)) for part in actual["breakdown"]]
     assert reported == [
         ("(none)", {"2026-03-03": [1]}), ("hats", {"2026-03-01": [1, 1, 0]}), ("(other)", {"2026-03-01": [1, 1, 1]})
     ]  # fmt: skip
-    assert triangle(found) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
+    assert triangle(actual) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
     tied = [act(2, "dora", "01 09:00", shelf="shoes"), act(1, "dora", "01 09:00", shelf="hats")]
     assert [part["value"] for part in answer(tied, Asked(by_shelf))["breakdown"]] == ["hats"]
 
 
 def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
     summed = replace(DAILY, start="page_view", returning="purchase", sum_of="cart_amount")
-    found = answer(STORY, Asked(summed))
-    assert [one["sum"] for one in found["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
-    assert [(one["sum"], one["sum_per_visitor"]) for one in found["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
+    actual = answer(STORY, Asked(summed))
+    assert [one["sum"] for one in actual["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
+    assert [(one["sum"], one["sum_per_visitor"]) for one in actual["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
 
 
 def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
@@ -167,15 +169,15 @@ def acts_of(seed: int, zone: tuple[str, date], people: int = 6) -> list[Act]:
     """Return a few people's acts of two weeks, many on the edges of hours and days, some at one instant."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     timezone, first = zone
-    found = []
+    actual = []
     for number in range(dice.randint(1, 40)):
         day = first + timedelta(days=dice.choice((0, 0, 1, 2, 7, 8, dice.randint(0, 14))))
         second = dice.choice((0, 1, 1_799, 1_800, 3_599, 3_600, 7_200, 86_399, dice.randint(0, 86_399)))
         amount = Decimal(dice.randint(1, 999)) / 100 if dice.random() < 0.5 else None
         at = day_starts_at(day, timezone) + timedelta(seconds=second)
         who = f"v{dice.randint(0, people - 1)}"
-        found.append(Act(f"e{number:02}", who, at, dice.choice(TYPES), dice.choice(SHELVES), amount))
-    return found
+        actual.append(Act(f"e{number:02}", who, at, dice.choice(TYPES), dice.choice(SHELVES), amount))
+    return actual
 
 
 RULES = st.builds(
@@ -200,17 +202,17 @@ def questions(draw: st.DrawFn) -> tuple[list[Act], Asked]:
     rule = draw(RULES)
     # By the hour, starts lie on 31 days at most, so these ranges begin where the acts do.
     days = st.sampled_from([None, zone[1], zone[1] + timedelta(days=3)]) if rule.period == "hour" else DAYS
-    asked = Asked(rule, zone[0], between=(draw(days), draw(days)))
+    question = Asked(rule, zone[0], between=(draw(days), draw(days)))
     if draw(st.booleans()):
         rule = replace(rule, start_where=parse_where(["product_category in hats, shoes"]))
-        asked = replace(asked, start_where=lambda one: one.product_category in {"hats", "shoes"})
+        question = replace(question, start_where=lambda one: one.product_category in {"hats", "shoes"})
     if draw(st.booleans()):
         rule = replace(rule, returning_where=parse_where(["cart_amount > 3"]))
-        asked = replace(asked, returning_where=lambda one: one.cart_amount is not None and one.cart_amount > 3)
+        question = replace(question, returning_where=lambda one: one.cart_amount is not None and one.cart_amount > 3)
     if draw(st.booleans()):
         rule = replace(rule, where=parse_where(["product_category != bags"]))
-        asked = replace(asked, where=lambda one: one.product_category != "bags")
-    return acts_of(draw(st.integers(0, 10_000)), zone), replace(asked, rule=rule)
+        question = replace(question, where=lambda one: one.product_category != "bags")
+    return acts_of(draw(st.integers(0, 10_000)), zone), replace(question, rule=rule)
 
 
 def cohort_of(start: date, timezone: str) -> str:
@@ -222,9 +224,9 @@ def cohort_of(start: date, timezone: str) -> str:
     return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
 
 
-def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], asked: Asked) -> None:
+def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], question: Asked) -> None:
     """Compare the cohorts of an answer with those of the definition, cell by cell."""
-    assert [one["cohort"] for one in cohorts] == [cohort_of(start, asked.timezone) for start in sorted(expected)]
+    assert [one["cohort"] for one in cohorts] == [cohort_of(start, question.timezone) for start in sorted(expected)]
     for one, (_, (size, counts, _)) in zip(cohorts, sorted(expected.items()), strict=True):
         assert one["size"] == size
         assert one["returned"] == [counts[number] for number in range(len(one["returned"]))]
@@ -234,11 +236,11 @@ def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decima
 @examples(120)
 @given(questions())
 def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) -> None:
-    acts, asked = question
-    found, expected = answer(acts, asked), by_definition(acts, asked)
-    same(found["cohorts"], expected, asked)
-    if asked.rule.last_period is None and asked.rule.mode == "on":
-        assert [Decimal(str(one["sum"][-1])) for one in found["cohorts"]] == [
+    acts, requested = question
+    actual, expected = answer(acts, requested), by_definition(acts, requested)
+    same(actual["cohorts"], expected, requested)
+    if requested.rule.last_period is None and requested.rule.mode == "on":
+        assert [Decimal(str(one["sum"][-1])) for one in actual["cohorts"]] == [
             total for _, (_, _, total) in sorted(expected.items())
         ]
 
@@ -249,17 +251,17 @@ def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) 
 def test_breakdowns_and_their_members_are_those_of_the_definition(
     question: tuple[list[Act], Asked], limit: int
 ) -> None:
-    acts, asked = question
-    asked = replace(asked, rule=replace(asked.rule, by="product_category", limit=limit))
+    acts, requested = question
+    requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=limit))
     kept: list[pa.Table] = []
-    found, expected = answer(acts, asked, kept), by_value(acts, asked)
-    assert [part["value"] for part in found["breakdown"]] == list(expected)
-    for part in found["breakdown"]:
-        same(part["cohorts"], expected[part["value"]], asked)
-    same(found["cohorts"], by_definition(acts, asked), asked)
+    actual, expected = answer(acts, requested, kept), by_value(acts, requested)
+    assert [part["value"] for part in actual["breakdown"]] == list(expected)
+    for part in actual["breakdown"]:
+        same(part["cohorts"], expected[part["value"]], requested)
+    same(actual["cohorts"], by_definition(acts, requested), requested)
     listed = Counter((row["cohort_date"], row["visitor_id"]) for row in kept[0].to_pylist())
     assert listed == Counter(
-        {(cohort, who): max(len(came), 1) for (cohort, _, who), (came, _) in members_of(acts, asked).items()}
+        {(cohort, who): max(len(came), 1) for (cohort, _, who), (came, _) in members_of(acts, requested).items()}
     )
 
 
@@ -267,11 +269,11 @@ def test_breakdowns_and_their_members_are_those_of_the_definition(
 @examples(20)
 @given(questions(), st.randoms(use_true_random=False))
 def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Asked], dice: random.Random) -> None:
-    acts, asked = question
-    asked = replace(asked, rule=replace(asked.rule, by="product_category", limit=2))
+    acts, requested = question
+    requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=2))
     shuffled = dice.sample(acts, len(acts))
     kept: list[pa.Table] = []
-    assert answer(acts, asked, kept) == answer(shuffled, asked, kept)
+    assert answer(acts, requested, kept) == answer(shuffled, requested, kept)
     assert kept[0] == kept[1]
 
 
@@ -287,7 +289,7 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
     pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")
     clickhouse: Any = session
     for period, start in (("hour", "toStartOfHour"), ("day", "toDate")):
-        said = clickhouse.Session().query(f"""
+        result = clickhouse.Session().query(f"""
             SELECT toString({start}(s.event_at)) AS cohort,
                 dateDiff('{period}', {start}(s.event_at), {start}(r.event_at)) AS place,
                 uniqExact(s.visitor_id) AS returned
@@ -297,7 +299,7 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
                 WHERE cart_amount > 3) AS r ON s.visitor_id = r.visitor_id
             WHERE place >= 0 GROUP BY cohort, place FORMAT JSONEachRow
         """)
-        rows = [json.loads(line) for line in str(said).splitlines()]
+        rows = [json.loads(line) for line in str(result).splitlines()]
         theirs = {(row["cohort"][:13], int(row["place"])): int(row["returned"]) for row in rows}
         where = parse_where(["cart_amount > 3"])
         rule = RetentionRule(start="page_view", period=period, starting="recurring", returning_where=where)
@@ -323,16 +325,16 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
             period=period, clock=clock, mode=mode, starting=("recurring", "first_time")[number % 2],
             by="product_category", limit=2, sum_of="cart_amount", where=parse_where(["product_category != bags"]),
         )  # fmt: skip
-        asked = Asked(rule, timezone, between=(date(2026, 3, 27), None))
+        requested = Asked(rule, timezone, between=(date(2026, 3, 27), None))
         ours: list[pa.Table] = []
-        expected = answer(acts, asked, ours)
+        expected = answer(acts, requested, ours)
         question = Question(
             engine.con,
             events,
             rule,
             timezone,
             45,
-            between=asked.between,
+            between=requested.between,
             keep=keeper(ours),
         )
         assert answer_activity(question) == expected

@@ -57,7 +57,7 @@ def rows_of(deeds: Iterable[Deed], timezone: str = ZONE) -> list[Row]:
 
 def cohorts(shop: Platform, cohort_by: str, period: str, mode: str) -> list[Cell]:
     """Return the rows of one kind, as they are compared."""
-    found = [row for row in shop.rows(RetentionCohorts) if (row["cohort_by"], row["period"]) == (cohort_by, period)]
+    actual = [row for row in shop.rows(RetentionCohorts) if (row["cohort_by"], row["period"]) == (cohort_by, period)]
     return [
         Cell(
             row["cohort_date"],
@@ -67,7 +67,7 @@ def cohorts(shop: Platform, cohort_by: str, period: str, mode: str) -> list[Cell
             row["is_complete"],
             row["cumulative_revenue_amount"],
         )
-        for row in found
+        for row in actual
     ]
 
 
@@ -79,9 +79,9 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
         for period in ("day", "week", "month"):
             for mode in ("on", "on_or_after"):
                 rule = RetentionRule(kind, kind, period, mode, week_start="sunday", last_period=30)
-                found = cohorts(shop, cohort_by, period, mode)
-                assert found == by_definition(deeds, rule, ZONE), (cohort_by, period, mode)
-                assert len(found) > 1
+                actual = cohorts(shop, cohort_by, period, mode)
+                assert actual == by_definition(deeds, rule, ZONE), (cohort_by, period, mode)
+                assert len(actual) > 1
 
 
 def test_a_day_tells_how_many_came_by_their_first_and_their_last_day(shop: Platform) -> None:

@@ -12,7 +12,7 @@ from ecom_assets.retention import answers
 from ecom_assets.retention.activity import by_period, event_activity
 from ecom_assets.retention.answers import Question, answer_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
-from ecom_assets.retention.kernel import BITS, tally
+from ecom_assets.retention.kernel import BITS, cohort_counts
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
@@ -29,13 +29,13 @@ def both(deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC") -> tuple
     con = warehouse()
     given(deeds, timezone)
     activity = event_activity(con.table("deeds"), rule)
-    found = tally(con, activity, rule)
-    if found is None:
+    actual = cohort_counts(con, activity, rule)
+    if actual is None:
         return None
-    con.con.register("cohorts", found.cohorts)
-    con.con.register("counts", found.counts)
+    con.con.register("cohorts", actual.cohorts)
+    con.con.register("counts", actual.counts)
     newest_date = activity.event_date.max().as_scalar()
-    reach, periods = Reach(newest_date, newest_date), found.period_count
+    reach, periods = Reach(newest_date, newest_date), actual.period_count
     ours = cells_of(con.table("cohorts"), con.table("counts"), rule, periods, reach)
     theirs = retention(activity, rule, periods, reach)
     first, second = (rows.order_by("cohort_date", "cell").to_pyarrow() for rows in (ours, theirs))
@@ -48,10 +48,10 @@ def test_the_kernel_counts_as_the_expression_does(rule: RetentionRule) -> None:
     for seed in range(1, 6):
         timezone, first = PLACES[seed % len(PLACES)]
         deeds = stream(seed, timezone, first)
-        found = both(deeds, rule, timezone)
-        assert (found is None) == (not deeds), f"seed {seed}"
-        if found is not None:
-            assert found[0] == found[1], f"seed {seed}"
+        actual = both(deeds, rule, timezone)
+        assert (actual is None) == (not deeds), f"seed {seed}"
+        if actual is not None:
+            assert actual[0] == actual[1], f"seed {seed}"
 
 
 @pytest.mark.parametrize("mode", ["on", "on_or_after"])
@@ -60,10 +60,10 @@ def test_as_many_periods_as_there_are_bits_are_counted_and_one_more_is_not(mode:
     last = start + timedelta(days=BITS - 1)
     deeds = [*came("anna", str(start), str(last)), *came("ben", str(start + timedelta(days=7)), str(last))]
     rule = RetentionRule(period="day", mode=mode)
-    found = both(deeds, rule)
-    assert found is not None
-    assert found[0] == found[1]
-    assert found[0][BITS - 1]["returned_count"] == 1
+    actual = both(deeds, rule)
+    assert actual is not None
+    assert actual[0] == actual[1]
+    assert actual[0][BITS - 1]["returned_count"] == 1
     assert both([*deeds, *came("cara", str(last + timedelta(days=1)))], rule) is None
 
 
@@ -71,10 +71,10 @@ def test_returns_before_the_start_do_not_come_round_as_late_ones() -> None:
     start = date(2026, 1, 1)
     deeds = came("anna", *(f"{start + timedelta(days=n)} 12:00" for n in range(40)))
     deeds += came("anna", f"{start + timedelta(days=30)} 12:00", event_type="search")
-    found = both(deeds, RetentionRule(period="day", start="search", returning="page_view"))
-    assert found is not None
-    assert found[0] == found[1]
-    assert [row["returned_count"] for row in found[0]] == [1] * 10
+    actual = both(deeds, RetentionRule(period="day", start="search", returning="page_view"))
+    assert actual is not None
+    assert actual[0] == actual[1]
+    assert [row["returned_count"] for row in actual[0]] == [1] * 10
 
 
 def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
@@ -82,7 +82,7 @@ def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
     given(STORY, "UTC")
     rule = RetentionRule(period="day")
     activity = event_activity(con.table("deeds"), rule)
-    once, again = tally(con, activity, rule), tally(con, by_period(activity), rule)
+    once, again = cohort_counts(con, activity, rule), cohort_counts(con, by_period(activity), rule)
     assert once is not None
     assert again is not None
     assert sorted_rows(once.counts) == sorted_rows(again.counts)
@@ -113,9 +113,9 @@ def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> N
             "event_id": pa.array([str(one) for one in ids], pa.string()),
             "plan": pa.array(plans, pa.string()),
         }
-        with patch.object(answers, "tally", wraps=tally) as asked:
+        with patch.object(answers, "tally", wraps=cohort_counts) as answer:
             quick = answered(pa.table(columns), rule)
-        assert asked.called
+        assert answer.called
         with patch.object(answers, "has_kernels", return_value=False):
             assert answered(pa.table(columns), rule) == quick, f"seed {seed}"
 

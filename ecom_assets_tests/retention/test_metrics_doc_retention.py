@@ -57,17 +57,17 @@ def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     words = ("--events", str(tmp_path / "story.csv"), "--period", "day", "--json")
-    for asked in dict.fromkeys(line["asked with"] for line in expected):
-        said = ecom("retention", *words, *shlex.split(asked.strip("`")), home=tmp_path / "home")
-        assert (said.exit_code, said.err) == (0, "")
+    for question in dict.fromkeys(line["asked with"] for line in expected):
+        result = ecom("retention", *words, *shlex.split(question.strip("`")), home=tmp_path / "home")
+        assert (result.exit_code, result.err) == (0, "")
         cells = [
-            {"asked with": asked, "cohort": one["cohort"], "size": str(one["size"])}
+            {"asked with": question, "cohort": one["cohort"], "size": str(one["size"])}
             | {str(n): str(one["returned"][n]) if n < len(one["returned"]) else "" for n in range(3)}
-            for one in said.json["cohorts"]
+            for one in result.json["cohorts"]
         ]
-        assert cells == [line for line in expected if line["asked with"] == asked]
-    said = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
-    assert said.json["cohorts"][0]["sum"] == [10, 15, 17.5]
+        assert cells == [line for line in expected if line["asked with"] == question]
+    result = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
+    assert result.json["cohorts"][0]["sum"] == [10, 15, 17.5]
 
 
 def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
@@ -78,27 +78,27 @@ def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
         for n in range(int(line["visitors"])):
             deeds += came(f"{line['began on']} {n}", str(start))
         deeds.append(bought(f"{line['began on']} 0", str(start + timedelta(days=1)), line["paid by the end of day 1"]))
-    found = answer(deeds, RetentionRule(period="day"), what="totals")
-    assert as_shown(found[1:2], expected) == expected
+    actual = answer(deeds, RetentionRule(period="day"), what="totals")
+    assert as_shown(actual[1:2], expected) == expected
 
 
 def test_the_table_of_cohorts_is_that_of_the_page(platform: Platform) -> None:
     (lines, _), (expected,) = tables("Cohorts and coming back"), tables("The table of cohorts")
     run(platform, lines, "retention_cohorts")
-    found = [row for row in platform.rows(RetentionCohorts) if row["period"] == "day"]
-    assert as_shown(found, expected) == expected
+    actual = [row for row in platform.rows(RetentionCohorts) if row["period"] == "day"]
+    assert as_shown(actual, expected) == expected
 
 
 def test_carts_left_behind_are_those_of_the_page_and_of_others(platform: Platform) -> None:
     lines, expected, others = tables("Carts left behind")
     run(platform, lines, "cart_abandonment")
-    found = [row for row in platform.rows(CartAbandonment) if str(row["cart_date"]) == "2026-03-10"]
-    assert as_shown(found, expected) == expected
+    actual = [row for row in platform.rows(CartAbandonment) if str(row["cart_date"]) == "2026-03-10"]
+    assert as_shown(actual, expected) == expected
     rates = [float(line["rate"]) for line in others]
     kinds = [line["event_type"] for line in lines if line["event_at"].startswith("2026-03-10")]
     carts = len({line["visitor"] for line in lines if line["event_type"] == "add_to_cart"})
     assert rates[1] == pytest.approx(1 - kinds.count("purchase") / carts)
-    assert [rates[0], rates[2]] == [found[0]["cart_abandonment_rate"], found[2]["cart_abandonment_rate"]]
+    assert [rates[0], rates[2]] == [actual[0]["cart_abandonment_rate"], actual[2]["cart_abandonment_rate"]]
 
 
 def test_the_horizons_of_the_page_are_those_of_the_rule() -> None:

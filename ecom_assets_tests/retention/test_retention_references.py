@@ -95,10 +95,10 @@ def test_weekly_cohorts_are_those_of_clickhouse(tmp_path: Path) -> None:
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.mode == "on_or_after"]))
 @examples(15)
 def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(seed: int, rule: RetentionRule) -> None:
-    found = cells(stream(seed, "UTC", date(2026, 3, 1)), rule)
-    for before, after in pairwise(found):
+    actual = cells(stream(seed, "UTC", date(2026, 3, 1)), rule)
+    for before, after in pairwise(actual):
         assert after.cohort != before.cohort or after.returned <= before.returned
-    assert all(cell.returned <= cell.size for cell in found)
+    assert all(cell.returned <= cell.size for cell in actual)
 
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), shuffle=st.randoms(use_true_random=False))

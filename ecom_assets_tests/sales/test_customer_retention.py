@@ -236,8 +236,8 @@ def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
     ]
     run(shop, *rows)
     names = [name for name in CustomerRetention.columns if name.endswith(("_count", "_amount"))]
-    found = {
+    actual = {
         (row["week_start_date"], row["item_category"], row["city_id"]): {name: row[name] for name in names}
         for row in shop.rows(CustomerRetention)
     }
-    assert found == expected_retention(shop.rows(Sales))
+    assert actual == expected_retention(shop.rows(Sales))

@@ -147,8 +147,8 @@ def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
 def test_each_week_s_customers_are_those_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Customers by week")
     run(shop, lines)
-    found = [row for row in shop.rows(CustomerRetention) if row["item_category"] == "(all)"]
-    assert as_shown(found, expected) == expected
+    actual = [row for row in shop.rows(CustomerRetention) if row["item_category"] == "(all)"]
+    assert as_shown(actual, expected) == expected
 
 
 def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
@@ -156,9 +156,9 @@ def test_the_sales_of_purchase_events_are_those_of_the_page() -> None:
     for line in lines:
         line["cart_amount"] = line.pop("cart_value")
     events = ibis.memtable(clean_events([row | {"cart_amount": _amount(row["cart_amount"])} for row in rows_of(lines)]))
-    found = purchase_revenue_daily(events).to_pyarrow().to_pylist()
-    found.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
-    assert as_shown(found, expected) == expected
+    actual = purchase_revenue_daily(events).to_pyarrow().to_pylist()
+    actual.sort(key=lambda row: [str(row[name]) for name in PurchaseRevenueDaily.key])
+    assert as_shown(actual, expected) == expected
 
 
 def _amount(text: str | None) -> Decimal | None:

@@ -136,12 +136,12 @@ def test_a_tiny_shop_has_customers_too(visitors: int) -> None:
 
 
 def test_a_page_is_like_those_of_reqres_and_says_whether_it_has_changed(api: CustomerService) -> None:
-    said = page(api, 4, 3)
-    assert {name: said.json()[name] for name in ("page", "per_page", "total", "total_pages")} == {
+    result = page(api, 4, 3)
+    assert {name: result.json()[name] for name in ("page", "per_page", "total", "total_pages")} == {
         "page": 4, "per_page": 3, "total": 10, "total_pages": 4,
     }  # fmt: skip
-    assert [record["id"] for record in said.json()["data"]] == [10]
-    again = page(api, 4, 3, {"If-None-Match": said.headers["ETag"]})
+    assert [record["id"] for record in result.json()["data"]] == [10]
+    again = page(api, 4, 3, {"If-None-Match": result.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert page(api, 5, 3).json()["data"] == []
     assert [page(api, 0).status_code, page(api, headers={"X-API-KEY": "other"}).status_code] == [400, 403]
@@ -155,13 +155,13 @@ def test_the_files_hold_every_order_of_the_shop_once(services: SandboxServices) 
     assert isinstance(truth, dict)
     rows: list[dict[str, str]] = []
     for day in (FIRST_DAY + timedelta(days=n) for n in range(DAYS)):
-        said = step(services, "/get_increment", report_id="report-1", date=f"{day}T00:00:00").json()
-        if said["status"] == "NOT FOUND":
+        body = step(services, "/get_increment", report_id="report-1", date=f"{day}T00:00:00").json()
+        if body["status"] == "NOT FOUND":
             continue
-        path = said["data"]["s3_path"]["user_order_log_inc"].removeprefix(services.orders.url)
+        path = body["data"]["s3_path"]["user_order_log_inc"].removeprefix(services.orders.url)
         text = step(services, path).content.decode()
         of_day = list(csv.DictReader(io.StringIO(text, newline="")))
-        assert len(of_day) == said["data"]["row_count"] > 0
+        assert len(of_day) == body["data"]["row_count"] > 0
         assert {row["date_time"][:10] for row in of_day} == {str(day)}
         rows += of_day
     amounts = {status: Decimal(0) for status in ("shipped", "refunded")}
@@ -173,8 +173,8 @@ def test_the_files_hold_every_order_of_the_shop_once(services: SandboxServices) 
 
 
 def test_a_day_without_orders_has_no_increment(services: SandboxServices) -> None:
-    said = step(services, "/get_increment", report_id="report-1", date="2027-01-01T00:00:00").json()
-    assert said == {"status": "NOT FOUND", "data": {"increment_id": None}}
+    body = step(services, "/get_increment", report_id="report-1", date="2027-01-01T00:00:00").json()
+    assert body == {"status": "NOT FOUND", "data": {"increment_id": None}}
     assert step(services, "/increment-2027-01-01/user_order_log_inc.csv").status_code == 404
 
 
@@ -238,7 +238,7 @@ def test_a_shift_moves_the_first_customer_to_the_end(api: CustomerService) -> No
 def test_simultaneous_requests_are_counted(api: CustomerService) -> None:
     api.faults = Faults(latency_s=0.2)
     with ThreadPoolExecutor(3) as pool:
-        assert [said.status_code for said in pool.map(lambda number: page(api, number), (1, 2, 3))] == [200] * 3
+        assert [result.status_code for result in pool.map(lambda number: page(api, number), (1, 2, 3))] == [200] * 3
     assert (api.counts.most_at_once, api.counts.request_count) == (3, 3)
     api.forget()
     assert api.counts.request_count == 0

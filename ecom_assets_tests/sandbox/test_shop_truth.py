@@ -24,10 +24,10 @@ def test_every_row_is_clean_or_a_copy_or_quarantined(month: Recount) -> None:
 
 
 def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -> None:
-    found = month.pairs("select reason, count(*) from judged where reason is not null group by 1")
-    assert found == month.truth["events"]["quarantined"]
+    actual = month.pairs("select reason, count(*) from judged where reason is not null group by 1")
+    assert actual == month.truth["events"]["quarantined"]
     assert list(month.truth["events"]["quarantined"]) == REASONS
-    assert min(found.values()) > 0
+    assert min(actual.values()) > 0
 
 
 def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
@@ -44,9 +44,9 @@ def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
     assert clean == {day: counts["clean"] for day, counts in by_day.items()}
     for reason in REASONS:
         of_reason = f"from judged where reason = '{reason}' group by 1"
-        found = month.pairs(f"select received_date::varchar, count(*) {of_reason}")
+        actual = month.pairs(f"select received_date::varchar, count(*) {of_reason}")
         planted = {day: counts["quarantined"][reason] for day, counts in by_day.items()}
-        assert found == {day: count for day, count in planted.items() if count}
+        assert actual == {day: count for day, count in planted.items() if count}
 
 
 def test_a_row_lies_in_the_folder_of_the_day_on_which_it_arrived(month: Recount) -> None:
@@ -126,7 +126,7 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(month: Recoun
     lone_event = (
         "told where order_id <> '' and (order_id, is_refund) not in (select (order_id, is_refund) from ordered)"
     )
-    found = {
+    actual = {
         "missing_event": month.one(f"select count(*) from {lone_order} and not is_refund"),
         "missing_order": month.one(f"select count(*) from {lone_event} and not is_refund and nth = 1"),
         "amount_differs": month.one(f"select count(*) from {same} and e.amount <> o.amount"),
@@ -134,8 +134,8 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(month: Recoun
         "refund": month.one(f"select count(*) from {lone_order} and is_refund"),
         "time_zone_shift": month.one(f"select count(*) from {same} and e.t::date <> o.t::date"),
     }
-    assert found == month.truth["order_event_differences"]["by_cause"]
-    assert min(found.values()) > 0
+    assert actual == month.truth["order_event_differences"]["by_cause"]
+    assert min(actual.values()) > 0
     assert month.one(f"select count(*) from {same} and e.user_id <> o.user_id") == 0
     assert (
         month.one("select count(*) from told where order_id is null") == month.one("select count(*) from nameless") > 0
@@ -147,11 +147,11 @@ def test_the_differences_of_each_day_are_what_orders_come_to_less_what_events_sa
     events = """
         select t::date, if(event_type = 'refund', 1, -1) * cast(cart_value as decimal(18, 2)) from clean
         where event_type in ('purchase', 'refund')"""
-    found = month.pairs(f"select day::varchar, sum(amount) from ({orders} union all {events}) group by 1")
+    actual = month.pairs(f"select day::varchar, sum(amount) from ({orders} union all {events}) group by 1")
     planted = month.truth["order_event_differences"]["by_date"]
     assert len(planted) == 30
-    assert found == {
-        day: sum(map(Decimal, causes.values()), Decimal(0)) for day, causes in planted.items() if day in found
+    assert actual == {
+        day: sum(map(Decimal, causes.values()), Decimal(0)) for day, causes in planted.items() if day in actual
     }
 
 

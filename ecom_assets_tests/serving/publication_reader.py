@@ -41,8 +41,8 @@ def reading(url: str) -> Iterator[Sightings]:
         try:
             yield sightings
         finally:
-            said, _ = process.communicate()
-            sightings.__dict__.update(json.loads(said))
+            result, _ = process.communicate()
+            sightings.__dict__.update(json.loads(result))
 
 
 def _look(url: str, stopped: threading.Event) -> Sightings:

@@ -59,10 +59,10 @@ def test_the_first_publication_brings_every_row_and_says_what_it_came_to(
 
 def test_keys_and_indexes_are_those_of_the_contracts(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
-    found = target.query(
+    actual = target.query(
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'mart' AND tablename IN ('visits', 'cities')"
     )
-    assert {row["indexdef"].rpartition("(")[2] for row in found} == {"visit_date, visitor_id)", "city)"}
+    assert {row["indexdef"].rpartition("(")[2] for row in actual} == {"visit_date, visitor_id)", "city)"}
     with pytest.raises(ContractError, match="duplicate key"):
         target.execute("INSERT INTO mart.cities VALUES ('Riga')")
 

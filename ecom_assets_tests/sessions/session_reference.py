@@ -53,7 +53,7 @@ def stored_sessions(sessions: Iterable[Row], numbered: Iterable[Row]) -> list[Se
 
 
 def _is_in(event: Row, session: Row) -> bool:
-    inside = session["started_at"] <= event["piece_started_at"] <= session["ended_at"]
+    inside = session["started_at"] <= event["fragment_started_at"] <= session["ended_at"]
     return bool(inside and event["visitor_id"] == session["visitor_id"])
 
 

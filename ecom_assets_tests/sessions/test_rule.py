@@ -32,15 +32,15 @@ def test_ga4_and_amplitude_go_on_over_midnight_and_campaigns(name: str) -> None:
 
 
 def test_universal_analytics_splits_at_midnight() -> None:
-    found = visits(views("23:59:59.999999", "+1 00:00"), SessionRule.preset("universal_analytics"))
-    assert spans(found) == [("23:59:59.999999", "23:59:59.999999"), ("+1 00:00", "+1 00:00")]
+    actual = visits(views("23:59:59.999999", "+1 00:00"), SessionRule.preset("universal_analytics"))
+    assert spans(actual) == [("23:59:59.999999", "23:59:59.999999"), ("+1 00:00", "+1 00:00")]
 
 
 def test_universal_analytics_splits_when_another_campaign_arrives_and_not_when_it_goes() -> None:
     pages = ((0, None), (1, SUMMER), (2, None), (3, SUMMER), (4, WINTER), (5, WINTER))
     steps: list[Step] = [(f"09:0{n}", "page_view", {"page_url": page}) for n, page in pages]
-    found = visits(steps, SessionRule.preset("universal_analytics"))
-    assert spans(found) == [("09:00", "09:00"), ("09:01", "09:03"), ("09:04", "09:05")]
+    actual = visits(steps, SessionRule.preset("universal_analytics"))
+    assert spans(actual) == [("09:00", "09:00"), ("09:01", "09:03"), ("09:04", "09:05")]
 
 
 def test_two_campaigns_of_one_instant_are_one_session() -> None:
@@ -54,8 +54,8 @@ def test_two_campaigns_within_a_second_have_two_session_ids() -> None:
         ("09:00:00.1", "page_view", {"page_url": SUMMER}),
         ("09:00:00.2", "page_view", {"page_url": WINTER}),
     ]
-    found = visits(steps, SessionRule.preset("universal_analytics"))
-    assert [row["session_id"] for row in found] == ["anna-1773133200-100000", "anna-1773133200-200000"]
+    actual = visits(steps, SessionRule.preset("universal_analytics"))
+    assert [row["session_id"] for row in actual] == ["anna-1773133200-100000", "anna-1773133200-200000"]
 
 
 def test_a_longest_session_is_cut_at_exactly_its_length() -> None:
@@ -67,8 +67,8 @@ def test_a_longest_session_is_cut_at_exactly_its_length() -> None:
 
 
 def test_mixpanel_cuts_at_midnight_so_its_twenty_four_hours_cut_only_a_day_of_twenty_five() -> None:
-    found = visits(views("23:50", "+1 00:10"), SessionRule.preset("mixpanel"))
-    assert len(found) == 2
+    actual = visits(views("23:50", "+1 00:10"), SessionRule.preset("mixpanel"))
+    assert len(actual) == 2
 
 
 def test_snowplow_trusts_the_source_s_session_id_however_long_the_silence() -> None:
@@ -78,9 +78,9 @@ def test_snowplow_trusts_the_source_s_session_id_however_long_the_silence() -> N
         ("15:00", "page_view", {"session_id": "s1"}),
         ("15:01", "page_view"),
     ]
-    found = visits(steps, SessionRule.preset("snowplow"))
-    assert spans(found) == [("09:00", "15:00"), ("09:00", "09:00"), ("15:01", "15:01")]
-    assert len({row["session_id"] for row in found}) == 3
+    actual = visits(steps, SessionRule.preset("snowplow"))
+    assert spans(actual) == [("09:00", "15:00"), ("09:00", "09:00"), ("15:01", "15:01")]
+    assert len({row["session_id"] for row in actual}) == 3
 
 
 @pytest.mark.parametrize("name", ["snowplow"])

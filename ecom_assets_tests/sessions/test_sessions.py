@@ -30,8 +30,8 @@ def test_one_microsecond_more_makes_two() -> None:
 
 
 def test_visitors_do_not_share_sessions() -> None:
-    found = visits({"anna": views("09:00", "09:10"), "ben": views("09:05")})
-    assert [(row["visitor_id"], row["event_count"]) for row in found] == [("anna", 2), ("ben", 1)]
+    actual = visits({"anna": views("09:00", "09:10"), "ben": views("09:05")})
+    assert [(row["visitor_id"], row["event_count"]) for row in actual] == [("anna", 2), ("ben", 1)]
 
 
 def test_a_session_that_crosses_midnight_belongs_to_the_day_it_started() -> None:
@@ -53,8 +53,8 @@ def test_a_session_may_cross_several_midnights() -> None:
 
 def test_events_of_one_microsecond_are_numbered_by_event_id() -> None:
     steps: list[Step] = [("09:00", "page_view", {"event_id": name}) for name in ("c", "a", "b")]
-    found = rows_of(journeys({"anna": steps}), GA4, "events")
-    assert [(row["event_id"], row["event_number"], row["until_next_s"]) for row in found] == [
+    actual = rows_of(journeys({"anna": steps}), GA4, "events")
+    assert [(row["event_id"], row["event_number"], row["until_next_s"]) for row in actual] == [
         ("a", 1, 0.0),
         ("b", 2, 0.0),
         ("c", 3, None),
@@ -62,8 +62,8 @@ def test_events_of_one_microsecond_are_numbered_by_event_id() -> None:
 
 
 def test_the_time_on_a_session_s_last_page_is_unknown_not_zero() -> None:
-    found = rows_of(journeys({"anna": views("09:00", "09:00:07.5", "11:00")}), GA4, "events")
-    assert [row["until_next_s"] for row in found] == [7.5, None, None]
+    actual = rows_of(journeys({"anna": views("09:00", "09:00:07.5", "11:00")}), GA4, "events")
+    assert [row["until_next_s"] for row in actual] == [7.5, None, None]
 
 
 def test_entry_and_exit_are_the_pages_of_the_first_and_last_event_even_without_one() -> None:
@@ -183,6 +183,6 @@ def check_against_definition(stream: list[tuple[str, int, str]]) -> None:
 def stitched_sql() -> str:
     days = Days.between(DAY_ONE - timedelta(days=5), DAY_ONE + timedelta(days=5))
     numbered = session_events(warehouse().table("events"), GA4)
-    pieces = session_days(numbered, GA4, days, "UTC")
-    one = sessions(pieces, GA4, days).order_by("visitor_id", "started_at", "session_id")
+    fragments = session_days(numbered, GA4, days, "UTC")
+    one = sessions(fragments, GA4, days).order_by("visitor_id", "started_at", "session_id")
     return str(warehouse().compile(one))

@@ -29,9 +29,9 @@ def ended(days: Days) -> Days:
 
 
 def check_of(source: Source, name: str) -> TableCheck:
-    found = source_checks(SourceGate(), late_days=7, ended=ended)
+    actual = source_checks(SourceGate(), late_days=7, ended=ended)
     tables = {source.raw, source.quarantine}
-    return next(one for one in found if one.name == name and one.contract in tables)
+    return next(one for one in actual if one.name == name and one.contract in tables)
 
 
 def raw(source: Source, counts: Mapping[date, int]) -> ir.Table:
@@ -51,10 +51,10 @@ def note(source: Source, day: date, *, gone: bool, stored: int = 5) -> dict[str,
 
 
 def came(source: Source, counts: Mapping[date, int], *days: date, withdrawn: ir.Table | None = None) -> CheckResult:
-    found: CheckResult = check_of(source, "enough_came").evaluate(
+    actual: CheckResult = check_of(source, "enough_came").evaluate(
         Days.of(days), raw(source, counts), notes() if withdrawn is None else withdrawn
     )
-    return found
+    return actual
 
 
 def weekly(*counts: int) -> dict[date, int]:
@@ -162,8 +162,8 @@ def refused(source: Source, received: int, refused_count: int) -> CheckResult:
     )
     column = str(source.quarantine.day_column)
     refused_rows = ibis.memtable([{column: MONDAY}] * refused_count, schema=ibis.schema({column: "date"}))
-    found: CheckResult = check_of(source, "few_were_refused").evaluate(Days((MONDAY,)), received_rows, refused_rows)
-    return found
+    actual: CheckResult = check_of(source, "few_were_refused").evaluate(Days((MONDAY,)), received_rows, refused_rows)
+    return actual
 
 
 @pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)

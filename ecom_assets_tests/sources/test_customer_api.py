@@ -133,21 +133,21 @@ def test_an_api_that_is_not_there_is_told(customer_api: CustomerService, tmp_pat
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("said", ["1", "date"])
-def test_retry_after_pauses_every_thread_once(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("result", ["1", "date"])
+def test_retry_after_pauses_every_thread_once(tmp_path: Path, result: str) -> None:
     class Limited(CustomerService):
         """After the first page, the next five requests are too many."""
 
         def answer(self, request: Request) -> Answer:
             if self.counts.request_count == 1:
-                self.faults = Faults(rate_limited=5, retry_after=said, latency_s=0.02)
+                self.faults = Faults(rate_limited=5, retry_after=result, latency_s=0.02)
             return super().answer(request)
 
     with Limited(people(*range(1, 41))) as limited:
         fetched = customers_fetched(limited, tmp_path, source_concurrency=5)
     assert (len(fetched.customers), fetched.costs.retry_counts) == (40, {"rate_limited": 5})
     # Five times a second at the same time is one second; a date has no fractions, so it says up to a second less.
-    assert (0.9 if said == "1" else 0.01) <= fetched.costs.rate_limit_wait_s < 2
+    assert (0.9 if result == "1" else 0.01) <= fetched.costs.rate_limit_wait_s < 2
     assert fetched.costs.rate_limit_wait_s <= fetched.took_s
 
 

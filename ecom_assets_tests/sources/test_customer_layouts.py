@@ -63,8 +63,8 @@ PAGINGS: dict[str, tuple[Page, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", PAGINGS)
 def test_everybody_comes_once_however_pages_follow_each_other(tmp_path: Path, name: str) -> None:
-    page, said = PAGINGS[name]
-    mapping = mapping_file(tmp_path, fields=FIELDS, **said)
+    page, result = PAGINGS[name]
+    mapping = mapping_file(tmp_path, fields=FIELDS, **result)
     with LayoutService(page, nested(*UUIDS)) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
     assert [one.id for one in fetched.customers] == UUIDS
@@ -130,7 +130,7 @@ NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
 
 
 @pytest.mark.parametrize(
-    ("said", "records", "sentence"),
+    ("result", "records", "sentence"),
     [
         (
             {"fields": {"id": "uid", "city": "town"}},
@@ -167,9 +167,9 @@ NO_PAGES = {"records": "users", "paging": {"kind": "none"}}
     ],
 )
 def test_a_layout_that_no_record_has_is_refused_by_mapping_field_and_what_was_expected(
-    tmp_path: Path, said: dict[str, Any], records: list[Any], sentence: str
+    tmp_path: Path, result: dict[str, Any], records: list[Any], sentence: str
 ) -> None:
-    mapping = mapping_file(tmp_path, **(NO_PAGES | said))
+    mapping = mapping_file(tmp_path, **(NO_PAGES | result))
     with (
         LayoutService(layouts.at_once, records) as api,
         pytest.raises(SourceError, match=f"^Page 1 of the customer API at .*{sentence}"),

@@ -80,12 +80,12 @@ def test_a_name_that_is_not_shipped_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "actual"),
     [("a", {"b": [1, {"c": None}]}), ("a.b.0", 1), ("a.b.-1.c", None), ("a.b.2", MISSING), ("a.x", MISSING),
      ("a.b.c", MISSING), ("x.y", MISSING)],
 )  # fmt: skip
-def test_a_path_leads_through_objects_and_lists(path: str, found: object) -> None:
+def test_a_path_leads_through_objects_and_lists(path: str, actual: object) -> None:
     assert (
-        value_at({"a": {"b": [1, {"c": None}]}}, path) == found
-        or value_at({"a": {"b": [1, {"c": None}]}}, path) is found
+        value_at({"a": {"b": [1, {"c": None}]}}, path) == actual
+        or value_at({"a": {"b": [1, {"c": None}]}}, path) is actual
     )

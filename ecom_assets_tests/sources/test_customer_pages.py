@@ -44,10 +44,10 @@ def test_pages_that_never_come_to_rest_are_told_and_nobody_is_lost(
 def test_customers_who_join_meanwhile_come_too(tmp_path: Path) -> None:
     class Growing(CustomerService):
         def answer(self, request: Request) -> Answer:
-            said = super().answer(request)
+            result = super().answer(request)
             if request.query["page"] == "3" and len(self.records) < 10:
                 self.records = [*people(7, 8, 9, 10), *self.records]
-            return said
+            return result
 
     with Growing(people(*SIX)) as growing:
         assert sorted(ids_of(customers_fetched(growing, tmp_path))) == [*range(1, 11)]

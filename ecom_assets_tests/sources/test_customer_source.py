@@ -44,7 +44,7 @@ class Shop:
             (event,) = result.asset_materializations_for_node("raw__customers")
             return {name: value.value for name, value in event.metadata.items()}
 
-    def told(self) -> dict[date, list[str | None]]:
+    def reported(self) -> dict[date, list[str | None]]:
         """Return who was told, by day of the fetch."""
         engine = new_engine(self.settings).open()
         try:
@@ -71,7 +71,7 @@ def test_a_fetch_replaces_its_own_day_and_no_other(shop: Shop, customer_api: Cus
     shop.run(TODAY)
     customer_api.records = people(1, 2, 3, 4)
     shop.run(TODAY)
-    assert shop.told() == {BEFORE: [*"123456"], TODAY: [*"1234"]}
+    assert shop.reported() == {BEFORE: [*"123456"], TODAY: [*"1234"]}
 
 
 @pytest.mark.slow
@@ -80,23 +80,23 @@ def test_an_older_day_that_is_run_again_keeps_what_was_received_then(shop: Shop,
     shop.run(BEFORE)
     customer_api.forget()
     shop.today = TODAY
-    told = shop.run(BEFORE)
-    assert shop.told() == {BEFORE: [*"123456"]}
+    reported = shop.run(BEFORE)
+    assert shop.reported() == {BEFORE: [*"123456"]}
     assert customer_api.counts.request_count == 0
-    assert told["fetched"] is False
-    assert told["not_fetched_because"] == "a fetch belongs to the day on which it is made, 2026-03-10"
+    assert reported["fetched"] is False
+    assert reported["not_fetched_because"] == "a fetch belongs to the day on which it is made, 2026-03-10"
 
 
 def test_what_the_fetch_cost_is_told_with_the_materialization(shop: Shop, customer_api: CustomerService) -> None:
     customer_api.faults = Faults(server_errors=1, duplicated_pages=1, malformed_pages=1, conflicting_pages=1)
-    told = shop.run(TODAY)
-    assert told["fetched"] is True
-    assert told["retry_counts"] == {"server_error": 1}
+    reported = shop.run(TODAY)
+    assert reported["fetched"] is True
+    assert reported["retry_counts"] == {"server_error": 1}
     counts = ("request_count", "record_count", "customer_count", "duplicate_count", "quarantined_count")
     # Three pages, twice, and one more try; one page has an older copy, one of the same time, and a record that is none.
-    assert [told[name] for name in counts] == [7, 9, 6, 2, 1]
-    assert (told["conflict_count"], told["is_settled"], told["shortfall"]) == (1, True, "none")
-    assert {"rate_limit_wait_s", "received_bytes", "took_s"} <= set(told)
+    assert [reported[name] for name in counts] == [7, 9, 6, 2, 1]
+    assert (reported["conflict_count"], reported["is_settled"], reported["shortfall"]) == (1, True, "none")
+    assert {"rate_limit_wait_s", "received_bytes", "took_s"} <= set(reported)
 
 
 def test_today_is_a_day_of_the_reporting_zone(customer_api: CustomerService, tmp_path: Path) -> None:
@@ -106,18 +106,18 @@ def test_today_is_a_day_of_the_reporting_zone(customer_api: CustomerService, tmp
 
 
 def test_without_an_api_nothing_is_replaced() -> None:
-    found = NoCustomers().received(Days((TODAY,)))
-    assert (found.days, found.rows.count().to_pyarrow().as_py()) == (Days(()), 0)
-    assert found.metadata["not_fetched_because"] == "ECOM_CUSTOMER_API_URL is not set"
+    actual = NoCustomers().received(Days((TODAY,)))
+    assert (actual.days, actual.rows.count().to_pyarrow().as_py()) == (Days(()), 0)
+    assert actual.metadata["not_fetched_because"] == "ECOM_CUSTOMER_API_URL is not set"
 
 
 def test_pages_that_never_settle_leave_records_of_everybody_who_was_met(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=999), customer_api_passes=3)
-    told = [int(one.record.id) for one in fetched.records if isinstance(one.record, Customer)]
+    reported = [int(one.record.id) for one in fetched.records if isinstance(one.record, Customer)]
     assert not fetched.is_settled
-    assert set(told) == set(ids_of(fetched))
+    assert set(reported) == set(ids_of(fetched))
     assert {one.payload for one in fetched.customers} <= {one.record.payload for one in fetched.records}
 
 

@@ -38,11 +38,11 @@ def test_the_first_and_the_last_day_that_were_asked_for_stay_whatever_has_rows()
 
 
 def test_the_row_that_is_far_from_all_others_is_named_by_its_file_and_day() -> None:
-    found = [DayOfFile(day, "a.csv", 20, day, day) for day in Days.between(FIRST, LAST + ONE_DAY).dates]
-    found.append(DayOfFile(STRAY, "old.csv", 1, STRAY, STRAY))
-    require_span(STRAY, LAST, 5117, found)
+    actual = [DayOfFile(day, "a.csv", 20, day, day) for day in Days.between(FIRST, LAST + ONE_DAY).dates]
+    actual.append(DayOfFile(STRAY, "old.csv", 1, STRAY, STRAY))
+    require_span(STRAY, LAST, 5117, actual)
     with pytest.raises(UsageError) as refused:
-        require_span(STRAY, LAST, 5116, found)
+        require_span(STRAY, LAST, 5116, actual)
     assert str(refused.value) == (
         "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than ECOM_MAX_DAYS=5116: 1 row of old.csv of "
         "2012-01-03 is far from all others; if they are right, say so with --from 2012-01-03 --to 2026-01-05 or "

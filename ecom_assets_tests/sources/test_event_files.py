@@ -168,7 +168,7 @@ def test_a_landing_folder_without_a_date_and_a_zone_that_is_none_are_refused(tmp
 def test_amounts_that_are_none_stay_as_text(tmp_path: Path, read: Read) -> None:
     amounts = ["19.905", "-3", "1e2", "free", "9" * 20, ""]
     rows = [{**SHOP[0], "event_id": f"e{number}", "cart_value": amount} for number, amount in enumerate(amounts)]
-    found = read(write(tmp_path / "e.csv", csv_text(rows)))
-    assert [row["cart_value"] for row in found] == [amount or None for amount in amounts]
-    read_as = [None if row["cart_amount"] is None else str(row["cart_amount"]) for row in found]
+    actual = read(write(tmp_path / "e.csv", csv_text(rows)))
+    assert [row["cart_value"] for row in actual] == [amount or None for amount in amounts]
+    read_as = [None if row["cart_amount"] is None else str(row["cart_amount"]) for row in actual]
     assert read_as == ["19.91", "-3.00", "100.00", None, "9999999999999999.99", None]

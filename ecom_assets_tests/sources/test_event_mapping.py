@@ -32,7 +32,7 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "result"),
     [
         ("fields: {event_idd: x}", "unknown key 'event_idd' under `fields` (did you mean 'event_id'?)"),
         ("fild: {}", "unknown key 'fild' (did you mean 'fields'?)"),
@@ -65,11 +65,11 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
         ("just text", "is not a mapping"),
     ],
 )
-def test_a_wrong_mapping_is_said_in_one_sentence(tmp_path: Path, body: str, said: str) -> None:
+def test_a_wrong_mapping_is_said_in_one_sentence(tmp_path: Path, body: str, result: str) -> None:
     file = write(tmp_path / "mine.yaml", body)
     with pytest.raises(MappingError) as refusal:
         load_mapping(file)
-    assert said in str(refusal.value)
+    assert result in str(refusal.value)
     assert "mine.yaml" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
@@ -149,7 +149,7 @@ def test_other_columns_join_the_properties_that_there_are(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "result"),
     [
         (
             "1767261600 AS at, 'ann' AS who",
@@ -165,18 +165,18 @@ def test_other_columns_join_the_properties_that_there_are(tmp_path: Path) -> Non
         ("TIME '10:00:00' AS at, 'ann' AS who", "is TIME"),
     ],
 )
-def test_a_wrong_type_in_parquet_is_refused(tmp_path: Path, column: str, said: str) -> None:
+def test_a_wrong_type_in_parquet_is_refused(tmp_path: Path, column: str, result: str) -> None:
     file = write_parquet(tmp_path / "e.parquet", f"SELECT 1 AS id, 'view' AS kind, {column}")
-    with pytest.raises(MappingError, match=said):
+    with pytest.raises(MappingError, match=result):
         read_with(file)
 
 
 def test_a_wrong_type_in_ndjson_and_csv_is_refused(tmp_path: Path) -> None:
-    for member, said in [
+    for member, result in [
         ('"at": 1767261600, "who": "a"', "is number"),
         ('"at": "", "who": {"id": 1}', "is nested"),
     ]:
-        with pytest.raises(MappingError, match=said):
+        with pytest.raises(MappingError, match=result):
             read_with(write(tmp_path / "e.ndjson", '{"id": 1, "kind": "view", ' + member + "}"))
     with pytest.raises(MappingError, match=r"holds numbers like 1767261600025.*format: epoch_ms"):
         read_with(write(tmp_path / "e.csv", "id,kind,at,who\n1,view,1767261600025,ann\n"))
@@ -291,5 +291,5 @@ def test_the_example_of_the_documentation_works(tmp_path: Path, read: Read) -> N
     assert yaml.safe_load(example)["name"] == "klickpfad"
     rows = sorted(read(write(tmp_path / "clicks.csv", sample), mapping), key=lambda row: str(row["event_timestamp"]))
     names = [name.strip() for name in table.splitlines()[0].split("|")]
-    found = [[str(row[name] if row[name] is not None else "") for name in names] for row in rows]
-    assert found == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+    actual = [[str(row[name] if row[name] is not None else "") for name in names] for row in rows]
+    assert actual == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]

@@ -45,9 +45,9 @@ def from_file(folder: Path, rows: list[dict[str, str]], timezone: str) -> list[d
     file.write_text("\n".join(lines).replace('"', '""').replace("|", '"|"').replace("\n", '"\n"').join('""') + "\n")
     mapping = load_mapping("ecommerce").model_copy(update={"delimiter": "|"})
     con = connect().con
-    found = con.execute(RecordFiles.open(con, [file], mapping, timezone).received_sql())
-    names = [column[0] for column in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    actual = con.execute(RecordFiles.open(con, [file], mapping, timezone).received_sql())
+    names = [column[0] for column in actual.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 
 
 def in_order(rows: list[dict[str, Any]]) -> list[list[Any]]:
@@ -63,13 +63,13 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     fill(account, rows_of(TEXTS))
     settings = settings_of(home, address(snowflake_url), timezone=timezone)
     with opened_table(settings, now=lambda: NOON) as table:
-        found = table.rows(DAYS).to_pyarrow().to_pylist()
+        actual = table.rows(DAYS).to_pyarrow().to_pylist()
     expected = from_file(tmp_path, rows_of(TEXTS), timezone)
     assert len(expected) == 6
     names = list(expected[0])
-    assert in_order([{name: row[name] for name in names} for row in found]) == in_order(expected)
-    assert {row["source_file"] for row in found} == {f"{account.place.database}.SALES.ECOMMERCE_EVENTS"}
-    assert {row["source"] for row in found} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
+    assert in_order([{name: row[name] for name in names} for row in actual]) == in_order(expected)
+    assert {row["source_file"] for row in actual} == {f"{account.place.database}.SALES.ECOMMERCE_EVENTS"}
+    assert {row["source"] for row in actual} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
 
 
 def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
@@ -77,12 +77,12 @@ def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
 ) -> None:
     ship(account)
     with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
-        found = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
-    assert found["e2"]["event_timestamp"] == "2026-03-28 22:30:00.25"
-    assert found["e2"]["event_at"] == datetime(2026, 3, 28, 22, 30, 0, 250_000)  # noqa: DTZ001 (instants are UTC without saying so)
-    assert (found["e2"]["cart_value"], str(found["e2"]["cart_amount"])) == ("20.00", "20.00")
-    assert found["e1"]["properties"] == '{"a":[1,2]}'
-    assert (found["e1"]["event_date"], found["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
+        actual = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
+    assert actual["e2"]["event_timestamp"] == "2026-03-28 22:30:00.25"
+    assert actual["e2"]["event_at"] == datetime(2026, 3, 28, 22, 30, 0, 250_000)  # noqa: DTZ001 (instants are UTC without saying so)
+    assert (actual["e2"]["cart_value"], str(actual["e2"]["cart_amount"])) == ("20.00", "20.00")
+    assert actual["e1"]["properties"] == '{"a":[1,2]}'
+    assert (actual["e1"]["event_date"], actual["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
 
 
 @pytest.mark.sampled(1)
@@ -93,9 +93,9 @@ def test_times_with_a_zone_are_told_with_it(
     row = dict.fromkeys(FIELDS, "") | {"event_id": "e1", "event_timestamp": "2026-03-28 10:00:00+02:00"}
     fill(account, [row], {"event_timestamp": kind})
     with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
-        [found] = table.rows(DAYS).to_pyarrow().to_pylist()
-    assert found["event_timestamp"] == "2026-03-28 08:00:00+00"
-    assert found["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (as above)
+        [actual] = table.rows(DAYS).to_pyarrow().to_pylist()
+    assert actual["event_timestamp"] == "2026-03-28 08:00:00+00"
+    assert actual["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (as above)
 
 
 def test_an_account_elsewhere_is_not_the_warehouse_s(snowflake_url: str, account: SnowflakeEngine, home: Path) -> None:

@@ -18,14 +18,14 @@ SESSION_ZONES = ["UTC", "America/New_York", "Asia/Kolkata"]
 
 def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str | None:
     """The instant as text; the same whatever zone the session is in."""
-    found = set()
+    actual = set()
     for session in SESSION_ZONES:
         with duckdb.connect() as con:
             con.execute(f"SET TimeZone = '{session}'")
             expression = instant("x", [form], zone)
             row = con.execute(f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]).fetchone()
-            found.add(row[0] if row else None)
-    [one] = found
+            actual.add(row[0] if row else None)
+    [one] = actual
     return one
 
 

@@ -92,7 +92,7 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "result"),
     [
         ("e.csv", b"", "is empty"),
         ("e.parquet", b"", "is empty"),
@@ -111,11 +111,11 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_
     ],
 )
 def test_a_file_that_is_not_what_it_says_is_refused(
-    tmp_path: Path, read: Read, name: str, content: bytes, said: str
+    tmp_path: Path, read: Read, name: str, content: bytes, result: str
 ) -> None:
     file = write(tmp_path / name, content)
     for path in (file, tmp_path):
-        with pytest.raises(SourceError, match=said) as refusal:
+        with pytest.raises(SourceError, match=result) as refusal:
             read(path)
         assert name in str(refusal.value)
         assert "\n" not in str(refusal.value)
@@ -140,12 +140,12 @@ def test_gzip_that_is_none_or_cut_off_is_refused(tmp_path: Path, read: Read) -> 
 
 def test_nothing_to_read_is_said(tmp_path: Path, read: Read) -> None:
     (tmp_path / "empty").mkdir()
-    for path, said in [
+    for path, result in [
         (tmp_path / "empty", "holds no files"),
         (tmp_path / "gone.csv", "does not exist"),
         (f"{tmp_path}/*.csv", "no file matches"),
     ]:
-        with pytest.raises(SourceError, match=said):
+        with pytest.raises(SourceError, match=result):
             read(path)
     with pytest.raises(SourceError, match="no path"):
         read([])

@@ -78,14 +78,14 @@ def result(
     erased: ir.Table | None = None,
 ) -> CheckResult:
     events: TableCheck = file_row_checks()[0]
-    found: CheckResult = events.evaluate(
+    actual: CheckResult = events.evaluate(
         Days((ONE, TWO)) if days is None else days,
         rows,
         held() if withdrawn is None else withdrawn,
         left_out({}) if erased is None else erased,
         source,
     )
-    return found
+    return actual
 
 
 def test_rows_of_erased_people_are_counted_with_those_that_came_in() -> None:
@@ -98,22 +98,22 @@ def test_rows_of_erased_people_are_counted_with_those_that_came_in() -> None:
 def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:
     # 3 rows of a on 1 January, 2 of it and 4 of b on the 2nd: 9.
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
-    found = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 2, ("b.csv", TWO): 4}))
-    assert (found.broken_count, found.looked_at_count) == (0, 9)
+    actual = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 2, ("b.csv", TWO): 4}))
+    assert (actual.broken_count, actual.looked_at_count) == (0, 9)
 
 
 def test_a_row_that_is_lost_and_one_too_many_are_told_per_file_and_day() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
-    found = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
-    assert [list(one.values()) for one in found.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
-    sentence = found.metadata["sentence"]
+    actual = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
+    assert [list(one.values()) for one in actual.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
+    sentence = actual.metadata["sentence"]
     assert sentence.startswith("a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); ")
 
 
 def test_rows_without_an_arrival_day_and_rows_of_no_file_are_told() -> None:
-    found = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
-    assert [list(one.values()) for one in found.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
-    assert found.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")
+    actual = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
+    assert [list(one.values()) for one in actual.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
+    assert actual.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")
 
 
 def test_days_of_other_runs_and_days_that_are_held_are_no_matter_of_it() -> None:
@@ -141,10 +141,10 @@ def lossy(received: Callable[..., str]) -> Callable[..., str]:
 def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-01", "2026-01-01")
     monkeypatch.setattr("ecom_assets.sources.events.received_rows", lossy(received_rows))
-    said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home")
-    assert said.exit_code == 1
-    assert "own.csv has 3 rows of 2026-01-01, and raw.events has 2; " in said.out + said.err
-    assert not said.json["tables"].get("mart.sessions")
+    output = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home")
+    assert output.exit_code == 1
+    assert "own.csv has 3 rows of 2026-01-01, and raw.events has 2; " in output.out + output.err
+    assert not output.json["tables"].get("mart.sessions")
     monkeypatch.undo()
     again = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home")
     assert (again.exit_code, again.json["tables"]["raw.events"]) == (0, 3)
@@ -154,9 +154,9 @@ def test_a_run_stops_where_an_order_line_was_lost_on_the_way(tmp_path: Path, mon
     orders = tmp_path / "o.csv"
     orders.write_text(ORDERS)
     monkeypatch.setattr("ecom_assets.sources.order_reports.source.received_rows", lossy(received_rows))
-    said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home")
-    assert said.exit_code == 1
-    assert "o.csv has 2 rows of 2026-01-01, and raw.user_order_log has 1; " in said.out + said.err
+    output = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home")
+    assert output.exit_code == 1
+    assert "o.csv has 2 rows of 2026-01-01, and raw.user_order_log has 1; " in output.out + output.err
 
 
 @pytest.mark.parametrize("damage", ["", "only,two\n", 'e9,"open\n', "\x00\n"])
@@ -164,8 +164,8 @@ def test_rows_are_counted_beside_damage_too(tmp_path: Path, damage: str) -> None
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02")
     events.write_text(events.read_text() + damage)
     with duckdb.connect() as con:
-        [found] = RecordFiles.open(con, [events], load_mapping("ecommerce")).file_rows()
-    assert (found.row_count, sum(found.by_day.values())) == (2 + bool(damage), 2 + bool(damage))
+        [actual] = RecordFiles.open(con, [events], load_mapping("ecommerce")).file_rows()
+    assert (actual.row_count, sum(actual.by_day.values())) == (2 + bool(damage), 2 + bool(damage))
 
 
 @pytest.mark.parametrize("lists", [([1, 2, 3], [4]), ([1], []), ([1, 2], "none")])
@@ -183,6 +183,6 @@ def test_records_with_a_list_are_as_many_rows_as_it_has(tmp_path: Path, lists: t
         if kind == "parquet":
             con.execute(f"COPY (SELECT * FROM read_json('{tmp_path / 'o.ndjson'}')) TO '{file}'")
         files = RecordFiles.open(con, [file], load_mapping("otto"))
-        [found], read = files.file_rows(), con.execute(f"SELECT count(*) FROM ({files.received_sql()})").fetchone()
+        [actual], read = files.file_rows(), con.execute(f"SELECT count(*) FROM ({files.received_sql()})").fetchone()
     expected = sum(len(one) if isinstance(one, list) else 1 for one in lists)
-    assert (found.row_count, sum(found.by_day.values()), read) == (expected, expected, (expected,))
+    assert (actual.row_count, sum(actual.by_day.values()), read) == (expected, expected, (expected,))

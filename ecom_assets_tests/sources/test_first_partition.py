@@ -69,8 +69,8 @@ def test_the_ui_goes_on_with_the_files_of_the_last_run_where_none_are_set(
         monkeypatch.setenv(name, "")  # put back after the test
     assert take_own_data(load_settings(home=home)) == "", "nothing ran here: the sandbox shop"
     remember_paths(load_settings(home=home, events="clicks.csv", events_mapping="rees46"))
-    said = take_own_data(load_settings(home=home))
-    assert said == (
+    result = take_own_data(load_settings(home=home))
+    assert result == (
         "Over your own data, as the last `ecom run` here was: ECOM_EVENTS=clicks.csv ECOM_EVENTS_MAPPING=rees46"
     )
     after = load_settings(home=home)

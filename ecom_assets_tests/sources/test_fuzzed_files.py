@@ -90,8 +90,8 @@ def _csv(dice: random.Random) -> Made:
     body = start + end.encode().join(lines) + dice.choice([b"", end.encode(), end.encode() * 3])
     if not damaged:
         text = body.decode("utf-8-sig")
-        found = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t" if is_tab else ",") if row]
-        assert len(found) == rows + 1
+        actual = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter="\t" if is_tab else ",") if row]
+        assert len(actual) == rows + 1
     return _packed(dice, "e.tsv" if is_tab else "e.csv", body, rows, damaged)
 
 
@@ -214,8 +214,8 @@ def _on_days(con: duckdb.DuckDBPyConnection, files: RecordFiles) -> int:
     if days is None:
         return 0
     sql = files.received_sql(days[0])
-    found = con.execute(f"SELECT count(*) FROM ({sql}) WHERE received_date <= DATE '{days[1]}'").fetchone()
-    return int(found[0]) if found else 0
+    actual = con.execute(f"SELECT count(*) FROM ({sql}) WHERE received_date <= DATE '{days[1]}'").fetchone()
+    return int(actual[0]) if actual else 0
 
 
 @pytest.mark.sampled(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, Said, ecom
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, CommandResult, ecom
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, write
 
 LONG_AGO, NEVER = "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
@@ -16,10 +16,10 @@ def event(number: int, at: str = "2026-01-02T10:00:00Z", received: str = "2026-0
     return {**SHOP[0], "event_id": f"e{number}", "event_timestamp": at, "received_at": received}
 
 
-def run_events(tmp_path: Path, events: Path, *words: str) -> Said:
-    said = ecom("run", "--json", "--events", events, *FEW_TABLES, *words, home=tmp_path / "home", env=SMALL)
-    assert said.exit_code == 0, said.err
-    return said
+def run_events(tmp_path: Path, events: Path, *words: str) -> CommandResult:
+    result = ecom("run", "--json", "--events", events, *FEW_TABLES, *words, home=tmp_path / "home", env=SMALL)
+    assert result.exit_code == 0, result.err
+    return result
 
 
 @pytest.mark.slow
@@ -34,11 +34,11 @@ def test_rows_with_dates_that_cannot_be_are_in_raw_and_quarantined(tmp_path: Pat
         event(7, at=NEVER, received=""),
         event(8, received=NEVER),  # an arrival that cannot be read at all is not known, which is not a fault
     ]
-    said = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
-    tables = said.json["tables"]
-    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    result = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
+    tables = result.json["tables"]
+    assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
     assert (tables["raw.events"], tables["staging.events"], tables["staging.quarantined_events"]) == (8, 2, 6)
-    assert said.json["quarantined"] == {
+    assert result.json["quarantined"] == {
         "implausible_date": 3, "too_late": 1, "future_timestamp": 1, "unparseable_timestamp": 1,
     }  # fmt: skip
 
@@ -52,11 +52,11 @@ def test_rows_from_before_the_first_day_are_in_raw_and_quarantined(tmp_path: Pat
     # Clocks that lost their power begin again with 2000: received then, happened then, or both.
     old = "2000-01-01T00:00:00Z"
     odd = [event(2, received=old), event(3, at=old, received=old), event(4, at=old, received=""), event(5, at=old)]
-    said = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
-    assert "left out" not in said.err
-    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
-    assert said.json["tables"]["raw.events"] == 5
-    assert said.json["quarantined"] == {"implausible_date": 2, "too_late": 2}
+    result = run_events(tmp_path, write(tmp_path / "e.csv", csv_text([event(1), *odd])))
+    assert "left out" not in result.err
+    assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert result.json["tables"]["raw.events"] == 5
+    assert result.json["quarantined"] == {"implausible_date": 2, "too_late": 2}
 
 
 @pytest.mark.slow
@@ -64,11 +64,12 @@ def test_rows_from_before_a_first_day_that_was_set_are_not_asked_for_and_counted
     days = [event(n, f"2026-01-0{n}T10:00:00Z", f"2026-01-0{n}T10:00:05Z") for n in (1, 2, 3, 4)]
     events = write(tmp_path / "e.csv", csv_text([*days, event(5, "2026-01-02T11:00:00Z", LONG_AGO)]))
     env = {**SMALL, "ECOM_FIRST_DAY": "2026-01-03"}
-    said = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
-    assert said.exit_code == 0, said.err
+    result = ecom("run", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert result.exit_code == 0, result.err
     # e1, e2, and e5, which arrived on the day that it happened on.
     assert (
-        "3 rows of days before ECOM_FIRST_DAY=2026-01-03 are left out; set an earlier day to take them in." in said.err
+        "3 rows of days before ECOM_FIRST_DAY=2026-01-03 are left out; set an earlier day to take them in."
+        in result.err
     )
     again = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
     assert again.json["tables"]["raw.events"] == 2
@@ -83,8 +84,8 @@ def test_a_first_day_before_the_usual_one_is_believed(tmp_path: Path) -> None:
         refused.sentence == "2005-01-01 is before the first partition; set ECOM_FIRST_DAY=2005-01-01 or an earlier day."
     )
     env = {**SMALL, "ECOM_FIRST_DAY": "2005-01-01"}
-    said = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
-    assert (said.exit_code, said.json["tables"]["staging.events"]) == (0, 1)
+    result = ecom("run", "--json", "--events", events, *FEW_TABLES, home=tmp_path / "home", env=env)
+    assert (result.exit_code, result.json["tables"]["staging.events"]) == (0, 1)
 
 
 @pytest.mark.slow
@@ -92,10 +93,10 @@ def test_rows_of_a_landing_folder_of_a_day_to_come_have_their_own_days(tmp_path:
     write(tmp_path / "in" / f"received_date={a_year_from_now()}" / "e.csv", csv_text([event(1)]))
     write(tmp_path / "in" / "received_date=2005-01-01" / "e.csv", csv_text([event(2)]))
     write(tmp_path / "in" / "received_date=2026-01-02" / "e.csv", csv_text([event(3)]))
-    said = run_events(tmp_path, tmp_path / "in")
-    assert "left out" not in said.err
-    assert said.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
-    assert (said.json["tables"]["raw.events"], said.json["tables"]["staging.events"]) == (3, 3)
+    result = run_events(tmp_path, tmp_path / "in")
+    assert "left out" not in result.err
+    assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
+    assert (result.json["tables"]["raw.events"], result.json["tables"]["staging.events"]) == (3, 3)
 
 
 def test_a_file_that_says_it_was_written_in_a_time_to_come_is_of_the_day_it_came_here(
@@ -147,9 +148,9 @@ def test_an_order_of_1970_is_in_raw_and_quarantined(tmp_path: Path) -> None:
     )
     lines = [f"1,l{n},{at},1,Bern,c1,Ann,A,i1,Lamp,1,19.90" for n, at in ((1, "2026-01-01T10:00:00Z"), (2, LONG_AGO))]
     orders = write(tmp_path / "o.csv", "\n".join([header, *lines]))
-    said = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home", env=SMALL)
-    assert said.exit_code == 0, said.err
-    tables = said.json["tables"]
+    result = ecom("run", "--json", "--orders", orders, *FEW_SALES, home=tmp_path / "home", env=SMALL)
+    assert result.exit_code == 0, result.err
+    tables = result.json["tables"]
     counts = [tables[name] for name in ("raw.user_order_log", "staging.user_order_log", "staging.quarantined_orders")]
     assert counts == [2, 1, 1]
 

@@ -13,7 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import OrderMapping, load_order_mapping
 from ecom_assets.sources.files.mapping import shipped
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.source import FileOrders, OrderReader, judged_days
+from ecom_assets.sources.order_reports.source import FileOrders, OrderReader, checked_days
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
@@ -29,9 +29,9 @@ def read(place: Path, mapping: str | OrderMapping = "user_order_log") -> list[Ro
     """Return every line under a path, as raw keeps it."""
     parsed = load_order_mapping(mapping) if isinstance(mapping, str) else mapping
     with duckdb.connect() as con:
-        found = con.execute(RecordFiles.open(con, [place], parsed).received_sql())
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        actual = con.execute(RecordFiles.open(con, [place], parsed).received_sql())
+        names = [column[0] for column in actual.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -94,10 +94,10 @@ def test_online_retail_s_cancellations_are_refunds_of_positive_quantity(tmp_path
         ),
         "online_retail",
     )
-    found = {
+    actual = {
         row["order_id"]: (row["customer_id"], row["quantity"], row["payment_amount"], row["status"]) for row in rows
     }
-    assert found == {
+    assert actual == {
         "536365": ("17850", 6, Decimal("15.30"), "shipped"),
         "C536379": ("14527", 1, Decimal("27.50"), "refunded"),
         "536414": (None, 56, None, "shipped"),
@@ -154,10 +154,10 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     mapping = load_order_mapping(write(tmp_path / "bestellungen.yaml", example))
     rows = read(write(tmp_path / "orders.csv", sample.rstrip()), mapping)
     names = [name.strip() for name in table.splitlines()[0].split("|")]
-    found = [
+    actual = [
         [str(row[name]) for name in names] for row in sorted(rows, key=lambda row: (row["date_time"], row["item_id"]))
     ]
-    assert found == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
+    assert actual == [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[1:]]
 
 
 # With a catalogue, as the platform takes them in
@@ -211,7 +211,7 @@ def test_days_are_judged_each_by_itself_where_all_orders_come_as_daily_reports(
     places = ",".join(str(tmp_path / one) for one in place.split(","))
     # No report is owed before the first one that there is, nor for a day that is still on.
     days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
-    judged = judged_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    judged = checked_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
     assert judged == Days(days.dates[1:3] if is_daily else ())
-    by_day = judged_days(Settings(orders=places, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    by_day = checked_days(Settings(orders=places, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
     assert set(by_day.dates) >= set(days.dates[1:3])

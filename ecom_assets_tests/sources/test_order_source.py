@@ -15,7 +15,7 @@ from ecom_assets.sandbox.provider import SandboxOrders
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, judged_days
+from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, checked_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
@@ -51,8 +51,8 @@ def fetched(settings: Settings, *days: date) -> SliceOutput:
 
 
 def days_of(received: SliceOutput) -> list[date]:
-    found: list[date] = sorted(received.rows.received_date.to_pyarrow().to_pylist())
-    return found
+    actual: list[date] = sorted(received.rows.received_date.to_pyarrow().to_pylist())
+    return actual
 
 
 def test_lines_come_with_the_day_of_their_increment_and_the_address_they_came_from(
@@ -80,9 +80,9 @@ def test_the_day_that_is_on_is_not_asked_for(service: OrderService, tmp_path: Pa
 def test_in_the_west_the_day_is_longer(service: OrderService, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, orders=service, timezone="Pacific/Honolulu")
     later = datetime(2026, 1, 3, 9, 59, tzinfo=UTC)
-    assert judged_days(settings, Days((FIRST, SECOND)), lambda: later) == Days((FIRST,))
-    assert judged_days(settings, Days((FIRST, SECOND)), lambda: later.replace(hour=10)) == Days((FIRST, SECOND))
-    assert judged_days(settings, Days((SECOND,)), lambda: later) == Days(()), "nobody owes orders of a day that is on"
+    assert checked_days(settings, Days((FIRST, SECOND)), lambda: later) == Days((FIRST,))
+    assert checked_days(settings, Days((FIRST, SECOND)), lambda: later.replace(hour=10)) == Days((FIRST, SECOND))
+    assert checked_days(settings, Days((SECOND,)), lambda: later) == Days(()), "nobody owes orders of a day that is on"
 
 
 def test_a_service_that_forgets_a_day_takes_nothing_back(service: OrderService, shop: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ecom_assets_tests.sources.conftest import Read, Row, ndjson_text, rows_of, 
 RealFile = Callable[[str], Path]
 
 
-def told(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
+def reported(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
     """Some columns of the rows in the order of their time."""
     ordered = sorted(rows, key=lambda row: (str(row["event_at"]), str(row["event_type"])))
     return [tuple(str(row[name]) if name == "event_at" else row[name] for name in names) for row in ordered]
@@ -69,7 +69,7 @@ def test_retailrocket(tmp_path: Path, read: Read) -> None:
         "1433222276276,257597,transaction,355908,4000",
     ]
     rows = read(write(tmp_path / "events.csv", "\n".join(lines)), "retailrocket")
-    assert told(rows, "event_at", "event_type", "user_id", "product_id", "properties") == [
+    assert reported(rows, "event_at", "event_type", "user_id", "product_id", "properties") == [
         ("2015-06-02 05:02:12.117000", "product_view", "257597", "355908", None),
         ("2015-06-02 05:13:19.827000", "add_to_cart", "257597", "355908", None),
         ("2015-06-02 05:17:56.276000", "purchase", "257597", "355908", '{"transactionid":"4000"}'),
@@ -128,7 +128,7 @@ GA4_COLUMNS = (
     "referrer_url",
     "cart_amount",
 )
-GA4_TOLD = [
+GA4_REPORTED = [
     ("2026-01-01 10:00:00", "session_start", None, None, None, "https://search.example/", None),
     ("2026-01-01 10:00:00.000001", "product_view", None, "lamp", "light", None, None),
     ("2026-01-01 10:01:00.500000", "checkout_start", None, None, None, None, "20.00"),
@@ -136,22 +136,22 @@ GA4_TOLD = [
 ]
 
 
-def ga4_told(rows: list[Row]) -> list[tuple[Any, ...]]:
+def ga4_reported(rows: list[Row]) -> list[tuple[Any, ...]]:
     amounts = [{**row, "cart_amount": None if row["cart_amount"] is None else str(row["cart_amount"])} for row in rows]
-    return told(amounts, *GA4_COLUMNS)
+    return reported(amounts, *GA4_COLUMNS)
 
 
 def test_ga4_export_as_ndjson_and_parquet(tmp_path: Path, read: Read, con: duckdb.DuckDBPyConnection) -> None:
     file = write(tmp_path / "events_20260101.json.gz", ndjson_text(GA4))
     rows = read(file, "ga4_export")
-    assert ga4_told(rows) == GA4_TOLD
+    assert ga4_reported(rows) == GA4_REPORTED
     assert {(row["session_id"], row["anonymous_id"], row["page_url"]) for row in rows} == {
         ("111.222.1767261600", "111.222", "https://shop.example/lamp"),
     }
     assert json.loads(rows[0]["properties"])["device"] == {"category": "mobile"}
     copy = tmp_path / "events_20260101.parquet"
     con.execute(f"COPY (FROM read_ndjson('{file}', sample_size=-1)) TO '{copy}' (FORMAT parquet)")
-    assert ga4_told(read(copy, "ga4_export")) == GA4_TOLD
+    assert ga4_reported(read(copy, "ga4_export")) == GA4_REPORTED
 
 
 def test_ga4_numbers_that_bigquery_wrote_as_text(tmp_path: Path, read: Read) -> None:
@@ -159,7 +159,7 @@ def test_ga4_numbers_that_bigquery_wrote_as_text(tmp_path: Path, read: Read) -> 
     hit["event_timestamp"] = "1767261600000000"
     hit["event_params"] = [{"key": "ga_session_id", "value": {"int_value": "1767261600"}}]
     [row] = read(write(tmp_path / "e.ndjson", ndjson_text([hit])), "ga4_export")
-    assert told([row], "event_at", "session_id") == [("2026-01-01 10:00:00", "111.222.1767261600")]
+    assert reported([row], "event_at", "session_id") == [("2026-01-01 10:00:00", "111.222.1767261600")]
 
 
 def entity(schema: str, **data: Any) -> Row:
@@ -215,7 +215,7 @@ SNOWPLOW_COLUMNS = ("event_at", "event_type", "user_id", "product_id", "product_
 
 def test_snowplow_as_ndjson(tmp_path: Path, read: Read) -> None:
     rows = read(write(tmp_path / "e.ndjson", ndjson_text(SNOWPLOW)), "snowplow")
-    assert told(rows, *SNOWPLOW_COLUMNS) == [
+    assert reported(rows, *SNOWPLOW_COLUMNS) == [
         ("2026-01-01 10:01:00.250000", "page_view", None, None, None, None),
         ("2026-01-01 10:02:00.250000", "add_to_cart", None, "lamp", "light", "39.8"),
         ("2026-01-01 10:03:00.250000", "remove_from_cart", None, "lamp", None, "19.9"),
@@ -232,7 +232,7 @@ def test_snowplow_as_csv_without_the_json_columns(tmp_path: Path, read: Read) ->
         *(",".join("" if value is None else str(value) for value in hit.values()) for hit in hits),
     ]
     rows = read(write(tmp_path / "e.csv", "\n".join(lines)), "snowplow")
-    assert told(rows, "event_at", "event_type", "properties") == [
+    assert reported(rows, "event_at", "event_type", "properties") == [
         ("2026-01-01 10:01:00.250000", "page_view", '{"app_id":"shop"}'),
         ("2026-01-01 10:02:00.250000", "page_ping", '{"app_id":"shop"}'),
     ]

@@ -30,8 +30,8 @@ PRODUCTS = [{"product_id": f"p{n}", "name": f"N{n}", "stock": n, "reorder_point"
 
 
 def rows(received: SliceOutput) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = received.rows.order_by("record_number").to_pyarrow().to_pylist()
-    return found
+    actual: list[dict[str, Any]] = received.rows.order_by("record_number").to_pyarrow().to_pylist()
+    return actual
 
 
 # A file
@@ -43,9 +43,9 @@ def of_file(path: Path, text: str) -> SliceOutput:
 
 
 def test_a_file_is_told_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> None:
-    found = of_file(tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n")
-    assert found.days == Days((TODAY,))
-    [row] = rows(found)
+    actual = of_file(tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n")
+    assert actual.days == Days((TODAY,))
+    [row] = rows(actual)
     assert (row["received_date"], row["record_number"], row["product_name"], row["product_category"]) == (
         TODAY, 1, "Hat", None,
     )  # fmt: skip
@@ -77,35 +77,35 @@ def test_a_line_that_says_nothing_is_kept_with_its_reason(tmp_path: Path, line: 
 
 def test_parquet_is_read_too(tmp_path: Path) -> None:
     pq.write_table(pa.table({"product_id": [1, 2], "stock": [3.0, None]}), tmp_path / "c.parquet")
-    found = rows(FileStock(Settings(home=tmp_path, catalogue=tmp_path / "c.parquet")).received(DAYS))
-    assert [(row["product_id"], row["stock_count"], row["reject_reason"]) for row in found] == [
+    actual = rows(FileStock(Settings(home=tmp_path, catalogue=tmp_path / "c.parquet")).received(DAYS))
+    assert [(row["product_id"], row["stock_count"], row["reject_reason"]) for row in actual] == [
         ("1", 3, None), ("2", None, "missing_stock"),
     ]  # fmt: skip
 
 
 def test_a_catalogue_of_categories_only_has_no_stock_and_that_is_said(tmp_path: Path) -> None:
-    found = of_file(tmp_path / "c.csv", "product_id,category\nhat,hats\n")
-    assert (found.days, rows(found)) == (Days(()), [])
-    assert found.metadata["not_fetched_because"] == f"{tmp_path / 'c.csv'} has no column stock"
+    actual = of_file(tmp_path / "c.csv", "product_id,category\nhat,hats\n")
+    assert (actual.days, rows(actual)) == (Days(()), [])
+    assert actual.metadata["not_fetched_because"] == f"{tmp_path / 'c.csv'} has no column stock"
 
 
 def test_a_catalogue_without_a_line_tells_that_there_is_nothing(tmp_path: Path) -> None:
-    found = of_file(tmp_path / "c.csv", "product_id,stock\n")
-    assert (found.days, rows(found)) == (Days((TODAY,)), [])
+    actual = of_file(tmp_path / "c.csv", "product_id,stock\n")
+    assert (actual.days, rows(actual)) == (Days((TODAY,)), [])
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "result"),
     [
         ("sku,stock\nhat,1\n", "has a column stock and none called product_id"),
         (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and stock"),
     ],
 )
-def test_a_catalogue_of_no_products_is_refused(tmp_path: Path, text: str | None, said: str) -> None:
+def test_a_catalogue_of_no_products_is_refused(tmp_path: Path, text: str | None, result: str) -> None:
     path = tmp_path / "c.csv"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=result):
         FileStock(Settings(home=tmp_path, catalogue=path)).received(DAYS)
 
 
@@ -147,15 +147,15 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
 ) -> None:
     """At one o'clock of the 10th, an hour before its end, at one of the 12th, and at 23 of the 8th."""
     now = datetime.fromtimestamp(datetime(2026, 3, 10, tzinfo=UTC).timestamp() + hour * 3600, UTC)
-    found = ApiStock(settings(api, tmp_path), lambda: now).received(DAYS)
-    assert found.days == Days((fetched_of,) if fetched_of else ())
-    assert len(rows(found)) == (5 if fetched_of else 0)
-    assert ("not_fetched_because" in found.metadata) is (fetched_of is None)
-    assert found.metadata.get("request_count") == (1 if fetched_of else None)
+    actual = ApiStock(settings(api, tmp_path), lambda: now).received(DAYS)
+    assert actual.days == Days((fetched_of,) if fetched_of else ())
+    assert len(rows(actual)) == (5 if fetched_of else 0)
+    assert ("not_fetched_because" in actual.metadata) is (fetched_of is None)
+    assert actual.metadata.get("request_count") == (1 if fetched_of else None)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "result"),
     [
         ({"catalogue_api_key": SecretStr("wrong")}, "answers 403.*set ECOM_CATALOGUE_API_KEY to one that it takes"),
         ({"catalogue_api_key": SecretStr("käse")}, "ECOM_CATALOGUE_API_KEY holds characters that no HTTP header"),
@@ -163,15 +163,15 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
     ],
 )
 def test_an_api_that_refuses_is_told_in_a_sentence(
-    api: CatalogueService, tmp_path: Path, given: dict[str, Any], said: str
+    api: CatalogueService, tmp_path: Path, given: dict[str, Any], result: str
 ) -> None:
-    with pytest.raises(EcomError, match=said) as refused:
+    with pytest.raises(EcomError, match=result) as refused:
         fetch_catalogue(settings(api, tmp_path, **given))
     assert "wrong" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "result"),
     [
         (
             {"page": 1, "total": 2, "total_pages": 1, "data": [{"product_id": "a"}]},
@@ -183,13 +183,13 @@ def test_an_api_that_refuses_is_told_in_a_sentence(
     ],
 )
 def test_an_answer_that_is_no_page_is_refused(
-    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object, said: str
+    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object, result: str
 ) -> None:
     def other(_self: CatalogueService, _request: Request) -> Answer:
         return Answer.json(answer)
 
     monkeypatch.setattr(CatalogueService, "answer", other)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=result):
         fetch_catalogue(settings(api, tmp_path))
 
 
@@ -201,9 +201,9 @@ def test_the_sandbox_tells_its_stock_on_its_last_day_only(tmp_path: Path) -> Non
     generate(mine.sandbox_folder, days=2, visitors=20)
     source = SandboxStock(mine, lambda _settings: None)
     assert source.received(Days((date(2026, 1, 1),))).days == Days(())
-    found = source.received(Days((date(2026, 1, 1), date(2026, 1, 2))))
-    answer = rows(found)
-    assert (found.days, len(answer)) == (Days((date(2026, 1, 2),)), 480)
+    actual = source.received(Days((date(2026, 1, 1), date(2026, 1, 2))))
+    answer = rows(actual)
+    assert (actual.days, len(answer)) == (Days((date(2026, 1, 2),)), 480)
     assert all(row["reject_reason"] is None and row["lead_time_days"] >= 3 for row in answer)
     assert any(row["stock_count"] == 0 for row in answer)
 

@@ -81,8 +81,8 @@ def test_a_copy_is_read_as_the_file_itself(
     file = write(tmp_path_factory.mktemp("csv") / "t.csv", "a,b,c\n" + "".join(line + end for line, end in lines))
     with duckdb.connect() as con:
         files = RecordFiles.open(con, [file], MAPPING)
-        found = file_damage.sorted_files(con, files.layouts[0][1], files.files())
-    if found.copies[str(file)] is None:
+        actual = file_damage.sorted_files(con, files.layouts[0][1], files.files())
+    if actual.copies[str(file)] is None:
         plain = read_tiny(file)
         assert plain[1] == []
         write(file, file.read_bytes().rstrip(b"\r\n") + b"\nbad")

@@ -16,8 +16,8 @@ MIDNIGHT_IS_SKIPPED = datetime(2018, 11, 4)  # noqa: DTZ001 (of the time zone th
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"])
 @pytest.mark.parametrize("end_offset", [0, 1])
 def test_the_days_are_those_that_dagster_lists(timezone: str, end_offset: int) -> None:
-    asked: dict[str, Any] = {"start_date": "2018-10-30", "timezone": timezone, "end_offset": end_offset}
-    listed, theirs = ListedDays(**asked), dg.DailyPartitionsDefinition(**asked)
+    values: dict[str, Any] = {"start_date": "2018-10-30", "timezone": timezone, "end_offset": end_offset}
+    listed, theirs = ListedDays(**values), dg.DailyPartitionsDefinition(**values)
     for hours in (-24 * 30, 0, 1, 23, 24, 24 * 400):
         now = MIDNIGHT_IS_SKIPPED.replace(tzinfo=ZoneInfo(timezone)) + timedelta(hours=hours)
         assert list(listed.get_partition_keys(now)) == list(theirs.get_partition_keys(now))

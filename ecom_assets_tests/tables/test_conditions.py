@@ -102,8 +102,8 @@ def test_a_file_may_nest_them() -> None:
     "text", ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"]
 )
 def test_a_condition_reads_what_it_writes(text: str) -> None:
-    found = parse_where([text])
-    assert where_from(found.to_mapping()) == found
+    actual = parse_where([text])
+    assert where_from(actual.to_mapping()) == actual
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_condition_reads_what_it_writes(text: str) -> None:
         ("amount = 9007199254740993", "which engines round"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(text: str, why: str) -> None:
+def test_an_impossible_question_is_refused(text: str, why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
         met(parse_where([text]))
 

@@ -53,8 +53,8 @@ class Reader:
         tables = {name: self.engine.table(reads.contract) for name, reads in asset.reads.items()}
         self.seen.clear()
         unconditional = TableAsset(asset.function, asset.contract, asset.reads)
-        found = unconditional.output(DAYS, {**parameters, **tables, "warehouse": self.engine}, self.engine)
-        rows = found.rows if isinstance(found, SliceOutput) else found
+        actual = unconditional.output(DAYS, {**parameters, **tables, "warehouse": self.engine}, self.engine)
+        rows = actual.rows if isinstance(actual, SliceOutput) else actual
         return (self.tables_in(rows) | self.seen) - {asset.key.to_user_string()}
 
 
@@ -85,7 +85,7 @@ def test_an_input_that_is_not_read_and_a_table_that_is_no_input_are_seen(reader:
     """What the test above compares is not what was declared, but what is read."""
     sessions, touches = ASSETS["mart/sessions"].contract, ASSETS["mart/touches"]
     idle = TableAsset(lambda sessions: sessions.limit(0), touches.contract, touches.reads)
-    assert {reads.contract.name for reads in idle.reads.values()} == {"sessions", "arrivals"}
+    assert {reads.contract.name for reads in idle.reads.values()} == {"sessions", "session_sources"}
     assert reader.read_by(idle, {}) == {"mart/sessions"}
     undeclared = TableAsset(lambda warehouse: warehouse.table(sessions), touches.contract)
     assert reader.read_by(undeclared, {}) == {"mart/sessions"}

@@ -44,34 +44,34 @@ def test_the_standard_refuses_what_is_wrong() -> None:
 
 def test_all_that_a_contract_says_is_in_it() -> None:
     document = document_per_table(ALL, "1.0.0", CHECKS)["mart.sales.odcs.yaml"]
-    found = properties(document)
-    assert list(found) == list(Sales.columns)
-    assert (found["uniq_id"]["primaryKey"], found["uniq_id"]["unique"]) == (True, True)
-    assert found["customer_id"]["classification"] == "personal"
-    assert "classification" not in found["quantity"]
-    assert found["order_date"]["partitioned"] is True
-    assert found["status"]["enum"] == [{"value": "shipped"}, {"value": "refunded"}]
-    assert found["quantity"]["customProperties"] == [{"property": "unit", "value": "items"}]
+    actual = properties(document)
+    assert list(actual) == list(Sales.columns)
+    assert (actual["uniq_id"]["primaryKey"], actual["uniq_id"]["unique"]) == (True, True)
+    assert actual["customer_id"]["classification"] == "personal"
+    assert "classification" not in actual["quantity"]
+    assert actual["order_date"]["partitioned"] is True
+    assert actual["status"]["enum"] == [{"value": "shipped"}, {"value": "refunded"}]
+    assert actual["quantity"]["customProperties"] == [{"property": "unit", "value": "items"}]
     to = "mart.city.odcs.yaml#/schema/mart_city/properties/city_id"
-    assert found["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
+    assert actual["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
     assert document["schema"][0]["dataGranularityDescription"] == "One row per order line, refunds negative"
     quality = {one["name"]: one["severity"] for one in document["schema"][0]["quality"]}
     assert quality == {"key_is_unique": "error", "sums_hold": "error", "is_new": "warning"}
 
 
 def test_limits_and_keys_of_several_columns_are_in_it() -> None:
-    found = properties(one_document([RevenueDaily], "1.0.0", {}))
-    assert [found[name]["primaryKeyPosition"] for name in RevenueDaily.key] == [1, 2, 3, 4, 5]
-    assert not any(found[name]["unique"] for name in RevenueDaily.key)
-    assert found["refunded_amount"]["logicalTypeOptions"] == {"maximum": 0}
-    assert found["average_order_value"]["required"] is False
+    actual = properties(one_document([RevenueDaily], "1.0.0", {}))
+    assert [actual[name]["primaryKeyPosition"] for name in RevenueDaily.key] == [1, 2, 3, 4, 5]
+    assert not any(actual[name]["unique"] for name in RevenueDaily.key)
+    assert actual["refunded_amount"]["logicalTypeOptions"] == {"maximum": 0}
+    assert actual["average_order_value"]["required"] is False
 
 
 def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
     out = tmp_path / "contracts"
-    said = ecom("contracts", "--format", "odcs", "--out", out, "--json", home=tmp_path / "home")
-    assert said.exit_code == 0
-    assert sorted(said.json["files"]) == sorted(str(path) for path in out.iterdir())
+    result = ecom("contracts", "--format", "odcs", "--out", out, "--json", home=tmp_path / "home")
+    assert result.exit_code == 0
+    assert sorted(result.json["files"]) == sorted(str(path) for path in out.iterdir())
     written = yaml.safe_load((out / "mart.sessions.odcs.yaml").read_text())
     place = str(tmp_path / "home" / "warehouse.duckdb")
     assert written["servers"] == [{"server": "warehouse", "type": "duckdb", "database": place}]
@@ -90,15 +90,15 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    said = ecom("contracts", *words, home=tmp_path / "home")
-    assert said.exit_code == 2
-    assert said.sentence.startswith(sentence)
+    result = ecom("contracts", *words, home=tmp_path / "home")
+    assert result.exit_code == 2
+    assert result.sentence.startswith(sentence)
 
 
 def test_without_a_folder_it_prints_one_document(tmp_path: Path) -> None:
-    said = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
-    found = yaml.safe_load(said.out)
-    assert [one["name"] for one in found["schema"]] == ["city", "sales"]
-    references = {one["name"]: one.get("relationships") for one in found["schema"][1]["properties"]}
+    result = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
+    actual = yaml.safe_load(result.out)
+    assert [one["name"] for one in actual["schema"]] == ["city", "sales"]
+    references = {one["name"]: one.get("relationships") for one in actual["schema"][1]["properties"]}
     assert references["city_id"] == [{"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}]
     assert references["item_id"] is None  # the table is not in the document

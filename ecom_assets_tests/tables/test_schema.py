@@ -13,9 +13,9 @@ def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:
     con.con.register("numbers", numbers)
     rows = con.table("numbers")
     sums = rows.group_by("day").agg(total=rows.n.sum().cast("int64")).order_by("day")
-    found = in_their_types(sums.to_pyarrow_batches(chunk_size=1)).read_all()
-    assert found.schema.field("total").type == pa.int64()
-    assert found.to_pylist() == [{"day": 1, "total": 7}, {"day": 2, "total": 2**40}]
+    actual = in_their_types(sums.to_pyarrow_batches(chunk_size=1)).read_all()
+    assert actual.schema.field("total").type == pa.int64()
+    assert actual.to_pylist() == [{"day": 1, "total": 7}, {"day": 2, "total": 2**40}]
 
 
 def test_batches_that_are_as_announced_are_left_alone() -> None:

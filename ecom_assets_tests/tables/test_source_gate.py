@@ -87,8 +87,8 @@ def test_customers_and_stock_are_compared_with_the_last_times_that_they_were_ask
     assert latest_count(on(10), MONDAY) is None
 
 
-def lost(stored: dict[date, int], found: dict[date, int], whole: tuple[date, ...] = ()) -> list[date]:
-    return list(GATE.lost_days(stored, found, whole).dates)
+def lost(stored: dict[date, int], actual: dict[date, int], whole: tuple[date, ...] = ()) -> list[date]:
+    return list(GATE.lost_days(stored, actual, whole).dates)
 
 
 def test_a_day_that_has_none_of_its_rows_left_is_lost_however_small_and_its_neighbours_are_not() -> None:

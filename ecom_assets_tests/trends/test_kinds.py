@@ -80,9 +80,9 @@ def answer(acts: Sequence[Act], trend: Trend, timezone: str = "UTC", *ends: date
 
 
 def test_hours_are_those_of_the_local_day() -> None:
-    found = answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 2), date(2026, 3, 2))
-    assert (len(found["periods"]), found["periods"][10]) == (24, "2026-03-02T10:00+00:00")
-    assert found["series"][0]["values"][9:12] == [0, 2, 1]
+    actual = answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 2), date(2026, 3, 2))
+    assert (len(actual["periods"]), actual["periods"][10]) == (24, "2026-03-02T10:00+00:00")
+    assert actual["series"][0]["values"][9:12] == [0, 2, 1]
     india = answer(STORY[:2], Trend((Series(None),), "hour"), "Asia/Kolkata")
     reported = dict(zip(india["periods"], india["series"][0]["values"], strict=True))
     assert {name: count for name, count in reported.items() if count} == {
@@ -92,14 +92,14 @@ def test_hours_are_those_of_the_local_day() -> None:
 
 def test_the_day_of_a_clock_change_has_23_hours() -> None:
     acts = [("anna", "page_view", datetime.fromisoformat("2026-03-29 01:30"))]
-    found = answer(acts, Trend((Series(None),), "hour"), "Europe/Berlin")
-    assert (len(found["periods"]), found["periods"][2]) == (23, "2026-03-29T03:00+02:00")
-    assert found["series"][0]["values"][2] == 1
+    actual = answer(acts, Trend((Series(None),), "hour"), "Europe/Berlin")
+    assert (len(actual["periods"]), actual["periods"][2]) == (23, "2026-03-29T03:00+02:00")
+    assert actual["series"][0]["values"][2] == 1
 
 
 def test_stickiness_counts_visitors_by_their_days() -> None:
-    found = answer(STORY, Trend((Series(None),), kind="stickiness"))
-    (one,) = found["stickiness"]
+    actual = answer(STORY, Trend((Series(None),), kind="stickiness"))
+    (one,) = actual["stickiness"]
     assert one["visitor_count"] == 3
     assert [(row["exactly"], row["at_least"]) for row in one["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
 
@@ -113,8 +113,8 @@ def test_a_lifecycle_adds_up() -> None:
 
 
 def test_a_lifecycle_knows_the_days_before_its_range() -> None:
-    found = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4))
-    (one,) = found["lifecycle"]
+    actual = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4))
+    (one,) = actual["lifecycle"]
     assert (one["new"], one["resurrecting"], one["dormant"]) == ([1, 0], [0, 1], [1, 2])
     (later,) = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 5), date(2026, 3, 7))[
         "lifecycle"
@@ -129,13 +129,13 @@ def acts_of(seed: int, place: tuple[str, date]) -> list[Act]:
     """Return a few people's acts of six weeks, many on the edges of hours, days and weeks."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
     timezone, first = place
-    found = []
+    actual = []
     for _ in range(dice.randint(1, 50)):
         day = first + timedelta(days=dice.choice((0, 1, 2, 7, 8, 14, dice.randint(0, 29))))
         second = dice.choice((0, 1_800, 3_599, 3_600, 86_399, dice.randint(0, 86_399)))
         at = day_starts_at(day, timezone) + timedelta(seconds=second)
-        found.append((f"v{dice.randint(0, 6)}", dice.choice(("page_view", "purchase")), at))
-    return found
+        actual.append((f"v{dice.randint(0, 6)}", dice.choice(("page_view", "purchase")), at))
+    return actual
 
 
 def periods_between(first: date, last: date, period: str, timezone: str) -> list[date]:
@@ -180,13 +180,13 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
     acts, timezone = acts_of(seed, place), place[0]
     days = [local_day(at, timezone) for _, _, at in acts]
     starts = periods_between(min(days), max(days), period, timezone)
-    (found,) = answer(acts, Trend((Series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
+    (actual,) = answer(acts, Trend((Series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
     expected = lives(acts, starts, period, timezone)
-    assert {name: found[name] for name in expected} == expected
-    active = [sum(found[name][n] for name in ("new", "returning", "resurrecting")) for n in range(len(starts))]
+    assert {name: actual[name] for name in expected} == expected
+    active = [sum(actual[name][n] for name in ("new", "returning", "resurrecting")) for n in range(len(starts))]
     assert active == [len({w for w, _, at in acts if start_at(at, period, timezone) == one}) for one in starts]
     for n in range(1, len(starts)):
-        assert active[n] == active[n - 1] - found["dormant"][n] + found["new"][n] + found["resurrecting"][n]
+        assert active[n] == active[n - 1] - actual["dormant"][n] + actual["new"][n] + actual["resurrecting"][n]
 
 
 @examples(40)
@@ -194,8 +194,8 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
 def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tuple[str, date], period: str) -> None:
     acts, timezone = acts_of(seed, place), place[0]
     trend = Trend((Series("purchase"), Series(None)), period, by="product_category", kind="stickiness")
-    found = answer(acts, trend, timezone)
-    for one in found["stickiness"]:
+    actual = answer(acts, trend, timezone)
+    for one in actual["stickiness"]:
         own = [act for act in acts if act[1][0] == one["breakdown"] and one["event_type"] in {None, act[1]}]
         periods: dict[str, set[date]] = {}
         for who, _, at in own:
@@ -234,24 +234,24 @@ def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
     weeks = "toMonday(assumeNotNull(event_date)) AS week"
     source = f"(SELECT assumeNotNull(visitor_id) AS who, {weeks} FROM file('{tmp_path}/acts.parquet'))"
     clickhouse: Any = session
-    asked = clickhouse.Session()
-    said = asked.query(
+    question = clickhouse.Session()
+    result = question.query(
         f"SELECT n, count() AS visitors FROM (SELECT uniqExact(week) AS n FROM {source} GROUP BY who) "
         "GROUP BY n FORMAT JSONEachRow"
     )
-    theirs = {int(row["n"]): int(row["visitors"]) for row in map(json.loads, str(said).splitlines())}
+    theirs = {int(row["n"]): int(row["visitors"]) for row in map(json.loads, str(result).splitlines())}
     (sticky,) = answer(acts, Trend((Series(None),), "week", kind="stickiness"))["stickiness"]
     assert {row["period_count"]: row["exactly"] for row in sticky["visitors"] if row["exactly"]} == theirs
-    said = asked.query(
+    result = question.query(
         "SELECT toString(week) AS w, countIf(week = first) AS new, countIf(has(weeks, week - 7)) AS returning, "
         "countIf(week > first AND NOT has(weeks, week - 7)) AS resurrecting FROM (SELECT who, min(week) AS first, "
         f"groupUniqArray(week) AS weeks FROM {source} GROUP BY who) ARRAY JOIN weeks AS week GROUP BY w "
         "FORMAT JSONEachRow"
     )
-    found = answer(acts, Trend((Series(None),), "week", kind="lifecycle"))
-    (life,) = found["lifecycle"]
-    by_week = {row["w"]: row for row in map(json.loads, str(said).splitlines())}
-    for place, week in enumerate(found["periods"]):
+    actual = answer(acts, Trend((Series(None),), "week", kind="lifecycle"))
+    (life,) = actual["lifecycle"]
+    by_week = {row["w"]: row for row in map(json.loads, str(result).splitlines())}
+    for place, week in enumerate(actual["periods"]):
         for state in ("new", "returning", "resurrecting"):
             assert life[state][place] == int(by_week.get(week, {}).get(state, 0))
 

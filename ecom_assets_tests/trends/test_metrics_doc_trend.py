@@ -43,7 +43,7 @@ def answer(deeds: list[Deed], trend: Trend) -> dict[str, Any]:
 
 def test_the_example_is_what_the_page_says() -> None:
     lines, expected, _, _ = tables("Trend")
-    found = answer(deeds_of(lines), Trend(tuple(Series.parse(one) for one in SERIES)))
+    actual = answer(deeds_of(lines), Trend(tuple(Series.parse(one) for one in SERIES)))
     reported = [
         {
             "period": period,
@@ -54,23 +54,23 @@ def test_the_example_is_what_the_page_says() -> None:
             "complete": str(is_whole).lower(),
         }
         for period, is_whole, *values in zip(
-            found["periods"], found["complete"], *(one["values"] for one in found["series"]), strict=True
+            actual["periods"], actual["complete"], *(one["values"] for one in actual["series"]), strict=True
         )
     ]
     assert reported == expected
-    assert found["series"][1]["total"] == 3
+    assert actual["series"][1]["total"] == 3
 
 
 def test_lifecycle_and_stickiness_are_those_of_the_page() -> None:
     lines, _, lived, stuck = tables("Trend")
-    found = answer(deeds_of(lines), Trend((Series(None),), kind="lifecycle"))
-    states = [found["lifecycle"][0][name] for name in ("new", "returning", "resurrecting", "dormant")]
+    actual = answer(deeds_of(lines), Trend((Series(None),), kind="lifecycle"))
+    states = [actual["lifecycle"][0][name] for name in ("new", "returning", "resurrecting", "dormant")]
     reported = [
-        ["" if cell is None else str(cell) for cell in row] for row in zip(found["periods"], *states, strict=True)
+        ["" if cell is None else str(cell) for cell in row] for row in zip(actual["periods"], *states, strict=True)
     ]
     assert reported == [list(line.values()) for line in lived]
-    found = answer(deeds_of(lines), Trend((Series(None),), kind="stickiness"))
-    rows = found["stickiness"][0]["visitors"]
+    actual = answer(deeds_of(lines), Trend((Series(None),), kind="stickiness"))
+    rows = actual["stickiness"][0]["visitors"]
     assert [{name: str(cell) for name, cell in row.items()} for row in rows] == stuck
 
 

@@ -50,19 +50,19 @@ def answer(deeds: list[Deed], trend: Trend, first: date | None = None, last: dat
     return trend_answer(con, con.table("deeds"), trend, Range.of_question((min(days), max(days)), (first, last)))
 
 
-def line(found: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
+def line(actual: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
     """Return the values of a series."""
-    return next(one["values"] for one in found["series"] if (one["name"], one["breakdown"]) == (name, breakdown))
+    return next(one["values"] for one in actual["series"] if (one["name"], one["breakdown"]) == (name, breakdown))
 
 
 # One story, by hand
 
 
 def test_a_day_without_events_has_none_and_no_mean() -> None:
-    found = answer(STORY, Trend((Series("purchase"), Series("purchase", "mean", "cart_amount"))))
-    assert found["periods"] == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
-    assert line(found) == [2, 0, 1, 0]
-    assert line(found, "B") == [20.0, None, 5.0, None]
+    actual = answer(STORY, Trend((Series("purchase"), Series("purchase", "mean", "cart_amount"))))
+    assert actual["periods"] == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
+    assert line(actual) == [2, 0, 1, 0]
+    assert line(actual, "B") == [20.0, None, 5.0, None]
 
 
 def test_the_newest_day_may_still_grow_and_a_week_needs_all_of_its_days() -> None:
@@ -71,23 +71,23 @@ def test_the_newest_day_may_still_grow_and_a_week_needs_all_of_its_days() -> Non
 
 
 def test_visitors_of_a_range_are_distinct_and_cumulated_each_counts_once() -> None:
-    found = answer(STORY, Trend((Series(None, "visitors"),)))
-    assert (line(found), found["series"][0]["total"]) == ([2, 0, 1, 1], 3)
+    actual = answer(STORY, Trend((Series(None, "visitors"),)))
+    assert (line(actual), actual["series"][0]["total"]) == ([2, 0, 1, 1], 3)
     assert line(answer(STORY, Trend((Series(None, "visitors"),), is_cumulative=True))) == [2, 2, 2, 3]
 
 
 def test_a_percentile_is_a_value_that_occurs() -> None:
-    found = answer(
+    actual = answer(
         STORY, Trend((Series("purchase", "median", "cart_amount"), Series("purchase", "p75", "cart_amount")))
     )
-    assert [one["total"] for one in found["series"]] == [10.0, 30.0]
-    assert line(found) == [10.0, None, 5.0, None]
+    assert [one["total"] for one in actual["series"]] == [10.0, 30.0]
+    assert line(actual) == [10.0, None, 5.0, None]
 
 
 def test_values_are_told_apart_and_the_rest_is_other() -> None:
     trend = Trend((Series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
-    found = answer(STORY, trend)
-    assert {one["breakdown"]: one["total"] for one in found["series"]} == {"hats": 40.0, "(other)": 5.0}
+    actual = answer(STORY, trend)
+    assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"hats": 40.0, "(other)": 5.0}
 
 
 def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
@@ -97,10 +97,10 @@ def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
 
 def test_the_range_before_stands_beside_and_days_before_the_data_are_unknown() -> None:
     trend = Trend((Series(None),), is_compared=True)
-    found = answer(STORY, trend, date(2026, 3, 4), date(2026, 3, 5))
-    assert (line(found), found["series"][0]["previous"]) == ([1, 1], [3, 0])
-    found = answer(STORY, trend, date(2026, 3, 2), date(2026, 3, 3))
-    assert (line(found), found["series"][0]["previous"]) == ([3, 0], [None, None])
+    actual = answer(STORY, trend, date(2026, 3, 4), date(2026, 3, 5))
+    assert (line(actual), actual["series"][0]["previous"]) == ([1, 1], [3, 0])
+    actual = answer(STORY, trend, date(2026, 3, 2), date(2026, 3, 3))
+    assert (line(actual), actual["series"][0]["previous"]) == ([3, 0], [None, None])
 
 
 def test_a_moving_average_waits_until_it_has_all_of_its_periods() -> None:
@@ -109,8 +109,8 @@ def test_a_moving_average_waits_until_it_has_all_of_its_periods() -> None:
 
 
 def test_a_type_that_no_event_has_counts_nothing_and_is_warned_of() -> None:
-    found = answer(STORY, Trend((Series("purchas"),)))
-    assert (line(found), len(found["warnings"])) == ([0, 0, 0, 0], 1)
+    actual = answer(STORY, Trend((Series("purchas"),)))
+    assert (line(actual), len(actual["warnings"])) == ([0, 0, 0, 0], 1)
 
 
 # Against the definition, and ClickHouse
@@ -119,13 +119,13 @@ def test_a_type_that_no_event_has_counts_nothing_and_is_warned_of() -> None:
 def deeds_of(seed: int) -> list[Deed]:
     """Return a few people's deeds of six weeks, two of them on one day."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
-    found = []
+    actual = []
     for _ in range(dice.randint(1, 60)):
         kind, shelf = dice.choice(TYPES), dice.choice(SHELVES)
         amount = Decimal(dice.randint(0, 500)) / 100 if dice.random() < 0.6 else None
         day = FIRST + timedelta(days=dice.choice((0, 1, 7, 10, dice.randint(0, 41))))
-        found.append(Deed(f"v{dice.randint(0, 8)}", kind, day, shelf, amount))
-    return found
+        actual.append(Deed(f"v{dice.randint(0, 8)}", kind, day, shelf, amount))
+    return actual
 
 
 def near(lines: list[Any]) -> list[Any]:
@@ -146,9 +146,9 @@ def test_lines_are_those_of_the_definition(
 ) -> None:
     deeds, trend = deeds_of(seed), Trend(tuple(series), period, by=by, limit=limit)
     days = [one.event_date for one in deeds]
-    found, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
-    assert [one["breakdown"] for one in found["series"]] == [one["breakdown"] for one in expected]
-    for ours, theirs in zip(found["series"], expected, strict=True):
+    actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
+    assert [one["breakdown"] for one in actual["series"]] == [one["breakdown"] for one in expected]
+    for ours, theirs in zip(actual["series"], expected, strict=True):
         assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
 
 
@@ -174,9 +174,9 @@ def test_first_events_are_those_of_all_days_whatever_the_days_of_the_question(
     deeds, trend = deeds_of(seed), Trend(tuple(series), by=by, where=where)
     days = [one.event_date for one in deeds]
     first = min(min(days) + timedelta(days=later), max(days))
-    found, expected = answer(deeds, trend, first), by_definition(deeds, trend, first, max(days))
-    assert [one["breakdown"] for one in found["series"]] == [one["breakdown"] for one in expected]
-    for ours, theirs in zip(found["series"], expected, strict=True):
+    actual, expected = answer(deeds, trend, first), by_definition(deeds, trend, first, max(days))
+    assert [one["breakdown"] for one in actual["series"]] == [one["breakdown"] for one in expected]
+    for ours, theirs in zip(actual["series"], expected, strict=True):
         assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
 
 
@@ -203,8 +203,8 @@ def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, p
     deeds = deeds_of(seed)
     trend = Trend((Series(None), Series("purchase", "visitors")), period, is_cumulative=True)
     days = [one.event_date for one in deeds]
-    found, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
-    for ours, theirs in zip(found["series"], expected, strict=True):
+    actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
+    for ours, theirs in zip(actual["series"], expected, strict=True):
         assert ours["values"] == theirs["values"]
         assert ours["values"] == sorted(ours["values"])
         assert ours["values"][-1] == ours["total"]
@@ -223,14 +223,14 @@ def test_no_order_of_rows_changes_anything(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_says_the_same(seed: int) -> None:
     events = as_events(deeds_of(seed))  # noqa: F841 (chDB reads it by its name)
-    asked = """
+    text = """
         SELECT toString(toMonday(event_date)) AS week, count() AS n, uniqExact(visitor_id) AS who,
           min(cart_amount) AS least, sum(cart_amount) AS paid
         FROM Python(events) GROUP BY week ORDER BY week FORMAT JSONEachRow
     """
     clickhouse: Any = session
-    said = clickhouse.Session().query(asked)
-    theirs = {row["week"]: row for row in map(json.loads, str(said).splitlines())}
+    result = clickhouse.Session().query(text)
+    theirs = {row["week"]: row for row in map(json.loads, str(result).splitlines())}
     trend = Trend(
         (
             Series(None),
@@ -240,9 +240,9 @@ def test_clickhouse_says_the_same(seed: int) -> None:
         ),
         "week",
     )
-    found = answer(deeds_of(seed), trend)
-    for place, week in enumerate(found["periods"]):
-        ours = [line(found, name)[place] for name in "ABCD"]
+    actual = answer(deeds_of(seed), trend)
+    for place, week in enumerate(actual["periods"]):
+        ours = [line(actual, name)[place] for name in "ABCD"]
         row = theirs.get(week, {"n": 0, "who": 0, "least": None, "paid": 0})
         assert ours[:2] == [int(row["n"]), int(row["who"])]
         assert ours[2:] == near([None if ours[2] is None else float(row["least"]), float(row["paid"] or 0)])
@@ -260,10 +260,10 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
     for one in (trend, firsts):
-        found = trend_answer(engine.con, events, one, Range.of_question((min(days), max(days)), (None, None)))
+        actual = trend_answer(engine.con, events, one, Range.of_question((min(days), max(days)), (None, None)))
         for name in ("trend_events", "trend_events_before"):
             engine.con.drop_table(name, force=True)
-        assert found == answer(deeds, one)
+        assert actual == answer(deeds, one)
     engine.close()
 
 

@@ -55,11 +55,13 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
     """Return the lines of each series and value of the breakdown, as an answer has them, but for unknown days."""
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
-    asked = {one.event_type for one in trend.series}
-    found = [one for one in deeds if first <= one.event_date <= last and (None in asked or one.event_type in asked)]
-    found = [one for one in found if "hats" not in str(trend.where) or one.product_category == "hats"]
+    options = {one.event_type for one in trend.series}
+    actual = [
+        one for one in deeds if first <= one.event_date <= last and (None in options or one.event_type in options)
+    ]
+    actual = [one for one in actual if "hats" not in str(trend.where) or one.product_category == "hats"]
     sizes: dict[str | None, int] = {}
-    for one in found:
+    for one in actual:
         sizes[_group(one, trend)] = sizes.get(_group(one, trend), 0) + 1
     kept = sorted(sizes, key=lambda name: (-sizes[name], name or ""))[: trend.limit]
     groups = kept + (["(other)"] if len(sizes) > len(kept) else []) if trend.by else [None]
@@ -67,7 +69,7 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
     for series in trend.series:
         for group in groups:
             firsts = _firsts(deeds, series, trend)
-            own = [one for one in found if _told_as(one, trend, kept) == group and _is_of(one, series)]
+            own = [one for one in actual if _written_as(one, trend, kept) == group and _is_of(one, series)]
             own = [one for one in own if firsts is None or any(one is first for first in firsts)]
             values = [_value([one for one in own if _counts_in(one, start, trend, own)], series) for start in starts]
             answer.append({"breakdown": group, "values": values, "total": _value(own, series)})
@@ -78,7 +80,7 @@ def _group(deed: Deed, trend: Trend) -> str | None:
     return (deed.product_category or "(none)") if trend.by else None
 
 
-def _told_as(deed: Deed, trend: Trend, kept: Sequence[str | None]) -> str | None:
+def _written_as(deed: Deed, trend: Trend, kept: Sequence[str | None]) -> str | None:
     name = _group(deed, trend)
     return name if name in kept or not trend.by else "(other)"
 
@@ -92,9 +94,9 @@ def _firsts(deeds: Sequence[Deed], series: Series, trend: Trend) -> list[Deed] |
     if series.occurrence == "every":
         return None
     is_hats = "hats" in str(trend.where) and series.occurrence == "first_time"
-    asked = [one for one in deeds if _is_of(one, series) and (not is_hats or one.product_category == "hats")]
+    options = [one for one in deeds if _is_of(one, series) and (not is_hats or one.product_category == "hats")]
     firsts: dict[str, Deed] = {}
-    for one in sorted(asked, key=lambda deed: deed.event_date):
+    for one in sorted(options, key=lambda deed: deed.event_date):
         firsts.setdefault(one.visitor_id, one)
     return list(firsts.values())
 

@@ -55,9 +55,9 @@ class Ui:
                 subprotocols=[Subprotocol("graphql-ws")],
                 additional_headers=headers,
                 proxy=None,
-            ) as wire:
-                wire.send(json.dumps({"type": "connection_init"}))
-                assert json.loads(wire.recv(10))["type"] == "connection_ack"
+            ) as connection:
+                connection.send(json.dumps({"type": "connection_init"}))
+                assert json.loads(connection.recv(10))["type"] == "connection_ack"
                 return 101
         except InvalidStatus as refused:
             return refused.response.status_code

@@ -82,11 +82,15 @@ def test_a_page_from_elsewhere_may_not_ask(here: Ui) -> None:
 
 
 def test_an_image_or_a_frame_of_a_page_from_elsewhere_gets_nothing_and_a_link_does(here: Ui) -> None:
-    def told(site: str, mode: str) -> int:
+    def reported(site: str, mode: str) -> int:
         return here.ask("GET", "/runs", Sec_Fetch_Site=site, Sec_Fetch_Mode=mode)
 
-    assert [told("cross-site", "no-cors"), told("same-site", "cors"), told("cross-site", "websocket")] == [403] * 3
-    assert [told("same-origin", "cors"), told("none", "navigate"), told("cross-site", "navigate")] == [200] * 3
+    assert [reported("cross-site", "no-cors"), reported("same-site", "cors"), reported("cross-site", "websocket")] == [
+        403
+    ] * 3
+    assert [reported("same-origin", "cors"), reported("none", "navigate"), reported("cross-site", "navigate")] == [
+        200
+    ] * 3
     assert here.answer("GET", "/runs").headers["x-frame-options"] == "SAMEORIGIN"
 
 
@@ -97,8 +101,8 @@ def test_the_ui_s_own_pages_ask(here: Ui) -> None:
         ("https://ui.shop.example", "ui.shop.example:443"),
         (f"http://localhost:{here.port}", f"localhost:{here.port}"),
     ):
-        said = here.answer("POST", "/graphql", VERSION, Origin=origin, Host=host)
-        assert (said.status_code, said.json()["data"]) == (200, {"version": "1.13.27"})
+        result = here.answer("POST", "/graphql", VERSION, Origin=origin, Host=host)
+        assert (result.status_code, result.json()["data"]) == (200, {"version": "1.13.27"})
 
 
 def test_a_program_of_this_machine_asks_without_an_origin(here: Ui) -> None:
@@ -143,9 +147,9 @@ def test_both_commands_refuse_an_open_door_in_a_sentence(home: Path, host: str) 
     words = [sys.executable, "-m", "ecom_assets.ui.webserver", "-h", host, "--empty-workspace"]
     env = environment(home, {"DAGSTER_HOME": str(home)})
     done = subprocess.run(words, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    said = ecom("ui", "--host", host, "--port", str(free_port()), home=home)
-    assert [done.returncode, said.exit_code] == [2, 2]
-    for text in (done.stderr.splitlines()[-1], said.sentence):
+    result = ecom("ui", "--host", host, "--port", str(free_port()), home=home)
+    assert [done.returncode, result.exit_code] == [2, 2]
+    for text in (done.stderr.splitlines()[-1], result.sentence):
         assert "Dagster's UI would be open to everybody who reaches" in text
         assert "ecom api-key create --name NAME --scope admin" in text
 
@@ -154,8 +158,8 @@ def test_beyond_this_machine_nothing_is_shown_without_a_login(beyond: Ui) -> Non
     page = beyond.answer("GET", "/", None, Accept="text/html")
     assert (page.status_code, page.headers["cache-control"]) == (401, "no-store")
     assert 'action="/login"' in page.text
-    told = [beyond.ask("GET", path) for path in ("/", "/logs/x", "/graphql", "/favicon.png", "/download_debug/x")]
-    assert told == [401] * 5
+    reported = [beyond.ask("GET", path) for path in ("/", "/logs/x", "/graphql", "/favicon.png", "/download_debug/x")]
+    assert reported == [401] * 5
     assert beyond.answer("POST", "/graphql", VERSION).headers["www-authenticate"].startswith("Bearer")
     assert beyond.subscribed(f"http://{beyond.own}") == 403
     assert beyond.ask("GET", "/server_info", Host="any.example") == 200, "what balancers ask"

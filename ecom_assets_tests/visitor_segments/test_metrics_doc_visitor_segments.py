@@ -24,12 +24,12 @@ pytestmark = pytest.mark.xdist_group("metrics_doc")
 def test_the_example_is_what_the_page_says() -> None:
     _, lines, expected, _ = tables("Visitor segments")
     events, segments = example(lines)
-    told = []
+    reported = []
     for segment in segments:
-        found = visitors_in(events, segment, date(2026, 3, 9))
-        names = sorted(found.to_pyarrow()["visitor_id"].to_pylist())
-        told.append({"segment": segment.name, "visitors": ", ".join(names)})
-    assert told == expected
+        actual = visitors_in(events, segment, date(2026, 3, 9))
+        names = sorted(actual.to_pyarrow()["visitor_id"].to_pylist())
+        reported.append({"segment": segment.name, "visitors": ", ".join(names)})
+    assert reported == expected
 
 
 def test_the_days_are_what_the_page_says() -> None:
@@ -37,8 +37,8 @@ def test_the_days_are_what_the_page_says() -> None:
     events, segments = example(lines)
     only = [one for one in segments if one.name == "frequent"]
     rows = daily_counts(stays(events, only), events, only).order_by("as_of_date").to_pyarrow().to_pylist()
-    told = [{"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS} for row in rows]
-    assert told[-4:] == expected
+    reported = [{"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS} for row in rows]
+    assert reported[-4:] == expected
 
 
 def example(lines: list[Line]) -> tuple[ir.Table, list[VisitorSegment]]:

@@ -112,9 +112,9 @@ RULES = st.recursive(
 @given(seed=st.integers(0, 10_000), raw=RULES, day=st.integers(2, 12))
 def test_visitors_are_those_of_the_definition_in_any_order_of_rows(seed: int, raw: Any, day: int) -> None:
     acts, as_of = acts_of(seed), date(2026, 3, day)
-    found = visitors(acts, raw, as_of)
-    assert found == members(acts, segment(raw).rule, as_of)
-    assert found == visitors(random.Random(seed).sample(acts, len(acts)), raw, as_of)  # noqa: S311 (streams)
+    actual = visitors(acts, raw, as_of)
+    assert actual == members(acts, segment(raw).rule, as_of)
+    assert actual == visitors(random.Random(seed).sample(acts, len(acts)), raw, as_of)  # noqa: S311 (streams)
 
 
 ONE_OF_EACH = [
@@ -127,11 +127,11 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     acts, as_of = acts_of(7), date(2026, 3, 9)
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("acts", as_events(acts))
-    found = set(visitors_in(events, segment(ONE_OF_EACH), as_of).to_pyarrow()["visitor_id"].to_pylist())
+    actual = set(visitors_in(events, segment(ONE_OF_EACH), as_of).to_pyarrow()["visitor_id"].to_pylist())
     kept = in_segment(events, segment(ONE_OF_EACH), as_of).to_pyarrow().num_rows
     engine.close()
-    assert found == members(acts, segment(ONE_OF_EACH).rule, as_of)
-    assert kept == sum(one.visitor_id in found for one in acts) > 0
+    assert actual == members(acts, segment(ONE_OF_EACH).rule, as_of)
+    assert kept == sum(one.visitor_id in actual for one in acts) > 0
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -180,8 +180,8 @@ def test_parts_too_deep_in_each_other_are_refused() -> None:
 @examples(40)
 @given(raw=RULES)
 def test_a_definition_reads_what_it_writes(raw: Any) -> None:
-    found = segment(raw)
-    assert segment(found.to_mapping()["rule"]) == found
+    actual = segment(raw)
+    assert segment(actual.to_mapping()["rule"]) == actual
 
 
 def test_the_columns_of_a_segment_are_those_of_its_conditions() -> None:

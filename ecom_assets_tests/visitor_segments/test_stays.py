@@ -31,10 +31,10 @@ def segments_of(**raw: Any) -> list[VisitorSegment]:
 
 def computed(events: Any, segments: list[VisitorSegment]) -> tuple[Rows, Rows]:
     """Return the rows of both tables, in the order of their keys."""
-    found = stays(events, segments)
-    days = daily_counts(found, events, segments)
+    actual = stays(events, segments)
+    days = daily_counts(actual, events, segments)
     return (
-        found.order_by("segment", "visitor_id", "entered_date").to_pyarrow().to_pylist(),
+        actual.order_by("segment", "visitor_id", "entered_date").to_pyarrow().to_pylist(),
         days.order_by("segment", "as_of_date").to_pyarrow().to_pylist(),
     )
 
@@ -97,9 +97,9 @@ def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, r
 def test_postgres_says_the_same(postgres_server: str) -> None:
     acts, segments = acts_of(7), segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"})
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
-    found = computed(engine.con.create_table("acts", as_events(acts)), segments)
+    actual = computed(engine.con.create_table("acts", as_events(acts)), segments)
     engine.close()
-    assert found == of_acts(acts, segments)
+    assert actual == of_acts(acts, segments)
 
 
 @pytest.mark.sampled(1)
@@ -107,7 +107,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
 def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.schema(ibis.memtable(as_events(STORY)).schema()), name="events")
     segments = segments_of(one=ONE_OF_EACH, other={"did": "purchase", "within": "2d"})
-    found = stays(events, segments)
-    assert "GROUP BY" in str(ibis.to_sql(found, dialect=dialect))
-    rows = ibis.table(found.schema(), name="visitor_segments")
+    actual = stays(events, segments)
+    assert "GROUP BY" in str(ibis.to_sql(actual, dialect=dialect))
+    rows = ibis.table(actual.schema(), name="visitor_segments")
     assert "GROUP BY" in str(ibis.to_sql(daily_counts(rows, events, segments), dialect=dialect))

@@ -41,8 +41,8 @@ def warehouse(home: Path) -> Iterator[Engine]:
 
 
 def stored(engine: Engine) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = engine.table(RawEvents).to_pyarrow().to_pylist()
-    return found
+    actual: list[dict[str, Any]] = engine.table(RawEvents).to_pyarrow().to_pylist()
+    return actual
 
 
 def test_a_day_is_fetched_once_and_again_when_a_row_of_it_changed(

@@ -43,11 +43,11 @@ def materialized(tmp_path_factory: pytest.TempPathFactory) -> Materialized:
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, tags={RANGE_START: DAYS[0], RANGE_END: DAYS[-1]})
     assert result.success
-    found: Materialized = {}
+    actual: Materialized = {}
     for event in result.get_asset_materialization_events():
         one = event.step_materialization_data.materialization
-        found.setdefault(one.asset_key.to_user_string(), []).append(one)
-    return found
+        actual.setdefault(one.asset_key.to_user_string(), []).append(one)
+    return actual
 
 
 def metadata(materialized: Materialized, key: str) -> dict[str, Any]:

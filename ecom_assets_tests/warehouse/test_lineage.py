@@ -66,11 +66,11 @@ def by_sqlglot(table: ir.Table) -> dict[str, set[Source]]:
 
 
 def leaves(column: str, sql: str, schema: dict[str, dict[str, dict[str, str]]]) -> set[Source]:
-    found: set[Source] = set()
+    actual: set[Source] = set()
     for node in lineage(column, sql, schema=schema, dialect="duckdb").walk():
         if isinstance(node.expression, exp.Table) and not node.downstream:
-            found.add((node.expression.db, node.expression.name, node.name.rpartition(".")[2].strip('"')))
-    return found
+            actual.add((node.expression.db, node.expression.name, node.name.rpartition(".")[2].strip('"')))
+    return actual
 
 
 def test_filters_and_join_conditions_are_no_source_of_a_value() -> None:
@@ -85,11 +85,11 @@ def traced() -> dict[str, dict[str, set[Source]]]:
     platform = Platform()
     days = Days((DAY_ONE,))
     platform.receive([], days)
-    found = {}
+    actual = {}
     for asset in platform.assets:
-        found[asset.contract.qualified_name()] = column_lineage(platform.output(asset, days).rows)
+        actual[asset.contract.qualified_name()] = column_lineage(platform.output(asset, days).rows)
     platform.close()
-    return found
+    return actual
 
 
 def contract_named(name: str) -> type[Table]:

@@ -25,10 +25,10 @@ MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)
 def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
     """The statement, with how often one was written."""
 
-    def write(asked: ir.Table) -> str:
+    def write(answer: ir.Table) -> str:
         if count is not None:
             count["written"] += 1
-        return str(ibis.to_sql(asked, dialect="duckdb"))
+        return str(ibis.to_sql(answer, dialect="duckdb"))
 
     return statements.sql(rows, "test", write)
 
@@ -111,7 +111,7 @@ def test_a_question_that_stores_rows_on_the_way_is_written_once_for_all_connecti
 
     def counted(rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
         count["asked"] += 1
-        return statements.sql(rows, kind, lambda asked: count.update(written=1) or write(asked))
+        return statements.sql(rows, kind, lambda answer: count.update(written=1) or write(answer))
 
     monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", SimpleNamespace(sql=counted))
     for first in (1, 100):
@@ -147,14 +147,14 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(mon
     plain = Statements.sql
 
     def compared(self: Statements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
-        def counted(asked: ir.Table) -> str:
+        def counted(question: ir.Table) -> str:
             answer["written"] += 1
-            return write(asked)
+            return write(question)
 
-        found = plain(self, rows, kind, counted)
-        assert found == write(rows)
+        actual = plain(self, rows, kind, counted)
+        assert actual == write(rows)
         answer["asked"] += 1
-        return found
+        return actual
 
     monkeypatch.setattr(Statements, "sql", compared)
     monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", Statements())  # none kept yet

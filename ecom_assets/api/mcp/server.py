@@ -26,7 +26,7 @@ from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
-from ecom_assets.api.middleware.request_context import Front, build_front
+from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.errors import did_you_mean
 from ecom_assets.settings.settings import Settings
@@ -80,10 +80,10 @@ def _result(response: httpx2.Response) -> types.CallToolResult:
         return _text_result(response.text, structured=response.json())
     try:
         problem = response.json()
-        said = f"{problem['title']}: {problem['detail']}"
+        message = f"{problem['title']}: {problem['detail']}"
     except (ValueError, KeyError, TypeError):
-        said = f"The API answered {response.status_code}."
-    return _text_result(said, is_error=True)
+        message = f"The API answered {response.status_code}."
+    return _text_result(message, is_error=True)
 
 
 def _text_result(text: str, *, structured: Any = None, is_error: bool = False) -> types.CallToolResult:  # noqa: ANN401 (any JSON)
@@ -102,15 +102,15 @@ def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable
     async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(one) for one in questions.values())])
 
-    async def call_tool(context: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
-        arguments = asked.arguments or {}
-        if asked.name == LIST_METRICS:
+    async def call_tool(context: Context, call: types.CallToolRequestParams) -> types.CallToolResult:
+        arguments = call.arguments or {}
+        if call.name == LIST_METRICS:
             result = {"metrics": metrics_of(questions, str(arguments.get("named") or ""))}
             return _text_result(json.dumps(result), structured=result)
-        if asked.name not in questions:
+        if call.name not in questions:
             names = [LIST_METRICS, *questions]
-            return _text_result(f"There is no tool {asked.name!r}; {did_you_mean(asked.name, names)}.", is_error=True)
-        return await ask(questions[asked.name], arguments, context.request)
+            return _text_result(f"There is no tool {call.name!r}; {did_you_mean(call.name, names)}.", is_error=True)
+        return await ask(questions[call.name], arguments, context.request)
 
     return Server(
         "ecom_assets",
@@ -173,7 +173,7 @@ def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:
     return called
 
 
-def build_http(settings: Settings) -> Front:
+def build_http(settings: Settings) -> ApiStack:
     """Return the API with the tools beside it, at `/mcp`, behind all that `ecom api` puts in front.
 
     Raises:
@@ -181,14 +181,14 @@ def build_http(settings: Settings) -> Front:
     """
     app = build_app(settings)
     questions = questions_of(app.openapi())
-    front: list[Front] = []
+    stack: list[ApiStack] = []
 
     async def ask(question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (as above)
-        return await Asker(front[0]).ask(question, arguments, request)
+        return await Asker(stack[0]).ask(question, arguments, request)
 
     _mount(app, build_server(questions, ask))
-    front.append(build_front(settings, app))
-    return front[0]
+    stack.append(build_stack(settings, app))
+    return stack[0]
 
 
 @dataclass(frozen=True)

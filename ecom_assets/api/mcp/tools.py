@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.errors import did_you_mean
 
-ASKED_BY_POST: Final = "ad hoc"
+AD_HOC: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
 NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metrics"})
 HEALTH: Final = f"{VERSION_PREFIX}/health"
@@ -53,9 +53,11 @@ class Question:
         path = self.path
         for name in self.in_path:
             path = path.replace(f"{{{name}}}", quote(str(arguments[name]), safe=""))
-        asked = {name: _text(arguments[one]) for one, name in self.in_query.items() if arguments.get(one) is not None}
+        parameters = {
+            name: _text(arguments[one]) for one, name in self.in_query.items() if arguments.get(one) is not None
+        }
         body = {name: one for name, one in arguments.items() if name not in self.in_path and name not in self.in_query}
-        return path, asked, body
+        return path, parameters, body
 
 
 def _text(value: object) -> str:
@@ -84,20 +86,20 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
     if "application/json" not in operation["responses"].get("200", {}).get("content", {}):
         return False
     if method == "post":
-        return ASKED_BY_POST in operation.get("tags", ())
+        return AD_HOC in operation.get("tags", ())
     return method == "get" and path not in NO_QUESTIONS and not path.startswith(HEALTH)
 
 
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Question:
     parameters = [one for one in operation.get("parameters", ()) if one["name"] not in NOT_FOR_TOOLS]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    asked = _resolved(document, body)
-    of_body = asked.get("properties", {})
+    resolved = _resolved(document, body)
+    of_body = resolved.get("properties", {})
     names = {one["name"]: OF_ANSWER * (one["name"] in of_body) + one["name"] for one in parameters}
     schema = {
         "type": "object",
         "properties": {**{names[one["name"]]: _described(one) for one in parameters}, **of_body},
-        "required": [*(names[one["name"]] for one in parameters if one.get("required")), *asked.get("required", ())],
+        "required": [*(names[one["name"]] for one in parameters if one.get("required")), *resolved.get("required", ())],
         "additionalProperties": False,
     }
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]

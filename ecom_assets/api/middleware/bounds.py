@@ -9,7 +9,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.problems import Refusal
-from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Interruption
+from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
 
 
 class Bounds:
@@ -63,8 +63,8 @@ class Bounds:
                 return b"".join(parts)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        answer, interruption = _Answer(send), Interruption()
-        scope[IN_SCOPE] = interruption
+        answer, cancellation = _Answer(send), Cancellation()
+        scope[IN_SCOPE] = cancellation
         working = asyncio.ensure_future(self._app(scope, _replay(body, receive), answer.send))
         try:
             done, _ = await asyncio.wait({working}, timeout=self._answer_timeout_s)
@@ -78,7 +78,7 @@ class Bounds:
         answer.is_over = True
         working.cancel()
         working.add_done_callback(_forget)
-        self._ending.add(ending := asyncio.ensure_future(_end(interruption, working)))
+        self._ending.add(ending := asyncio.ensure_future(_end(cancellation, working)))
         ending.add_done_callback(self._ending.discard)
         if not answer.has_begun:
             await self._out_of_time().send_to(scope, send)
@@ -119,22 +119,22 @@ class _Answer:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    is_told = False
+    is_cancelled = False
 
     async def replayed() -> Message:
-        nonlocal is_told
-        if is_told:
+        nonlocal is_cancelled
+        if is_cancelled:
             return await receive()
-        is_told = True
+        is_cancelled = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replayed
 
 
-async def _end(interruption: Interruption, working: "asyncio.Future[None]") -> None:
+async def _end(cancellation: Cancellation, working: "asyncio.Future[None]") -> None:
     """Cancel queries until the work has ended; in a thread, because the engine may be remote."""
     while not working.done():
-        await asyncio.to_thread(interruption.end)
+        await asyncio.to_thread(cancellation.end)
         await asyncio.sleep(AGAIN_AFTER_S)
 
 

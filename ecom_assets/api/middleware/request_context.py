@@ -31,7 +31,7 @@ CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
 
 
 @dataclass(frozen=True)
-class Front:
+class ApiStack:
     """The app with its middleware: an ASGI application that closes its resources when the app has shut down."""
 
     inner: ASGIApp
@@ -81,12 +81,12 @@ def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
         )
 
 
-def build_front(
+def build_stack(
     settings: Settings,
     app: FastAPI | None = None,
     served: ASGIApp | None = None,
     before_guard: BeforeGuard | None = None,
-) -> Front:
+) -> ApiStack:
     """Return the app wrapped in its middleware.
 
     Args:
@@ -117,7 +117,7 @@ def build_front(
     provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
     if provider is not None:
         inner = Tracing(inner, provider)
-    return Front(RequestLog(inner, app.state.metrics), app, audit, redis, provider)
+    return ApiStack(RequestLog(inner, app.state.metrics), app, audit, redis, provider)
 
 
 def _bounded(settings: Settings, app: ASGIApp) -> ASGIApp:

@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
+from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids
 from ecom_assets.attribution.answer import AttributionQuestion, StoredSessions, attribution_answer
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Touches
@@ -72,12 +72,12 @@ def attribution(context: Context, parameters: JustSliced, body: AttributionBody)
     rule = SessionRule.preset(question.session_rule)
     check_session_ids(context, rule)
     require_personal(context.request.scope, question.columns)
-    settings, asked = context.settings, AskedEvents(context, body)
+    settings, events_of_question = context.settings, QuestionEvents(context, body)
     channels = ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
 
     def count(con: SQLBackend, events: ir.Table, _extent: Extent) -> dict[str, Any]:
-        tables = asked.stored(con, rule)
+        tables = events_of_question.stored(con, rule)
         stored = StoredSessions(tables.table(Sessions), tables.table(Touches)) if tables else None
-        return attribution_answer(con, events, question, channels, asked.days, stored)
+        return attribution_answer(con, events, question, channels, events_of_question.days, stored)
 
-    return asked.answer(parameters, count, reads_all=True)
+    return events_of_question.answer(parameters, count, reads_all=True)

@@ -9,8 +9,8 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
-from ecom_assets.api.routes.funnels import ExclusionAsked, Order, StepAsked
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.api.routes.funnels import ExclusionBody, Order, StepBody
 from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.funnels.definition import MIN_STEPS
@@ -19,16 +19,16 @@ from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, check_columns
 questions = APIRouter(tags=["ad hoc"])
 
 
-class FunnelAsked(BaseModel):
+class FunnelOfCorrelation(BaseModel):
     """The funnel of a correlation, per visitor."""
 
     model_config = ConfigDict(extra="forbid")
 
-    steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MOST_COMPILED_STEPS, description="In order")
+    steps: list[StepBody | Name] = Field(min_length=MIN_STEPS, max_length=MOST_COMPILED_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
     order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
     where: Conditions
-    exclude: list[ExclusionAsked | Name] = Field(
+    exclude: list[ExclusionBody | Name] = Field(
         default_factory=list, max_length=20, description="Events that may not come between steps"
     )
     exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
@@ -43,7 +43,7 @@ class CorrelationBody(Body):
         }
     )
 
-    funnel: FunnelAsked = Field(description="Whose conversion is looked at")
+    funnel: FunnelOfCorrelation = Field(description="Whose conversion is looked at")
     properties: list[Name] = Field(
         default_factory=list, max_length=MAX_PROPERTIES, description="Columns or properties.key of the first step"
     )
@@ -90,6 +90,6 @@ def correlation(context: Context, parameters: JustSliced, body: CorrelationBody)
     definition = body.correlation()
     require_personal(context.request.scope, [*definition.funnel.columns, *definition.properties])
     check_columns(definition.funnel, context.reading.lacking)
-    return AskedEvents(context, body).answer(
+    return QuestionEvents(context, body).answer(
         parameters, lambda con, events, _: correlation_answer(con, events, definition)
     )

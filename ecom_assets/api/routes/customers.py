@@ -18,11 +18,11 @@ from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["customers"])
 NO_ORDERS = documented(409)
-TOLD = customer_queries.DEFINITION
+DOCUMENTED = customer_queries.DEFINITION
 
 
 def _number(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    return Field(description=TOLD[name], examples=None if example is None else [example])
+    return Field(description=DOCUMENTED[name], examples=None if example is None else [example])
 
 
 class CustomerNumbers(BaseModel):
@@ -153,7 +153,7 @@ class CustomerWeeksAnswer(Answer):
 def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
     period = context.period(parameters, "sales")
-    return context.answer(parameters, TOLD, customer_queries.customers(context.reading, period), period)
+    return context.answer(parameters, DOCUMENTED, customer_queries.customers(context.reading, period), period)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.tables.queries import Extent
@@ -131,11 +131,11 @@ def experiment(context: Context, parameters: JustSliced, body: ExperimentBody) -
     """Return conversion and mean of each variant, with its difference from the control."""
     definition = body.experiment()
     require_personal(context.request.scope, definition.columns)
-    asked = AskedEvents(context, body)
+    events_of_question = QuestionEvents(context, body)
 
     def compare(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         # A goal can follow after the last day of exposures.
-        seen = events if definition.within_s is None else asked.seen(con)
-        return experiment_answer(con, seen, definition, asked.reach(extent), asked.days)
+        seen = events if definition.within_s is None else events_of_question.seen(con)
+        return experiment_answer(con, seen, definition, events_of_question.reach(extent), events_of_question.days)
 
-    return asked.answer(parameters, compare)
+    return events_of_question.answer(parameters, compare)

@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Name, check_session_ids
+from ecom_assets.api.questions import Body, Name, QuestionEvents, check_session_ids
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -151,7 +151,7 @@ class EventAsked(BaseModel):
     )
 
 
-class StepAsked(EventAsked):
+class StepBody(EventAsked):
     """A step: an event type with conditions, and which of a visitor's events count."""
 
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
@@ -159,14 +159,14 @@ class StepAsked(EventAsked):
     )
 
 
-class ExclusionAsked(EventAsked):
+class ExclusionBody(EventAsked):
     """An event that must not occur between two steps."""
 
     after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
     before: int | None = Field(None, ge=2, le=MAX_STEPS, description="The step before which; default the last")
 
 
-class TimesAsked(BaseModel):
+class TimesBody(BaseModel):
     """Two steps, and the bins of the time between them."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -198,13 +198,13 @@ class FunnelBody(Body):
     )
     OF_DAYS = Body.OF_DAYS | {"first", "last_day", "last", "session_rule"}
 
-    steps: list[StepAsked | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
+    steps: list[StepBody | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")
     order: Order = Field("ordered", description="What may lie between steps: docs/metrics.md")
     per: Name = Field("user", description="What is counted: user, session, totals, or the values of a properties.key")
     where: Conditions = Field(default_factory=list, description="What must hold of every event, as text or as JSON")
     hold: list[Name] = Field(default_factory=list, max_length=10, description="Columns that keep one value throughout")
-    exclude: list[ExclusionAsked | Name] = Field(
+    exclude: list[ExclusionBody | Name] = Field(
         default_factory=list, max_length=20, description="Events that may not come between steps"
     )
     exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
@@ -216,7 +216,7 @@ class FunnelBody(Body):
     last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
     over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
-    time_to_convert: TimesAsked | None = Field(None, description="Two steps, the time between which is counted in bins")
+    time_to_convert: TimesBody | None = Field(None, description="Two steps, the time between which is counted in bins")
     session_rule: str | None = Field(
         None,
         max_length=30,
@@ -359,9 +359,11 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
             f"steps here, not {len(definition.steps)}; ask for fewer, or use `ecom funnel`."
         )
-    asked, rule = AskedEvents(context, body), body.rule(context)
-    limits = body.limits(asked.timezone)
-    return asked.answer(parameters, lambda con, events, _: funnel_answer(con, events, definition, rule, limits))
+    events_of_question, rule = QuestionEvents(context, body), body.rule(context)
+    limits = body.limits(events_of_question.timezone)
+    return events_of_question.answer(
+        parameters, lambda con, events, _: funnel_answer(con, events, definition, rule, limits)
+    )
 
 
 class WhoParameters(Sliced):
@@ -406,7 +408,9 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
             f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
             f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
         )
-    asked, rule = AskedEvents(context, body), body.rule(context)
-    limits = body.limits(asked.timezone)
+    events_of_question, rule = QuestionEvents(context, body), body.rule(context)
+    limits = body.limits(events_of_question.timezone)
     listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)
-    return asked.answer(parameters, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed))
+    return events_of_question.answer(
+        parameters, lambda con, events, _: who_answer(con, events, definition, rule, limits, listed)
+    )

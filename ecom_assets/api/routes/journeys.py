@@ -9,7 +9,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Name, SessionBody, check_session_ids
+from ecom_assets.api.questions import Name, QuestionEvents, SessionBody, check_session_ids
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import MAX_PATTERNS
@@ -164,7 +164,9 @@ def custom_journeys(context: Context, parameters: JustSliced, body: JourneysBody
     """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
     question = body.question(context)
     require_personal(context.request.scope, question.columns)
-    asked = AskedEvents(context, body)
-    return asked.answer(
-        parameters, lambda con, events, _: journeys_answer(con, events, question, asked.days), reads_all=True
+    events_of_question = QuestionEvents(context, body)
+    return events_of_question.answer(
+        parameters,
+        lambda con, events, _: journeys_answer(con, events, question, events_of_question.days),
+        reads_all=True,
     )

@@ -99,7 +99,7 @@ class Index(BaseModel):
 
 
 @index_router.get("/", response_model=Index, summary="Index of the routes")
-def index(context: Context, _asked: Annotated[Formatted, Query()]) -> dict[str, Any]:
+def index(context: Context, _parameters: Annotated[Formatted, Query()]) -> dict[str, Any]:
     """Return every path, and how new the data are."""
     published = context.reading.published
     return {

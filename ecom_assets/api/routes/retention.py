@@ -13,7 +13,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
@@ -231,14 +231,14 @@ def _counted(
     body: RetentionBody,
     count: Callable[[Question, date | None], dict[str, Any]],
 ) -> dict[str, Any]:
-    rule, asked = body.rule(), AskedEvents(context, body)
+    rule, events_of_question = body.rule(), QuestionEvents(context, body)
     require_personal(context.request.scope, rule.columns)
-    between = asked.days if body.limits_starts else (None, None)
+    between = events_of_question.days if body.limits_starts else (None, None)
 
     def of_events(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        question = Question(con, events, rule, asked.timezone, extent.day_count, between=between)
+        question = Question(con, events, rule, events_of_question.timezone, extent.day_count, between=between)
         # The visitors of a segment may all have gone before the newest day of the data.
         last = None if body.segment is None else extent.last_date
         return count(question, last and last - ONE_DAY)
 
-    return asked.answer(parameters, of_events, reads_all=between != (None, None))
+    return events_of_question.answer(parameters, of_events, reads_all=between != (None, None))

@@ -12,7 +12,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, SessionBody, check_session_ids
+from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer, stored_answer
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
@@ -112,12 +112,12 @@ def custom_sessions(context: Context, parameters: JustSliced, body: SessionsBody
     question = SessionQuestion.from_mapping(body.with_session_rule(context))
     check_session_ids(context, question.rule)
     require_personal(context.request.scope, question.columns)
-    asked = AskedEvents(context, body)
+    events_of_question = QuestionEvents(context, body)
 
     def count(con: SQLBackend, events: ir.Table, _extent: Extent) -> dict[str, Any]:
-        tables = asked.stored(con, question.rule) if question.where == EVERYTHING else None
+        tables = events_of_question.stored(con, question.rule) if question.where == EVERYTHING else None
         if tables:
-            return stored_answer(tables.table(Sessions), question, asked.days, tables.rows)
-        return sessions_answer(con, events, question, asked.days)
+            return stored_answer(tables.table(Sessions), question, events_of_question.days, tables.rows)
+        return sessions_answer(con, events, question, events_of_question.days)
 
-    return asked.answer(parameters, count, reads_all=True)
+    return events_of_question.answer(parameters, count, reads_all=True)

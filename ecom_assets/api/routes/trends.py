@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import AskedEvents, Body, Conditions, Name
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
@@ -20,7 +20,7 @@ from ecom_assets.trends.trend import MAX_SERIES, Trend
 questions = APIRouter(tags=["ad hoc"])
 
 
-class SeriesAsked(BaseModel):
+class SeriesBody(BaseModel):
     """A series: which events, and the measure of them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +45,7 @@ class TrendBody(Body):
         json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
     )
 
-    series: list[SeriesAsked | Name] = Field(
+    series: list[SeriesBody | Name] = Field(
         min_length=1, max_length=MAX_SERIES, description="Lines, also as text such as purchase:sum(cart_amount)"
     )
     period: Literal["hour", "day", "week", "month"] = Field("day", description="Length of a period")
@@ -152,11 +152,16 @@ def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str
     """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
     require_personal(context.request.scope, definition.columns)
-    asked = AskedEvents(context, body)
+    events_of_question = QuestionEvents(context, body)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        seen = asked.seen(con) if definition.is_compared else events
-        reach = Range.of_question(asked.reach(extent), asked.days, asked.timezone, asked.newest_at)
+        seen = events_of_question.seen(con) if definition.is_compared else events
+        reach = Range.of_question(
+            events_of_question.reach(extent),
+            events_of_question.days,
+            events_of_question.timezone,
+            events_of_question.newest_at,
+        )
         return trend_answer(con, seen, definition, reach)
 
-    return asked.answer(parameters, count, reads_all=definition.reads_all)
+    return events_of_question.answer(parameters, count, reads_all=definition.reads_all)

@@ -17,7 +17,7 @@ from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.api.store.sql_cache import Compiled
-from ecom_assets.api.store.store import Interruption, NothingPublishedError, Published, QuestionTooLargeError, Tables
+from ecom_assets.api.store.store import Cancellation, NothingPublishedError, Published, QuestionTooLargeError, Tables
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import newest_publication
@@ -57,14 +57,14 @@ class PostgresStore:
         self.compiled = Compiled()
 
     @contextlib.contextmanager
-    def reading(self, interruption: Interruption | None = None) -> Iterator["PostgresReading"]:
+    def reading(self, cancellation: Cancellation | None = None) -> Iterator["PostgresReading"]:
         """Open the newest publication; see `Store`."""
-        interruption = interruption or Interruption()
+        cancellation = cancellation or Cancellation()
         engine, published = self._begun()
         try:
-            yield PostgresReading(engine, published, self, self._settings, interruption)
+            yield PostgresReading(engine, published, self, self._settings, cancellation)
         finally:
-            if interruption.is_over:
+            if cancellation.is_over:
                 engine.close()  # a late cancellation would hit a query of the next request
             else:
                 self._put_back(engine)
@@ -122,7 +122,7 @@ class PostgresReading:
         published: Published,
         store: PostgresStore,
         settings: Settings,
-        interruption: Interruption,
+        cancellation: Cancellation,
     ) -> None:
         """Set the connection, which has an open transaction."""
         self.published = published
@@ -139,7 +139,7 @@ class PostgresReading:
         self._compiled = store.compiled
         self._settings = settings
         self._semaphore = store.adhoc
-        self._interruption = interruption
+        self._cancellation = cancellation
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -160,7 +160,7 @@ class PostgresReading:
         """Return the rows of a small result."""
         sql = self._compiled.sql(self._engine.con, question, period)
         self.questions.append(sql)
-        with self._interruption.during(self._engine.con.con.cancel_safe):
+        with self._cancellation.during(self._engine.con.con.cancel_safe):
             return self._engine.query(sql)
 
     def state(self, question: ir.Table) -> list[Row]:
@@ -187,7 +187,7 @@ class PostgresReading:
         try:
             engine.open()
             engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
-            with self._interruption.during(engine.con.con.cancel_safe):
+            with self._cancellation.during(engine.con.con.cancel_safe):
                 yield engine.con
         except psycopg.errors.QueryCanceled as error:
             raise QuestionTooLargeError(

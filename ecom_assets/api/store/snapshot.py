@@ -18,7 +18,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.api.store.sql_cache import Compiled
 from ecom_assets.api.store.store import (
-    Interruption,
+    Cancellation,
     NothingPublishedError,
     Published,
     QuestionTooLargeError,
@@ -52,11 +52,11 @@ class SnapshotStore:
         self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
 
     @contextlib.contextmanager
-    def reading(self, interruption: Interruption | None = None) -> Iterator["SnapshotReading"]:
+    def reading(self, cancellation: Cancellation | None = None) -> Iterator["SnapshotReading"]:
         """Open the current snapshot; see `Store`."""
         opened = self._current()
         try:
-            yield SnapshotReading(opened, self._settings, self._adhoc, interruption or Interruption())
+            yield SnapshotReading(opened, self._settings, self._adhoc, cancellation or Cancellation())
         finally:
             self._leave(opened)
 
@@ -108,7 +108,7 @@ class SnapshotReading:
     """One request's view of a snapshot; see `StoreReading`."""
 
     def __init__(
-        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, interruption: Interruption
+        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, cancellation: Cancellation
     ) -> None:
         """Set the open snapshot."""
         self.published = opened.published
@@ -123,7 +123,7 @@ class SnapshotReading:
         self._opened = opened
         self._settings = settings
         self._semaphore = adhoc
-        self._interruption = interruption
+        self._cancellation = cancellation
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
@@ -137,7 +137,7 @@ class SnapshotReading:
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
         sql = self._opened.compiled.sql(self._opened.con, question, period)
-        return self._asked(sql, question.columns)
+        return self._queried(sql, question.columns)
 
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; it runs once per snapshot, not once per answer."""
@@ -145,12 +145,12 @@ class SnapshotReading:
         if sql in self._opened.states:
             self.questions.append(sql)
         else:
-            self._opened.states[sql] = self._asked(sql, question.columns)
+            self._opened.states[sql] = self._queried(sql, question.columns)
         return self._opened.states[sql]
 
-    def _asked(self, sql: str, names: Sequence[str]) -> list[Row]:
+    def _queried(self, sql: str, names: Sequence[str]) -> list[Row]:
         self.questions.append(sql)
-        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._interruption.during(cursor.interrupt):
+        with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._cancellation.during(cursor.interrupt):
             cursor.execute(sql)
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -174,7 +174,7 @@ class SnapshotReading:
         plain = con.con
         try:
             con.con = _Recorded(plain, self.questions)
-            with self._interruption.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
+            with self._cancellation.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
                 yield con
         except duckdb.InterruptException as error:
             raise QuestionTooLargeError(

@@ -19,11 +19,11 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
 
 IN_SCOPE: Final = "ecom_assets.interruption"
-"""The key in the ASGI scope with the `Interruption` of a request."""
+"""The key in the ASGI scope with the `Cancellation` of a request."""
 AGAIN_AFTER_S: Final = 0.05
 
 
-class Interruption:
+class Cancellation:
     """The running queries of one request, which another thread can cancel."""
 
     def __init__(self) -> None:
@@ -171,11 +171,11 @@ class StoreReading(Protocol):
 class Store(Protocol):
     """The published data that the API reads."""
 
-    def reading(self, interruption: "Interruption | None" = None) -> AbstractContextManager[StoreReading]:
+    def reading(self, cancellation: "Cancellation | None" = None) -> AbstractContextManager[StoreReading]:
         """Open the newest published state, for as long as the context is open.
 
         Args:
-            interruption: Lets another thread cancel the queries of the request.
+            cancellation: Lets another thread cancel the queries of the request.
 
         Raises:
             NothingPublishedError: Nothing is published yet.

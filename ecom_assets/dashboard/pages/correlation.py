@@ -14,7 +14,6 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    asked_steps,
     choices_of,
     context,
     correct_first,
@@ -26,6 +25,7 @@ from ecom_assets.dashboard.builder import (
     plain,
     split,
     steps_group,
+    steps_of,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Page, Section, View
@@ -67,17 +67,17 @@ COLUMNS: Final = (
 )
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     steps = [one.name for one in GROUPS[0].inputs]
-    own = plain(asked, GROUPS, *steps, *OF_FUNNEL, "where", "properties")
+    own = plain(fields, GROUPS, *steps, *OF_FUNNEL, "where", "properties")
     funnel = {
-        "steps": asked_steps(asked, MOST_COMPILED_STEPS),
-        **{name: getattr(asked, name).strip() for name in OF_FUNNEL},
-        "exclude": [exclusion(one) for one in split(asked.exclude)],
-        "where": lines_of(asked.where),
+        "steps": steps_of(fields, MOST_COMPILED_STEPS),
+        **{name: getattr(fields, name).strip() for name in OF_FUNNEL},
+        "exclude": [exclusion(one) for one in split(fields.exclude)],
+        "where": lines_of(fields.where),
     }
-    return given({"funnel": given(funnel), "properties": split(asked.properties), **own})
+    return given({"funnel": given(funnel), "properties": split(fields.properties), **own})
 
 
 def ratios(view: View) -> Block:

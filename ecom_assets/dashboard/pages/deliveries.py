@@ -165,10 +165,10 @@ def _state(one: dict[str, Any]) -> str:
 
 def retry(doing: Doing) -> str:
     """Leave the request to send again what a destination has refused; the sentence says what happens next."""
-    with doing.asking() as asking:
+    with doing.request_context() as request_context:
         given = {name: text for name in ("destination", "start_date", "end_date") if (text := doing.form.get(name))}
         body = requests.RetryBody.model_validate(given)
-        made = requests.request_retry(asking, body, doing.caller or ON_THIS_MACHINE)
+        made = requests.request_retry(request_context, body, doing.caller or ON_THIS_MACHINE)
     return (
         f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
         "over these days; where Dagster's daemon is on, that run starts within seconds."

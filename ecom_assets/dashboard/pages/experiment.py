@@ -66,15 +66,15 @@ COLUMNS: Final = (
 )
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     own = ("goal", "goal_where", "exposure", "exposure_where", "shares")
     return given(
         {
-            **plain(asked, GROUPS, *own),
-            "goal": _events(asked.goal, asked.goal_where),
-            "exposure": _events(asked.exposure, asked.exposure_where),
-            "shares": {name.strip(): part.strip() for name, _, part in map(_parted, split(asked.shares))},
+            **plain(fields, GROUPS, *own),
+            "goal": _events(fields.goal, fields.goal_where),
+            "exposure": _events(fields.exposure, fields.exposure_where),
+            "shares": {name.strip(): part.strip() for name, _, part in map(_parted, split(fields.shares))},
         }
     )
 

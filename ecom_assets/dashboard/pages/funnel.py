@@ -20,7 +20,6 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    asked_steps,
     choices_of,
     context,
     correct_first,
@@ -31,6 +30,7 @@ from ecom_assets.dashboard.builder import (
     plain,
     split,
     steps_group,
+    steps_of,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.formats import formatted
@@ -92,24 +92,24 @@ STEPS: Final = (
 )
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence", "per_value")
     steps = [one.name for one in GROUPS[0].inputs]
-    asked_of_steps = asked_steps(asked, MAX_STEPS)
-    if asked.occurrence and asked_of_steps:
-        asked_of_steps[0]["occurrence"] = asked.occurrence
+    asked_of_steps = steps_of(fields, MAX_STEPS)
+    if fields.occurrence and asked_of_steps:
+        asked_of_steps[0]["occurrence"] = fields.occurrence
     return given(
         {
             "steps": asked_of_steps,
-            **plain(asked, GROUPS, *own, *steps),
-            **given({"per": asked.per_value.strip()}),
-            "exclude": [exclusion(one) for one in split(asked.exclude)],
-            "by": split(asked.by),
-            "hold": split(asked.hold),
-            "from": asked.start_date,
-            "to": asked.end_date,
-            "time_to_convert": _times(asked.times, asked.bins),
+            **plain(fields, GROUPS, *own, *steps),
+            **given({"per": fields.per_value.strip()}),
+            "exclude": [exclusion(one) for one in split(fields.exclude)],
+            "by": split(fields.by),
+            "hold": split(fields.hold),
+            "from": fields.start_date,
+            "to": fields.end_date,
+            "time_to_convert": _times(fields.times, fields.bins),
         }
     )
 
@@ -120,8 +120,8 @@ def _times(steps: str, bins: str) -> dict[str, Any] | None:
         return None
     first, _, last = steps.partition("-")
     edges = split(bins)
-    said: object = edges if len(edges) > 1 else int(bins) if bins.strip().isdigit() else bins.strip()
-    return given({"from": first.strip(), "to": last.strip(), "bins": said})
+    chosen: object = edges if len(edges) > 1 else int(bins) if bins.strip().isdigit() else bins.strip()
+    return given({"from": first.strip(), "to": last.strip(), "bins": chosen})
 
 
 QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom funnel")
@@ -244,12 +244,12 @@ def times(view: View) -> Block:
     answer = context(view, QUESTION).answer
     if not answer:
         return correct_first()
-    asked = answer.get("time_to_convert")
-    bars = asked["bins"] if asked else answer["steps"][-1]["histogram_from_previous"]
+    fields = answer.get("time_to_convert")
+    bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
     rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
     columns = (Column("label", "Time"), Column("count", "Count", "count"))
     spec = charts.ranking("label", "count", title="Count", sort=None)
-    between = f"steps {asked['from_step']} and {asked['to_step']}" if asked else "the last two steps"
+    between = f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"
     return Chart(
         spec,
         rows,
@@ -281,8 +281,8 @@ def who(view: View) -> Block:
         return correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
-    asked = WhoParameters.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
-    answer = funnels.funnel_who(view.context, asked, result.body)
+    parameters = WhoParameters.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
+    answer = funnels.funnel_who(view.context, parameters, result.body)
     columns = (
         Column("visitor_id", "Visitor"),
         Column("event_at", "When (UTC)", "instant"),

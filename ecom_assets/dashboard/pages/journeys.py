@@ -82,8 +82,8 @@ def _around(view: View) -> tuple[list[Flow], int]:
 
 
 def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
-    asked = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
-    rows: list[dict[str, Any]] = view.answer(journeys.journeys, JourneysParameters, **asked)["transitions"]
+    parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
+    rows: list[dict[str, Any]] = view.answer(journeys.journeys, JourneysParameters, **parameters)["transitions"]
     return rows
 
 

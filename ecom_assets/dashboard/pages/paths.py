@@ -64,10 +64,10 @@ TRANSITIONS: Final = (
 MOST_SHOWN: Final = 100
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    lists = {"exclude": split(asked.exclude), "group": split(asked.group)}
-    return given({**plain(asked, GROUPS, *lists), **lists})
+    lists = {"exclude": split(fields.exclude), "group": split(fields.group)}
+    return given({**plain(fields, GROUPS, *lists), **lists})
 
 
 def totals(view: View) -> Block:

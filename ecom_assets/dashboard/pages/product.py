@@ -36,8 +36,8 @@ def _answer(view: View) -> dict[str, object]:
     return view.answer(partial(_of_product, view.filters.product), SlicedOfDays)
 
 
-def _of_product(product: str, context: object, asked: object) -> dict[str, object]:
-    return products.product(context, product, asked)  # type: ignore[arg-type]  # as `View.answer` passes them
+def _of_product(product: str, context: object, parameters: object) -> dict[str, object]:
+    return products.product(context, product, parameters)  # type: ignore[arg-type]  # as `View.answer` passes them
 
 
 def numbers(view: View) -> Block:

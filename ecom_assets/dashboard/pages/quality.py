@@ -175,8 +175,8 @@ def samples(view: View) -> Block:
     if not view.filters.reason:
         return Notice("Choose a reason above to see some of its rows as they came.", "info")
     source = "orders" if view.filters.source == "orders" else "events"
-    asked: dict[str, Any] = {"source": source, "reason": view.filters.reason}
-    rows = view.answer(quality.quarantined_samples, quality.SamplesParameters, **asked)["samples"]
+    parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
+    rows = view.answer(quality.quarantined_samples, quality.SamplesParameters, **parameters)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
     columns = [Column(day, "Day", "date"), *(Column(name, _plain(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
@@ -184,14 +184,16 @@ def samples(view: View) -> Block:
     is_hidden = any(value == HIDDEN for row in rows for value in row.values())
     note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
     hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if is_hidden else ""
-    return DataTable(rows, columns, csv=view.csv("/analytics/quality/samples", **asked, limit=1000), note=note + hidden)
+    return DataTable(
+        rows, columns, csv=view.csv("/analytics/quality/samples", **parameters, limit=1000), note=note + hidden
+    )
 
 
 def held(view: View) -> Block:
     """Return the days that are held back, each with its release."""
     answer = view.answer(quality.held_days, Parameters)
-    asked = view.answer(requests.newest_requests, Parameters)["requests"]
-    newest = {(one["subject"], one["first_day"]): one for one in reversed(asked) if one["kind"] == "release"}
+    requested = view.answer(requests.newest_requests, Parameters)["requests"]
+    newest = {(one["subject"], one["first_day"]): one for one in reversed(requested) if one["kind"] == "release"}
     rows = [
         {
             **row,
@@ -258,9 +260,9 @@ def _plain(name: str) -> str:
 
 def release(doing: Doing) -> str:
     """Leave the request to let a held day in; the sentence says what happens next."""
-    with doing.asking() as asking:
+    with doing.request_context() as request_context:
         body = requests.ReleaseBody.model_validate({name: doing.form.get(name) for name in ("source", "day")})
-        made = requests.request_release(asking, body, doing.caller or ON_THIS_MACHINE)
+        made = requests.request_release(request_context, body, doing.caller or ON_THIS_MACHINE)
     return (
         f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
         "daemon is on, that run starts within seconds."

@@ -89,11 +89,11 @@ CELLS: Final = (
 )
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    of_lists = {name: lines_of(getattr(asked, name)) for name in ("start_where", "returning_where")}
-    brackets = [_bracket(one) for one in asked.brackets.split(",") if one.strip()]
-    return given({**plain(asked, GROUPS, *(f"who_{name}" for name in WHO)), "brackets": brackets, **of_lists})
+    of_lists = {name: lines_of(getattr(fields, name)) for name in ("start_where", "returning_where")}
+    brackets = [_bracket(one) for one in fields.brackets.split(",") if one.strip()]
+    return given({**plain(fields, GROUPS, *(f"who_{name}" for name in WHO)), "brackets": brackets, **of_lists})
 
 
 def _bracket(text: str) -> list[Any]:
@@ -262,13 +262,13 @@ def who(view: View) -> Block:
     result = context(view, QUESTION)
     if not result.answer:
         return correct_first()
-    asked = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
-    if "cohort" not in asked:
+    fields = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
+    if "cohort" not in fields:
         return Notice(
             "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
             "info",
         )
-    answer = retention.retention_who(view.context, WhoParameters.model_validate(asked), result.body)
+    answer = retention.retention_who(view.context, WhoParameters.model_validate(fields), result.body)
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     return DataTable(

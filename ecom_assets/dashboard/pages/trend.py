@@ -80,11 +80,11 @@ GROUPS: Final = (
 STATES: Final = ("new", "returning", "resurrecting", "dormant")
 
 
-def body_of(asked: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
+def body_of(form_fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     fields = [one.name for one in GROUPS[0].inputs]
-    series = [text for name in fields if (text := getattr(asked, name).strip())]
-    return given({"series": series, **plain(asked, GROUPS, *fields), "by": split(asked.by)})
+    series = [text for name in fields if (text := getattr(form_fields, name).strip())]
+    return given({"series": series, **plain(form_fields, GROUPS, *fields), "by": split(form_fields.by)})
 
 
 def chart(view: View) -> Block:

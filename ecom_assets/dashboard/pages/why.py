@@ -41,18 +41,18 @@ class NumberParameters(NoDays):
 
 def question_of(view: View) -> Question:
     """Return the question of an address."""
-    asked: NumberParameters = view.filters
-    contract = table_named(asked.table)
+    parameters: NumberParameters = view.filters
+    contract = table_named(parameters.table)
     where: list[Row] = [
         {"column": name, "operator": "equals", "value": _typed(contract, name, str(value))}
-        for name, value in (asked.model_extra or {}).items()
+        for name, value in (parameters.model_extra or {}).items()
     ]
-    ends = [asked.start_date or asked.end_date, asked.end_date or asked.start_date]
+    ends = [parameters.start_date or parameters.end_date, parameters.end_date or parameters.start_date]
     if contract.day_column and all(ends):
         days = [end.isoformat() for end in ends if end]
         where.append({"column": contract.day_column, "operator": "between", "value": days})
     is_personal = may_see_people(view.request.scope)
-    return Question(contract, where_from(where), asked.column, asked.limit, asked.offset, is_personal)
+    return Question(contract, where_from(where), parameters.column, parameters.limit, parameters.offset, is_personal)
 
 
 def answer_of(view: View) -> Row:
@@ -85,10 +85,10 @@ def number(view: View) -> Block:
     rows = Decimal(value) if isinstance(value, str) else value
     meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_place_of(answer)}"
     tile = Tile(result["column"], rows, kind, meaning)
-    return Several([Tiles([tile], compared=False), *_verdicts(view, result)])
+    return Several([Tiles([tile], compared=False), *_check_results(view, result)])
 
 
-def _verdicts(view: View, values: Row) -> list[Block]:
+def _check_results(view: View, values: Row) -> list[Block]:
     """Return whether the received rows give the number again, and where else to go down from."""
     blocks: list[Block] = []
     if values["adds_up"]:
@@ -201,8 +201,8 @@ def _found(view: View) -> Row | None:
 
 
 def _here(view: View, **choices: object) -> str:
-    asked: NumberParameters = view.filters
-    given = asked.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    parameters: NumberParameters = view.filters
+    given = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     return address_of(WHY, {**given, **choices})
 
 

@@ -164,8 +164,8 @@ def _exceptions(store: Store, numbers: list[int]) -> list[tuple[Any, ...]]:
     for place in range(0, len(numbers), PAGE):
         some = numbers[place : place + PAGE]
         marks = ", ".join("?" for _ in some)
-        asked = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
-        result += store.rows(asked, some)
+        query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
+        result += store.rows(query, some)
     return result
 
 
@@ -190,8 +190,8 @@ def _pages(store: Store, destination_id: int | None, first: date | None, last: d
     newest: object = 0
     while True:
         columns = f"{', '.join(BATCH)}, record_ids, payload_hashes"
-        asked = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (as above)
-        page = store.rows(asked, (newest, *(value for _, value in given)))
+        query = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (as above)
+        page = store.rows(query, (newest, *(value for _, value in given)))
         if page:
             yield page
         if len(page) < PAGE:

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from ecom_assets.clock import Clock, now_utc_without_zone
-from ecom_assets.delivery.destination import Answer, Destination, Verdict
+from ecom_assets.delivery.destination import Answer, DeliveryState, Destination
 from ecom_assets.delivery.ledger.store import Store, create_tables
 from ecom_assets.errors import DeliveryError
 
@@ -49,7 +49,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The known state of a record: a `Verdict` value, `unconfirmed` or `refused`."""
+    """The known state of a record: a `DeliveryState` value, `unconfirmed` or `refused`."""
 
     name: str
     reason: str = ""
@@ -59,11 +59,13 @@ class Outcome:
     @classmethod
     def of(cls, answer: Answer, destination: Destination) -> "Outcome":
         """Return the outcome for an answer; success is only `unconfirmed` if the destination never confirms."""
-        name = answer.verdict.value
-        if answer.verdict is Verdict.DELIVERED and not destination.confirms:
+        name = answer.state.value
+        if answer.state is DeliveryState.DELIVERED and not destination.confirms:
             name = UNCONFIRMED
-        if answer.verdict is Verdict.POSTPONED and answer.reason == NO_ANSWER:  # the destination may have accepted it
-            name = Verdict.IN_DOUBT.value
+        if (
+            answer.state is DeliveryState.POSTPONED and answer.reason == NO_ANSWER
+        ):  # the destination may have accepted it
+            name = DeliveryState.IN_DOUBT.value
         return cls(name, answer.reason, answer.words, answer.attempts)
 
 
@@ -211,8 +213,8 @@ class Ledger:
 
     def record_count(self, destination_id: int, first: date | None, last: date | None) -> int:
         """Return how many records of the days from `first` to `last` were sent to a destination."""
-        asked = "SELECT coalesce(sum(record_count), 0) FROM batches WHERE destination_id = ? AND day >= ? AND day <= ?"
-        ((count,),) = self.store.rows(asked, (destination_id, _text(first or date.min), _text(last or date.max)))
+        query = "SELECT coalesce(sum(record_count), 0) FROM batches WHERE destination_id = ? AND day >= ? AND day <= ?"
+        ((count,),) = self.store.rows(query, (destination_id, _text(first or date.min), _text(last or date.max)))
         return int(count)
 
     def _identity(self, destination: Destination) -> int:
@@ -233,8 +235,8 @@ class Ledger:
 
     def _take(self, identity: int) -> Writer | None:
         with self.store.transaction():
-            asked = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
-            rows = self.store.rows(asked + self.store.spelling["lock"], (identity,))
+            query = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
+            rows = self.store.rows(query + self.store.spelling["lock"], (identity,))
             ((token, is_free, holder, renewed_at),) = rows
             is_over = renewed_at and _instant(renewed_at) + timedelta(seconds=self.lease_s) < self.now()
             if not (is_free or is_over or _is_dead(holder)):

@@ -126,8 +126,8 @@ def _identity(store: Store, row: Row) -> int:
 
 
 def _known_records(store: Store, identity: int, a_day: date) -> set[str]:
-    asked = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
-    return {one for (ids,) in store.rows(asked, (identity, a_day.isoformat())) for one in json.loads(ids)}
+    query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
+    return {one for (ids,) in store.rows(query, (identity, a_day.isoformat())) for one in json.loads(ids)}
 
 
 def _bring_back_days(store: Store, engine: Engine) -> int:

@@ -243,10 +243,10 @@ class PostgresStore:
             try:
                 yield
             except self._error as error:
-                said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                said = said.replace(self._url, self.address)  # libpq quotes the whole URL if it cannot parse it
+                message = str(error).splitlines()[0] if str(error) else type(error).__name__
+                message = message.replace(self._url, self.address)  # libpq quotes the whole URL if it cannot parse it
                 raise DeliveryError(
-                    f"The ledger of deliveries in {self.address} cannot be used ({said}), so nothing "
+                    f"The ledger of deliveries in {self.address} cannot be used ({message}), so nothing "
                     "more was sent; see that it can be reached, and run again."
                 ) from (None if self._url in str(error) else error)
 
@@ -273,8 +273,8 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
                 )
             return con.execute(f"SELECT {columns} FROM {SCHEMA}.{table}".encode()).fetchall()  # noqa: S608 (names of ours)
     except psycopg.Error as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0].replace(url, address)
-        raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({said}).") from None
+        message = (str(error).splitlines() or [type(error).__name__])[0].replace(url, address)
+        raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({message}).") from None
 
 
 def _placed(sql: str) -> bytes:

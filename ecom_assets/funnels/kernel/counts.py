@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
-    Contest,
+    Overlap,
     Part,
     Plan,
     StepTimes,
@@ -33,7 +33,7 @@ from ecom_assets.funnels.kernel.passes import (
     times_of_part,
     together,
 )
-from ecom_assets.funnels.matching import MAX_RIVALS, Matching
+from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.packed import Ints
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
@@ -48,7 +48,7 @@ BATCH_EVENTS: Final = 1_000_000
 MAX_WORKERS: Final = 4
 """Batches that NumPy works on at a time; more would wait for memory, not for a processor."""
 _NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 _numbers = count()
 
 
@@ -140,7 +140,7 @@ def suits(funnel: Funnel) -> bool:
     """Whether the kernel can count this funnel; the expression can count every one."""
     is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
     # Steps that any event can be are conditions on one event type, all of which may overlap.
-    is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_RIVALS
+    is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
     return funnel.order in WALKED and is_plain and is_few
 
 
@@ -189,14 +189,14 @@ def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[
 
 
 def _batched(
-    con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Found]
-) -> Iterator[Found]:
+    con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Result]
+) -> Iterator[Result]:
     """What the passes find in each batch, in order of rowid; NumPy works on batches while the next one is fetched."""
     sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
     wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
     is_ordered, threads = _settings(con)
     with ThreadPoolExecutor(max_workers=threads) as workers:
-        running: deque[Future[Found]] = deque()
+        running: deque[Future[Result]] = deque()
         for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
             # Without a promise of order, each event has to bring the number of its unit along: slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
@@ -241,27 +241,30 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
     )
     if not is_counted:
         return size
-    rivalries = matching.rivalries()
-    number = {rivals: n for n, rivals in enumerate(rivalries)}
+    overlaps = matching.overlaps()
+    number = {overlapping: n for n, overlapping in enumerate(overlaps)}
     weights = tuple(
-        np.array([0, *(not rivals.isdisjoint(code) for code in codes)], dtype=np.uint8) for rivals in rivalries
+        np.array([0, *(not overlapping.isdisjoint(code) for code in codes)], dtype=np.uint8) for overlapping in overlaps
     )
-    contests = tuple(
-        tuple(Contest(number[rivals], contested) for rivals, contested in matching.contests(step))
+    overlaps_of = tuple(
+        tuple(
+            Overlap(number[overlapping], overlapping_steps)
+            for overlapping, overlapping_steps in matching.overlaps_of(step)
+        )
         for step in range(1, size.steps + 1)
     )
     owns = tuple(number[frozenset({condition})] for condition in matching.condition_of)
-    return replace(size, weights=weights, owns=owns, contests=contests)
+    return replace(size, weights=weights, owns=owns, overlaps_of=overlaps_of)
 
 
 def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
-    asked = [(column, value) for step in funnel.steps for column, value in step.where.items()]
-    named = (column.partition(".")[0] for column in (*(column for column, _ in asked), *funnel.hold))
+    values = [(column, value) for step in funnel.steps for column, value in step.where.items()]
+    named = (column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold))
     for column in (*units, "event_at", "event_type", *named):
         if column not in types:
             raise unknown_column(column, types)
-    for column, value in asked:
+    for column, value in values:
         if not json_path(column):
             check_comparable(column, _kind_of_column(types[column]), value)
 

@@ -29,11 +29,11 @@ class StepTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class Overlap:
     """A rivalry that a step is in: the place of its count, and its steps up to this one, latest first."""
 
     count: int
-    contested: tuple[int, ...]
+    overlapping_steps: tuple[int, ...]
 
 
 Flags = npt.NDArray[np.uint8]
@@ -50,14 +50,14 @@ class Plan(Packing):
         weights: For counted funnels, per rivalry: 1 for each code that takes part in it, 0 for the others
             (code 0 included); empty when an event is for one step alone and its code is the step.
         owns: Per step, the number of the rivalry of its condition alone.
-        contests: Per step, the rivalries it is in.
+        overlaps_of: Per step, the rivalries it is in.
     """
 
     steps: int
     is_descending: bool = False
     weights: tuple[Flags, ...] = ()
     owns: tuple[int, ...] = ()
-    contests: tuple[tuple[Contest, ...], ...] = ()
+    overlaps_of: tuple[tuple[Overlap, ...], ...] = ()
 
 
 Part = Sorted[Plan]
@@ -86,8 +86,8 @@ def times_by_start(
     result = []
     for begin, end in spans:
         low, high = np.searchsorted(times, (begin, end + plan.window))
-        is_asked = ~can_begin[low:high] | (times[low:high] < end)
-        result.append(step_times(packed[low:high][is_asked], units[low:high][is_asked], unit_count, plan))
+        is_inside = ~can_begin[low:high] | (times[low:high] < end)
+        result.append(step_times(packed[low:high][is_inside], units[low:high][is_inside], unit_count, plan))
     return result
 
 
@@ -95,8 +95,8 @@ def times_of_part(part: Part) -> StepTimes:
     """The times of the longest try of each unit in a part."""
     if not len(part.keys):
         return together([], part.plan.steps)
-    walk = _walk_by_instant(part) if part.plan.weights else _walk_by_event(part)
-    return _step_times(walk, part.resolution)
+    attempts_taken = _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
+    return _step_times(attempts_taken, part.resolution)
 
 
 def batches_of(part: Part, at_most: int) -> Iterator[Part]:
@@ -120,19 +120,19 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-def _walk_by_event(part: Part) -> Taken:
+def _attempts_by_event(part: Part) -> Taken:
     """Walk only from the starts that are counted; they follow from where the longest chains end first."""
     plan = part.plan
     codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
     _, *others = order_of(plan)
     starts = at = _counted_starts(codes, times, part)
-    tries = np.arange(len(starts))
-    taken = [(tries, at)]
+    attempts = np.arange(len(starts))
+    taken = [(attempts, at)]
     for code in others:
         candidates = times[codes == code]
         result = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
-        tries, at = _in_time(tries, _at_or_never(candidates, result), starts, plan)
-        taken.append((tries, at))
+        attempts, at = _in_time(attempts, _at_or_never(candidates, result), starts, plan)
+        taken.append((attempts, at))
     return taken
 
 
@@ -152,53 +152,53 @@ def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Int
     return starts_counted
 
 
-def _walk_by_instant(part: Part) -> Taken:
+def _attempts_by_moment(part: Part) -> Taken:
     """As `funnels/chains.py` explains: a step is taken at the same instant if its events suffice."""
     plan = part.plan
-    instants, counts = instants_of(part.keys, plan)
-    starts = at = instants[counts[plan.owns[0]] > 0]
-    tries = np.arange(len(starts))
+    moments, counts = moments_of(part.keys, plan)
+    starts = at = moments[counts[plan.owns[0]] > 0]
+    attempts = np.arange(len(starts))
     served = np.zeros(len(starts), np.int64)
-    taken = [(tries, at)]
+    taken = [(attempts, at)]
     for step in range(2, plan.steps + 1):
-        here = np.searchsorted(instants, at)
+        here = np.searchsorted(moments, at)
         can_stay = np.ones(len(at), bool)
-        for contest in plan.contests[step - 1]:
-            can_stay &= _needed(counts[contest.count][here], contest) <= served
-        candidates = instants[counts[plan.owns[step - 1]] > 0]
+        for overlap in plan.overlaps_of[step - 1]:
+            can_stay &= _needed(counts[overlap.count][here], overlap) <= served
+        candidates = moments[counts[plan.owns[step - 1]] > 0]
         later = _at_or_never(candidates, np.searchsorted(candidates, at, side="right"))
         served = np.where(can_stay, served, step - 1)
-        kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[tries], plan)
-        tries, at, served = tries[kept], now, served[kept]
-        taken.append((tries, at))
+        kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan)
+        attempts, at, served = attempts[kept], now, served[kept]
+        taken.append((attempts, at))
     return _of_longest(taken, part)
 
 
-def _needed(counts: Ints, contest: Contest) -> Ints:
+def _needed(counts: Ints, overlap: Overlap) -> Ints:
     """The latest step that must be served before: with n events, the one before the n latest contested ones."""
-    lately = np.array([*contest.contested, 0], np.int64)
-    return lately[np.minimum(counts, len(contest.contested))]
+    lately = np.array([*overlap.overlapping_steps, 0], np.int64)
+    return lately[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
 def _of_longest(taken: Taken, part: Part) -> Taken:
     """The first of each unit's longest tries; tries are in order of unit and start."""
     starts = taken[0][1]
     level = np.zeros(len(starts), np.int64)
-    for tries, _ in taken:
-        level[tries] += 1
+    for attempts, _ in taken:
+        level[attempts] += 1
     firsts = np.flatnonzero(np.diff(starts >> part.time_bits, prepend=-1))
     sizes = np.diff(firsts, append=len(starts))
     is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
-    is_told = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
-    return [(tries[is_told[tries]], times[is_told[tries]]) for tries, times in taken]
+    is_counted = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
+    return [(attempts[is_counted[attempts]], times[is_counted[attempts]]) for attempts, times in taken]
 
 
 def _step_times(taken: Taken, resolution: int) -> StepTimes:
     """The times of attempts that are all counted."""
-    tries, starts = taken[0]
-    at = np.zeros(int(tries.max(initial=-1)) + 1, np.int64)
-    at[tries] = starts
+    attempts, starts = taken[0]
+    at = np.zeros(int(attempts.max(initial=-1)) + 1, np.int64)
+    at[attempts] = starts
     began, from_previous, from_start = at.copy(), [], []
     for every, now in taken:
         from_previous.append((now - at[every]) * resolution)
@@ -207,9 +207,9 @@ def _step_times(taken: Taken, resolution: int) -> StepTimes:
     return StepTimes(tuple(from_previous), tuple(from_start))
 
 
-def _in_time(tries: Ints, at: Ints, starts: Ints, plan: Plan) -> tuple[Ints, Ints]:
-    kept = at - starts[tries] <= plan.window
-    return tries[kept], at[kept]
+def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: Plan) -> tuple[Ints, Ints]:
+    kept = at - starts[attempts] <= plan.window
+    return attempts[kept], at[kept]
 
 
 def _at_or_never(candidates: Ints, places: Ints) -> Ints:
@@ -232,7 +232,7 @@ def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDA
     for part in sorted_parts(packed, units, unit_count, plan):
         levels = np.zeros(part.unit_count, dtype=np.int8)
         if len(part.keys):
-            passes = _passes_by_instant if plan.weights else _passes_by_event
+            passes = _passes_by_moment if plan.weights else _passes_by_event
             passes(part.keys, part.time_bits, part.plan, levels)
         parts.append(levels)
     return np.concatenate(parts)
@@ -276,15 +276,17 @@ def order_of(plan: Plan) -> range:
     return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
-def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
+def _passes_by_moment(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
     """Events that match several steps: one row per unit and instant, as `funnels/levels.py` explains."""
-    times, counts = instants_of(keys, plan)
+    times, counts = moments_of(keys, plan)
     never = np.int64(-plan.window - 1)
     reached: list[Ints] = [times]
     starts = times
     for step in range(1, plan.steps + 1):
-        for contest in plan.contests[step - 1]:
-            starts = np.minimum(starts, _earliest_needed(times, counts[contest.count], contest.contested, reached))
+        for overlap in plan.overlaps_of[step - 1]:
+            starts = np.minimum(
+                starts, _earliest_needed(times, counts[overlap.count], overlap.overlapping_steps, reached)
+            )
         is_here = counts[plan.owns[step - 1]] > 0
         hits = is_here & (times - starts <= plan.window)
         levels[times[hits] >> time_bits] = step
@@ -295,7 +297,7 @@ def _passes_by_instant(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArr
         starts = np.where(is_here, starts, before)
 
 
-def instants_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
+def moments_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
     """The instants, and per rivalry how many of their events take part in it."""
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits
@@ -303,9 +305,9 @@ def instants_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
     return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
 
 
-def _earliest_needed(times: Ints, counts: Ints, contested: Sequence[int], reached: list[Ints]) -> Ints:
+def _earliest_needed(times: Ints, counts: Ints, overlapping_steps: Sequence[int], reached: list[Ints]) -> Ints:
     """With c events, the c latest contested steps are served here; the next one must be reached before."""
     needed = times
-    for count in range(1, min(len(contested), int(counts.max()) + 1)):
-        needed = np.where(counts == count, reached[contested[count]], needed)
+    for count in range(1, min(len(overlapping_steps), int(counts.max()) + 1)):
+        needed = np.where(counts == count, reached[overlapping_steps[count]], needed)
     return needed

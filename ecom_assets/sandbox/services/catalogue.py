@@ -10,7 +10,7 @@ from ecom_assets.sandbox.services.service import Answer, Faults, Request, Servic
 KEY = "sandbox-catalogue-key"
 PATH = "/api/products"
 MOST_PER_PAGE = 500
-TOLD = ("product_id", "name", "category", "stock", "reorder_point", "lead_time_days")
+REPORTED = ("product_id", "name", "category", "stock", "reorder_point", "lead_time_days")
 
 
 class CatalogueService(Service):
@@ -20,7 +20,7 @@ class CatalogueService(Service):
         """Serve the rows of `catalogue.parquet`."""
         table = pq.read_table(catalogue)
         columns = [
-            name for name in TOLD if name in table.column_names
+            name for name in REPORTED if name in table.column_names
         ]  # shops of earlier versions have no reorder points
         self.products: list[dict[str, Any]] = table.select(columns).to_pylist()
         self.key = key

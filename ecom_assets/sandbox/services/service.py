@@ -185,22 +185,22 @@ class Service(ABC):
         """Stop."""
         self.stop()
 
-    def wire(self) -> type["Wire"]:
+    def connection(self) -> type["Connection"]:
         """Return the class that handles a connection."""
-        return Wire
+        return Connection
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:
         """Return the service's response without faults."""
 
-    def handle(self, request: Request, wire: "Wire") -> None:
+    def handle(self, request: Request, connection: "Connection") -> None:
         """Respond to a request, or apply a fault to it."""
         if request.path.startswith(CONTROL):
-            wire.send(self.control(request))
+            connection.send(self.control(request))
             return
         with self.counted(request.path):
             time.sleep(self.plan.faults.latency_s)
-            self._send(request, wire)
+            self._send(request, connection)
 
     @contextmanager
     def counted(self, path: str) -> Iterator[None]:
@@ -215,16 +215,18 @@ class Service(ABC):
             with self._lock:
                 self._at_once -= 1
 
-    def _send(self, request: Request, wire: "Wire") -> None:
+    def _send(self, request: Request, connection: "Connection") -> None:
         fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
         if fault == "dropped":
-            wire.drop()
+            connection.drop()
         elif fault == "rate_limited":
-            wire.send(Answer.json({"error": "too many requests"}, 429, **_retry_after(self.plan.faults.retry_after)))
+            connection.send(
+                Answer.json({"error": "too many requests"}, 429, **_retry_after(self.plan.faults.retry_after))
+            )
         elif fault == "server_errors":
-            wire.send(Answer.json({"error": "internal error"}, 500))
+            connection.send(Answer.json({"error": "internal error"}, 500))
         else:
-            wire.send(self.answer(request), fault)
+            connection.send(self.answer(request), fault)
 
     def control(self, request: Request) -> Answer:
         """Return the counts, or return or set the faults."""
@@ -240,10 +242,10 @@ class Service(ABC):
         return Answer.json(asdict(self.faults))
 
 
-def _retry_after(said: str) -> dict[str, str]:
-    if said == "date":
+def _retry_after(form: str) -> dict[str, str]:
+    if form == "date":
         return {"Retry-After": formatdate(time.time() + 1, usegmt=True)}
-    return {"Retry-After": said} if said else {}
+    return {"Retry-After": form} if form else {}
 
 
 class _Server(ThreadingHTTPServer):
@@ -254,7 +256,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, service: Service, port: int) -> None:
         self.service = service
         self._open: set[socket.socket] = set()
-        super().__init__((HOST, port), service.wire())
+        super().__init__((HOST, port), service.connection())
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
         self._open.add(request)
@@ -278,7 +280,7 @@ class _Server(ThreadingHTTPServer):
                 continue
 
 
-class Wire(BaseHTTPRequestHandler):
+class Connection(BaseHTTPRequestHandler):
     """The handler of one connection."""
 
     protocol_version = "HTTP/1.1"
@@ -339,7 +341,7 @@ class FaultPlan:
         self._faults = faults or Faults()
         self._requests = 0
         self._dealt = 0
-        self._asked: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     @property
     def faults(self) -> Faults:
@@ -353,7 +355,7 @@ class FaultPlan:
         with self._lock:
             self._faults = Faults(**asdict(faults))
             self._requests = self._dealt = 0
-            self._asked.clear()
+            self._counts.clear()
 
     def take(self, *kinds: str) -> str:
         """Use up one of the faults of these kinds, and return its kind; empty if none is left."""
@@ -364,11 +366,11 @@ class FaultPlan:
         """Return the fault of a request for an address; empty if none."""
         with self._lock:
             self._requests += 1
-            self._asked[address] += 1
+            self._counts[address] += 1
             if kind := self._take(KINDS):
                 return kind
             is_hit = self._faults.every > 0 and self._requests % self._faults.every == 0
-            if not is_hit or self._asked[address] % 2 == 0:
+            if not is_hit or self._counts[address] % 2 == 0:
                 return ""
             self._dealt += 1
             return KINDS[(self._dealt - 1) % len(KINDS)]

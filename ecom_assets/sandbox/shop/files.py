@@ -37,7 +37,7 @@ def replaced_folder(out: Path, *, made_by: str) -> Iterator[Path]:
     out = out.absolute()
     _refuse_foreign(out, made_by)
     partial = out.with_name(f".{out.name}.partial")
-    lock = _claim(partial, out)
+    lock = _lock(partial, out)
     try:
         folder = partial / "new"
         folder.mkdir()
@@ -69,7 +69,7 @@ def _maker(truth: Path) -> object:
     return content.get("generator") if isinstance(content, dict) else None
 
 
-def _claim(partial: Path, out: Path) -> int:
+def _lock(partial: Path, out: Path) -> int:
     """Lock and clear the temporary folder; the operating system releases the lock of a killed process."""
     try:
         partial.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,7 @@ def _key(rows: Rows) -> Ints:
 CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
 
 
-class LedgerTally:
+class LedgerTruth:
     """Counts the differences of each cause, and sums the amounts of orders minus events in cents by day."""
 
     def __init__(self, *, first_day: date, days: int) -> None:

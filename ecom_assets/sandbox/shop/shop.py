@@ -18,12 +18,12 @@ from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop.bots import bot_count, bot_events
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_csv, write_parquet
-from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTally, arrived
+from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTruth, arrived
 from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue, written_orders
 from ecom_assets.sandbox.shop.people import make_schedule
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_assets.sandbox.shop.traffic import Pages
-from ecom_assets.sandbox.shop.truth import GENERATOR, Tally
+from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth
 from ecom_assets.sandbox.shop.visits import World, walk
 
 FIRST_DAY = date(2026, 1, 1)
@@ -148,9 +148,9 @@ class Shop:
         self.columns = Columns(dice, pages, len(catalogue.names))
         self._refunds = Refunds(self.world, self.schedule)
         first_day, people = cast.first_day, len(cast.people)
-        self._tally = Tally(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
+        self._event_truth = EventTruth(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
         self._ledger = Ledger(dice, self.world.end_us)
-        self._ledger_tally = LedgerTally(first_day=first_day, days=self.until)
+        self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
 
@@ -197,8 +197,8 @@ class Shop:
 
         Orders whose purchase event is still on its way have no stable difference yet, so there are none before the end.
         """
-        differences = {"order_event_differences": self._ledger_tally.truth()} if self.is_over else {}
-        return {**self._tally.truth(settings), **differences}
+        differences = {"order_event_differences": self._ledger_truth.truth()} if self.is_over else {}
+        return {**self._event_truth.truth(settings), **differences}
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
@@ -230,9 +230,9 @@ class Shop:
         broken = f.broken(dice, events, self._number, at_least_one=is_first)
         self._number += len(broken)
         broken = broken[broken["received"] < end_us]
-        self._tally.add_good(events[events["received"] < self._cut_us])
-        self._tally.add_copies(copies[copies["received"] < self._cut_us])
-        self._tally.add_broken(broken[broken["received"] < self._cut_us])
+        self._event_truth.add_good(events[events["received"] < self._cut_us])
+        self._event_truth.add_copies(copies[copies["received"] < self._cut_us])
+        self._event_truth.add_broken(broken[broken["received"] < self._cut_us])
         return joined([events, copies, broken])
 
     def _disturbed(self, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
@@ -245,11 +245,11 @@ class Shop:
     def _recorded(self, events: Rows, orders: Rows) -> Rows:
         """Return the orders that the order log has by now; count them and plan their refunds."""
         if self.is_over:
-            self._ledger_tally.add(events, orders, self.world.catalogue)
+            self._ledger_truth.add(events, orders, self.world.catalogue)
         orders = orders[orders["fault"] != UNRECORDED]
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
-        self._tally.add_orders(orders, self.world.catalogue)
+        self._event_truth.add_orders(orders, self.world.catalogue)
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:

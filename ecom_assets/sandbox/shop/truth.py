@@ -19,7 +19,7 @@ IDLE_S = 1_800
 FUNNEL = (r.PAGE, r.PRODUCT, r.ADD, r.CHECKOUT, r.PURCHASE)
 
 
-class Tally:
+class EventTruth:
     """Counts for `truth.json`, by day and in total."""
 
     def __init__(self, *, first_day: date, days: int, people: int, first_bot: int) -> None:

@@ -251,8 +251,8 @@ class AmplitudeReceiver(Receiver):
         events = content["events"]
         if len(events) > MOST_EVENTS:
             return Look(self.refusal(413))
-        if said := self._refused(came.request.path, content, events):
-            return said
+        if content_of_answer := self._refused(came.request.path, content, events):
+            return content_of_answer
         done = {"events_ingested": len(events), "payload_size_bytes": len(came.body)}
         answer = Answer.json({"code": 200, **done, "server_upload_time": int(came.at_s * 1000)})
         return Look(answer, _event_entries(events), events)
@@ -336,7 +336,7 @@ class AmplitudeReceiver(Receiver):
             for at, event in enumerate(events)
             if f"u{event.get('user_id')}" in both or f"d{event.get('device_id')}" in both
         ]
-        said: dict[str, Any] = {
+        refusal: dict[str, Any] = {
             "code": 429,
             "error": "Too many requests for some devices and users",
             "eps_threshold": self.rates.http_v2_per_s if path == HTTP_V2 else self.rates.batch_per_s,
@@ -345,9 +345,9 @@ class AmplitudeReceiver(Receiver):
             "throttled_events": hit,
         }
         if path == BATCH:
-            said["exceeded_daily_quota_devices"] = {one[1:]: n for one, n in daily.items() if one[0] == "d"}
-            said["exceeded_daily_quota_users"] = {one[1:]: n for one, n in daily.items() if one[0] == "u"}
-        return Answer.json(said, 429)
+            refusal["exceeded_daily_quota_devices"] = {one[1:]: n for one, n in daily.items() if one[0] == "d"}
+            refusal["exceeded_daily_quota_users"] = {one[1:]: n for one, n in daily.items() if one[0] == "u"}
+        return Answer.json(refusal, 429)
 
     @classmethod
     def entries(cls, came: Came) -> Sequence[Entry]:

@@ -23,7 +23,7 @@ TOOLS: Mapping[str, type[Receiver]] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestRecord:
     """A request and the records in it.
 
     status: The status of the response; 0: no response.
@@ -57,7 +57,7 @@ class WhoHasWhat:
     order: dict[str, list[str]] = field(default_factory=dict)
     times: dict[str, object] = field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    requests: list[Asked] = field(default_factory=list)
+    requests: list[RequestRecord] = field(default_factory=list)
 
     @property
     def doubled(self) -> dict[str, int]:
@@ -77,7 +77,7 @@ def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
     known: dict[Hashable, float] = {}
     for received in received_in(journal):
         taken = [entry for entry in receiver.taken_of(received) if entry.kind == kind]
-        result.requests.append(_asked(receiver, received, kind, tuple(entry.record_id for entry in taken)))
+        result.requests.append(_request_record(receiver, received, kind, tuple(entry.record_id for entry in taken)))
         for entry in taken:
             result.taken[entry.record_id] += 1
             if entry.properties is not None:
@@ -95,7 +95,9 @@ def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
     return result
 
 
-def _asked(receiver: type[Receiver], received: Received, kind: Kind, taken_ids: tuple[str, ...]) -> Asked:
+def _request_record(
+    receiver: type[Receiver], received: Received, kind: Kind, taken_ids: tuple[str, ...]
+) -> RequestRecord:
     """Return a request with its records, accepted or not; without records if its body cannot be parsed."""
     request, sent_ids = received.request(), taken_ids
     if received.is_complete and (not received.is_taken or received.refused):
@@ -104,7 +106,7 @@ def _asked(receiver: type[Receiver], received: Received, kind: Kind, taken_ids: 
             sent_ids = tuple(entry.record_id for entry in entries if entry.kind == kind)
         except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError):
             sent_ids = ()
-    return Asked(received.at_s, request.path, received.status, received.is_complete, sent_ids, taken_ids)
+    return RequestRecord(received.at_s, request.path, received.status, received.is_complete, sent_ids, taken_ids)
 
 
 def _set_by(properties: Mapping[str, Any]) -> dict[str, Any]:

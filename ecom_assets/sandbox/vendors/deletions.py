@@ -29,11 +29,11 @@ class Deletions:
 
     Args:
         handlers: What answers the requests to a path.
-        asked: The ids that were asked for, in order; an id that was asked for twice is there twice.
+        requested_ids: The ids that were asked for, in order; an id that was asked for twice is there twice.
     """
 
     handlers: dict[str, Handler]
-    asked: list[str] = field(default_factory=list)
+    requested_ids: list[str] = field(default_factory=list)
 
     def look(self, came: Came) -> Look | None:
         """Return the answer to a request to delete; None if the request is another one."""
@@ -41,7 +41,7 @@ class Deletions:
         if handler is None or came.request.method != "POST":
             return None
         answer, ids = handler(came)
-        self.asked.extend(ids)
+        self.requested_ids.extend(ids)
         return Look(answer)
 
 

@@ -157,11 +157,11 @@ class FaultScript:
             return Step(**{**asdict(step), "latency_s": wait_s}) if wait_s else step
 
 
-Told = TypeVar("Told", Step, RandomFaults)
+Entry = TypeVar("Entry", Step, RandomFaults)
 _TYPES: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
-def _read(kind: type[Told], mapping: object) -> Told:
+def _read(kind: type[Entry], mapping: object) -> Entry:
     wanted = {field.name: _TYPES[getattr(field.type, "__name__", str(field.type))] for field in fields(kind)}
     if not isinstance(mapping, Mapping):
         raise UsageError(f"{mapping!r} is not an object with {', '.join(wanted)}.")

@@ -246,8 +246,8 @@ class MixpanelReceiver(Receiver):
             return Answer.json({"status": 1, "error": None})
         if failed and came.request.query.get("strict") == "1":
             words = "some data points in the request failed validation"
-            said = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
-            return Answer.json({**said, "status": "Bad Request"}, 400)
+            answer_body = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
+            return Answer.json({**answer_body, "status": "Bad Request"}, 400)
         return Answer.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
 
     def _engage(self, updates: list[Any], *, is_verbose: bool) -> Look:

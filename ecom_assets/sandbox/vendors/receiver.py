@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import ClassVar, cast
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.services.service import CONTROL, Answer, Request, Service, Wire
+from ecom_assets.sandbox.services.service import CONTROL, Answer, Connection, Request, Service
 from ecom_assets.sandbox.vendors.deletions import Deletions
 from ecom_assets.sandbox.vendors.entries import Came, Entry, Look
 from ecom_assets.sandbox.vendors.faults import (
@@ -94,7 +94,7 @@ class _HeadKeeper(io.BufferedReader):
         return line
 
 
-class ReceiverWire(Wire):
+class ReceiverConnection(Connection):
     """The handler of one connection."""
 
     def setup(self) -> None:
@@ -246,9 +246,9 @@ class Receiver(Service):
         with self._turn:
             return Held(self._taken, self._counted, self._taken - self._counted)
 
-    def wire(self) -> type[Wire]:
+    def connection(self) -> type[Connection]:
         """Return the class that handles a connection."""
-        return ReceiverWire
+        return ReceiverConnection
 
     def answer(self, request: Request) -> Answer:
         """Return the tool's response and accept the records, as if the request had come over a connection."""
@@ -272,21 +272,21 @@ class Receiver(Service):
             self._resume.wait(step.pause_s)
             self.paused_at = ""
 
-    def receive(self, request: Request, head: bytes, step: Step, wire: ReceiverWire | None) -> None:
-        """Decide on a request and respond to it; if `wire` is None, its body is incomplete, so it is only logged."""
+    def receive(self, request: Request, head: bytes, step: Step, connection: ReceiverConnection | None) -> None:
+        """Decide on a request and respond to it; without `connection` its body is incomplete, and only logged."""
         with self.counted(request.path):
-            answer, number = self._decide(request, head, step, is_complete=wire is not None)
+            answer, number = self._decide(request, head, step, is_complete=connection is not None)
             if self._journal:
                 self._journal.wait(number)
-            if wire is None:
+            if connection is None:
                 return
             if step.at != "before":
                 self.pause(step)
             time.sleep(step.latency_s)
             if step.status == NO_ANSWER:
-                wire.reset()
+                connection.reset()
             else:
-                wire.say(answer)
+                connection.say(answer)
 
     def _decide(self, request: Request, head: bytes, step: Step, *, is_complete: bool) -> tuple[Answer, int]:
         """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
@@ -316,9 +316,9 @@ class Receiver(Service):
     def _mishap(self, step: Step) -> Answer:
         if step.status == NO_ANSWER:
             return Answer(NO_ANSWER)
-        said = self.refusal(step.status)
+        answer = self.refusal(step.status)
         headers = {"Retry-After": step.retry_after} if step.retry_after else {}
-        return Answer(said.status, said.body, {**said.headers, **headers})
+        return Answer(answer.status, answer.body, {**answer.headers, **headers})
 
     def _hold(self, entries: Sequence[Entry], now_s: float) -> None:
         known, window_s = self._known, self.repeat_window_s
@@ -359,7 +359,7 @@ class Receiver(Service):
             "faults": self.script.faults.as_json,
             "clock": lambda: {"now_s": self.now_s, "ahead_s": self.ahead_s},
             "held": lambda: asdict(self.held),
-            "deleted": lambda: {"asked": self.deletions.asked},
+            "deleted": lambda: {"asked": self.deletions.requested_ids},
             "paused": lambda: {"at": self.paused_at},
             "resume": lambda: {"at": self.paused_at},
         }

@@ -94,7 +94,7 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
             concurrency=settings.source_concurrency,
             most_passes=settings.customer_api_passes,
         )
-        return _fetch(reading, session.tally.costs(), round(time.monotonic() - began, 3))
+        return _fetch(reading, session.stats.costs(), round(time.monotonic() - began, 3))
 
 
 def _with_key(where: KeyHeader, key: str) -> dict[str, str]:

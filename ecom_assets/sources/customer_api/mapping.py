@@ -63,12 +63,12 @@ class ApiTime(ApiField):
     def _known_zone(cls, value: str) -> str:
         return valid_zone(value)
 
-    def instant_of(self, said: object) -> datetime | None:
+    def instant_of(self, value: object) -> datetime | None:
         """Return a value as a UTC instant; None if it cannot be parsed."""
         try:
             if self.format in EPOCHS:
-                return datetime.fromtimestamp(float(str(said)) / EPOCHS[self.format], UTC)
-            text = str(said or "")
+                return datetime.fromtimestamp(float(str(value)) / EPOCHS[self.format], UTC)
+            text = str(value or "")
             read = datetime.fromisoformat(text) if self.format == "iso" else datetime.strptime(text, self.format)  # noqa: DTZ007 (the zone follows)
             return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
@@ -80,11 +80,11 @@ class ApiScore(ApiField):
 
     out_of: float = Field(default=100, gt=0, allow_inf_nan=False)
 
-    def score_of(self, said: object) -> float | None:
+    def score_of(self, value: object) -> float | None:
         """Return the score on a scale of 100; None if the value is out of range or not a number."""
-        if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= self.out_of:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= self.out_of:
             return None
-        return said * 100 / self.out_of
+        return value * 100 / self.out_of
 
 
 class CustomerFields(_Part):

@@ -38,17 +38,17 @@ class Misfit(Exception):  # noqa: N818 (it is caught where it becomes a SourceEr
     """A response does not match its mapping; the message is part of a sentence and quotes no value."""
 
     @classmethod
-    def at(cls, path: str, expected: str, said: object) -> "Misfit":
+    def at(cls, path: str, expected: str, value: object) -> "Misfit":
         """Return the error for a path of the response whose value is not the expected one."""
         where = "the answer itself" if path == "." else f"`{path}`"
-        return cls(f"{where} is {described(said)}, expected {expected}")
+        return cls(f"{where} is {described(value)}, expected {expected}")
 
 
-def described(said: object) -> str:
+def described(value: object) -> str:
     """Return a description of the type of a value, without the value."""
-    if said is MISSING:
+    if value is MISSING:
         return "missing"
-    return "null" if said is None else _NAMES.get(type(said), "something else")
+    return "null" if value is None else _NAMES.get(type(value), "something else")
 
 
 def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
@@ -186,9 +186,9 @@ class PageReader:
         paging = self.mapping.paging
         if not isinstance(paging, NumberedPages) or paging.number is None:
             return
-        asked = paging.first + number - 1
-        if (said := _count_at(answer, paging.number)) != asked:
-            raise Misfit(f"it was asked for as page {asked} and says that it is page {said}")
+        expected = paging.first + number - 1
+        if (value := _count_at(answer, paging.number)) != expected:
+            raise Misfit(f"it was asked for as page {expected} and says that it is page {value}")
 
     def _page_count(self, answer: object, total: int | None) -> int | None:
         """Return the number of pages; None if each page only leads to the next."""
@@ -217,23 +217,23 @@ def _count_at(answer: object, path: str | None, most: int = MOST_RECORDS) -> int
     """Return the number at a path of a response, at most `most`; None without a path."""
     if path is None:
         return None
-    said = value_at(answer, path)
-    if isinstance(said, bool) or not isinstance(said, int) or not 0 <= said <= most:
-        raise Misfit.at(path, f"a whole number from 0 to {most}", said)
-    return said
+    value = value_at(answer, path)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise Misfit.at(path, f"a whole number from 0 to {most}", value)
+    return value
 
 
 def _flag_at(answer: object, path: str) -> bool:
-    said = value_at(answer, path)
-    if not isinstance(said, bool):
-        raise Misfit.at(path, "true or false", said)
-    return said
+    value = value_at(answer, path)
+    if not isinstance(value, bool):
+        raise Misfit.at(path, "true or false", value)
+    return value
 
 
 def _leads_to(answer: object, path: str | None) -> str | None:
-    said = MISSING if path is None else value_at(answer, path)
-    if said is MISSING or said is None or said == "":
+    value = MISSING if path is None else value_at(answer, path)
+    if value is MISSING or value is None or value == "":
         return None
-    if isinstance(said, bool) or not isinstance(said, str | int):
-        raise Misfit.at(str(path), "a text or a number that leads to the next page", said)
-    return str(said)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Misfit.at(str(path), "a text or a number that leads to the next page", value)
+    return str(value)

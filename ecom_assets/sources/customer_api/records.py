@@ -129,14 +129,14 @@ def read_record(  # (JSON is what it is)
         return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
     values: dict[str, Any] = {"payload": payload}
     for name, one in mapping.fields.given():
-        said = value_at(record, one.path)
+        value = value_at(record, one.path)
         if name == "id":
-            values["is_number_id"] = isinstance(said, int)
-            values["id"], fault = read_id(said, mapping.id_type)
+            values["is_number_id"] = isinstance(value, int)
+            values["id"], fault = read_id(value, mapping.id_type)
             if fault:
                 return QuarantinedRecord(page, position, f"id: {fault}", payload)
-        elif said is not MISSING:
-            values |= {name: said} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, said)
+        elif value is not MISSING:
+            values |= {name: value} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, value)
     try:
         return Customer.model_validate(values)
     except ValidationError as error:
@@ -144,25 +144,25 @@ def read_record(  # (JSON is what it is)
         return QuarantinedRecord(page, position, "; ".join(faults), payload)
 
 
-def read_id(said: object, id_type: str) -> tuple[str, str]:
+def read_id(value: object, id_type: str) -> tuple[str, str]:
     """Return an id as text, and what is wrong with it, or an empty string."""
-    if said is MISSING or said is None or (isinstance(said, str) and not said.strip()):
+    if value is MISSING or value is None or (isinstance(value, str) and not value.strip()):
         return "", "it is missing"
-    is_number = isinstance(said, int) and not isinstance(said, bool) and said >= 0
-    if not (is_number and id_type != "text") and not (isinstance(said, str) and id_type != "number"):
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if not (is_number and id_type != "text") and not (isinstance(value, str) and id_type != "number"):
         return "", f"it is not {ID_TYPES[id_type]}"
-    text = str(said)
+    text = str(value)
     return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
 
 
-def _read(name: str, one: ApiTime | ApiScore, said: object) -> dict[str, Any]:
+def _read(name: str, one: ApiTime | ApiScore, value: object) -> dict[str, Any]:
     """Return the values of a timestamp or score field, by customer field."""
     if isinstance(one, ApiScore):
-        return {name: one.score_of(said)}
-    if one.format in EPOCHS and isinstance(said, int | float) and not isinstance(said, bool):
-        said = str(said)
-    read = one.instant_of(said) if isinstance(said, str) else None
-    return {name: said, f"{name.removesuffix('_at')}_instant": read}
+        return {name: one.score_of(value)}
+    if one.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    read = one.instant_of(value) if isinstance(value, str) else None
+    return {name: value, f"{name.removesuffix('_at')}_instant": read}
 
 
 def merged(copies: Iterable[Customer]) -> Merged:
@@ -223,8 +223,8 @@ def _values(customer: Customer) -> dict[str, Any]:
     values: dict[str, Any] = {"customer_id": customer.id, "is_number_id": customer.is_number_id}
     values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
     for name in TIMES:
-        said, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
-        values |= {f"{name}_timestamp": said or None, f"{name}_at": _without_zone(instant)}
+        value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
+        values |= {f"{name}_timestamp": value or None, f"{name}_at": _without_zone(instant)}
     return values | {"engagement_score": customer.engagement_score}
 
 

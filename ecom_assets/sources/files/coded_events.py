@@ -301,8 +301,8 @@ def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … of rules about a row `t0` and its user; negative is the place of the reason, from 1."""
     places = {name: place for place, name in enumerate(compiled().rules, start=1)}
     once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {compiled().rules['missing_identity']})"
-    asked = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
-    return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in asked.items())
+    ordered = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
+    return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in ordered.items())
 
 
 def _is_clean() -> str:

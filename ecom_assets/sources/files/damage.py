@@ -145,13 +145,13 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
     good, unknown = is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"
-    judged = select(
+    checked = select(
         f"__file, {good} AND NOT {many_brackets('line')} AS good, CASE WHEN {good} THEN {unknown} END AS unknown,"
         f" CASE WHEN {good} THEN {list_length(layout)} ELSE 1 END AS row_count",
         line_source(paths, is_gzip=layout.is_gzip),
         HAS_TEXT,
     )
-    summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", judged, group_by="__file")
+    summed = select("__file, bool_and(good), any_value(unknown), sum(row_count)", checked, group_by="__file")
     rows = con.execute(summed).fetchall()
     strange = sorted((path, key) for path, _, key, _ in rows if key is not None)
     damaged = frozenset(path for path, is_sound, _, _ in rows if not is_sound)

@@ -39,21 +39,21 @@ class ArrivalDays:
 
     row_counts: dict[date, int]
     fallback: date
-    is_said: bool
+    has_date: bool
 
     @classmethod
-    def from_said(cls, said: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
+    def from_rows(cls, rows: Collection[tuple[date | None, int, date | None]], modified: date) -> "ArrivalDays":
         """Assign rows without an arrival day to the last event day of the file, else to the file's own day.
 
         Args:
-            said: Arrival days (None for rows without one), each with its row count and its last event day.
+            rows: Arrival days (None for rows without one), each with its row count and its last event day.
             modified: The day on which the file was modified.
         """
-        fallback = max((usable for _, _, usable in said if usable), default=modified)
+        fallback = max((usable for _, _, usable in rows if usable), default=modified)
         counts: dict[date, int] = {}
-        for arrived, number, _ in said:
+        for arrived, number, _ in rows:
             counts[arrived or fallback] = counts.get(arrived or fallback, 0) + number
-        return cls(counts, fallback, any(arrived for arrived, _, _ in said))
+        return cls(counts, fallback, any(arrived for arrived, _, _ in rows))
 
     @property
     def first(self) -> date:
@@ -163,14 +163,14 @@ class RecordFiles:
         """Return whether any file or row has a plausible arrival day."""
         loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
         is_landed = len(loose) < len(self.layouts)
-        return is_landed or any(one.is_said for one in self._arrivals_of(loose).values())
+        return is_landed or any(one.has_date for one in self._arrivals_of(loose).values())
 
     def file_rows(self, days: "Days | None" = None) -> "list[FileRows]":
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
         from ecom_assets.tables.received import FileRows  # noqa: PLC0415 (loads Ibis)
 
-        asked = set(days.dates) if days else None
-        landed = [(f, y) for f, y in self.layouts if f.received_date and (asked is None or f.received_date in asked)]
+        wanted = set(days.dates) if days else None
+        landed = [(f, y) for f, y in self.layouts if f.received_date and (wanted is None or f.received_date in wanted)]
         loose = [(f, y) for f, y in self.layouts if f.received_date is None]
         for group in _groups(landed):
             self._look_for_damage(group)
@@ -250,12 +250,12 @@ class RecordFiles:
         for group in _groups(new):
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
-            said: dict[str, list[tuple[date | None, int, date | None]]] = {}
+            rows: dict[str, list[tuple[date | None, int, date | None]]] = {}
             for path, *counted in self.con.execute(sql).fetchall():
-                said.setdefault(path, []).append((counted[0], counted[1], counted[2]))
+                rows.setdefault(path, []).append((counted[0], counted[1], counted[2]))
             for one in files:
-                if one.path in said:
-                    self._arrivals[one.path] = ArrivalDays.from_said(said[one.path], one.modified_date)
+                if one.path in rows:
+                    self._arrivals[one.path] = ArrivalDays.from_rows(rows[one.path], one.modified_date)
         return self._arrivals
 
 

@@ -307,7 +307,7 @@ def dated_sql(
     """
     received = "f.received_date"
     if files[0].received_date is None:
-        received = f"coalesce({_said_date(kind, zone)}, f.fallback_date, f.modified_date)"
+        received = f"coalesce({_stated_date(kind, zone)}, f.fallback_date, f.modified_date)"
     columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += ["e.received_at", f"{received} AS received_date"]
@@ -326,11 +326,11 @@ def _is_sure(at: str, late_days: int) -> str:
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
     """Return the SELECT of path, arrival day (or NULL), row count and last event day, per file and arrival day."""
     usable = f"{_own_date(kind, zone)} AS usable"
-    said = select(f"f.path, {_said_date(kind, zone)} AS said, {usable}", _with_files(records, files))
-    return select("path, said, count(*), max(usable)", said, group_by="path, said")
+    stated = select(f"f.path, {_stated_date(kind, zone)} AS said, {usable}", _with_files(records, files))
+    return select("path, said, count(*), max(usable)", stated, group_by="path, said")
 
 
-def _said_date(kind: RecordKind, zone: str) -> str:
+def _stated_date(kind: RecordKind, zone: str) -> str:
     """Return the SQL of the arrival day in the row: the day it was received, else its own day if not in the future.
 
     Implausible days are ignored, so that a row with a wrong clock still arrives on a day that is computed.

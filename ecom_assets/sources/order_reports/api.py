@@ -88,7 +88,7 @@ def land(body: bytes, path: Path) -> None:
         raise SourceError(f"{path} cannot be written ({error.strerror}); fix that and run again.") from error
 
 
-REPORTS_ASKED_FOR = 2
+MAX_REPORTS = 2
 """Requests for a report: one that fails is requested once more, because failures of the service can be temporary."""
 LINK = "user_order_log_inc"
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -197,13 +197,13 @@ class OrderReports:
         Raises:
             SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or fails each time.
         """
-        for _ in range(REPORTS_ASKED_FOR):
+        for _ in range(MAX_REPORTS):
             task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
             answer = self._wait_for("get_report", {"task_id": task_id}, f"The report of task {task_id}")
             if answer.status == "SUCCESS":
                 return self._read(_ReportData, answer.data or {}).report_id
         raise SourceError(
-            f"The order report API at {self._place} failed to make a report, {REPORTS_ASKED_FOR} times; run again "
+            f"The order report API at {self._place} failed to make a report, {MAX_REPORTS} times; run again "
             "later, or ask the people who run it."
         )
 
@@ -223,7 +223,7 @@ class OrderReports:
                 f"The order report API at {self._place} failed on the increment of {day}; run again later."
             )
         data = self._read(_IncrementData, answer.data or {})
-        nothing = OrderIncrement(day, None, None, 0, 0, report_id, 0.0, self._session.tally.costs())
+        nothing = OrderIncrement(day, None, None, 0, 0, report_id, 0.0, self._session.stats.costs())
         if data.increment_id is None:
             return replace(nothing, took_s=round(time.monotonic() - began, 3))
         body = self._download(data.increment_id, data, day)
@@ -236,7 +236,7 @@ class OrderReports:
             row_count=count_rows(body, None).row_count,
             byte_count=len(body),
             took_s=round(time.monotonic() - began, 3),
-            costs=self._session.tally.costs(),
+            costs=self._session.stats.costs(),
         )
 
     def _wait_for(self, step: str, params: Mapping[str, str], what: str) -> _Status:
@@ -263,7 +263,7 @@ class OrderReports:
             return count_rows(response.content, _announced(response, data)).fault
 
         api = replace(self._session.api, name=f"order report API's file of {day}")
-        with ApiSession(api, self._settings, fault_in=fault_in, tally=self._session.tally) as files:
+        with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
             return files.get(link, {}, headers).content
 
     def _url(self, step: str) -> str:
@@ -282,5 +282,5 @@ class OrderReports:
 
 
 def _announced(response: Response, data: _IncrementData) -> int | None:
-    said = response.headers.get("X-Row-Count", "")
-    return int(said) if said.isdecimal() else data.row_count
+    count_header = response.headers.get("X-Row-Count", "")
+    return int(count_header) if count_header.isdecimal() else data.row_count

@@ -41,20 +41,20 @@ def orders_place(settings: Settings) -> list[str]:
     return split_places(settings.orders)
 
 
-def judges_days(settings: Settings) -> bool:
+def checks_days(settings: Settings) -> bool:
     """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
     return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
 
 
-def judged_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
+def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
     """Return the days of a run whose orders are checked separately.
 
     These are days that have ended by the clock, from the first report on; no orders are expected for earlier days. The
     result is empty if a run's orders are checked together.
     """
-    if not judges_days(settings):
+    if not checks_days(settings):
         return NO_DAYS
     ended = ended_days(settings.timezone, days, now)
     first = _first_report(settings) if settings.orders else None

@@ -207,10 +207,10 @@ class DuckDBEngine(Engine):
             try:
                 return connect(self.path, read_only=self._read_only)
             except duckdb.Error as error:
-                said = str(error)
-                if any(sign in said for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
+                message = str(error)
+                if any(sign in message for sign in DAMAGED) or isinstance(error, duckdb.SerializationException):
                     return self._rebuild(error)
-                if not any(sign in said for sign in HELD):
+                if not any(sign in message for sign in HELD):
                     raise WarehouseError(
                         f"{self.path} cannot be opened: {_first_line(error)}; fix that, or set ECOM_HOME."
                     ) from error
@@ -242,15 +242,15 @@ class DuckDBEngine(Engine):
                 "source."
             ) from error
         except duckdb.Error as error:
-            said, advice = _first_line(error), "nothing was changed."
-            if "Corrupt database file" in said or (DAMAGED[1] in said and str(self.path) in said):
+            message, advice = _first_line(error), "nothing was changed."
+            if "Corrupt database file" in message or (DAMAGED[1] in message and str(self.path) in message):
                 self.damage_note.touch()
                 advice = "run `ecom run` again: the file is set aside and rebuilt."
             elif isinstance(error, duckdb.OutOfMemoryException):
                 advice = "nothing was changed; set ECOM_MEMORY_LIMIT higher, or free disk space, and run again."
             elif isinstance(error, duckdb.IOException):
                 advice = "nothing was changed; free some space, or fix the error above, and run again."
-            raise WarehouseError(f"{self.path}: {said}; {advice}") from error
+            raise WarehouseError(f"{self.path}: {message}; {advice}") from error
 
 
 def _copy_database(path: Path, fresh: Path, memory_limit: str) -> None:

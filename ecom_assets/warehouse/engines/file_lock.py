@@ -18,7 +18,7 @@ _SHOWN = 80
 UNKNOWN = "another process"
 LOOK_S = 0.2
 """Between two looks whether the other has let go."""
-TOLD_AFTER_S = 1.0
+REPORTED_AFTER_S = 1.0
 """Waiting that a person notices, and that is reported."""
 
 
@@ -28,7 +28,7 @@ class Turn:
     def __init__(self, path: Path, patience_s: float) -> None:
         """Begin to wait, for so long."""
         self._path, self._patience_s = path, patience_s
-        self._began, self._is_told = time.monotonic(), False
+        self._began, self._is_reported = time.monotonic(), False
 
     def wait(self, refusal: duckdb.Error) -> None:
         """Wait a little for the process that holds the file; say once for whom.
@@ -42,8 +42,8 @@ class Turn:
             raise WarehouseError(
                 f"{self._path} is in use by {holder}; wait for its run to end, or stop it."
             ) from refusal
-        if waited_s > TOLD_AFTER_S and not self._is_told:
-            self._is_told = True
+        if waited_s > REPORTED_AFTER_S and not self._is_reported:
+            self._is_reported = True
             # To standard error, so that a run of the daemon has it in its log too.
             sys.stderr.write(
                 f"ecom: waiting for {self._path}, which is in use by {holder_in(str(refusal))}; for "
@@ -63,9 +63,9 @@ def _described(pid: str) -> str:
     ps = shutil.which("ps")
     if ps is None:
         return f"process {pid}"
-    asked = [ps, "-o", "lstart=", "-o", "args=", "-p", pid]
+    arguments = [ps, "-o", "lstart=", "-o", "args=", "-p", pid]
     try:
-        listing = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 (ours)
+        listing = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 (ours)
     except (OSError, subprocess.TimeoutExpired):
         return f"process {pid}"
     words = listing.stdout.split()

@@ -96,9 +96,11 @@ class PostgresEngine(Engine):
             self.con = ibis.postgres.from_connection(self._connect())
             self.con.compiler = Compiler()
         except psycopg.Error as error:
-            said = _said(error).replace(self._url, self.address)  # an address that libpq cannot read is quoted whole
+            message = _message_of(error).replace(
+                self._url, self.address
+            )  # an address that libpq cannot read is quoted whole
             raise WarehouseError(
-                f"{self.address} cannot be opened: {said}; correct {self._setting}, or start the server."
+                f"{self.address} cannot be opened: {message}; correct {self._setting}, or start the server."
             ) from (None if self._url in str(error) else error)
         return self
 
@@ -256,18 +258,19 @@ class PostgresEngine(Engine):
             yield
         except psycopg.IntegrityError as error:
             raise ContractError(
-                f"The new rows break the table's contract ({_said(error)}); the old rows were kept: correct the source."
+                f"The new rows break the table's contract ({_message_of(error)}); the old rows were kept: "
+                "correct the source."
             ) from error
         except psycopg.Error as error:
             if self.con.con.closed or error.sqlstate in GONE:
                 raise ConnectionLostError(
-                    f"{self.address}: the connection was lost ({_said(error)}); nothing was changed, run again when "
-                    "the server is back."
+                    f"{self.address}: the connection was lost ({_message_of(error)}); nothing was changed, run "
+                    "again when the server is back."
                 ) from error
             advice = "nothing was changed; fix the error above, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
                 advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
-            raise WarehouseError(f"{self.address}: {_said(error)}; {advice}") from error
+            raise WarehouseError(f"{self.address}: {_message_of(error)}; {advice}") from error
 
 
 def _as_csv(batch: pa.RecordBatch) -> memoryview:
@@ -283,6 +286,6 @@ def _as_csv(batch: pa.RecordBatch) -> memoryview:
     return sink.getbuffer()
 
 
-def _said(error: psycopg.Error) -> str:
+def _message_of(error: psycopg.Error) -> str:
     lines = str(error).strip().splitlines()
     return (lines or [type(error).__name__])[0].rstrip(".")

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from functools import partial
 
-from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
+from ecom_assets.delivery.batch_sender import (
+    BatchOutcome,
+    HttpDestination,
+    Reading,
+    ToolProtocol,
+    http_rule,
+    patience,
+    read_common,
+)
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext
@@ -17,7 +25,7 @@ def events(context: ToolContext[ToySettings]) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, sent_at: payload.events(rows, sent_at, context.choices),
         cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
-        manner=_manner(context, "/events"),
+        protocol=_protocol(context, "/events"),
     )
 
 
@@ -26,14 +34,14 @@ def users(context: ToolContext[ToySettings]) -> HttpDestination:
     return HttpDestination(
         make=payload.users,
         cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
-        manner=_manner(context, "/users"),
+        protocol=_protocol(context, "/users"),
     )
 
 
-def _manner(context: ToolContext[ToySettings], path: str) -> Manner:
+def _protocol(context: ToolContext[ToySettings], path: str) -> ToolProtocol:
     key = context.own.toy_key.get_secret_value()
     rule = http_rule(context.settings, "Toy", named_by="ECOM_TOY_KEY", secrets=[key], limits=context.limits, per_s=None)
-    return Manner(
+    return ToolProtocol(
         Sender(rule),
         patience(context.settings, context.limits),
         lambda payloads: Request(context.own.toy_url + path, payloads.between("[", "]"), params={"key": key}),
@@ -42,4 +50,4 @@ def _manner(context: ToolContext[ToySettings], path: str) -> Manner:
 
 
 def _read(reply: Reply, _payloads: Sequence[str]) -> Reading:
-    return read_common(reply) or Reading(Rest.TAKEN)
+    return read_common(reply) or Reading(BatchOutcome.TAKEN)

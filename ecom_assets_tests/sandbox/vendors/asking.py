@@ -138,6 +138,6 @@ def to_ga4(receiver: Ga4Receiver, *events: Any, path: str = COLLECT, **more: Any
 
 def ga4_says(receiver: Ga4Receiver, *events: Any, **more: Any) -> list[tuple[str, str]]:
     """Return what the debug server remarks: path and code."""
-    status, said = to_ga4(receiver, *events, path=DEBUG, **more)
+    status, result = to_ga4(receiver, *events, path=DEBUG, **more)
     assert status == 200
-    return [(message["fieldPath"], message["validationCode"]) for message in said["validationMessages"]]
+    return [(message["fieldPath"], message["validationCode"]) for message in result["validationMessages"]]

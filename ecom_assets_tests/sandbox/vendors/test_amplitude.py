@@ -64,7 +64,7 @@ def test_so_many_bytes_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiv
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "result"),
     [
         (b"", {"error": "Missing request body"}),
         (b"{", {"error": "Invalid JSON request body"}),
@@ -77,9 +77,9 @@ def test_so_many_bytes_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiv
     ],
 )
 def test_a_request_that_cannot_be_read_is_refused_whole(
-    amplitude: AmplitudeReceiver, body: bytes, said: dict[str, str]
+    amplitude: AmplitudeReceiver, body: bytes, result: dict[str, str]
 ) -> None:
-    assert ask(amplitude, BATCH, body) == (400, {"code": 400} | said)
+    assert ask(amplitude, BATCH, body) == (400, {"code": 400} | result)
 
 
 def test_other_paths_and_methods_are_refused(amplitude: AmplitudeReceiver) -> None:
@@ -112,9 +112,9 @@ def test_a_wrong_value_refuses_the_batch_and_names_field_and_event(
     amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str
 ) -> None:
     before = amplitude.held
-    status, said = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
-    assert (status, said["error"]) == (400, "Invalid field values on some events")
-    assert (said["events_with_invalid_fields"], said["events_with_missing_fields"]) == ({field: [1]}, {})
+    status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
+    assert (status, result["error"]) == (400, "Invalid field values on some events")
+    assert (result["events_with_invalid_fields"], result["events_with_missing_fields"]) == ({field: [1]}, {})
     assert amplitude.held == before
 
 
@@ -155,8 +155,8 @@ def test_properties_may_be_forty_deep(amplitude: AmplitudeReceiver) -> None:
 def test_a_missing_value_refuses_the_batch(
     amplitude: AmplitudeReceiver, changes: dict[str, Any], fields: set[str]
 ) -> None:
-    status, said = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
-    assert (status, said["events_with_missing_fields"]) == (400, {field: [1] for field in fields})
+    status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
+    assert (status, result["events_with_missing_fields"]) == (400, {field: [1] for field in fields})
 
 
 def test_http_v2_names_the_first_wrong_event_and_batch_names_all(amplitude: AmplitudeReceiver) -> None:
@@ -165,8 +165,8 @@ def test_http_v2_names_the_first_wrong_event_and_batch_names_all(amplitude: Ampl
     assert by_path[HTTP_V2]["events_with_invalid_fields"] == {"time": [1]}
     assert by_path[BATCH]["events_with_invalid_fields"] == {"time": [1, 3]}
     with AmplitudeReceiver(Setup(clock=still), ways=AmplitudeWays(names="all")) as generous:
-        said = to_amplitude(generous, *events, path=HTTP_V2)[1]
-    assert said["events_with_invalid_fields"] == {"time": [1, 3]}
+        result = to_amplitude(generous, *events, path=HTTP_V2)[1]
+    assert result["events_with_invalid_fields"] == {"time": [1, 3]}
 
 
 def test_a_short_id_refuses_the_batch_as_production_was_seen_to(amplitude: AmplitudeReceiver) -> None:
@@ -186,8 +186,8 @@ def test_a_short_id_refuses_the_batch_as_production_was_seen_to(amplitude: Ampli
 def test_or_a_short_id_is_dropped_as_the_page_says() -> None:
     with AmplitudeReceiver(Setup(clock=still), ways=AmplitudeWays(id_lengths="drop")) as receiver:
         assert to_amplitude(receiver, amplitude_event(1, user_id="bob"))[0] == 200
-        status, said = to_amplitude(receiver, amplitude_event(2, user_id="bob", device_id=None))
-    assert (status, set(said["events_with_missing_fields"])) == (400, {"user_id", "device_id"})
+        status, result = to_amplitude(receiver, amplitude_event(2, user_id="bob", device_id=None))
+    assert (status, set(result["events_with_missing_fields"])) == (400, {"user_id", "device_id"})
 
 
 def test_a_repeat_within_seven_days_is_not_counted_and_a_later_one_is(forgetful: AmplitudeReceiver) -> None:
@@ -240,9 +240,9 @@ def test_batch_has_a_daily_quota_too() -> None:
     device = [amplitude_event(number, user_id=None, device_id="device-1") for number in range(4)]
     with AmplitudeReceiver(Setup(clock=still), rates=rates) as receiver:
         assert to_amplitude(receiver, *device[:3])[0] == 200
-        status, said = to_amplitude(receiver, device[3])
-        assert (status, said["eps_threshold"], said["throttled_events"]) == (429, 100, [0])
-        assert (said["exceeded_daily_quota_devices"], said["exceeded_daily_quota_users"]) == ({"device-1": 4}, {})
+        status, result = to_amplitude(receiver, device[3])
+        assert (status, result["eps_threshold"], result["throttled_events"]) == (429, 100, [0])
+        assert (result["exceeded_daily_quota_devices"], result["exceeded_daily_quota_users"]) == ({"device-1": 4}, {})
         receiver.ahead_s = 25 * 3600
         assert to_amplitude(receiver, device[3])[0] == 200
 
@@ -257,6 +257,6 @@ def test_a_project_may_have_a_rate_of_its_own() -> None:
 def test_silenced_devices_are_refused_for_good() -> None:
     ways = AmplitudeWays(silenced_devices=frozenset({"device-2"}))
     with AmplitudeReceiver(Setup(clock=still), ways=ways) as receiver:
-        status, said = to_amplitude(receiver, amplitude_event(1), amplitude_event(2))
-    assert (status, said["error"]) == (400, "Events silenced for device_id")
-    assert (said["silenced_devices"], said["silenced_events"]) == (["device-2"], [1])
+        status, result = to_amplitude(receiver, amplitude_event(1), amplitude_event(2))
+    assert (status, result["error"]) == (400, "Events silenced for device_id")
+    assert (result["silenced_devices"], result["silenced_events"]) == (["device-2"], [1])

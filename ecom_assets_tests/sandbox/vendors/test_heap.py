@@ -56,9 +56,9 @@ def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, pat
 def test_one_wrong_event_refuses_the_whole_batch_and_is_not_named(
     forgetful: HeapReceiver, changes: dict[str, Any]
 ) -> None:
-    status, said = to_heap(forgetful, heap_event(1), heap_event(2, **changes))
+    status, result = to_heap(forgetful, heap_event(1), heap_event(2, **changes))
     assert status == 400
-    assert "event-2" not in said
+    assert "event-2" not in result
     assert forgetful.held == Held(0, 0, 0)
 
 

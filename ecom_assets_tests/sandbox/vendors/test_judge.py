@@ -54,13 +54,13 @@ def test_the_judge_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -
         for number, user in ((2, 1), (1, 1), (3, 2), (2, 1)):
             send_one(receiver, number, user)
         held = receiver.held
-    found = who_has_what(journal, tool)
+    actual = who_has_what(journal, tool)
     twice = 2 if tool == "ga4" else 1
-    assert found.counted == Counter({"event-1": 1, "event-2": twice, "event-3": 1})
-    assert found.order == {"user-1": ["event-2", "event-1"], "user-2": ["event-3"]}
-    assert (found.taken["event-2"], found.doubled) == (2, {"event-2": 2} if tool == "ga4" else {})
-    assert (found.requests[0].path, found.requests[0].taken_ids) == (ADDRESS[tool], ("event-2",))
-    assert (held.taken_count, held.counted_count) == (found.taken.total(), found.counted.total())
+    assert actual.counted == Counter({"event-1": 1, "event-2": twice, "event-3": 1})
+    assert actual.order == {"user-1": ["event-2", "event-1"], "user-2": ["event-3"]}
+    assert (actual.taken["event-2"], actual.doubled) == (2, {"event-2": 2} if tool == "ga4" else {})
+    assert (actual.requests[0].path, actual.requests[0].taken_ids) == (ADDRESS[tool], ("event-2",))
+    assert (held.taken_count, held.counted_count) == (actual.taken.total(), actual.counted.total())
 
 
 def test_the_judge_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_the_judge_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> 
         to_amplitude(receiver, amplitude_event(2), amplitude_event(3, time="noon"))
         receiver.ahead_s = 8 * 24 * 3600
         to_amplitude(receiver, amplitude_event(1))
-    found = who_has_what(journal, "amplitude")
-    assert (found.counted, found.doubled) == (Counter({"event-1": 2}), {"event-1": 2})
-    refused = found.requests[1]
+    actual = who_has_what(journal, "amplitude")
+    assert (actual.counted, actual.doubled) == (Counter({"event-1": 2}), {"event-1": 2})
+    refused = actual.requests[1]
     assert (refused.status, refused.record_ids, refused.taken_ids) == (400, ("event-2", "event-3"), ())
 
 
@@ -80,8 +80,8 @@ def test_the_judge_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) 
     journal = tmp_path / "a.journal"
     with MixpanelReceiver(Setup(journal=journal, clock=still)) as receiver:
         to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
-    found = who_has_what(journal, "mixpanel")
-    assert (set(found.counted), found.requests[0].record_ids[1]) == ({"event-1", "event-3"}, "event-2")
+    actual = who_has_what(journal, "mixpanel")
+    assert (set(actual.counted), actual.requests[0].record_ids[1]) == ({"event-1", "event-3"}, "event-2")
 
 
 def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
     with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
         for properties in ({"tier": "gold", "score": 1}, {"$set": {"tier": "silver"}}):
             identify(receiver, {"user_id": "anna-1", "user_properties": properties})
-    found = who_has_what(journal, "amplitude", "profile")
-    assert found.profiles == {"anna-1": {"tier": "silver", "score": 1}}
-    assert (found.counted["anna-1"], who_has_what(journal, "amplitude").counted) == (2, Counter())
-    assert {one.path for one in found.requests} == {IDENTIFY}
+    actual = who_has_what(journal, "amplitude", "profile")
+    assert actual.profiles == {"anna-1": {"tier": "silver", "score": 1}}
+    assert (actual.counted["anna-1"], who_has_what(journal, "amplitude").counted) == (2, Counter())
+    assert {one.path for one in actual.requests} == {IDENTIFY}

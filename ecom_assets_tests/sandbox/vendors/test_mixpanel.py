@@ -53,8 +53,8 @@ def test_good_events_are_counted_in_the_answer(mixpanel: MixpanelReceiver) -> No
 
 
 def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceiver) -> None:
-    status, said = to_mixpanel(forgetful, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
-    assert (status, said) == (
+    status, result = to_mixpanel(forgetful, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
+    assert (status, result) == (
         400,
         {
             "code": 400,
@@ -78,8 +78,8 @@ def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceive
 
 def test_a_refused_record_may_be_named_the_other_way() -> None:
     with MixpanelReceiver(Setup(clock=still), ways=MixpanelWays(id_name="insert_id")) as receiver:
-        said = to_mixpanel(receiver, mixpanel_event(1, time=None))[1]
-    assert [record.get("insert_id") for record in said["failed_records"]] == ["event-1"]
+        result = to_mixpanel(receiver, mixpanel_event(1, time=None))[1]
+    assert [record.get("insert_id") for record in result["failed_records"]] == ["event-1"]
 
 
 def test_two_thousand_events_pass_and_one_more_is_too_large(mixpanel: MixpanelReceiver) -> None:
@@ -127,9 +127,9 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "field"), [case for case in INVALID if case[1]])
 def test_a_wrong_property_is_named(mixpanel: MixpanelReceiver, changes: dict[str, Any], field: str) -> None:
-    status, said = to_mixpanel(mixpanel, mixpanel_event(1), mixpanel_event(2, **changes))
-    assert (status, said["num_records_imported"]) == (400, 1)
-    assert [(one["index"], one["field"]) for one in said["failed_records"]] == [(1, f"properties.{field}")]
+    status, result = to_mixpanel(mixpanel, mixpanel_event(1), mixpanel_event(2, **changes))
+    assert (status, result["num_records_imported"]) == (400, 1)
+    assert [(one["index"], one["field"]) for one in result["failed_records"]] == [(1, f"properties.{field}")]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_too_many_events_or_bytes_in_a_minute_are_refused() -> None:
     for rates in (MixpanelRates(events_per_min=2), MixpanelRates(bytes_per_min=300)):
         with MixpanelReceiver(Setup(clock=still), rates=rates) as receiver:
             assert to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2))[0] == 200
-            status, said = to_mixpanel(receiver, mixpanel_event(3))
-            assert (status, said["status"]) == (429, "Too Many Requests")
+            status, result = to_mixpanel(receiver, mixpanel_event(3))
+            assert (status, result["status"]) == (429, "Too Many Requests")
             receiver.ahead_s = 62
             assert to_mixpanel(receiver, mixpanel_event(3))[0] == 200
     assert (MixpanelRates().events_per_min, MixpanelRates().bytes_per_min) == (1_800_000, 2_000_000_000)

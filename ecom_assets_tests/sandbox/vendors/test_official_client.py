@@ -17,13 +17,13 @@ TIMEOUT_S = 20
 
 def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(tmp_path: Path) -> None:
     faults, journal = ReceiverFaults.of(500, "taken, then 500", 413), tmp_path / "a.journal"
-    said: dict[str, int] = {}
-    all_said = Event()
+    result: dict[str, int] = {}
+    all_answers = Event()
 
     def hear(event: Any, code: int, _words: str | None = None) -> None:
-        said[event.insert_id] = code
-        if len(said) == COUNT:
-            all_said.set()
+        result[event.insert_id] = code
+        if len(result) == COUNT:
+            all_answers.set()
 
     with AmplitudeReceiver(Setup(journal=journal, faults=faults)) as receiver:
         config = Config(server_url=f"{receiver.url}{HTTP_V2}", flush_interval_millis=50, flush_queue_size=20)
@@ -33,9 +33,9 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
             user = "bob" if number == 13 else f"user-{number % 7}"
             client.track(BaseEvent("page_view", user_id=user, insert_id=f"event-{number}"))
         client.flush()
-        assert all_said.wait(TIMEOUT_S)
+        assert all_answers.wait(TIMEOUT_S)
         client.shutdown()
-    assert {number for number, code in said.items() if code != 200} == {"event-13"}
-    found = who_has_what(journal, "amplitude")
-    assert (len(found.counted), found.doubled, "event-13" in found.counted) == (COUNT - 1, {}, False)
-    assert {one.status for one in found.requests} == {200, 400, 413, 500}
+    assert {number for number, code in result.items() if code != 200} == {"event-13"}
+    actual = who_has_what(journal, "amplitude")
+    assert (len(actual.counted), actual.doubled, "event-13" in actual.counted) == (COUNT - 1, {}, False)
+    assert {one.status for one in actual.requests} == {200, 400, 413, 500}

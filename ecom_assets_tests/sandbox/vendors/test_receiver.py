@@ -87,16 +87,16 @@ def test_a_429_says_when_to_come_back_if_so_scripted() -> None:
     faults = ReceiverFaults.of({"status": 429, "retry_after": "7"}, 429)
     with AmplitudeReceiver(Setup(faults=faults)) as receiver:
         assert post(receiver, 1).headers["Retry-After"] == "7"
-        said = post(receiver, 1)
-    assert (said.status_code, "Retry-After" in said.headers, said.json()["code"]) == (429, False, 429)
+        result = post(receiver, 1)
+    assert (result.status_code, "Retry-After" in result.headers, result.json()["code"]) == (429, False, 429)
 
 
 def test_each_tool_refuses_in_its_own_words() -> None:
     with running_receivers() as running:
-        said = {receiver.tool: receiver.refusal(429) for receiver in running.all()}
-    assert json.loads(said["amplitude"].body)["code"] == 429
-    assert json.loads(said["mixpanel"].body)["status"] == "Too Many Requests"
-    assert (said["heap"].body, said["ga4"].body) == (b"Too Many Requests", b"")
+        result = {receiver.tool: receiver.refusal(429) for receiver in running.all()}
+    assert json.loads(result["amplitude"].body)["code"] == 429
+    assert json.loads(result["mixpanel"].body)["status"] == "Too Many Requests"
+    assert (result["heap"].body, result["ga4"].body) == (b"Too Many Requests", b"")
 
 
 def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
@@ -210,9 +210,9 @@ def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> Non
     journal = tmp_path / "a.journal"
     with AmplitudeReceiver(Setup(journal=journal)) as receiver, ThreadPoolExecutor(8) as pool:
         batches = [range(first, first + 20) for first in range(0, 1_000, 20)]
-        said = list(pool.map(lambda batch: post(receiver, *batch).status_code, [*batches, *batches]))
+        result = list(pool.map(lambda batch: post(receiver, *batch).status_code, [*batches, *batches]))
         held = receiver.held
-    assert (set(said), held) == ({200}, Held(2_000, 1_000, 1_000))
+    assert (set(result), held) == ({200}, Held(2_000, 1_000, 1_000))
     assert who_has_what(journal, "amplitude").counted == Counter(f"event-{number}" for number in range(1_000))
 
 

@@ -61,5 +61,5 @@ def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
     """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
     kinds = schema_of(contract).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds if one.name not in OF_THE_RUN])
-    found = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
-    return sorted(zip(*(found[name].to_pylist() for name in kinds.names), strict=True), key=repr)
+    actual = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
+    return sorted(zip(*(actual[name].to_pylist() for name in kinds.names), strict=True), key=repr)

@@ -121,7 +121,7 @@ ODD_CUSTOMERS: list[Any] = [
 ]
 
 
-class ToldCustomers:
+class FixedCustomers:
     """The shop's customers as an API tells them on three of the days, with moves, copies and odd records between."""
 
     def __init__(self) -> None:

@@ -80,8 +80,8 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
         if isinstance(error, SnowflakeError):
             raise
         # What the stand-in itself cannot, such as a function that it does not know.
-        said = f"{type(error).__name__} in the stand-in: {str(error)[:500]}"
-        raise ProgrammingError(msg=said, errno=100183, sqlstate="22000") from error
+        result = f"{type(error).__name__} in the stand-in: {str(error)[:500]}"
+        raise ProgrammingError(msg=result, errno=100183, sqlstate="22000") from error
     return self
 
 
@@ -112,10 +112,10 @@ def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwarg
 
 def bridged(command: str) -> list[str]:
     """Return statements that fakesnow has for one that it lacks: exchanging two tables."""
-    found = re.fullmatch(r'ALTER TABLE (".+")\.(".+") SWAP WITH ".+"\.(".+")', command)
-    if found is None:
+    actual = re.fullmatch(r'ALTER TABLE (".+")\.(".+") SWAP WITH ".+"\.(".+")', command)
+    if actual is None:
         return [command]
-    schema, one, other = found.groups()
+    schema, one, other = actual.groups()
     renames = [(one, '"SWAPPED"'), (other, one), ('"SWAPPED"', other)]
     return [f"ALTER TABLE {schema}.{old} RENAME TO {schema}.{new}" for old, new in renames]
 

@@ -85,9 +85,9 @@ def orders(*rows: Row) -> ir.Table:
 
 def fingerprint(engine: Engine, *rows: Row) -> tuple[int, str]:
     engine.replace(Orders, orders(*rows), None)
-    found = fingerprints(engine, Orders)
-    assert list(found) == [WHOLE]
-    return found[WHOLE].row_count, found[WHOLE].hash_sum
+    actual = fingerprints(engine, Orders)
+    assert list(actual) == [WHOLE]
+    return actual[WHOLE].row_count, actual[WHOLE].hash_sum
 
 
 @pytest.mark.slow
@@ -95,10 +95,10 @@ def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> No
     second = {**ORDER, "order_id": "o-2", "city": "Oslo"}
     answer = fingerprint(engine, ORDER, second)
     assert fingerprint(engine, second, ORDER) == answer
-    found = [fingerprint(engine, {**ORDER, **other}, second) for other in OTHERS]
-    same = [other for other, one in zip(OTHERS, found, strict=True) if one == answer]
+    actual = [fingerprint(engine, {**ORDER, **other}, second) for other in OTHERS]
+    same = [other for other, one in zip(OTHERS, actual, strict=True) if one == answer]
     assert same == []
-    assert len(set(found)) == len(OTHERS)
+    assert len(set(actual)) == len(OTHERS)
     assert fingerprint(engine) == (0, "0")
 
 

@@ -22,10 +22,10 @@ from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets_tests.warehouse.engines.fixed_tool import fixed_delivery
 from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
-from ecom_assets_tests.warehouse.engines.shop_input import RANGES, ToldCustomers, write_orders, write_shop
+from ecom_assets_tests.warehouse.engines.shop_input import RANGES, FixedCustomers, write_orders, write_shop
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
-from ecom_assets_tests.warehouse.engines.told_tool import told_delivery
 from ecom_assets_tests.warehouse.engines.warehouses import OTHERS, on_one_worker_each, opened
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
@@ -43,7 +43,7 @@ FUNNELS = {
 VIEWS = (FunnelStep("page_view"), FunnelStep("product_view"), FunnelStep("add_to_cart"))
 TWICE = (FunnelStep("page_view"), FunnelStep("page_view"), FunnelStep("product_view"))
 CART = (Exclusion(FunnelStep("remove_from_cart")), Exclusion(FunnelStep("search"), after=2, before=3))
-TOLD_IN_FULL = {
+IN_FULL = {
     "strict order": Funnel(VIEWS, order="strict_order"),
     "no repeats": Funnel(TWICE, order="strict_deduplication"),
     "any order": Funnel(TWICE, 3600, order="any"),
@@ -124,9 +124,9 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         order_gate="day",
         timezone=TIMEZONE,
     )
-    delivery_context = told_delivery(settings)
+    delivery_context = fixed_delivery(settings)
     checks = run_everything(
-        settings, ranges, {"customer_source": ToldCustomers(), "delivery_context": delivery_context}
+        settings, ranges, {"customer_source": FixedCustomers(), "delivery_context": delivery_context}
     )
     delivery_context.close()
     return Left(settings, stored_tables(settings), checks)
@@ -168,19 +168,19 @@ def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
     assert_same_answer(embedded, other, lambda engine: funnel_levels(engine.table(CleanEvents), FUNNELS[name]))
 
 
-@pytest.mark.parametrize("name", TOLD_IN_FULL)
+@pytest.mark.parametrize("name", IN_FULL)
 def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str) -> None:
-    funnel = TOLD_IN_FULL[name]
+    funnel = IN_FULL[name]
     if "properties" in name and "@standin/" in other.settings.warehouse:
         pytest.xfail(GAPS["variant_values"])
 
-    def told(engine: Engine) -> ir.Table:
+    def reported(engine: Engine) -> ir.Table:
         events = engine.table(CleanEvents)
         plans = ((events.event_type == kind, plan) for kind, plan in PLANS.items())
         chains = funnel_chains(events.mutate(properties=ibis.cases(*plans, else_=ibis.null("string"))), funnel)
         return step_numbers(labelled(chains, funnel), ["label"]) if funnel.by else chains
 
-    assert_same_answer(embedded, other, told)
+    assert_same_answer(embedded, other, reported)
 
 
 @pytest.mark.parametrize("name", RETENTIONS)
@@ -207,7 +207,7 @@ def answer_of(left: Left, ask: Callable[[Engine], ir.Table]) -> Rows:
     """Return the sorted rows of an answer, computed in the engine."""
     engine = opened(left.settings)
     try:
-        found = ask(engine).to_pyarrow().to_pylist()
+        actual = ask(engine).to_pyarrow().to_pylist()
     finally:
         engine.close()
-    return sorted((tuple(row[name] for name in sorted(row)) for row in found), key=repr)
+    return sorted((tuple(row[name] for name in sorted(row)) for row in actual), key=repr)

@@ -39,10 +39,10 @@ def end_connection(postgres_url: str, of: PostgresEngine) -> None:
 def test_keys_and_days_have_indexes(engine: PostgresEngine) -> None:
     for contract in (CleanEvents, RawEvents):
         engine.ensure(contract)
-    found = engine.query(
+    actual = engine.query(
         "SELECT tablename, schemaname, indexdef FROM pg_indexes WHERE schemaname IN ('raw', 'staging')"
     )
-    columns = {f"{row['schemaname']}: {row['indexdef'].partition('(')[2]}" for row in found}
+    columns = {f"{row['schemaname']}: {row['indexdef'].partition('(')[2]}" for row in actual}
     assert columns == {"staging: event_date, event_id)", "raw: received_date)"}
 
 

@@ -53,11 +53,11 @@ def lines_of(engine: PostgresEngine) -> list[str]:
 
 
 def references(engine: PostgresEngine) -> set[str]:
-    found = engine.query(
+    actual = engine.query(
         "SELECT conrelid::regclass::text || ' ' || pg_get_constraintdef(oid) AS said FROM pg_constraint "
         "WHERE contype = 'f'"
     )
-    return {row["said"].removesuffix(" NOT VALID") for row in found}
+    return {row["said"].removesuffix(" NOT VALID") for row in actual}
 
 
 STAR_REFERENCES = {

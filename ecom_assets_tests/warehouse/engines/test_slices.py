@@ -18,7 +18,7 @@ from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
     THREE,
     TWO,
-    Arrivals,
+    SessionSources,
     Visits,
     from_outside,
     from_within,
@@ -42,7 +42,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
     engine = opened(settings)
-    for contract in (Visits, Arrivals):
+    for contract in (Visits, SessionSources):
         engine.drop(contract)
     yield engine
     engine.close()

@@ -104,8 +104,8 @@ def test_every_kind_of_value_comes_back_as_it_went_in(engine: SnowflakeEngine) -
     )
     empty = dict.fromkeys(Visits.columns) | visit(TWO, "nobody")
     engine.replace(Visits, visits(full, empty), None)
-    found = engine.table(Visits).order_by("visit_date").to_pyarrow().cast(SCHEMA).to_pylist()
-    assert found == [full, empty]
+    actual = engine.table(Visits).order_by("visit_date").to_pyarrow().cast(SCHEMA).to_pylist()
+    assert actual == [full, empty]
 
 
 def test_a_batch_at_a_time_is_held_and_all_or_none_are_kept(

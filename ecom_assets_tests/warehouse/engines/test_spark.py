@@ -19,7 +19,7 @@ from ecom_assets_tests.warehouse.engines.spark_files_of import live_files
 from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
     TWO,
-    Arrivals,
+    SessionSources,
     Visits,
     from_outside,
     from_within,
@@ -97,10 +97,10 @@ def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkEngi
 
 
 def test_tables_are_emptied_together(spark_engine: SparkEngine) -> None:
-    for contract in (Visits, Arrivals):
+    for contract in (Visits, SessionSources):
         spark_engine.replace(contract, from_outside((ONE, "ann")), None)
-    spark_engine.clear([Visits, Arrivals])
-    assert [spark_engine.row_count(contract) for contract in (Visits, Arrivals)] == [0, 0]
+    spark_engine.clear([Visits, SessionSources])
+    assert [spark_engine.row_count(contract) for contract in (Visits, SessionSources)] == [0, 0]
     assert stored(spark_engine) == []
 
 
@@ -113,7 +113,7 @@ def test_an_overtaken_writer_computes_its_slice_anew(spark_settings: Settings, s
     def overtake(step: str) -> None:
         steps.append(step)
         if steps == ["slice_begun", "slice_written"]:
-            other.replace(Arrivals, from_outside((ONE, "eva"), (ONE, "kim")), None)
+            other.replace(SessionSources, from_outside((ONE, "eva"), (ONE, "kim")), None)
             other.replace(Visits, from_outside((ONE, "stale")), DAY)
 
     spark_engine.on_step = overtake

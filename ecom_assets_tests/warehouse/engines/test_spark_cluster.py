@@ -136,7 +136,7 @@ def killed_in_the_middle(run: "subprocess.Popen[bytes]", tables: Path, workers: 
     while run.poll() is None and len(list(tables.glob("staging/*/_delta_log"))) < 2:
         time.sleep(0.05)
     executors = [children(worker) for worker in workers]
-    assert [len(found) for found in executors] == [1, 1], "both workers are at it"
+    assert [len(actual) for actual in executors] == [1, 1], "both workers are at it"
     for process in (workers[0], *executors[0]):
         os.kill(process, signal.SIGKILL)
     return tables_in(tables)

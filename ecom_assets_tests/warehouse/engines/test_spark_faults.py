@@ -126,9 +126,9 @@ def test_spark_says_nothing_and_leaves_nothing_in_the_working_folder(tmp_path: P
 def test_a_command_without_java_says_what_to_install(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home)
-    said = ecom_process("run", home=home, env={"ECOM_WAREHOUSE": "spark://local", "JAVA_HOME": str(tmp_path)})
-    assert said.exit_code == 1
-    assert said.sentence == (
+    result = ecom_process("run", home=home, env={"ECOM_WAREHOUSE": "spark://local", "JAVA_HOME": str(tmp_path)})
+    assert result.exit_code == 1
+    assert result.sentence == (
         f"spark://local{home}/spark needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
     )
 

@@ -52,15 +52,15 @@ def change(log: TableLog, *days: str, to: str) -> Change:
 
 
 def newest(log: TableLog) -> Snapshot:
-    found = log.current()
-    assert found is not None
-    return found
+    actual = log.current()
+    assert actual is not None
+    return actual
 
 
 def visitors(log: TableLog) -> list[tuple[str, str]]:
     """Return what another reader of Delta finds."""
-    found = pl.scan_delta(str(log.folder)).select("visit_date", "visitor_id").sort(pl.all()).collect()
-    return [(str(day), who) for day, who in found.rows()]
+    actual = pl.scan_delta(str(log.folder)).select("visit_date", "visitor_id").sort(pl.all()).collect()
+    return [(str(day), who) for day, who in actual.rows()]
 
 
 def test_writers_of_different_days_both_stay(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_another_program_that_commits_in_between_loses_nothing(tmp_path: Path, m
     other = change(theirs, TWO, to="bob")
     ask = Change.require_untouched
 
-    def overtaken(asked: Change, seen: Snapshot) -> None:
-        ask(asked, seen)
-        if asked is mine:
+    def overtaken(answer: Change, seen: Snapshot) -> None:
+        ask(answer, seen)
+        if answer is mine:
             monkeypatch.setattr(Change, "require_untouched", ask)
             theirs.put(other)  # without the lock, as a program does that knows only Delta
 

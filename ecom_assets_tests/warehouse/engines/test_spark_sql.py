@@ -47,8 +47,8 @@ def test_sql_that_ibis_spells_otherwise_for_spark_gives_the_same_values(spark_en
             is_never=table.at > ibis.literal(datetime(1, 1, 1), "timestamp(6)"),  # noqa: DTZ001 (as stored)
             campaign=table.visitor_id.re_extract(r"z(o.)", 1),
         )
-        found: list[dict[str, object]] = values.order_by("visitor_id").to_pyarrow().to_pylist()
-        return found
+        actual: list[dict[str, object]] = values.order_by("visitor_id").to_pyarrow().to_pylist()
+        return actual
 
     con = connect()
     con.create_table("instants", outside.to_pyarrow())

@@ -46,8 +46,8 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
 
 
 def counts(engine: Engine) -> list[int]:
-    found = engine.day_counts(RawStock, BOTH)
-    return [found.get(ONE, 0), found.get(TWO, 0)]
+    actual = engine.day_counts(RawStock, BOTH)
+    return [actual.get(ONE, 0), actual.get(TWO, 0)]
 
 
 def held(engine: Engine) -> list[tuple[date, int, int]]:

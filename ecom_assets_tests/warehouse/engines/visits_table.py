@@ -30,7 +30,7 @@ class Visits(Table):
     visitor_id = text("Who came")
 
 
-class Arrivals(Table):
+class SessionSources(Table):
     """One row per visit as it was reported."""
 
     layer = "raw"
@@ -50,8 +50,8 @@ def from_outside(*rows: tuple[date, str | None]) -> ir.Table:
 
 def from_within(engine: Engine, *rows: tuple[date, str | None]) -> ir.Table:
     """Return visits as an expression over a table of the engine's own."""
-    engine.replace(Arrivals, from_outside(*rows), None)
-    return engine.table(Arrivals).filter(ibis._.visit_date.notnull())
+    engine.replace(SessionSources, from_outside(*rows), None)
+    return engine.table(SessionSources).filter(ibis._.visit_date.notnull())
 
 
 def stored(engine: Engine, contract: type[Table] = Visits) -> list[tuple[Any, ...]]:

@@ -10,7 +10,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
+from ecom_assets.delivery.batch_sender import (
+    BatchOutcome,
+    HttpDestination,
+    Reading,
+    ToolProtocol,
+    http_rule,
+    patience,
+    read_common,
+)
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext
@@ -33,7 +41,7 @@ def events(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
         cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=len(head) + 2),
-        manner=Manner(
+        protocol=ToolProtocol(
             Sender(_rule(context, takes_gzip=True)),
             patience(context.settings, limits),
             lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
@@ -54,7 +62,7 @@ def users(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length),
         cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
-        manner=Manner(Sender(_rule(context)), patience(context.settings, limits), request, read),
+        protocol=ToolProtocol(Sender(_rule(context)), patience(context.settings, limits), request, read),
     )
 
 
@@ -82,8 +90,8 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
-        return Reading(Rest.TAKEN, taken_as=partly)
-    return Reading(Rest.TAKEN)
+        return Reading(BatchOutcome.TAKEN, taken_as=partly)
+    return Reading(BatchOutcome.TAKEN)
 
 
 def _read_refused(reply: Reply, count: int) -> Reading:
@@ -98,11 +106,11 @@ def _read_refused(reply: Reply, count: int) -> Reading:
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
-        return Reading(Rest.AGAIN, refused=refused)
+        return Reading(BatchOutcome.AGAIN, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
     if answer.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
-        return Reading(Rest.NOT_ALLOWED, words=reply.words)
-    return Reading(Rest.HALVED, words=reply.words)
+        return Reading(BatchOutcome.NOT_ALLOWED, words=reply.words)
+    return Reading(BatchOutcome.HALVED, words=reply.words)
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
@@ -121,8 +129,8 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
     }
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
-        return Reading(Rest.LATER, words=reply.words)
-    return Reading(Rest.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
+        return Reading(BatchOutcome.LATER, words=reply.words)
+    return Reading(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
 
 
 def _actors(payload: str) -> set[Any]:

@@ -10,7 +10,15 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
+from ecom_assets.delivery.batch_sender import (
+    BatchOutcome,
+    HttpDestination,
+    Reading,
+    ToolProtocol,
+    http_rule,
+    patience,
+    read_common,
+)
 from ecom_assets.delivery.batching import cut_by
 from ecom_assets.delivery.sender import Limits, Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext
@@ -30,7 +38,7 @@ def events(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
         cut=partial(_cut, limits=context.limits),
-        manner=_manner(context, is_repeatable=is_repeatable),
+        protocol=_protocol(context, is_repeatable=is_repeatable),
     )
 
 
@@ -39,7 +47,7 @@ def users(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, _sent_at: ga4.users(rows),
         cut=partial(_cut, limits=context.limits),
-        manner=_manner(context, is_repeatable=True),
+        protocol=_protocol(context, is_repeatable=True),
     )
 
 
@@ -61,11 +69,11 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return Reading(Rest.TAKEN, taken_as=UNCONFIRMED)
-    return Reading(Rest.HALVED, words=reply.words)
+        return Reading(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
+    return Reading(BatchOutcome.HALVED, words=reply.words)
 
 
-def _manner(context: Context, *, is_repeatable: bool) -> Manner:
+def _protocol(context: Context, *, is_repeatable: bool) -> ToolProtocol:
     own, secret = context.own, context.own.ga4_api_secret.get_secret_value()
     rule = http_rule(
         context.settings,
@@ -76,7 +84,7 @@ def _manner(context: Context, *, is_repeatable: bool) -> Manner:
         per_s=own.ga4_events_per_s,
     )
     params = {"measurement_id": own.ga4_measurement_id, "api_secret": secret}
-    return Manner(
+    return ToolProtocol(
         Sender(rule),
         patience(context.settings, context.limits),
         lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),

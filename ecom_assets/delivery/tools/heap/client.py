@@ -9,7 +9,15 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
+from ecom_assets.delivery.batch_sender import (
+    BatchOutcome,
+    HttpDestination,
+    Reading,
+    ToolProtocol,
+    http_rule,
+    patience,
+    read_common,
+)
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import Reply, Request, Sender
 from ecom_assets.delivery.tool import ToolContext
@@ -26,7 +34,7 @@ def events(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, sent_at: heap.events(rows, sent_at, context.choices),
         cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
-        manner=_manner(context, "/api/track", "events"),
+        protocol=_protocol(context, "/api/track", "events"),
     )
 
 
@@ -35,11 +43,11 @@ def users(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, _sent_at: heap.users(rows),
         cut=partial(cut, most_records=context.limits.most_records, most_bytes=context.limits.most_bytes),
-        manner=_manner(context, "/api/add_user_properties", "users"),
+        protocol=_protocol(context, "/api/add_user_properties", "users"),
     )
 
 
-def _manner(context: Context, path: str, records: str) -> Manner:
+def _protocol(context: Context, path: str, records: str) -> ToolProtocol:
     own = context.own
     rule = http_rule(
         context.settings,
@@ -50,7 +58,7 @@ def _manner(context: Context, path: str, records: str) -> Manner:
         per_s=own.heap_events_per_s,
     )
     head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
-    return Manner(
+    return ToolProtocol(
         Sender(rule),
         patience(context.settings, context.limits),
         lambda payloads: Request(own.heap_address + path, payloads.between(head, "]}")),
@@ -64,6 +72,6 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return Reading(Rest.TAKEN)
+        return Reading(BatchOutcome.TAKEN)
     is_about_us = _OUR_FAULT.search(reply.words) is not None
-    return Reading(Rest.NOT_ALLOWED if is_about_us else Rest.HALVED, words=reply.words)
+    return Reading(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, words=reply.words)

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ecom_assets.delivery.batch_sender import HttpDestination, Manner, Reading, Rest, http_rule, patience, read_common
+from ecom_assets.delivery.batch_sender import (
+    BatchOutcome,
+    HttpDestination,
+    Reading,
+    ToolProtocol,
+    http_rule,
+    patience,
+    read_common,
+)
 from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
@@ -38,7 +46,9 @@ def events(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, sent_at: mixpanel.events(rows, sent_at, context.choices),
         cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=2),
-        manner=Manner(Sender(_rule(context, takes_gzip=True)), patience(context.settings, limits), request, read),
+        protocol=ToolProtocol(
+            Sender(_rule(context, takes_gzip=True)), patience(context.settings, limits), request, read
+        ),
     )
 
 
@@ -55,7 +65,9 @@ def users(context: Context) -> HttpDestination:
     return HttpDestination(
         make=lambda rows, _sent_at: mixpanel.users(rows),
         cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
-        manner=Manner(Sender(_rule(context, takes_gzip=False)), patience(context.settings, limits), request, read),
+        protocol=ToolProtocol(
+            Sender(_rule(context, takes_gzip=False)), patience(context.settings, limits), request, read
+        ),
     )
 
 
@@ -67,16 +79,16 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     answer = reply.content()
     refused = _failed(answer.get("failed_records"), payloads)
     if reply.status == TAKEN and not refused and _says_yes(reply):
-        return Reading(Rest.TAKEN)
+        return Reading(BatchOutcome.TAKEN)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
-        return Reading(Rest.NOT_ALLOWED, words=_said(reply))
+        return Reading(BatchOutcome.NOT_ALLOWED, words=_message(reply))
     imported = answer.get("num_records_imported")
     if not refused and not imported:
-        return Reading(Rest.HALVED, words=_said(reply))
+        return Reading(BatchOutcome.HALVED, words=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
         words = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
-        return Reading(Rest.UNCERTAIN, refused=refused, words=words)
-    return Reading(Rest.TAKEN, refused=refused)
+        return Reading(BatchOutcome.UNCERTAIN, refused=refused, words=words)
+    return Reading(BatchOutcome.TAKEN, refused=refused)
 
 
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
@@ -103,7 +115,7 @@ def _says_yes(reply: Reply) -> bool:
     return reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
 
 
-def _said(reply: Reply) -> str:
+def _message(reply: Reply) -> str:
     return reply.words or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
 
 

@@ -238,7 +238,7 @@ class SparkEngine(Engine):
     def _as_sentence(self, error: Exception) -> WorkError:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         causes = [line for line in lines if line.startswith("Caused by: ")]
-        said = (causes[-1].removeprefix("Caused by: ") if causes else lines[0]).rstrip(".")
+        message = (causes[-1].removeprefix("Caused by: ") if causes else lines[0]).rstrip(".")
         if MISSING in str(error) and "USER_RAISED_EXCEPTION" in str(error):
             return ContractError(
                 "The new rows break the table's contract (a column that must not be null is missing in some); the old "
@@ -250,7 +250,7 @@ class SparkEngine(Engine):
                 f"{damaged[0].removeprefix('file:')} is damaged or missing; nothing was changed: materialize its table "
                 "again for that day, it is rebuilt from raw."
             )
-        return WarehouseError(f"{self.address}: {said[:300]}; nothing was changed.")
+        return WarehouseError(f"{self.address}: {message[:300]}; nothing was changed.")
 
 
 DAMAGED = ("FAILED_READ_FILE", "PATH_NOT_FOUND", "is not a Parquet file", "ChecksumException", "FileNotFoundException")

@@ -256,12 +256,12 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
 def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> WarehouseError:
     if isinstance(error, WarehouseError):
         return error
-    said = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if any("JAVA_HOME" in line or "bin/java" in line or "java: " in line for line in said):
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if any("JAVA_HOME" in line or "bin/java" in line or "java: " in line for line in lines):
         return WarehouseError(
             f"{address.shown} needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
         )
-    telling = [line for line in said if "rror" in line or "xception" in line] or said or [str(error)]
+    telling = [line for line in lines if "rror" in line or "xception" in line] or lines or [str(error)]
     return WarehouseError(f"{address.shown}: Spark did not start ({telling[0][:200]}); fix that, see ECOM_SPARK_CONF.")
 
 

@@ -114,9 +114,9 @@ def _null_counts(footer: pq.FileMetaData) -> dict[str, int | None]:
     counts: dict[str, int | None] = {}
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            said, before = column.statistics, counts.get(column.path_in_schema, 0)
-            is_known = said is not None and said.has_null_count and before is not None
-            counts[column.path_in_schema] = before + said.null_count if is_known else None
+            column_statistics, before = column.statistics, counts.get(column.path_in_schema, 0)
+            is_known = column_statistics is not None and column_statistics.has_null_count and before is not None
+            counts[column.path_in_schema] = before + column_statistics.null_count if is_known else None
     return counts
 
 

@@ -7,17 +7,17 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import PAYLOADS, Answer, Verdict
+from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.settings.settings import Settings
 
-TAKEN = Answer(Verdict.DELIVERED)
-UNLIKED = Answer(Verdict.REJECTED, "bad_value", "It does not like ids that end with 1.")
+TAKEN = Answer(DeliveryState.DELIVERED)
+UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "It does not like ids that end with 1.")
 NO_SEARCHES = "Searches cannot go there."
 
 
 @dataclass
-class ToldTool:
+class FixedTool:
     """A destination of events or users in memory."""
 
     name: str
@@ -56,7 +56,7 @@ class ToldTool:
         }
 
 
-def told_delivery(settings: Settings) -> DeliveryContext:
+def fixed_delivery(settings: Settings) -> DeliveryContext:
     """Return the delivery_context of a run, with a ledger where the settings have it."""
-    tools = [ToldTool("amplitude_events", takes_updates=False), ToldTool("amplitude_users", takes_updates=True)]
+    tools = [FixedTool("amplitude_events", takes_updates=False), FixedTool("amplitude_users", takes_updates=True)]
     return DeliveryContext(settings, nullcontext({tool.name: tool for tool in tools}))

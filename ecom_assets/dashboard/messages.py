@@ -9,24 +9,24 @@ from starlette.responses import Response
 
 from ecom_assets.dashboard.sessions import cookie_of, read_signed_text, secret_of, set_cookie, signed_text
 
-SAID: Final = "ecom_said"
+MESSAGE: Final = "ecom_said"
 LASTS_S: Final = 60
 
 
-def keep_said(request: Request, response: Response, tone: str, text: str) -> None:
+def keep_message(request: Request, response: Response, tone: str, text: str) -> None:
     """Let the next page of this browser say what an action did; `tone` is good or bad."""
     value = signed_text(secret_of(request.app.state.settings.home), json.dumps({"tone": tone, "text": text}))
     is_secure = request.url.scheme == "https"
-    response.headers.append("set-cookie", set_cookie(SAID, value, LASTS_S, is_secure=is_secure))
+    response.headers.append("set-cookie", set_cookie(MESSAGE, value, LASTS_S, is_secure=is_secure))
 
 
-def said_to(request: Request) -> Mapping[str, str] | None:
+def message_for(request: Request) -> Mapping[str, str] | None:
     """Return what the last action of this browser did; None if there is nothing new."""
-    cookie = cookie_of(request.scope, SAID)
+    cookie = cookie_of(request.scope, MESSAGE)
     text = cookie and read_signed_text(secret_of(request.app.state.settings.home), cookie)
     return dict(json.loads(text)) if text else None
 
 
-def forget_said(response: Response) -> None:
+def forget_message(response: Response) -> None:
     """Let the browser forget what was said."""
-    response.headers.append("set-cookie", set_cookie(SAID, "", 0, is_secure=False))
+    response.headers.append("set-cookie", set_cookie(MESSAGE, "", 0, is_secure=False))

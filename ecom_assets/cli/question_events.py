@@ -9,13 +9,13 @@ import ibis.expr.types as ir
 
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.cli.visitor_segments import AskedSegment
+from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 
 
 @dataclass(frozen=True)
-class AskedEvents:
+class QuestionEvents:
     """The events of a question about files.
 
     Attributes:
@@ -32,7 +32,7 @@ class AskedEvents:
     newest_at: datetime
     days: tuple[date | None, date | None]
     _clean: ir.Table
-    _segment: AskedSegment
+    _segment: QuestionSegment
 
     @classmethod
     def open(
@@ -44,7 +44,7 @@ class AskedEvents:
         *,
         without: str,
         columns: Iterable[str] | None = None,
-    ) -> "AskedEvents":
+    ) -> "QuestionEvents":
         """Open files.
 
         Args:
@@ -60,7 +60,7 @@ class AskedEvents:
             SourceError: The files have no valid event.
         """
         files = FileEvents.open(paths, settings)
-        only = AskedSegment.read(segment, files)
+        only = QuestionSegment.read(segment, files)
         files = files if columns is None else files.naming([*columns, *only.columns])
         clean = files.clean()
         days_of, times = clean.event_date, clean.event_at
