@@ -165,7 +165,7 @@ def test_passwords_in_addresses_are_in_no_refusal_and_in_nothing_that_python_sho
 def test_a_former_name_still_counts_and_says_once_what_it_is_called_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(setting_names, "_said", set())
+    monkeypatch.setattr(setting_names, "_logged", set())
     monkeypatch.setenv("ECOM_API_READ_TIMEOUT_S", "7")
     (tmp_path / ".env").write_text("ECOM_API_CONCURRENCY=3\nECOM_SOURCE_CONCURRENCY=4\n")
     for _ in range(2):

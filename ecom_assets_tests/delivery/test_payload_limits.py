@@ -96,7 +96,7 @@ def looked_at(name: str, table: pa.Table, **settings: str) -> tuple[int, int]:
 def test_all_that_goes_keeps_to_the_documents(name: str) -> None:
     counts = [0, 0]
 
-    @examples(50)
+    @examples(120)
     @given(
         st.lists(rows, min_size=5, max_size=30),
         st.sampled_from(["visitor_id", "user_id"]),

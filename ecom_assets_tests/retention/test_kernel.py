@@ -113,7 +113,7 @@ def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> N
             "event_id": pa.array([str(one) for one in ids], pa.string()),
             "plan": pa.array(plans, pa.string()),
         }
-        with patch.object(answers, "tally", wraps=cohort_counts) as answer:
+        with patch.object(answers, "cohort_counts", wraps=cohort_counts) as answer:
             quick = answered(pa.table(columns), rule)
         assert answer.called
         with patch.object(answers, "has_kernels", return_value=False):
