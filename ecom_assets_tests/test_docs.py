@@ -169,7 +169,7 @@ def test_the_summary_of_the_first_run_is_what_a_run_over_the_sandbox_shop_prints
     assert result.exit_code == 0
     printed = re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", result.out.replace(str(home), HOME_IN_README))
     (shown,) = section("docs/first_run.md", "The first run").code
-    assert _told(printed) == _told(shown)
+    assert _comparable(printed) == _comparable(shown)
 
 
 def test_the_part_of_the_summary_in_the_readme_is_that_of_the_first_run() -> None:
@@ -277,7 +277,7 @@ def test_code_and_tables_are_read_from_a_page_by_section() -> None:
     assert part.code == ["# no heading\n"]
 
 
-def _told(summary: str) -> list[str]:
+def _comparable(summary: str) -> list[str]:
     """Return the lines, sorted, because reasons that are equally frequent come in no particular order.
 
     Which of the requests that are made side by side something happens to is chance; what GA4 may have got shows it.
