@@ -120,14 +120,23 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     if where.operator in {"contains", "matches"}:
         text, sought = _text(rows, where), str(where.values[0])
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
-    if where.operator == "one_of" and json_path(where.column):
-        return _one_of(rows, where)
+    if where.operator in {"equals", "one_of"} and json_path(where.column):
+        return _is_one_of(rows, where)
     for other in where.values[1:]:
         comparable(rows, where.column, other)
-    test = _compared(comparable(rows, where.column, where.values[0]), where)
-    if not json_path(where.column) or where.operator not in {"equals", "one_of"} or kind_of(where.values[0]) != "text":
-        return test
-    return _may_hold(column_of(rows, where.column), where.values).ifelse(test, ibis.literal(value=False))
+    return _compared(comparable(rows, where.column, where.values[0]), where)
+
+
+def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
+    """Return whether a key has one of the values, each of which is compared with values of its own kind."""
+    kinds: dict[str, list[Scalar]] = {}
+    for value in where.values:
+        kinds.setdefault(kind_of(value), []).append(value)
+    no = ibis.literal(value=False)
+    tests = {kind: comparable(rows, where.column, of[0]).isin(of).fill_null(no) for kind, of in kinds.items()}
+    if texts := kinds.get("text"):
+        tests["text"] = _may_hold(column_of(rows, where.column), texts).ifelse(tests["text"], no)
+    return reduce(or_, tests.values())
 
 
 def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
@@ -137,15 +146,6 @@ def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
     """
     text = document.cast("string")
     return reduce(or_, (text.contains(f'"{value}"') for value in values), text.contains("\\"))
-
-
-def _one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
-    """Return whether a key has one of the values, each of which is compared with values of its own kind."""
-    kinds: dict[str, list[Scalar]] = {}
-    for value in where.values:
-        kinds.setdefault(kind_of(value), []).append(value)
-    tests = [comparable(rows, where.column, values[0]).isin(values) for values in kinds.values()]
-    return reduce(or_, [test.fill_null(ibis.literal(value=False)) for test in tests])
 
 
 def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 (a value of any type)
