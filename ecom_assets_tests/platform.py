@@ -75,7 +75,7 @@ class Platform:
         self.engine.replace(self.raw, self._landed, days)
 
     def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
-        """Let the given records be what the customer API told on a day, all on one page."""
+        """Let the given records be what the customer API returned on a day, all on one page."""
         answer = [ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(records, start=1)]
         self.engine.replace(RawCustomers, customer_rows(answer, day, "test"), Days((day,)))
 

@@ -70,7 +70,7 @@ class Body(BaseModel):
         examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )
 
-    def said(self) -> dict[str, Any]:
+    def as_definition(self) -> dict[str, Any]:
         """Return what the body says of the definition, as a definition file has it."""
         names = self.model_fields_set - self.OF_DAYS
         return self.model_dump(include=names, exclude_none=True, by_alias=True)
@@ -99,7 +99,7 @@ class SessionBody(Body):
     def with_session_rule(self, context: RequestContext) -> dict[str, Any]:
         """Return the definition; sessions are cut by the rule of the settings if nothing else is said."""
         own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
-        return self.said() | own
+        return self.as_definition() | own
 
 
 def check_zone(timezone: str) -> str:

@@ -174,8 +174,8 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredSessions, e
     paid = paid.join(started, inside).select(paid, event_date="started_date")
     touched = of_days(stored.touches, "started_date", (None, ends[1]))
     last = con.to_pyarrow(started.started_date.max()).as_py()
-    told = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
-    has_addresses = bool(con.to_pyarrow(told.count()).as_py())
+    sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
+    has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
     return _Prepared(_kept(con, "bought", purchases(paid)), touched, Days((last,) if last else ()), has_addresses, ends)
 
 

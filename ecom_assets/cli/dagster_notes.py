@@ -52,8 +52,8 @@ class DagsterNotes:
                 return grouped(map(_row, instance.fetch_materializations(key, limit=1).records))
             ids = [newest[day] for day in wanted if day in newest]
             parts = (ids[begin : begin + AT_ONCE] for begin in range(0, len(ids), AT_ONCE))
-            asked = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in parts)
-            pages = [instance.fetch_materializations(one, limit=AT_ONCE) for one in asked]
+            filters = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in parts)
+            pages = [instance.fetch_materializations(one, limit=AT_ONCE) for one in filters]
             return grouped(_row(record) for page in pages for record in page.records)
 
     def computation(self, contract: type[Table]) -> Computation:
@@ -62,8 +62,8 @@ class DagsterNotes:
             for record in _newest_first(instance, asset_key(contract)):
                 metadata = record.asset_materialization.metadata if record.asset_materialization else {}
                 if "sql" in metadata:
-                    said = str(metadata["sql"].value).removeprefix(FENCE[0]).removesuffix(FENCE[1])
-                    return Computation(said, _upstream(metadata))
+                    sql = str(metadata["sql"].value).removeprefix(FENCE[0]).removesuffix(FENCE[1])
+                    return Computation(sql, _upstream(metadata))
         return Computation()
 
 

@@ -57,9 +57,9 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
-    asked = Person.asked(visitor or [], customer or [])
+    requested = Person.requested(visitor or [], customer or [])
     settings = _settings(events, events_mapping, orders, orders_mapping)
-    request = _Request(settings, asked, _tools(skip_tool or []), has_files=not keep_files)
+    request = _Request(settings, requested, _tools(skip_tool or []), has_files=not keep_files)
     if verify:
         request.verify(as_json=as_json)
         return
@@ -72,7 +72,7 @@ class _Request:
     """What was asked for."""
 
     settings: Settings
-    asked: Person
+    requested: Person
     skipped_tools: frozenset[str]
     has_files: bool
 
@@ -82,7 +82,7 @@ class _Request:
         Raises:
             UsageError: Nobody has said yes.
         """
-        pending = _resumed(self.settings, self.asked)
+        pending = _resumed(self.settings, self.requested)
         if pending is None:
             plan = self._plan()
             if dry_run or plan.is_empty:
@@ -104,7 +104,7 @@ class _Request:
             Exit: Something is.
         """
         with closing(new_engine(self.settings).open()) as engine:
-            left = remains_of(self.settings, engine, self.asked.completed(engine), has_files=self.has_files)
+            left = remains_of(self.settings, engine, self.requested.completed(engine), has_files=self.has_files)
         is_absent = not any(left.values())
         lines = ["Nothing of the person is left."] if is_absent else ["There is still:", *_left_lines(left)]
         _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
@@ -113,7 +113,7 @@ class _Request:
 
     def _plan(self) -> Plan:
         with closing(new_engine(self.settings).open()) as engine:
-            return plan_of(self.settings, engine, self.asked, has_files=self.has_files)
+            return plan_of(self.settings, engine, self.requested, has_files=self.has_files)
 
 
 class _Recompute:
@@ -175,22 +175,22 @@ def _tools(names: list[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _resumed(settings: Settings, asked: Person) -> Pending | None:
+def _resumed(settings: Settings, requested: Person) -> Pending | None:
     """Return the erasure of the same person that was killed; None if there is none.
 
     Raises:
         UsageError: One of somebody else must be finished first.
     """
     pending = read_pending(settings)
-    if pending and not (set(asked.users) <= set(pending.person.users) and _within(asked, pending.person)):
+    if pending and not (set(requested.users) <= set(pending.person.users) and _within(requested, pending.person)):
         raise UsageError(
             "An erasure of somebody else was not finished; finish it first, by the same command as before."
         )
     return pending
 
 
-def _within(asked: Person, result: Person) -> bool:
-    return set(asked.sessions) <= set(result.sessions)
+def _within(requested: Person, result: Person) -> bool:
+    return set(requested.sessions) <= set(result.sessions)
 
 
 def _require_yes(plan: Plan, *, yes: bool) -> None:

@@ -257,14 +257,14 @@ def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str
     Raises:
         UsageError: The text does not begin with the number of a step.
     """
-    number, colon, said = text.partition(":")
+    number, colon, value = text.partition(":")
     place = int(number) if number.strip().isdecimal() else 0
     if not colon or not 1 <= place <= steps:
         raise UsageError(
             f"{option} {text!r} does not begin with the number of a step, 1 to {steps}; write it as in "
             f"'{steps}: {example}'."
         )
-    return place, said
+    return place, value
 
 
 def _times(steps: str | None, bins: str | None) -> object:

@@ -307,7 +307,7 @@ def definition(question: Question) -> Callable[[View], Block]:
         as_json = jsonable_encoder(answer)
         defined = as_json["definition"]
         if question.is_file_of_body:
-            defined = {"session_rule": defined["session_rule"], **outcome.body.said()}
+            defined = {"session_rule": defined["session_rule"], **outcome.body.as_definition()}
         return DefinitionBlock(
             yaml.safe_dump(definition_file(defined), sort_keys=False, allow_unicode=True),
             question.command,

@@ -201,14 +201,14 @@ class View:
         Raises:
             EcomError: What the route raises, such as `NoSourceError`.
         """
-        asked = self.asked(kind, **parameters)
-        called = getattr(route, "func", route), getattr(route, "args", ()), asked.model_dump_json()
+        query = self.parameters_of(kind, **parameters)
+        called = getattr(route, "func", route), getattr(route, "args", ()), query.model_dump_json()
         if called not in self._answers:
-            self._answers[called] = route(self.context, asked)
+            self._answers[called] = route(self.context, query)
             self.ranges.append(self._answers[called]["range"])
         return self._answers[called]
 
-    def asked(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
+    def parameters_of(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
         """Return the parameters of a route, with the days of the page if the route takes days."""
         days = self.filters.days if issubclass(kind, DaysParameters) else {}
         return kind.model_validate({**days, **parameters})

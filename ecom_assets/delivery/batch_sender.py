@@ -162,7 +162,7 @@ class Part:
     places: list[int]
     wait_s: float = 0.0
     """Seconds to wait before it is sent."""
-    tries: int = 0
+    failures: int = 0
     """Attempts without a useful response."""
     may_be_there: bool = False
     """Whether one of these attempts may have succeeded."""
@@ -298,7 +298,7 @@ class BatchSender:
             return
         middle = len(left.places) // 2
         for half in (left.places[middle:], left.places[:middle]):
-            self._parts.appendleft(replace(left.of(half), tries=0))
+            self._parts.appendleft(replace(left.of(half), failures=0))
 
     def _stranger(self) -> str:
         return (
@@ -324,12 +324,12 @@ class BatchSender:
                 self._protocol.sender.pause(pause_s)
             self._wait(left, pause_s, BUSY, reading.words)
             return
-        left.tries += 1
+        left.failures += 1
         reason = NO_ANSWER if left.may_be_there else BUSY
-        if left.tries > patience.retries:
+        if left.failures > patience.retries:
             self._postpone_all(left, reason, reading.words)
             return
-        wait_s = backoff_s(patience.base_s, left.tries, patience.most_s)
+        wait_s = backoff_s(patience.base_s, left.failures, patience.most_s)
         wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
         self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.words)
 

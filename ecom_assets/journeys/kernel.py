@@ -210,12 +210,12 @@ def part_of(sequences: StepSequences, choices: JourneyChoices, names: Sequence[s
         # A path from a step to the same step ends when it comes again.
         after = place > first[session] if choices.from_step else place >= first[session]
         last = first_of(after & (sequences.steps == numbers.get(choices.to_step, -1)))
-    is_asked = (first >= 0) & (last >= 0)
+    is_chosen = (first >= 0) & (last >= 0)
     is_from_end = choices.to_step and not choices.from_step
     begin = np.maximum(first, last - choices.rule.most_steps + 1) if is_from_end else first
-    kept = is_asked[session] & (place >= begin[session]) & (place <= last[session])
-    sizes = (last - begin + 1)[is_asked]
-    return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_asked], (begin > first)[is_asked])
+    kept = is_chosen[session] & (place >= begin[session]) & (place <= last[session])
+    sizes = (last - begin + 1)[is_chosen]
+    return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
 
 
 def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> pa.Table:

@@ -38,7 +38,7 @@ class Person:
     """Users who were seen in a session that was asked for by its id; they are erased only if asked for."""
 
     @classmethod
-    def asked(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
+    def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
         """Return what is asked for by visitor ids, as tables have them, and by customer ids.
 
         Raises:

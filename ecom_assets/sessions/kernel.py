@@ -111,8 +111,8 @@ def _started(part: Part, span: Span) -> Part:
         return part
     firsts = np.flatnonzero(begins_of(part))
     started_at = times_of(part, part.keys[firsts] >> part.plan.scale_bits)
-    is_asked = (started_at >= span.starts_at) & (started_at <= span.starts_until)
-    return replace(part, keys=part.keys[np.repeat(is_asked, np.diff(firsts, append=len(part.keys)))])
+    is_chosen = (started_at >= span.starts_at) & (started_at <= span.starts_until)
+    return replace(part, keys=part.keys[np.repeat(is_chosen, np.diff(firsts, append=len(part.keys)))])
 
 
 def begins_of(part: Part) -> Flags:

@@ -30,10 +30,10 @@ from ecom_assets_tests.delivery.kill_driver import BATCH, BEFORE, REPLIED, rows_
 MID_BODY, NO_REPLY, RANDOM = "mid_body", "taken_without_reply", "random"
 PHASES = (BEFORE, MID_BODY, NO_REPLY, REPLIED, RANDOM)
 RECEIVED_ID = {
-    "amplitude": lambda told: told["insert_id"],
-    "heap": lambda told: told["idempotency_key"],
-    "mixpanel": lambda told: told["properties"]["$insert_id"],
-    "ga4": lambda told: told["events"][0]["params"]["event_id"],
+    "amplitude": lambda payload: payload["insert_id"],
+    "heap": lambda payload: payload["idempotency_key"],
+    "mixpanel": lambda payload: payload["properties"]["$insert_id"],
+    "ga4": lambda payload: payload["events"][0]["params"]["event_id"],
 }
 """How a tool calls a record, by its payload."""
 HANGS = {MID_BODY: {"status": 0, "at": "mid_body"}, NO_REPLY: {"status": 200, "at": "taken"}}

@@ -109,28 +109,28 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(month: Recoun
         select split_part(uniq_id, '-', 1) as order_id, status = 'refunded' as is_refund, min(date_time) as t,
             any_value(customer_id)::varchar as user_id, sum(payment_amount) as amount
         from orders group by 1, 2;
-        create or replace table told as
+        create or replace table reported as
         select properties->>'order_id' as order_id, event_type = 'refund' as is_refund, t, user_id,
             cast(cart_value as decimal(18, 2)) as amount,
             row_number() over (partition by order_id, event_type, if(order_id is null, event_id, '') order by t) as nth
         from clean where event_type in ('purchase', 'refund');
         create or replace table nameless as
-        select o.order_id from told as e join ordered as o using (user_id, amount, t) where e.order_id is null;
+        select o.order_id from reported as e join ordered as o using (user_id, amount, t) where e.order_id is null;
         """
     )
-    same = "told as e join ordered as o using (order_id, is_refund) where nth = 1"
+    same = "reported as e join ordered as o using (order_id, is_refund) where nth = 1"
     lone_order = (
-        "ordered where (order_id, is_refund) not in (select (order_id, is_refund) from told where order_id <> '')"
+        "ordered where (order_id, is_refund) not in (select (order_id, is_refund) from reported where order_id <> '')"
     )
     lone_order += " and order_id not in (from nameless)"
     lone_event = (
-        "told where order_id <> '' and (order_id, is_refund) not in (select (order_id, is_refund) from ordered)"
+        "reported where order_id <> '' and (order_id, is_refund) not in (select (order_id, is_refund) from ordered)"
     )
     actual = {
         "missing_event": month.one(f"select count(*) from {lone_order} and not is_refund"),
         "missing_order": month.one(f"select count(*) from {lone_event} and not is_refund and nth = 1"),
         "amount_differs": month.one(f"select count(*) from {same} and e.amount <> o.amount"),
-        "duplicate": month.one("select count(*) from told where nth > 1"),
+        "duplicate": month.one("select count(*) from reported where nth > 1"),
         "refund": month.one(f"select count(*) from {lone_order} and is_refund"),
         "time_zone_shift": month.one(f"select count(*) from {same} and e.t::date <> o.t::date"),
     }
@@ -138,7 +138,9 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(month: Recoun
     assert min(actual.values()) > 0
     assert month.one(f"select count(*) from {same} and e.user_id <> o.user_id") == 0
     assert (
-        month.one("select count(*) from told where order_id is null") == month.one("select count(*) from nameless") > 0
+        month.one("select count(*) from reported where order_id is null")
+        == month.one("select count(*) from nameless")
+        > 0
     )
 
 

@@ -1,4 +1,4 @@
-"""Statements that are written once for all days: they are those that would be written anew. Not here: the API's own."""
+"""Statements that are written once for all days: they are those of a new compilation. Not here: the API's own."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None"
     return statements.sql(rows, "test", write)
 
 
-def anew(rows: ir.Table) -> str:
+def compiled_again(rows: ir.Table) -> str:
     """The statement as Ibis writes it."""
     return str(ibis.to_sql(rows, dialect="duckdb"))
 
@@ -46,7 +46,7 @@ def between(first: date, end: date) -> ir.Table:
 def test_one_statement_is_written_for_all_days() -> None:
     statements, count = Statements(), Counter[str]()
     for first, end in ((MONDAY, TUESDAY), (TUESDAY, FRIDAY), (date(1900, 1, 1), date(2200, 12, 31))):
-        assert written(statements, between(first, end), count) == anew(between(first, end))
+        assert written(statements, between(first, end), count) == compiled_again(between(first, end))
     assert count["written"] == 1
 
 
@@ -56,7 +56,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
 
     statements = Statements()
     for pair in ((MONDAY, TUESDAY), (MONDAY, MONDAY), (FRIDAY, TUESDAY), (TUESDAY, TUESDAY)):
-        assert written(statements, either(*pair)) == anew(either(*pair))
+        assert written(statements, either(*pair)) == compiled_again(either(*pair))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
 def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> None:
     statements = Statements()
     answer = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
-    assert answer == [anew(rows(n)) for n in (1, 2, 1, 2)]
+    assert answer == [compiled_again(rows(n)) for n in (1, 2, 1, 2)]
     assert answer[0] != answer[1]
 
 
@@ -86,7 +86,7 @@ def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) 
     text = f"MAKE_DATE({far.year}, {far.month}, {far.day})"
     for rows in (between(MONDAY, far), between(MONDAY, FRIDAY).filter(VISITS.visitor == text)):
         for _ in range(2):
-            assert written(statements, rows) == anew(rows)
+            assert written(statements, rows) == compiled_again(rows)
 
 
 def test_rows_in_memory_are_not_kept() -> None:
@@ -99,7 +99,7 @@ def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> Non
     first, second, count = Statements(), Statements(), Counter[str]()
     for statements, day in ((first, TUESDAY), (second, FRIDAY)):
         statements.keep_in(tmp_path / "statements.sqlite")
-        assert written(statements, between(MONDAY, day), count) == anew(between(MONDAY, day))
+        assert written(statements, between(MONDAY, day), count) == compiled_again(between(MONDAY, day))
     assert count["written"] == 1
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
         path.write_bytes(content * 200)
     statements = Statements()
     statements.keep_in(path)
-    assert written(statements, between(MONDAY, FRIDAY)) == anew(between(MONDAY, FRIDAY))
+    assert written(statements, between(MONDAY, FRIDAY)) == compiled_again(between(MONDAY, FRIDAY))
 
 
 @pytest.mark.slow

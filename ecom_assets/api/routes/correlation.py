@@ -52,7 +52,7 @@ class CorrelationBody(Body):
 
     def correlation(self) -> Correlation:
         """Return the definition."""
-        return Correlation.from_mapping(self.said())
+        return Correlation.from_mapping(self.as_definition())
 
 
 class Correlated(BaseModel):

@@ -57,7 +57,7 @@ class ExperimentBody(Body):
 
     def experiment(self) -> Experiment:
         """Return the definition."""
-        return Experiment.from_mapping(self.said())
+        return Experiment.from_mapping(self.as_definition())
 
 
 class Ends(BaseModel):

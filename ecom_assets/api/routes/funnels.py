@@ -137,7 +137,7 @@ Duration = Annotated[str, Field(max_length=30)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
-class EventAsked(BaseModel):
+class EventBody(BaseModel):
     """An event type with conditions."""
 
     model_config = ConfigDict(extra="forbid")
@@ -151,7 +151,7 @@ class EventAsked(BaseModel):
     )
 
 
-class StepBody(EventAsked):
+class StepBody(EventBody):
     """A step: an event type with conditions, and which of a visitor's events count."""
 
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
@@ -159,7 +159,7 @@ class StepBody(EventAsked):
     )
 
 
-class ExclusionBody(EventAsked):
+class ExclusionBody(EventBody):
     """An event that must not occur between two steps."""
 
     after: int = Field(1, ge=1, le=MAX_STEPS, description="The step after which it may not happen")
@@ -232,7 +232,7 @@ class FunnelBody(Body):
 
     def funnel(self) -> Funnel:
         """Return the definition."""
-        return Funnel.from_mapping(self.said())
+        return Funnel.from_mapping(self.as_definition())
 
     def rule(self, context: Context) -> SessionRule:
         """Return the session rule of the body, else of the preset's tool, if it has sessions, else of the settings.

@@ -106,7 +106,7 @@ class RetentionBody(Body):
 
     def rule(self) -> RetentionRule:
         """Return the definition."""
-        return RetentionRule.from_mapping(self.said())
+        return RetentionRule.from_mapping(self.as_definition())
 
     @property
     def limits_starts(self) -> bool:

@@ -70,7 +70,7 @@ class TrendBody(Body):
 
     def trend(self) -> Trend:
         """Return the definition."""
-        return Trend.from_mapping(self.said())
+        return Trend.from_mapping(self.as_definition())
 
 
 class Line(BaseModel):

@@ -35,7 +35,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
 from ecom_assets.warehouse.local import connect, keep_within
 
-TRIES = 5
+ATTEMPTS = 5
 """How often to try to open the current snapshot, because newer publications may remove its file in the meantime."""
 NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
 
@@ -215,7 +215,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _open(folder: Path, settings: Settings) -> _Opened:
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         stamp, snapshot = _stamp(folder / POINTER), Snapshot.read(folder)
         if stamp is None or snapshot is None:
             break

@@ -93,7 +93,7 @@ def dead_letters(view: View) -> Block:
     return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
 
 
-def asked(view: View) -> Block:
+def requests_to_runs(view: View) -> Block:
     """Return what people asked runs to do."""
     result = view.answer(requests.newest_requests, Parameters)["requests"]
     rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
@@ -189,6 +189,6 @@ PAGE = Page(
         Section("Numbers of each destination", tools),
         Section("Dead letters", dead_letters),
         Section("By day", by_day),
-        Section("Requests to runs", asked),
+        Section("Requests to runs", requests_to_runs),
     ),
 )

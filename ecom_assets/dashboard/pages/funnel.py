@@ -96,12 +96,12 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     """Return the body of the route from the fields of the form."""
     own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence", "per_value")
     steps = [one.name for one in GROUPS[0].inputs]
-    asked_of_steps = steps_of(fields, MAX_STEPS)
-    if fields.occurrence and asked_of_steps:
-        asked_of_steps[0]["occurrence"] = fields.occurrence
+    chosen = steps_of(fields, MAX_STEPS)
+    if fields.occurrence and chosen:
+        chosen[0]["occurrence"] = fields.occurrence
     return given(
         {
-            "steps": asked_of_steps,
+            "steps": chosen,
             **plain(fields, GROUPS, *own, *steps),
             **given({"per": fields.per_value.strip()}),
             "exclude": [exclusion(one) for one in split(fields.exclude)],

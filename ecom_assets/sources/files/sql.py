@@ -326,8 +326,8 @@ def _is_sure(at: str, late_days: int) -> str:
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
     """Return the SELECT of path, arrival day (or NULL), row count and last event day, per file and arrival day."""
     usable = f"{_own_date(kind, zone)} AS usable"
-    stated = select(f"f.path, {_stated_date(kind, zone)} AS said, {usable}", _with_files(records, files))
-    return select("path, said, count(*), max(usable)", stated, group_by="path, said")
+    stated = select(f"f.path, {_stated_date(kind, zone)} AS stated_date, {usable}", _with_files(records, files))
+    return select("path, stated_date, count(*), max(usable)", stated, group_by="path, stated_date")
 
 
 def _stated_date(kind: RecordKind, zone: str) -> str:

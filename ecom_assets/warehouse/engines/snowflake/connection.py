@@ -113,8 +113,8 @@ class SnowflakeAddress:
                 con = open_connection.enter_context((account or self.resource()).get_connection())
             except (errors.Error, ValueError, TypeError, OSError) as error:
                 raise WarehouseError(
-                    f"{self.shown} cannot be opened: {said(error)}; correct user and secret (ECOM_SNOWFLAKE_…), or the "
-                    "account in the address."
+                    f"{self.shown} cannot be opened: {reason_of(error)}; correct user and secret (ECOM_SNOWFLAKE_…), "
+                    "or the account in the address."
                 ) from error
             yield con
 
@@ -181,15 +181,16 @@ def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
         number = getattr(error, "errno", None) or 0
         if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
             raise ConnectionLostError(
-                f"{place.shown}: the connection was lost ({said(error)}); nothing was changed, run again when the "
-                "service is back."
+                f"{place.shown}: the connection was lost ({reason_of(error)}); nothing was changed, run again when "
+                "the service is back."
             ) from error
         if number == NO_NULL:
             raise ContractError(
-                f"The new rows break the table's contract ({said(error)}); the old rows were kept: correct the source."
+                f"The new rows break the table's contract ({reason_of(error)}); the old rows were kept: correct the "
+                "source."
             ) from error
         advice = _advice(number, place.setting)
-        raise WarehouseError(f"{place.shown}: {said(error)}; nothing was changed; {advice}.") from error
+        raise WarehouseError(f"{place.shown}: {reason_of(error)}; nothing was changed; {advice}.") from error
 
 
 def _advice(number: int, setting: str) -> str:
@@ -202,7 +203,7 @@ def _advice(number: int, setting: str) -> str:
     return "fix the error above, and run again"
 
 
-def said(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return what Snowflake said, in a line, without the ids of statement and session."""
     text = getattr(error, "raw_msg", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")
