@@ -22,8 +22,8 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
 
 README = ROOT / "README.md"
-ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")), *ADRS]
+ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOME_IN_README = "/your/folder/.ecom"
 RUN_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -262,13 +262,17 @@ def test_every_decision_has_its_parts_and_its_number(page: Path) -> None:
     title, *parts = [heading for heading, _ in sections(str(page.relative_to(ROOT)))]
     number, _, _ = title.partition(".")
     assert page.name.startswith(f"{int(number):04}-")
-    assert [part for part in parts if part != "Considered"] == [
-        "Context", "Decision", "Consequences", "What would change our mind",
-    ]  # fmt: skip
+    considered = ["Considered"] if "Considered" in parts else []
+    assert parts == ["Context", "Decision", *considered, "Consequences", "Revisit when"]
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(page.name[:4]) for page in ADRS] == list(range(1, len(ADRS) + 1))
+
+
+def test_the_index_of_decisions_has_every_decision_in_order() -> None:
+    (listed,) = section("docs/adr/README.md", "Architecture decisions").tables
+    assert [line["number"] for line in listed] == [f"[{int(page.name[:4])}]({page.name})" for page in ADRS]
 
 
 def test_code_and_tables_are_read_from_a_page_by_section() -> None:
