@@ -27,6 +27,7 @@ from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace,
 
 EVENT: Final = ("event_id", "event_date", "received_date")
 """What identifies the received row of a clean event."""
+EVENT_OF_DAY: Final = ["event_date", "event_id"]
 
 
 def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
@@ -36,15 +37,38 @@ def received_events(rows: ir.Table, behind: Behind) -> ir.Table:
 
 def _first_copies(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the clean received rows of the days of some events, of copies the first that arrived."""
-    rule: CleaningRule = behind.rules["cleaning_rule"]
+    raw, duplicates, days = _near_events(rows, behind)
+    return unique_copies(clean_copies(raw, _rule(behind), days), duplicates)
+
+
+def _all_copies(rows: ir.Table, behind: Behind) -> tuple[ir.Table, ir.Table]:
+    """Return the clean received rows of the days of some events, and those that `_first_copies` leaves out."""
+    raw, duplicates, days = _near_events(rows, behind)
+    repeated = behind.keep(raw.semi_join(duplicates, EVENT_OF_DAY))
+    surplus = _surplus_copies(clean_copies(repeated, _rule(behind), days), duplicates)
+    return clean_copies(raw, _rule(behind), days), surplus
+
+
+def _near_events(rows: ir.Table, behind: Behind) -> tuple[ir.Table, ir.Table, Days]:
+    """Return the received rows and the `DuplicateEvents` of the days of some events, and their event days."""
     raw, duplicates = behind.table(RawEvents), behind.table(DuplicateEvents)
-    raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
     days = behind.span(rows, "event_date", "event_date")
-    return unique_copies(clean_copies(raw, rule, days), duplicates.filter(days.contain(duplicates.event_date)))
+    raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
+    return raw, duplicates.filter(days.contain(duplicates.event_date)), days
+
+
+def _surplus_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
+    """Return the copies of repeated events but the one of each event that stays, if one of this day does."""
+    copies = copies.join(duplicates.select(*EVENT_OF_DAY, "has_kept_copy"), EVENT_OF_DAY)
+    in_order = ibis.window(group_by=EVENT_OF_DAY, order_by=arrival_keys(copies))
+    placed = copies.mutate(place=ibis.row_number().over(in_order))
+    return placed.filter((placed.place > 0) | ~placed.has_kept_copy)
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {
-    CleanEvents: Below(RawEvents, received_events, EVENT, is_one_to_one=True, candidates=_first_copies)
+    CleanEvents: Below(
+        RawEvents, received_events, EVENT, is_one_to_one=True, candidates=_first_copies, copies=_all_copies
+    )
 }
 
 
@@ -81,14 +105,8 @@ def _clean(behind: Behind) -> ir.Table:
 
 def _surplus(behind: Behind) -> ir.Table:
     """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
-    keys = ["event_date", "event_id"]
     repeated = behind.where(DuplicateEvents, event_date=behind.row["accounted_date"])
-    copies = clean_copies(_near(behind), _rule(behind), _days(behind)).join(
-        repeated.select(*keys, "has_kept_copy"), keys
-    )
-    in_order = ibis.window(group_by=keys, order_by=arrival_keys(copies))
-    placed = copies.mutate(place=ibis.row_number().over(in_order))
-    return placed.filter((placed.place > 0) | ~placed.has_kept_copy)
+    return _surplus_copies(clean_copies(_near(behind), _rule(behind), _days(behind)), repeated)
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

@@ -105,15 +105,14 @@ def _matched(below: Below, level: Level, behind: Behind) -> Iterator[Level]:
     above = Level(level.contract, rows, level.of)
     known = above.totals(behind.ask)
     yield replace(above, known=known)
-    candidates = below.candidates(rows, behind)
     named = [*below.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
     whole = _whole(below, behind, named)
     is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], behind)
-    if is_whole and have_the_same_ids(rows, candidates, below, behind):
+    if is_whole and have_the_same_ids(rows, below, behind):
         yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), known)
         return
-    result = joined(candidates, rows, below)
+    result = joined(below.candidates(rows, behind), rows, below)
     yield Level(below.to, behind.keep(result.select(*at, *named)), level.of, whole)
 
 

@@ -149,6 +149,8 @@ class Below:
         is_one_to_one: Whether each row has exactly one there.
         candidates: For tables of many rows, found by days and one id: returns the rows of the next table on the days
             of the rows above, of which `rows` keeps those with their ids.
+        copies: The same with all copies of each row, and those of them that `candidates` leaves out. The second can be
+            computed from few rows, so that comparing both with the rows above takes no join of all rows.
     """
 
     to: type[Table]
@@ -156,6 +158,7 @@ class Below:
     reads: tuple[str, ...]
     is_one_to_one: bool = False
     candidates: Callable[[ir.Table, Behind], ir.Table] | None = None
+    copies: Callable[[ir.Table, Behind], tuple[ir.Table, ir.Table]] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:
