@@ -63,15 +63,28 @@ class QuestionEvents:
         only = QuestionSegment.read(segment, files)
         files = files if columns is None else files.naming([*columns, *only.columns])
         clean = files.clean()
-        days_of, times = clean.event_date, clean.event_at
-        ends = clean.agg(first=days_of.min(), last=days_of.max(), newest_at=times.max())
-        (known,) = ends.to_pyarrow().to_pylist()
-        if known["first"] is None:
+        known, newest_at = _ends(clean, settings.timezone)
+        if newest_at is None:
             raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
-        within = days.within(known["last"])
-        events = only.events(clean, within[1] or known["last"])
-        return cls(files, events, (known["first"], known["last"]), known["newest_at"], within, clean, only)
+        within = days.within(known[1])
+        events = only.events(clean, within[1] or known[1])
+        return cls(files, events, known, newest_at, within, clean, only)
 
     def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return an answer with the segment that it is about, and the rows that were read."""
         return self._segment.complete(answer, self._clean) | {"rows": self.files.rows.as_json()}
+
+
+def _ends(clean: ir.Table, timezone: str) -> tuple[tuple[date, date], datetime | None]:
+    """Return the first and the last day of events, and the newest time; no time without events."""
+    # Both times are in the footers of Parquet files, from which the engine answers.
+    ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
+    if timezone != "UTC":  # where the day of a later time can be an earlier one
+        ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
+    (known,) = clean.agg(**ends).to_pyarrow().to_pylist()
+    newest_at = known["newest_at"]
+    if newest_at is None:
+        return (date.min, date.min), None
+    if timezone == "UTC":
+        return (known["oldest_at"].date(), newest_at.date()), newest_at
+    return (known["first"], known["last"]), newest_at

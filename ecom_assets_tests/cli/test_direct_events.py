@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from ecom_assets.cli import own_files
 from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
+from ecom_assets.tables.bounds import MAX_AMOUNT
 from ecom_assets_tests.cli.test_quick_funnel import FILES, write
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -89,6 +92,39 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
+
+
+@given(users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1), word=st.data())
+@examples(200)
+def test_bounds_of_users_are_believed_only_where_none_between_them_stands_for_nobody(
+    users: list[str], word: st.DataObject
+) -> None:
+    nobody = word.draw(st.sampled_from(NULL_LIKE_IDS))
+    spelled = "".join(
+        word.draw(st.sampled_from((one, one.upper(), *{"k": "\u212a", "i": "\u0130"}.get(one, ())))) for one in nobody
+    )
+    for odd in (spelled, word.draw(st.sampled_from(("anon-", "user-"))) + users[0]):
+        known = sorted([*users, odd])
+        assert not is_plain(known[0], known[-1]), (known, odd)
+    assert is_plain("u000000001", "u000283999")
+    assert is_plain("1", "9999")
+    assert not is_plain("u000000001", "user-1")
+
+
+def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
+    day = "2025-03-10T10:00:00Z"
+    for name, user, counted, is_plain_one in (
+        ("plain", "u1", 2, True),
+        ("null", "NuLL", 1, False),
+        ("anonymous", "anon-9", 2, False),
+        ("none", None, 2, False),
+    ):
+        rows = [("a", "u5"), ("b", user)]
+        known = ("page_view", day, None, None, "s1", *[None] * 4)
+        write(tmp_path / f"{name}.parquet", [(*one, *known) for one in rows])
+        files = FileEvents.open([str(tmp_path / f"{name}.parquet")], load_settings())
+        assert files.clean().count().to_pyarrow().as_py() == counted
+        assert (PLAIN_USERS in files.files.rules_passed(7, MAX_AMOUNT)) is is_plain_one, name
 
 
 def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final
 
 import duckdb
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from ecom_assets.funnels.kernel.passes import Part, Plan
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
-from ecom_assets.sources.files.footers import IN_TIME
+from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.warehouse.sql_text import day, select
@@ -137,7 +138,9 @@ class CodedFiles:
     def checked(self) -> CheckedRows | None:
         """Check all rows; return None if too many of them have no user."""
         self._view_sure()
-        self._number_users("user_id, NULL::VARCHAR AS session_id, count(*) AS row_count", SURE)
+        # Where no user can be odd, none is looked at.
+        users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
+        self._number_users("user_id, NULL::VARCHAR AS session_id, count(*) AS row_count", users)
         is_escaped = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
         sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {is_escaped}"
         ((anonymous, has_escaped),) = self.con.execute(select(sums, USERS)).fetchall()
@@ -186,7 +189,7 @@ class CodedFiles:
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
 
     def _rows(self, key: str, code: str) -> _Rows:
-        by_footers = self.files.rules_passed(self.late_days, Decimal(compiled().max_amount))
+        by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
         others = {name: one for name, one in compiled().rules.items() if name not in passed}
         undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
@@ -197,6 +200,10 @@ class CodedFiles:
         self._view_exact()
         exact = f"(SELECT * FROM {EXACT} WHERE NOT is_sure) AS t0"  # noqa: S608  # a name of this module
         return rows.only(~is_undecided) + self._fetched(exact, _cases(compiled().rules), key, code)
+
+    @cached_property
+    def _passed_by_footers(self) -> set[str]:
+        return self.files.rules_passed(self.late_days, Decimal(compiled().max_amount))
 
     @property
     def _is_parquet(self) -> bool:
@@ -225,11 +232,15 @@ class CodedFiles:
         kind = "TINYINT" if key == NO_KEY else "BIGINT"
         chosen = f"(CASE {cases} {others} ELSE {key} END)" if (cases + others).strip() else f"({key})"
         known = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
+        # What is the same of every row is not handed over.
+        asked = "" if chosen == f"({NO_KEY})" else f", {chosen}::{kind} AS key"
         result = self.con.execute(f"""
-            SELECT {chosen}::{kind} AS key, hash(event_id) AS id_hash {units}
+            SELECT hash(event_id) AS id_hash {asked} {units}
             FROM {rows} {known}
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         hashes = np.asarray(result["id_hash"], np.uint64)
+        if not asked:
+            return _Rows(np.zeros(len(hashes), np.int8), hashes, None)
         keys = np.asarray(result["key"]) if key == NO_KEY else _ints(result["key"])
         return _Rows(keys, hashes, _ints(result["unit"]) if units else None)
 

@@ -30,12 +30,14 @@ class Compiled:
     """SQL of the default cleaning rule in UTC; conditions are about a row `t0`.
 
     `late_days` and `max_amount`: what the default rule says; settings may say other than it.
+    `null_like_ids`: what stands for nobody, in lower case.
     `rules`: the condition of each reason to reject a row, in order. `surplus`: how many rows of `REPEATED` are surplus
     copies. `visitor`: the visitor's id of a user. `visitors`: the rows of `SIGHTINGS` with `visitor_id`.
     """
 
     late_days: int
     max_amount: str
+    null_like_ids: list[str]
     rules: dict[str, str]
     surplus: str
     visitor: str
@@ -66,6 +68,7 @@ def compiled_text() -> str:
     texts = {
         "late_days": rule.late_days,
         "max_amount": str(rule.max_amount),
+        "null_like_ids": rule.null_like_ids,
         # In UTC no rule asks for the days.
         "rules": {name: _condition(raw, one) for one, name in reject_rules(raw, rule, Days.of([FIRST_PLAUSIBLE]))},
         "surplus": _statement(surplus.agg(n=surplus.surplus_count.sum().fill_null(0))),

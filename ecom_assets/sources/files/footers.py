@@ -4,6 +4,7 @@ A footer has, for each column of each group of rows, how many nulls there are, t
 Not here: the rules (`events/clean.py`).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ecom_assets.sources.files.compiled import compiled
 from ecom_assets.sources.files.mapping import SourceField
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 IN_TIME = "is_sure"
 """Stands for all rules of time, which no event breaks that is surely in time."""
+PLAIN_USERS = "plain_users"
+"""Stands for all that is asked of users: each event has one who stands for somebody, and whose visitor is called so."""
+LAST = "\U0010ffff"
+"""The character that sorts after all others."""
+ESCAPED = ("anon-", "user-")
+"""How users may begin whose visitors are called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,14 @@ class Footer:
         is_whole: Whether no value is null.
         numbers: The least and the largest number.
         times: The earliest and the latest time; of times with a zone those of UTC.
+        texts: What no text sorts before, and what none sorts after, by code points; None for others than ASCII.
     """
 
     is_filled: bool
     is_whole: bool
     numbers: tuple[Decimal, Decimal] | None = None
     times: tuple[datetime, datetime] | None = None
+    texts: tuple[str, str] | None = None
 
 
 def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str, dict[str, Footer]]:
@@ -49,20 +59,25 @@ def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str
         f"coalesce(bool_and({is_null} OR coalesce(stats_min_value > '', false)), false)",
         "count(*) = count(*) FILTER (WHERE stats_null_count = 0)",
         *(_bounds(kind, is_null) for kind in ("DECIMAL(38, 6)", "TIMESTAMP")),
+        _bounds("VARCHAR", is_null, "'[ -\\[\\]-~]*'"),
     ]
     footers = f"parquet_metadata({texts(map(pattern_of, paths))})"
     result: dict[str, dict[str, Footer]] = {}
     for path, name, is_filled, is_whole, *bounds in con.execute(
         select(columns, footers, group_by="file_name, path_in_schema")
     ).fetchall():
-        known = ((one["low"], one["high"]) if one else None for one in bounds)
-        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, *known)
+        numbers, times, words = ((one["low"], one["high"]) if one else None for one in bounds)
+        # Times that Python does not have come as text.
+        times = times if times and all(isinstance(one, datetime) for one in times) else None
+        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, words)
     return result
 
 
-def _bounds(kind: str, is_null: str) -> str:
+def _bounds(kind: str, is_null: str, pattern: str | None = None) -> str:
     """Return the SQL of both bounds as values of a type; NULL if a group of rows has values, but no such bounds."""
-    low, high = (f"TRY_CAST(stats_{end}_value AS {kind})" for end in ("min", "max"))
+    ends = [f"stats_{end}_value" for end in ("min", "max")]
+    ends = [f"CASE WHEN regexp_full_match({end}, {pattern}) THEN {end} END" for end in ends] if pattern else ends
+    low, high = (f"TRY_CAST({end} AS {kind})" for end in ends)
     is_known = f"bool_and(coalesce({is_null}, false) OR ({low} IS NOT NULL AND {high} IS NOT NULL))"
     return f"CASE WHEN {is_known} AND count({low}) > 0 THEN {{'low': min({low}), 'high': max({high})}} END"
 
@@ -72,7 +87,7 @@ def rules_passed(
 ) -> set[str]:
     """Return the rules that no row of any file breaks, by the footers; `IN_TIME` for all rules of time.
 
-    Rows of sound Parquet files are never malformed.
+    `PLAIN_USERS` is among them if it is so. Rows of sound Parquet files are never malformed.
 
     Args:
         mapping: How the files are read.
@@ -80,7 +95,10 @@ def rules_passed(
         late_days: As in `CleaningRule`.
         most: The largest amount of an event.
     """
-    passed = [{"malformed_row", *_filled(mapping, layout), *_amounts(mapping, layout, most)} for layout, _ in files]
+    passed = [
+        {"malformed_row", *_filled(mapping, layout), *_amounts(mapping, layout, most), *_users(mapping, layout)}
+        for layout, _ in files
+    ]
     timely = [{IN_TIME} if _is_in_time(mapping, layout, days, late_days) else set() for layout, days in files]
     return set.intersection(*(one | other for one, other in zip(passed, timely, strict=True)))
 
@@ -109,6 +127,35 @@ def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Itera
         low, high = footer.numbers
         if low >= 0 and high <= most:
             yield from ("negative_cart_value", "amount_too_large", "unparseable_cart_value")
+
+
+def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
+    """Yield the rule about users, and `PLAIN_USERS`, if the bounds of all users leave out whatever is no plain one."""
+    field = mapping.fields.user_id
+    footer = _footer(field, layout)
+    if field is None or footer is None or not (footer.is_whole and footer.is_filled):
+        return
+    column = layout.own()[field.column or ""]
+    is_counted = column.kind == "number" and column.type not in {"FLOAT", "DOUBLE"}
+    is_positive = is_counted and footer.numbers is not None and footer.numbers[0] >= 1
+    if is_positive or (column.kind == "text" and footer.texts and is_plain(*footer.texts)):
+        yield from ("missing_identity", PLAIN_USERS)
+
+
+def is_plain(low: str, high: str) -> bool:
+    """Return whether no text from `low` to `high` stands for nobody in any case of letters, or begins as `ESCAPED`."""
+    nobody = {one for word in compiled().null_like_ids for one in _spellings(word)}
+    ranges = [*nobody, *((start, start + LAST) for start in ESCAPED)]
+    return not any(first <= high and low <= last for first, last in ranges)
+
+
+def _spellings(word: str) -> Iterator[tuple[str, str]]:
+    """Yield between which texts all that is `word` in lower case lies, by its first letter."""
+    # Beyond ASCII, only letters that are i and k in lower case are ASCII then; they sort after all ASCII letters.
+    rest = re.split("[ik]", word[1:])
+    last = rest[0] + (LAST if len(rest) > 1 else "")
+    for first in {word[:1], word[:1].upper()}:
+        yield first + word[1:].upper(), first + last
 
 
 def _is_in_time(mapping: "RecordMapping", layout: "Layout", days: "FileDays", late_days: int) -> bool:

@@ -209,8 +209,10 @@ class RecordFiles:
         return dated_sql(self._records(group), self.mapping.kind, files, self.timezone, sure_late_days)
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
-        filled = frozenset.intersection(*(layout.filled for _, layout in self._with_footers(group)))
-        layout = replace(group[0][1], filled=filled)
+        layouts = [layout for _, layout in self._with_footers(group)]
+        filled = frozenset.intersection(*(one.filled for one in layouts))
+        bounded = frozenset.intersection(*(one.bounded for one in layouts))
+        layout = replace(group[0][1], filled=filled, bounded=bounded)
         self._look_for_damage(group)
         sound = [file.path for file, _ in group if not self._copies[file.path]]
         rows = [row_sql.sound_rows(layout, sound)] if sound else []
@@ -218,7 +220,7 @@ class RecordFiles:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
-        return records_sql(united, self.mapping, layout.needed, layout.moments())
+        return records_sql(united, self.mapping, layout)
 
     def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
         """Return files with what their footers say: asked at once, and only of files that are read."""

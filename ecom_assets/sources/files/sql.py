@@ -7,7 +7,7 @@ parsed; then all other columns are NULL.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from ecom_assets.sources.files.columns import Column
 from ecom_assets.sources.files.footers import Footer
@@ -34,6 +34,7 @@ MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for examp
 _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
+FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
 HAS_TEXT = "trim(line) <> ''"
 
 
@@ -50,12 +51,15 @@ class Layout:
     named: frozenset[str]  # columns that the mapping uses or ignores
     other_columns: str  # what to do with the rest: refuse, ignore or properties
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
+    bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
 
     def with_footers(self, footers: Mapping[str, Footer]) -> "Layout":
         """Return the layout of one file with what its footer says."""
         filled = frozenset(name for name, footer in footers.items() if footer.is_filled)
-        return replace(self, filled=filled, footers=footers)
+        times = {name: footer.times for name, footer in footers.items() if footer.times}
+        bounded = frozenset(name for name, (low, high) in times.items() if low >= FIRST_TIME and high <= LAST_TIME)
+        return replace(self, filled=filled, bounded=bounded, footers=footers)
 
     def own(self) -> dict[str, Column]:
         """Return the columns of the rows themselves, without the members of an exploded list."""
@@ -287,13 +291,13 @@ class FileDays:
         return self.earliest_date, self.modified_date + timedelta(days=1), known
 
 
-def records_sql(rows: str, mapping: RecordMapping, columns: Sequence[str], moments: Mapping[str, str]) -> str:
-    """Return the SELECT of the fields of each row; `columns` are the columns of `rows`, `moments` its timestamps."""
+def records_sql(rows: str, mapping: RecordMapping, layout: Layout) -> str:
+    """Return the SELECT of the fields of each row of files of a layout."""
     own_id, kind = mapping.id_field, mapping.kind
-    fields = [f"{_id_sql(own_id, columns)} AS {kind.id}"]
+    fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
-    fields.append(f"{_instant_of(mapping.time_field, moments)} AS {kind.at}")
-    fields.append(f"{_instant_of(mapping.fields.received_at, moments)} AS received_at")
+    fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
+    fields.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     return select([*fields, "__file", "__malformed"], source)
 
@@ -305,56 +309,65 @@ def dated_sql(
 
     With `sure_late_days`, it has `is_sure` as well: whether the event surely breaks no rule of time, see `sure_of`.
     """
-    received = "f.received_date"
+    file, source = _with_files(records, files, sure_late_days or 0)
+    received = file["received_date"]
     if files[0].received_date is None:
-        received = f"coalesce({_stated_date(kind, zone)}, f.fallback_date, f.modified_date)"
+        received = f"coalesce({_stated_date(kind, zone, file)}, {file['fallback_date']}, {file['modified_date']})"
     columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
     columns += ["e.received_at", f"{received} AS received_date"]
-    columns += ["f.relative AS source_file", "e.__malformed AS malformed_row"]
+    columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
-        columns.append(f"{_is_sure(f'e.{kind.at}', sure_late_days)} AS is_sure")
-    return select(columns, _with_files(records, files, sure_late_days or 0))
+        columns.append(f"{_is_sure(f'e.{kind.at}', sure_late_days, file)} AS is_sure")
+    return select(columns, source)
 
 
-def _is_sure(at: str, late_days: int) -> str:
+def _is_sure(at: str, late_days: int, file: Mapping[str, str]) -> str:
     known = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {late_days} DAY"
-    arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < f.known_until)"
-    return f"coalesce({at} >= f.sure_from AND {at} < f.sure_until AND ({arrival}), false)"
+    arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < {file['known_until']})"
+    return f"coalesce({at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival}), false)"
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
     """Return the SELECT of path, arrival day (or NULL), row count and last event day, per file and arrival day."""
-    usable = f"{_own_date(kind, zone)} AS usable"
-    stated = select(f"f.path, {_stated_date(kind, zone)} AS stated_date, {usable}", _with_files(records, files))
+    file, source = _with_files(records, files)
+    usable = f"{_own_date(kind, zone, file)} AS usable"
+    stated = select(f"{file['path']} AS path, {_stated_date(kind, zone, file)} AS stated_date, {usable}", source)
     return select("path, stated_date, count(*), max(usable)", stated, group_by="path, stated_date")
 
 
-def _stated_date(kind: RecordKind, zone: str) -> str:
+def _stated_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
     """Return the SQL of the arrival day in the row: the day it was received, else its own day if not in the future.
 
     Implausible days are ignored, so that a row with a wrong clock still arrives on a day that is computed.
     """
     received = day_in_zone("e.received_at", zone)
-    believed = f"CASE WHEN {received} BETWEEN f.earliest_date AND f.latest_date THEN {received} END"
-    return f"coalesce({believed}, {_own_date(kind, zone)})"
+    believed = f"CASE WHEN {received} BETWEEN {file['earliest_date']} AND {file['latest_date']} THEN {received} END"
+    return f"coalesce({believed}, {_own_date(kind, zone, file)})"
 
 
-def _own_date(kind: RecordKind, zone: str) -> str:
+def _own_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
     own = day_in_zone(f"e.{kind.at}", zone)
-    return f"CASE WHEN {own} BETWEEN f.earliest_date AND f.modified_date THEN {own} END"
+    return f"CASE WHEN {own} BETWEEN {file['earliest_date']} AND {file['modified_date']} THEN {own} END"
 
 
-def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> str:
-    values = ", ".join(
-        f"({text(f.path)}, {text(f.relative)}, {day(f.received_date)}, {day(f.modified_date)}, {day(f.fallback_date)},"
-        f" {day(f.earliest_date)}, {day(f.latest_date)},"
-        f" {', '.join(f'{day(one)}::TIMESTAMP' for one in f.sure_of(late_days))})"
-        for f in files
-    )
-    names = "path, relative, received_date, modified_date, fallback_date, earliest_date, latest_date"
-    names += ", sure_from, sure_until, known_until"
-    return f"({records}) AS e JOIN (VALUES {values}) AS f({names}) ON e.__file = f.path"
+def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> tuple[dict[str, str], str]:
+    """Return what is known of the file of a row, as SQL by name, and the rows `e` to select from."""
+    values = [_values(file, late_days) for file in files]
+    # A join would read the path of each row, and keep the engine from answering by footers.
+    if len(files) == 1:
+        return values[0], f"({records}) AS e"
+    rows = ", ".join(f"({', '.join(one.values())})" for one in values)
+    join = f"({records}) AS e JOIN (VALUES {rows}) AS f({', '.join(values[0])}) ON e.__file = f.path"
+    return {name: f"f.{name}" for name in values[0]}, join
+
+
+def _values(file: FileDays, late_days: int) -> dict[str, str]:
+    names = ("received_date", "modified_date", "fallback_date", "earliest_date", "latest_date")
+    days = {name: day(getattr(file, name)) for name in names}
+    bounds = zip(("sure_from", "sure_until", "known_until"), file.sure_of(late_days), strict=True)
+    sure = {name: f"{day(one)}::TIMESTAMP" for name, one in bounds}
+    return {"path": text(file.path), "relative": text(file.relative), **days, **sure}
 
 
 def field_sql(mapping: RecordMapping, name: str) -> str:
@@ -385,12 +398,14 @@ def _with_others(value: str) -> str:
     return f"CASE WHEN {value} IS NULL THEN __other {stays} ELSE {merged} END"
 
 
-def _instant_of(field: TimeField | None, moments: Mapping[str, str]) -> str:
+def _instant_of(field: TimeField | None, layout: Layout) -> str:
     if field is None:
         return "NULL::TIMESTAMP"
-    if field.column and field.column in moments:
-        zone = "UTC" if moments[field.column] == "zoned" else field.timezone
-        return from_wall(ident(moment_name(field.column)), zone)
+    if field.column and (kind := layout.moments().get(field.column)):
+        zone = "UTC" if kind == "zoned" else field.timezone
+        column = ident(moment_name(field.column))
+        # A bare column lets the engine answer by footers.
+        return column if zone == "UTC" and field.column in layout.bounded else from_wall(column, zone)
     return instant(_origin_sql(field), field.formats, field.timezone)
 
 
