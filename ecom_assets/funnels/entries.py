@@ -111,11 +111,15 @@ class Entries:
         window_s = funnel.within_s if len(funnel.steps) > 1 else 0
         return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
 
-    def span_us(self, cohort: "Cohort") -> tuple[int, int]:
-        """Return from when on and before when units of a cohort enter, in microseconds since 1970."""
+    def bounds_us(self, cohorts: Sequence["Cohort"]) -> list[int]:
+        """Return when the units of each cohort begin to enter, and when the last ones do, in microseconds since 1970.
+
+        Args:
+            cohorts: One cohort or more, each of which begins where the one before it ends.
+        """
         first, end = (day_starts_at(day, self.timezone) for day in (self.first, self.last + ONE_DAY))
-        begin, end = max(first, cohort.begins_at), min(end, cohort.end)
-        return _since_1970(begin), _since_1970(end)
+        begins = [max(first, one.begins_at) for one in cohorts]
+        return [_since_1970(at) for at in (*begins, min(end, cohorts[-1].end))]
 
     def as_json(self, funnel: Funnel) -> dict[str, Any]:
         """Return the days as an answer has them."""

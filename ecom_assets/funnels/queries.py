@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Literal, get_args
 
@@ -17,8 +18,8 @@ from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDi
 from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
 from ecom_assets.funnels.definition import UNIT, Funnel
-from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
-from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_starts
+from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
+from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.missing_properties import missing_property_warnings
 from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
@@ -296,26 +297,39 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
     """
     limits = limits or Limits()
     known = _entries(con, events, limits) if limits.are_given or funnel.over else None
-    events, counted, unit = _counted(events, funnel, rule or SessionRule.preset("ga4"))
-    numbers, parts = _numbers(con, with_entries(events, known) if known else events, counted, unit, keep)
+    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"))
+    cohorts = cohorts_of(funnel, known) if known and funnel.over else []
+    fast = _times_by_entry(counted, known, cohorts) if known else None
+    entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
+    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
+    by_entry = _cohorts(counted, known, cohorts, fast) if known and cohorts else []
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
-        **({"cohorts": _cohorts(con, events, counted, unit, known) if known else []} if funnel.over else {}),
+        **({"cohorts": by_entry} if funnel.over else {}),
         "warnings": [
             *(known.warnings() if known else []),
-            *missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words),
-            *missing_property_warnings(con, events, funnel),
+            *missing_type_warnings(con, counted.events, types_in_doubt(funnel, numbers), words),
+            *missing_property_warnings(con, counted.events, funnel),
         ],
     }
 
 
-def _counted(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, Funnel, list[str]]:
-    """Return the events, the funnel where being a visitor's first event is a column, and the columns of its unit."""
+@dataclass(frozen=True)
+class _Counted:
+    """The engine, the events, the funnel, in which being a first event is a column of the events, and the unit."""
+
+    con: SQLBackend
+    events: ir.Table
+    funnel: Funnel
+    unit: list[str]
+
+
+def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule) -> _Counted:
     events, unit = funnel_events(events, funnel, rule)
-    return *with_firsts(events, funnel), unit
+    return _Counted(con, *with_firsts(events, funnel), unit)
 
 
 def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
@@ -327,13 +341,24 @@ def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | Non
     return Entries.of_question((row["first"], row["last"]), row["newest_at"], limits)
 
 
-def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries) -> Rows:
-    """Return the funnel of each period of entry, in order."""
-    cohorts = cohorts_of(funnel, entries)
-    by_key = None if funnel.by else _fast_cohorts(con, events, funnel, unit, entries)
+def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort]) -> list[StepTimes] | None:
+    """Return the times of all entries, then those of each cohort, by the kernel; None where that does not count it."""
+    con, funnel = counted.con, counted.funnel
+    if not cohorts or funnel.by or not has_kernels(con) or not suits(funnel):
+        return None
+    flagged, plain = with_flags(counted.events, funnel)
+    return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))
+
+
+def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fast: Sequence[StepTimes] | None) -> Rows:
+    """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
+    con, funnel, unit = counted.con, counted.funnel, counted.unit
+    by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
-    if by_key is None:
-        chains = funnel_chains(by_cohort(events, funnel, unit, entries), funnel, [*unit, COHORT])
+    if fast:
+        by_key = {one.key: _step_rows(times, funnel) for one, times in zip(cohorts, fast[1:], strict=True)}
+    else:
+        chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
         with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
             by_key = _by_cohort(found_rows(con, step_numbers(result, [COHORT])))
             by_label = _by_cohort(found_rows(con, step_numbers(result, [COHORT, "label"]))) if funnel.by else {}
@@ -348,21 +373,6 @@ def _cohorts(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str],
     ]
 
 
-def _fast_cohorts(
-    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], entries: Entries
-) -> dict[object, Rows] | None:
-    """Return the rows of each cohort by the kernel; None where it does not count this funnel, or not in this engine."""
-    if not has_kernels(con) or not suits(funnel):
-        return None
-    cohorts = cohorts_of(funnel, entries)
-    flagged, plain = with_flags(events, funnel)
-    spans = [entries.span_us(one) for one in cohorts]
-    result = times_of_starts(con.con, str(con.compile(flagged)), plain, unit, spans)
-    if result is None:
-        return None
-    return {one.key: _step_rows(times, funnel) for one, times in zip(cohorts, result, strict=True)}
-
-
 def _by_cohort(rows: Rows) -> dict[object, Rows]:
     by_key: dict[object, Rows] = {}
     for row in rows:
@@ -370,11 +380,10 @@ def _by_cohort(rows: Rows) -> dict[object, Rows]:
     return by_key
 
 
-def _numbers(
-    con: SQLBackend, events: ir.Table, funnel: Funnel, unit: list[str], keep: Keep | None
-) -> tuple[Rows, dict[str, Any]]:
+def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
     """Return a row per step, and the breakdown and times; let `keep` have the list of who is at each step."""
-    times = None if funnel.by or keep else fast_times(con, events, funnel, unit)
+    con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
+    times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
     converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
     if times and (converted or not funnel.time_to_convert):
         return _step_rows(times, funnel), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}

@@ -29,7 +29,7 @@ from ecom_assets.funnels.kernel.passes import (
     batches_of,
     levels_of,
     step_times,
-    times_by_start,
+    times_by_period,
     times_of_part,
     together,
 )
@@ -103,22 +103,24 @@ def funnel_times(
         return together(list(_batched(con, table, plan, step_times)), plan.steps)
 
 
-def times_of_starts(
+def times_of_periods(
     con: duckdb.DuckDBPyConnection,
     events_sql: str,
     funnel: Funnel,
     unit: str | Sequence[str],
-    spans: Sequence[tuple[int, int]],
+    bounds: Sequence[int],
 ) -> list[StepTimes] | None:
-    """What `funnel_times` finds for each span in which attempts have to begin; None if an event can be for two steps.
+    """What `funnel_times` finds of attempts that begin in a range, then of those of each period of it.
 
-    Takes and raises what `funnel_counts` does, and `spans`: from when on, and before when, in microseconds since 1970.
+    Takes and raises what `funnel_counts` does, and `bounds`: when the periods begin, rising, and when the last one
+    ends, in microseconds since 1970. Returns None if an event can be for two steps.
     """
     with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
         if plan.weights:
             return None
-        parts = list(_batched(con, table, plan, partial(times_by_start, spans=spans)))
-    return [together([part[place] for part in parts], plan.steps) for place in range(len(spans))]
+        parts = list(_batched(con, table, plan, partial(times_by_period, bounds=bounds)))
+    periods = zip(*parts, strict=True) if parts else [() for _ in bounds]
+    return [together(times, plan.steps) for times in periods]
 
 
 def event_code(funnel: Funnel) -> tuple[str, Plan]:

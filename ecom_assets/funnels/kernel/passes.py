@@ -68,27 +68,46 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTi
     return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
-def times_by_start(
-    packed: Ints, units: Ints, unit_count: int, plan: Plan, spans: Sequence[tuple[int, int]]
-) -> list[StepTimes]:
-    """The times of `step_times` for each of several spans in which an attempt has to begin; for one step per event.
+def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, bounds: Sequence[int]) -> list[StepTimes]:
+    """The times of `step_times` where attempts begin in a range, and for each period of it; for one step per event.
+
+    An attempt is walked once, whichever period it begins in; then each period has the longest of its own.
 
     Args:
-        packed: The packed events in any order.
+        packed: The packed events in any order. Overwritten.
         units: The unit of each event, a number from 0.
         unit_count: How many units there are.
         plan: The funnel.
-        spans: From when on, and before when, in microseconds.
+        bounds: When the periods begin, rising, and when the last one ends, in microseconds.
     """
-    order = np.argsort(packed)
-    packed, units = packed[order], units[order]
-    times, can_begin = packed >> plan.scale_bits, codes_of(packed, plan) == order_of(plan)[0]
-    result = []
-    for begin, end in spans:
-        low, high = np.searchsorted(times, (begin, end + plan.window))
-        is_inside = ~can_begin[low:high] | (times[low:high] < end)
-        result.append(step_times(packed[low:high][is_inside], units[low:high][is_inside], unit_count, plan))
-    return result
+    parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
+    return [together(times, plan.steps) for times in zip(*parts, strict=True)]
+
+
+def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
+    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    starts = times[codes == order_of(part.plan)[0]]
+    began_us = (starts & ((1 << part.time_bits) - 1)) * part.resolution + part.origin
+    periods = np.searchsorted(np.array(bounds), began_us, side="right") - 1
+    is_inside = (periods >= 0) & (periods < len(bounds) - 1)
+    starts, periods = starts[is_inside], periods[is_inside]
+    taken, units = _walked(starts, codes, times, part.plan), starts >> part.time_bits
+    longest = _of_longest(taken, units * len(bounds) + periods)
+    each = _step_times(longest, part.resolution)
+    whole = _step_times(_of_longest(taken, units), part.resolution)
+    return [whole, *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1)]
+
+
+def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
+    """The times of each period, where `periods` are those in which the attempts of each step began."""
+    orders = [np.argsort(one, kind="stable") for one in periods]
+    ends = [np.bincount(one, minlength=period_count).cumsum()[:-1] for one in periods]
+
+    def cut(values: Sequence[Ints]) -> Iterator[tuple[Ints, ...]]:
+        by_step = [np.split(one[order], end) for one, order, end in zip(values, orders, ends, strict=True)]
+        return zip(*by_step, strict=True)
+
+    return [StepTimes(*both) for both in zip(cut(times.from_previous), cut(times.from_start), strict=True)]
 
 
 def times_of_part(part: Part) -> StepTimes:
@@ -122,11 +141,14 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
 
 def _attempts_by_event(part: Part) -> Taken:
     """Walk only from the starts that are counted; they follow from where the longest chains end first."""
-    plan = part.plan
-    codes, times = codes_of(part.keys, plan), part.keys >> plan.scale_bits
+    codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
+    return _walked(_counted_starts(codes, times, part), codes, times, part.plan)
+
+
+def _walked(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Taken:
+    """Which attempts take each step, and when: the first event of the step after the one before."""
     _, *others = order_of(plan)
-    starts = at = _counted_starts(codes, times, part)
-    attempts = np.arange(len(starts))
+    attempts, at = np.arange(len(starts)), starts
     taken = [(attempts, at)]
     for code in others:
         candidates = times[codes == code]
@@ -171,7 +193,7 @@ def _attempts_by_moment(part: Part) -> Taken:
         kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan)
         attempts, at, served = attempts[kept], now, served[kept]
         taken.append((attempts, at))
-    return _of_longest(taken, part)
+    return _of_longest(taken, starts >> part.time_bits)
 
 
 def _needed(counts: Ints, overlap: Overlap) -> Ints:
@@ -180,14 +202,13 @@ def _needed(counts: Ints, overlap: Overlap) -> Ints:
     return lately[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
-def _of_longest(taken: Taken, part: Part) -> Taken:
-    """The first of each unit's longest tries; tries are in order of unit and start."""
-    starts = taken[0][1]
-    level = np.zeros(len(starts), np.int64)
+def _of_longest(taken: Taken, units: Ints) -> Taken:
+    """The first of each unit's longest tries; tries are in order of unit and start, `units` are those of each."""
+    level = np.zeros(len(units), np.int64)
     for attempts, _ in taken:
         level[attempts] += 1
-    firsts = np.flatnonzero(np.diff(starts >> part.time_bits, prepend=-1))
-    sizes = np.diff(firsts, append=len(starts))
+    firsts = np.flatnonzero(np.diff(units, prepend=-1))
+    sizes = np.diff(firsts, append=len(units))
     is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
     is_counted = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
