@@ -64,7 +64,7 @@ def _serve(settings: Any, *, until_parent_ends: bool = False) -> None:  # noqa: 
 def create_key(
     name: Annotated[str, typer.Option(help="Who or what the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, personal, collect or admin; several times for several.")
+        list[str] | None, typer.Option(help="read, personal, write, collect or admin; repeat the option for several.")
     ] = None,
     as_json: Json = False,
 ) -> None:

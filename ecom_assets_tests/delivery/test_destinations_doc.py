@@ -26,7 +26,7 @@ SHARED = [DELIVERY / f"{name}.py" for name in ("event_properties", "payloads")]
     [(1, "amplitude_events"), (2, "heap_events"), (3, "mixpanel_events"), (4, "ga4_events")],
 )
 def test_the_purchase_of_the_page_becomes_what_the_page_says(place: int, name: str) -> None:
-    code = section(PAGE, "What becomes of an event").code
+    code = section(PAGE, "Event payloads").code
     row = json.loads(code[0])
     row["event_at"] = datetime.fromisoformat(row["event_at"]).replace(tzinfo=None)
     row["cart_amount"] = f"{row['cart_amount']:.2f}"
@@ -43,7 +43,7 @@ def reasons_in(path: Path) -> set[str]:
 
 
 def test_every_reason_is_on_the_page_and_no_other() -> None:
-    (table,) = section(PAGE, "What does not go").tables
+    (table,) = section(PAGE, "Records that are not sent").tables
     answer = {reason for line in table for reason in line["reason"].split(", ")}
     assert answer == set.union(*map(reasons_in, [*MODULES, *SHARED])) | {"too_large"}
 
@@ -56,7 +56,7 @@ def limits(name: str, **settings: str) -> Limits:
 
 
 def test_limits_of_requests_are_those_that_are_kept() -> None:
-    (table,) = section(PAGE, "How it is sent").tables
+    (table,) = section(PAGE, "Sending").tables
     answer = {line[""]: {name: cell for name, cell in line.items() if name} for line in table}
     kept = {
         "Amplitude Batch": limits("amplitude", amplitude_api="batch"),
@@ -70,6 +70,6 @@ def test_limits_of_requests_are_those_that_are_kept() -> None:
     }
     assert requests == {name: str(one.most_records) for name, one in kept.items()}
     assert answer["events per second"] == {
-        name: f"{one.per_s:,.0f}" if one.per_s else "no bound" for name, one in kept.items()
+        name: f"{one.per_s:,.0f}" if one.per_s else "no limit" for name, one in kept.items()
     }
     assert f"{ga4.PROPERTIES.most} (GA4)" in (ROOT / PAGE).read_text(encoding="utf-8")
