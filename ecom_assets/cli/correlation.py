@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import (
     DURATIONS,
     Events,
@@ -45,7 +46,9 @@ def answer_correlation(
         SourceError: The files have no valid event.
     """
     columns = [*correlation.funnel.columns, *correlation.properties]
-    question = QuestionEvents.open(paths, settings, days, segment, without="nobody entered", columns=columns)
+    question = QuestionEvents.open(
+        OpenedFiles.open(paths, settings), days, segment, without="nobody entered", columns=columns
+    )
     own = replace(correlation, funnel=correlation.funnel.translated(question.files.mapping.translate))
     answer = correlation_answer(question.files.con, of_days(question.events, "event_date", question.days), own)
     first, last = question.days

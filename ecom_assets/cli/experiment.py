@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.chart import BAR_WIDTH, duration
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -57,7 +58,7 @@ def answer_experiment(
         SourceError: The files have no valid event.
     """
     question = QuestionEvents.open(
-        paths, settings, days, segment, without="nobody saw a variant", columns=experiment.columns
+        OpenedFiles.open(paths, settings), days, segment, without="nobody saw a variant", columns=experiment.columns
     )
     translate = question.files.mapping.translate
     goal, exposure = (one.translated(translate) for one in (experiment.goal, experiment.exposure))

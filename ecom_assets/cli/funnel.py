@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ecom_assets.cli.opened_files import OpenedFiles, checking, cleans_by_default, may_hold_erased
 from ecom_assets.cli.options import (
     DURATIONS,
     Events,
@@ -23,7 +24,7 @@ from ecom_assets.cli.options import (
     read_definition,
     session_rule_of,
 )
-from ecom_assets.cli.quick_funnel import cleans_by_default, may_hold_erased, quick_answer
+from ecom_assets.cli.quick_funnel import quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
 from ecom_assets.funnels.definition import Funnel
@@ -62,13 +63,26 @@ def answer(
     result = _quick(paths, settings, funnel) if paths and is_whole else None
     if result is not None:
         return result
+    with checking(paths, settings) as opened:
+        return _from_events(opened, funnel, who, session_rule, days, segment)
+
+
+def _from_events(
+    opened: OpenedFiles,
+    funnel: Funnel,
+    who: Path | None,
+    session_rule: SessionRule,
+    days: QuestionDays,
+    segment: str | None,
+) -> dict[str, Any]:
+    """The answer by Ibis, which is imported while the rows are checked."""
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.visitor_segments import QuestionSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
 
     check_format("--who", who)
-    files = FileEvents.open(paths, settings)
+    files = FileEvents.of(opened)
     funnel = funnel.translated(files.mapping.translate)
     only = QuestionSegment.read(segment, files)
     if who is None and segment is None and _is_plain(funnel):
@@ -78,7 +92,7 @@ def answer(
     clean = files.clean()
     events, days = only.events_of(clean, days)
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
-    limits = Limits(days.first, days.last, days.day_count, settings.timezone)
+    limits = Limits(days.first, days.last, days.day_count, files.settings.timezone)
     own = files.mapping.own_words()
     result = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
     return only.complete(result, clean) | {"rows": files.rows.as_json()}

@@ -14,7 +14,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.atomic_files import replacing
 from ecom_assets.cli.direct_events import DirectEvents
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
-from ecom_assets.cli.quick_funnel import cleans_by_default, may_hold_erased
+from ecom_assets.cli.opened_files import OpenedFiles, may_hold_erased
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events import clean
@@ -23,19 +23,18 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
-from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.sales.sales import ORDER
 from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping, load_order_mapping
+from ecom_assets.sources.files.kinds import EventMapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import NO, ONE_DAY, Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
-from ecom_assets.warehouse.local import connect, keep_within
+from ecom_assets.warehouse.local import adopted, connect, keep_within
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
@@ -64,6 +63,15 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
         raise WarehouseError(
             f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
         ) from error
+
+
+def _without_erased(settings: Settings, contract: type[Table], rows: ir.Table) -> ir.Table:
+    """Return rows of a raw table without those of people whom `ecom erase` has erased."""
+    if not may_hold_erased(settings):
+        return rows
+    from ecom_assets.privacy.ingestion import ErasedPeople  # noqa: PLC0415 (loads the ledger)
+
+    return ErasedPeople(settings).left_out(contract, rows)[0]
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ class FileOrders:
     con: Backend
     files: RecordFiles
     rule: OrderRule
-    people: ErasedPeople
+    settings: Settings
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
@@ -155,7 +163,7 @@ class FileOrders:
         keep_within(con, settings.memory_limit)
         mapping = load_order_mapping(settings.orders_mapping)
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), ErasedPeople(settings))
+        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), settings)
 
     def clean(self) -> ir.Table:
         """Return the rows of `UserOrderLog`, of every day that there is.
@@ -194,7 +202,7 @@ class FileOrders:
         # Copies are looked for in several passes, and a file is expensive to read.
         self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
         lines = self.con.table(LINES, database=("temp", "main"))
-        return self.people.left_out(RawUserOrderLog, lines)[0]
+        return _without_erased(self.settings, RawUserOrderLog, lines)
 
     def _days(self) -> Days:
         """Return every day on which a clean line can have been ordered."""
@@ -233,9 +241,7 @@ class FileEvents:
     """Files with the mapping that they fit, open in an engine of their own."""
 
     con: Backend
-    files: RecordFiles
-    mapping: EventMapping
-    settings: Settings
+    opened: OpenedFiles
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
     named: frozenset[str] | None = None
@@ -247,12 +253,29 @@ class FileEvents:
         Raises:
             UsageError: No path was given.
         """
-        if not paths:
-            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
-        con = connect()
-        keep_within(con, settings.memory_limit)
-        mapping = load_mapping(settings.events_mapping)
-        return cls(con, RecordFiles.open(con.con, paths, mapping, settings.timezone), mapping, settings)
+        return cls.of(OpenedFiles.open(paths, settings))
+
+    @classmethod
+    def of(cls, opened: OpenedFiles) -> "FileEvents":
+        """Take files that are open; waits for the check of their rows if it has begun."""
+        if opened.begun:
+            opened.begun.result()  # until then the connection is in use
+        return cls(adopted(opened.con), opened)
+
+    @property
+    def files(self) -> RecordFiles:
+        """The files."""
+        return self.opened.files
+
+    @property
+    def mapping(self) -> EventMapping:
+        """The mapping that they fit."""
+        return self.opened.mapping
+
+    @property
+    def settings(self) -> Settings:
+        """How they are read."""
+        return self.opened.settings
 
     def with_few_columns(self) -> "FileEvents":
         """The same files for a question about who did what and when, which no surplus copy can change.
@@ -319,11 +342,7 @@ class FileEvents:
     @cached_property
     def direct(self) -> DirectEvents | None:
         """The files checked, where their clean events can be read without storing them."""
-        if not self._is_parquet or not cleans_by_default(self.settings, self.mapping) or may_hold_erased(self.settings):
-            return None
-        if not 0 < self.files.row_count() <= MOST_ROWS:
-            return None
-        checked = CodedFiles(self.con.con, self.files, self.settings.late_days).checked()
+        checked = self.opened.checked
         return None if checked is None else DirectEvents(self.con, self.files, self.rule, checked)
 
     @property
@@ -369,7 +388,7 @@ class FileEvents:
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents`, without those of people whom `ecom erase` has erased."""
         rows = self.con.table(self._view_received(), database=("temp", "main"))
-        return ErasedPeople(self.settings).left_out(RawEvents, rows)[0]
+        return _without_erased(self.settings, RawEvents, rows)
 
     def _view_received(self) -> str:
         own_day = day_in_zone("event_at", self.settings.timezone)

@@ -7,11 +7,11 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.errors import SourceError
-from ecom_assets.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -37,33 +37,30 @@ class QuestionEvents:
     @classmethod
     def open(
         cls,
-        paths: list[str],
-        settings: Settings,
+        opened: OpenedFiles,
         days: QuestionDays,
         segment: str | None,
         *,
         without: str,
         columns: Iterable[str] | None = None,
     ) -> "QuestionEvents":
-        """Open files.
+        """Take open files.
 
         Args:
-            paths: The files.
-            settings: How they are read.
+            opened: The files.
             days: The days that are asked about.
             segment: The visitor segment that is asked about; None for all visitors.
             without: What is missing where the files have no valid event.
             columns: The columns that the question names; None for all.
 
         Raises:
-            UsageError: No files are given.
             SourceError: The files have no valid event.
         """
-        files = FileEvents.open(paths, settings)
+        files = FileEvents.of(opened)
         only = QuestionSegment.read(segment, files)
         files = files if columns is None else files.naming([*columns, *only.columns])
         clean = files.clean()
-        known, newest_at = _ends(clean, settings.timezone)
+        known, newest_at = _ends(clean, files.settings.timezone)
         if newest_at is None:
             raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
         within = days.within(known[1])

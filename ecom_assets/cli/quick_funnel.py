@@ -5,7 +5,6 @@ Nothing heavy is imported: a question to a small file takes no longer than the s
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
@@ -15,29 +14,9 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_parts
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
-from ecom_assets.sources.files.compiled import compiled
 from ecom_assets.sources.files.kinds import EventMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.duckdb_settings import plain_connection
-
-
-def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
-    """Whether settings clean events by the rule that is compiled."""
-    default = compiled()
-    is_default = settings.late_days == default.late_days and settings.max_amount == Decimal(default.max_amount)
-    return is_default and settings.timezone == "UTC" and mapping.accepted_types(settings.event_types) is None
-
-
-def may_hold_erased(settings: Settings) -> bool:
-    """Return whether people were erased, whose rows must be left out of whatever file is asked."""
-    named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
-    if not (settings.home / "ledger.sqlite").exists() and not any(
-        "://" in one and "duckdb:" not in one for one in named
-    ):
-        return False  # without the imports below: there is no ledger, which has the list of erased people
-    from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
-
-    return not ErasedIds(settings).is_empty
 
 
 def quick_answer(

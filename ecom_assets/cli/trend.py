@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -20,15 +21,9 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.conditions import with_event_types
-from ecom_assets.trends.queries import trend_answer
-from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Trend
-from ecom_assets.trends.visitors import STATES
+from ecom_assets.settings.settings import load_settings
 
 BAR_WIDTH = 30
 SHOWN_COLUMNS = 6
@@ -47,23 +42,6 @@ Kind = Annotated[str | None, typer.Option(help=KIND_HELP)]
 BY_HELP = "Column or properties.key whose values are compared; give it again for further columns."
 By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
-
-
-def answer_trend(
-    paths: list[str], settings: Settings, trend: Trend, days: QuestionDays, segment: str | None = None
-) -> dict[str, Any]:
-    """Return the values of each series by period, from the events of files.
-
-    Raises:
-        UsageError: No files are given.
-        SourceError: The files have no valid event.
-    """
-    question = QuestionEvents.open(paths, settings, days, segment, without="there is no trend", columns=trend.columns)
-    translate = question.files.mapping.translate
-    series = tuple(one.translated(translate) for one in trend.series)
-    own = replace(trend, series=series, where=with_event_types(trend.where, translate))
-    reach = Range.of_question(question.known, question.days, settings.timezone, question.newest_at)
-    return question.complete(trend_answer(question.files.con, question.events, own, reach))
 
 
 def trend(
@@ -96,11 +74,15 @@ def trend(
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
     given |= {"compare": compare, "formula": formula, "preset": preset}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_trend(all_paths(events, more), settings, _read_trend(definition, given), days, segment)
+    asked = _read_definition(definition, given)
+    with checking(all_paths(events, more), settings) as opened:
+        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (loads Ibis, while the rows are checked)
+
+        answer = answer_trend(opened, asked, days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
 
 
-def _read_trend(definition: Path | None, given: dict[str, Any]) -> Trend:
+def _read_definition(definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file or from the options; without a series, all events are counted.
 
     Raises:
@@ -109,7 +91,7 @@ def _read_trend(definition: Path | None, given: dict[str, Any]) -> Trend:
     if definition is None and given["limit"] is not None and not given["by"]:
         raise UsageError("--limit says how many values of --by stand by themselves; give --by, or leave it out.")
     every = {"series": ["*"]} if definition is None else {}
-    return Trend.from_mapping(every | options_or_definition(definition, given, "trend", "series"))
+    return every | options_or_definition(definition, given, "trend", "series")
 
 
 @dataclass(frozen=True)
@@ -200,13 +182,14 @@ def _sparkline(values: Sequence[float | None]) -> str:
 def _found(answer: dict[str, Any]) -> list[_Line]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
-    lives = [
-        _Line(state if len(answer["lifecycle"]) == 1 else f"{one['name']} {state}", one[state])
-        for one in answer.get("lifecycle", [])
-        for state in STATES
-    ]
-    if lives:
-        return lives
+    if lives := answer.get("lifecycle"):
+        from ecom_assets.trends.visitors import STATES  # noqa: PLC0415 (loads Ibis, as the answer has done)
+
+        return [
+            _Line(state if len(lives) == 1 else f"{one['name']} {state}", one[state])
+            for one in lives
+            for state in STATES
+        ]
     result = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:
         title = _title_of(_name(one), one["breakdown"])

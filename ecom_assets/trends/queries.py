@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import ONE_DAY, period_text
 from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.range import Range, number_of
@@ -19,6 +20,7 @@ from ecom_assets.trends.trend import (
     OTHER,
     Series,
     Trend,
+    counted,
     events_of,
     names_of,
     top_values,
@@ -88,7 +90,7 @@ def _before_too(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) ->
     if not lengths:
         return None
     rows = events_of(events, trend, days.first - (max(lengths) - 1) * ONE_DAY, days.last, days.timezone)
-    return con.create_table(f"{EVENTS}_active", rows.select(*_columns(rows, trend)), temp=True, overwrite=True)
+    return con.create_table(f"{EVENTS}_active", _needed(rows, trend), temp=True, overwrite=True)
 
 
 def _active(events: ir.Table, trend: Trend, days: Range) -> dict[int, Lines]:
@@ -118,17 +120,18 @@ def _without_events(trend: Trend, matches: Sequence[Mapping[Any, Any]]) -> list[
 def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
     """Store the events of the trend in a temporary table, because several queries read them."""
     rows = events_of(events, trend, days.first, days.last, days.timezone)
-    return con.create_table(EVENTS, rows.select(*_columns(rows, trend)), temp=True)
+    return con.create_table(EVENTS, _needed(rows, trend), temp=True)
 
 
-def _columns(rows: ir.Table, trend: Trend) -> list[str]:
-    """Return the columns that the values of a trend are computed from."""
-    named = {column.partition(".")[0] for column in trend.columns}
-    named |= {"event_type", "event_date", "breakdown", "period_date"}
-    is_of_visitors = trend.kind != "trend" or any(one.measure in {"visitors", *ACTIVE} for one in trend.series)
-    named |= {"visitor_id"} if is_of_visitors else set()
-    named |= {one.flag for one in trend.series if one.flag}
-    return [name for name in rows.columns if name in named]
+def _needed(rows: ir.Table, trend: Trend) -> ir.Table:
+    """Return what the values of a trend are computed from; one row for all equal events, if only these are counted."""
+    needed = {"event_type", "breakdown", "period_date", *(one.flag for one in trend.series if one.flag)}
+    if trend.kind != "trend" or any(one.measure in {"visitors", *ACTIVE} for one in trend.series):
+        needed.add("visitor_id")
+    if trend.kind == "trend" and all(one.measure in COUNTS and one.where == EVERYTHING for one in trend.series):
+        return counted(rows, [name for name in rows.columns if name in needed])
+    needed |= {"event_date", *(column.partition(".")[0] for column in trend.columns)}
+    return rows.select(*(name for name in rows.columns if name in needed))
 
 
 def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:
@@ -240,7 +243,7 @@ def _before(
         return None
     earlier, length = days.before(), len(days.starts(trend))
     chosen = events_of(events, trend, earlier.first, earlier.last, earlier.timezone)
-    stored = con.create_table(f"{EVENTS}_before", chosen.select(*_columns(chosen, trend)), temp=True)
+    stored = con.create_table(f"{EVENTS}_before", _needed(chosen, trend), temp=True)
     result = _with_other(stored, groups)
     wider = _before_too(con, events, trend, earlier)
     active = {} if wider is None else _active(_with_other(wider, groups), trend, earlier)

@@ -336,10 +336,20 @@ def with_firsts(events: ir.Table, trend: Trend) -> tuple[ir.Table, Trend]:
     return events, replace(trend, series=tuple(series))
 
 
+def counted(events: ir.Table, columns: Sequence[str]) -> ir.Table:
+    """Return one row for all events with equal values in some columns, with `event_count`."""
+    return events.group_by(*columns).agg(event_count=events.count())
+
+
+def _event_count(events: ir.Table) -> ir.IntegerScalar:
+    """Return how many events there are, also of rows of `counted`."""
+    return events.event_count.sum() if "event_count" in events.columns else events.count()
+
+
 def top_values(events: ir.Table, limit: int) -> ir.Table:
     """Return the values of the breakdown with most events; ties are in alphabetical order."""
-    counted = events.group_by("breakdown").agg(event_count=events.count())
-    return counted.order_by(ibis.desc("event_count"), "breakdown").limit(limit)
+    by_value = events.group_by("breakdown").agg(event_count=_event_count(events))
+    return by_value.order_by(ibis.desc("event_count"), "breakdown").limit(limit)
 
 
 def with_other(events: ir.Table, kept: Sequence[str]) -> ir.Table:
@@ -362,7 +372,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
     if series.measure == "visitors" and first_only:
         rows = rows.group_by("breakdown", "visitor_id").agg(period_date=rows.period_date.min())
     if series.measure in COUNTS:
-        value = rows.count() if series.measure == "count" or first_only else rows.visitor_id.nunique()
+        value = rows.visitor_id.nunique() if series.measure == "visitors" and not first_only else _event_count(rows)
         return rows.group_by(units).agg(value=value.cast("float64"))
     numbers = rows.select(*units, number=number_of(rows, str(series.of)).cast(EXACT))
     numbers = numbers.filter(numbers.number.notnull())

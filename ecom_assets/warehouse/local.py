@@ -171,6 +171,14 @@ def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
     return con
 
 
+def adopted(con: duckdb.DuckDBPyConnection) -> DuckDB:
+    """Return Ibis' view of an open connection, which is set as `plain_connection` does."""
+    adapt_duckdb_2_to_ibis_12()
+    count_complexity_once()
+    backend: DuckDB = DuckDB.from_connection(con)
+    return backend
+
+
 def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:
     """Limit the memory of a connection; queries that need more spill to the folder `spill`, if it is set."""
     if memory_limit:

@@ -11,7 +11,7 @@ import duckdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.cli import own_files
+from ecom_assets.cli import opened_files
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
@@ -46,7 +46,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         for number, (folder, _, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.parquet", rows)
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-        with patch.object(own_files, "cleans_by_default", return_value=False):
+        with patch.object(opened_files, "cleans_by_default", return_value=False):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -88,7 +88,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
             more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
             con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
         straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
-        with patch.object(own_files, "cleans_by_default", return_value=False):
+        with patch.object(opened_files, "cleans_by_default", return_value=False):
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -140,5 +140,5 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp
         files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
         assert files.clean().event_id.to_pyarrow().to_pylist() == ["a"]
         assert (files.direct is not None) == is_straight, name
-    with patch.object(own_files, "may_hold_erased", return_value=True):
+    with patch.object(opened_files, "may_hold_erased", return_value=True):
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None

@@ -1,0 +1,96 @@
+"""Event files that are open and checked, without Ibis, which takes as long to import as the check of all rows.
+
+So both go on at once: whoever asks a question begins the check first and imports Ibis then.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+import duckdb
+
+from ecom_assets.errors import UsageError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.coded_events import MOST_ROWS, CheckedRows, CodedFiles
+from ecom_assets.sources.files.compiled import compiled
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.warehouse.duckdb_settings import plain_connection
+
+
+@dataclass(frozen=True)
+class OpenedFiles:
+    """Files with the mapping that they fit, open in an engine of their own.
+
+    The connection is for the check alone until that has ended: ask for `checked` before anything else.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    files: RecordFiles
+    mapping: EventMapping
+    settings: Settings
+    begun: Future[CheckedRows | None] | None = None
+
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "OpenedFiles":
+        """Find the files, and check that they fit the mapping.
+
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
+        con = plain_connection(settings.memory_limit)
+        mapping = load_mapping(settings.events_mapping)
+        return cls(con, RecordFiles.open(con, paths, mapping, settings.timezone), mapping, settings)
+
+    @cached_property
+    def checked(self) -> CheckedRows | None:
+        """What the check of all rows says; None where clean events cannot be read straight from the files."""
+        return self.begun.result() if self.begun else self._check()
+
+    def _check(self) -> CheckedRows | None:
+        is_parquet = all(file.format == "parquet" for file in self.files.files())
+        if not is_parquet or not cleans_by_default(self.settings, self.mapping) or may_hold_erased(self.settings):
+            return None
+        if not 0 < self.files.row_count() <= MOST_ROWS:
+            return None
+        return CodedFiles(self.con, self.files, self.settings.late_days).checked()
+
+
+@contextmanager
+def checking(paths: Sequence[str], settings: Settings) -> Iterator[OpenedFiles]:
+    """Open files and begin to check their rows in another thread; where an error is raised, the check is given up.
+
+    Raises:
+        UsageError: No path was given.
+    """
+    opened = OpenedFiles.open(paths, settings)
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield OpenedFiles(opened.con, opened.files, opened.mapping, settings, thread.submit(opened._check))  # noqa: SLF001 (its own)
+        except BaseException:
+            opened.con.interrupt()
+            raise
+
+
+def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
+    """Whether settings clean events by the rule that is compiled."""
+    default = compiled()
+    is_default = settings.late_days == default.late_days and settings.max_amount == Decimal(default.max_amount)
+    return is_default and settings.timezone == "UTC" and mapping.accepted_types(settings.event_types) is None
+
+
+def may_hold_erased(settings: Settings) -> bool:
+    """Return whether people were erased, whose rows must be left out of whatever file is asked."""
+    named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
+    if not (settings.home / "ledger.sqlite").exists() and not any(
+        "://" in one and "duckdb:" not in one for one in named
+    ):
+        return False  # without the imports below: there is no ledger, which has the list of erased people
+    from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
+
+    return not ErasedIds(settings).is_empty
