@@ -116,7 +116,7 @@ def test_every_reject_reason_is_described_in_the_order_in_which_they_apply() -> 
 
 def test_every_event_type_of_the_platform_is_named() -> None:
     text = section(PAGE, "Clean events and reject reasons").text
-    listed = text.partition("They are")[2].partition(".")[0]
+    listed = text.partition("do not change them:")[2].partition(".")[0]
     assert listed.replace("\n", " ").replace(" and ", ", ").split(", ") == [" page_view", *EVENT_TYPES[1:]]
 
 
@@ -185,9 +185,9 @@ def test_the_presets_are_described_as_they_are() -> None:
     assert [line["preset"].removesuffix(" (web)") for line in described] == sorted(PRESETS, key=_place_on_page)
     for line in described:
         rule = PRESETS[line["preset"].removesuffix(" (web)")]
-        assert line["silence"] == f"{rule.idle_timeout_s // 60} min"
-        assert line["at midnight"] == ("ends" if rule.midnight_split else "goes on")
-        assert line["another campaign"] == ("begins a session" if rule.campaign_split else "goes on")
+        assert line["gap"] == f"{rule.idle_timeout_s // 60} min"
+        assert line["at midnight"] == ("ends" if rule.midnight_split else "continues")
+        assert line["new campaign"] == ("begins a session" if rule.campaign_split else "continues")
         assert line["longest"] == ("24 h" if rule.max_length_s == ONE_DAY_S else "")
         assert line["by the source's session id"].startswith("yes" if rule.trust_source_session_id else "no")
 

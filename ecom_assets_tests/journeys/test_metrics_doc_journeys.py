@@ -66,14 +66,14 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
         for n, one in enumerate(lines)
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    for question in dict.fromkeys(line["asked with"] for line in expected):
+    for question in dict.fromkeys(line["options"] for line in expected):
         words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
         result = ecom("journeys", *words, home=tmp_path / "home")
         answer = [
-            {"asked with": question, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
+            {"options": question, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
             for one in result.json["top_paths"]
         ]
-        assert answer == [line for line in expected if line["asked with"] == question]
+        assert answer == [line for line in expected if line["options"] == question]
 
 
 def test_what_others_would_say_of_a_transition() -> None:

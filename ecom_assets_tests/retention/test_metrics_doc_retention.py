@@ -45,11 +45,11 @@ def test_each_way_of_counting_gives_what_the_page_says() -> None:
         assert triangle(cells(deeds, rule))["2026-03-01"] == [int(line[str(n)]) for n in range(5)], line
         for name in ("posthog", "amplitude"):
             peer = RetentionRule.preset(name)
-            assert (f"--preset {name}" in line["whose default"]) == ((peer.mode, peer.clock) == (rule.mode, rule.clock))
+            assert (f"--preset {name}" in line["default of"]) == ((peer.mode, peer.clock) == (rule.mode, rule.clock))
 
 
 def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
-    lines, expected = tables("Who starts, and what else is asked")
+    lines, expected = tables("Starts, conditions, breakdowns and lists")
     rows = [
         f"e{number},{line['visitor']},{line['event_type']},{line['event_at']},,{line['product_category']},,,,"
         f"{line['cart_amount']}"
@@ -57,15 +57,15 @@ def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     words = ("--events", str(tmp_path / "story.csv"), "--period", "day", "--json")
-    for question in dict.fromkeys(line["asked with"] for line in expected):
+    for question in dict.fromkeys(line["options"] for line in expected):
         result = ecom("retention", *words, *shlex.split(question.strip("`")), home=tmp_path / "home")
         assert (result.exit_code, result.err) == (0, "")
         cells = [
-            {"asked with": question, "cohort": one["cohort"], "size": str(one["size"])}
+            {"options": question, "cohort": one["cohort"], "size": str(one["size"])}
             | {str(n): str(one["returned"][n]) if n < len(one["returned"]) else "" for n in range(3)}
             for one in result.json["cohorts"]
         ]
-        assert cells == [line for line in expected if line["asked with"] == question]
+        assert cells == [line for line in expected if line["options"] == question]
     result = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
     assert result.json["cohorts"][0]["sum"] == [10, 15, 17.5]
 
