@@ -25,6 +25,10 @@ PICTURES = {
     "retention": ("retention", "section:nth-of-type(2)", 0),
     "journeys": ("journeys", "section:nth-of-type(1)", 0),
     "quality": ("quality", "body", 620),
+    "attribution": ("attribution?time_range=quarter", "section:nth-of-type(1)", 0),
+    "products": ("products", "body", 620),
+    "deliveries": ("deliveries", "body", 560),
+    "live": ("live", "body", 560),
 }
 """The name of each picture, with the path of its page, what stands at its top, and its height; 0: only that part."""
 IMAGES = Path(__file__).with_name("images")

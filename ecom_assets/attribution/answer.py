@@ -1,7 +1,8 @@
 """Custom attribution: which channels the purchases are credited to. METRICS "Attribution"."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import ibis
@@ -26,7 +27,8 @@ from ecom_assets.tables.presets import with_preset
 
 KEYS: Final = ("model", "lookback", "half_life", "two_touches", "session_rule", "where", "preset")
 ALL_TIME_DAYS = 36_500
-"""Makes all days of the files one period, so that the Markov chain is built from all paths."""
+"""Makes all days one period, so that the Markov chain is built from all paths."""
+LEAST_DAYS: Final = 1_000
 NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
 NO_PURCHASES = "There is no purchase to give credit for."
 
@@ -135,11 +137,15 @@ def attribution_answer(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
 
 @dataclass(frozen=True)
 class _Prepared:
-    """Purchases, touches, the last day, whether any session has a known source, and the days to give credit on."""
+    """Purchases, touches, the last day and the days before it, whether any session has a known source, and the ends.
+
+    `ends` are the days to give credit on.
+    """
 
     bought: ir.Table
     touched: ir.Table
     last: Days
+    days_before: int
     has_addresses: bool
     ends: Ends
 
@@ -153,11 +159,20 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
     arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
     touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
-    last = con.to_pyarrow(placed.event_date.max()).as_py()
     has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
-    return _Prepared(
-        _kept(con, "bought", purchases(placed)), touched, Days((last,) if last else ()), has_addresses, ends
-    )
+    bought = _kept(con, "bought", purchases(placed))
+    return _Prepared(bought, touched, *_last_day(con, placed.event_date), has_addresses, ends)
+
+
+def _last_day(con: SQLBackend, column: ir.DateColumn) -> tuple[Days, int]:
+    """Return the last day of a column, and how many days before it have all others.
+
+    They are a power of two, so that statements in which they are stay the same from day to day.
+    """
+    (row,) = con.to_pyarrow(column.as_table().agg(first=column.min(), last=column.max())).to_pylist()
+    if row["last"] is None:
+        return Days(()), 0
+    return Days((row["last"],)), 1 << max((row["last"] - row["first"]).days, LEAST_DAYS).bit_length()
 
 
 def _is_current(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
@@ -173,10 +188,10 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredSessions, e
     inside = [paid.visitor_id == started.visitor_id, paid.event_at.between(started.started_at, started.ended_at)]
     paid = paid.join(started, inside).select(paid, event_date="started_date")
     touched = of_days(stored.touches, "started_date", (None, ends[1]))
-    last = con.to_pyarrow(started.started_date.max()).as_py()
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
-    return _Prepared(_kept(con, "bought", purchases(paid)), touched, Days((last,) if last else ()), has_addresses, ends)
+    bought = _kept(con, "bought", purchases(paid))
+    return _Prepared(bought, touched, *_last_day(con, started.started_date), has_addresses, ends)
 
 
 def _sessions(placed: ir.Table) -> ir.Table:
@@ -198,7 +213,7 @@ def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
 
 
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
-    everything = result.last.widened(before=ALL_TIME_DAYS)
+    everything = result.last.widened(before=result.days_before)
     # A refund on the days that are asked for may be of an earlier purchase, so the days are chosen from the result.
     paths = of_days(credit.paths(result.bought, result.touched, rule, everything), "converted_date", result.ends)
     walked = _kept(con, "walked", paths)
@@ -211,8 +226,9 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
-    last = prepared.last
-    spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last))
+    last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
+    keep = partial(_kept, con, "unconverted")
+    spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
     result = removal_effects(counts, credit.UNITS_OF_ONE)

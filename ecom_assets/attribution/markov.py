@@ -4,7 +4,7 @@ A converting path is the touches of one conversion. A non-converting path is a r
 no conversion within the look-back, as known at the end of the day, without a longer gap between touches.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -21,9 +21,12 @@ from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import schema_of
 
 STEP = ["unit", "here", "there"]
+Keep = Callable[[ir.Table], ir.Table]
 
 
-def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+def step_spans(
+    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days, keep: Keep = lambda rows: rows
+) -> ir.Table:
     """Return transitions with the days on which they count: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
 
     Args:
@@ -31,12 +34,13 @@ def step_spans(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, 
         touches: All rows of `Touches`.
         rule: Look-back, and the number of days in a chain.
         days: The days that a chain is computed for.
+        keep: Stores rows that are read several times, and returns them.
     """
     watched = days.widened(before=rule.period_days - 1)
     converted = paths(conversions, touches, rule, watched)
     started = touches.filter(watched.contain(touches.started_date))
     own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
-    return union_all(_to_conversions(converted, rule), _to_nothing(started, own, rule))
+    return union_all(_to_conversions(converted, rule), _to_nothing(started, own, rule, keep))
 
 
 def steps_on(spans: ir.Table, days: Days) -> ir.Table:
@@ -71,12 +75,12 @@ def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
     return steps.mutate(until=_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
 
 
-def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
+def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule, keep: Keep) -> ir.Table:
     """Return the transitions of non-converting paths, which count until a conversion follows."""
-    alone = _unconverted(touches, conversions, rule)
-    alone = alone.filter(alone.begin < alone.until)
+    known = keep(_unconverted(touches, conversions, rule))
+    alone = known.filter(known.begin < known.until)
     alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
-    linked = _linked(_unconverted(touches, conversions, rule))
+    linked = _linked(known)
     linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())
     start, nothing = ibis.literal(START), ibis.literal(NOTHING)
     columns = ["unit", "begin", "until"]
@@ -125,7 +129,8 @@ def _linked(known: ir.Table) -> ir.Table:
     return linked.filter(linked.begin < linked.until)
 
 
-FAR = ibis.date("9999-01-01")
+FAR = ibis.date("8999-01-01")
+"""A day after all others; later years stand for dates in statements that are kept (`warehouse/statements.py`)."""
 
 
 def _later(day: ir.DateValue, days: int) -> ir.DateValue:

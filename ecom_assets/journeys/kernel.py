@@ -27,6 +27,7 @@ TIED: Final = "tied_instants"
 COUNTED: Final = "journey_transitions"
 COLUMNS: Final = NODES | {"page": "page_url"}
 """The columns of events that steps are made of."""
+TIED_AT: Final = ("tied_visitors", "tied_times_us")
 WORD_BITS: Final = 62
 Steps = npt.NDArray[np.int32]
 TiedSteps = Callable[[Ints, Ints], Ints]
@@ -52,6 +53,27 @@ class StepSequences:
     def begins(self) -> Ints:
         """Return the place in `steps` at which each session begins."""
         return np.cumsum(self.sizes) - self.sizes
+
+
+@dataclass(frozen=True)
+class PlacedSteps:
+    """The steps of a part of the visitors, in the order of visitor and time.
+
+    Attributes:
+        steps: The number of each step, from 1.
+        session: The number of its session in this part, from 0.
+        is_converted: Whether each session has a purchase.
+        is_tied: Whether the visitor has another step at the time of each step.
+        tied_visitors: The number of the visitor of each instant with different steps.
+        tied_times_us: Its time, in microseconds.
+    """
+
+    steps: Steps
+    session: npt.NDArray[np.int32]
+    is_converted: Flags
+    is_tied: Flags
+    tied_visitors: Ints
+    tied_times_us: Ints
 
 
 @dataclass(frozen=True)
@@ -102,8 +124,9 @@ def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle
     parts = gathered(con, coded, len(names).bit_length() + 1, idle_s, ends) if "" not in names else None
     if parts is None:
         return None
-    tied_steps = partial(_steps_at, con, events, choices)
-    sequences = _together([_sequences(part, tied_steps) for part in parts])
+    placed = [_placed(part) for part in parts]
+    _order_tied(placed, partial(_steps_at, con, events, choices))
+    sequences = _together([_sequences(part) for part in placed])
     if choices.from_step or choices.to_step:
         sequences = part_of(sequences, choices, names)
     con.con.register(COUNTED, _transitions(sequences, names, choices.rule.most_places))
@@ -137,8 +160,8 @@ def _coded(con: Backend, events: ir.Table, choices: JourneyChoices, *more: str) 
     return joined.select("visitor_id", "event_at", "event_date", "event_id", *more, code=code)
 
 
-def _sequences(part: Part, tied_steps: TiedSteps) -> StepSequences:
-    """Return the steps of the sessions of a part, repeats in a row as one."""
+def _placed(part: Part) -> PlacedSteps:
+    """Return the steps of the sessions of a part; those at one instant in any order."""
     session = np.cumsum(begins_of(part), dtype=np.int32) - 1
     count = int(session[-1]) + 1 if len(session) else 0
     codes = (part.keys & ((1 << part.plan.scale_bits) - 1)).astype(np.int32)
@@ -147,25 +170,40 @@ def _sequences(part: Part, tied_steps: TiedSteps) -> StepSequences:
     instants, steps = part.keys >> part.plan.scale_bits, codes >> 1
     if not (is_step := steps > 0).all():
         instants, steps, session = instants[is_step], steps[is_step], session[is_step]
-    _order_tied(part, instants, steps, tied_steps)
-    is_new = np.ones(len(steps), bool)
-    is_new[1:] = (session[1:] != session[:-1]) | (steps[1:] != steps[:-1])
-    sizes = np.bincount(session[is_new], minlength=count)
-    return StepSequences(steps[is_new], sizes, is_converted, np.zeros(count, bool))
+    tied, is_tied = _tied(instants, steps)
+    visitors = (tied >> part.time_bits) + part.first_unit
+    return PlacedSteps(steps, session, is_converted, is_tied, visitors, times_of(part, tied))
 
 
-def _order_tied(part: Part, instants: Ints, steps: Steps, tied_steps: TiedSteps) -> None:
-    """Put different steps of a visitor at one instant into the order of their events' ids."""
+def _tied(instants: Ints, steps: Steps) -> tuple[Ints, Flags]:
+    """Return the instants at which a visitor has different steps, and whether each step is at one of these."""
     is_other = np.ones(len(instants), bool)
     is_other[1:] = instants[1:] != instants[:-1]
     differs = np.flatnonzero(~is_other[1:] & (steps[1:] != steps[:-1])) + 1
-    if not len(differs):
-        return
     group = np.cumsum(is_other, dtype=np.int32) - 1
-    has_several = np.zeros(int(group[-1]) + 1, bool)
+    has_several = np.zeros(int(group[-1]) + 1 if len(group) else 0, bool)
     has_several[group[differs]] = True
-    tied = instants[is_other][has_several]
-    steps[has_several[group]] = tied_steps((tied >> part.time_bits) + part.first_unit, times_of(part, tied))
+    return instants[is_other][has_several], has_several[group]
+
+
+def _order_tied(parts: Sequence[PlacedSteps], tied_steps: TiedSteps) -> None:
+    """Put different steps of a visitor at one instant into the order of their events' ids, of all parts at once."""
+    tied = [part for part in parts if len(part.tied_visitors)]
+    if not tied:
+        return
+    visitors, times_us = (np.concatenate([getattr(part, name) for part in tied]) for name in TIED_AT)
+    ends = np.cumsum([np.count_nonzero(part.is_tied) for part in tied])
+    for part, steps in zip(tied, np.split(tied_steps(visitors, times_us), ends[:-1]), strict=True):
+        part.steps[part.is_tied] = steps
+
+
+def _sequences(part: PlacedSteps) -> StepSequences:
+    """Return the steps of sessions, repeats in a row as one."""
+    steps, session, count = part.steps, part.session, len(part.is_converted)
+    is_new = np.ones(len(steps), bool)
+    is_new[1:] = (session[1:] != session[:-1]) | (steps[1:] != steps[:-1])
+    sizes = np.bincount(session[is_new], minlength=count)
+    return StepSequences(steps[is_new], sizes, part.is_converted, np.zeros(count, bool))
 
 
 def _steps_at(
