@@ -126,7 +126,7 @@ BESIDE_A_DEFINITION = {
     "who", "definition", "as_json", "events", "more", "mapping", "session_rule", "first", "to", "last", "timezone",
     "segment",
 }  # fmt: skip
-OVER = "A cohort for each hour, day, week or month of entry, with a funnel of its own."
+OVER = "A cohort for each hour, day, week, month, quarter or year of entry, with a funnel of its own."
 TIMES = "The time between two steps in bins, such as 1:3."
 BINS = "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; chosen if not given."
 Over = Annotated[str | None, typer.Option(help=OVER)]

@@ -1,6 +1,6 @@
 """`ecom retention`: its options, and the result as text."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,6 +87,8 @@ def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
         raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
     if data.orders and scope.segment is not None:
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
+    if data.orders and rule.per != "user":
+        raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
     check_format("--who", scope.who)
     return _of_orders(scope, rule) if data.orders else _of_events(scope, rule)
 
@@ -143,7 +145,7 @@ def _day_count(files: RecordFiles) -> int:
 
 
 SHOWN_CELLS = 13
-Period = Annotated[str | None, typer.Option(help="hour, day, week or month; week if not given.")]
+Period = Annotated[str | None, typer.Option(help="hour, day, week, month, quarter or year; week if not given.")]
 Mode = Annotated[
     str | None, typer.Option(help="on (came in exactly that period), on_or_after, or bracket; on if not given.")
 ]
@@ -175,6 +177,8 @@ RangeOf = Annotated[
 By = Annotated[str | None, typer.Option(help="Column or properties.key of starts whose values are compared.")]
 Limit = Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")]
 Sum = Annotated[str | None, typer.Option("--sum", help="Number column or properties.key of returns to add up.")]
+PER_HELP = "user, or properties.key (its values in place of visitors); user if not given."
+Per = Annotated[str | None, typer.Option(help=PER_HELP)]
 Who = Annotated[Path | None, typer.Option(help="Write who counts in which cell to this .parquet or .csv file.")]
 Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but files and days.")]
 
@@ -200,6 +204,7 @@ def retention(
     by: By = None,
     limit: Limit = None,
     sum_of: Sum = None,
+    per: Per = None,
     first: From = None,
     to: To = None,
     last: Last = None,
@@ -213,12 +218,20 @@ def retention(
     as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
-    given: dict[str, Any] = {"period": period, "mode": mode, "start": start, "returning": returning, "where": where}
-    given |= {"start_where": start_where, "returning_where": return_where, "starting": starting, "preset": preset}
-    given |= {"week_start": week_start, "brackets": brackets, "last_period": periods, "by": by, "limit": limit}
+    given = _given(locals())
     own, until = OwnData.read(events, orders, more, (mapping, orders_mapping)), day_of(whole_until, "--whole-until")
     scope = Scope(own, until, _days(QuestionDays.read(first, to, last), range_of), range_of, timezone, who, segment)
-    _print(scope, _rule(definition, given | {"sum_of": sum_of, "clock": clock}), as_json=as_json)
+    _print(scope, _rule(definition, given), as_json=as_json)
+
+
+PARAMETERS = {"returning_where": "return_where", "last_period": "periods"}
+"""The parameters of the command that are not called as the key of a definition."""
+
+
+def _given(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what parameters of the command say, by the key of a definition: each key has one."""
+    keys = [*(field.name for field in fields(RetentionRule)), "preset"]
+    return {key: parameters[PARAMETERS.get(key, key)] for key in keys}
 
 
 def _print(scope: Scope, rule: RetentionRule, *, as_json: bool) -> None:

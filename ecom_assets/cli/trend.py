@@ -30,7 +30,9 @@ SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
 SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
-    "count, visitors, wau, mau, sum, mean, min, max, median, p25, p75, p90, p95, p99. purchase:visitors:first_ever "
+    "count, visitors, wau, mau, sum, mean, min, max, median, p25, p75, p90, p95, p99; mean_per_visitor, "
+    "median_per_visitor and so on of the events of each visitor, or with (COLUMN) of what each adds up, with "
+    "(mean(COLUMN)) of each one's mean. purchase:visitors:first_ever "
     "takes only a visitor's first purchase in all data, :first_time the first that meets the conditions. Give "
     "it once for each line."
 )
@@ -39,6 +41,10 @@ KIND_HELP = (
     "returning, resurrecting and dormant visitors by period); trend if not given."
 )
 Kind = Annotated[str | None, typer.Option(help=KIND_HELP)]
+PERIOD_HELP = "minute, hour, day, week, month, quarter or year; day if not given."
+Period = Annotated[str | None, typer.Option(help=PERIOD_HELP)]
+PER_HELP = "user, or properties.key (its values, such as companies, in place of visitors); user if not given."
+Per = Annotated[str | None, typer.Option(help=PER_HELP)]
 BY_HELP = "Column or properties.key whose values are compared; give it again for further columns."
 By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
@@ -49,11 +55,12 @@ def trend(
     events: Events = None,
     mapping: Mapping = None,
     series: SeriesOption = None,
-    period: Annotated[str | None, typer.Option(help="hour, day, week or month; day if not given.")] = None,
+    period: Period = None,
     kind: Kind = None,
     by: By = None,
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
+    per: Per = None,
     segment: SegmentName = None,
     first: From = None,
     to: To = None,
@@ -72,7 +79,7 @@ def trend(
     days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
-    given |= {"compare": compare, "formula": formula, "preset": preset}
+    given |= {"compare": compare, "formula": formula, "preset": preset, "per": per}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     asked = _read_definition(definition, given)
     with checking(all_paths(events, more), settings) as opened:
@@ -123,13 +130,14 @@ def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
 def _sticky(answer: dict[str, Any]) -> list[str]:
     """Return, for each series and value, a bar for each number of periods that somebody came to."""
     lines, period = [], answer["definition"]["period"]
+    unit = max(6, len(period) + 1)
     for one in answer["stickiness"]:
         lines.append(f"{_title_of(_name(one), one['breakdown'])}, {one['visitor_count']:,} visitors")
         rows = [row for row in one["visitors"] if row["at_least"]]
         width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
         largest = max((row["exactly"] for row in rows), default=0) or 1
         lines += [
-            f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):6} {row['exactly']:>{width},}  "
+            f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):{unit}} {row['exactly']:>{width},}  "
             f"{'█' * round(BAR_WIDTH * row['exactly'] / largest)}".rstrip()
             for row in rows
         ]
@@ -205,7 +213,8 @@ def _title_of(name: str, breakdown: str | None) -> str:
 
 def _name(series: dict[str, Any]) -> str:
     event = series["event_type"] or "any event"
-    measure = series["measure"] + (f"({series['of']})" if series.get("of") else "")
+    of = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
+    measure = series["measure"] + (f"({of})" if of else "")
     first = f":{series['occurrence']}" if series.get("occurrence") else ""
     return (event if measure == "count" else f"{event}:{measure}") + first
 
@@ -216,6 +225,7 @@ def _title(answer: dict[str, Any]) -> str:
     listed = answer["series" if kind == "trend" else kind]
     named = dict.fromkeys(_name(one) for one in listed)
     more = [] if kind == "trend" else [kind]
+    more += [f"per {definition['per']}"] if "per" in definition else []
     more += (
         [f"by {', '.join([definition['by']] if isinstance(definition['by'], str) else definition['by'])}"]
         if definition["by"]

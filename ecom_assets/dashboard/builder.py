@@ -30,7 +30,14 @@ PRESETS: Final[Options] = (
     ("clickhouse", "ClickHouse"), ("ga4", "Google Analytics 4"),
 )  # fmt: skip
 WEEKDAYS: Final[Options] = (("", "Monday"), ("sunday", "Sunday"), ("saturday", "Saturday"))
-PERIODS: Final[Options] = (("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"))
+PERIODS: Final[Options] = (
+    ("hour", "Hour"),
+    ("day", "Day"),
+    ("week", "Week"),
+    ("month", "Month"),
+    ("quarter", "Quarter"),
+    ("year", "Year"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ ORDERS: Final[Options] = (
     ("allow_reentry", "With entering again"),
 )
 EXCLUDING: Final[Options] = (("", "keeps the steps before it"), ("posthog", "drops the whole funnel"))
+PER: Final = Input("per", "Count", "visitors, or properties.company", suggests="columns", about=("per",))
 TIMEZONE: Final = Input("timezone", "Days begin in", "Europe/Berlin", about=("timezone", "time zone"))
 SEGMENT: Final = Input("segment", "Visitor segment", "a declared name", about=("segment",))
 WHERE: Final = Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",))

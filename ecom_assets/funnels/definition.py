@@ -214,7 +214,7 @@ KEYS: Final = (
     "over", "week_start", "time_to_convert", "preset",
 )  # fmt: skip
 _AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit", "over", "week_start")
-PERIODS: Final = ("hour", "day", "week", "month")
+PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,21 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import ENTRY, matches, of_units
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, day_starts_at, hour_start, hours_of, period_start
+from ecom_assets.tables.days import (
+    ONE_DAY,
+    Days,
+    day_starts_at,
+    first_day_of,
+    hour_start,
+    hours_of,
+    next_start,
+    period_start,
+)
 from ecom_assets.tables.durations import parse_days
 
 COHORT: Final = "cohort_start"
 MAX_COHORTS: Final = 1_000
-HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 744}
+HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 744, "quarter": 2_208, "year": 8_784}
 
 
 @dataclass(frozen=True)
@@ -210,11 +219,7 @@ def _naive(at: datetime) -> datetime:
 def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
     start, result = _first_day(entries.first, funnel), []
     while start <= entries.last:
-        following = (
-            (start.replace(day=28) + 4 * ONE_DAY).replace(day=1)
-            if funnel.over == "month"
-            else start + (7 if funnel.over == "week" else 1) * ONE_DAY
-        )
+        following = next_start(start, str(funnel.over))
         begins_at, end = (day_starts_at(day, entries.timezone) for day in (start, following))
         result.append(Cohort(start, str(start), begins_at, end))
         start = following
@@ -222,9 +227,7 @@ def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
 
 
 def _first_day(day: date, funnel: Funnel) -> date:
-    if funnel.over == "month":
-        return day.replace(day=1)
-    return day - (day.weekday() - WEEKDAYS.index(funnel.week_start)) % 7 * ONE_DAY if funnel.over == "week" else day
+    return first_day_of(day, str(funnel.over), funnel.week_start)
 
 
 def _period(events: ir.Table, funnel: Funnel, entries: Entries) -> ir.Value:

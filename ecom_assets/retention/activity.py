@@ -155,6 +155,9 @@ FIRST_START: Final = f"{FIRST}start"
 
 
 def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Table:
+    if rule.per != "user":
+        rows = rows.mutate(visitor_id=text_of(rows, rule.per))
+        rows = rows.filter(rows.visitor_id.notnull())
     if rule.starting == "first_ever":
         rows = with_first(rows, FIRST_START, _counts(rows, rule.start, EVERYTHING) == 1)
     if rule.where != EVERYTHING:

@@ -183,11 +183,16 @@ def _counted(question: Question, whole_until: date | None) -> Counted:
     return Counted(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
 
 
+KERNEL_PERIODS: Final = ("day", "week", "month")
+
+
 def _suits_kernel(question: Question) -> bool:
     rule = question.rule
-    is_plain = rule.clock == "calendar" and rule.period != "hour" and not (rule.sum_of or rule.is_recurring)
+    is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS and not (rule.sum_of or rule.is_recurring)
+    if not is_plain:
+        return False
     fits = question.days * DAY_S < BITS * ROLLING_S[rule.period]
-    return has_kernels(question.con) and fits and is_plain and not question.keep and question.between == (None, None)
+    return has_kernels(question.con) and fits and not question.keep and question.between == (None, None)
 
 
 def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:

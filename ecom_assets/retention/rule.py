@@ -12,9 +12,9 @@ from typing import Any, Final
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import WEEKDAYS
-from ecom_assets.tables.values import check_column
+from ecom_assets.tables.values import check_column, check_unit
 
-PERIODS: Final = ("hour", "day", "week", "month")
+PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MODES: Final = ("on", "on_or_after", "bracket")
 CLOCKS: Final = ("calendar", "rolling")
 STARTINGS: Final = ("first_time", "first_ever", "recurring")
@@ -36,7 +36,7 @@ class RetentionRule:
     Attributes:
         start: The event type that puts a visitor into a cohort; None, or `*`, is any type.
         returning: The event type that counts as a return; None, or `*`, is any type.
-        period: `hour`, `day`, `week` or `month`, in the reporting time zone.
+        period: `hour`, `day`, `week`, `month`, `quarter` or `year`, in the reporting time zone.
         mode: `on` counts visitors who came in exactly period N (N-day retention), `on_or_after` in N or any later one
             (unbounded retention), `bracket` in any period of a bracket.
         clock: `calendar` counts calendar periods; `rolling` counts 1 h, 24 h, 7 x 24 h or 30 x 24 h from the start of
@@ -53,6 +53,8 @@ class RetentionRule:
         by: The column or `properties.key` to break down by: its value in the event of the start.
         limit: How many of its values to show, those with most visitors; the others are `(other)`.
         sum_of: A number column or `properties.key` of returns to add up for each cohort; None for none.
+        per: Who starts and comes back: `user` (visitor_id), or `properties.key` (each of its values, such as a
+            company, takes the place of a visitor; events without one are ignored).
     """
 
     start: str | None = None
@@ -70,6 +72,7 @@ class RetentionRule:
     by: str | None = None
     limit: int = 10
     sum_of: str | None = None
+    per: str = "user"
 
     def __post_init__(self) -> None:
         """Raise if the rule is invalid.
@@ -90,8 +93,14 @@ class RetentionRule:
         for place, column in (("`by`", self.by), ("`sum_of`", self.sum_of)):
             if column is not None:
                 check_column(f"{place} of retention", column)
+        check_unit("`per` of retention", self.per)
         if self.mode == "bracket":
             _check_brackets(self.brackets)
+        if self.clock == "rolling" and self.period not in ROLLING_S:
+            raise DefinitionError(
+                f"A {self.period} has no fixed length, so the rolling clock has none; ask with the calendar clock, or "
+                f"with {', '.join(ROLLING_S)}."
+            )
 
     def translated(self, translate: Callable[[str], str]) -> "RetentionRule":
         """Return the rule with each event type translated, as from a source's words to the platform's."""
@@ -161,7 +170,8 @@ class RetentionRule:
         """Return the columns that the rule names, beside those that every rule reads."""
         conditions = (self.where, self.start_where, self.returning_where)
         named = [column for where in conditions for column in columns_of(where)]
-        return [*named, *filter(None, (self.by, self.sum_of))]
+        unit = [] if self.per == "user" else [self.per]
+        return [*named, *filter(None, (self.by, self.sum_of)), *unit]
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
         """Return the first and last period of each cell, for data that cover `period_count` periods."""
@@ -184,7 +194,8 @@ class RetentionRule:
             where: Where = getattr(self, name)
             mapping |= {name: where.to_mapping()} if where != EVERYTHING else {}
         mapping |= {"by": self.by, "limit": self.limit} if self.by else {}
-        return mapping | ({"sum_of": self.sum_of} if self.sum_of else {})
+        mapping |= {"sum_of": self.sum_of} if self.sum_of else {}
+        return mapping | ({"per": self.per} if self.per != "user" else {})
 
 
 def parse_brackets(text: str) -> tuple[Bracket, ...]:

@@ -98,10 +98,15 @@ def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampC
     return midnight - offset_s.cast("int64").as_interval("s")
 
 
+MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
+CLOCK_S: Final = {"minute": MINUTE_S, "hour": HOUR_S}
+"""The lengths of the periods that are shorter than a day, in seconds."""
 
 
-def hour_start(at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampValue:
+def hour_start(
+    at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: str, length_s: int = HOUR_S
+) -> ir.TimestampValue:
     """Return the UTC time at which the hour of a moment starts; hours are counted from the start of the local day.
 
     Args:
@@ -109,10 +114,11 @@ def hour_start(at: ir.TimestampValue, day: ir.DateColumn, days: Days, timezone: 
         day: Their days in the time zone.
         days: As for `day_start`.
         timezone: The IANA name of the zone.
+        length_s: The length of an hour, in seconds: another one for other periods, one of `CLOCK_S`.
     """
     midnight = day_start(day, days, timezone)
     since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
-    return midnight + ((since_s // HOUR_S).cast("int64") * HOUR_S).as_interval("s")
+    return midnight + ((since_s // length_s).cast("int64") * length_s).as_interval("s")
 
 
 def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
@@ -144,12 +150,12 @@ def _changes(a_day: date, timezone: str) -> bool:
     return day_starts_at(a_day + ONE_DAY, timezone) - day_starts_at(a_day, timezone) != ONE_DAY
 
 
-def hours_of(a_day: date, timezone: str) -> list[datetime]:
+def hours_of(a_day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
     """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
     zone = ZoneInfo(timezone)
     start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (a_day, a_day + ONE_DAY))
-    count = -(-int((end - start).total_seconds()) // HOUR_S)
-    return [(start + timedelta(hours=n)).astimezone(zone) for n in range(count)]
+    count = -(-int((end - start).total_seconds()) // length_s)
+    return [(start + timedelta(seconds=n * length_s)).astimezone(zone) for n in range(count)]
 
 
 def period_text(start: date, timezone: str) -> str:
@@ -159,9 +165,9 @@ def period_text(start: date, timezone: str) -> str:
     return str(start)
 
 
-def hour_number(at: ir.TimestampValue) -> ir.IntegerValue:
+def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValue:
     """Return the number of the hour that starts at a UTC time; consecutive hours have consecutive numbers."""
-    return (at.epoch_seconds().cast("int64") // HOUR_S).cast("int64")
+    return (at.epoch_seconds().cast("int64") // length_s).cast("int64")
 
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
@@ -205,6 +211,18 @@ def month_start(day: ir.DateValue) -> ir.DateValue:
     return add_days(day, 1 - day.day().cast("int64"))
 
 
+def quarter_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the quarter that a day is in."""
+    # 28 and 56 days before the first of a month are in the month before it, and in the one before that.
+    months_before = (day.month().cast("int64") - 1) % 3
+    return month_start(add_days(month_start(day), -28 * months_before))
+
+
+def year_start(day: ir.DateValue) -> ir.DateValue:
+    """Return the first day of the year that a day is in."""
+    return add_days(day, 1 - day.day_of_year().cast("int64"))
+
+
 def iso_year_number(monday: ir.DateValue) -> ir.IntegerValue:
     """Return the year that an ISO week belongs to: the year of its Thursday."""
     return _thursday(monday).year().cast("int64")
@@ -234,8 +252,9 @@ AHEAD_WEEKS = 110_000
 
 def period_number(day: ir.DateValue, period: str, week_start: str = "monday") -> ir.IntegerValue:
     """Return the number of the period that a day is in; consecutive periods have consecutive numbers."""
-    if period == "month":
-        return (day.year().cast("int64") * 12 + day.month().cast("int64")).cast("int64")
+    year, month = day.year().cast("int64"), day.month().cast("int64")
+    if period in {"month", "quarter", "year"}:
+        return {"month": year * 12 + month, "quarter": year * 4 + (month + 2) // 3, "year": year}[period].cast("int64")
     days = (day.cast("timestamp(6)").epoch_seconds().cast("int64") // 86_400).cast("int64")
     if period == "day":
         return days
@@ -246,7 +265,30 @@ def period_start(day: ir.DateValue, period: str, week_start: str = "monday") -> 
     """Return the first day of the period that a day is in."""
     if period == "day":
         return day
-    return month_start(day) if period == "month" else start_of_week(day, WEEKDAYS.index(week_start))
+    if period == "week":
+        return start_of_week(day, WEEKDAYS.index(week_start))
+    return {"month": month_start, "quarter": quarter_start, "year": year_start}[period](day)
+
+
+MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+"""The lengths of the periods that begin with a month, in months."""
+
+
+def first_day_of(day: date, period: str, week_start: str = "monday") -> date:
+    """Return what `period_start` does, of one day."""
+    if period == "day":
+        return day
+    if period == "week":
+        return day - (day.weekday() - WEEKDAYS.index(week_start)) % 7 * ONE_DAY
+    return date(day.year, (day.month - 1) // MONTHS[period] * MONTHS[period] + 1, 1)
+
+
+def next_start(start: date, period: str) -> date:
+    """Return the first day of the period after the one that begins on a day."""
+    if period in MONTHS:
+        months = start.year * 12 + start.month - 1 + MONTHS[period]
+        return date(months // 12, months % 12 + 1, 1)
+    return start + (7 if period == "week" else 1) * ONE_DAY
 
 
 def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE) -> ir.BooleanValue:

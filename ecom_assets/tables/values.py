@@ -67,6 +67,20 @@ def check_column(place: str, column: object) -> None:
         raise DefinitionError(f"{place} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key.")
 
 
+def check_unit(place: str, per: object) -> None:
+    """Refuse what is no unit: `user`, or a key of `properties`.
+
+    Raises:
+        DefinitionError: It is neither.
+    """
+    if per != "user":
+        check_column(place, per)
+        if not json_path(str(per)):
+            raise DefinitionError(
+                f"{place} is user, or a key of {JSON_COLUMN} such as {JSON_COLUMN}.company; got {per!r}."
+            )
+
+
 MAX_BY: Final = 5
 
 

@@ -18,11 +18,13 @@ from ecom_assets.trends.trend import (
     ADDITIVE,
     COUNTS,
     OTHER,
+    PER_VISITOR,
     Series,
     Trend,
     counted,
     events_of,
     names_of,
+    of_units,
     top_values,
     values,
     with_firsts,
@@ -52,7 +54,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         DefinitionError: The definition does not fit the events or the days.
     """
     days.check(trend)
-    events, trend = with_firsts(events, trend)
+    events, trend = with_firsts(of_units(events, trend), trend)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
     result, without_events = count(con, events, trend, days)
@@ -126,7 +128,8 @@ def _stored(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> ir.
 def _needed(rows: ir.Table, trend: Trend) -> ir.Table:
     """Return what the values of a trend are computed from; one row for all equal events, if only these are counted."""
     needed = {"event_type", "breakdown", "period_date", *(one.flag for one in trend.series if one.flag)}
-    if trend.kind != "trend" or any(one.measure in {"visitors", *ACTIVE} for one in trend.series):
+    of_visitors = {"visitors", *ACTIVE, *PER_VISITOR}
+    if trend.kind != "trend" or any(one.measure in of_visitors for one in trend.series):
         needed.add("visitor_id")
     if trend.kind == "trend" and all(one.measure in COUNTS and one.where == EVERYTHING for one in trend.series):
         return counted(rows, [name for name in rows.columns if name in needed])

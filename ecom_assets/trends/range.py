@@ -8,15 +8,17 @@ from zoneinfo import ZoneInfo
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import (
     AHEAD_WEEKS,
+    CLOCK_S,
     EPOCH_WEEKDAY,
-    HOUR_S,
     ONE_DAY,
     WEEKDAYS,
     Days,
     day_starts_at,
+    first_day_of,
     hours_of,
+    next_start,
 )
-from ecom_assets.trends.trend import MAX_HOURLY_DAYS, Trend
+from ecom_assets.trends.trend import MOST_DAYS, Trend
 
 Ends = tuple[date | None, date | None]
 
@@ -52,15 +54,16 @@ class Range:
         return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at)
 
     def check(self, trend: Trend) -> None:
-        """Raise if there would be too many hours.
+        """Raise if there would be too many hours or minutes.
 
         Raises:
             DefinitionError: The range is too long.
         """
         days = (self.last - self.first).days + 1
-        if trend.period == "hour" and days > MAX_HOURLY_DAYS:
+        most = MOST_DAYS.get(trend.period, days)
+        if days > most:
             raise DefinitionError(
-                f"By the hour a trend has at most {MAX_HOURLY_DAYS} days, not {days}; ask for fewer days, or with "
+                f"By the {trend.period} a trend has at most {most} days, not {days}; ask for fewer days, or with "
                 "another period."
             )
 
@@ -82,16 +85,16 @@ class Range:
 
     def known_start(self, trend: Trend) -> date:
         """Return the start of the first period of the data."""
-        if trend.period == "hour":
-            return hours_of(self.known_first, self.timezone)[0].astimezone(UTC).replace(tzinfo=None)
+        if trend.is_by_clock:
+            return day_starts_at(self.known_first, self.timezone)
         return period_of(self.known_first, trend)
 
     def starts(self, trend: Trend) -> list[date]:
-        """Return the first day of each period that overlaps the range; of each hour the UTC time."""
-        if trend.period == "hour":
-            return list(self._hours())
+        """Return the first day of each period that overlaps the range; of each hour or minute the UTC time."""
+        if trend.is_by_clock:
+            return list(self._times(CLOCK_S[trend.period]))
         result = [period_of(self.first, trend)]
-        while (following := _next(result[-1], trend.period)) <= self.last:
+        while (following := next_start(result[-1], trend.period)) <= self.last:
             result.append(following)
         return result
 
@@ -114,40 +117,35 @@ class Range:
     def _begins_at(self, start: date) -> datetime:
         return start if isinstance(start, datetime) else day_starts_at(start, self.timezone)
 
-    def _hours(self) -> Iterator[datetime]:
+    def _times(self, length_s: int) -> Iterator[datetime]:
         for day in Days.between(self.first, self.last + ONE_DAY).dates:
-            for at in hours_of(day, self.timezone):
+            for at in hours_of(day, self.timezone, length_s):
                 yield at.astimezone(UTC).replace(tzinfo=None)
 
     def _days_of(self, start: date, trend: Trend) -> tuple[date, date]:
         """Return the first and the last day of a period."""
         if isinstance(start, datetime):
             return (start.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone)).date(),) * 2
-        return start, _next(start, trend.period) - ONE_DAY
+        return start, next_start(start, trend.period) - ONE_DAY
 
 
 def period_of(day: date, trend: Trend) -> date:
-    """Return the first day of the period that contains a day; by the hour, the day itself."""
-    if trend.period in {"hour", "day"}:
-        return day
-    if trend.period == "month":
-        return day.replace(day=1)
-    return day - (day.weekday() - WEEKDAYS.index(trend.week_start)) % 7 * ONE_DAY
+    """Return the first day of the period that contains a day; by the hour or minute, the day itself."""
+    return day if trend.is_by_clock else first_day_of(day, trend.period, trend.week_start)
 
 
 def number_of(start: date, trend: Trend) -> int:
     """Return the number of the period that starts on a day, as `period_number` and `hour_number` have it."""
     if isinstance(start, datetime):
-        return int(start.replace(tzinfo=UTC).timestamp()) // HOUR_S
-    if trend.period == "month":
-        return start.year * 12 + start.month
+        return int(start.replace(tzinfo=UTC).timestamp()) // CLOCK_S[trend.period]
+    of_months = {
+        "month": start.year * 12 + start.month,
+        "quarter": start.year * 4 + (start.month + 2) // 3,
+        "year": start.year,
+    }
+    if trend.period in of_months:
+        return of_months[trend.period]
     days = (start - date(1970, 1, 1)).days
     if trend.period == "day":
         return days
     return (days + EPOCH_WEEKDAY - WEEKDAYS.index(trend.week_start) + 7 * AHEAD_WEEKS) // 7
-
-
-def _next(start: date, period: str) -> date:
-    if period == "month":
-        return (start.replace(day=28) + 4 * ONE_DAY).replace(day=1)
-    return start + (7 if period == "week" else 1) * ONE_DAY

@@ -15,30 +15,36 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import holds, label_of, number_of
+from ecom_assets.tables.columns import holds, label_of, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
-from ecom_assets.tables.days import ONE_DAY, WEEKDAYS, Days, hour_start, period_start
+from ecom_assets.tables.days import CLOCK_S, ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.tables.occurrence import EVERY, FIRST_TIME, OCCURRENCES, check_occurrence
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
-from ecom_assets.tables.values import by_columns
+from ecom_assets.tables.values import by_columns, check_unit
 from ecom_assets.trends.formula import Formula
 
-PERIODS: Final = ("hour", "day", "week", "month")
+PERIODS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
 KINDS: Final = ("trend", "stickiness", "lifecycle")
-MAX_HOURLY_DAYS: Final = 31
+MOST_DAYS: Final = {"minute": 2, "hour": 31}
+"""The most days of a trend by such short periods."""
 COUNTS: Final = ("count", "visitors")
 PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
 ACTIVE: Final = {"wau": 7, "mau": 30}
 """Measures of distinct visitors over so many days up to the last of each period."""
-MEASURES: Final = (*COUNTS, *ACTIVE, "sum", "mean", "min", "max", *PERCENTILES)
+STATISTICS: Final = ("mean", "min", "max", *PERCENTILES)
+PER_VISITOR: Final = {f"{one}_per_visitor": one for one in STATISTICS}
+"""Measures of what each visitor comes to, and the statistic of the visitors that each is."""
+EACH: Final = ("sum", "mean", "min", "max")
+"""What of the numbers of a visitor a measure of `PER_VISITOR` takes."""
+MEASURES: Final = (*COUNTS, *ACTIVE, "sum", *STATISTICS, *PER_VISITOR)
 ADDITIVE: Final = (*COUNTS, "sum")
 """Measures that are 0, not unknown, without events, and that can be cumulative."""
 MAX_SERIES: Final = 26
 KEYS: Final = (
     "series", "period", "week_start", "by", "limit", "where", "cumulative",
-    "moving_average", "compare", "formula", "kind", "preset",
+    "moving_average", "compare", "formula", "kind", "per", "preset",
 )  # fmt: skip
 """The keys of a definition."""
 NONE, OTHER = "(none)", "(other)"
@@ -46,7 +52,8 @@ EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up, because a sum of doubles depends on their order."""
 _SERIES: Final = re.compile(
     r'\s*(?:"(?P<quoted>[^"]+)"|(?P<event>[^:]+?))\s*'
-    r"(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?P<of>[^)]+?)\s*\))?\s*)?(?::\s*(?P<occurrence>\w+)\s*)?"
+    r"(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?:(?P<each>\w+)\s*\(\s*(?P<inner>[^()]+?)\s*\)|(?P<of>[^)]+?))\s*\))?\s*)?"
+    r"(?::\s*(?P<occurrence>\w+)\s*)?"
 )
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
@@ -69,8 +76,10 @@ class Series:
     Attributes:
         event_type: The type of the events; None for any type.
         measure: One of `MEASURES`: a count of events, of distinct visitors, of those of the 7 (`wau`) or 30 (`mau`)
-            days up to the last of each period, or an aggregate of the numbers in `of`.
-        of: A number column or `properties.key`; required by all measures that do not count.
+            days up to the last of each period, or an aggregate of the numbers in `of`. `mean_per_visitor` and others
+            like it are of one number for each visitor with such events: how many there are, or what `of` comes to.
+        of: A number column or `properties.key`; required by all measures that do not count or can.
+        each: What `of` comes to for a visitor, by a measure per visitor: one of `EACH`; the sum unless given.
         where: More conditions on the events.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
             the series and of the trend) or `first_ever` (the first of the type, if that one meets them), in all data.
@@ -83,6 +92,7 @@ class Series:
     where: Where = EVERYTHING
     occurrence: str = EVERY
     flag: str | None = None
+    each: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown measure, or a column that does not fit the measure.
@@ -96,15 +106,30 @@ class Series:
                 f"The measure {self.measure!r} of a trend is unknown; {did_you_mean(self.measure, MEASURES)}."
             )
         is_count = self.measure in {*COUNTS, *ACTIVE}
-        if (self.of is None) != is_count:
+        if (self.of is None) != is_count and self.measure not in PER_VISITOR:
             wanted = "takes no column" if is_count else f"needs a column, as in {self.measure}(cart_amount)"
             raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
+        self._check_each()
+
+    def _check_each(self) -> None:
+        if self.each is None:
+            return
+        if self.measure not in PER_VISITOR or self.of is None:
+            raise DefinitionError(
+                f"The measure {self.measure} of a trend takes a column as it is; {self.each} of a visitor's values is "
+                f"of measures such as mean_per_visitor({self.each}(cart_amount))."
+            )
+        if self.each not in EACH:
+            raise DefinitionError(
+                f"What each visitor comes to, {self.each!r}, is unknown; {did_you_mean(self.each, EACH)}."
+            )
 
     @classmethod
     def parse(cls, text: str) -> "Series":
         """Parse `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
 
-        The event `*` is any event; one with a colon stands in double quotes.
+        The event `*` is any event; one with a colon stands in double quotes. In place of the column, a measure per
+        visitor may have what of it each visitor comes to, as in `purchase:median_per_visitor(mean(cart_amount))`.
 
         Raises:
             DefinitionError: The text has none of these forms.
@@ -118,11 +143,12 @@ class Series:
         if measure in OCCURRENCES and not (occurrence or match["of"]):
             measure, occurrence = None, measure
         named = None if match["event"] == "*" else event
-        return cls(named, measure or "count", match["of"], occurrence=occurrence or EVERY)
+        of = match["of"] or match["inner"]
+        return cls(named, measure or "count", of, occurrence=occurrence or EVERY, each=match["each"])
 
     @classmethod
     def from_mapping(cls, raw: object) -> "Series":
-        """Build a series from a definition file: a text for `parse`, or `{event_type, measure, of, where}`.
+        """Build a series from a definition file: a text for `parse`, or `{event_type, measure, of, each, where}`.
 
         Raises:
             DefinitionError: It is neither, or a key or value does not fit.
@@ -131,10 +157,11 @@ class Series:
             return cls.parse(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A series is a text or {{event_type, measure, of, where, occurrence}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "measure", "of", "where", "occurrence"), "a series")
+        check_keys(raw, ("event_type", "measure", "of", "each", "where", "occurrence"), "a series")
         where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
         event = None if raw.get("event_type") == "*" else raw.get("event_type")
-        return cls(event, raw.get("measure") or "count", raw.get("of"), where, raw.get("occurrence") or EVERY)
+        occurrence, each = raw.get("occurrence") or EVERY, raw.get("each")
+        return cls(event, raw.get("measure") or "count", raw.get("of"), where, occurrence, each=each)
 
     def translated(self, translate: Callable[[str], str]) -> "Series":
         """Return the series with each event type translated, also in its conditions."""
@@ -145,6 +172,7 @@ class Series:
         """Return the series as in a definition file."""
         mapping: dict[str, Any] = {"event_type": self.event_type, "measure": self.measure}
         mapping |= {"of": self.of} if self.of else {}
+        mapping |= {"each": self.each} if self.each else {}
         mapping |= where_mapping(self.where)
         return mapping | ({"occurrence": self.occurrence} if self.occurrence != EVERY else {})
 
@@ -155,7 +183,7 @@ class Trend:
 
     Attributes:
         series: 1 to 26 series; a formula refers to them as A, B, C and so on.
-        period: `hour`, `day`, `week` or `month`, in the reporting time zone.
+        period: `minute`, `hour`, `day`, `week`, `month`, `quarter` or `year`, in the reporting time zone.
         week_start: The weekday on which weeks begin.
         by: The column or `properties.key` to break down by, or several; None for no breakdown.
         limit: How many of its values to show, those with most events; the others are `(other)`.
@@ -166,6 +194,8 @@ class Trend:
         formula: Arithmetic over the series, such as `A / B`, shown in addition to them; None for none.
         kind: `trend` for values by period; `stickiness` for visitors by the number of periods in which they did it;
             `lifecycle` for new, returning, resurrecting and dormant visitors by period.
+        per: Who does it: `user` (visitor_id), or `properties.key` (each of its values, such as a company, takes the
+            place of a visitor; events without one are ignored).
     """
 
     series: tuple[Series, ...]
@@ -179,6 +209,7 @@ class Trend:
     is_compared: bool = False
     formula: Formula | None = None
     kind: str = "trend"
+    per: str = "user"
 
     def __post_init__(self) -> None:
         """Refuse a definition that cannot be answered.
@@ -192,33 +223,46 @@ class Trend:
         for (name, known), value in zip(choices.items(), (self.period, self.week_start, self.kind), strict=True):
             if value not in known:
                 raise DefinitionError(f"The {name} {value!r} of a trend is unknown; {did_you_mean(value, known)}.")
+        check_unit("`per` of a trend", self.per)
         columns = by_columns("`by` of a trend", self.by)
         object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
         for name, number, most in (("limit", self.limit, 1_000), ("moving average", self.moving_average, 1_000)):
             if type(number) is not int or not 1 <= number <= most:
                 raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {most:,}.")
-        odd = [one.measure for one in self.series if one.measure not in ADDITIVE]
-        if self.is_cumulative and odd:
-            raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
-        active = [one.measure for one in self.series if one.measure in ACTIVE]
-        if active and self.period == "hour":
-            raise DefinitionError(f"{active[0]} counts whole days, so it has no hours; ask with another period.")
+        self._check_measures()
         if self.formula:
             self.formula.check(names_of(self.series))
         if self.kind != "trend":
             self._check_visitors()
+
+    def _check_measures(self) -> None:
+        """Refuse measures that cannot be cumulated, or have no such periods."""
+        odd = [one.measure for one in self.series if one.measure not in ADDITIVE]
+        if self.is_cumulative and odd:
+            raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
+        active = [one.measure for one in self.series if one.measure in ACTIVE]
+        if active and self.is_by_clock:
+            raise DefinitionError(
+                f"{active[0]} counts whole days, so it has no {self.period}s; ask with another period."
+            )
 
     @property
     def columns(self) -> list[str]:
         """The columns that the trend breaks down by, measures, or compares with a value."""
         conditions = [self.where, *(one.where for one in self.series)]
         named = [column for where in conditions for column in columns_of(where)]
-        return [*named, *self.by_columns, *filter(None, (one.of for one in self.series))]
+        unit = [] if self.per == "user" else [self.per]
+        return [*named, *self.by_columns, *filter(None, (one.of for one in self.series)), *unit]
 
     @property
     def by_columns(self) -> tuple[str, ...]:
         """The columns of `by`; none without a breakdown."""
         return by_columns("`by` of a trend", self.by)
+
+    @property
+    def is_by_clock(self) -> bool:
+        """Whether its periods are shorter than a day."""
+        return self.period in CLOCK_S
 
     @property
     def reads_all(self) -> bool:
@@ -256,7 +300,7 @@ class Trend:
             raise DefinitionError("A trend needs `series`, a list.")
         given: dict[str, Any] = {
             name: raw[name]
-            for name in ("period", "week_start", "by", "limit", "moving_average", "kind")
+            for name in ("period", "week_start", "by", "limit", "moving_average", "kind", "per")
             if raw.get(name) is not None
         }
         return cls(
@@ -280,6 +324,7 @@ class Trend:
         mapping |= {"moving_average": self.moving_average, "compare": self.is_compared}
         mapping["formula"] = self.formula.text if self.formula else None
         mapping |= {"kind": self.kind} if self.kind != "trend" else {}
+        mapping |= {"per": self.per} if self.per != "user" else {}
         return mapping | where_mapping(self.where)
 
 
@@ -291,7 +336,7 @@ def names_of(series: Sequence[Series]) -> tuple[str, ...]:
 def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone: str = "UTC") -> ir.Table:
     """Return the events of all series, with `breakdown` (null without a breakdown) and `period_date`.
 
-    By the hour, `period_date` is the UTC time at which the hour starts.
+    By the hour or minute, `period_date` is the UTC time at which it starts.
 
     Args:
         events: Rows of `CleanEvents`.
@@ -310,10 +355,19 @@ def events_of(events: ir.Table, trend: Trend, first: date, last: date, timezone:
     )
     rows = events.filter(in_range, of_type, holds(events, trend.where))
     by = label_of(rows, trend.by_columns, NONE) if trend.by else ibis.null("string")
-    if trend.period == "hour":
+    if trend.is_by_clock:
         days = Days.between(first, last + ONE_DAY)
-        return rows.mutate(breakdown=by, period_date=hour_start(rows.event_at, rows.event_date, days, timezone))
+        start = hour_start(rows.event_at, rows.event_date, days, timezone, CLOCK_S[trend.period])
+        return rows.mutate(breakdown=by, period_date=start)
     return rows.mutate(breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start))
+
+
+def of_units(events: ir.Table, trend: Trend) -> ir.Table:
+    """Return the events with what `per` names in place of visitors."""
+    if trend.per == "user":
+        return events
+    events = events.mutate(visitor_id=text_of(events, trend.per))
+    return events.filter(events.visitor_id.notnull())
 
 
 def with_firsts(events: ir.Table, trend: Trend) -> tuple[ir.Table, Trend]:
@@ -374,14 +428,36 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
     if series.measure in COUNTS:
         value = rows.visitor_id.nunique() if series.measure == "visitors" and not first_only else _event_count(rows)
         return rows.group_by(units).agg(value=value.cast("float64"))
+    if series.measure in PER_VISITOR:
+        return _statistic(_per_visitor(rows, series, units), units, PER_VISITOR[series.measure])
     numbers = rows.select(*units, number=number_of(rows, str(series.of)).cast(EXACT))
+    return _statistic(numbers.filter(numbers.number.notnull()), units, series.measure)
+
+
+def _per_visitor(rows: ir.Table, series: Series, units: Sequence[str]) -> ir.Table:
+    """Return the number that each visitor comes to; visitors without a value of the column are left out."""
+    own = [*units, "visitor_id"]
+    if series.of is None:
+        return rows.group_by(own).agg(number=rows.count().cast(EXACT))
+    numbers = rows.select(*own, number=number_of(rows, series.of).cast(EXACT))
     numbers = numbers.filter(numbers.number.notnull())
-    if series.measure in PERCENTILES:
-        return _percentile(numbers, units, PERCENTILES[series.measure])
-    sums = {"sum": numbers.number.sum(), "min": numbers.number.min(), "max": numbers.number.max()}
-    if series.measure == "mean":
-        return numbers.group_by(units).agg(value=ratio(numbers.number.sum(), numbers.count()))
-    return numbers.group_by(units).agg(value=sums[series.measure].cast("float64"))
+    each = numbers.group_by(own).agg(number=_aggregate(numbers, series.each or "sum").cast(EXACT))
+    return each.select(*units, "number")
+
+
+def _statistic(numbers: ir.Table, units: Sequence[str], name: str) -> ir.Table:
+    """Return a statistic of `number` in each unit, as `value`."""
+    if name in PERCENTILES:
+        return _percentile(numbers, list(units), PERCENTILES[name])
+    return numbers.group_by(units).agg(value=_aggregate(numbers, name).cast("float64"))
+
+
+def _aggregate(numbers: ir.Table, name: str) -> ir.NumericValue:
+    """Return one of `EACH` of `number`."""
+    number = numbers.number
+    if name == "mean":
+        return ratio(number.sum(), numbers.count())
+    return {"sum": number.sum(), "min": number.min(), "max": number.max()}[name]
 
 
 def is_of(events: ir.Table, series: Series) -> ir.BooleanValue:

@@ -6,7 +6,7 @@ METRICS "Trend".
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.days import hour_number, period_number
+from ecom_assets.tables.days import CLOCK_S, hour_number, period_number
 from ecom_assets.tables.portable import union_all
 from ecom_assets.trends.trend import Series, Trend, is_of
 
@@ -52,6 +52,6 @@ def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
 
 
 def _number(events: ir.Table, trend: Trend) -> ir.IntegerValue:
-    if trend.period == "hour":
-        return hour_number(events.period_date)
+    if trend.is_by_clock:
+        return hour_number(events.period_date, CLOCK_S[trend.period])
     return period_number(events.event_date, trend.period, trend.week_start)

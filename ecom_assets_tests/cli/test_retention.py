@@ -162,7 +162,7 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
     [
         ((), "Retention is asked of events or of orders; give one of --events PATH and --orders PATH."),
         (("--events", "story.csv", "--orders", "orders.csv"), "Retention is asked of events or of orders"),
-        (("--events", "story.csv", "--period", "year"), "The period 'year' of retention is unknown; "),
+        (("--events", "story.csv", "--period", "decade"), "The period 'decade' of retention is unknown; "),
         (("--events", "story.csv", "--mode", "after"), "The mode 'after' of retention is unknown; did you mean"),
         (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; known: purchase"),
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),

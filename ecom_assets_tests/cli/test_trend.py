@@ -176,7 +176,10 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         ),
         (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
         (("--limit", "0", "--by", "event_type"), "The limit of a trend cannot be 0; give 1 to 1,000."),
-        (("--period", "year"), "The period 'year' of a trend is unknown; known: hour, day, week, month."),
+        (
+            ("--period", "decade"),
+            "The period 'decade' of a trend is unknown; known: minute, hour, day, week, month, quarter, year.",
+        ),
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],
 )

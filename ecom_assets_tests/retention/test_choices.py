@@ -62,7 +62,7 @@ def answer(acts: Sequence[Act], requested: Asked, keep: list[pa.Table] | None = 
     con = connect()
     con.con.register("acts", as_events(acts, requested.timezone))
     kept = None if keep is None else keeper(keep)
-    days = 400 if requested.rule.period == "month" else 45
+    days = 400 if requested.rule.period in {"month", "quarter", "year"} else 45
     question = Question(
         con, con.table("acts"), requested.rule, requested.timezone, days, between=requested.between, keep=kept
     )
@@ -382,3 +382,35 @@ def test_a_definition_reads_what_it_writes() -> None:
         where=parse_where(["cart_amount > 2 or product_category is set"]),
     )  # fmt: skip
     assert RetentionRule.from_mapping(rule.to_mapping()) == rule
+
+
+# Groups, quarters and years
+
+
+@examples(8)
+@given(seed=st.integers(0, 10_000), period=st.sampled_from(["day", "week", "quarter", "year"]))
+def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, period: str) -> None:
+    acts = acts_of(seed, ZONES[0])
+    rule = RetentionRule(period=period, start="page_view", starting="recurring")
+    con = connect()
+    events = as_events(acts, "UTC")
+    documents = [json.dumps({"group": who} if who != "v0" else {}) for who in events["visitor_id"].to_pylist()]
+    one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
+    con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
+    grouped = answer_activity(Question(con, con.table("acts"), replace(rule, per="properties.group"), "UTC", 400))
+    plain = answer([one for one in acts if one.visitor_id != "v0"], Asked(rule))
+    assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
+
+
+def test_quarters_and_years_are_those_of_the_calendar() -> None:
+    times = ("2025-11-30 10:00", "2026-01-01 00:00", "2026-06-30 23:59", "2026-10-01 00:00")
+    acts = [Act(f"e{n}", "anna", datetime.fromisoformat(at), "page_view") for n, at in enumerate(times)]
+    for period, expected in (("quarter", {"2025-10-01": [1, 1, 1, 0, 1]}), ("year", {"2025-01-01": [1, 1]})):
+        assert triangle(answer(acts, Asked(RetentionRule(period=period)))) == expected
+
+
+def test_a_quarter_has_no_fixed_length_and_a_unit_is_a_key() -> None:
+    with pytest.raises(DefinitionError, match="A quarter has no fixed length"):
+        RetentionRule(period="quarter", clock="rolling")
+    with pytest.raises(DefinitionError, match="`per` of retention is user, or a key of properties"):
+        RetentionRule(per="session_id")

@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
     ]
 )
 PLACES = (("UTC", date(2026, 3, 2)), ("Europe/Berlin", date(2026, 3, 20)), ("Asia/Kolkata", date(2026, 2, 20)))
-PERIODS = ("hour", "day", "week", "month")
+PERIODS = ("hour", "day", "week", "month", "quarter", "year")
 Act = tuple[str, str, datetime]
 """Who did what when, in UTC; the shelf is that of the type's first letter."""
 STORY: list[Act] = [

@@ -17,7 +17,7 @@ from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import ACTIVE, MEASURES, Series, Trend
+from ecom_assets.trends.trend import ACTIVE, EACH, MEASURES, PER_VISITOR, Series, Trend
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
@@ -31,6 +31,11 @@ SERIES = tuple(
     for kind in ("purchase", None)
     for measure in MEASURES
     if measure not in ACTIVE
+)
+OF_VISITORS = tuple(Series("purchase", measure) for measure in PER_VISITOR) + tuple(
+    Series(None, measure, "cart_amount", each=each)
+    for measure in ("mean_per_visitor", "p75_per_visitor")
+    for each in EACH
 )
 STORY = [
     Deed("anna", "page_view", date(2026, 3, 2)),
@@ -136,8 +141,8 @@ def near(lines: list[Any]) -> list[Any]:
 @examples(60)
 @given(
     seed=st.integers(0, 10_000),
-    series=st.lists(st.sampled_from(SERIES), min_size=1, max_size=3),
-    period=st.sampled_from(["day", "week", "month"]),
+    series=st.lists(st.sampled_from([*SERIES, *OF_VISITORS]), min_size=1, max_size=3),
+    period=st.sampled_from(["day", "week", "month", "quarter", "year"]),
     by=st.sampled_from([None, "product_category"]),
     limit=st.integers(1, 4),
 )
@@ -214,7 +219,7 @@ def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, p
 @given(seed=st.integers(0, 10_000))
 def test_no_order_of_rows_changes_anything(seed: int) -> None:
     deeds = deeds_of(seed)
-    trend = Trend(SERIES, by="product_category", limit=2)
+    trend = Trend((*SERIES[:8], *OF_VISITORS), by="product_category", limit=2)
     shuffled = random.Random(seed).sample(deeds, len(deeds))  # noqa: S311 (streams, not secrets)
     assert answer(deeds, trend) == answer(shuffled, trend)
 
@@ -253,7 +258,8 @@ def test_clickhouse_says_the_same(seed: int) -> None:
 def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     deeds = deeds_of(seed)
     where = parse_where(["cart_amount between 1 and 4 or product_category contains O", "properties.$os is not set"])
-    trend = Trend(SERIES, "week", by="product_category", limit=2, where=where, is_compared=True)
+    series = (*SERIES[:14], *OF_VISITORS[-12:])
+    trend = Trend(series, "quarter", by="product_category", limit=2, where=where, is_compared=True)
     two = ("product_category", "event_type")
     firsts = Trend((*FIRSTS, Series(None, "wau"), Series("purchase", "mau")), by=two, limit=3, is_compared=True)
     days = [one.event_date for one in deeds]
@@ -277,6 +283,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
         ("purchase:sum", r"needs a column, as in sum\(cart_amount\)"),
         ("purchase:visitors(cart_amount)", "takes no column"),
         ("purchase:sum(cart_amount", "is not understood"),
+        ("purchase:sum(mean(cart_amount))", "sum of a trend takes a column as it is"),
+        ("purchase:p90_per_visitor(first(cart_amount))", "'first', is unknown"),
     ],
 )
 def test_a_series_that_cannot_be_is_refused(text: str, why: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.trends.trend import COUNTS, PERCENTILES, Series, Trend
+from ecom_assets.trends.trend import COUNTS, PER_VISITOR, PERCENTILES, Series, Trend
 
 SCHEMA = pa.schema(
     [
@@ -34,6 +34,7 @@ class Deed:
     event_date: date
     product_category: str | None = None
     cart_amount: Decimal | None = None
+    properties: str | None = None
 
 
 def as_events(deeds: Sequence[Deed]) -> pa.Table:
@@ -47,8 +48,11 @@ def as_events(deeds: Sequence[Deed]) -> pa.Table:
 
 
 def start_of(day: date, period: str) -> date:
-    """Return the Monday, or the first of the month, of a day."""
-    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[period]
+    """Return the Monday, or the first of the month, quarter or year, of a day."""
+    month = day.replace(day=1)
+    quarter = day.replace(month={1: 1, 2: 4, 3: 7, 4: 10}[-(-day.month // 3)], day=1)
+    monday = day - timedelta(days=day.weekday())
+    return {"day": day, "week": monday, "month": month, "quarter": quarter, "year": date(day.year, 1, 1)}[period]
 
 
 def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) -> list[dict[str, Any]]:
@@ -109,15 +113,31 @@ def _counts_in(deed: Deed, start: date, trend: Trend, _own: Sequence[Deed]) -> b
 def _value(deeds: Sequence[Deed], series: Series) -> float | None:
     if series.measure in COUNTS:
         return len(deeds) if series.measure == "count" else len({one.visitor_id for one in deeds})
-    numbers = sorted(one.cart_amount for one in deeds if one.cart_amount is not None)
+    if series.measure in PER_VISITOR:
+        numbers = [_of_visitor(deeds, who, series) for who in {one.visitor_id for one in deeds}]
+        return _statistic([one for one in numbers if one is not None], PER_VISITOR[series.measure])
+    return _statistic([one.cart_amount for one in deeds if one.cart_amount is not None], series.measure)
+
+
+def _of_visitor(deeds: Sequence[Deed], who: str, series: Series) -> Decimal | None:
+    own = [one for one in deeds if one.visitor_id == who]
+    if series.of is None:
+        return Decimal(len(own))
+    amounts = [one.cart_amount for one in own if one.cart_amount is not None]
+    value = _statistic(amounts, series.each or "sum") if amounts else None
+    return None if value is None else Decimal(value).quantize(Decimal("0.000001"))
+
+
+def _statistic(values: Sequence[Decimal], name: str) -> float | None:
+    numbers = sorted(values)
     if not numbers:
-        return 0 if series.measure == "sum" else None
-    if series.measure in PERCENTILES:
-        return float(numbers[ceil(len(numbers) * PERCENTILES[series.measure] / 100) - 1])
+        return 0 if name == "sum" else None
+    if name in PERCENTILES:
+        return float(numbers[ceil(len(numbers) * PERCENTILES[name] / 100) - 1])
     of: dict[str, Callable[[], Decimal]] = {
         "sum": lambda: sum(numbers, Decimal(0)),
         "mean": lambda: Decimal(float(sum(numbers)) / len(numbers)),
         "min": lambda: numbers[0],
         "max": lambda: numbers[-1],
     }
-    return float(of[series.measure]())
+    return float(of[name]())

@@ -214,7 +214,9 @@ class FunnelBody(Body):
     first: date | None = Field(None, alias="from", description="First day of entry; later steps may follow any time")
     last_day: date | None = Field(None, alias="to", description="Last day of entry, included")
     last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
-    over: Literal["hour", "day", "week", "month"] | None = Field(None, description="Length of periods of entry")
+    over: Literal["hour", "day", "week", "month", "quarter", "year"] | None = Field(
+        None, description="Length of periods of entry"
+    )
     week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     time_to_convert: TimesBody | None = Field(None, description="Two steps, the time between which is counted in bins")
     session_rule: str | None = Field(

@@ -75,7 +75,7 @@ class RetentionBody(Body):
 
     start: Name | None = Field(None, description="Event type that puts a visitor into a cohort; default any")
     returning: Name | None = Field(None, description="Event type that counts as coming back; default any")
-    period: Literal["hour", "day", "week", "month"] = Field("week", description="Length of a period")
+    period: Literal["hour", "day", "week", "month", "quarter", "year"] = Field("week", description="Length of a period")
     mode: Literal["on", "on_or_after", "bracket"] = Field("on", description="What counts as coming back in N")
     clock: Literal["calendar", "rolling"] = Field("calendar", description="Periods of the calendar, or from each start")
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
@@ -96,6 +96,7 @@ class RetentionBody(Body):
     by: Name | None = Field(None, description="Column whose values, in the event of the start, are compared")
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Values that stand by themselves; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
+    per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
     preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
     )

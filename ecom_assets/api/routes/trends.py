@@ -27,9 +27,14 @@ class SeriesBody(BaseModel):
 
     event_type: Name | None = Field(None, description="What happens; default anything", examples=["purchase"])
     measure: str = Field(
-        "count", max_length=20, description="count, visitors, wau, mau, sum, mean, min, max, median, p25 to p99"
+        "count",
+        max_length=20,
+        description="count, visitors, wau, mau, sum, mean, min, max, median, p25 to p99; mean_per_visitor and so on",
     )
     of: Name | None = Field(None, description="Number column, for all but count and visitors", examples=["cart_amount"])
+    each: Literal["sum", "mean", "min", "max"] | None = Field(
+        None, description="What of the column each visitor comes to, for measures per visitor; default sum"
+    )
     where: Conditions
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
         None,
@@ -48,7 +53,9 @@ class TrendBody(Body):
     series: list[SeriesBody | Name] = Field(
         min_length=1, max_length=MAX_SERIES, description="Lines, also as text such as purchase:sum(cart_amount)"
     )
-    period: Literal["hour", "day", "week", "month"] = Field("day", description="Length of a period")
+    period: Literal["minute", "hour", "day", "week", "month", "quarter", "year"] = Field(
+        "day", description="Length of a period"
+    )
     kind: Literal["trend", "stickiness", "lifecycle"] = Field(
         "trend", description="Values by period, visitors by number of periods, or visitors by state and period"
     )
@@ -60,6 +67,7 @@ class TrendBody(Body):
     )
     limit: int = Field(10, ge=1, le=1_000, description="Values that stand by themselves; the others are (other)")
     where: Conditions
+    per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
     moving_average: int = Field(1, ge=1, le=1_000, description="Mean of so many periods up to each")
     compare: bool = Field(default=False, description="Whether the range of as many days before stands beside it")
@@ -80,6 +88,7 @@ class Line(BaseModel):
     event_type: str | None = Field(description="What happens; null for anything")
     measure: str = Field(description="What is measured", examples=["visitors"])
     of: str | None = Field(None, description="Of which column")
+    each: str | None = Field(None, description="What of it each visitor comes to")
     where: Any = Field(None, description="What must hold of an event")
     occurrence: str | None = Field(None, description="Which of a visitor's events count; null for every one")
     breakdown: str | None = Field(description="The value; null where none are compared")

@@ -10,6 +10,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
 from ecom_assets.dashboard.builder import (
     DAYS,
+    PER,
     PERIODS,
     PRESET,
     SEGMENT,
@@ -66,6 +67,7 @@ GROUPS: Final = (
             Input("week_start", "Weeks begin on", options=WEEKDAYS),
             Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),
             WHERE,
+            PER,
             Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
             Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
             Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),

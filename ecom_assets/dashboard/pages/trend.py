@@ -9,6 +9,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.builder import (
     DAYS,
+    PER,
     PERIODS,
     PRESET,
     SEGMENT,
@@ -55,7 +56,7 @@ GROUPS: Final = (
     Group(
         "How",
         (
-            Input("period", "Periods", options=PERIODS, about=("period",)),
+            Input("period", "Periods", options=(("minute", "Minute"), *PERIODS), about=("period",)),
             Input("kind", "Show", options=KINDS, about=("kind",)),
             Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
             Input("formula", "Formula", "A / B", about=("formula",)),
@@ -66,6 +67,7 @@ GROUPS: Final = (
         "More",
         (
             WHERE,
+            PER,
             Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes")), about=("cumulative",)),
             Input("moving_average", "Mean of periods", "7", kind="number", about=("moving_average",)),
             Input("compare", "Range before", options=(("", "No"), ("true", "Beside it")), about=("compare",)),

@@ -1,0 +1,121 @@
+"""Numbers per visitor, groups in place of visitors, and minutes, quarters and years of trends, by story.
+
+Against plain Python they are in `test_trend.py` and `test_kinds.py`, with the other measures and periods.
+"""
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+import ibis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.days import first_day_of, next_start, period_number, period_start
+from ecom_assets.trends.range import number_of
+from ecom_assets.trends.trend import Series, Trend
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.trends import test_kinds
+from ecom_assets_tests.trends.test_trend import STORY, answer, line
+from ecom_assets_tests.trends.trend_reference import Deed
+
+BUYS = [
+    Deed("anna", "purchase", date(2026, 3, 2), None, Decimal("10.00")),
+    Deed("anna", "purchase", date(2026, 3, 2), None, Decimal("20.00")),
+    Deed("anna", "purchase", date(2026, 3, 2)),
+    Deed("ben", "purchase", date(2026, 3, 2), None, Decimal("5.00")),
+    Deed("cara", "purchase", date(2026, 3, 3)),
+    Deed("dora", "page_view", date(2026, 3, 4)),
+]
+"""On the 2nd Anna buys three times, twice for 10 and 20, Ben once for 5; on the 3rd Cara, nobody knows for how much."""
+
+
+@pytest.mark.parametrize(
+    ("series", "of_days", "total"),
+    [
+        ("purchase:mean_per_visitor", [2.0, 1.0, None], 5 / 3),
+        ("purchase:median_per_visitor", [1.0, 1.0, None], 1.0),
+        ("purchase:max_per_visitor", [3.0, 1.0, None], 3.0),
+        ("purchase:mean_per_visitor(cart_amount)", [17.5, None, None], 17.5),
+        ("purchase:mean_per_visitor(mean(cart_amount))", [10.0, None, None], 10.0),
+        ("purchase:p90_per_visitor(min(cart_amount))", [10.0, None, None], 10.0),
+    ],
+)
+def test_a_number_of_each_visitor_who_did_it(series: str, of_days: list[float | None], total: float) -> None:
+    (actual,) = answer(BUYS, Trend((Series.parse(series),)))["series"]
+    assert (actual["values"], actual["total"]) == (of_days, pytest.approx(total))
+    assert Series.from_mapping(Series.parse(series).to_mapping()) == Series.parse(series)
+
+
+def test_companies_take_the_place_of_visitors() -> None:
+    of_company = {
+        who: json.dumps({"company": name}) for who, name in (("anna", "acme"), ("ben", "acme"), ("cara", "bolt"))
+    }
+    deeds = [replace(one, properties=of_company.get(one.visitor_id)) for one in BUYS]
+    measures = (Series(None, "visitors"), Series("purchase", "mean_per_visitor"), Series(None))
+    actual = answer(deeds, Trend(measures, per="properties.company"))
+    # Acme buys four times on the 2nd, Bolt once on the 3rd, and Dora's page view on the 4th is of no company.
+    assert [line(actual, name) for name in "ABC"] == [[1, 1, 0], [4.0, 1.0, None], [4, 1, 0]]
+    assert actual["definition"]["per"] == "properties.company"
+    (life,) = answer(deeds, Trend((Series(None),), kind="lifecycle", per="properties.company"))["lifecycle"]
+    assert (life["new"], life["dormant"]) == ([1, 1, 0], [None, 1, 1])
+
+
+def test_minutes_are_those_of_the_local_day() -> None:
+    acts = [("anna", "page_view", datetime.fromisoformat(f"2026-03-02 10:10:{second}")) for second in ("00", "59")]
+    later = [*acts, ("ben", "page_view", datetime.fromisoformat("2026-03-02 10:11:00"))]
+    actual = test_kinds.answer(later, Trend((Series(None),), "minute"), "Asia/Kolkata")
+    values = dict(zip(actual["periods"], actual["series"][0]["values"], strict=True))
+    assert len(values) == 24 * 60
+    assert {name: count for name, count in values.items() if count} == {
+        "2026-03-02T15:40+05:30": 2, "2026-03-02T15:41+05:30": 1
+    }  # fmt: skip
+    (life,) = test_kinds.answer(later, Trend((Series(None),), "minute", kind="lifecycle"))["lifecycle"]
+    assert (sum(life["new"]), sum(one or 0 for one in life["dormant"])) == (2, 2)
+    assert life["dormant"][10 * 60 + 11] == 1, "Anna is gone when Ben comes"
+
+
+def test_quarters_and_years_begin_with_their_first_day() -> None:
+    deeds = [Deed("anna", "purchase", day) for day in (date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 30))]
+    quarters, years = (answer(deeds, Trend((Series(None),), period)) for period in ("quarter", "year"))
+    assert dict(zip(quarters["periods"], line(quarters), strict=True)) == {
+        "2025-10-01": 1, "2026-01-01": 1, "2026-04-01": 1
+    }  # fmt: skip
+    assert dict(zip(years["periods"], line(years), strict=True)) == {"2025-01-01": 1, "2026-01-01": 2}
+
+
+@examples(5)
+@given(first=st.dates(date(1969, 1, 1), date(2099, 1, 1)), period=st.sampled_from(["week", "month", "quarter", "year"]))
+def test_periods_of_engines_are_those_of_python(first: date, period: str) -> None:
+    days = [first + timedelta(days=n) for n in range(370)]
+    rows = ibis.memtable({"day": days}, schema={"day": "date"})
+    both = rows.mutate(start=period_start(rows.day, period), number=period_number(rows.day, period))
+    trend = Trend((Series(None),), period)
+    for row in connect().to_pyarrow(both).to_pylist():
+        start = first_day_of(row["day"], period)
+        assert (row["start"], row["number"]) == (start, number_of(start, trend))
+        assert start <= row["day"] < next_start(start, period)
+        assert number_of(next_start(start, period), trend) == row["number"] + 1
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"per": "product_id"}, "`per` of a trend is user, or a key of properties such as properties.company"),
+        ({"period": "minute", "series": ["*:wau"]}, "wau counts whole days, so it has no minutes"),
+        ({"series": ["purchase:mean_per_visitor"], "cumulative": True}, "mean_per_visitor cannot be cumulated"),
+        ({"series": ["purchase:mean_per_visitor"], "kind": "stickiness"}, "so it has no mean_per_visitor of a series"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, object], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Trend.from_mapping({"series": ["*"], **given})
+
+
+def test_more_than_two_days_of_minutes_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="By the minute a trend has at most 2 days, not 4"):
+        answer(STORY, Trend((Series(None),), "minute"))
