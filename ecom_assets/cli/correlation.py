@@ -1,12 +1,11 @@
 """`ecom correlation`: its options, and the result as text."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import OpenedFiles
+from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     DURATIONS,
     Events,
@@ -20,13 +19,9 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.correlation.correlation import Correlation
-from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.ends import of_days
+from ecom_assets.settings.settings import load_settings
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
 Within = Annotated[str | None, typer.Option(help=f"From the first step to the last, 7d if not given: {DURATIONS}.")]
@@ -34,26 +29,6 @@ Properties = Annotated[
     list[str] | None,
     typer.Option("--property", help="Column or properties.key of the first step; give it once for each."),
 ]
-
-
-def answer_correlation(
-    paths: list[str], settings: Settings, correlation: Correlation, days: QuestionDays, segment: str | None = None
-) -> dict[str, Any]:
-    """Return what goes with conversion, from the events of files.
-
-    Raises:
-        UsageError: No files are given.
-        SourceError: The files have no valid event.
-    """
-    columns = [*correlation.funnel.columns, *correlation.properties]
-    question = QuestionEvents.open(
-        OpenedFiles.open(paths, settings), days, segment, without="nobody entered", columns=columns
-    )
-    own = replace(correlation, funnel=correlation.funnel.translated(question.files.mapping.translate))
-    answer = correlation_answer(question.files.con, of_days(question.events, "event_date", question.days), own)
-    first, last = question.days
-    answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
-    return question.complete(answer)
 
 
 def correlation(
@@ -80,13 +55,16 @@ def correlation(
     named = steps and [step.strip() for step in steps.split(",")]
     funnel = {"steps": named, "within": within, "order": order, "where": where}
     given = {"properties": properties, "limit": limit, "confidence": confidence}
-    question = _read_correlation(definition, funnel, given)
+    query = _read_definition(definition, funnel, given)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_correlation(all_paths(events, more), settings, question, days, segment)
+    with checking(all_paths(events, more), settings) as opened:
+        from ecom_assets.cli.correlation_answer import answer_correlation  # noqa: PLC0415 (loads Ibis beside the check)
+
+        answer = answer_correlation(opened, query, days, segment)
     print_answer(answer, lambda: correlation_lines(answer), as_json=as_json)
 
 
-def _read_correlation(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> Correlation:
+def _read_definition(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file or from the options.
 
     Raises:
@@ -98,7 +76,7 @@ def _read_correlation(definition: Path | None, funnel: dict[str, Any], given: di
     entries = options_or_definition(definition, {**funnel, **given}, "correlation", "funnel", names)
     if definition is None:
         entries["funnel"] = {key: entries.pop(key) for key in funnel if key in entries}
-    return Correlation.from_mapping(entries)
+    return entries
 
 
 def correlation_lines(answer: dict[str, Any]) -> list[str]:

@@ -1,14 +1,13 @@
 """`ecom experiment`: its options, and the result as text."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ecom_assets.cli.chart import BAR_WIDTH, duration
-from ecom_assets.cli.opened_files import OpenedFiles
+from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -21,13 +20,9 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.experiments.experiment import Experiment
-from ecom_assets.experiments.queries import experiment_answer
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.settings.settings import load_settings
 
 Variant = Annotated[
     str | None, typer.Option(help="Column or properties.key that names the variant, such as properties.variant.")
@@ -46,24 +41,6 @@ Shares = Annotated[
     list[str] | None,
     typer.Option("--share", help="VARIANT=NUMBER, its planned share; give it for each variant. Equal if not given."),
 ]
-
-
-def answer_experiment(
-    paths: list[str], settings: Settings, experiment: Experiment, days: QuestionDays, segment: str | None = None
-) -> dict[str, Any]:
-    """Return how the variants of an experiment compare, from the events of files.
-
-    Raises:
-        UsageError: No files are given.
-        SourceError: The files have no valid event.
-    """
-    question = QuestionEvents.open(
-        OpenedFiles.open(paths, settings), days, segment, without="nobody saw a variant", columns=experiment.columns
-    )
-    translate = question.files.mapping.translate
-    goal, exposure = (one.translated(translate) for one in (experiment.goal, experiment.exposure))
-    own = replace(experiment, goal=goal, exposure=exposure, where=with_event_types(experiment.where, translate))
-    return question.complete(experiment_answer(question.files.con, question.events, own, question.known, question.days))
 
 
 def experiment(
@@ -102,7 +79,11 @@ def experiment(
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    answer = answer_experiment(all_paths(events, more), settings, _read_experiment(definition, given), days, segment)
+    query = options_or_definition(definition, given, "experiment", "variant", {"shares": "share"})
+    with checking(all_paths(events, more), settings) as opened:
+        from ecom_assets.cli.experiment_answer import answer_experiment  # noqa: PLC0415 (loads Ibis beside the check)
+
+        answer = answer_experiment(opened, query, days, segment)
     print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
 
 
@@ -124,12 +105,6 @@ def _read_shares(texts: list[str] | None) -> dict[str, float] | None:
             raise UsageError(f"--share {text!r} is not understood; write VARIANT=NUMBER once each, as in control=50.")
         values[name] = part
     return values or None
-
-
-def _read_experiment(definition: Path | None, given: dict[str, Any]) -> Experiment:
-    """Return the definition from a file or from the options."""
-    names = {"shares": "share"}
-    return Experiment.from_mapping(options_or_definition(definition, given, "experiment", "variant", names))
 
 
 def experiment_lines(answer: dict[str, Any]) -> list[str]:

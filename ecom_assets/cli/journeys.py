@@ -1,11 +1,11 @@
 """`ecom journeys`: the paths of sessions in files."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -21,56 +21,8 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import QuestionSegment
-from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
-from ecom_assets.journeys.choices import JourneyChoices
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.files.kinds import EventMapping
-from ecom_assets.tables.conditions import with_event_types
-
-JOURNEY_COLUMNS = ("product_category", "page_url")
-"""What steps may be made of, and sessions cut by, beside who did what and when."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is asked beside the question: of which files, days and visitors."""
-
-    paths: list[str]
-    settings: Settings
-    days: QuestionDays
-    segment: str | None = None
-
-
-def answer_journeys(scope: Scope, question: JourneyQuestion) -> dict[str, Any]:
-    """Return sessions, transitions (in total and by position) and the most frequent paths.
-
-    Raises:
-        UsageError: No files are given.
-    """
-    files = FileEvents.open(scope.paths, scope.settings)
-    question = replace(question, choices=_in_platform_words(question.choices, files.mapping))
-    only = QuestionSegment.read(scope.segment, files)
-    files = files.naming([*JOURNEY_COLUMNS, *question.columns, *only.columns])
-    clean = files.clean()
-    ends, warnings = ends_of(clean, "event_date", scope.days)
-    answer = journeys_answer(files.con, only.events(clean, ends[1]), question, ends)
-    answer |= {"warnings": warnings} if warnings else {}
-    return only.complete(answer, clean) | {"rows": files.rows.as_json()}
-
-
-def _in_platform_words(choices: JourneyChoices, mapping: EventMapping) -> JourneyChoices:
-    """Return the choices with each event type as the mapping translates it."""
-    excluded = tuple(mapping.translate(one) for one in choices.excluded)
-    choices = replace(choices, excluded=excluded, where=with_event_types(choices.where, mapping.translate))
-    if choices.by != "page_type":
-        return choices
-    first, last = (step and mapping.translate(step) for step in (choices.from_step, choices.to_step))
-    return replace(choices, from_step=first, to_step=last)
-
+from ecom_assets.settings.settings import load_settings
 
 FromStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths begin; others are left out.")]
 ToStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths end; others are left out.")]
@@ -108,10 +60,13 @@ def journeys(
     given: dict[str, Any] = {"by": by, "top": top, "from_step": from_step, "to_step": to_step, "exclude": exclude}
     given |= {"group": group, "min_count": min_count, "where": where, "session_rule": session_rule, "preset": preset}
     typed = {key: value for key, value in given.items() if is_typed(context, key)}
-    question = JourneyQuestion.from_mapping(options_or_definition(definition, typed, "journey", "by"))
+    query = options_or_definition(definition, typed, "journey", "by")
+    days = QuestionDays.read(first, to, last)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
-    answer = answer_journeys(scope, question)
+    with checking(all_paths(events, more), settings) as opened:
+        from ecom_assets.cli.journeys_answer import answer_journeys  # noqa: PLC0415 (loads Ibis beside the check)
+
+        answer = answer_journeys(opened, query, days, segment)
     print_answer(answer, lambda: _lines(answer), as_json=as_json)
 
 

@@ -81,11 +81,11 @@ def trend(
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
     given |= {"compare": compare, "formula": formula, "preset": preset, "per": per}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
-    asked = _read_definition(definition, given)
+    query = _read_definition(definition, given)
     with checking(all_paths(events, more), settings) as opened:
-        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (loads Ibis, while the rows are checked)
+        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (loads Ibis beside the check)
 
-        answer = answer_trend(opened, asked, days, segment)
+        answer = answer_trend(opened, query, days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
 
 
