@@ -8,19 +8,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.known_history import remember_history
-from ecom_assets_tests.known_sql import remember_sql
-from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 from ecom_assets_tests.warehouse.engines import snowflake_server
 
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.engine import Engine
+    from ecom_assets_tests.platform import Platform
+
+gc.disable()  # until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
 STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
 """Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow, but for the brief ones."""
 OVER_THE_SMALL_SHOP = {"api", "dashboard"}
@@ -36,7 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-"))
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
-    remember_sql(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]) / "statements.sqlite")
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        remember(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]))
+
+
+def remember(folder: Path) -> None:
+    """Keep in a folder what tests need again and again; the process that only starts the others loads none of it."""
+    from ecom_assets_tests.known_history import remember_history  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets_tests.known_sql import remember_sql  # noqa: PLC0415 (loads Ibis)
+
+    remember_sql(folder / "statements.sqlite")
     remember_history()
 
 
@@ -45,6 +54,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     collect_rarely()
+    gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -113,9 +123,9 @@ def snowflake_url(snowflake_server_port: int) -> str:
 
 
 @pytest.fixture
-def account(snowflake_url: str) -> Iterator[Engine]:
+def account(snowflake_url: str) -> "Iterator[Engine]":
     """A connection to that database, by which tests put rows into tables."""
-    engine = new_engine(Settings(warehouse=snowflake_url)).open()
+    engine = snowflake_server.engine_at(snowflake_url).open()
     yield engine
     engine.close()
 
@@ -172,15 +182,17 @@ def snowflake_warehouse(snowflake_server_port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Platform]:
+def opened() -> "Iterator[Platform]":
     """A warehouse in memory that the tests of a file share."""
+    from ecom_assets_tests.platform import Platform  # noqa: PLC0415 (loads the platform)
+
     one = Platform()
     yield one
     one.close()
 
 
 @pytest.fixture
-def platform(opened: Platform) -> Platform:
+def platform(opened: "Platform") -> "Platform":
     """The same, emptied."""
     opened.clear()
     return opened

@@ -71,6 +71,7 @@ def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> Che
     return one.evaluate(days, *(platform.table(contract) for contract in one.tables))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
 def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}

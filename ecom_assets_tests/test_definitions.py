@@ -132,6 +132,7 @@ def in_a_process(*command: str | Path, home: Path) -> subprocess.CompletedProces
     return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 def test_definitions_load_in_a_fresh_interpreter_without_any_setting(tmp_path: Path) -> None:
     script = "from ecom_assets.definitions import defs; print(len(list(defs().resolve_all_asset_keys())))"
     done = subprocess.run(

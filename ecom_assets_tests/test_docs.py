@@ -218,6 +218,7 @@ def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     assert [step["count"] for step in result.json["steps"]] == [2, 1, 1]
 
 
+@pytest.mark.slow
 def test_the_funnel_commands_that_are_shown_answer(tmp_path: Path) -> None:
     header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
     rows = [f"2019-10-01 0{n}:00:00 UTC,{kind},1,1,a,b,20,7,s" for n, kind in enumerate(("view", "cart", "purchase"))]

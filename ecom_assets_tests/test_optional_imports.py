@@ -11,6 +11,7 @@ from ecom_assets_tests.command import environment
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); from ecom_assets.cli import main; main()"
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("setting", "address", "extra", "missing"),

@@ -91,6 +91,7 @@ def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked) -> None:
     body = {"series": ["*", "purchase"], "time_range": "week", "compare": True}
     answer = api.post("/analytics/trend", body).json()

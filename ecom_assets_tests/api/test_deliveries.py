@@ -54,6 +54,7 @@ def test_each_day_of_a_destination_says_what_became_of_its_records(api: Asked, s
     assert (again.headers["cache-control"], "etag" in again.headers) == ("no-store", False)
 
 
+@pytest.mark.slow
 def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Asked, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY, TUESDAY)))
     page = api.json(PATH, limit=1, offset=1)

@@ -134,6 +134,7 @@ def test_what_nothing_tells_is_a_conflict_that_names_the_setting(api: Asked, pat
     assert f"set {setting}" in response.json()["detail"]
 
 
+@pytest.mark.slow
 def test_the_weekly_report_is_that_of_purchase_events(api: Asked, folder: Path) -> None:
     assert api.get("/health/live").status_code == 200  # which has published what the report reads
     with dg.DagsterInstance.ephemeral() as instance:

@@ -96,6 +96,7 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(app: FastAPI, q
     )
 
 
+@pytest.mark.slow
 def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Settings) -> None:
     app = build_app(settings)
     app.include_router(endpoint.router, prefix=VERSION_PREFIX)

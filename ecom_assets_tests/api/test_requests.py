@@ -107,6 +107,7 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
         assert {(one["words"], tuple(one["examples"])) for one in hidden["dead_letters"]} == {("•••", ())}
 
 
+@pytest.mark.slow
 def test_a_day_that_is_not_held_is_not_released(answer: Asked) -> None:
     result = answer.post(RELEASES, {"day": str(MONDAY)})
     assert result.status_code == 422

@@ -95,7 +95,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 """The path of the route, its body, and the options of the command."""
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_route_answers_what_the_command_does(
@@ -115,6 +115,7 @@ def test_the_route_answers_what_the_command_does(
     assert answer.json()["range"]["timezone"] == timezone
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
 def test_a_definition_file_is_what_a_route_takes(api: Asked, settings: Settings, tmp_path: Path, path: str) -> None:
     body: dict[str, Any] = {"session_rule": "universal_analytics", "where": ["product_category is set"]}

@@ -20,6 +20,7 @@ def numbers(api: Asked, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in ABOUT_THE_QUESTION}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("days", [{}, DAYS], ids=["all days", "some days"])
 @pytest.mark.parametrize(
     ("path", "body"),

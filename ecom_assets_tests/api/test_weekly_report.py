@@ -156,6 +156,7 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
     assert "<svg" not in page
 
 
+@pytest.mark.slow
 def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings, instance: dg.DagsterInstance) -> None:
     report = build_report(settings, Week.parse("2026-W01"), instance, [])
     assert report["numbers"]["revenue_amount"]["value"] > ZERO

@@ -54,6 +54,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_removal_effects_need_those_who_did_not_buy(home: Path, events: Path) -> None:
     result = ecom("attribution", "--model", "markov", "--events", events, "--json", home=home)
     # Half of those who came by letter went on to search; without either nobody buys.
@@ -78,6 +79,7 @@ def test_an_unknown_model_is_refused_with_a_guess(home: Path, events: Path) -> N
     assert "There is no attribution model 'linaer'; did you mean 'linear'?" in result.err
 
 
+@pytest.mark.slow
 def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "views.csv"
     path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")

@@ -11,7 +11,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse import migration as copying
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, small_shop
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, page_views, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
 
@@ -25,6 +25,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("shop") / "home"
     small_shop(home)
     assert ecom("run", "--select", f"{FEW_TABLES[1]} or {FEW_SALES[1]}", home=home).exit_code == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose embedded warehouse has three received events."""
+    home = tmp_path_factory.mktemp("small") / "home"
+    events = page_views(home.with_name("clicks.csv"), "2026-01-01", "2026-01-02", "2026-01-03")
+    assert ecom("run", "--events", events, "--select", 'key:"raw/events"', home=home).exit_code == 0
     return home
 
 
@@ -62,7 +71,7 @@ def test_a_target_with_rows_is_replaced_only_when_asked(home: Path, postgres_url
     assert f"{TABLE_COUNT} tables copied" in copied(home, embedded(home), postgres_url, "--overwrite").out
 
 
-def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_differs_is_noticed(small: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content_of = copying.content_of
 
     def after_somebody_wrote(engine: Engine, contract: type[RawEvents]) -> copying.Content:
@@ -71,7 +80,7 @@ def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypat
         return content_of(engine, contract)
 
     monkeypatch.setattr(copying, "content_of", after_somebody_wrote)
-    result = copied(home, embedded(home), postgres_url)
+    result = copied(small, embedded(small), postgres_url)
     assert result.exit_code == 1
     assert result.sentence.startswith("raw.events is not the same after copying: ")
 
@@ -86,9 +95,9 @@ def test_a_copy_that_differs_is_noticed(home: Path, postgres_url: str, monkeypat
         ("{postgres}", "{embedded}", "has none of the platform's tables; run `ecom run` on it first."),
     ],
 )
-def test_what_cannot_be_copied_is_refused(home: Path, postgres_url: str, origin: str, to: str, why: str) -> None:
-    names = {"embedded": embedded(home), "postgres": postgres_url}
-    result = copied(home, origin.format(**names), to.format(**names))
+def test_what_cannot_be_copied_is_refused(small: Path, postgres_url: str, origin: str, to: str, why: str) -> None:
+    names = {"embedded": embedded(small), "postgres": postgres_url}
+    result = copied(small, origin.format(**names), to.format(**names))
     assert result.exit_code == 2
     assert why in result.sentence
     assert "s3cret" not in result.err

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
         assert (PLAIN_USERS in files.files.rules_passed(7, MAX_AMOUNT)) is is_plain_one, name
 
 
+@pytest.mark.slow
 def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp_path: Path) -> None:
     row = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
     for name, settings, is_straight in (

@@ -103,6 +103,7 @@ def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
     assert result.err.startswith("ecom: warning: Some variants have fewer than 100 units: control (2), test (2);")
 
 
+@pytest.mark.slow
 def test_conditions_shares_and_days_go_together(home: Path) -> None:
     words = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
     actual = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json

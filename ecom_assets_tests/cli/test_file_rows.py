@@ -92,6 +92,7 @@ def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> N
     )
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
 def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> None:

@@ -73,6 +73,7 @@ def test_without_the_type_in_the_list_nothing_came_between(home: Path) -> None:
     assert funnel(home, "exact", types="$pageview,buy,$scroll") == [3, 2]
 
 
+@pytest.mark.slow
 def test_sessions_retention_and_journeys_know_every_type(home: Path) -> None:
     sessions = ask(home, "sessions").json
     assert (sessions["events"], sessions["visitors"], sessions["sessions"]) == (8, 3, 4)

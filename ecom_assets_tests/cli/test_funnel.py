@@ -85,7 +85,7 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
     assert actual == {"hats": [2, 1], "shoes": [1, 1]}
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -121,6 +121,7 @@ def test_each_option_is_heeded(home: Path, events: Path, words: tuple[str, ...],
     assert answer(home, events, *words) == expected
 
 
+@pytest.mark.slow
 def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, *STEPS, "--within", "1h", "--over", "hour", "--last", "1d", home=home)
     start = result.out.splitlines().index("By hour of entry")
@@ -166,6 +167,7 @@ def test_the_time_to_convert_stands_in_bins(
     assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*words, home=home).out
 
 
+@pytest.mark.slow
 def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
     assert counts(result) == [2]
@@ -256,6 +258,7 @@ def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Pa
     assert result.out.splitlines()[-1] == "Rows: 6 read, all counted"
 
 
+@pytest.mark.slow
 def test_several_columns_are_broken_down_together(home: Path, events: Path) -> None:
     words = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
     output = ecom("funnel", "--events", events, *STEPS, *words, home=home)
@@ -268,11 +271,13 @@ def test_several_columns_are_broken_down_together(home: Path, events: Path) -> N
     ]
 
 
+@pytest.mark.slow
 def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, *STEPS, "--order", "any", home=home)
     assert [line.split()[:3] for line in result.out.splitlines()[:-1]] == [["1", "any", "1"], ["2", "any", "2"]]
 
 
+@pytest.mark.slow
 def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, events: Path) -> None:
     events.write_text(f"{HEADER}\n,,product_view,2026-01-01T10:00:00Z,p1,,,,,\n")
     for words in ((), ("--by", "product_category"), ("--order", "any")):
@@ -282,7 +287,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         assert result.json["breakdown"] == []
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -378,6 +383,7 @@ def test_the_categories_of_a_real_shop_add_up_to_its_funnel(home: Path, tmp_path
     assert result.json["breakdown"][-1]["value"] == "Other"
 
 
+@pytest.mark.slow
 def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_commas_and_emojis(home: Path) -> None:
     # Ann views and Bob puts into the cart, both of Acme; Cid of Ring views; Dan has no company and is not counted.
     view, cart = "view 🛒", "cart, full"

@@ -52,6 +52,7 @@ def test_a_warning_names_the_types_in_the_words_of_the_file(home: Path, tmp_path
     assert result.json["warnings"] == ["No event has the type 'purchase', so it counts 0; there are view."]
 
 
+@pytest.mark.slow
 def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     rows = [("a1", "product_view", 0), ("a2", "add_to_cart", 1)]

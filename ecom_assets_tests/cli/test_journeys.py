@@ -83,12 +83,14 @@ def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
     assert {"step": 2, "from": "product_view", "to": "purchase", "count": 1, "converted": 1} in answer["steps"]
 
 
+@pytest.mark.slow
 def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
     answer = question(home, STORY, "--by", "category", "--json").json
     assert pairs(answer) == {("(start)", "(exit)"): 2, ("(start)", "hats"): 1, ("hats", "(exit)"): 1}
     assert [(one["path"], one["sessions"]) for one in answer["top_paths"]] == [([], 2), (["hats"], 1)]
 
 
+@pytest.mark.slow
 def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
     kinds = ("page_view", "search")
     lines = [f"e{n:03},ann,{kinds[n % 2]},2026-01-01T10:{n // 60:02}:{n % 60:02}Z,,,s,,,\n" for n in range(101)]
@@ -194,6 +196,7 @@ def paths_of(result: CommandResult) -> list[tuple[str, int]]:
     return [(" ".join(one["path"]), one["sessions"]) for one in result.json["top_paths"]]
 
 
+@pytest.mark.slow
 def test_pages_are_steps_that_patterns_group(home: Path) -> None:
     result = question(home, PAGES, "--by", "page", "--group", "/product/*", "--json")
     assert paths_of(result) == [("/ /product/* /cart", 1), ("/product/* /", 1)]
@@ -202,6 +205,7 @@ def test_pages_are_steps_that_patterns_group(home: Path) -> None:
     assert result.json["definition"]["from_step"] == "/product/*"
 
 
+@pytest.mark.slow
 def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
     result = question(home, STORY, "--from-step", "product_view", "--to-step", "purchase")
     assert result.out.splitlines()[:4] == [

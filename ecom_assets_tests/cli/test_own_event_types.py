@@ -42,6 +42,7 @@ def ask(folder: Path, command: str, *words: str) -> Any:
     return result.json
 
 
+@pytest.mark.slow
 def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     """Of the six events three are views, two are carts, and one is a purchase."""
     values = {"event_type = view": 3, "event_type in view, cart": 5, "event_type not in cart": 4}
@@ -49,7 +50,7 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     assert actual == values
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("command", "words"),
     [

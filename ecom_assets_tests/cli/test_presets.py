@@ -71,6 +71,7 @@ def test_weeks_begin_on_sunday_in_posthog_and_clickhouse(home: Path) -> None:
         assert monday["periods"][0] == "2026-02-23"
 
 
+@pytest.mark.slow
 def test_a_trend_has_as_many_values_as_the_tool_shows(home: Path) -> None:
     def limit(*words: str) -> int:
         return int(answer(home, "trend", "--by", "event_type", *words)["definition"]["limit"])

@@ -75,6 +75,7 @@ def test_running_again_publishes_nothing_and_another_day_only_what_it_changed(
     assert publications(postgres_url)[1][1] < written
 
 
+@pytest.mark.slow
 def test_a_selection_without_the_publication_does_not_publish(home: Path, events: Path, postgres_url: str) -> None:
     result = run(home, events, postgres_url, "--select", "raw/events", "--json")
     assert result.json["published"] is None

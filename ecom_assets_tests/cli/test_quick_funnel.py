@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import duckdb
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,7 @@ def test_it_answers_as_the_full_cleaning_does(
             assert quick == question(Path(made), steps, within)
 
 
+@pytest.mark.slow
 def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> None:
     rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
     write(tmp_path / "a.csv", [(*row, *[None] * 7) for row in rows])

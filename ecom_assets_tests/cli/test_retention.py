@@ -97,7 +97,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
     ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -116,6 +116,7 @@ def test_each_question_has_its_answer(home: Path, words: tuple[str, ...], expect
     assert reported(ask(home, "--json", *words).json) == expected
 
 
+@pytest.mark.slow
 def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> None:
     result = ecom("retention", "--events", home.parent / "story.csv", "--start", "refund", home=home)
     assert (result.exit_code, result.out) == (
@@ -130,6 +131,7 @@ def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> No
     assert ask(home, "--start", "purchase", "--return", "search", "--json").json["warnings"] == []
 
 
+@pytest.mark.slow
 def test_who_knows_that_the_newest_day_is_whole_says_so(home: Path) -> None:
     actual = ask(home, "--json", "--period", "day", "--whole-until", "2026-03-16").json
     assert actual["definition"]["whole_until_date"] == "2026-03-16"
@@ -139,6 +141,7 @@ def test_who_knows_that_the_newest_day_is_whole_says_so(home: Path) -> None:
     assert all(all(one["complete"]) for one in later["cohorts"])
 
 
+@pytest.mark.slow
 def test_where_events_carry_no_money_there_is_none_instead_of_zero(home: Path) -> None:
     path = home.parent / "story.csv"
     path.write_text(path.read_text().replace(",25.50", ","))
@@ -186,6 +189,7 @@ def test_a_file_without_rows_is_named(home: Path) -> None:
     assert (result.exit_code, result.sentence) == (1, f"{path} holds no rows; give a file that does.")
 
 
+@pytest.mark.slow
 def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     path = home.parent / "story.csv"
     path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,s1,,,\n")
@@ -204,6 +208,7 @@ def test_online_retail_s_first_cohort_returns_as_its_readme_tells(home: Path) ->
     assert sum(one["size"] for one in result["cohorts"]) == 4_338
 
 
+@pytest.mark.slow
 def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     assert reported(ask(home, "--where", "event_type != search", "--json").json) == {
         "2026-03-02": [2, 1],
@@ -233,11 +238,13 @@ def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     words = ("--period", "hour", "--periods", "1", "--timezone", "Asia/Kolkata", "--to", "2026-03-03", "--json")
     assert reported(ask(home, *words).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
 
 
+@pytest.mark.slow
 def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
     out = ask(
         home, "--by", "properties.plan", "--period", "month", "--sum", "cart_amount", "--whole-until", "2026-03-31"
@@ -251,6 +258,7 @@ def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_people_read_that_cohorts_recur(home: Path) -> None:
     assert (
         ask(home, "--starting", "recurring")

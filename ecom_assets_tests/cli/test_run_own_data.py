@@ -33,6 +33,7 @@ def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
     assert [step["event_type"] for step in funnel] == ["product_view", "add_to_cart", "purchase"]
 
 
+@pytest.mark.slow
 def test_otto_gives_its_862_events(home: Path) -> None:
     words = ("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto")
     result = ecom(*words, *FEW_TABLES, home=home)

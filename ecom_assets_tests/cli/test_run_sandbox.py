@@ -244,6 +244,7 @@ def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
     assert set(newest.values()) == {"2026-01-03"}
 
 
+@pytest.mark.slow
 def test_status_draws_a_table_for_people(shop: Shop) -> None:
     output = ecom("status", home=shop.home)
     assert output.exit_code == 0

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -54,17 +55,9 @@ def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_port_that_is_taken_is_told(home: Path) -> None:
-    with subprocess.Popen(
-        [*ECOM, "sandbox", "up", "--json", *FREE_PORTS],
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        port = json.loads(process.stdout.readline())["ECOM_ORDER_API_URL"].rpartition(":")[2]
-        result = ecom("sandbox", "up", "--customer-port", port, home=home)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT_S)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = ecom("sandbox", "up", "--customer-port", str(port), home=home)
     assert (result.exit_code, result.sentence) == (
         2,
         f"Port {port} is not to be had (Address already in use); give another, or 0.",

@@ -60,6 +60,7 @@ def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, se
     assert paths.get(("page_view", "purchase"), 0) == funnel[1]
 
 
+@pytest.mark.slow
 def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path) -> None:
     # By the silence, Ann bought in a visit of its own, from nowhere; by the source's id, in that of the letter.
     assert ask(home, "attribution", "--model", "last")["channels"] == [
@@ -73,6 +74,7 @@ def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path)
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["segments", "value"])
 def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str) -> None:

@@ -97,12 +97,14 @@ def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> 
     assert ecom("sessions", "--events", events, more, "--json", home=home).json["visitors"] == 4
 
 
+@pytest.mark.slow
 def test_rees46_has_the_visitors_that_its_readme_tells(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
     result = ecom("sessions", "--events", path, "--mapping", "rees46", "--json", home=home).json
     assert (result["events"], result["visitors"]) == (17_429, 4_504)
 
 
+@pytest.mark.slow
 def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
     result = ecom(
         "sessions", "--events", real_file("otto_sessions.jsonl"), "--mapping", "otto", "--json", home=home
@@ -110,6 +112,7 @@ def test_otto_has_a_visitor_per_session_of_the_dataset(home: Path) -> None:
     assert (result["events"], result["visitors"]) == (862, 20)
 
 
+@pytest.mark.slow
 def test_a_simulated_shop_is_made_whole_with_its_truth(home: Path) -> None:
     shop = home.parent / "shop"
     output = ecom("sandbox", "data", "--days", "1", "--visitors", "20", "--out", shop, "--json", home=home)

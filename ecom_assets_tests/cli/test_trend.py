@@ -81,6 +81,7 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
     words = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
     actual = ask(home, *words).json["series"]
@@ -101,6 +102,7 @@ def test_days_beyond_the_data_are_not_known_and_warned_of(home: Path, option: st
     ]
 
 
+@pytest.mark.slow
 def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     """In Auckland, 13 hours ahead, what happened at 11:00 and 12:00 UTC on the 2nd happened on the 3rd."""
     actual = ask(home, "--timezone", "Pacific/Auckland", "--json").json
@@ -136,6 +138,7 @@ def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:
     assert result.sentence == "A lifecycle counts visitors, so it has no breakdown; leave it out."
 
 
+@pytest.mark.slow
 def test_hours_and_days_that_begin_after_the_newest_event_are_not_known(home: Path) -> None:
     """The newest event is of 10:00 on the 5th: that hour has begun, the next one is not known, nor is the 6th."""
     newest_day = ("--series", "purchase", "--from", "2026-03-05")
@@ -188,6 +191,7 @@ def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tupl
     assert (result.exit_code, result.sentence) == (2, sentence)
 
 
+@pytest.mark.slow
 def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> None:
     """Of the lines 17,055 are views, four of which stand there twice; 193 users made the 214 purchases."""
     words = (

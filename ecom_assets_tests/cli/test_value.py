@@ -85,6 +85,7 @@ def test_segments_have_the_shape_that_scripts_read_and_rows_that_add_up_to_them(
     assert sum(one["orders"] for one in actual["segments"]) == len({(p.customer_id, p.day) for p in cdnow.purchases()})
 
 
+@pytest.mark.slow
 def test_files_of_a_row_per_customer_and_words_for_people(home: Path, tmp_path: Path, cdnow_file: Path) -> None:
     out = tmp_path / "value.csv"
     words = ("--as-of", "1997-09-30", "--horizon-days", "273", "--months", "1", "--discount-rate", "0")
@@ -122,6 +123,7 @@ def test_purchase_events_serve_where_there_are_no_orders(home: Path, tmp_path: P
         assert (result.json["expected_alive"], result.json["lifetime_value_amount"]) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path, command: str) -> None:
@@ -169,6 +171,7 @@ def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
 # Real files
 
 
+@pytest.mark.slow
 def test_the_real_order_report_has_every_customer_in_a_segment(home: Path) -> None:
     file = real_file("user_order_log.csv")
     with file.open(encoding="utf-8", newline="") as lines:

@@ -68,6 +68,7 @@ def test_a_segment_is_as_of_the_last_day_of_the_question(home: Path) -> None:
     assert values(ask(home, "--segment", home.parent / "one.yaml", "--to", "2026-03-04")) == [[1], [2]]
 
 
+@pytest.mark.slow
 def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
     (home.parent / "odd.yaml").write_text("odd: {not: {did: purchas}}\n")
     result = ask(home, "--segment", home.parent / "odd.yaml").json
@@ -122,6 +123,7 @@ def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
     assert [step["count"] for step in early["steps"]] == [0, 0], "on the 3rd Ann had bought once only"
 
 
+@pytest.mark.slow
 def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     """Bob came on the 2nd only; the data go on to the 5th, which may still grow."""
     (home.parent / "bob.yaml").write_text("bob: {did: purchase, at_most: 0}\n")
@@ -145,6 +147,7 @@ def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path
     assert values(result) == [[19], [40]]
 
 
+@pytest.mark.slow
 def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path) -> None:
     """Of all three, Ann alone bought twice: in two sessions, of which the first began with a page."""
     story, one = ("--events", home.parent / "story.csv", "--json"), ("--segment", home.parent / "one.yaml")

@@ -60,6 +60,7 @@ def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
     assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
 
 
+@pytest.mark.slow
 def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client: Client) -> None:
     first = {
         one.attributes["name"]: one.attributes.get("value", "") for one in page(client, "correlation").all("input")
@@ -142,6 +143,7 @@ def test_retention_shows_each_cell_of_the_answer(client: Client) -> None:
     assert {row[5] for row in shown} == {"over", "not over yet"}
 
 
+@pytest.mark.slow
 def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
     steps = list(STEPS.values())
     answer = post(client, "/analytics/funnel", {"steps": steps})
@@ -171,6 +173,7 @@ def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
     assert again["who"] == came["who"][1:3]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("cell", "result"),
     [

@@ -46,6 +46,7 @@ def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) ->
     assert "give this number again" in client.get(links[0]).text
 
 
+@pytest.mark.slow
 def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> None:
     days = {"start_date": "2026-01-11", "end_date": "2026-02-09"}
     values = {"table": "mart.conversion_funnel", "column": "unit_count", "funnel_name": "default", "unit": "session"}
@@ -55,6 +56,7 @@ def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> No
     assert 0 < last < first
 
 
+@pytest.mark.slow
 def test_received_rows_can_be_paged_through(client: Client) -> None:
     values = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
     page = read(page_of(client, **values))

@@ -54,6 +54,7 @@ def test_all_that_is_due_has_an_outcome_and_a_second_run_sends_nothing(shop: Del
     assert {table: shop.rows(table) for table in before} == before
 
 
+@pytest.mark.slow
 def test_robots_are_not_due(shop: DeliveredShop) -> None:
     shop.land(SHOP, "m1", "m2")
     assert shop.deliver(BOTH).total.due == 4
@@ -74,6 +75,7 @@ def test_a_dead_letter_says_why_and_goes_when_a_person_asks(shop: DeliveredShop)
     assert [row["record_id"] for row in shop.rows(DeadLetters)] == ["m4@2026-03-09"]
 
 
+@pytest.mark.slow
 def test_what_waits_is_delivered_by_a_later_run_over_other_days(shop: DeliveredShop) -> None:
     """Monday's delivery finds the tool down; Tuesday's run delivers Monday, too, and says so in its tables."""
     shop.tool.script = [DOWN]
@@ -86,6 +88,7 @@ def test_what_waits_is_delivered_by_a_later_run_over_other_days(shop: DeliveredS
     assert (monday["accepted_count"], monday["pending_count"], tuesday["accepted_count"]) == (3, 0, 2)
 
 
+@pytest.mark.slow
 def test_what_waits_for_long_is_told(shop: DeliveredShop) -> None:
     shop.tool.script = [DOWN] * 9
     shop.land([*SHOP, event("f1", TUESDAY + timedelta(days=3))])

@@ -77,6 +77,7 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     assert again.total.sent in {1, 2}
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_and_no_copy_overwritten_while_the_ledger_is_emptier(
     shop: DeliveredShop, tmp_path: Path
 ) -> None:

@@ -11,9 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from ecom_assets.delivery import tools
+from ecom_assets.settings.tools import tool_names
 from ecom_assets_tests.command import HEADER, CommandResult
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
+from ecom_assets_tests.delivery.toy.settings import SETTINGS
+from ecom_assets_tests.delivery.toy.tool import TOOL
 
 TOY = Path(__file__).parent / "toy"
 WITH_TOOLS = """
@@ -57,6 +62,15 @@ def shop(tmp_path: Path, far_side: ScriptedTool) -> Toyshop:
     return Toyshop(tmp_path, far_side.url)
 
 
+def test_a_package_in_the_folder_of_tools_is_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "__path__", [*tools.__path__, str(TOY.parent)])
+    assert set(tool_names.__wrapped__()) - set(tool_names()) == {"toy"}
+    assert list(TOOL.feeds()) == ["toy_events", "toy_users"]
+    # The first 16 digits of `printf k | sha256sum`.
+    assert TOOL.account(SETTINGS(toy_key=SecretStr("k"))) == "toy.example 8254c329a92850f6"  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
 def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far_side: ScriptedTool) -> None:
     export, is_set = ["export", "--to", "toy", "--json"], {"ECOM_TOY_KEY": "k"}
     ran, unset, first, again, misspelt, wrong = shop.ecom(

@@ -96,6 +96,7 @@ def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict
         the_whole_story(layout)
 
 
+@pytest.mark.slow
 def test_the_api_comes_up_before_there_are_data_and_lets_nobody_in_without_the_key(
     variables: dict[str, str], tmp_path: Path
 ) -> None:

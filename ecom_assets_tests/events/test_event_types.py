@@ -50,6 +50,7 @@ def test_a_list_of_types_is_the_list_outside_of_which_a_type_is_refused() -> Non
     shop.close()
 
 
+@pytest.mark.slow
 def test_a_list_of_types_may_use_the_words_of_the_source() -> None:
     # REES46 calls a product view `view`, and the mapping translates it before anything else sees it.
     shop = Platform(Settings(events="x.csv", events_mapping="rees46", event_types=("view", "purchase")))

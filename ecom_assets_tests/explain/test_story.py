@@ -129,6 +129,7 @@ def test_received_rows_come_in_pages_that_do_not_overlap(shop: Platform) -> None
     assert ids == {"anna-0", "anna-1", "ben-0", "late"}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("lost", ["anna-0", "late"])
 def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_down(shop: Platform, lost: str) -> None:
     values = ("mart.engagement_daily", "daily_visitor_count", f"event_date <= {DAY_ONE + timedelta(days=1)}")

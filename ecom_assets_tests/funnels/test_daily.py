@@ -103,6 +103,7 @@ def test_rates_are_shares_of_the_start_and_of_the_step_before(shop: Platform) ->
     assert [row["conversion_from_previous_rate"] for row in rows] == [1, 0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_three_hours() -> None:
     # Berlin, 2026-03-25 22:30 UTC is 23:30; 168 hours later it is 00:30 on April 2nd, eight days on by the
     # calendar.

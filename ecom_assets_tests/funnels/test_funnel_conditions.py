@@ -114,6 +114,7 @@ def test_exclusions_have_conditions_too() -> None:
     assert chains_of(table_of(events), funnel) == expected == {"Ann": (0,), "Bo": (0, 2 * SECOND)}
 
 
+@pytest.mark.slow
 def test_a_funnel_of_one_step_counts_who_did_it_in_every_order() -> None:
     events = [Event("Ann", 0, "view"), Event("Ann", SECOND, "view"), Event("Bo", 0, "cart"), Event("Cy", 0, "view")]
     for order in (*WALKED, "strict_order", "allow_reentry", "strict_deduplication", "any", "exact"):

@@ -52,7 +52,7 @@ def story(order: str, types: str, *, steps: str = "abcd") -> int:
     return by_expression(table_of(events), funnel).get("Ana", 0)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("order", IN_CLICKHOUSE)
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order: str, seed: int, tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def test_ivan_s_view_without_a_category_counts_for_none_in_amplitude_only(tmp_pa
     assert values("mixpanel") == values("posthog") == {"hats": 6, "shoes": 4}
 
 
+@pytest.mark.slow
 def test_sessions_are_cut_as_the_tool_does_unless_a_rule_is_typed(tmp_path: Path) -> None:
     per = ("--per", "session")
     assert counts(tmp_path, "--preset", "posthog", *per) == [10, 9, 5]  # Anna's is one, by its id

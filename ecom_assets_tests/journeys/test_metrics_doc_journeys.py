@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
@@ -59,6 +60,7 @@ def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> N
     assert +sums == {key: count for key, count in expected.items() if count}
 
 
+@pytest.mark.slow
 def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
     lines, *_, expected = tables("Journeys")
     rows = [

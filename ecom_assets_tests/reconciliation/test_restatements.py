@@ -126,6 +126,7 @@ def test_what_something_else_than_a_run_changed_is_published_anew(shop: Publishe
     assert shop.restatements() == []
 
 
+@pytest.mark.slow
 def test_several_tables_keep_their_notes_of_one_day_apart(shop: PublishedShop) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
     shop.publish_others("run 1", (MONDAY,), 5)

@@ -98,6 +98,7 @@ def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) 
     return check.evaluate(days, *(shop.table(table) for table in check.tables))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
 def test_every_claim_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
     for check in CHECKS:
@@ -140,6 +141,7 @@ def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
     assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
 
 
+@pytest.mark.slow
 def test_held_days_are_told_and_their_neighbours_go_on(own_shop: OrderPlatform) -> None:
     [held, accounted] = order_checks(1, by_day=True)
     assert not held.blocking

@@ -29,6 +29,7 @@ def digests(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_the_default_shop_is_big_enough_to_look_at_and_made_in_seconds(tmp_path: Path) -> None:
     start = time.monotonic()
     truth: dict[str, Any] = generate(tmp_path / "shop")
@@ -46,6 +47,7 @@ def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_others(tmp
     assert {"truth.json", "orders.parquet", "catalogue.parquet"} < set(once)
 
 
+@pytest.mark.slow
 def test_the_size_of_batches_does_not_change_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Recount(tmp_path / "whole", days=3, visitors=300)
     monkeypatch.setattr(shop, "VISITS_AT_ONCE", 40)

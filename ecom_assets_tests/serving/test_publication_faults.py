@@ -63,7 +63,7 @@ def end_connection(postgres_url: str, of: PostgresEngine) -> None:
         con.execute("SELECT pg_terminate_backend(%s)", [of.con.con.info.backend_pid])
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then_the_new(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, step: str

@@ -87,6 +87,7 @@ def test_an_older_day_that_is_run_again_keeps_what_was_received_then(shop: Shop,
     assert reported["not_fetched_because"] == "a fetch belongs to the day on which it is made, 2026-03-10"
 
 
+@pytest.mark.slow
 def test_what_the_fetch_cost_is_told_with_the_materialization(shop: Shop, customer_api: CustomerService) -> None:
     customer_api.faults = Faults(server_errors=1, duplicated_pages=1, malformed_pages=1, conflicting_pages=1)
     reported = shop.run(TODAY)

@@ -1,20 +1,29 @@
-"""Dagster's webserver behind our guard, as a process of its own. Not here: any test."""
+"""Dagster's webserver behind our guard, in this process and as one of its own. Not here: any test."""
 
 import json
+import logging
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import requests
+import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from ecom_assets.settings.settings import Settings
+from ecom_assets.ui.access import door_of
+from ecom_assets.ui.guard import UiGuard
 from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.api.test_process import answers, free_port
 from ecom_assets_tests.command import environment
@@ -61,6 +70,34 @@ class Ui:
                 return 101
         except InvalidStatus as refused:
             return refused.response.status_code
+
+
+@contextmanager
+def served_here(home: Path, host: str, **settings: Any) -> Iterator[Ui]:
+    """Serve an empty workspace in a thread, by the app and the guard that `running` starts in a process."""
+    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415 (2 s, for these tests alone)
+    from dagster._core.workspace.load_target import EmptyWorkspaceTarget  # noqa: PLC0415 (as above)
+    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415 (as above)
+
+    log = logging.FileHandler(home.parent / "webserver.log")
+    logging.getLogger("dagster-webserver").addHandler(log)
+    instance = dg.DagsterInstance.local_temp(str(home.parent))
+    with instance, WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), version("dagster-webserver")) as context:
+        app = create_app_from_workspace_process_context(context, "", None)
+        guard = UiGuard(app, door_of(host, Settings(home=home, **settings)))
+        listening = socket.create_server((host, 0))
+        server = uvicorn.Server(uvicorn.Config(guard, log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            wait_until(lambda: server.started)
+            yield Ui(listening.getsockname()[1], home)
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            listening.close()
+            logging.getLogger("dagster-webserver").removeHandler(log)
+            log.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Dagster's webserver behind its guard, as a process: names, pages from elsewhere, WebSockets, and the login.
+"""Dagster's webserver behind its guard: names, pages from elsewhere, WebSockets, and the login.
 
 Not here: the UI itself in a browser, and `ecom ui` (`test_ui.py`).
 """
@@ -21,7 +21,7 @@ from ecom_assets.ui import development
 from ecom_assets.ui.access import door_of
 from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.command import ecom, environment
-from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running
+from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running, served_here
 
 pytestmark = pytest.mark.xdist_group("ui_guard")
 VERSION = {"query": "{version}"}
@@ -31,7 +31,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 (that is the question)
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """One that listens on loopback, with a name that a proxy asks it by."""
-    with running(tmp_path_factory.mktemp("here") / "home", "127.0.0.1", ECOM_UI_HOSTS="ui.shop.example") as ui:
+    with served_here(tmp_path_factory.mktemp("here") / "home", "127.0.0.1", ui_hosts=("ui.shop.example",)) as ui:
         yield ui
 
 
@@ -40,7 +40,7 @@ def beyond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """One that listens everywhere, where an admin key is held."""
     home = tmp_path_factory.mktemp("beyond") / "home"
     KeyFile(home).create("first", (Scope.READ,))
-    with running(home, EVERYWHERE) as ui:
+    with served_here(home, EVERYWHERE) as ui:
         yield ui
 
 

@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.factory import new_engine
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.engine import Engine
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-snowflake" / "bin" / "python"
@@ -64,13 +64,21 @@ def live_database() -> Iterator[str]:
     url = os.environ.get(LIVE, "")
     assert url, f"{LIVE} is not set: give it snowflake://USER:PASSWORD@ACCOUNT/DATABASE?warehouse=… to run live tests."
     name = f"ECOM_TEST_{uuid.uuid4().hex[:12].upper()}"
-    engine = new_engine(Settings(warehouse=url)).open()
+    engine = engine_at(url).open()
     engine.execute(f"CREATE DATABASE {name}")
     try:
         yield urlsplit(url)._replace(path=f"/{name}").geturl()
     finally:
         engine.execute(f"DROP DATABASE {name}")
         engine.close()
+
+
+def engine_at(url: str) -> "Engine":
+    """Return an engine for an address."""
+    from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (every process of the tests loads this module)
+    from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (as above)
+
+    return new_engine(Settings(warehouse=url))
 
 
 def options(port: int) -> str:
