@@ -23,6 +23,7 @@ import ecom_assets.cli.platform_run
 import ecom_assets.cli.summary.run
 from ecom_assets.cli import main
 from ecom_assets.warehouse import engine
+from ecom_assets_tests.known_history import remember_history, template
 
 LOADED_ONCE = (alembic.command, pd, ecom_assets.cli.app, ecom_assets.cli.platform_run, ecom_assets.cli.summary.run)
 """What a run needs, loaded here so that no child has to."""
@@ -39,11 +40,12 @@ class Attempt:
     nth: int = 0
     kill_after_s: float | None = None
     words: Sequence[str] = ()
-    """What `ecom run` is given beside."""
+    """What `ecom run` is given beside; with anything, Dagster's empty files are copied instead of made."""
 
 
 def serve() -> None:
     """Do every run that is asked for."""
+    template()  # once, and not by each child
     for line in sys.stdin:
         attempt = Attempt(**json.loads(line))
         started = time.monotonic()
@@ -68,6 +70,8 @@ def _run(attempt: Attempt) -> None:
     log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if attempt.words:
+        remember_history()
     _die_at(attempt)
     sys.argv = ["ecom", "run", *attempt.words]
     exit_code = 1

@@ -44,7 +44,7 @@ def _copy_to(folder: Path) -> None:
     if (folder / "history").exists() or (folder / "schedules").exists():
         return
     for name in ("history", "schedules"):
-        shutil.copytree(_template() / name, folder / name, copy_function=shutil.copyfile)
+        shutil.copytree(template() / name, folder / name, copy_function=shutil.copyfile)
 
 
 def _copied_file(storage: SqliteEventLogStorage, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 (as Dagster's)
@@ -52,11 +52,11 @@ def _copied_file(storage: SqliteEventLogStorage, engine: Engine, for_index_shard
     if for_index_shard or (path.exists() and path.stat().st_size):
         _initdb(storage, engine, for_index_shard)
         return
-    shutil.copyfile(_template() / RUN, path)
+    shutil.copyfile(template() / RUN, path)
 
 
 @cache
-def _template() -> Path:
+def template() -> Path:
     """Return a folder with the files that Dagster makes for an instance and for a run."""
     folder = Path(tempfile.mkdtemp(prefix="history-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     made: Any = SqliteEventLogStorage._initdb  # noqa: SLF001 (as above)
