@@ -60,7 +60,7 @@ def test_every_cause_is_described() -> None:
 
 def test_the_page_names_the_tables_whose_numbers_are_published() -> None:
     text = section(PAGE, "Restatements").text
-    named = text.split("Published are all numbers of these tables:")[1].split("\n\n")[0]
+    named = text.split("All numbers of these tables are published:")[1].split("\n\n")[0]
     assert {contract.qualified_name() for contract in PUBLISHED} == set(named.split("`")[1::2])
 
 
