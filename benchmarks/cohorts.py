@@ -44,21 +44,19 @@ def question(file: Path) -> tuple[Any, Any, Any]:
 def kernel(file: Path) -> Ask:
     """Our kernel: DuckDB and NumPy, and the cells that are made of what they count."""
     from ecom_assets.retention.cells import Reach, cells_of
-    from ecom_assets.retention.kernel import cohort_counts
+    from ecom_assets.retention.kernel import WORD_BITS, cohort_counts
 
     con, activity, rule = question(file)
 
     def ask() -> Counts:
         import ibis
 
-        actual = cohort_counts(con, activity, rule)
+        actual = cohort_counts(con, activity, rule, WORD_BITS)
         if actual is None:
-            sys.exit("The events span more weeks than the kernel has bits.")
-        con.con.register("cohorts", actual.cohorts)
-        con.con.register("counts", actual.counts)
+            sys.exit("The events span more weeks than a word of the kernel has bits.")
         newest_date = ibis.literal(actual.newest_date)
         reach = Reach(newest_date, newest_date)
-        cells = cells_of(con.table("cohorts"), con.table("counts"), rule, actual.period_count, reach)
+        cells = cells_of(actual.cohorts, actual.counts, rule, actual.period_count, reach)
         answer = con.to_pyarrow(cells.select("cohort_date", "cell", "returned_count"))
         return _as_counts(zip(*(answer[name].to_pylist() for name in answer.column_names), strict=True))
 

@@ -33,7 +33,6 @@ from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, types_in_doubt
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.ends import of_days
@@ -67,12 +66,12 @@ class Scope:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of files, the name of their day, and how they become activity."""
+    """Rows of files, the names of their day and time, and how they become activity."""
 
     con: Backend
-    files: RecordFiles
     rows: ir.Table
     day: str
+    at: str
     build: Build
 
 
@@ -101,7 +100,7 @@ def _of_events(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
     files = files.naming([*rule.columns, *only.columns])
     events = files.clean()
     rows, scope = _of_segment(only, events, scope)
-    answer = _answer(_Rows(files.con, files.files, rows, "event_date", event_activity), scope, rule, settings.timezone)
+    answer = _answer(_Rows(files.con, rows, "event_date", "event_at", event_activity), scope, rule, settings.timezone)
     answer = only.complete(answer, events)
     missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
     return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
@@ -124,7 +123,7 @@ def _of_orders(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
     rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     files = FileOrders.open(scope.data.orders, settings)
-    rows = _Rows(files.con, files.files, files.clean(), "order_date", order_activity)
+    rows = _Rows(files.con, files.clean(), "order_date", "ordered_at", order_activity)
     return _answer(rows, scope, rule, settings.timezone) | {"rows": files.rows.as_json()}
 
 
@@ -135,13 +134,16 @@ def _answer(result: _Rows, scope: Scope, rule: RetentionRule, timezone: str) -> 
         rows, between = of_days(rows, result.day, between), (None, None)
     who = scope.who
     keep = None if who is None else lambda cells: write_rows(result.con, cells, who)
-    question = Question(result.con, rows, rule, timezone, _day_count(result.files), result.build, between, keep)
+    question = Question(result.con, rows, rule, timezone, _day_count(result), result.build, between, keep)
     return answer_activity(question, scope.whole_until) | {"warnings": warnings}
 
 
-def _day_count(files: RecordFiles) -> int:
-    arrived = files.received_days()
-    return (arrived[1] - arrived[0]).days + 1 if arrived else 0
+def _day_count(result: _Rows) -> int:
+    """Return at least the number of days of the rows; the ends of times are known without reading all of them."""
+    (known,) = (
+        result.rows.agg(first=result.rows[result.at].min(), last=result.rows[result.at].max()).to_pyarrow().to_pylist()
+    )
+    return (known["last"] - known["first"]).days + 2 if known["first"] else 0
 
 
 SHOWN_CELLS = 13

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -22,7 +21,7 @@ from ecom_assets.retention.activity import (
     starts,
 )
 from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
-from ecom_assets.retention.kernel import BITS, cohort_counts
+from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
@@ -189,29 +188,25 @@ KERNEL_PERIODS: Final = ("day", "week", "month")
 def _suits_kernel(question: Question) -> bool:
     rule = question.rule
     is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS and not (rule.sum_of or rule.is_recurring)
-    if not is_plain:
-        return False
-    fits = question.days * DAY_S < BITS * ROLLING_S[rule.period]
-    return has_kernels(question.con) and fits and not question.keep and question.between == (None, None)
+    return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
 
 
 def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
     con, rule = question.con, question.rule
-    counted = cohort_counts(con, question.activity, rule) if has_kernels(con) else None
+    most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
+    counted = cohort_counts(con, question.activity, rule, most_periods) if has_kernels(con) else None
     if counted is None:
         return None
     known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
 
-    def cells(rows: tuple[pa.Table, pa.Table], own: RetentionRule, name: str) -> ir.Table:
-        for place, table in zip(("cohorts", "counts"), rows, strict=True):
-            con.con.register(f"{name}_{place}", table)
-        return cells_of(con.table(f"{name}_cohorts"), con.table(f"{name}_counts"), own, known.period_count, known.reach)
+    def cells(rows: tuple[ir.Table, ir.Table], own: RetentionRule) -> ir.Table:
+        return cells_of(*rows, own, known.period_count, known.reach)
 
-    result = cells((counted.cohorts, counted.counts), replace(rule, by=None), CELLS)
-    if not counted.labels or counted.by_label is None:
+    result = cells((counted.cohorts, counted.counts), replace(rule, by=None))
+    if counted.by_label is None:
         return Counted(known, result)
-    by_label = con.create_table(f"{CELLS}_by_label", cells(counted.by_label, rule, "labelled"), temp=True)
+    by_label = con.create_table(f"{CELLS}_by_label", cells(counted.by_label, rule), temp=True)
     return Counted(known, result, by_label, counted.labels)
 
 

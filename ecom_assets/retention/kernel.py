@@ -1,21 +1,21 @@
 """The fast kernel on DuckDB: retention on the calendar clock in one pass, with one bit per visitor and period.
 
-The bits of a visitor are rotated so that the first bit is the period in which they started. Visitors with equal bits
-are then counted together. The portable expression (`retention/cells.py`) is the definition, and tests require that both
-give equal results.
+The bits of a visitor are in as many words as the periods need. Visitors of a cohort with equal bits are counted
+together, and the bits rotated so that the first one is the period in which they started. The portable expression
+(`retention/cells.py`) is the definition, and tests require that both give equal results.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
+from typing import Any, Final
 
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.retention.activity import shown_labels
@@ -23,13 +23,18 @@ from ecom_assets.retention.rule import Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
 
-BITS = 62
-"""The number of periods that fit into a 64-bit integer without its sign bit."""
-VISITORS, LABELS = "visitor_periods", "visitor_labels"
+WORD_BITS: Final = 64
+MOST_WORDS: Final = 16
+"""The most words of bits of a visitor; each makes the pass a fifteenth longer. More are left to the expression."""
+MOST_ROWS: Final = 20_000
+"""Visitors whose bits are taken apart at a time, into a byte each."""
+VISITORS, LABELS, CAME = "visitor_periods", "visitor_labels", "came_"
 Paid = dict[tuple[int, int], Decimal]
 """Revenue by cohort and cell."""
-Bits = npt.NDArray[np.uint64]
+Bits = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
+Arrays = dict[str, npt.NDArray[Any]]
+"""Columns by name."""
 
 
 @dataclass(frozen=True)
@@ -39,24 +44,28 @@ class CohortCounts:
     For a breakdown also both by label, and the labels to show.
     """
 
-    cohorts: pa.Table
-    counts: pa.Table
-    by_label: tuple[pa.Table, pa.Table] | None
+    cohorts: ir.Table
+    counts: ir.Table
+    by_label: tuple[ir.Table, ir.Table] | None
     labels: list[str]
     newest_date: date
     period_count: int
     has_money: bool
 
 
-def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule) -> CohortCounts | None:
+def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_periods: int) -> CohortCounts | None:
     """Return the counts; None if the data have no visitors, or more periods than there are bits.
 
     Args:
         con: The DuckDB connection of `activity`.
         activity: One row or more per visitor and day, in the form of `retention`.
         rule: The retention rule, on the calendar clock.
+        most_periods: At least the number of periods that the data cover.
     """
-    _pass_over(con, activity, rule)
+    words = -(-most_periods // WORD_BITS)
+    if words > MOST_WORDS:
+        return None
+    _pass_over(con, activity, rule, words)
     visitors = con.table(VISITORS, database=("temp", "main"))
     span = visitors.agg(
         first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
@@ -65,31 +74,48 @@ def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule) -> Coho
         number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule)
     )
     (known,) = numbers.to_pyarrow().to_pylist()
-    if known["newest"] is None or known["length"] >= BITS:
+    if known["newest"] is None or known["length"] >= words * WORD_BITS:
         return None
     begun = visitors.filter(visitors.start_date.notnull())
     begun = begun.mutate(cohort_number=_number(begun.start_date, rule))
     labels, begun = shown_labels(_with_labels(con, activity, begun) if rule.by else begun, rule)
     unit = ["label", "cohort_number"] if rule.by else ["cohort_number"]
-    alike = begun.group_by(*unit, "came").agg(visitor_count=begun.count(), start_date=begun.start_date.min())
+    start_day = period_number(begun.start_date.min(), "day")
+    alike = begun.group_by(*unit, *_names(words)).agg(visitor_count=begun.count(), start_day=start_day)
     count, has_money = known["length"] + 1, known["paying"] > 0
-    rows, paid = alike.to_pyarrow(), _paid(con, begun, rule.cells(count)) if has_money else {}
+    rows: Arrays = con.con.execute(con.compile(alike)).fetchnumpy()
+    paid = _paid(con, begun, rule.cells(count)) if has_money else {}
     tables = partial(_tables, rule=rule, newest=known["number"], cells=rule.cells(count))
     by_label = None
-    if rule.by:
-        names = rows["label"].to_numpy()
-        parts = {label: tables(rows.filter(pa.array(names == label)), paid.get(label, {})) for label in labels}
-        by_label = _labelled(parts)
-    return CohortCounts(*tables(rows, _added(paid.values())), by_label, labels, known["newest"], count, has_money)
+    if labels:
+        parts = [
+            tables({name: values[rows["label"] == label] for name, values in rows.items()}, paid.get(label, {}))
+            for label in labels
+        ]
+        by_label = _stored(con, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True)))
+    whole = _stored(con, VISITORS, *tables(rows, _added(paid.values())))
+    return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
 
 
 def _tables(
-    rows: pa.Table, paid: Paid, rule: RetentionRule, newest: int, cells: tuple[Bracket, ...]
-) -> tuple[pa.Table, pa.Table]:
+    rows: Arrays, paid: Paid, rule: RetentionRule, newest: int, cells: tuple[Bracket, ...]
+) -> tuple[Arrays, Arrays]:
     """Return cohorts and counts of visitors with equal bits."""
-    cohorts = rows.group_by("cohort_number").aggregate([("visitor_count", "sum"), ("start_date", "min")])
-    cohorts = cohorts.rename_columns(["cohort_number", "visitor_count", "start_date"])
-    return cohorts, _as_table(_counts(rows, cells, newest, rule.mode), paid)
+    order = np.argsort(rows["cohort_number"], kind="stable")
+    cohorts, firsts = np.unique(rows["cohort_number"][order], return_index=True)
+    visitors, days = rows["visitor_count"][order], rows["start_day"][order]
+    words = [values.astype("<u8") for name, values in rows.items() if name.startswith(CAME)]
+    came = np.stack(words, axis=1)[order].view(np.uint8)
+    parts = [slice(first, end) for first, end in pairwise([*firsts, len(order)])] if len(order) else []
+    counts = np.zeros((len(cohorts), len(cells)), np.int64)
+    for place, whole in enumerate(parts):
+        for begin in range(whole.start, whole.stop, MOST_ROWS):
+            some = slice(begin, min(begin + MOST_ROWS, whole.stop))
+            bits = _since(came[some], int(cohorts[place]), newest)
+            counts[place] += _in_cells(bits, visitors[some], cells, rule.mode)
+    sizes, starts = [visitors[one].sum() for one in parts], [days[one].min() for one in parts]
+    table = {"cohort_number": cohorts, "visitor_count": np.array(sizes, int), "start_day": np.array(starts, int)}
+    return table, _as_table(cohorts, counts, rule.mode, paid)
 
 
 def _added(parts: Iterable[Paid]) -> Paid:
@@ -99,15 +125,26 @@ def _added(parts: Iterable[Paid]) -> Paid:
     return total
 
 
-def _labelled(parts: Mapping[str, tuple[pa.Table, pa.Table]]) -> tuple[pa.Table, pa.Table]:
-    """Return the cohorts of all labels, and the counts of all labels."""
-    rows: tuple[list[pa.Table], list[pa.Table]] = ([], [])
-    for label, tables in parts.items():
-        for table, found in zip(tables, rows, strict=True):
-            found.append(table.append_column("label", pa.array([label] * len(table), pa.string())))
-    nothing = pa.table({"label": pa.array([], pa.string())})
-    cohorts, counts = (pa.concat_tables(found) if found else nothing for found in rows)
-    return cohorts, counts
+def _labelled(labels: Sequence[str], parts: Sequence[Arrays]) -> Arrays:
+    """Return the rows of all labels, with their label."""
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    sizes = [len(next(iter(part.values()))) for part in parts]
+    return columns | {"label": np.repeat(np.array(labels, object), sizes)}
+
+
+def _stored(con: Backend, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
+    """Return cohorts and counts as tables; without Arrow, which would load pandas to make them."""
+
+    def table(kind: str, arrays: Arrays, columns: str) -> ir.Table:
+        con.con.register("given_arrays", arrays)
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
+        con.con.unregister("given_arrays")
+        return con.table(f"{name}_{kind}", database=("temp", "main"))
+
+    return (
+        table("cohorts", cohorts, "* EXCLUDE (start_day), DATE '1970-01-01' + start_day::INT AS start_date"),
+        table("counts", counts, f"* EXCLUDE (cents), (cents * 0.01::DECIMAL(3, 2))::{MONEY} AS revenue_amount"),
+    )
 
 
 def _with_labels(con: Backend, activity: ir.Table, begun: ir.Table) -> ir.Table:
@@ -125,18 +162,32 @@ def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
     return period_number(day, rule.period, rule.week_start)
 
 
-def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule) -> None:
+def _names(words: int) -> list[str]:
+    """Return the columns of the bits of a visitor."""
+    return [f"{CAME}{word}" for word in range(words)]
+
+
+def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule, words: int) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
-    returns = "" if rule.has_any_return else "FILTER (is_return = 1)"
+    came = ", ".join(f"{_bits_sql(rule, word, words)} AS {name}" for word, name in enumerate(_names(words)))
     first_at = f"min(event_at) {starts} AS first_at," if rule.by else ""
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {VISITORS} AS
         SELECT visitor_id, {first_at} min(event_date) {starts} AS start_date, min(event_date) AS first_date,
-            max(event_date) AS newest_date, bit_or(1::BIGINT << (number % {BITS})::INT) {returns} AS came,
+            max(event_date) AS newest_date, {came},
             list({{'number': number, 'amount': amount}}) FILTER (amount IS NOT NULL) AS paid
         FROM (SELECT *, {_number_sql(rule)} AS number FROM ({con.compile(activity)})) GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
+
+
+def _bits_sql(rule: RetentionRule, word: int, words: int) -> str:
+    """Return the SQL of a word of a visitor's bits, 0 without any; period n has the bit n modulo all bits."""
+    conditions = ([] if rule.has_any_return else ["is_return = 1"]) + (
+        [f"number // {WORD_BITS} % {words} = {word}"] if words > 1 else []
+    )
+    only = f"FILTER ({' AND '.join(conditions)})" if conditions else ""
+    return f"coalesce(bit_or(1::UBIGINT << (number % {WORD_BITS})::UBIGINT) {only}, 0)"
 
 
 def _number_sql(rule: RetentionRule) -> str:
@@ -149,39 +200,21 @@ def _number_sql(rule: RetentionRule) -> str:
     return f"({days} + {EPOCH_WEEKDAY - WEEKDAYS.index(rule.week_start) + 7 * AHEAD_WEEKS}) // 7"
 
 
-def _counts(rows: pa.Table, cells: tuple[Bracket, ...], newest: int, mode: str) -> dict[tuple[int, int], list[int]]:
-    """Return on_count and last_count by cohort and cell."""
-    cohorts, place_of = np.unique(rows["cohort_number"].to_numpy(), return_inverse=True)
-    visitors: Counts = rows["visitor_count"].to_numpy()
-    came = _turned(rows["came"].fill_null(0).to_numpy().astype(np.uint64), cohorts[place_of], newest)
+def _since(came: Bits, cohort: int, newest: int) -> Bits:
+    """Return 1 or 0 for each visitor of a cohort and each period, from that of the cohort to the newest one."""
+    bits = np.unpackbits(came, axis=1, bitorder="little")
+    return np.roll(bits, -(cohort % bits.shape[1]), axis=1)[:, : newest - cohort + 1]
 
-    def added(who: npt.NDArray[np.bool_]) -> Counts:
-        return np.bincount(place_of, weights=visitors * who, minlength=len(cohorts)).astype(np.int64)
 
-    counts: dict[tuple[int, int], list[int]] = {}
-    nobody = np.zeros(len(cohorts), dtype=np.int64)
+def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: str) -> Counts:
+    """Return the number of visitors per cell: who came in it, or with `on_or_after` for the last time."""
+    if mode == "bracket":
+        return np.array([visitors @ came[:, first : last + 1].any(axis=1) for first, last in cells])
     if mode == "on_or_after":
-        since = [added(came >> np.uint64(first) > 0) for first, _ in cells]
-        columns = [(nobody, now - later) for now, later in pairwise([*since, nobody])]
-    else:
-        columns = [(added(came >> np.uint64(first) & _ones(last - first + 1) > 0), nobody) for first, last in cells]
-    for cell, (on, last) in enumerate(columns):
-        for n, cohort in enumerate(cohorts):
-            counts[int(cohort), cell] = [int(on[n]), int(last[n])]
-    return counts
-
-
-def _turned(came: Bits, cohorts: Counts, newest: int) -> Bits:
-    """Rotate the bits so that the period of each cohort comes first, and clear the bits of earlier periods."""
-    by = (cohorts % BITS).astype(np.uint64)
-    turned = (came >> by) | (came << (np.uint64(BITS) - by))
-    known = (newest - cohorts + 1).astype(np.uint64)
-    kept: Bits = turned & ((np.uint64(1) << known) - np.uint64(1))
-    return kept
-
-
-def _ones(count: int) -> np.uint64:
-    return np.uint64((1 << min(count, BITS)) - 1)
+        lasts = np.minimum(came.shape[1] - 1 - np.argmax(came[:, ::-1], axis=1), len(cells) - 1)
+        return np.bincount(lasts, weights=visitors * came.any(axis=1), minlength=len(cells)).astype(np.int64)
+    counts = visitors.astype(np.float64) @ came[:, : len(cells)]  # many times as fast as of integers
+    return np.pad(counts, (0, len(cells) - len(counts))).astype(np.int64)
 
 
 def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
@@ -202,18 +235,19 @@ def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str
     return values
 
 
-def _as_table(counts: dict[tuple[int, int], list[int]], paid: Paid) -> pa.Table:
-    rows = [
-        {
-            "cohort_number": cohort,
-            "cell": cell,
-            "on_count": on,
-            "last_count": last,
-            "revenue_amount": paid.get((cohort, cell), Decimal(0)),
-        }
-        for (cohort, cell), (on, last) in counts.items()
-    ]
-    names = ("cohort_number", "cell", "on_count", "last_count")
-    money = pa.decimal128(*(int(part) for part in MONEY.removeprefix("decimal(").removesuffix(")").split(",")))
-    schema = pa.schema([*((name, pa.int64()) for name in names), ("revenue_amount", money)])
-    return pa.Table.from_pylist(rows, schema=schema)
+def _as_table(cohorts: Counts, counts: Counts, mode: str, paid: Paid) -> Arrays:
+    """Return on_count, last_count and cents of revenue by cohort and cell, where there are any."""
+    is_filled = counts != 0
+    for cohort, cell in paid:
+        is_filled[np.searchsorted(cohorts, cohort), cell] = True
+    places, cells = np.nonzero(is_filled)
+    filled, nobody = counts[places, cells], np.zeros(len(places), np.int64)
+    is_last = mode == "on_or_after"
+    filled_cells = zip(cohorts[places].tolist(), cells.tolist(), strict=True)
+    return {
+        "cohort_number": cohorts[places],
+        "cell": cells,
+        "on_count": nobody if is_last else filled,
+        "last_count": filled if is_last else nobody,
+        "cents": np.array([int(paid.get(cell, Decimal(0)) * 100) for cell in filled_cells], np.int64),
+    }

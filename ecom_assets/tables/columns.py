@@ -140,9 +140,9 @@ def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
 
 
 def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
-    """Return whether JSON can hold one of some texts: as it is, or written with a backslash; others need not be parsed.
+    """Return whether JSON can hold one of some values or keys: as it is, or written with a backslash.
 
-    A search for text takes a fraction of the time.
+    Other documents need not be parsed; a search for text takes a fraction of the time.
     """
     text = document.cast("string")
     return reduce(or_, (text.contains(f'"{value}"') for value in values), text.contains("\\"))
@@ -171,4 +171,6 @@ def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
 
 
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:
-    return reduce(lambda value, key: value[key], json_path(column), column_of(rows, column).cast("json"))
+    keys, document = json_path(column), column_of(rows, column)
+    read = _may_hold(document, keys[-1:]).ifelse(document.cast("string"), ibis.null("string"))
+    return reduce(lambda value, key: value[key], keys, read.cast("json"))

@@ -12,7 +12,7 @@ from ecom_assets.retention import answers
 from ecom_assets.retention.activity import by_period, event_activity
 from ecom_assets.retention.answers import Question, answer_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
-from ecom_assets.retention.kernel import BITS, cohort_counts
+from ecom_assets.retention.kernel import MOST_WORDS, WORD_BITS, cohort_counts
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
@@ -24,19 +24,19 @@ from ecom_assets_tests.retention.test_retention_references import PLACES, RULES,
 CALENDAR = [rule for rule in RULES if rule.clock == "calendar"]
 
 
-def both(deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC") -> tuple[list[Row], list[Row]] | None:
+def both(
+    deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC", most_periods: int = 2 * WORD_BITS
+) -> tuple[list[Row], list[Row]] | None:
     """Return the cells by the kernel and by the expression; None where the kernel declines."""
     con = warehouse()
     given(deeds, timezone)
     activity = event_activity(con.table("deeds"), rule)
-    actual = cohort_counts(con, activity, rule)
+    actual = cohort_counts(con, activity, rule, most_periods)
     if actual is None:
         return None
-    con.con.register("cohorts", actual.cohorts)
-    con.con.register("counts", actual.counts)
     newest_date = activity.event_date.max().as_scalar()
     reach, periods = Reach(newest_date, newest_date), actual.period_count
-    ours = cells_of(con.table("cohorts"), con.table("counts"), rule, periods, reach)
+    ours = cells_of(actual.cohorts, actual.counts, rule, periods, reach)
     theirs = retention(activity, rule, periods, reach)
     first, second = (rows.order_by("cohort_date", "cell").to_pyarrow() for rows in (ours, theirs))
     return first.select(second.column_names).to_pylist(), second.to_pylist()
@@ -54,17 +54,19 @@ def test_the_kernel_counts_as_the_expression_does(rule: RetentionRule) -> None:
             assert actual[0] == actual[1], f"seed {seed}"
 
 
-@pytest.mark.parametrize("mode", ["on", "on_or_after"])
+@pytest.mark.parametrize("mode", ["on", "on_or_after", "bracket"])
 def test_as_many_periods_as_there_are_bits_are_counted_and_one_more_is_not(mode: str) -> None:
+    bits = 2 * WORD_BITS
     start = datetime.fromisoformat("2026-01-01 12:00")
-    last = start + timedelta(days=BITS - 1)
+    last = start + timedelta(days=bits - 1)
     deeds = [*came("anna", str(start), str(last)), *came("ben", str(start + timedelta(days=7)), str(last))]
-    rule = RetentionRule(period="day", mode=mode)
+    rule = RetentionRule(period="day", mode=mode, brackets=((0, 0), (2, WORD_BITS), (WORD_BITS + 1, bits)))
     actual = both(deeds, rule)
     assert actual is not None
     assert actual[0] == actual[1]
-    assert actual[0][BITS - 1]["returned_count"] == 1
+    assert actual[0][2 if mode == "bracket" else bits - 1]["returned_count"] == 1
     assert both([*deeds, *came("cara", str(last + timedelta(days=1)))], rule) is None
+    assert both(deeds, rule, most_periods=MOST_WORDS * WORD_BITS + 1) is None
 
 
 def test_returns_before_the_start_do_not_come_round_as_late_ones() -> None:
@@ -82,10 +84,12 @@ def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
     given(STORY, "UTC")
     rule = RetentionRule(period="day")
     activity = event_activity(con.table("deeds"), rule)
-    once, again = cohort_counts(con, activity, rule), cohort_counts(con, by_period(activity), rule)
-    assert once is not None
-    assert again is not None
-    assert sorted_rows(once.counts) == sorted_rows(again.counts)
+    rows = []
+    for one in (activity, by_period(activity)):
+        counted = cohort_counts(con, one, rule, 7)
+        assert counted is not None
+        rows.append(sorted_rows(counted.counts.to_pyarrow()))
+    assert rows[0] == rows[1] != []
 
 
 BROKEN_DOWN = (
