@@ -41,6 +41,9 @@ Shares = Annotated[
     list[str] | None,
     typer.Option("--share", help="VARIANT=NUMBER, its planned share; give it for each variant. Equal if not given."),
 ]
+PlannedUnits = Annotated[
+    int | None, typer.Option(help="Units at which the sequential interval is narrowest; 5000 if not given.")
+]
 
 
 def experiment(
@@ -67,9 +70,7 @@ def experiment(
     last: Last = None,
     timezone: Timezone = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
-    planned_units: Annotated[
-        int | None, typer.Option(help="Units at which the sequential interval is narrowest; 5000 if not given.")
-    ] = None,
+    planned_units: PlannedUnits = None,
     definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -78,9 +79,8 @@ def experiment(
     given: dict[str, Any] = {"variant": variant, "goal": _event(goal, goal_where), "within": within, "amount": amount}
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
-    settings = load_settings(events_mapping=mapping, timezone=timezone)
     query = options_or_definition(definition, given, "experiment", "variant", {"shares": "share"})
-    with checking(all_paths(events, more), settings) as opened:
+    with checking(all_paths(events, more), load_settings(events_mapping=mapping, timezone=timezone)) as opened:
         from ecom_assets.cli.experiment_answer import answer_experiment  # noqa: PLC0415 (loads Ibis beside the check)
 
         answer = answer_experiment(opened, query, days, segment)
