@@ -10,9 +10,12 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
 from ecom_assets.correlation.odds_ratio import odds_ratio
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.funnels.definition import ANY
+from ecom_assets.funnels.columns import with_flags
+from ecom_assets.funnels.definition import ANY, Funnel
+from ecom_assets.funnels.kernel.counts import store_entries, suits
 from ecom_assets.funnels.queries import funnel_events
 from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import DECIMALS
 
 ENTRANTS = "correlation_entrants"
@@ -32,8 +35,7 @@ def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlati
     """
     funnel = correlation.funnel
     events, _ = funnel_events(events, funnel, SessionRule.preset("ga4"))
-    # Stored, because every question about them reads them again.
-    entered = con.create_table(ENTRANTS, entrants(events, funnel), temp=True, overwrite=True)
+    entered = _entrants(con, events, funnel)
     (sizes,) = _rows(con, entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
@@ -50,6 +52,15 @@ def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlati
             *_warnings(totals),
         ],
     }
+
+
+def _entrants(con: SQLBackend, events: ir.Table, funnel: Funnel) -> ir.Table:
+    """Return the rows of `entrants`: stored, because every question about them reads them again."""
+    if not has_kernels(con) or not suits(funnel):
+        return con.create_table(ENTRANTS, entrants(events, funnel), temp=True, overwrite=True)
+    flagged, plain = with_flags(events, funnel)
+    store_entries(con.con, str(con.compile(flagged)), plain, funnel.unit_column, ENTRANTS)
+    return con.table(ENTRANTS, database=("temp", "main"))
 
 
 def _rows(con: SQLBackend, table: ir.Table) -> list[Row]:

@@ -13,7 +13,6 @@ from typing import Any, Final
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.journeys.choices import JourneyChoices, page_of
@@ -129,12 +128,25 @@ def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle
     sequences = _together([_sequences(part) for part in placed])
     if choices.from_step or choices.to_step:
         sequences = part_of(sequences, choices, names)
-    con.con.register(COUNTED, _transitions(sequences, names, choices.rule.most_places))
+    con.con.register("given_transitions", _transitions(sequences, names, choices.rule.most_places))
+    con.raw_sql(f"""
+        CREATE OR REPLACE TEMP TABLE {COUNTED} AS
+        SELECT * REPLACE (from_step::VARCHAR AS from_step, to_step::VARCHAR AS to_step) FROM given_transitions
+    """)  # noqa: S608 (names of this module)
+    con.con.unregister("given_transitions")
     paths = _paths(sequences, len(names), choices.rule.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
     counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[sequences.is_converted]))
-    return Counted(sequences, con.table(COUNTED), names, choices.rule.most_steps, examples, counts, converted)
+    return Counted(
+        sequences,
+        con.table(COUNTED, database=("temp", "main")),
+        names,
+        choices.rule.most_steps,
+        examples,
+        counts,
+        converted,
+    )
 
 
 def _names(con: Backend, events: ir.Table, choices: JourneyChoices) -> list[str]:
@@ -256,8 +268,8 @@ def part_of(sequences: StepSequences, choices: JourneyChoices, names: Sequence[s
     return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
 
 
-def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> pa.Table:
-    """Return the rows of `counted_transitions`."""
+def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of `counted_transitions`; without Arrow, which would load pandas to make them."""
     count, end = len(sequences.sizes), len(names) + 1
     begins = sequences.begins() + np.arange(count)
     is_start = np.zeros(len(sequences.steps) + count, bool)
@@ -275,16 +287,14 @@ def _transitions(sequences: StepSequences, names: Sequence[str], most_places: in
     whose, converted = np.unique(rows[np.repeat(sequences.is_converted, sequences.sizes + 1)], return_counts=True)
     bought = np.zeros(len(alike), np.int64)
     bought[np.searchsorted(alike, whose)] = converted
-    texts = pa.array([START, *names, EXIT])
-    return pa.table(
-        {
-            "place": alike // (end + 1) ** 2,
-            "from_step": texts.take(pa.array(alike // (end + 1) % (end + 1))),
-            "to_step": texts.take(pa.array(alike % (end + 1))),
-            "transition_count": counts,
-            "converted_transition_count": bought,
-        }
-    )
+    texts = np.array([START, *names, EXIT], object)
+    return {
+        "place": alike // (end + 1) ** 2,
+        "from_step": texts[alike // (end + 1) % (end + 1)],
+        "to_step": texts[alike % (end + 1)],
+        "transition_count": counts,
+        "converted_transition_count": bought,
+    }
 
 
 def _paths(sequences: StepSequences, name_count: int, most_steps: int) -> Ints:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import ibis
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.correlation import queries
 from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.errors import DefinitionError
@@ -174,6 +176,19 @@ def test_counts_are_those_of_the_definition_in_any_order_of_rows(seed: int) -> N
     assert (actual["converted_count"], actual["other_count"]) == totals
     assert counts(actual) == {key: tuple(both) for key, both in expected.items() if tuple(both) != totals}
     assert answer(random.Random(seed).sample(acts, len(acts))) == actual  # noqa: S311 (streams, not secrets)
+
+
+ORDERS = ("ordered", "strict_increase", "allow_reentry")
+
+
+@examples(30)
+@given(seed=st.integers(0, 10_000), order=st.sampled_from(ORDERS), hours=st.integers(1, 9), is_wide=st.booleans())
+def test_the_kernel_finds_the_entrants_of_the_expression(seed: int, order: str, hours: int, is_wide: bool) -> None:  # noqa: FBT001 (drawn)
+    steps = ["page_view", "*", "purchase"] if is_wide else ["page_view", "review", "purchase"]
+    question = Correlation(Funnel.from_mapping({"steps": steps, "within": f"{hours}h", "order": order}), limit=1_000)
+    quick = answer(acts_of(seed), question)
+    with patch.object(queries, "has_kernels", return_value=False):
+        assert answer(acts_of(seed), question) == quick
 
 
 @pytest.mark.slow

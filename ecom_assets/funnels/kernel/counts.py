@@ -27,6 +27,7 @@ from ecom_assets.funnels.kernel.passes import (
     Plan,
     StepTimes,
     batches_of,
+    entries_of,
     levels_of,
     step_times,
     times_by_period,
@@ -101,6 +102,38 @@ def funnel_times(
     """
     with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
         return together(list(_batched(con, table, plan, step_times)), plan.steps)
+
+
+def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str) -> None:
+    """Make a temporary table of the units that did step 1.
+
+    Its columns: the unit, `entered_at`, when its longest try began, `until_at`, when that did the last step or else
+    when its window ends, and `is_converted`, whether it did, 1 or 0. Takes and raises what `funnel_counts` does.
+    """
+    with _gathered(con, events_sql, funnel, unit) as (gathered, plan, _):
+        firsts, rows = 0, []
+        for count_of_units, (units, began, ended) in _batched(con, gathered, plan, _counted_entries):
+            rows.append((units + firsts, began, ended))
+            firsts += count_of_units
+        names = ("place", "began", "ended")
+        columns = zip(*rows, strict=True) if rows else [()] * len(names)
+        entries = {
+            name: np.concatenate([np.zeros(0, np.int64), *some]) for name, some in zip(names, columns, strict=True)
+        }
+        con.register("given_entries", entries)
+        con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {table} AS
+            SELECT {ident(unit)}, make_timestamp(began) AS entered_at,
+                make_timestamp(CASE WHEN ended < 0 THEN began + {plan.window} ELSE ended END) AS until_at,
+                (ended >= 0)::BIGINT AS is_converted
+            FROM given_entries JOIN {gathered} AS known ON place = known.rowid
+        """)  # noqa: S608  # names are quoted
+        con.unregister("given_entries")
+
+
+def _counted_entries(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[int, tuple[Ints, Ints, Ints]]:
+    """How many units there are, and what `entries_of` finds."""
+    return unit_count, entries_of(packed, units, unit_count, plan)
 
 
 def times_of_periods(

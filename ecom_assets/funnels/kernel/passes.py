@@ -84,11 +84,32 @@ def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, boun
     return [together(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
+def entries_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[Ints, Ints, Ints]:
+    """The units that did step 1, when the longest try of each began, and when it did the last step; -1 if it did not.
+
+    Arguments and errors are those of `levels_of`; times are in microseconds.
+    """
+    rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
+    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
+    return entered, began, ended
+
+
+def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
+    taken = _attempts_of(part)
+    (attempts, began), (converted, ended) = taken[0], taken[-1]
+    last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
+    last[converted] = _microseconds(part, ended)
+    return (began >> part.time_bits) + part.first_unit, _microseconds(part, began), last[attempts]
+
+
+def _microseconds(part: Part, times: Ints) -> Ints:
+    return (times & ((1 << part.time_bits) - 1)) * part.resolution + part.origin
+
+
 def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
     starts = times[codes == order_of(part.plan)[0]]
-    began_us = (starts & ((1 << part.time_bits) - 1)) * part.resolution + part.origin
-    periods = np.searchsorted(np.array(bounds), began_us, side="right") - 1
+    periods = np.searchsorted(np.array(bounds), _microseconds(part, starts), side="right") - 1
     is_inside = (periods >= 0) & (periods < len(bounds) - 1)
     starts, periods = starts[is_inside], periods[is_inside]
     taken, units = _walked(starts, codes, times, part.plan), starts >> part.time_bits
@@ -114,8 +135,7 @@ def times_of_part(part: Part) -> StepTimes:
     """The times of the longest try of each unit in a part."""
     if not len(part.keys):
         return together([], part.plan.steps)
-    attempts_taken = _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
-    return _step_times(attempts_taken, part.resolution)
+    return _step_times(_attempts_of(part), part.resolution)
 
 
 def batches_of(part: Part, at_most: int) -> Iterator[Part]:
@@ -137,6 +157,11 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
         tuple(np.concatenate([none, *(part.from_previous[step] for part in parts)]) for step in range(steps)),
         tuple(np.concatenate([none, *(part.from_start[step] for part in parts)]) for step in range(steps)),
     )
+
+
+def _attempts_of(part: Part) -> Taken:
+    """The longest try of each unit."""
+    return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
 
 
 def _attempts_by_event(part: Part) -> Taken:
