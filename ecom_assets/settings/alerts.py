@@ -12,14 +12,15 @@ class AlertSettings(BaseSettings):
 
     smtp_url: SecretStr = Field(
         SecretStr(""),
-        description="Server that sends alerts and reports: smtp://user:password@host:port, with ?starttls=true, or smtps://",
+        description="Server that sends alerts and reports: smtp://user:password@host:port, with ?starttls=true, or "
+        "smtps://",
     )
     alert_email: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Who gets a message when a run or a check fails, separated by commas"
+        (), description="Recipients of a message when a run or a check fails, separated by commas"
     )
-    alert_sender: str = Field("", description="Sender of alerts and reports; default the first who gets them")
+    alert_sender: str = Field("", description="Sender of alerts and reports; default the first recipient")
     report_email: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Who gets the report of the week that is over, each Monday at 7:00, separated by commas"
+        (), description="Recipients of the weekly report, each Monday at 7:00, separated by commas"
     )
     dagster_url: str = Field(
         "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"

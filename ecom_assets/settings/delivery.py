@@ -14,22 +14,26 @@ class DestinationSettings(BaseSettings):
         "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
     )
     delivery_properties: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Names of those properties of events that tools get, separated by commas; default all"
+        (), description="Names of the event properties that are sent to tools, separated by commas; default all"
     )
     delivery_urls: Literal["whole", "without_query"] = Field(
-        "whole", description="Whether tools get the addresses of pages with what follows the question mark"
+        "whole", description="Whether page addresses are sent to tools with their query string"
     )
-    delivery_senders: int = Field(8, ge=1, le=64, description="Requests to a tool that are under way at once")
+    delivery_senders: int = Field(8, ge=1, le=64, description="Concurrent requests to a tool")
     delivery_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach a tool")
-    delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds in which a tool must answer")
-    delivery_retries: int = Field(5, ge=0, le=20, description="Times that a request is sent again")
+    delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a tool's response")
+    delivery_retries: int = Field(5, ge=0, le=20, description="Maximum number of retries of a request")
     delivery_retry_base_s: float | None = Field(
-        None, gt=0, description="Seconds before the first retry, each next waits twice that; default 1, Mixpanel 2"
+        None,
+        gt=0,
+        description="Seconds before the first retry; each further one waits twice as long; default 1, for Mixpanel 2",
     )
     delivery_pause_s: float | None = Field(
         None, gt=0, description="Seconds of pause after 429 without Retry-After; default what the tool documents"
     )
-    delivery_max_wait_s: float = Field(300.0, gt=0, description="Seconds that a batch may wait, then it is for later")
+    delivery_max_wait_s: float = Field(
+        300.0, gt=0, description="Maximum seconds that a batch waits before it is left for the next run"
+    )
 
     @field_validator("delivery_properties", mode="before")
     @classmethod
@@ -46,19 +50,21 @@ class LedgerSettings(BaseSettings):
         "ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/ledger.sqlite",
     )
     ledger_lease_s: float = Field(
-        120.0, gt=0, description="Seconds after which a delivery that gives no sign of life is taken over"
+        120.0, gt=0, description="Seconds without activity after which a delivery is replaced by another one"
     )
     ledger_patience_s: float = Field(
         300.0, ge=0, description="Seconds that a delivery waits for another one to the same destination to end"
     )
     customers_json: Path | None = Field(
-        None, description="File that all customers are exported to; default <home>/exports/customers.json"
+        None, description="File to which all customers are exported; default <home>/exports/customers.json"
     )
     customers_json_fields: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="What that file holds of a customer, by commas; default everything but the e-mail address"
+        (), description="Fields of a customer in that file, by commas; default all except the e-mail address"
     )
     delivery_late_days: int = Field(
-        2, ge=0, description="Days before the newest in the data of which nothing may still wait for delivery"
+        2,
+        ge=0,
+        description="Days before the newest day in the data on which no record may still be waiting for delivery",
     )
 
     @field_validator("customers_json_fields", mode="before")

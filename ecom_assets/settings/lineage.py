@@ -12,7 +12,7 @@ class LineageSettings(BaseSettings):
     openlineage_url: str = Field(
         "", description="Receiver of OpenLineage events of each run: http://host:5000; needs the extra openlineage"
     )
-    openlineage_api_key: SecretStr = Field(SecretStr(""), description="Key that this receiver wants, as a bearer token")
+    openlineage_api_key: SecretStr = Field(SecretStr(""), description="Key of this receiver, sent as a bearer token")
     openlineage_namespace: str = Field("ecom_assets", min_length=1, description="Namespace of the jobs in these events")
 
     @field_validator("openlineage_url")

@@ -14,10 +14,12 @@ class AnswerSettings(BaseSettings):
     """What `Settings` has for answers of the HTTP API."""
 
     adhoc_most_events: int = Field(
-        50_000_000, ge=1, description="Events that an ad-hoc question of the HTTP API may look through"
+        50_000_000, ge=1, description="Maximum number of events that an ad-hoc question of the HTTP API may read"
     )
     adhoc_timeout_s: float = Field(20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take")
-    adhoc_at_once: int = Field(2, ge=1, le=64, description="Ad-hoc questions that the HTTP API answers at once")
+    adhoc_at_once: int = Field(
+        2, ge=1, le=64, description="Maximum number of concurrent ad-hoc questions of the HTTP API"
+    )
 
 
 SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -43,40 +45,43 @@ class ServingSettings(BaseSettings):
         (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
     )
     api_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Web origins whose pages may ask the API from a browser, by commas; default none"
+        (), description="Web origins whose pages may call the API from a browser, by commas; default none"
     )
-    api_max_body_bytes: int = Field(1_000_000, ge=1_000, description="Bytes of the largest request body")
-    api_client_timeout_s: float = Field(10.0, gt=0, description="Seconds in which a client must have sent its request")
-    api_timeout_s: float = Field(30.0, gt=0, description="Seconds in which the API must have answered")
-    api_stop_s: float = Field(10.0, gt=0, description="Seconds that requests under way may take when the API stops")
-    api_max_connections: int = Field(500, ge=1, description="Connections at once; more get 503 with Retry-After")
-    api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which what is served is not fresh any more")
-    api_cache_mb: int = Field(64, ge=0, description="Memory of the cache of answers, in MB; 0 caches none")
+    api_max_body_bytes: int = Field(1_000_000, ge=1_000, description="Maximum size of a request body in bytes")
+    api_client_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send its request")
+    api_timeout_s: float = Field(30.0, gt=0, description="Seconds that the API may take to respond")
+    api_stop_s: float = Field(10.0, gt=0, description="Seconds that open requests may take when the API stops")
+    api_max_connections: int = Field(
+        500, ge=1, description="Maximum number of connections; further ones get 503 with Retry-After"
+    )
+    api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which the published data are no longer fresh")
+    api_cache_mb: int = Field(64, ge=0, description="Memory of the response cache in MB; 0 switches it off")
     redis_url: SecretStr = Field(
-        SecretStr(""), description="Redis that keeps answers for several API processes: redis://:password@host:6379/0"
+        SecretStr(""),
+        description="Redis that caches responses for several API processes: redis://:password@host:6379/0",
     )
     redis_timeout_s: float = Field(
-        0.05, gt=0, le=5, description="Seconds that Redis may take before it is done without"
+        0.05, gt=0, le=5, description="Seconds to wait for Redis before continuing without it"
     )
-    rate_limit_key: str = Field("1200/minute", description="Requests of one API key or token; `none` for no limit")
+    rate_limit_key: str = Field("1200/minute", description="Rate limit per API key or token; `none` for no limit")
     rate_limit_address: str = Field(
-        "600/minute", description="Requests of one address, with keys or without; `none` for no limit"
+        "600/minute", description="Rate limit per client address, with or without a key; `none` for no limit"
     )
     jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
     jwt_public_key_path: Path | None = Field(None, description="PEM file of the public key that verifies tokens")
     jwt_jwks_url: str = Field("", description="Address of the JSON Web Key Set that verifies tokens")
     jwt_algorithm: JwtAlgorithm | None = Field(
-        None, description="The one algorithm that tokens may have; default HS256 with a secret, RS256 with a key"
+        None, description="The accepted algorithm of tokens; default HS256 with a secret, RS256 with a key"
     )
-    jwt_audience: str = Field("ecom_assets", description="Audience (`aud`) that tokens must be for")
-    jwt_issuer: str = Field("", description="Issuer (`iss`) that tokens must be from; needed where tokens are used")
+    jwt_audience: str = Field("ecom_assets", description="Audience (`aud`) that tokens must have")
+    jwt_issuer: str = Field("", description="Issuer (`iss`) that tokens must have; required if tokens are used")
     ui_login: Literal["keys", "proxy"] = Field(
         "keys",
         description="Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope admin, or `proxy`, a "
         "proxy in front that has a login",
     )
     ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Names by which a proxy or people ask Dagster's UI, beside those of this machine, by commas"
+        (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
     )
     otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
 

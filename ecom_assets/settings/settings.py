@@ -64,22 +64,23 @@ class Settings(
     )
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
-    warehouse: str = Field("", description="Where tables live; default duckdb:///<home>/warehouse.duckdb")
+    warehouse: str = Field("", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb")
     warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
-    memory_limit: str = Field("1500MB", description="Memory of the embedded engine; more spills to disk")
+    memory_limit: str = Field("1500MB", description="Memory limit of the embedded engine; it spills to disk beyond it")
     spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
-        "parquet", description="Spark's tables: Delta in a folder; or iceberg or delta, in a catalog of ECOM_SPARK_CONF"
+        "parquet",
+        description="Format of Spark's tables: parquet: Delta tables in a folder; iceberg or delta: tables in a "
+        "catalog from ECOM_SPARK_CONF",
     )
-    spark_conf: SecretStr = Field(
-        SecretStr(""), description="Settings of Spark's own: spark.name=value,spark.name=value"
-    )
+    spark_conf: SecretStr = Field(SecretStr(""), description="Spark's own settings: spark.name=value,spark.name=value")
     postgres_url: SecretStr = Field(
-        SecretStr(""), description="Postgres that the marts are published to: postgres://user:password@host/database"
+        SecretStr(""),
+        description="Postgres database to which the marts are published: postgres://user:password@host/database",
     )
     events: str = Field("", description="Paths or globs of events, by commas (`\\,` within one); default the sandbox")
-    events_mapping: str = Field("ecommerce", description="Name of a shipped mapping, or a YAML file")
+    events_mapping: str = Field("ecommerce", description="Name of an included mapping, or a YAML file")
     orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
-    orders_mapping: str = Field("user_order_log", description="Name of a shipped mapping of orders, or a YAML file")
+    orders_mapping: str = Field("user_order_log", description="Name of an included mapping of orders, or a YAML file")
     sandbox_until: date | None = Field(
         None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
     )
@@ -87,72 +88,84 @@ class Settings(
         60,
         ge=1,
         le=3650,
-        description="Days before its last one that a new simulated shop has at least; it opens on the first of a month",
+        description="Minimum number of days that a new simulated shop has before its last day; it opens on the first "
+        "day of a month",
     )
     catalogue: Path | None = Field(
         None,
-        description="CSV or Parquet file with product_id and category, for order lines that carry no category; with "
+        description="CSV or Parquet file with product_id and category, for order lines without a category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
     event_types: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="The event types outside of which a type is refused, by commas or as a JSON list; default every "
-        "well-formed one",
+        description="The accepted event types, by commas or as a JSON list; others are quarantined; default every "
+        "well-formed type",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
     currency: str = Field("USD", description="Currency of all amounts, ISO 4217; sent with answers and to tools")
-    late_days: int = Field(7, ge=0, le=60, description="Days after which an event is too late, in days")
+    late_days: int = Field(
+        7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
+    )
     first_day: date = Field(
         date(2009, 12, 1),
         description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",
     )
-    session_rule: str = Field("ga4", description="Preset by which the marts cut sessions")
-    funnels: Path | None = Field(
-        None, description="YAML or JSON file that declares the daily funnels, a name to each definition"
-    )
+    session_rule: str = Field("ga4", description="Preset of the session rule for the marts")
+    funnels: Path | None = Field(None, description="YAML or JSON file that declares the daily funnels by name")
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"
     )
     cart_value: Literal["cart", "item"] = Field(
-        "cart", description="What an event's cart_value means: the worth of the whole cart, or of the item"
+        "cart", description="What an event's cart_value means: the value of the whole cart, or of the item"
     )
-    visitor_segments: Path | None = Field(
-        None, description="YAML or JSON file that declares visitor segments, a name to each definition"
-    )
+    visitor_segments: Path | None = Field(None, description="YAML or JSON file that declares visitor segments by name")
     funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
     )
-    funnel_window: str = Field("7d", description="Time a visitor has from the first step of the funnel")
+    funnel_window: str = Field("7d", description="Time from the first step of the funnel in which later steps count")
     own_domains: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Domains that bring nobody new, beside the shop's own: its others, payment providers; by commas",
+        description="Domains that are not counted as referrers, besides the page's own: the shop's other domains, "
+        "payment providers; by commas",
     )
-    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a channel of their own")
+    ai_assistant_channel: bool = Field(default=False, description="Whether AI assistants are a separate channel")
     attribution_lookback_days: int = Field(
-        30, ge=1, le=366, description="Days before a purchase in which a visit counts for it, of 24 hours"
+        30, ge=1, le=366, description="Days of 24 hours before a purchase in which a visit gets credit for it"
     )
     snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
     snowflake_private_key_path: Path | None = Field(
         None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"
     )
     snowflake_private_key_password: SecretStr = Field(
-        SecretStr(""), description="What that key is encrypted with, if it is"
+        SecretStr(""), description="Password of that key, if it is encrypted"
     )
     snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
-    customer_active_days: int = Field(30, ge=1, le=3650, description="Days in which an active customer was seen")
+    customer_active_days: int = Field(
+        30, ge=1, le=3650, description="Number of days within which an active customer was last seen"
+    )
     engagement_medium_sessions: int = Field(2, ge=0, description="Sessions in 30 days from which engagement is medium")
-    engagement_medium_s: int = Field(60, ge=0, description="Engaged seconds that medium engagement takes, too")
+    engagement_medium_s: int = Field(
+        60, ge=0, description="Engaged seconds from which engagement is medium; both are required"
+    )
     engagement_high_sessions: int = Field(5, ge=0, description="Sessions in 30 days from which engagement is high")
-    engagement_high_s: int = Field(600, ge=0, description="Engaged seconds that high engagement takes, too")
+    engagement_high_s: int = Field(
+        600, ge=0, description="Engaged seconds from which engagement is high; both are required"
+    )
     engagement_medium_score: float = Field(
-        40, ge=0, le=100, description="Points of an API's score from which engagement is medium, without sessions"
+        40,
+        ge=0,
+        le=100,
+        description="Points of the API's score from which engagement is medium, for customers without sessions",
     )
     engagement_high_score: float = Field(
-        70, ge=0, le=100, description="Points of an API's score from which engagement is high, without sessions"
+        70,
+        ge=0,
+        le=100,
+        description="Points of the API's score from which engagement is high, for customers without sessions",
     )
     market_segments: Path | None = Field(
-        None, description="YAML file that says which market an address is in; default the shipped one"
+        None, description="YAML file that defines the market of an address; default the included one"
     )
     tier_premium_amount: Decimal = Field(
         Decimal(100),
@@ -168,10 +181,8 @@ class Settings(
         decimal_places=2,
         description="Revenue in 365 days from which a customer is enterprise",
     )
-    value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value looks ahead")
-    value_discount_rate: float = Field(
-        0.1, ge=0, le=1, description="Share by which money is worth less a year later, in a customer's value"
-    )
+    value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value covers")
+    value_discount_rate: float = Field(0.1, ge=0, le=1, description="Discount rate per year of a customer's value")
 
     @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
     @classmethod

@@ -12,10 +12,10 @@ class HeapSettings(ToolSettings):
 
     heap_app_id: str = Field("", description="Id of the Heap environment that gets events")
     heap_region: Literal["us", "eu"] = Field("us", description="Where the Heap environment is")
-    heap_url: WebAddress = Field("", description="Address of Heap instead of the region's, without a path")
+    heap_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
     heap_api_key: SecretStr = Field(
         SecretStr(""),
-        description="API key of that environment, by which Heap is asked to delete a person",
+        description="API key of that environment, for requests to delete a person",
     )
     heap_events_per_s: float | None = Field(None, ge=0, description=f"Events per second to Heap {MOST_PER_S} 250")
 

@@ -15,9 +15,9 @@ class MixpanelSettings(ToolSettings):
     mixpanel_service_user: str = Field("", description="Mixpanel service account, instead of the token, for events")
     mixpanel_service_secret: SecretStr = Field(SecretStr(""), description="Secret of that service account")
     mixpanel_region: Literal["us", "eu", "in"] = Field("us", description="Where the Mixpanel project is")
-    mixpanel_url: WebAddress = Field("", description="Address of Mixpanel instead of the region's, without a path")
+    mixpanel_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
     mixpanel_gdpr_token: SecretStr = Field(
-        SecretStr(""), description="OAuth token by which Mixpanel is asked to delete a person (GDPR API)"
+        SecretStr(""), description="OAuth token for requests to delete a person (GDPR API)"
     )
     mixpanel_max_bytes: int = Field(
         2_000_000, ge=10_000, le=10_000_000, description="Bytes of a request to Mixpanel before gzip, at most"
