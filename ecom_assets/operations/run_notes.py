@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
 from dagster._serdes import deserialize_value
@@ -19,6 +20,7 @@ from sqlalchemy import select
 from ecom_assets.operations.failures import error_sentence
 from ecom_assets.operations.store import OperationsStore, Row
 
+PLANNED: Final = AssetCheckExecutionRecordStatus.PLANNED.value
 FAILED: Final = {dg.DagsterEventType.STEP_FAILURE}
 NOTE_CHECK: Final = """
 INSERT INTO checks VALUES (:table_name, :check_name, :is_passed, :is_warning, :description, :sentence, :observed,
@@ -59,7 +61,8 @@ def note_run(instance: dg.DagsterInstance, run_id: str, home: Path) -> None:
 
 def _checks(storage: SqlEventLogStorage, run_id: str) -> Iterator[Row]:
     columns = AssetCheckExecutionsTable.c
-    query = select(columns.evaluation_event).where(columns.run_id == run_id, columns.evaluation_event.is_not(None))
+    evaluated = (columns.evaluation_event.is_not(None), columns.execution_status != PLANNED)
+    query = select(columns.evaluation_event).where(columns.run_id == run_id, *evaluated)
     with storage.index_connection() as con:
         events = [deserialize_value(text, dg.EventLogEntry) for (text,) in con.execute(query.order_by(columns.id))]
     for event in events:

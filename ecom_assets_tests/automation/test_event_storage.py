@@ -16,6 +16,8 @@ from ecom_assets.automation.instance.sqlite import OPEN_FILES, BatchingEventLogS
 
 RUN = "6ff3ea32-0000-4000-8000-000000000000"
 DAYS = dg.DailyPartitionsDefinition("2026-01-01")
+FOUR_DAYS = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture
@@ -102,9 +104,7 @@ def stored(instance: dg.DagsterInstance) -> list[Any]:
         jobs=[dg.define_asset_job("all", selection="*")],
         executor=dg.in_process_executor,
     ).resolve_job_def("all")
-    tags = {"dagster/asset_partition_range_start": "2026-01-02", "dagster/asset_partition_range_end": "2026-01-05"}
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    run_id = job.execute_in_process(instance=instance, tags=tags, run_config=quiet, run_id=RUN).run_id
+    run_id = job.execute_in_process(instance=instance, tags=FOUR_DAYS, run_config=QUIET, run_id=RUN).run_id
     answer: list[Any] = []
     for key in (dg.AssetKey("visits"), dg.AssetKey("visitors")):
         (record,) = instance.get_asset_records([key])
@@ -159,3 +159,27 @@ def test_an_event_of_a_batch_is_written_out_once_for_both_files(
         if isinstance(one, EventLogEntry) and one.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
     assert len(of_days) == 2 * 4
+
+
+def test_the_check_of_a_run_over_several_days_has_one_record_which_its_result_completes(tmp_path: Path) -> None:
+    visits = table("visits")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)  # partitioned checks are marked so
+
+        @dg.asset_check(asset=visits, partitions_def=DAYS)
+        def has_rows() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(passed=True)
+
+    definitions = dg.Definitions(
+        assets=[visits],
+        asset_checks=[has_rows],
+        jobs=[dg.define_asset_job("all", selection="*")],
+        executor=dg.in_process_executor,
+    )
+    with instance_in(tmp_path / "home", 1000) as instance:
+        job = definitions.resolve_job_def("all")
+        job.execute_in_process(instance=instance, tags=FOUR_DAYS, run_config=QUIET)
+        key = dg.AssetCheckKey(visits.key, "has_rows")
+        records = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert [(one.status.value, one.partition) for one in records] == [("SUCCEEDED", None)]

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from dagster_shared.record import copy
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 
 from ecom_assets.settings.private_files import keep_private
@@ -59,6 +61,16 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 for place in _newest(together):
                     self._store_asset_event(connection, together[place], ids[place])
         super().store_event_batch([event for event in events if not _is_of_asset(event)])
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        # Of a run over several partitions, Dagster adds a row for each, the whole event in each, and none is ever
+        # evaluated, since the one result has no partition. So it is planned without one, too.
+        logged = event.get_dagster_event()
+        planned = logged.event_specific_data
+        if isinstance(planned, AssetCheckEvaluationPlanned) and len(planned.partitions_subset or ()) > 1:
+            of_all = copy(planned, partitions_subset=None)
+            event = event._replace(dagster_event=logged._replace(event_specific_data=of_all))
+        super()._store_asset_check_evaluation_planned(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the index has a table; one that it has stays, so it is looked for once."""
