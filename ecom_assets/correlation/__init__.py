@@ -1,1 +1,1 @@
-"""Correlation: which event types and properties go with the conversion of a funnel."""
+"""Correlation: which event types and properties correlate with the conversion of a funnel."""

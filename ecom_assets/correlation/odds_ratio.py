@@ -16,7 +16,7 @@ LEAST_EXPECTED: Final = 5
 
 @dataclass(frozen=True)
 class OddsRatio:
-    """How many times as high the odds to convert are with something as without it.
+    """The ratio of the odds to convert with something and without it.
 
     Attributes:
         value: The ratio; 1 if it makes no difference.

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlation) -> dict[str, Any]:
-    """Return how event types and properties go with conversion, the strongest first.
+    """Return how event types and properties correlate with conversion, the strongest first.
 
     Args:
         con: The engine that has the events.
@@ -71,7 +71,7 @@ def _rows(con: SQLBackend, table: ir.Table) -> list[Row]:
 def _compared(
     rows: Iterable[Mapping[str, Any]], column: str | None, totals: tuple[int, int], correlation: Correlation
 ) -> list[Row]:
-    """Return each event type, or value of a property, with its odds ratio; what everybody has is left out."""
+    """Return each event type, or value of a property, with its odds ratio; values that everybody has are left out."""
     result = []
     for row in rows:
         having = (int(row["converted_count"]), int(row["other_count"]))
@@ -94,7 +94,7 @@ def _strongest_first(row: Row) -> tuple[Any, ...]:
 
 
 def _significant(value: float) -> float:
-    """Return a ratio with as many digits as are the same on every machine."""
+    """Return a ratio rounded to the digits that are the same on every machine."""
     return float(f"{value:.{DECIMALS}g}")
 
 

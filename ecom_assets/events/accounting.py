@@ -1,4 +1,4 @@
-"""What became of received events: clean, quarantined or surplus, per day.
+"""The outcomes of received events: clean, quarantined or surplus, per day.
 
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
@@ -23,7 +23,7 @@ def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     quarantined: ir.Table,
     surplus: ir.Table,
 ) -> ir.Table:
-    """One row per day, in `day`, with the four counts and the `residue` that they leave; zero is well."""
+    """One row per day, in `day`, with the four counts and their `residue`, which must be zero."""
     near = None if days is None else days.widened(before=1, after=late_days)
     raw = _of_days(raw, str(RawEvents.day_column), near)
     received = raw.select(day=accounted_date(raw, late_days))

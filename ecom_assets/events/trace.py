@@ -1,4 +1,4 @@
-"""How events go down: a clean event to the received row that it was read from."""
+"""How events are traced: a clean event to the received row from which it was read."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""How two variants compare: an interval that stays valid however often one looks, and a Bayesian one.
+"""Comparison of two variants: an interval that is valid however often one looks, and a Bayesian one.
 
 - `sequential`: the asymptotic confidence sequence of I. Waudby-Smith, D. Arbour, R. Sinha, E. H. Kennedy and A. Ramdas,
   "Time-uniform central limit theory and asymptotic confidence sequences", Annals of Statistics 52 (2024), equation 9,
@@ -122,7 +122,7 @@ def _p_value(squared: float, grown: float) -> float:
 
 
 class Posterior(Protocol):
-    """What is believed of a variant after the data."""
+    """The posterior distribution of a variant, after the data."""
 
     def density(self, at: Floats) -> Floats:
         """Return the probability density."""
@@ -184,7 +184,7 @@ class NormalPosterior:
 
 
 def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 1)) -> BetaPosterior:
-    """Return the posterior of a share; the prior Beta(1, 1) takes all shares for equally likely."""
+    """Return the posterior of a share; with the prior Beta(1, 1), all shares are equally likely."""
     return BetaPosterior(prior[0] + successes, prior[1] + count - successes)
 
 
@@ -205,7 +205,7 @@ def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
 
 
 def credible_interval(posterior: Posterior, confidence: float) -> Interval:
-    """Return the range with the given probability, with as much on either side of it."""
+    """Return the range with the given probability, with equal probability on either side of it."""
     low, high = posterior.quantiles(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
     return Interval(float(low), float(high))
 
@@ -233,7 +233,7 @@ def _edges(posterior: Posterior) -> Floats:
 
 
 def _grid(edges: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Return the points and weights of Gauss and Legendre's rule between all of the edges."""
+    """Return the points and weights of Gauss-Legendre quadrature between all of the edges."""
     ends = np.unique(np.concatenate(edges))
     points, weights = roots_legendre(NODES)
     half = np.diff(ends) / 2

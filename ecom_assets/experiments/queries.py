@@ -36,7 +36,7 @@ FEWEST_UNITS = 100
 
 @dataclass(frozen=True)
 class Counts:
-    """What `variant_counts` says of a variant."""
+    """The counts that `variant_counts` returns for a variant."""
 
     variant: str
     unit_count: int = 0
@@ -191,7 +191,7 @@ def _ends(interval: Interval | None) -> dict[str, float | None] | None:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Return a number with as many decimals as are the same on every machine."""
+    """Return a number rounded to the decimals that are the same on every machine."""
     return None if value is None or math.isnan(value) else round(value, DECIMALS)
 
 

@@ -156,7 +156,7 @@ def _described(contract: type[Table], name: str) -> Row:
 
 
 def how_of(way: Way | None, unit: str) -> str | None:
-    """Return how a number is made, in a few words; `unit` is what is counted."""
+    """Return a short description of how a number is computed; `unit` is what is counted."""
     if isinstance(way, Computed):
         return way.how
     if isinstance(way, Count):
@@ -205,7 +205,7 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
 
 
 def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
-    """Return why a number of several rows has no way down."""
+    """Return why a number of several rows cannot be traced down."""
     most = f"those of {MOST_ADDED} rows at most go down together" if adds_up else "they do not add up"
     keys = ", ".join(contract.key)
     return f"These are the numbers of {count:,} rows, and {most}; choose one row by {keys}."
@@ -228,7 +228,7 @@ def _parts(way: Way | None) -> tuple[Count | Sum, ...]:
 
 
 def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Place) -> Row:
-    """Return what each table on the way down comes to, and a page of the received rows."""
+    """Return the result of each table on the path down, and a page of the received rows."""
     counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
     levels: list[Row] = []
     last: Level | None = None
@@ -268,7 +268,7 @@ def _received(page: list[Row], level: Level, question: Question) -> list[Row]:
 
 
 def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a number of any type)
-    """Return whether what the received rows come to is the number; None if they were not reached."""
+    """Return whether the received rows add up to the number; None if they were not reached."""
     if any(part["ends"] for part in down):
         return None
     return bool((value or 0) == sum((part["levels"][-1]["gives"] or 0) for part in down))
@@ -295,13 +295,13 @@ def _restatements(question: Question, rows: list[Row], place: Place) -> list[Row
 
 
 def _row_key(contract: type[Table], row: Row) -> str:
-    """Return a row's key as restatements have it: JSON of the columns other than the day."""
+    """Return a row's key in the format of restatements: JSON of the columns other than the day."""
     named = {name: row[name] for name in contract.key if name != contract.day_column}
     return json.dumps(named, ensure_ascii=False, default=str)
 
 
 def plain(row: Row, contract: type[Table], *, is_personal: bool) -> Row:
-    """Return a row as JSON has it, personal data hidden unless they may be shown."""
+    """Return a row as JSON values, with personal data hidden unless they may be shown."""
     return {
         name: _shown(name, value, contract) if not is_personal else json_value(value) for name, value in row.items()
     }
@@ -319,7 +319,7 @@ def _shown(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN
 
 
 def json_value(value: object) -> Any:  # noqa: ANN401 (as JSON has it)
-    """Return a value as JSON has it: money as decimal text, days and instants as ISO text."""
+    """Return a value as a JSON value: money as decimal text, days and instants as ISO text."""
     if isinstance(value, Decimal):
         return str(value)
     return value.isoformat() if isinstance(value, date | datetime) else value

@@ -1,4 +1,4 @@
-"""What made a table: the runs that wrote its days, the code, the SQL and the tables that it reads, as writers noted."""
+"""The origin of a table, as recorded by its writers: runs, code version, SQL, and the tables that it reads."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -42,20 +42,20 @@ class Write:
 
 @dataclass(frozen=True)
 class Computation:
-    """How a table was computed last: the SQL, and the stored columns that it reads, by table."""
+    """The latest computation of a table: the SQL, and the stored columns that it reads, by table."""
 
     sql: str | None = None
     upstream: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Notes(Protocol):
-    """Where the notes of writers are read."""
+    """A source of the records that writers keep."""
 
     def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
         """Return the runs that wrote some days of a table, the newest first; of the whole table if it has no days."""
 
     def computation(self, contract: type[Table]) -> Computation:
-        """Return how a table was computed last."""
+        """Return the latest computation of a table."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class StoredNotes:
         return grouped([_newest(rows, day) for day in (days if contract.day_column else [None])])
 
     def computation(self, contract: type[Table]) -> Computation:
-        """Return how a table was computed last; see `Notes`."""
+        """Return the latest computation of a table; see `Notes`."""
         if not self.has(Computations):
             return Computation()
         place, name = self.name_of(Computations), contract.qualified_name()

@@ -1,4 +1,4 @@
-"""What is asked of `ecom explain` and `/explain`: a table, the rows of interest, and one of their numbers."""
+"""The question to `ecom explain` and `/explain`: a table, the rows of interest, and one of their numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Question:
     is_personal: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse columns that the table lacks, and one that holds no number.
+        """Reject columns that the table lacks, and a column that is not numeric.
 
         Raises:
             DefinitionError: It names the column, and the nearest that there is.
@@ -59,7 +59,7 @@ class Question:
             raise DefinitionError(f"{name}.{self.column} is not a number; {did_you_mean(self.column, numbers)}.")
 
     def rows(self, table: ir.Table) -> ir.Table:
-        """Return the rows of the table that are asked about."""
+        """Return the rows of the table that the question is about."""
         return table.filter(_met(table, self.where))
 
 

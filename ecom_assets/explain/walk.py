@@ -1,4 +1,4 @@
-"""The walk from a number down to received rows, table by table, with what each table's rows come to."""
+"""The path from a number down to received rows, table by table, with the result of each table's rows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class Level:
 
     @property
     def is_received(self) -> bool:
-        """Return whether these are received rows, the end of the way."""
+        """Return whether these are received rows, the end of the path."""
         return self.contract.layer == "raw"
 
     def totals(self, ask: Query) -> Mapping[str, Any]:
@@ -182,7 +182,7 @@ def _first(of: Count | Sum, behind: Behind, place: int) -> ir.Table:
 
 
 def _counted(of: Count, rows: ir.Table) -> ir.Table:
-    """Return rows that say what they count as, if that is not each of them."""
+    """Return rows with the key that they count as, if not every row counts by itself."""
     if of.unit:
         return rows.mutate(counted_as=rows[of.unit].cast("string"))
     if COUNTED_AS in rows.columns or _stays_one_to_one(of.to):
@@ -200,7 +200,7 @@ def _stays_one_to_one(contract: type[Table]) -> bool:
 
 
 def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
-    """Return a number as Python has it, whole ones as `int`."""
+    """Return a number as a Python value, whole numbers as `int`."""
     if isinstance(value, Decimal) and value == value.to_integral_value() and value.as_tuple().exponent == 0:
         return int(value)
     result: Number = value

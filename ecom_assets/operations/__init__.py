@@ -1,1 +1,1 @@
-"""Operations: what people ask the next run to do, and what runs note of their checks and tables."""
+"""Operations: requests of people to the next run, and the results that runs record of their checks and tables."""

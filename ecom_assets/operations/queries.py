@@ -1,4 +1,4 @@
-"""What runs noted of checks and tables, and the requests that people left for runs."""
+"""The results that runs recorded of checks and tables, and the requests that people left for runs."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ REQUESTS_DEFINITION: Final = {
 
 
 def failing_checks(home: Path) -> dict[str, Any]:
-    """Return the checks that failed or warned when they were evaluated last, and how many have a result."""
+    """Return the checks that failed or warned at their latest evaluation, and how many have a result."""
     store = OperationsStore(home)
     rows = store.rows("SELECT * FROM checks WHERE NOT is_passed ORDER BY is_warning, table_name, check_name")
     (count,) = store.rows("SELECT count(*) AS n FROM checks") or [{"n": 0}]
@@ -49,7 +49,7 @@ def _check(row: Row) -> Row:
 
 
 def noted_tables(home: Path) -> dict[str, Row]:
-    """Return what runs noted of each table, by its name."""
+    """Return what runs recorded of each table, by its name."""
     result = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
     return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in result}
 

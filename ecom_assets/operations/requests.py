@@ -1,4 +1,4 @@
-"""Requests to runs: to let a held day in, and to send again what a tool has refused.
+"""Requests to runs: to release a held day, and to send again what a tool has rejected.
 
 Nothing is changed when a request is made. A run over the days of a request takes it while it does what was asked; the
 sensor `requests` starts such a run. A request that is made twice is one request, asked for once more.
@@ -64,7 +64,7 @@ class Requests:
         self._store = OperationsStore(home)
 
     def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> Request:
-        """Leave a request, and return it; one that waits already is asked for once more.
+        """Store a request, and return it; an equal request that is still waiting is counted once more.
 
         Args:
             kind: What to do.
@@ -108,7 +108,7 @@ class Requests:
         return [_request(row) for row in self._store.rows(query, {"limit": limit})]
 
     def take(self, requests: list[Request], run_id: str | None = None) -> None:
-        """Note that a run has done what requests asked for."""
+        """Record that a run has executed some requests."""
         if not requests:
             return
         at = now_utc_without_zone().isoformat(timespec="seconds")

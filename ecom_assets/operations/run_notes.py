@@ -1,4 +1,4 @@
-"""What a run notes of itself when it ends: the results of its checks, and the tables that it wrote or failed to write.
+"""The record that a run writes when it ends: results of its checks, and tables that it wrote or failed to write.
 
 The notes are for those who do not reach Dagster's storage: the API and the dashboard. A failed check that keeps the
 marts from being published is among them.
@@ -43,7 +43,7 @@ WHERE excluded.ended_at >= tables.ended_at
 
 
 def note_run(instance: dg.DagsterInstance, run_id: str, home: Path) -> None:
-    """Write what a run's checks and tables came to into the file of operations; twice is the same as once.
+    """Write the results of a run's checks and tables to the file of operations; this is idempotent.
 
     Raises:
         WorkError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""The file in which people leave requests for runs, and in which runs note what came of their checks and tables.
+"""The file with the requests of people to runs, and with the results of the checks and tables of runs.
 
 The API writes requests and reads notes; runs take requests and write notes. The file is SQLite in `ECOM_HOME`, beside
 the snapshot that the API reads, so that the API never opens the warehouse and needs no password of Dagster's storage.
@@ -36,7 +36,7 @@ class OperationsStore:
     """The file of one `ECOM_HOME`; each call opens it, and each write is one transaction."""
 
     def __init__(self, home: Path) -> None:
-        """Set the folder; the file is made with the first write."""
+        """Set the folder; the first write creates the file."""
         self.path = home / FILE
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

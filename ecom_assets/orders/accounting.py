@@ -1,4 +1,4 @@
-"""What became of received order lines: clean, quarantined, surplus or held, per day of arrival.
+"""The outcomes of received order lines: clean, quarantined, surplus or held, per day of arrival.
 
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
@@ -19,7 +19,7 @@ TERMS = ("received_count", "clean_count", "quarantined_count", "surplus_count", 
 def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
     days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
 ) -> ir.Table:
-    """One row per day of arrival, in `day`, with the five counts and the `residue` that they leave; zero is well."""
+    """One row per day of arrival, in `day`, with the five counts and their `residue`, which must be zero."""
     terms = union_all(
         _counted(raw, days, "received_count", lambda rows: rows.count()),
         _counted(clean, days, "clean_count", lambda rows: rows.count()),

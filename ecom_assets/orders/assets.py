@@ -43,7 +43,7 @@ class OrderSource(Protocol):
 
 @table_asset(RawUserOrderLog)
 def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
-    """Take the order lines that arrived on `days` from the source."""
+    """Load the order lines that arrived on `days` from the source."""
     return order_source.received(days)
 
 
@@ -130,7 +130,7 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
     held_order_days: ir.Table,
     days: Days,
 ) -> ir.Table:
-    """Count what became of the lines of each day of arrival."""
+    """Count the outcomes of the lines of each day of arrival."""
     others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days)
     return accounting.order_accounting_daily(accounting.order_accounting(days, raw_user_order_log, *others))
 

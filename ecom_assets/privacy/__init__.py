@@ -1,1 +1,1 @@
-"""Erasing a person everywhere, keeping erased people out, and limits of how long rows are kept."""
+"""Erasing a person everywhere, keeping erased people out, and retention limits."""

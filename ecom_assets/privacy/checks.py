@@ -22,7 +22,7 @@ from ecom_assets.tables.days import Days
 
 NAME: Final = "no_row_is_of_an_erased_person"
 PEOPLE: Final = ("user_id", "customer_id", "visitor_id")
-"""Columns that say whose a row is."""
+"""Columns that identify the person of a row."""
 
 
 def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[TableCheck]:

@@ -50,7 +50,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What there is of a person, before anything is removed."""
+    """The rows and records of a person, before anything is removed."""
 
     person: Person
     raw: dict[str, RawRows]
@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def first_date(self) -> date | None:
-        """Return the first day whose tables must be computed again."""
+        """Return the first day whose tables must be recomputed."""
         return min((one.days.first for one in self.raw.values() if one.days.dates), default=None)
 
     @property
@@ -82,7 +82,7 @@ class Plan:
 
 
 def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> Plan:
-    """Find everything that there is of a person; nothing is changed."""
+    """Find all rows and records of a person; nothing is changed."""
     person = requested.completed(engine)
     raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
     records = record_ids(engine, person)
@@ -112,7 +112,7 @@ def intent_of(plan: Plan, now: Clock = now_utc_without_zone) -> Pending:
 
 @dataclass
 class Erasure:
-    """An erasure under way."""
+    """An erasure in progress."""
 
     settings: Settings
     pending: Pending
@@ -307,7 +307,7 @@ def stored_days(engine: Engine) -> list[date]:
 def remains_of(
     settings: Settings, engine: Engine, person: Person, records: Iterable[str] = (), *, has_files: bool = True
 ) -> dict[str, Any]:
-    """Return what there is still of a person, by place; every value is empty after an erasure."""
+    """Return what is left of a person, by place; every value is empty after an erasure."""
     return {
         "tables": tables_with(engine, person, records),
         "files": {one.path: one.record_count for one in _files(settings, person)} if has_files else {},

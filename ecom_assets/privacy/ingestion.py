@@ -1,4 +1,4 @@
-"""Leave the rows of erased people out of what a source delivers.
+"""Leave the rows of erased people out of the rows that a source delivers.
 
 The distinct ids of the rows are hashed here, in Python, so the key is in no statement, and any engine will do.
 """
@@ -30,7 +30,7 @@ from ecom_assets.warehouse.erased_rows import FileDay
 CONNECTION_KEY = secrets.token_bytes(16)
 """Makes the names of tables of ids different in each process."""
 WORD = re.compile(r"[^\s,;|\t\"'{}\[\]():=&?/]+")
-"""What can be an id in a line or record that could not be read."""
+"""A possible id in a line or record that could not be parsed."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ErasedPeople:
 
 
 def words_of(text: str) -> list[str]:
-    """Return what can be ids in a text that could not be read."""
+    """Return the possible ids in a text that could not be parsed."""
     return WORD.findall(text)
 
 

@@ -1,4 +1,4 @@
-"""Keyed hashes of ids: who has the key can ask whether an id is known, and nobody can list the ids."""
+"""Keyed hashes of ids: with the key one can check whether an id is known, but nobody can list the ids."""
 
 import hmac
 import os

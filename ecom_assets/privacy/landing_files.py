@@ -1,4 +1,4 @@
-"""Take a person's records out of landing files: all other records, and the line ends, stay byte for byte.
+"""Remove a person's records from landing files; all other records and line ends stay byte for byte.
 
 Whose a record is, is decided by the mapping, as when the file is read. A text file is read twice in chunks of records,
 and only the records in which an id can be are parsed.
@@ -51,7 +51,7 @@ def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
-    """Take a person's records out of files, each in one atomic step that keeps its time; yield the changed files."""
+    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files."""
     for file, layout in files.layouts:
         finder = _finder(files, file, layout, person)
         count = finder.count()
@@ -70,7 +70,7 @@ def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
 
 @dataclass(frozen=True)
 class _Rule:
-    """Whose a record is, as SQL over the columns of its row."""
+    """SQL conditions over the columns of a row that identify its person."""
 
     mapping: RecordMapping
     person: Person

@@ -1,4 +1,4 @@
-"""A person's records in the ledger of deliveries: their ids become keyed hashes, so that what was counted stays."""
+"""A person's records in the ledger of deliveries: their ids become keyed hashes, so that counts stay the same."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ def count_records(store: Store, person: LedgerPerson) -> int:
 
 
 def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int:
-    """Replace the ids of a person's records by keyed hashes, and forget hashes of payloads and the tools' words.
+    """Replace the ids of a person's records by keyed hashes, and remove payload hashes and the tools' messages.
 
     Each batch is changed in a transaction of its own, so that a killed erasure goes on where it stopped.
     """
@@ -70,7 +70,7 @@ def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int
 
 
 def hashed(hashes: KeyedHashes, record_id: str) -> str:
-    """Return what stands for the id of an erased record."""
+    """Return the replacement of the id of an erased record."""
     return ERASED + hashes.of(RECORD, record_id)
 
 

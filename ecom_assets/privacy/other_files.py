@@ -27,7 +27,7 @@ ELSEWHERE = ("sandbox", FOLDER, "erasure.key")
 
 
 def naming(settings: Settings, person: Person) -> list[str]:
-    """Return the files in the home folder in which an id of the person stands."""
+    """Return the files in the home folder that contain an id of the person."""
     pattern = _pattern(person)
     if pattern is None:
         return []

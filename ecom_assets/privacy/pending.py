@@ -1,4 +1,4 @@
-"""What an erasure that is under way remembers: recorded before anything is removed, gone when the receipt is written.
+"""The state of an erasure in progress: recorded before anything is removed, deleted when the receipt is written.
 
 The file has the plain ids, because a killed erasure cannot go on without them. Only its owner can read it.
 """
@@ -43,7 +43,7 @@ class Pending:
     """The days of orders that were held before."""
     results: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """What tools have answered so far."""
+    """The responses of tools so far."""
 
     @property
     def days_of_records(self) -> dict[str, date]:
@@ -52,12 +52,12 @@ class Pending:
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return the folder of receipts and of what is under way."""
+    """Return the folder of receipts and of erasures in progress."""
     return settings.home / FOLDER
 
 
 def read_pending(settings: Settings) -> Pending | None:
-    """Return the erasure that is under way, or was killed; None if there is none.
+    """Return the erasure that is in progress, or was killed; None if there is none.
 
     Raises:
         WorkError: Its file is damaged.
@@ -84,7 +84,7 @@ def write_pending(settings: Settings, pending: Pending) -> None:
 
 
 def remove_pending(settings: Settings) -> None:
-    """Forget an erasure that is done."""
+    """Delete the state of a finished erasure."""
     (folder_of(settings) / PENDING).unlink(missing_ok=True)
     sync_folder(folder_of(settings))
 

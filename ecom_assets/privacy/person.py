@@ -39,7 +39,7 @@ class Person:
 
     @classmethod
     def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
-        """Return what is asked for by visitor ids, as tables have them, and by customer ids.
+        """Return the person for visitor ids, as in the tables, and customer ids.
 
         Raises:
             UsageError: Nothing is asked for, or an id is empty.

@@ -1,4 +1,4 @@
-"""Limits of how long rows are kept: what is older than ECOM_RETENTION_DAYS leaves landing folders and raw tables.
+"""Retention limits: data older than ECOM_RETENTION_DAYS are removed from landing folders and raw tables.
 
 Days before the limit have no partition any more, so no run computes them from rows that are gone: `load_settings`.
 """
@@ -63,7 +63,7 @@ def expired(settings: Settings, engine: Engine) -> Expired:
 
 
 def remove(engine: Engine, result: Expired) -> None:
-    """Remove files and rows, and the bytes of the rows; may be done again after a kill."""
+    """Remove files and rows, and the bytes of the rows; this is idempotent, so it can be repeated after a kill."""
     for path in result.files:
         path.unlink(missing_ok=True)
         with suppress(OSError):  # other files are in the folder
@@ -90,7 +90,7 @@ def _older(engine: Engine, table: type[Table], before: date) -> str:
 
 
 def _files(settings: Settings, before: date) -> Iterator[Path]:
-    """Yield the files of landing folders of old days; other files have no day that can be believed."""
+    """Yield the files of landing folders of old days; other files have no reliable day."""
     with closing(plain_connection(settings.memory_limit)) as con:
         for files in landing_files(con, settings):
             for file in files.files():

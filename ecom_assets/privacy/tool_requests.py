@@ -1,4 +1,4 @@
-"""Ask the tools that got a person's records to delete them, each id once, and note what they answered."""
+"""Requests to the tools that received a person's records to delete them, each id once, and their responses."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -17,12 +17,12 @@ from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
 Answers = dict[str, list[dict[str, Any]]]
-"""What each tool answered, by its name: one entry for each request."""
+"""The responses of each tool, by its name: one entry for each request."""
 
 
 @dataclass(frozen=True)
 class ToolRequests:
-    """The requests to all tools that are set.
+    """The requests to all configured tools.
 
     Args:
         settings: Which tools are set.
@@ -35,7 +35,7 @@ class ToolRequests:
     skipped: frozenset[str] = frozenset()
 
     def send(self, answers: Answers, save: Callable[[Answers], None]) -> Answers:
-        """Send the requests that are not answered yet; `save` is called after each answer.
+        """Send the requests without a response; `save` is called after each response.
 
         Raises:
             DeliveryError: A tool does not take a request, after all retries; the others were asked.
@@ -56,7 +56,7 @@ class ToolRequests:
         return answers
 
     def to_confirm(self) -> list[str]:
-        """Return what a person must look after at the tools, as sentences."""
+        """Return, as sentences, what somebody must check at the tools."""
         notes: list[str] = []
         for name, tool in self._set_tools().items():
             if tool.deletion is None:

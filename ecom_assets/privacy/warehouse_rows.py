@@ -1,4 +1,4 @@
-"""A person's rows in the warehouse: find them, delete those of raw tables, and prove that no table has any."""
+"""A person's rows in the warehouse: find them, delete those of raw tables, and check that no table has any."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
 
 @dataclass(frozen=True)
 class RawRows:
-    """What a raw table has of a person: the number of rows, the days on which they arrived, and all their days."""
+    """A person's rows in a raw table: their number, the days on which they arrived, and all their days."""
 
     row_count: int = 0
     arrived: Days = field(default_factory=lambda: Days(()))
@@ -82,7 +82,7 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
 
 
 def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:
-    """Delete what tables still have of a person, such as tables that no run computes any more; return the counts."""
+    """Delete a person's remaining rows, such as in tables that no run computes any more; return the counts."""
     deleted: dict[str, int] = {}
     for contract, result in _found(engine, person, records):
         table = engine.table(contract)
@@ -176,7 +176,7 @@ def _has(table: ir.Table, name: str, values: Sequence[str]) -> ir.BooleanValue:
 
 
 def _is_of_nobody(table: ir.Table, name: str) -> bool:
-    """Return whether a column says whose a row is only where the row has no user."""
+    """Return whether a column identifies the person only of rows without a user."""
     return name in {"session_id", "source_session_id", "anonymous_id"} and "user_id" in table.columns
 
 

@@ -15,7 +15,7 @@ from ecom_assets.tables.portable import union_all
 
 @check(ProductPerformance, reads=(Sales, ProductPerformance))
 def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> CheckResult:
-    """Per day on which there are orders, the products' revenue and items are those of the sales."""
+    """On each day with orders, the revenue and items of products equal those of the sales."""
     from_orders = products.filter(products.sales_source == ORDERS)
     both = union_all(
         sold.select(day="order_date", items="quantity", money="revenue_amount"),

@@ -1,4 +1,4 @@
-"""How product performance and inventory alerts go down: to events, order lines and the catalogue."""
+"""How product performance and inventory alerts are traced: to events, order lines and the catalogue."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -43,7 +43,7 @@ OF_ORDERS: Final = revenue_ways(Sales, _sold)
 
 
 def _by_source(name: str, of_events: Way) -> ByRow:
-    """Return how a number of sales goes down: to order lines, or to events for a shop without orders."""
+    """Return how a number of sales is traced: to order lines, or to events for a shop without orders."""
     return ByRow(lambda behind: OF_ORDERS[name] if behind.row["sales_source"] == ORDERS else of_events)
 
 
@@ -66,7 +66,7 @@ PERFORMANCE: Final[Mapping[str, Way]] = {
 
 
 def _stock_line(behind: Behind) -> ir.Table:
-    """Return the line of the catalogue that says a row's stock."""
+    """Return the line of the catalogue with a row's stock."""
     newest = newest_stock(behind.table(RawStock))
     return newest.filter(newest.product_id == behind.row["product_id"])
 

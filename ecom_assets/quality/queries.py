@@ -1,4 +1,4 @@
-"""Numbers of data quality: received rows and what became of them, quarantined rows by reason, and held days."""
+"""Numbers of data quality: received rows and their outcomes, quarantined rows by reason, and held days."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Accounted:
 
     @property
     def day(self) -> str:
-        """Return the column of days, which both tables have."""
+        """Return the day column, which both tables have."""
         return str(self.daily.day_column)
 
 
@@ -51,7 +51,7 @@ HELD_DEFINITION: Final = {name: column.description for name, column in HeldOrder
 
 
 def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
-    """Return what became of the received rows of a period: per source, per day, and by reject reason."""
+    """Return the outcomes of the received rows of a period: per source, per day, and by reject reason."""
     days = [row for source in SOURCES for row in _days(reading, source, period)]
     days.sort(key=lambda row: (row["accounted_date"], row["source"]))
     sources = [
@@ -135,7 +135,7 @@ def held(reading: Reading) -> list[Row]:
 
 
 def newest_days(reading: Reading, contracts: Iterable[type[Table]]) -> dict[str, date | None]:
-    """Return the newest day of each published table that is cut by day, by its name."""
+    """Return the newest day of each published table that is partitioned by day, by its name."""
     result = {}
     for contract in contracts:
         if contract.day_column:

@@ -16,7 +16,7 @@ EVERY_EVENT = Reads(CleanEvents, whole=True)
 
 @table_asset(VisitorSegments, events=EVERY_EVENT)
 def visitor_segments(events: ir.Table, declared_segments: tuple[VisitorSegment, ...]) -> ir.Table:
-    """Compute when each visitor came into each declared segment, and left it."""
+    """Compute when each visitor entered and left each declared segment."""
     return stays(events, declared_segments) if declared_segments else _none(events, VisitorSegments)
 
 

@@ -19,7 +19,7 @@ DAILY_DEFINITION: Final = {name: one.description for name, one in VisitorSegment
 
 
 def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
-    """Return the visitors of each declared segment at the end of a period, and who came and left in it.
+    """Return the visitors of each declared segment at the end of a period, and who entered and left during it.
 
     Raises:
         NoSourceError: No segment is declared.

@@ -44,7 +44,7 @@ class Did:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be.
+        """Reject impossible numbers.
 
         Raises:
             DefinitionError: A number is out of range.
@@ -93,7 +93,7 @@ class FirstSeen:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse days that cannot be.
+        """Reject impossible days.
 
         Raises:
             DefinitionError: There are none, or they are in the wrong order.

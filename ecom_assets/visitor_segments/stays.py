@@ -1,4 +1,4 @@
-"""Visitor segments over all days: when each visitor came into a segment, and left it. METRICS "Visitor segments".
+"""Visitor segments over all days: when each visitor entered and left a segment. METRICS "Visitor segments".
 
 Whether a visitor is in a segment can change on two kinds of days only: those with an event of the visitor, and those on
 which such an event falls out of a window of the definition (`within`). So only these days are evaluated, by running
