@@ -1,14 +1,12 @@
 """`ecom retention`: its options, and the result as text."""
 
-from dataclasses import dataclass, fields, replace
-from datetime import date
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
-import ibis.expr.types as ir
 import typer
-from ibis.backends.duckdb import Backend
 
+from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     Events,
     Json,
@@ -23,56 +21,14 @@ from ecom_assets.cli.options import (
     options_or_definition,
     print_answer,
 )
-from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.row_days import ends_of
-from ecom_assets.cli.visitor_segments import QuestionSegment
+from ecom_assets.cli.retention_scope import Scope
 from ecom_assets.errors import UsageError
-from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.retention.activity import event_activity, order_activity
-from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, types_in_doubt
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.tables.conditions import parse_where
-from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.ends import of_days
 
-ORDER_TYPES = ("purchase", "refund")
 RANGES_OF = ("starts", "events")
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is asked beside the rule: of which files and days, and where the list of visitors goes.
-
-    Attributes:
-        data: The files of events or orders.
-        whole_until: Their last complete day, if given.
-        days: The days that are asked about.
-        range_of: `starts` or None, on which visitors start; or `events`, so that nothing else is looked at.
-        timezone: The reporting time zone, if not that of the settings.
-        who: The file for the list of who counts in which cell.
-        segment: The visitor segment that is asked about; None for all visitors.
-    """
-
-    data: OwnData
-    whole_until: date | None
-    days: QuestionDays
-    range_of: str | None = None
-    timezone: str | None = None
-    who: Path | None = None
-    segment: str | None = None
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of files, the names of their day and time, and how they become activity."""
-
-    con: Backend
-    rows: ir.Table
-    day: str
-    at: str
-    build: Build
 
 
 def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
@@ -88,62 +44,16 @@ def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
     if data.orders and rule.per != "user":
         raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
-    check_format("--who", scope.who)
-    return _of_orders(scope, rule) if data.orders else _of_events(scope, rule)
+    if data.orders:
+        from ecom_assets.cli.retention_answer import retention_of_orders  # noqa: PLC0415 (loads Ibis)
 
+        settings = load_settings(orders_mapping=data.orders_mapping, timezone=scope.timezone)
+        return retention_of_orders(settings, scope, rule)
+    settings = load_settings(events_mapping=data.events_mapping, timezone=scope.timezone)
+    with checking(data.events, settings) as opened:
+        from ecom_assets.cli.retention_answer import retention_of_events  # noqa: PLC0415 (loads Ibis beside the check)
 
-def _of_events(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
-    settings = load_settings(events_mapping=scope.data.events_mapping, timezone=scope.timezone)
-    files = FileEvents.open(scope.data.events, settings)
-    rule = rule.translated(files.mapping.translate)
-    only = QuestionSegment.read(scope.segment, files)
-    files = files.naming([*rule.columns, *only.columns])
-    events = files.clean()
-    rows, scope = _of_segment(only, events, scope)
-    answer = _answer(_Rows(files.con, rows, "event_date", "event_at", event_activity), scope, rule, settings.timezone)
-    answer = only.complete(answer, events)
-    missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
-    return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
-
-
-def _of_segment(only: QuestionSegment, events: ir.Table, scope: Scope) -> tuple[ir.Table, Scope]:
-    """Return the events of the visitors in question; how far the data reach is what all events say."""
-    (known,) = events.agg(newest=events.event_date.max()).to_pyarrow().to_pylist() if only.segment else ({},)
-    if not known.get("newest"):
-        return events, scope
-    first, last = scope.days.within(known["newest"])
-    whole_until = scope.whole_until or known["newest"] - ONE_DAY
-    rows = only.events(events, last or known["newest"])
-    return rows, replace(scope, days=QuestionDays(first, last), whole_until=whole_until)
-
-
-def _of_orders(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
-    """Return the retention of orders, whose event types are purchase (the default) and refund."""
-    settings = load_settings(orders_mapping=scope.data.orders_mapping, timezone=scope.timezone)
-    rule = rule.changed(start=rule.start or "purchase", returning=rule.returning or "purchase")
-    check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
-    files = FileOrders.open(scope.data.orders, settings)
-    rows = _Rows(files.con, files.clean(), "order_date", "ordered_at", order_activity)
-    return _answer(rows, scope, rule, settings.timezone) | {"rows": files.rows.as_json()}
-
-
-def _answer(result: _Rows, scope: Scope, rule: RetentionRule, timezone: str) -> dict[str, Any]:
-    between, warnings = ends_of(result.rows, result.day, scope.days)
-    rows = result.rows
-    if scope.range_of == "events":
-        rows, between = of_days(rows, result.day, between), (None, None)
-    who = scope.who
-    keep = None if who is None else lambda cells: write_rows(result.con, cells, who)
-    question = Question(result.con, rows, rule, timezone, _day_count(result), result.build, between, keep)
-    return answer_activity(question, scope.whole_until) | {"warnings": warnings}
-
-
-def _day_count(result: _Rows) -> int:
-    """Return at least the number of days of the rows; the ends of times are known without reading all of them."""
-    (known,) = (
-        result.rows.agg(first=result.rows[result.at].min(), last=result.rows[result.at].max()).to_pyarrow().to_pylist()
-    )
-    return (known["last"] - known["first"]).days + 2 if known["first"] else 0
+        return retention_of_events(opened, scope, rule)
 
 
 SHOWN_CELLS = 13

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
-from ecom_assets.tables.days import WEEKDAYS
-from ecom_assets.tables.values import check_column, check_unit
+from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
 
 PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
 MODES: Final = ("on", "on_or_after", "bracket")
