@@ -85,7 +85,7 @@ class AttributionQuestion:
         return columns_of(self.where)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return what an answer says of it, beside the model."""
+        """Return the definition for the answer, besides the model."""
         rule = {name: value for name, value in asdict(self.rule).items() if name != "period_days"}
         return {**rule, "session_rule": self.session_rule, **where_mapping(self.where)}
 

@@ -1,1 +1,1 @@
-"""What starts runs by itself, and what says that one failed."""
+"""Jobs, schedules and sensors that start runs, and alerts about failed ones."""

@@ -41,7 +41,7 @@ class FailedCheck:
     limit: Any = None
     example_count: int = 0
     sentence: str = ""
-    """What the check itself says, for the person who has to act."""
+    """The description of the check, for the person who has to act."""
     is_warning: bool = False
 
 
@@ -66,7 +66,7 @@ class RunReport:
 
 
 def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
-    """Read what the run's events say."""
+    """Read the run's events."""
     events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=REPORTED_EVENTS)]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
     evaluations = [event.asset_check_evaluation_data for event in events if _is_check(event)]
@@ -112,7 +112,7 @@ def _is_about_a_check(event: dg.DagsterEvent) -> bool:
 
 
 def failed_check_of(evaluation: dg.AssetCheckEvaluation) -> FailedCheck:
-    """Return what a person has to know of a check that did not hold."""
+    """Return the description of a failed check for people."""
     metadata = {name: value.value for name, value in evaluation.metadata.items()}
     examples = metadata.get("examples")
     return FailedCheck(
@@ -140,7 +140,7 @@ UNSENT, SENT, LEFT_TO_COMMAND = "unsent", "sent", "left to the command"
 OVERLAP = timedelta(minutes=5)
 """Runs that ended so long before the last look are looked at again: their end may have been written late."""
 MOST_RUNS = 100
-"""Runs that are looked at in one tick; more wait for the next."""
+"""The maximum number of runs in one tick; others wait for the next."""
 ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
 
 
@@ -227,7 +227,7 @@ class Alerts:
 
 
 def tag_of(run_id: str, state: str) -> dict[str, str]:
-    """Return the tag that says how far a run's message is."""
+    """Return the tag with the state of a run's message."""
     return {ALERT_TAG: state if state == UNSENT else f"{state}: {run_id}"}
 
 

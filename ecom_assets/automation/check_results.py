@@ -1,4 +1,4 @@
-"""The newest result of each check, as Dagster's event log has it."""
+"""The newest result of each check in Dagster's event log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What Dagster's UI knows of every asset beyond its contract: tags to search by, and by when it must be up to date."""
+"""Metadata of assets in Dagster's UI beyond the contract: tags for the search, and freshness policies."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta

@@ -28,13 +28,13 @@ def headline(lines: tuple[str, ...]) -> str:
 
 
 def text(lines: tuple[str, ...], link: str) -> str:
-    """Return what the message says."""
+    """Return the text of the message."""
     about = "Nothing is built on what arrived on these days; the days around them go on. One message a day says so."
     return "\n".join([f"{headline(lines)}.", about, "", *(f"  {line}" for line in lines), "", f"Run: {link}", ""])
 
 
 def held_line(one: dict[str, Any]) -> str:
-    """Write a held day: what was wrong with it, since when it is held, and what lets it in."""
+    """Describe a held day: its reason, since when it is held, and how to release it."""
     what = f"{one['observed_count']:,} customers, {one['limit_count']:,} or fewer are too few"
     if one["reason"] == "report_missing":
         what = "no report came"

@@ -25,7 +25,7 @@ def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN40
 
 
 def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]) -> Any:  # noqa: ANN401 (as above)
-    """Return the job that takes in `source` and computes what is built on it, but for the assets `left_out`."""
+    """Return the job that loads `source` and computes everything downstream, except the assets `left_out`."""
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(source).downstream() - dg.AssetSelection.assets(*left_out),
@@ -50,7 +50,7 @@ def orders_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def stock_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that asks soon after midnight what there is in stock, for the day that has just ended."""
+    """Return the schedule that fetches the stock soon after midnight, for the day that has just ended."""
     return _nightly(settings, STOCK, "30 0 * * *", "so that it lies before the sales of the night are added up")
 
 
@@ -81,7 +81,7 @@ def _status(settings: Settings) -> dg.DefaultScheduleStatus:
 
 
 def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:
-    """Return why a day of the sandbox shop is not asked for, if the shop ends before it."""
+    """Return why a day of the sandbox shop is not requested, if the shop ends before it."""
     if settings.has_own_data or (until := sandbox_until(settings, lambda: now)) >= last:
         return None
     return dg.SkipReason(f"The sandbox shop ends on {until}: ECOM_SANDBOX_UNTIL, or `ecom sandbox data`, says so.")
@@ -116,7 +116,7 @@ def customers_schedule(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
-    """Ask for one run over the days from `first` to `last`, both included."""
+    """Request one run over the days from `first` to `last`, both included."""
     return dg.RunRequest(run_key=run_key, tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()})
 
 

@@ -1,6 +1,6 @@
 """A run as OpenLineage events: one run for the Dagster run, and below it one for each asset, with tables and columns.
 
-Events are made from what Dagster recorded, so they are the same whenever they are made.
+Events are generated from Dagster's event log, so they are the same whenever they are generated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ class Place:
 
 @dataclass
 class _Step:
-    """What was recorded of a step: when it began and ended, with what error, and the metadata of its table."""
+    """The record of a step: its start and end, its error, and the metadata of its table."""
 
     began_at: float
     ended_at: float | None = None

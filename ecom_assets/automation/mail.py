@@ -22,7 +22,7 @@ RETRY_PAUSES_S = (1.0, 2.0)
 PORTS = {"smtp": 25, "smtps": 465}
 STARTTLS_PORT = 587
 LATER = range(400, 500)
-"""SMTP's answers that say that the same may succeed later."""
+"""SMTP responses after which the same message may succeed later."""
 EXAMPLES = "smtp://host:25, smtp://user:password@host:587?starttls=true or smtps://user:password@host:465"
 Answer = TypeVar("Answer")
 

@@ -36,7 +36,7 @@ TAG: Final = "ecom/openlineage"
 ALL: Final = "all"
 STATUSES: Final = [dg.DagsterRunStatus.STARTED, *ENDS]
 REFUSED: Final = range(400, 500)
-"""Answers that say that the event itself is not wanted: it is passed over, as it would be refused again."""
+"""Responses that reject the event itself: it is skipped, because it would be rejected again."""
 MAY_PASS: Final = {408, 429}
 """Of these, the ones that may pass."""
 
@@ -100,7 +100,7 @@ class Lineage:
     def deliver_run(
         self, instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float, *, is_begun: bool = False
     ) -> Delivered:
-        """Send what is still to be sent of a run, and note how far that came; with `is_begun`, its start was sent."""
+        """Send the remaining events of a run, and record their number; with `is_begun`, its start was sent."""
         before = _noted(run)
         if before == ALL:
             return Delivered(0)
@@ -126,7 +126,7 @@ class Lineage:
 
 
 def _emit(transport: HttpTransport, event: RunEvent) -> str:
-    """Send one event; return what is wrong if it may arrive later, else nothing."""
+    """Send one event; return the error if it may succeed later, else nothing."""
     try:
         transport.emit(event)
     except requests.HTTPError as error:

@@ -119,7 +119,7 @@ def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str,
 
 
 def _nothing_new(files: list[InputFile], result: dict[str, str], seen: dict[str, str]) -> dg.SensorResult:
-    """Return why no run is asked for; what is known of the files becomes the cursor."""
+    """Return why no run is requested; the known states of the files become the cursor."""
     cursor = json.dumps({**_unsettled(files, result, seen), **result})
     being_written = len(files) - len(result)
     if being_written:
@@ -180,7 +180,7 @@ EVERY_S = 60
 
 
 def following_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Return the sensor that asks for what is to follow."""
+    """Return the sensor that evaluates the automation conditions."""
     return dg.AutomationConditionSensorDefinition(
         name="following",
         target=dg.AssetSelection.all(),

@@ -60,7 +60,7 @@ def _purchase_events(behind: Behind) -> ir.Table:
 
 
 def _by_shop(of_orders: Way, of_events: Way) -> ByRow:
-    """Return how a number goes down: to order lines, or to purchases for a shop without a single line."""
+    """Return how a number is traced: to order lines, or to purchases for a shop without a single line."""
 
     def choose(behind: Behind) -> Way:
         return of_orders if behind.ask(behind.table(Sales).select("uniq_id").limit(1)) else of_events

@@ -80,7 +80,7 @@ class JourneyQuestion:
         return columns_of(self.choices.where)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return what an answer says of it: the choices that are made, and the rules in full."""
+        """Return the definition for the answer: the choices, and the whole rules."""
         choices, cut_by = self.choices, SessionRule.preset(self.session_rule)
         made: dict[str, Any] = {
             "from_step": choices.from_step,

@@ -30,7 +30,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 @dataclass(frozen=True)
 class JourneyChoices:
-    """What a journey query asks beside the rule.
+    """The choices of a journey query, besides the rule.
 
     Attributes:
         by: What a step is: `page_type`, `category` or `page`.

@@ -25,7 +25,7 @@ NAMES: Final = "journey_step_names"
 TIED: Final = "tied_instants"
 COUNTED: Final = "journey_transitions"
 COLUMNS: Final = NODES | {"page": "page_url"}
-"""The columns of events that steps are made of."""
+"""The columns of events from which steps are computed."""
 TIED_AT: Final = ("tied_visitors", "tied_times_us")
 WORD_BITS: Final = 62
 Steps = npt.NDArray[np.int32]

@@ -82,7 +82,7 @@ def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
 
 
 def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
-    """Return how a number of sessions by what they did with a category goes down."""
+    """Return how a number of sessions that did something with a category is traced."""
 
     def rows(behind: Behind) -> ir.Table:
         sessions, each = sessions_of_day(behind, STARTED), category_sessions(_members(behind))

@@ -1,1 +1,1 @@
-"""The weekly report: the numbers of a week, what changed against the week before, and why."""
+"""The weekly report: the numbers of a week, what changed since the week before, and why."""

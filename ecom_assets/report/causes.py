@@ -1,6 +1,6 @@
 """The causes of a week's changes: revenue by part and by factor, average order value and conversion by mix and rate.
 
-Each list adds up exactly to the change that it explains; what no part accounts for is a row of its own.
+Each list adds up exactly to the change that it explains; a remainder that no part explains is a separate row.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from ecom_assets.sales.queries import (
 from ecom_assets.tables.queries import DECIMALS, ZERO, NoSourceError, Page, Period, Reading, Row
 
 REST: Final = "(other)"
-"""The part of a change that the parts of a dimension do not account for."""
+"""The part of a change that the parts of a dimension do not explain."""
 DEVICE: Final = "device"
 NEW_OR_RETURNING: Final = "customers"
 MOST_PLACES: Final = 1_000

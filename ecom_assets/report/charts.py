@@ -1,4 +1,4 @@
-"""The geometry of the report's charts: what the template draws as inline SVG."""
+"""The geometry of the report's charts, which the template draws as inline SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How returning visitors and cohorts go down: to the days on which their visitors came, and to their purchases."""
+"""How returning visitors and cohorts are traced: to the days of their visitors, and to their purchases."""
 
 from collections.abc import Mapping
 from datetime import date

@@ -85,7 +85,7 @@ SERVED: tuple[type[Table], ...] = (
     HeldOrderDays,
     CleanEvents,
 )
-"""What the API answers from."""
+"""The tables that the API reads."""
 EVIDENCE: tuple[type[Table], ...] = (
     RawEvents,
     RawUserOrderLog,
@@ -99,7 +99,7 @@ EVIDENCE: tuple[type[Table], ...] = (
     VisitorSegments,
     Restatements,
 )
-"""What the API explains its numbers with, down to received rows: `explain/` and docs/explain.md."""
+"""The tables with which the API explains its numbers, down to received rows: `explain/` and docs/explain.md."""
 IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
 DATA_VERSION = "dagster/data_version"
 REWRITE = "ecom/rewrite_snapshot"

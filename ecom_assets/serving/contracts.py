@@ -1,6 +1,6 @@
-"""Contracts of the notes that a publication leaves beside the tables it publishes.
+"""Contracts of the records that a publication keeps beside the tables it publishes.
 
-The notes are in the Postgres that is published to, and nothing is computed from them.
+The records are in the Postgres database of the publication, and nothing is computed from them.
 """
 
 from ecom_assets.tables.contract import Table, count, instant, text

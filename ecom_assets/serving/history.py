@@ -1,4 +1,4 @@
-"""What a warehouse has taken in, by days, so that a fragment of it is never published, exported or served.
+"""The days that a warehouse has loaded, so that an incomplete warehouse is never published, exported or served.
 
 A publication keeps the days of arrival that it was built on. A warehouse that lacks some of them was set aside, or
 removed by hand, or restored from an old backup: nothing may go out until they are back, or somebody says that it is
@@ -21,7 +21,7 @@ from ecom_assets.warehouse.withdrawals import notes_of, raw_days
 REBUILD = "ecom/rebuild"
 """Tag by which a run knows that what it publishes may lose days."""
 KEPT = (RawEvents, RawUserOrderLog)
-"""Raw tables whose days can be taken in again; customers and stock are only known as they are now."""
+"""Raw tables whose days can be loaded again; of customers and stock only the current state is available."""
 Runs = dict[str, list[tuple[str, str]]]
 """First and last days of the runs of days of each table, as publications keep them."""
 
@@ -34,13 +34,13 @@ class History:
 
     @classmethod
     def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
-        """Read what an open warehouse has."""
+        """Read the days of an open warehouse."""
         result = {name: Days.of(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
         return cls({_named(name, settings): days for name, days in result.items()})
 
     @classmethod
     def read(cls, runs: Mapping[str, list[list[str]] | list[tuple[str, str]]]) -> "History":
-        """Read what a publication keeps."""
+        """Read the days that a publication recorded."""
         spans = {
             name: [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in each]
             for name, each in runs.items()
@@ -49,7 +49,7 @@ class History:
 
     @property
     def runs(self) -> Runs:
-        """Return it as publications keep it."""
+        """Return the days in the format of publications."""
         return {
             name: [(first.isoformat(), (end - ONE_DAY).isoformat()) for first, end in days.runs()]
             for name, days in self.days.items()
@@ -72,7 +72,7 @@ class History:
 def require_history(
     tags: Mapping[str, str], engine: Engine, settings: Settings, *, what: str, published: History | None = None
 ) -> None:
-    """Refuse to let anything out of a fragment, unless the run's tag allows it.
+    """Refuse to publish or export an incomplete warehouse, unless the run's tag allows it.
 
     Args:
         tags: The run's.
@@ -92,7 +92,7 @@ def require_history(
 
 
 def require_rebuild(published: History, engine: Engine, settings: Settings, days: Days) -> None:
-    """Refuse a run over some days of a warehouse that lacks others which the last publication had.
+    """Refuse a run over some days if the warehouse lacks other days that the last publication had.
 
     Raises:
         WarehouseError: The run leaves out days that are missing.

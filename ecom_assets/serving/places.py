@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def publication_target(settings: Settings) -> "PostgresEngine":
-    """Return the Postgres that the marts are published to, not yet opened.
+    """Return the Postgres database to which the marts are published, not yet opened.
 
     Raises:
         SettingError: The address is not one of Postgres, or its packages are not installed.

@@ -1,4 +1,4 @@
-"""Pictures of marts for Dagster's UI, where they say more than rows: small enough for each run's history.
+"""Charts of marts for Dagster's UI, small enough for the history of each run.
 
 Each is an SVG of a few kilobytes, inside Markdown. The numbers are those of the subjects' `queries.py`.
 """

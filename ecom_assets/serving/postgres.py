@@ -31,13 +31,13 @@ from ecom_assets.warehouse.sql_text import text
 PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
 """The moments that a publication announces; tests end its connection, or its process, at each."""
 MARK = "Published by ecom_assets: changes made here are overwritten."
-"""The comment of a table that is the platform's to change."""
+"""The comment that marks a table of the platform."""
 TURN = (
     "SET LOCAL idle_in_transaction_session_timeout = '30min'",  # a publisher that is frozen does not hold up all others
     "SET LOCAL lock_timeout = '60min'",
     "SELECT pg_advisory_xact_lock(hashtextextended('ecom_assets publication', 0))",
 )
-"""Publishers wait for each other, so that what one finds stays until it is done."""
+"""Publishers wait for each other, so that nothing changes while one compares and writes."""
 NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
 Row = dict[str, Any]
 Contracts = Iterable[type[Table]]
@@ -45,7 +45,7 @@ Contracts = Iterable[type[Table]]
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication came to: rows by table, how many of them it wrote, and the version of all of them."""
+    """The result of a publication: rows by table, how many of them it wrote, and the data version."""
 
     data_version: str
     row_counts: dict[str, int]
@@ -65,7 +65,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     built_on: Runs | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
 ) -> Published:
-    """Bring the tables in `target` to what `source` has, all of them or none.
+    """Make the tables in `target` equal to those in `source`, all of them or none.
 
     Tables are made as needed, with their keys. If nothing has changed, nothing is written. Publishers take turns. A
     lost connection is fixed and all of it done again, which is safe: what is there already is not written twice.
@@ -91,7 +91,7 @@ def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
 
 
 def published_history(target: PostgresEngine) -> History:
-    """Return what the newest publication was built on."""
+    """Return the days that the newest publication was built on."""
     if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
         return History()  # of an earlier version, which kept nothing
     newest = newest_publication(target)
@@ -195,7 +195,7 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
 
 
 def _require_unmoved(source: Engine, tables: Contracts, here: State) -> None:
-    """See that what was copied is of one moment, where others may write meanwhile."""
+    """Check that the copied rows are of one state, if others can write meanwhile."""
     if source.has_one_writer:
         return
     if any(
@@ -240,7 +240,7 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
 
 
 def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
-    """Return what is noted beside the tables."""
+    """Return the records beside the tables."""
     notes = {"source_days": source_days(source), "held_days": held_dates(source, order_rule), "built_on": built_on}
     return {name: json.dumps(result) for name, result in notes.items()}
 

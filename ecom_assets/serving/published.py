@@ -1,4 +1,4 @@
-"""What the Postgres of ECOM_POSTGRES_URL has of the marts, for `ecom status` and `ecom doctor`."""
+"""The marts in the Postgres of ECOM_POSTGRES_URL, for `ecom status` and `ecom doctor`."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class PublishedState:
 
 
 def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
-    """Look at what is published; a database that cannot be reached is a finding, not an error."""
+    """Inspect the published marts; a database that cannot be reached is a finding, not an error."""
     if not settings.postgres_url.get_secret_value():
         return PublishedState(ok=True, found="")
     try:

@@ -1,4 +1,4 @@
-"""The open warehouse as a `Reading`, so that a run's summary asks the same questions as the API."""
+"""The open warehouse as a `Reading`, so that a run's summary uses the same queries as the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -56,7 +56,7 @@ class NotFilesError(UsageError):
 
 @dataclass
 class _Read:
-    """What came of reading the newest files."""
+    """The result of reading the newest files."""
 
     found: NewestFiles
     read_count: int = 0
@@ -64,7 +64,7 @@ class _Read:
     questions: list[str] = field(default_factory=list)
 
     def rows(self, con: Backend, question: ir.Table) -> list[dict[str, Any]]:
-        """Return the rows of a small result, and note what was asked."""
+        """Return the rows of a small result, and record the query."""
         sql = str(con.compile(question))
         self.questions.append(sql)
         return [dict(zip(question.columns, row, strict=True)) for row in con.con.execute(sql).fetchall()]
@@ -73,7 +73,7 @@ class _Read:
 def real_time(
     settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeople | None = None
 ) -> dict[str, Any]:
-    """Answer what happened in the last minutes.
+    """Return what happened in the last minutes.
 
     Args:
         settings: Where events come from, and how they are mapped and cleaned.
@@ -187,7 +187,7 @@ def _insert(con: Backend, paths: Sequence[str], settings: Settings, read: _Read)
 
 
 def _insert_rows(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> None:
-    """Take in the rows of the table of events that arrived since yesterday and happened lately."""
+    """Load the rows of the table of events that arrived since yesterday and happened in the last minutes."""
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
         from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only tables need them)
 

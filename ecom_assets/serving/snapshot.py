@@ -39,7 +39,7 @@ NEW, STORED = ".new", "marts-*.duckdb"
 
 @dataclass(frozen=True)
 class Origin:
-    """Which run made a table last, as Dagster records it."""
+    """The run that last wrote a table, as recorded by Dagster."""
 
     run_id: str | None = None
     asset_version: str | None = None
@@ -57,7 +57,7 @@ class ServedTable:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the pointer file says of the current snapshot.
+    """The content of the pointer file: the current snapshot.
 
     Attributes:
         file: The DuckDB file's name, in the pointer's folder.
@@ -114,7 +114,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     *,
     is_rewritten: bool = False,
 ) -> Snapshot:
-    """Bring the snapshot in `folder` to what `source` has; days that have not changed are not read again.
+    """Make the snapshot in `folder` equal to `source`; days that have not changed are not read again.
 
     Args:
         source: The open warehouse.
@@ -152,7 +152,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     run_id: str,
     before: Snapshot | None,
 ) -> Snapshot:
-    """Write the snapshot's file, and return what its pointer is to say of it."""
+    """Write the snapshot's file, and return the content of its pointer."""
     known = _known(folder / before.file) if before else {}
     here = {table.qualified_name(): fingerprints(source, table, known.get(table.qualified_name())) for table in tables}
     version = data_version(here)
@@ -215,7 +215,7 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
 
 
 def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
-    """Copy what writers noted of themselves: which runs wrote which days, and how."""
+    """Copy the records of writers: which runs wrote which days, and with which SQL."""
     for contract in (WrittenSlices, Computations):
         if source.has(contract):
             rows = source.table(contract).select(*contract.columns).to_pyarrow_batches()
@@ -225,7 +225,7 @@ def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
 
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
-    """Leave out what names a person where no answer needs it."""
+    """Leave out columns with names of people that no response needs."""
     names = {name: one for name, one in contract.columns.items() if one.pii and one.nullable and name in NAMES}
     return rows.mutate(**{name: ibis.null("string") for name in names})
 

@@ -1,4 +1,4 @@
-"""From when to when there are data of each source: of other days nobody knows whether nothing happened.
+"""The first and the last day with data of each source; for other days it is unknown whether nothing happened.
 
 A publication notes it beside the tables that it publishes.
 """

@@ -74,7 +74,7 @@ class SessionQuestion:
         return columns_of(self.where)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return what an answer says of it: the rule in full, and the conditions."""
+        """Return the definition for the answer: the whole rule, and the conditions."""
         return {"session_rule": self.session_rule, **asdict(self.rule), **where_mapping(self.where)}
 
 

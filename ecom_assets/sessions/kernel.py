@@ -69,7 +69,7 @@ def gathered(con: Backend, events: ir.Table, code_bits: int, idle_s: int, ends: 
 
 
 def _span(con: Backend, rows: str, ends: Ends) -> Span:
-    """Number the visitors, and find what there is to pack."""
+    """Number the visitors, and measure the events to pack."""
     first, last = ends
     earliest = f"min(us) FILTER (event_date >= DATE '{first}')" if first else "min(us)"
     latest = f"max(us) FILTER (event_date <= DATE '{last}')" if last else "max(us)"
