@@ -33,7 +33,9 @@ UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
     """Return the chart with the median time of each step; if the order is any, step n means any n steps."""
     named = [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
-    chart = funnel_chart(named)
+    chart = funnel_chart(
+        [{**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"} for step in named]
+    )
     return [line + _time(step) for line, step in zip(chart, steps, strict=True)]
 
 

@@ -27,7 +27,7 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.quick_funnel import quick_answer
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.errors import UsageError
-from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.definition import Funnel, named_step
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.time_to_convert import TimeToConvert
@@ -133,7 +133,10 @@ Over = Annotated[str | None, typer.Option(help=OVER)]
 TimesOption = Annotated[str | None, typer.Option("--time-to-convert", help=TIMES)]
 Bins = Annotated[str | None, typer.Option(help=BINS)]
 WeekStart = Annotated[str, typer.Option(help="Weekday on which weeks begin.")]
-STEPS = "Event types, separated by commas; * is any event, and one with a comma stands in double quotes, '\"a, b\",c'."
+STEPS = (
+    "Event types, separated by commas; * is any event, b? an optional step, which need not be taken, and one with a "
+    "comma stands in double quotes, '\"a, b\",c'."
+)
 Steps = Annotated[str | None, typer.Option(help=STEPS)]
 Within = Annotated[str, typer.Option(help=f"From the first step to the last: {DURATIONS}.")]
 StepWhere = Annotated[list[str] | None, typer.Option(help=STEP_WHERE)]
@@ -237,7 +240,7 @@ def _steps(
     Raises:
         UsageError: A condition or an occurrence does not begin with the number of a step.
     """
-    rows: list[dict[str, Any]] = [{"event_type": name, "where": []} for name in _names(steps or "")]
+    rows: list[dict[str, Any]] = [{**named_step(name), "where": []} for name in _names(steps or "")]
     for text in conditions or []:
         place, condition = _of_step(text, len(rows), "--step-where", "cart_amount > 10")
         rows[place - 1]["where"].append(condition)

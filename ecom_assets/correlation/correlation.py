@@ -52,6 +52,8 @@ class Correlation:
             )
         if self.funnel.per != "user" or self.funnel.by is not None or self.funnel.hold:
             raise DefinitionError("The funnel of a correlation counts users, without `by` and `hold`; leave these out.")
+        if self.funnel.optional_steps:
+            raise DefinitionError("Nobody needs to take an optional step to convert; leave it out of a correlation.")
         if self.funnel.counts_firsts:
             raise DefinitionError("The funnel of a correlation counts every event; leave `occurrence` out.")
         if len(self.properties) > MAX_PROPERTIES:

@@ -22,6 +22,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
+from ecom_assets.funnels.definition import named_step
 
 Options = tuple[tuple[str, str], ...]
 Route = Callable[[RequestContext, Sliced, Any], dict[str, Any]]
@@ -132,7 +133,7 @@ def steps_group(title: str, most: int, condition: str) -> Group:
 def steps_of(fields: object, most: int) -> list[dict[str, Any]]:
     """Return the steps of a form, with their conditions."""
     return [
-        {"event_type": name, "where": lines_of(getattr(fields, f"where_step{n}"))}
+        {**named_step(name), "where": lines_of(getattr(fields, f"where_step{n}"))}
         for n in range(1, most + 1)
         if (name := getattr(fields, f"step{n}").strip())
     ]

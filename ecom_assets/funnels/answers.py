@@ -11,6 +11,7 @@ import numpy as np
 
 from ecom_assets.funnels.definition import ANY, Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.optional_rules import required_steps
 from ecom_assets.tables.packed import Ints
 
 Row = dict[str, Any]
@@ -19,13 +20,13 @@ Row = dict[str, Any]
 def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
     """The steps as INTERFACE has them, from rows of `step_numbers`; a share is null where nobody could have gone on.
 
-    Times are null at step 1, and where nobody took the step.
+    Times are null at step 1, and where nobody took the step. The previous step is one that has to be taken.
     """
     result = {row["step"]: row for row in rows}
     counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
-    answers = []
+    answers, required = [], [*required_steps(funnel)]
     for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
-        previous = counts[max(place - 2, 0)]
+        previous = counts[max((n for n in required if n < place), default=1) - 1]
         answers.append(
             {
                 "step": place,
@@ -34,6 +35,7 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
                 "conversion_from_start": count / counts[0] if counts[0] else None,
                 "conversion_from_previous": count / previous if previous else None,
             }
+            | ({"optional": True} if step.is_optional else {})
             | _times(result[place] if count and place > 1 else None, funnel.within_s)
         )
     return answers

@@ -25,6 +25,8 @@ from ecom_assets.funnels.columns import (
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.optional import with_optional
+from ecom_assets.funnels.optional_rules import required
 from ecom_assets.funnels.simultaneous import alone, count_name, moments_of
 from ecom_assets.tables.columns import text_of
 
@@ -195,22 +197,30 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     units = unit_columns(funnel, unit)
     check_columns(events, funnel, [*units, "event_id"])
     units = counted_columns(units, funnel)
+    if funnel.optional_steps:
+        return with_optional(
+            funnel_chains(events, required(funnel), unit), _with_value(events, funnel, units), funnel, units
+        )
     matching = Matching.of(funnel)
     if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
         raise DefinitionError(
             "Totals cannot separate attempts where one event can serve two steps; use the order strict_increase, "
             "or count per user."
         )
-    events = counted_events(events, funnel, units)
-    value = {VALUE: value_of(events, funnel.by_columns)} if funnel.by else {}
-    events = events.mutate(**value)
+    events, value = _with_value(events, funnel, units), [VALUE] if funnel.by else []
     if funnel.order in {"exact", "any"}:
         result = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
         return result.select(*units, "step", "event_at", "event_id", *value)
-    rows = _step_rows(events, funnel, units, list(value))
+    rows = _step_rows(events, funnel, units, value)
     attempts = _attempts(events, rows, funnel, matching, units)
     chains = _merged(attempts, units) if funnel.per == "totals" else _longest(attempts, units)
-    return _with_events(chains, rows, units, list(value))
+    return _with_events(chains, rows, units, value)
+
+
+def _with_value(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the events that take part, with the value of the breakdown if there is one."""
+    events = counted_events(events, funnel, units)
+    return events.mutate(**{VALUE: value_of(events, funnel.by_columns)}) if funnel.by else events
 
 
 def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:

@@ -49,6 +49,8 @@ class DailyFunnel:
         for name in ("over", "time_to_convert"):
             if getattr(self.funnel, name) is not None:
                 raise DefinitionError(f"{place} has `{name}`; leave it out, days are cohorts already.")
+        if self.funnel.optional_steps:
+            raise DefinitionError(f"{place} has optional steps, which the table does not count; leave them out.")
         if self.funnel.counts_firsts:
             raise DefinitionError(f"{place} has an `occurrence`, which takes all days to know; leave it out.")
         if self.funnel.order not in WALKED and "visitor" in self.units:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.funnels.optional_rules import check_optional
 from ecom_assets.funnels.presets import filled
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
@@ -29,12 +30,14 @@ class FunnelStep:
         conditions: Conditions of other kinds, which must hold too.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
             the step and of the funnel) or `first_ever` (the first of the type, if that one meets them), in all data.
+        is_optional: Whether the step need not be taken: steps after it count as without it, see `funnels/optional.py`.
     """
 
     event_type: str
     where: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
     conditions: Where = EVERYTHING
     occurrence: str = EVERY
+    is_optional: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.event_type, str) or not self.event_type:
@@ -50,18 +53,20 @@ class FunnelStep:
 
     @classmethod
     def from_mapping(cls, raw: object) -> "FunnelStep":
-        """Build a step from a definition file: `{event_type: …, where: …, occurrence: …}`, or the event type alone.
+        """Build a step from a definition file: `{event_type: …, where: …, occurrence: …, optional: …}`, or a text.
 
-        `where` maps columns to values, or is anything that `where_from` takes.
+        `where` maps columns to values, or is anything that `where_from` takes. A text is the event type, with `?` after
+        it if the step is optional.
         """
         if isinstance(raw, str):
-            return cls(raw)
+            raw = named_step(raw)
         if not isinstance(raw, Mapping):
             raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "where", "occurrence"), "a funnel step")
-        return cls(
-            raw.get("event_type", ""), *_equalities(raw.get("where") or {}), occurrence=raw.get("occurrence") or EVERY
-        )
+        check_keys(raw, ("event_type", "where", "occurrence", "optional"), "a funnel step")
+        is_optional, equal = raw.get("optional") or False, _equalities(raw.get("where") or {})
+        if not isinstance(is_optional, bool):
+            raise DefinitionError(f"`optional` of a funnel step is true or false; got {is_optional!r}.")
+        return cls(raw.get("event_type", ""), *equal, raw.get("occurrence") or EVERY, is_optional)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -80,7 +85,7 @@ class FunnelStep:
         named = self.where.get("event_type")
         equal = {**self.where, "event_type": translate(named)} if isinstance(named, str) else self.where
         conditions = with_event_types(self.conditions, translate)
-        return FunnelStep(translate(self.event_type), equal, conditions, self.occurrence)
+        return FunnelStep(translate(self.event_type), equal, conditions, self.occurrence, self.is_optional)
 
     def covers(self, other: "FunnelStep") -> bool:
         """Return whether all events that match the other step match this one: same type, no additional condition."""
@@ -92,12 +97,20 @@ class FunnelStep:
         equal = [dict(self.where)] if self.where else []
         others = [] if self.conditions == EVERYTHING else [self.conditions.to_mapping()]
         where: list[Any] = [*equal, *others]
-        first = {} if self.occurrence == EVERY else {"occurrence": self.occurrence}
+        first: dict[str, Any] = {} if self.occurrence == EVERY else {"occurrence": self.occurrence}
+        first |= {"optional": True} if self.is_optional else {}
         return {
             "event_type": self.event_type,
             **({"where": where if len(where) > 1 else where[0]} if where else {}),
             **first,
         }
+
+
+def named_step(text: str) -> dict[str, Any]:
+    """Return a step that is written as its event type, with `?` after it if it is optional."""
+    name = text.strip()
+    is_optional = len(name) > 1 and name.endswith("?")
+    return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,7 @@ class Exclusion:
     def from_mapping(cls, raw: object) -> "Exclusion":
         """Build an exclusion from a definition file: `{event_type, where, after, before}`, or the event type alone."""
         if not isinstance(raw, Mapping):
-            return cls(FunnelStep.from_mapping(raw))
+            return cls(FunnelStep.from_mapping({"event_type": raw} if isinstance(raw, str) else raw))
         event = {key: value for key, value in raw.items() if key not in {"after", "before"}}
         check_keys(event, ("event_type", "where", "after", "before"), "an exclusion")
         return cls(FunnelStep.from_mapping(event), raw.get("after", 1), raw.get("before"))
@@ -292,6 +305,8 @@ class Funnel:
         self._check_over()
         if self.time_to_convert:
             self.time_to_convert.check(len(self.steps))
+        if self.optional_steps:
+            check_optional(self, WALKED)
 
     def _check_by(self) -> None:
         columns = self.by_columns
@@ -392,6 +407,11 @@ class Funnel:
     def by_columns(self) -> tuple[str, ...]:
         """The columns of `by`; none without a breakdown."""
         return tuple(self.by) if isinstance(self.by, list | tuple) else () if self.by is None else (self.by,)
+
+    @property
+    def optional_steps(self) -> frozenset[int]:
+        """The numbers of the steps that need not be taken."""
+        return frozenset(number for number, step in enumerate(self.steps, start=1) if step.is_optional)
 
     @property
     def columns(self) -> list[str]:

@@ -17,11 +17,14 @@ from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
 from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.optional_rules import required
 from ecom_assets.funnels.simultaneous import levels_by_moment
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
     """Return one row per unit that took step 1: the unit column(s) and `level`, the number of its steps (int64).
+
+    Optional steps do not count.
 
     Args:
         events: The unit column(s), `event_at` (timestamp), `event_type`, and the columns that the definition names.
@@ -35,6 +38,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
             than six overlapping conditions make an exact answer too expensive.
     """
+    funnel = required(funnel)
     if funnel.order not in WALKED or funnel.exclude or funnel.per == "totals":
         chains = funnel_chains(events, funnel, unit)
         keys = [name for name in chains.columns if name not in {"step", "event_at", "event_id"}]

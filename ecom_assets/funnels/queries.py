@@ -352,7 +352,7 @@ def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohor
 
 def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fast: Sequence[StepTimes] | None) -> Rows:
     """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
-    con, funnel, unit = counted.con, counted.funnel, counted.unit
+    con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
@@ -360,8 +360,9 @@ def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fas
     else:
         chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
         with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-            by_key = _by_cohort(found_rows(con, step_numbers(result, [COHORT])))
-            by_label = _by_cohort(found_rows(con, step_numbers(result, [COHORT, "label"]))) if funnel.by else {}
+            by_key = _by_cohort(found_rows(con, step_numbers(result, [COHORT], optional)))
+            if funnel.by:
+                by_label = _by_cohort(found_rows(con, step_numbers(result, [COHORT, "label"], optional)))
     return [
         {
             "start": one.start,
@@ -389,13 +390,13 @@ def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tu
         return _step_rows(times, funnel), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
     chains = funnel_chains(events, funnel, unit)
     with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = found_rows(con, step_numbers(result, ["label"])) if funnel.by else []
+        by_label = found_rows(con, step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
             parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
         if keep:
             keep(result.order_by("step", *key_columns(result)))
-        return found_rows(con, step_numbers(result)), parts
+        return found_rows(con, step_numbers(result, (), funnel.optional_steps)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:

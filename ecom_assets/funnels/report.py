@@ -5,7 +5,7 @@ and the values of a breakdown add up to the total. Times are whole microseconds 
 every engine gives the same results.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import ibis
@@ -31,7 +31,9 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
         funnel: The definition.
     """
     keys = key_columns(chains)
-    valued = chains.group_by(keys).agg(label=_attributed(chains, funnel).fill_null(NO_VALUE))
+    # Who took an optional step counts for the value that they count for without it.
+    taken = chains.filter(chains.step.notin(sorted(funnel.optional_steps))) if funnel.optional_steps else chains
+    valued = taken.group_by(keys).agg(label=_attributed(taken, funnel).fill_null(NO_VALUE))
     sizes = valued.group_by("label").agg(units=valued.count())
     ranks = sizes.mutate(rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label])))
     kept = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
@@ -39,15 +41,20 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     return chains.join(named, keys)
 
 
-def step_numbers(chains: ir.Table, label: Sequence[str] = ()) -> ir.Table:
+def step_numbers(chains: ir.Table, label: Sequence[str] = (), optional: Collection[int] = ()) -> ir.Table:
     """Return one row per label and step with the count, the values around each quantile, and the histogram.
+
+    Args:
+        chains: The result of `funnel_chains`.
+        label: Columns whose values have numbers of their own.
+        optional: The numbers of optional steps; times are counted from the steps that have to be taken.
 
     Returns:
         `label` if requested, `step`, `count`; for each time (`from_previous`, `from_start`) and quantile, two columns
         `…_low_us` and `…_high_us`, between which it lies; for each time its sum, `…_total_us`; for each bar of
         `from_previous`, `bar_<n>_count`.
     """
-    timed = _timed(chains)
+    timed = _timed(chains, optional)
     group = [*label, "step"]
     ranked = timed.mutate(
         unit_count=timed.count().over(ibis.window(group_by=group)),
@@ -93,11 +100,16 @@ def _attributed(chains: ir.Table, funnel: Funnel) -> ir.StringValue:
     return value.max(where=chains.step == int(funnel.by_attribution.removeprefix("step_")))
 
 
-def _timed(chains: ir.Table) -> ir.Table:
+def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
     """Return the chains with the microseconds from the previous step (null at step 1) and from step 1."""
     in_order = ibis.window(group_by=key_columns(chains), order_by=chains.step)
+    previous_at = chains.event_at.lag().over(in_order)
+    if optional:
+        before = ibis.window(group_by=key_columns(chains), order_by=chains.step, rows=(None, -1))
+        is_optional = chains.step.isin(sorted(optional))
+        previous_at = is_optional.ifelse(ibis.null(chains.event_at.type()), chains.event_at).max().over(before)
     whole = chains.mutate(
-        previous_at=chains.event_at.lag().over(in_order),
+        previous_at=previous_at,
         began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),
     )
     return whole.mutate(

@@ -9,6 +9,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import Limits
+from ecom_assets.funnels.optional_rules import required_steps
 from ecom_assets.funnels.queries import answer_funnel
 from ecom_assets.funnels.report import key_columns
 from ecom_assets.sessions.rule import SessionRule
@@ -16,7 +17,7 @@ from ecom_assets.sessions.rule import SessionRule
 
 @dataclass(frozen=True)
 class StepList:
-    """Which list: of a step, at most so many, and perhaps only of those who did not get to the step after it."""
+    """Which list: of a step, at most so many, and perhaps only of those who did not get to the next one."""
 
     step: int
     limit: int
@@ -41,7 +42,8 @@ def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
         keys = key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
-            rows = rows.anti_join(chains.filter(chains.step == listed.step + 1), keys)
+            following = next((n for n in required_steps(definition) if n > listed.step), None)
+            rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = int(con.to_pyarrow(rows.count()).as_py())
         values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()

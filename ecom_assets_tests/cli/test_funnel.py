@@ -298,7 +298,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--step-where", "product_id = p1"), "does not begin with the number of a step, 1 to 2"),
         ((*STEPS, "--from", "2026-02-01", "--to", "2026-01-01"), "--from 2026-02-01 is after --to 2026-01-01"),
         ((*STEPS, "--last", "30"), "--last '30' is not understood"),
-        ((*STEPS, "--over", "year"), "The funnel's `over` 'year' is unknown"),
+        ((*STEPS, "--over", "decade"), "The funnel's `over` 'decade' is unknown"),
         ((*STEPS, "--over", "week", "--week-start", "mon"), "The funnel's `week_start` 'mon' is unknown"),
         ((*STEPS, "--over", "day", "--week-start", "sunday"), "leave it out, or ask with `over` week"),
         ((*STEPS, "--timezone", "Mars"), "Mars"),

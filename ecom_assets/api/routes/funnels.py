@@ -157,6 +157,7 @@ class StepBody(EventBody):
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
         None, description="first_time: only the first that meets the conditions, in all data; first_ever: of its type"
     )
+    optional: bool = Field(default=False, description="Whether it need not be taken; as text, `add_to_cart?`")
 
 
 class ExclusionBody(EventBody):
@@ -291,9 +292,10 @@ class FunnelStepAnswer(BaseModel):
 
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
+    optional: bool | None = Field(None, description="True for a step that need not be taken, else null")
     count: int = Field(description="Units that got there")
     conversion_from_start: float | None = Field(description="Share of those at step 1")
-    conversion_from_previous: float | None = Field(description="Share of those at the step before")
+    conversion_from_previous: float | None = Field(description="Share of those at the step before that has to be taken")
     median_s_from_previous: float | None = Field(description="Median of the seconds since the step before")
     p90_s_from_previous: float | None = Field(description="90th percentile of these")
     median_s_from_start: float | None = Field(description="Median of the seconds since step 1")

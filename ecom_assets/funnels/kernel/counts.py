@@ -176,7 +176,7 @@ def suits(funnel: Funnel) -> bool:
     is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
     # Steps that any event can be are conditions on one event type, all of which may overlap.
     is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
-    return funnel.order in WALKED and is_plain and is_few
+    return funnel.order in WALKED and is_plain and is_few and not funnel.optional_steps
 
 
 @contextmanager
