@@ -217,7 +217,7 @@ DEFECTS: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
     name, sql = DEFECTS[defect]
@@ -252,7 +252,7 @@ def test_no_example_names_a_visitor(shop: Platform) -> None:
     assert "anna" not in str(actual.examples)
 
 
-@pytest.mark.sampled(30)
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize(
     "one", checks(Platform().settings), ids=lambda one: f"{one.contract.qualified_name()} {one.name}"
 )

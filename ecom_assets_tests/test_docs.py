@@ -72,6 +72,7 @@ def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: Modul
     assert {*(one.qualified_name() for one in ALL), "public.ecommerce_events"} <= names
 
 
+@pytest.mark.slow
 def test_the_statements_for_snowflake_are_those_of_the_contracts(make_docs: ModuleType) -> None:
     assert make_docs.SNOWFLAKE_TABLES.read_text(encoding="utf-8") == make_docs.snowflake_tables(), "run `make docs`"
 

@@ -180,7 +180,7 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
     return span, {"time_range": name} if name in RANGES else {"start_date": span.first, "end_date": span.last}
 
 
-@pytest.mark.sampled(60)
+@pytest.mark.sampled(45)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("case", OF_DAYS)
 def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
@@ -215,7 +215,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
     assert api.json("/analytics/conversion", unit="visitor", **answer)["steps"] == paths.visitors(shop, span)
 
 
-@pytest.mark.sampled(15)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
 def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_known(

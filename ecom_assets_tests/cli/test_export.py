@@ -45,6 +45,7 @@ def test_everything_is_delivered_once_and_days_may_be_chosen(home: Path) -> None
     assert ecom("export", "--to", "mixpanel", home=home).out.count(" 0 sent now: ") == 2
 
 
+@pytest.mark.slow
 def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None:
     result = ecom("export", "--to", "customers-json", home=home)
     path = home / "exports" / "customers.json"

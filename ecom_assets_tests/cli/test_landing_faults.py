@@ -68,6 +68,7 @@ def test_what_cannot_be_read_stops_the_run_by_name_and_no_row_changes(
     assert contents(home / "warehouse.duckdb") == before
 
 
+@pytest.mark.slow
 def test_orders_are_looked_at_in_the_same_way(landing: Path, home: Path) -> None:
     (landing / "received_date=2026-01-02" / "_events.csv").write_text("id\n1\n")
     result = ecom("run", "--orders", landing, home=home)

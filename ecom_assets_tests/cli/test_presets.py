@@ -108,6 +108,7 @@ def test_a_j_of_two_touches_is_split_in_amplitude(home: Path) -> None:
     assert credit(home, "--preset", "mixpanel", "--model", "j")["Organic Search"] == pytest.approx(0.5)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["retention", "trend"])
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(home: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "plain.json").write_text(json.dumps({"preset": "posthog", "period": "week"} | _series(name)))

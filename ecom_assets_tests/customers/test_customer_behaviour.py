@@ -99,6 +99,7 @@ def test_a_visit_that_goes_on_after_midnight_was_seen_at_midnight(shop: Platform
     assert one_of(shop)["seen_at"] == at("00:00", date(2026, 3, 11))
 
 
+@pytest.mark.slow
 def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platform) -> None:
     # 31 days ago does not count; the two visits that do are 40 s and 20 s long: 60 s in 2 sessions, just medium.
     days = ((date(2026, 2, 8), 3000), (date(2026, 2, 9), 40), (date(2026, 3, 10), 20))
@@ -120,6 +121,7 @@ def test_without_sessions_the_score_of_the_api_tells_the_level(shop: Platform, s
     assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (level, "api", score)
 
 
+@pytest.mark.slow
 def test_where_there_are_sessions_they_tell_the_level_whatever_the_api_says(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}))
     row = one_of(shop, engagement_score=100)
@@ -167,6 +169,7 @@ def test_a_purchase_that_tells_no_amount_leaves_open_what_was_spent(shop: Platfo
     assert (row["year_revenue_amount"], row["customer_tier"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_purchases_that_tell_an_amount_are_added_up_beside_one_that_does_not(shop: Platform) -> None:
     reported = {"event_type": "purchase", "cart_amount": Decimal(30)}
     visits(
@@ -243,6 +246,7 @@ def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> No
     assert [row["event_id"] for row in shop.rows(FirstTouches)] == ["e0", "e2"]
 
 
+@pytest.mark.slow
 def test_before_the_first_event_there_is_no_channel(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 11)), {}))
     assert one_of(shop)["acquisition_channel"] is None
@@ -265,6 +269,7 @@ def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_tells_a_
         assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
 
 
+@pytest.mark.slow
 def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     with shop_with() as shop:
         row = one_of(shop)

@@ -40,6 +40,7 @@ def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> N
         assert tiles_of(page), link
 
 
+@pytest.mark.slow
 def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) -> None:
     page = read(page_of(client, table="mart.engagement_daily", column="bounce_rate", event_date="2026-01-10"))
     links = [one.attributes["href"] for one in page.all("a") if one.text == "engaged_session_count"]

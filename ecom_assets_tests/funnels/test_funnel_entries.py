@@ -197,6 +197,7 @@ def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
     return values
 
 
+@pytest.mark.slow
 @examples(12)
 @given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(WALKED), seed=seeds)
 def test_kernel_and_expression_agree_on_a_range(

@@ -122,6 +122,7 @@ def test_an_older_order_that_comes_late_makes_a_later_week_s_customer_returning(
     assert people(week_of(shop, MONDAY + ONE_WEEK)) == (0, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_week_that_lost_its_only_order_is_gone(shop: OrderPlatform) -> None:
     run(shop, order_line("a", MONDAY))
     late = MONDAY + 2 * ONE_WEEK

@@ -83,6 +83,7 @@ def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then
     assert sightings.states == [OLD, NEW]
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", UNFINISHED)
 def test_a_connection_that_always_ends_at_a_step_is_a_sentence_and_the_next_publication_does_it(

@@ -83,6 +83,7 @@ def test_the_star_schema_has_its_foreign_keys(engine: PostgresEngine, shop: Orde
     assert lines_of(engine) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_a_fact_of_nobody_is_refused(engine: PostgresEngine, shop: OrderPlatform) -> None:
     write(engine, shop, FACTS, HAT)
     with pytest.raises(ContractError, match=r"violates foreign key constraint .*; the old rows were kept"):
