@@ -16,7 +16,6 @@ Count = Callable[[], list[int]]
 
 STEPS = [step.event_type for step in FIVE_STEP_FUNNEL.steps]
 WINDOW_S = FIVE_STEP_FUNNEL.within_s
-_MICROS = "toUInt64(toUnixTimestamp64Micro(event_at))"
 
 
 def clickhouse(file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000) -> Count:

@@ -397,12 +397,6 @@ SALES_CHANNEL_DEFINITION: Final = {
 }
 
 
-DEVICE_DEFINITION: Final = {
-    "device": "Told by the browser of the purchase or refund event; `other` where it says nothing",
-    "revenue_amount": "Σ cart_value of purchase events less that of refund events; null where none has it",
-}
-
-
 def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None]:
     """Return the revenue of purchase and refund events of a period by device.
 

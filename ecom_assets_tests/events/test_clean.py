@@ -82,7 +82,6 @@ def test_a_plain_page_view_is_clean(shop: Platform) -> None:
     assert fate(shop) == "clean"
 
 
-NEXT_MIDNIGHT = at("+1 00:00")
 MICROSECOND = timedelta(microseconds=1)
 
 
