@@ -26,11 +26,6 @@ NEWEST_TWO = {"start_date": "2026-03-04", "end_date": LAST}
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def reports(tmp_path: Path) -> Path:
     folder = tmp_path / "reports"
     for day in GOOD:

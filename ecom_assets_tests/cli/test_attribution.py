@@ -17,11 +17,6 @@ b1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/?utm_source=lett
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def events(tmp_path: Path) -> Path:
     path = tmp_path / "story.csv"
     path.write_text(f"{HEADER}\n{STORY}")

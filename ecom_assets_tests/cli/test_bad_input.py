@@ -14,11 +14,6 @@ GOOD_ROW = "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def events(tmp_path: Path) -> Path:
     return page_views(tmp_path / "own.csv", "2026-01-01")
 

@@ -9,11 +9,6 @@ from ecom_assets_tests.command import HEADER, ecom
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def events(tmp_path: Path) -> Path:
     path = tmp_path / "story.csv"
     path.write_text(f"{HEADER}\n{STORY}")

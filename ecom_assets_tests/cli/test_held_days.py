@@ -20,11 +20,6 @@ DAY = "order_date::VARCHAR"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def reports(tmp_path: Path) -> Path:
     """Reports of four days, the second of which has too few customers."""
     folder = tmp_path / "reports"

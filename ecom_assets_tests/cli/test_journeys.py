@@ -27,11 +27,6 @@ PATH = {
 }
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def question(home: Path, story: str, *words: str) -> CommandResult:
     """Ask about a story."""
     path = home.parent / "story.csv"

@@ -30,11 +30,6 @@ def events_of(path: Path, amount: str) -> Path:
     return path
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 @pytest.mark.slow
 def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Path) -> None:
     answer = run(home, "--json", "--events", events_of(tmp_path / "e.csv", "69.80")).json

@@ -16,11 +16,6 @@ from ecom_assets_tests.markdown import ROOT
 EVENTS = str(ROOT / "docs" / "example_events.csv")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def answer(home: Path, command: str, *words: str) -> Any:
     result = ecom(command, "--events", EVENTS, *words, "--json", home=home)
     assert result.exit_code == 0, result.err

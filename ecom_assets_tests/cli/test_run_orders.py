@@ -130,11 +130,6 @@ def test_online_retail_gives_the_totals_that_its_readme_tells(tmp_path: Path) ->
 # Own data, one rule each
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def rows_by_table(result: CommandResult) -> dict[str, int]:
     actual: dict[str, int] = result.json["tables"]
     return actual

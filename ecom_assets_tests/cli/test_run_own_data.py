@@ -11,11 +11,6 @@ from ecom_assets_tests.command import FEW_TABLES, ecom, page_views, real_file, s
 from ecom_assets_tests.services import people
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 @pytest.mark.slow
 def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
     result = ecom(

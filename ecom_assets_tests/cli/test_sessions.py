@@ -19,11 +19,6 @@ b2,bob,page_view,2026-01-01T10:31:00Z,,,s2,https://shop.example/,,
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def events(tmp_path: Path) -> Path:
     path = tmp_path / "story.csv"
     path.write_text(f"{HEADER}\n{STORY}")

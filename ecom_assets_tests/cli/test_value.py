@@ -18,11 +18,6 @@ HEADER = (
 COMMANDS = ("segments", "value")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
 def orders_csv(path: Path, lines: list[tuple[str, date, str]]) -> Path:
     """Write an order of each customer, day and amount."""
     rows = [f"{n},u{n},{day}T12:00:00,1,Berlin,{who},,,7,Hat,1,{amount}" for n, (who, day, amount) in enumerate(lines)]
