@@ -9,8 +9,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import uvicorn
 from playwright.sync_api import sync_playwright
 
@@ -26,11 +30,18 @@ PICTURES = {
     "journeys": ("journeys", "section:nth-of-type(1)", 0),
     "quality": ("quality", "body", 620),
     "attribution": ("attribution?time_range=quarter", "section:nth-of-type(1)", 0),
-    "products": ("products", "body", 620),
-    "deliveries": ("deliveries", "body", 560),
-    "live": ("live", "body", 560),
+    "products": ("products", "body", 480),
+    "deliveries": ("deliveries", "body", 620),
+    "live": ("live", "body", 620),
 }
 """The name of each picture, with the path of its page, what stands at its top, and its height; 0: only that part."""
+TIMES = ("event_timestamp", "received_at")
+FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+BUSIEST = """
+SELECT bought.came
+FROM day bought JOIN day other ON other.came BETWEEN bought.came - INTERVAL 30 MINUTE AND bought.came
+WHERE bought.event_type = 'purchase' GROUP BY ALL ORDER BY count(*) DESC, bought.came LIMIT 1
+"""
 IMAGES = Path(__file__).with_name("images")
 MOST_BYTES = 150_000
 
@@ -43,7 +54,29 @@ def main() -> None:
         if home == folder:
             program = "from ecom_assets.cli import main; main()"
             subprocess.run([sys.executable, "-c", program, "run"], check=True)  # noqa: S603 (our own)
-        take(serve())
+        with newest_events(Path(home) / "sandbox" / "events"):
+            take(serve())
+
+
+@contextmanager
+def newest_events(landing: Path) -> Iterator[None]:
+    """Land the busiest half hour of the shop's last day that ends in a purchase as events of the last half hour."""
+    con = duckdb.connect()
+    day = con.read_parquet(f"{landing}/received_date={UNTIL}/*.parquet", hive_partitioning=False)
+    day.select("*, received_at::TIMESTAMP AS came").create_view("day")
+    ((busiest,),) = con.execute(BUSIEST).fetchall()
+    now = datetime.now(UTC).replace(tzinfo=None)
+    shift = f"to_microseconds({round((now - busiest).total_seconds() * 1_000_000)})"
+    at = ", ".join(f"strftime({name}::TIMESTAMP + {shift}, '{FORMAT}') AS {name}" for name in TIMES)
+    rows = con.table("day").filter(f"came BETWEEN TIMESTAMP '{busiest}' - INTERVAL 30 MINUTE AND TIMESTAMP '{busiest}'")
+    path = landing / f"received_date={now:%Y-%m-%d}" / "now.parquet"
+    path.parent.mkdir(exist_ok=True)
+    rows.select(f"* EXCLUDE (came) REPLACE (concat('now-', event_id) AS event_id, {at})").write_parquet(str(path))
+    try:
+        yield
+    finally:
+        path.unlink()  # a folder that is given is not to have them in its next run
+        path.parent.rmdir()
 
 
 def serve() -> str:

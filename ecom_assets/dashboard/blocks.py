@@ -101,6 +101,11 @@ class Column:
         """Return whether the values are aligned right."""
         return self.kind in RIGHT
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether a value stays on one line, as a date that is broken cannot be read."""
+        return self.kind in {"date", "instant"}
+
 
 @dataclass(frozen=True)
 class DataTable(Block):

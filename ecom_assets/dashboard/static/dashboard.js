@@ -80,6 +80,9 @@
     const { View, parse, compile, expressionInterpreter } = window.ecomVega;
     const { spec, rows, shapes, currencySign } = JSON.parse(data.textContent);
     const style = config();
+    if (place.clientWidth < 560) {  // a legend in one line is cut; its end stands above the end of the plot, so that it can begin above the axis
+      style.legend = { ...style.legend, columns: Math.max(2, Math.floor(place.clientWidth / 150)), layout: { top: { anchor: "end" } } };
+    }
     let made = themed(spec);
     if (!(made.$schema || "").includes("/vega/")) {
       const params = [{ name: "currencySign", value: currencySign }, ...(made.params || [])];
