@@ -52,7 +52,9 @@ class MailServer:
         if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or options:
             raise _no_address()
         if is_tls and is_starttls:
-            raise SettingError("ECOM_SMTP_URL asks for smtps:// and for starttls, of which a server has one; drop one.")
+            raise SettingError(
+                "ECOM_SMTP_URL has both smtps:// and starttls, but a server uses only one of them; remove one."
+            )
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if not (user + password).isascii():
             raise SettingError("ECOM_SMTP_URL has a user or password beyond ASCII, which logins to SMTP cannot carry.")

@@ -140,7 +140,7 @@ class _Recompute:
         )
         outcome = run.materialize()
         if outcome.failures:
-            raise WorkError(f"{outcome.failures[0]} The erasure is not done: run the same command again.")
+            raise WorkError(f"{outcome.failures[0]} The erasure is not complete: run the same command again.")
         return outcome.run_id
 
     def _chosen(self, definitions: dg.Definitions) -> list[dg.AssetKey]:
@@ -184,7 +184,7 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
     pending = read_pending(settings)
     if pending and not (set(requested.users) <= set(pending.person.users) and _within(requested, pending.person)):
         raise UsageError(
-            "An erasure of somebody else was not finished; finish it first, by the same command as before."
+            "An erasure of somebody else was not finished; finish it first, with the same command as before."
         )
     return pending
 
@@ -198,7 +198,7 @@ def _require_yes(plan: Plan, *, yes: bool) -> None:
         return
     typer.echo("\n".join(_plan_lines(plan)), err=True)
     if not sys.stdin.isatty():
-        raise UsageError("Erasing cannot be undone; say so with --yes.")
+        raise UsageError("Erasing cannot be undone; confirm with --yes.")
     typer.confirm("Erase all of this? It cannot be undone.", abort=True, err=True)
 
 

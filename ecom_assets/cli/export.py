@@ -52,7 +52,9 @@ class ExportRequest:
             if place not in PLACES:
                 raise UsageError(f"--to {place!r} is not a place to export to; {did_you_mean(place, PLACES)}.")
         if self.is_dry and CUSTOMERS in self.places:
-            raise UsageError("--dry-run is about payloads, and customers-json has none: it is a file; leave one out.")
+            raise UsageError(
+                "--dry-run writes payloads, and customers-json has none, because it is a file; leave one of them out."
+            )
 
     @property
     def names(self) -> list[str]:
@@ -203,7 +205,7 @@ def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
     days = [one for one in to if LIKE_A_DAY.match(one)]
     places = tuple(dict.fromkeys(one for one in to if one not in days))
     if len(days) > 1:
-        raise UsageError(f"--to {days[1]} is a second last day, after {days[0]}; give one.")
+        raise UsageError(f"--to {days[0]} and --to {days[1]} are both last days; give one of them.")
     if not places:
-        raise UsageError(f"--to {to[0]} says until when, and not where; add --to {PLACES[0]}, or another tool.")
+        raise UsageError(f"--to {to[0]} is a last day, but not a destination; add --to {PLACES[0]}, or another tool.")
     return places, days[0] if days else None

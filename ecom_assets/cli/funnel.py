@@ -150,7 +150,7 @@ ExclusionRule = Annotated[str, typer.Option(help="mixpanel keeps the steps befor
 BY = "Break down by this column, or by properties.key; give it again for further columns."
 By = Annotated[list[str] | None, typer.Option(help=BY)]
 ByAttribution = Annotated[str, typer.Option(help="Whose value counts: first, last, all, step_1, step_2, …")]
-Limit = Annotated[int, typer.Option(help="So many values stand by themselves; the rest is Other.")]
+Limit = Annotated[int, typer.Option(help="How many values to show; the rest is Other.")]
 Who = Annotated[Path | None, typer.Option(help="Write who is at each step to this .parquet or .csv file.")]
 Definition = Annotated[Path | None, typer.Option(help="A YAML or JSON file instead of --steps and the rest.")]
 
@@ -310,14 +310,12 @@ def _refuse_more_than_a_definition(context: typer.Context) -> None:
     for name in context.params:
         if name not in BESIDE_A_DEFINITION and is_typed(context, name):
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{option} is given beside --definition, whose file says it; write it there, or leave it out."
-            )
+            raise UsageError(f"{option} is given together with --definition; write it in that file, or leave it out.")
 
 
 NEEDED_BY: Final = {
     "by_attribution": ("by", "says whose value of --by counts; give --by"),
-    "limit": ("by", "says how many values of --by stand by themselves; give --by"),
+    "limit": ("by", "sets how many values of --by are shown; give --by"),
     "exclusion_rule": ("exclude", "says what an excluded event does; give --exclude"),
 }
 

@@ -60,7 +60,7 @@ def reset(
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     if not yes:
-        raise UsageError("After this everything counts as never delivered, and is sent again; say so with --yes.")
+        raise UsageError("After this everything counts as never delivered, and is sent again; confirm with --yes.")
     engine = new_engine(load_settings())
     with closing(engine.open()):
         engine.clear([Deliveries, DeadLetters, ReconciliationDaily])

@@ -39,7 +39,7 @@ def _require_fitting(host: str | None, port: int | None, *, http: bool, personal
     if not http and (host is not None or port is not None):
         raise UsageError(f"--{'host' if host is not None else 'port'} {HTTP_ONLY}.")
     if http and personal:
-        raise UsageError("--personal is for stdio; over HTTP a key of scope personal says it.")
+        raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
 
 
 def _serve_http(settings: Settings) -> None:

@@ -25,7 +25,7 @@ def retain(
         result = expired(with_origin(engine, settings), engine)
         if not dry_run:
             if not yes:
-                raise UsageError("Removing cannot be undone; look at it with --dry-run, then say so with --yes.")
+                raise UsageError("Removing cannot be undone; check it with --dry-run, then confirm with --yes.")
             remove(engine, result)
     rows = {**result.as_json(), "is_removed": not dry_run}
     typer.echo(json.dumps(rows) if as_json else "\n".join(_lines(rows)))

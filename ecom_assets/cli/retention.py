@@ -39,7 +39,7 @@ def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
     """
     data = scope.data
     if bool(data.events) == bool(data.orders):
-        raise UsageError("Retention is asked of events or of orders; give one of --events PATH and --orders PATH.")
+        raise UsageError("Retention needs either events or orders; give one of --events PATH and --orders PATH.")
     if data.orders and scope.segment is not None:
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
     if data.orders and rule.per != "user":
@@ -182,7 +182,7 @@ def _from_options(given: dict[str, Any]) -> RetentionRule:
     if "brackets" in given and given.get("mode", "bracket") != "bracket":
         raise UsageError(f"--brackets belong to --mode bracket, not to {given['mode']}; leave one of them out.")
     if "limit" in given and "by" not in given:
-        raise UsageError("--limit says how many values of --by stand by themselves; give --by, or leave it out.")
+        raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
     if "brackets" in given:
         given |= {"mode": "bracket", "brackets": parse_brackets(given["brackets"])}
     conditions = {name: parse_where(given[name]) for name in WHERES if name in given}

@@ -127,7 +127,7 @@ class DaysOfRun:
         first, last = self.requested_days.first or covered.first, self.requested_days.last or covered.dates[-1]
         if last < first:
             raise UsageError(
-                f"The data cover {covered.first} to {covered.dates[-1]}, nothing of the days asked for; give others."
+                f"The data cover {covered.first} to {covered.dates[-1]}, none of the requested days; give others."
             )
         if last < self.settings.first_day:
             raise self._too_early(first)

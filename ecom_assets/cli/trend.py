@@ -96,7 +96,7 @@ def _read_definition(definition: Path | None, given: dict[str, Any]) -> dict[str
         UsageError: Options do not go together.
     """
     if definition is None and given["limit"] is not None and not given["by"]:
-        raise UsageError("--limit says how many values of --by stand by themselves; give --by, or leave it out.")
+        raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
     every = {"series": ["*"]} if definition is None else {}
     return every | options_or_definition(definition, given, "trend", "series")
 

@@ -47,9 +47,7 @@ class Correlation:
             DefinitionError: A value is out of range, or the funnel has parts that make no sense here.
         """
         if len(self.funnel.steps) == 1:
-            raise DefinitionError(
-                "Who enters a funnel of one step has converted; give a correlation two steps or more."
-            )
+            raise DefinitionError("In a funnel of one step everybody converts; give a correlation two steps or more.")
         if self.funnel.per != "user" or self.funnel.by is not None or self.funnel.hold:
             raise DefinitionError("The funnel of a correlation counts users, without `by` and `hold`; leave these out.")
         if self.funnel.optional_steps:

@@ -107,7 +107,7 @@ def _read(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _UnfitError("properties_unreadable", "The event's properties are not JSON text.") from error
     if not isinstance(properties, dict):
-        raise _UnfitError("properties_unreadable", "The event's properties are JSON, but no object with names.")
+        raise _UnfitError("properties_unreadable", "The event's properties are JSON, but not an object.")
     return properties
 
 
@@ -142,7 +142,9 @@ def _leaves(prefix: str, value: Any, rule: PropertyRule) -> Iterator[tuple[str, 
             yield from _leaves(f"{prefix}{rule.joint}{name}" if prefix else name, inner, rule)
     elif isinstance(value, list):
         if any(isinstance(one, dict | list) for one in value):
-            raise _UnfitError("property_nested", f"The property {prefix!r} is a list of objects, which can't be flat.")
+            raise _UnfitError(
+                "property_nested", f"The property {prefix!r} is a list of objects, which cannot be flattened."
+            )
         yield prefix, rule.list_joint.join(_word(one) for one in value if one is not None)
     elif value is not None:
         yield prefix, _word(value) if isinstance(value, bool) and rule.flags_as_text else value
@@ -157,7 +159,7 @@ def _named(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
         return fields
     renamed = {f"property_{name}" if name in rule.taken else name: value for name, value in fields.items()}
     if len(renamed) < len(fields):
-        raise _UnfitError("property_twice", "Two properties have one name once those that we use are renamed.")
+        raise _UnfitError("property_twice", "Two properties have the same name after reserved names are changed.")
     return renamed
 
 
@@ -173,9 +175,9 @@ def _check_name(name: str, rule: PropertyRule) -> None:
     if not name or rule.length(name) > rule.name_length:
         raise _UnfitError("property_name", f"A property's name must have 1 to {rule.name_length} {rule.unit}.")
     if rule.name_pattern and not re.fullmatch(rule.name_pattern, name):
-        raise _UnfitError("property_name", f"The property name {name!r} has characters that are not taken.")
+        raise _UnfitError("property_name", f"The property name {name!r} has characters that are not allowed.")
     if rule.forbidden_names and name.lower().startswith(rule.forbidden_names):
-        raise _UnfitError("property_name", f"The property name {name!r} begins like one that the tool keeps.")
+        raise _UnfitError("property_name", f"The property name {name!r} begins with a prefix that the tool reserves.")
 
 
 def _check_value(name: str, value: Any, rule: PropertyRule, *, levels: int) -> None:  # noqa: ANN401 (what JSON holds)

@@ -69,7 +69,7 @@ class Place:
         """
         if not self.has(contract):
             raise NotHereError(
-                f"{contract.qualified_name()} is not here, so that the way down ends above it; run `ecom run`, or ask "
+                f"{contract.qualified_name()} is not here, so the explanation ends above it; run `ecom run`, or ask "
                 "`ecom explain` where the warehouse is."
             )
         return self.reading.table(contract)

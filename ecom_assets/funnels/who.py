@@ -35,7 +35,9 @@ def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
     if listed.step > len(definition.steps):
         raise DefinitionError(f"Step {listed.step} is not one of the {len(definition.steps)} steps; give one of them.")
     if definition.per not in {"user", "session"}:
-        raise DefinitionError("Who is at a step is listed per user or session, not of totals or properties; set per.")
+        raise DefinitionError(
+            "The visitors at a step are listed per user or session, not for totals or properties; set per."
+        )
     values: dict[str, Any] = {}
 
     def keep(chains: ir.Table) -> None:

@@ -99,6 +99,6 @@ def _rows(store: Store) -> list[tuple[str, str]]:
 def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
     if hashes is None or (hashes.of(PROOF, PROOF), PROOF) not in rows:
         raise SettingError(
-            "The key of the hashes of erased people is missing or another one, so their rows could come in again; put "
-            "the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."
+            "The key of the hashes of erased people is missing or another one, so their rows could be loaded again; "
+            "put the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."
         )

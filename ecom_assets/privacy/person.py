@@ -46,7 +46,7 @@ class Person:
         """
         given = [*visitors, *customers]
         if not given or not all(one.strip() for one in given):
-            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as tables have them.")
+            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
         sessions = [one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)]
         users = [user_of(one) for one in visitors if not one.startswith(ANONYMOUS)]
         return cls(tuple(dict.fromkeys([*users, *customers])), tuple(dict.fromkeys(sessions)))

@@ -50,8 +50,8 @@ class ToolRequests:
                 failures.append(str(error))
         if failures:
             raise DeliveryError(
-                f"{' '.join(failures)} All else is removed; fix that and run the same command again, or leave the tool "
-                "out with --skip-tool."
+                f"{' '.join(failures)} Everything else was removed; fix this and run the same command again, "
+                "or leave the tool out with --skip-tool."
             )
         return answers
 

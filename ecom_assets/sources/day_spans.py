@@ -72,8 +72,8 @@ def require_span(first: date, last: date, most_days: int, result: Collection[Day
         return
     raise UsageError(
         f"The data span {span:,} days, from {first} to {last}, more than ECOM_MAX_DAYS={most_days}{_stray(result)}; "
-        f"if they are right, say so with --from {first} --to {last} or ECOM_MAX_DAYS={span}, else take them away or "
-        f"leave them out with --from and --to."
+        f"if they are right, confirm them with --from {first} --to {last} or ECOM_MAX_DAYS={span}; otherwise remove "
+        f"them, or leave them out with --from and --to."
     )
 
 

@@ -85,8 +85,8 @@ class FileStock:
                 return no_stock(f"{self._place} has no column stock")
             if "product_id" not in columns:
                 raise SourceError(
-                    f"The catalogue {self._place} has a column stock and none called product_id; name the column that "
-                    "says which product it is of product_id."
+                    f"The catalogue {self._place} has a column stock but no column product_id; "
+                    "rename the column with the id of the product to product_id."
                 )
             present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
             listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]

@@ -32,7 +32,7 @@ class SliceOutput:
         """
         if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
             raise SourceError(
-                f"No {noun} came for {self.days.dates[-1]}, so the table keeps what it has; look where they come from, "
+                f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check the source, "
                 "and run again."
             )
         return self

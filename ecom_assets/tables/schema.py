@@ -64,14 +64,14 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
             claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
             raise WarehouseError(
                 f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, which its contract "
-                f"{claim}; only added columns migrate by themselves: run `ecom migrate` to see what it takes."
+                f"{claim}; only added columns are migrated automatically: run `ecom migrate` to see the changes."
             )
     missing = [name for name in wanted if name not in result]
     for name in missing:
         if not wanted[name].nullable:
             raise WarehouseError(
-                f"{contract.qualified_name()} has no column {name!r}, which its contract has and never null; run "
-                "`ecom migrate` to see what it takes."
+                f"{contract.qualified_name()} has no column {name!r}, which its contract requires without null; run "
+                "`ecom migrate` to see the changes."
             )
     return missing
 

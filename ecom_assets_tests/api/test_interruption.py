@@ -123,7 +123,7 @@ def test_what_ran_out_of_time_ends_in_the_engine_too_and_the_next_is_answered(
 def test_nothing_begins_once_the_time_is_over() -> None:
     cancellation = Cancellation()
     cancellation.end()
-    with pytest.raises(QuestionTooLargeError, match="The time of the answer is over"), cancellation.during(print):
+    with pytest.raises(QuestionTooLargeError, match="The response took too long"), cancellation.during(print):
         pass
 
 

@@ -115,7 +115,7 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tm
         con.execute("ALTER TABLE mart.engagement_daily DROP COLUMN session_count")
     refused = ecom("run", home=home, env=env)
     assert refused.exit_code == 1
-    assert "run `ecom migrate` to see what it takes" in refused.err
+    assert "run `ecom migrate` to see the changes" in refused.err
 
     plan = ecom("migrate", home=home, env=env).out
     assert "mart.sessions.mood: dropped, with its values" in plan

@@ -57,8 +57,8 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
     ("words", "sentence"),
     [
         (["--to", "mixpanl"], "--to 'mixpanl' is not a place to export to; did you mean 'mixpanel'?"),
-        (["--to", "2026-01-01"], "--to 2026-01-01 says until when, and not where; add --to amplitude"),
-        (["--to", "customers-json", "--dry-run"], "--dry-run is about payloads, and customers-json has none"),
+        (["--to", "2026-01-01"], "--to 2026-01-01 is a last day, but not a destination; add --to amplitude"),
+        (["--to", "customers-json", "--dry-run"], "--dry-run writes payloads, and customers-json has none"),
         (
             ["--to", "heap", "--from", "2027-01-01"],
             "There are no events from 2027-01-01 on: the last are of 2026-01-02",

@@ -218,7 +218,7 @@ def test_what_a_definition_file_says_cannot_be_said_beside_it(
     definition.write_text("steps: [product_view, add_to_cart]\nwithin: 7d\n")
     result = ecom("funnel", "--events", events, "--definition", definition, *words, home=home)
     assert result.exit_code == 2
-    assert result.sentence.startswith(f"{option} is given beside --definition, whose file says it;")
+    assert result.sentence.startswith(f"{option} is given together with --definition; write it in that file")
     beside = ("--session-rule", "source", "--who", events.with_name("who.csv"))
     answer = ecom("funnel", "--events", events, "--definition", definition, *beside, "--json", home=home)
     assert counts(answer) == [3, 2]
@@ -407,7 +407,7 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
+        (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--by-attribution", "last"), "--by-attribution says whose value of --by counts; give --by, or leave it out."),
         (
             ("--exclusion-rule", "posthog"),

@@ -163,8 +163,8 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "Retention is asked of events or of orders; give one of --events PATH and --orders PATH."),
-        (("--events", "story.csv", "--orders", "orders.csv"), "Retention is asked of events or of orders"),
+        ((), "Retention needs either events or orders; give one of --events PATH and --orders PATH."),
+        (("--events", "story.csv", "--orders", "orders.csv"), "Retention needs either events or orders"),
         (("--events", "story.csv", "--period", "decade"), "The period 'decade' of retention is unknown; "),
         (("--events", "story.csv", "--mode", "after"), "The mode 'after' of retention is unknown; did you mean"),
         (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; known: purchase"),
@@ -287,7 +287,7 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
+        (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
         (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; known: starts, events"),
         (

@@ -92,8 +92,8 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
         (("--from", "2009-11-30"), "2009-11-30 is before the first partition; set ECOM_FIRST_DAY=2009-11-30 or"),
         (("--to", "2009-11-30"), "2009-11-30 is before the first partition; set ECOM_FIRST_DAY=2009-11-30 or"),
         (("--from", "2099-01-01"), "2099-01-01 is after today"),
-        (("--from", "2026-02-01"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
-        (("--to", "2025-12-31"), "The data cover 2026-01-01 to 2026-01-01, nothing of the days asked for"),
+        (("--from", "2026-02-01"), "The data cover 2026-01-01 to 2026-01-01, none of the requested days"),
+        (("--to", "2025-12-31"), "The data cover 2026-01-01 to 2026-01-01, none of the requested days"),
         (("--from", "2026-02-30"), "--from '2026-02-30' is not a date; use YYYY-MM-DD, such as 2026-01-31."),
     ],
 )

@@ -177,7 +177,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
             ("--last", "3d", "--from", "2026-03-01"),
             "--last and --from both say where the days begin; leave one of them out.",
         ),
-        (("--limit", "3"), "--limit says how many values of --by stand by themselves; give --by, or leave it out."),
+        (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--limit", "0", "--by", "event_type"), "The limit of a trend cannot be 0; give 1 to 1,000."),
         (
             ("--period", "decade"),

@@ -137,7 +137,7 @@ def test_it_asks_before_it_acts(tmp_path: Path) -> None:
     ecom("run", "--events", tmp_path / "landing", "--select", '+key:"staging/events"', home=tmp_path / "home")
     refused = ecom("erase", "--visitor", ANN, home=tmp_path / "home")
     assert refused.exit_code == 2
-    assert refused.sentence == "Erasing cannot be undone; say so with --yes."
+    assert refused.sentence == "Erasing cannot be undone; confirm with --yes."
     shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json["found"]
     assert shown["tables"] == {"raw.events": 12, "staging.events": 12}
     assert files_with(ANN, tmp_path / "landing"), "nothing was removed"
@@ -146,7 +146,7 @@ def test_it_asks_before_it_acts(tmp_path: Path) -> None:
 def test_somebody_must_be_named(home: Path) -> None:
     result: CommandResult = ecom("erase", "--yes", home=home)
     assert result.exit_code == 2
-    assert result.sentence == "Nobody is named; give --visitor ID or --customer ID, as tables have them."
+    assert result.sentence == "Nobody is named; give --visitor ID or --customer ID, as in the tables."
 
 
 def test_without_a_warehouse_there_is_nothing_to_erase(home: Path) -> None:

@@ -116,7 +116,7 @@ def test_neither_key_nor_list_tells_an_id_and_only_the_owner_reads_the_key(setti
 def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
     given = rows(RawEvents, {"event_id": "1", "user_id": "8"})
     (settings.home / "erasure.key").unlink()
-    with pytest.raises(SettingError, match=r"could come in again; put the file erasure\.key back"):
+    with pytest.raises(SettingError, match=r"could be loaded again; put the file erasure\.key back"):
         ErasedPeople(settings).left_out(RawEvents, given)
     other = settings.model_copy(update={"erasure_key": Settings(erasure_key="x" * 32).erasure_key})
     with pytest.raises(SettingError, match="or set ECOM_ERASURE_KEY to the earlier value"):

@@ -58,7 +58,7 @@ def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
 def test_a_refusal_names_the_tool_and_no_key_and_the_others_are_asked_once(receivers: Receivers) -> None:
     wrong = settings_for(receivers, heap_api_key="not-the-key")
     answers: Answers = {}
-    with pytest.raises(DeliveryError, match=r"^Heap did not take the request to delete a person \(401 ") as refused:
+    with pytest.raises(DeliveryError, match=r"^Heap did not accept the request to delete a person \(401 ") as refused:
         sent(ToolRequests(wrong, ANN), answers)
     assert "not-the-key" not in str(refused.value)
     before = {tool: list(ids) for tool, ids in answer(receivers).items()}

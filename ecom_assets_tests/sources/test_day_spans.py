@@ -45,8 +45,8 @@ def test_the_row_that_is_far_from_all_others_is_named_by_its_file_and_day() -> N
         require_span(STRAY, LAST, 5116, actual)
     assert str(refused.value) == (
         "The data span 5,117 days, from 2012-01-03 to 2026-01-05, more than ECOM_MAX_DAYS=5116: 1 row of old.csv of "
-        "2012-01-03 is far from all others; if they are right, say so with --from 2012-01-03 --to 2026-01-05 or "
-        "ECOM_MAX_DAYS=5117, else take them away or leave them out with --from and --to."
+        "2012-01-03 is far from all others; if they are right, confirm them with --from 2012-01-03 --to 2026-01-05 or "
+        "ECOM_MAX_DAYS=5117; otherwise remove them, or leave them out with --from and --to."
     )
 
 

@@ -238,10 +238,10 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
         (
             "/generate_report",
             {"id": 1},
-            r"an answer that cannot be used \(task_id: Field required\); see that ECOM_ORDER",
+            r"a response that cannot be used \(task_id: Field required\); see that ECOM_ORDER",
         ),
-        ("/get_report", {"status": "LATER"}, r"an answer that cannot be used \(status: Input should be 'RUNNING', "),
-        ("/get_report", {"status": "SUCCESS"}, r"an answer that cannot be used \(report_id: Field required\)"),
+        ("/get_report", {"status": "LATER"}, r"a response that cannot be used \(status: Input should be 'RUNNING', "),
+        ("/get_report", {"status": "SUCCESS"}, r"a response that cannot be used \(report_id: Field required\)"),
         ("/get_increment", {"status": "FAILED"}, r"failed on the increment of 2026-01-01; run again later"),
     ],
 )

@@ -97,7 +97,7 @@ def test_a_catalogue_without_a_line_tells_that_there_is_nothing(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("sku,stock\nhat,1\n", "has a column stock and none called product_id"),
+        ("sku,stock\nhat,1\n", "has a column stock but no column product_id"),
         (None, "cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns product_id and stock"),
     ],
 )

@@ -211,7 +211,7 @@ class FunnelBody(Body):
     exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
     by: Name | list[Name] | None = Field(None, max_length=500, description="Column of the breakdown, or up to 5")
     by_attribution: str = Field("first", max_length=10, description="first, last, all or step_2 and the like")
-    limit: int = Field(25, ge=1, le=1_000, description="Values that stand by themselves; the others are Other")
+    limit: int = Field(25, ge=1, le=1_000, description="How many values to show; the others are Other")
     first: date | None = Field(None, alias="from", description="First day of entry; later steps may follow any time")
     last_day: date | None = Field(None, alias="to", description="Last day of entry, included")
     last: str | None = Field(None, max_length=20, description="So many days up to the last one, such as 30d, not from")
@@ -409,7 +409,7 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
     check_columns(definition, context.reading.lacking)
     if not is_small_enough(replace(definition, by=None), has_kernel=False):
         raise QuestionTooLargeError(
-            f"Who is at a step is listed of funnels of at most {MOST_COMPILED_STEPS} steps here, not "
+            f"The visitors at a step are listed for funnels of at most {MOST_COMPILED_STEPS} steps here, not "
             f"{len(definition.steps)}; ask for fewer, or use `ecom funnel --who`."
         )
     events_of_question, rule = QuestionEvents(context, body), body.rule(context)

@@ -94,7 +94,7 @@ class RetentionBody(Body):
     start_where: Conditions
     returning_where: Conditions
     by: Name | None = Field(None, description="Column whose values, in the event of the start, are compared")
-    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="Values that stand by themselves; the others are (other)")
+    limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many values to show; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
     preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(

@@ -65,7 +65,7 @@ class TrendBody(Body):
     by: Name | list[Name] | None = Field(
         None, max_length=500, description="Column whose values are compared, or up to 5"
     )
-    limit: int = Field(10, ge=1, le=1_000, description="Values that stand by themselves; the others are (other)")
+    limit: int = Field(10, ge=1, le=1_000, description="How many values to show; the others are (other)")
     where: Conditions
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")

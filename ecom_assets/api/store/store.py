@@ -41,7 +41,7 @@ class Cancellation:
         """
         with self._lock:
             if self.is_over:
-                raise QuestionTooLargeError("The time of the answer is over; ask for fewer days or fewer steps.")
+                raise QuestionTooLargeError("The response took too long; ask for fewer days or fewer steps.")
             self._under_way.append(interrupt)
         try:
             yield

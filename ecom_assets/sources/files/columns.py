@@ -75,7 +75,7 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
             " do not end; correct its first line"
         ) from error
     if not names:
-        raise SourceError(f"{file.name} holds nothing but blank lines; deliver it again or take it away")
+        raise SourceError(f"{file.name} holds nothing but blank lines; deliver it again or remove it")
     if len(set(map(str.lower, names))) < len(names):
         twice = next(name for name in names if [n.lower() for n in names].count(name.lower()) > 1)
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
@@ -160,7 +160,7 @@ def _json_kind(value: object) -> str:
 
 def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | None) -> FileColumns:
     if file.size == 0:
-        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or remove it")
     check_parquet(file)
     source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
     try:

@@ -78,7 +78,7 @@ def head_of(file: InputFile) -> bytes:
         SourceError: The file is empty, damaged, or does not match its extension.
     """
     if file.size == 0:
-        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or take it away")
+        raise SourceError(f"{file.name} is empty (0 bytes); deliver it again or remove it")
     with Path(file.path).open("rb") as opened:
         start = opened.read(4)
     if start.startswith(_GZIP_MAGIC) != file.is_gzip:
@@ -90,7 +90,7 @@ def head_of(file: InputFile) -> bytes:
     except (EOFError, OSError, zlib.error) as error:
         raise SourceError(f"{file.name} is a damaged or cut-off gzip file; deliver it again") from error
     if not head:
-        raise SourceError(f"{file.name} is empty once unpacked; deliver it again or take it away")
+        raise SourceError(f"{file.name} is empty once unpacked; deliver it again or remove it")
     if start == _PARQUET_MAGIC or _is_binary(head[:4096], file.format):
         raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
     return head

@@ -276,8 +276,8 @@ class OrderReports:
             fault = error.errors(include_input=False)[0]
             named = ".".join(map(str, fault["loc"])) or "the answer"
             raise SourceError(
-                f"The order report API at {self._place} gives an answer that cannot be used ({named}: {fault['msg']}); "
-                f"see that {self._session.api.url_setting} is right, or run again later."
+                f"The order report API at {self._place} returned a response that cannot be used "
+                f"({named}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again later."
             ) from None
 
 

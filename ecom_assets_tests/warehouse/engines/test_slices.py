@@ -170,7 +170,7 @@ def test_any_other_change_waits_for_ecom_migrate(
     planned = changes(again, after)
     assert [one.becomes for one in planned] == ([becomes] if becomes else [])
     if any(not one.is_automatic for one in planned):
-        with pytest.raises(WarehouseError, match="run `ecom migrate` to see what it takes"):
+        with pytest.raises(WarehouseError, match="run `ecom migrate` to see the changes"):
             again.table(after)
     assert migrate(again, after) == len(left)
     assert stored(again, after) == left

@@ -242,10 +242,10 @@ def test_writers_of_different_tables_do_not_wait(engine: SnowflakeEngine, snowfl
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("snowflake://shop:pw@/SHOP", "names not an account"),
-        ("snowflake://acme/SHOP", "names not a user"),
-        ("snowflake://shop:pw@acme", "names not a database"),
-        ("snowflake://shop@acme/SHOP", "says not how to log in; set ECOM_SNOWFLAKE_PASSWORD"),
+        ("snowflake://shop:pw@/SHOP", "lacks an account"),
+        ("snowflake://acme/SHOP", "lacks a user"),
+        ("snowflake://shop:pw@acme", "lacks a database"),
+        ("snowflake://shop@acme/SHOP", "does not say how to log in; set ECOM_SNOWFLAKE_PASSWORD"),
         ("snowflake://shop:pw@acme/SHOP?warehose=x", "the option 'warehose': did you mean 'warehouse'"),
     ],
 )

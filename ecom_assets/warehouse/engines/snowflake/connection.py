@@ -122,10 +122,10 @@ class SnowflakeAddress:
         named = {"an account": self.account, "a user": self.user, "a database": self.path}
         missing = [name for name, value in named.items() if not value]
         if missing:
-            raise SettingError(f"{self.setting}={self.shown!r} names not {' and not '.join(missing)}; write {FORM}.")
+            raise SettingError(f"{self.setting}={self.shown!r} lacks {' and '.join(missing)}; write {FORM}.")
         if not any(self._login().values()):
             raise SettingError(
-                f"{self.setting}={self.shown!r} says not how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
+                f"{self.setting}={self.shown!r} does not say how to log in; set ECOM_SNOWFLAKE_PASSWORD, "
                 "ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN."
             )
 
