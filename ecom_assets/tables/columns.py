@@ -36,7 +36,10 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     """
     if not json_path(column):
         return column_of(rows, column).cast("string")
-    value = _json(rows, column)
+    keys, document = json_path(column), column_of(rows, column)
+    # Only documents that can hold the key are parsed.
+    read = _may_hold(document, keys[-1:]).ifelse(document.cast("string"), ibis.null("string"))
+    value = _inside(read, keys)
     number = ibis.coalesce(value.int.cast("string"), value.float.cast("string"))
     truth = ibis.cases((value.bool.fill_null(ibis.literal(value=False)), "true"), (value.bool.notnull(), "false"))
     # A document without the key is read once, not once for each kind of value.
@@ -171,6 +174,8 @@ def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
 
 
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:
-    keys, document = json_path(column), column_of(rows, column)
-    read = _may_hold(document, keys[-1:]).ifelse(document.cast("string"), ibis.null("string"))
-    return reduce(lambda value, key: value[key], keys, read.cast("json"))
+    return _inside(column_of(rows, column), json_path(column))
+
+
+def _inside(document: ir.Value, keys: Sequence[str]) -> ir.JSONValue:
+    return reduce(lambda value, key: value[key], keys, document.cast("json"))

@@ -42,6 +42,11 @@ class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships n
         select: sge.Select = super().visit_DropColumns(op, parent=parent, columns_to_drop=sorted(columns_to_drop))
         return select
 
+    def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return the value of a key; of text as it is, which DuckDB would parse once more to cast it."""
+        is_text = isinstance(op.arg, ops.Cast) and op.arg.arg.dtype.is_string()
+        return super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
+
 
 class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
     """Arrow's results as Ibis has them of DuckDB, whose columns of nulls alone come as integers."""
