@@ -30,7 +30,7 @@ SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
 SERIES_HELP = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
-    "count, visitors, wau, mau, sum, mean, min, max, median, p25, p75, p90, p95, p99; mean_per_visitor, "
+    "count, visitors, wau, mau, distinct, sum, mean, min, max, median, p25, p75, p90, p95, p99; mean_per_visitor, "
     "median_per_visitor and so on of the events of each visitor, or with (COLUMN) of what each adds up, with "
     "(mean(COLUMN)) of each one's mean. purchase:visitors:first_ever "
     "takes only a visitor's first purchase in all data, :first_time the first that meets the conditions. Give "

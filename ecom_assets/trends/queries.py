@@ -15,10 +15,11 @@ from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
     ACTIVE,
-    ADDITIVE,
     COUNTS,
+    DISTINCT,
     OTHER,
     PER_VISITOR,
+    ZERO,
     Series,
     Trend,
     counted,
@@ -215,7 +216,7 @@ def _lines(events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines
 
 
 def _line(by_period: Mapping[date, float], series: Series, trend: Trend, days: Range) -> Line:
-    nothing = 0 if series.measure in {*ADDITIVE, *ACTIVE} else None
+    nothing = 0 if series.measure in ZERO else None
     line = [by_period.get(start, nothing) if days.is_known(start, trend) else None for start in days.starts(trend)]
     if trend.is_cumulative:
         line = list(accumulate(line, lambda before, now: None if now is None else (before or 0) + now))
@@ -223,7 +224,7 @@ def _line(by_period: Mapping[date, float], series: Series, trend: Trend, days: R
 
 
 def _rounded_value(value: float, series: Series) -> float:
-    return int(value) if series.measure in COUNTS else value
+    return int(value) if series.measure in {*COUNTS, DISTINCT} else value
 
 
 def _totals(events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
@@ -265,7 +266,7 @@ def _series(
 ) -> list[dict[str, Any]]:
     entries = []
     for number, (name, one) in enumerate(zip(names_of(trend.series), trend.series, strict=True)):
-        empty = 0 if one.measure in {*ADDITIVE, *ACTIVE} else None
+        empty = 0 if one.measure in ZERO else None
         for group in groups:
             entry = {"name": name, **one.to_mapping(), "breakdown": group, "total": totals[number].get(group, empty)}
             entry["values"] = smoothed(lines[number][group], trend.moving_average)

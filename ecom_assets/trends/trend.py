@@ -38,9 +38,13 @@ PER_VISITOR: Final = {f"{one}_per_visitor": one for one in STATISTICS}
 """Measures of what each visitor comes to, and the statistic of the visitors that each is."""
 EACH: Final = ("sum", "mean", "min", "max")
 """What of the numbers of a visitor a measure of `PER_VISITOR` takes."""
-MEASURES: Final = (*COUNTS, *ACTIVE, "sum", *STATISTICS, *PER_VISITOR)
+DISTINCT: Final = "distinct"
+"""The measure that counts different values of a column, such as products or the source's sessions."""
+MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, "sum", *STATISTICS, *PER_VISITOR)
 ADDITIVE: Final = (*COUNTS, "sum")
-"""Measures that are 0, not unknown, without events, and that can be cumulative."""
+"""Measures that can be cumulative."""
+ZERO: Final = (*ADDITIVE, *ACTIVE, DISTINCT)
+"""Measures that are 0, not unknown, without events."""
 MAX_SERIES: Final = 26
 KEYS: Final = (
     "series", "period", "week_start", "by", "limit", "where", "cumulative",
@@ -76,9 +80,11 @@ class Series:
     Attributes:
         event_type: The type of the events; None for any type.
         measure: One of `MEASURES`: a count of events, of distinct visitors, of those of the 7 (`wau`) or 30 (`mau`)
-            days up to the last of each period, or an aggregate of the numbers in `of`. `mean_per_visitor` and others
-            like it are of one number for each visitor with such events: how many there are, or what `of` comes to.
-        of: A number column or `properties.key`; required by all measures that do not count or can.
+            days up to the last of each period, of `distinct` values of `of`, or an aggregate of the numbers in `of`.
+            `mean_per_visitor` and others like it are of one number for each visitor with such events: how many there
+            are, or what `of` comes to.
+        of: A number column or `properties.key`, for `distinct` one of any kind; required by all measures that do not
+            count or can.
         each: What `of` comes to for a visitor, by a measure per visitor: one of `EACH`; the sum unless given.
         where: More conditions on the events.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
@@ -428,6 +434,9 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
     if series.measure in COUNTS:
         value = rows.visitor_id.nunique() if series.measure == "visitors" and not first_only else _event_count(rows)
         return rows.group_by(units).agg(value=value.cast("float64"))
+    if series.measure == DISTINCT:
+        texts = rows.select(*units, text=text_of(rows, str(series.of)))
+        return texts.group_by(units).agg(value=texts.text.nunique().cast("float64"))
     if series.measure in PER_VISITOR:
         return _statistic(_per_visitor(rows, series, units), units, PER_VISITOR[series.measure])
     numbers = rows.select(*units, number=number_of(rows, str(series.of)).cast(EXACT))

@@ -51,6 +51,13 @@ def test_a_number_of_each_visitor_who_did_it(series: str, of_days: list[float | 
     assert Series.from_mapping(Series.parse(series).to_mapping()) == Series.parse(series)
 
 
+def test_distinct_values_of_a_column_are_counted() -> None:
+    deeds = [*BUYS, Deed("emil", "purchase", date(2026, 3, 3), None, Decimal("5.00"))]
+    (actual,) = answer(deeds, Trend((Series.parse("purchase:distinct(cart_amount)"),)))["series"]
+    # 10, 20 and 5 on the 2nd, 5 again on the 3rd: three over all days.
+    assert (actual["values"], actual["total"]) == ([3, 1, 0], 3)
+
+
 def test_companies_take_the_place_of_visitors() -> None:
     of_company = {
         who: json.dumps({"company": name}) for who, name in (("anna", "acme"), ("ben", "acme"), ("cara", "bolt"))
@@ -107,6 +114,7 @@ def test_periods_of_engines_are_those_of_python(first: date, period: str) -> Non
     [
         ({"per": "product_id"}, "`per` of a trend is user, or a key of properties such as properties.company"),
         ({"period": "minute", "series": ["*:wau"]}, "wau counts whole days, so it has no minutes"),
+        ({"series": ["purchase:distinct(product_id)"], "cumulative": True}, "A distinct cannot be cumulated"),
         ({"series": ["purchase:mean_per_visitor"], "cumulative": True}, "mean_per_visitor cannot be cumulated"),
         ({"series": ["purchase:mean_per_visitor"], "kind": "stickiness"}, "so it has no mean_per_visitor of a series"),
     ],

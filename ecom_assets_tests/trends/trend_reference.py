@@ -113,6 +113,8 @@ def _counts_in(deed: Deed, start: date, trend: Trend, _own: Sequence[Deed]) -> b
 def _value(deeds: Sequence[Deed], series: Series) -> float | None:
     if series.measure in COUNTS:
         return len(deeds) if series.measure == "count" else len({one.visitor_id for one in deeds})
+    if series.measure == "distinct":
+        return len({one.cart_amount for one in deeds} - {None})
     if series.measure in PER_VISITOR:
         numbers = [_of_visitor(deeds, who, series) for who in {one.visitor_id for one in deeds}]
         return _statistic([one for one in numbers if one is not None], PER_VISITOR[series.measure])

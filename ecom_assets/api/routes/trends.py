@@ -29,9 +29,12 @@ class SeriesBody(BaseModel):
     measure: str = Field(
         "count",
         max_length=20,
-        description="count, visitors, wau, mau, sum, mean, min, max, median, p25 to p99; mean_per_visitor and so on",
+        description="count, visitors, wau, mau, distinct, sum, mean, min, max, median, p25 to p99; mean_per_visitor "
+        "and so on",
     )
-    of: Name | None = Field(None, description="Number column, for all but count and visitors", examples=["cart_amount"])
+    of: Name | None = Field(
+        None, description="Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
+    )
     each: Literal["sum", "mean", "min", "max"] | None = Field(
         None, description="What of the column each visitor comes to, for measures per visitor; default sum"
     )
