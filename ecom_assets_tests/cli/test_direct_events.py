@@ -1,6 +1,7 @@
 """Clean events read straight from Parquet files are exactly those of the full cleaning, whatever the rows are like."""
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.cli import opened_files
+from ecom_assets.cli.opened_files import OpenedFiles, checking
 from ecom_assets.cli.own_files import FileEvents
+from ecom_assets.errors import UsageError
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.settings.settings import load_settings
@@ -144,3 +147,16 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp
         assert (files.direct is not None) == is_straight, name
     with patch.object(opened_files, "may_hold_erased", return_value=True):
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None
+
+
+def test_a_check_in_another_thread_says_the_same_and_never_outlives_its_question(tmp_path: Path) -> None:
+    rows = [(one, user, "page_view", "2025-03-10T10:00:00Z", *[None] * 7) for one, user in ("aa", "bb", "cb")]
+    write(tmp_path / "events.parquet", [*rows, rows[0]])
+    paths, settings, others = [str(tmp_path)], load_settings(), threading.active_count()
+    with checking(paths, settings) as opened:
+        assert opened.checked == OpenedFiles.open(paths, settings).checked
+        assert FileEvents.of(opened).rows.as_json()["rejected"] == {"duplicate": 1}
+    assert threading.active_count() == others
+    with pytest.raises(UsageError), checking(paths, settings):
+        raise UsageError("The question is wrong.")
+    assert threading.active_count() == others
