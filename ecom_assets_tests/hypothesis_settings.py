@@ -8,10 +8,10 @@ FEWEST = 2
 
 
 def examples(count: int) -> settings:
-    """Search a property with so many examples, in `make test` with a fiftieth, and keep nothing on disk."""
+    """Search a property with so many examples, in `make test` with a twentieth, and keep nothing on disk."""
     at_random = os.environ.get("ECOM_RANDOM_EXAMPLES") == "1"
     return settings(
-        max_examples=count if at_random else min(count, max(FEWEST, count // 50)),
+        max_examples=count if at_random else min(count, max(FEWEST, count // 20)),
         deadline=None,
         database=None,
         derandomize=not at_random,

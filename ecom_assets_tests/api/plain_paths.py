@@ -216,7 +216,15 @@ def trend(shop: PlainShop) -> Row:
         for value in (first, "(other)"):
             own = [one for one in events if (one["shelf"] == first) == (value == first)]
             where = WHERE if name == "B" else None
-            line = {"name": name, "of": None, "where": where, "occurrence": None, **answer, "breakdown": value}
+            line = {
+                "name": name,
+                "of": None,
+                "where": where,
+                "occurrence": None,
+                **answer,
+                "each": None,
+                "breakdown": value,
+            }
             line["total"] = of([one for one in own if span.has(one["day"])])
             line["values"], line["previous"] = (
                 [of([one for one in own if one["day"] == day]) for day in days.days] for days in (span, span.before)
@@ -246,7 +254,7 @@ def trend_by_the_hour(shop: PlainShop) -> Row:
     counts = Counter(at.replace(minute=0, second=0, microsecond=0) for at in times if at.date() == shop.newest)
     values = [counts[start] if start <= max(times) else None for start in starts]
     line: Row = {"name": "A", "event_type": None, "measure": "count", "of": None, "where": None, "breakdown": None}
-    line["occurrence"] = None
+    line["occurrence"] = line["each"] = None
     return {
         "event_count": counts.total(),
         "total_count": 1,
