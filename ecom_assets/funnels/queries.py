@@ -309,12 +309,13 @@ def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
         **({"cohorts": by_entry} if funnel.over else {}),
-        "warnings": [
-            *(known.warnings() if known else []),
-            *missing_type_warnings(con, counted.events, types_in_doubt(funnel, numbers), words),
-            *missing_property_warnings(con, counted.events, funnel),
-        ],
+        "warnings": [*(known.warnings() if known else []), *_missing(con, counted.events, funnel, numbers, words)],
     }
+
+
+def _missing(con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, words: Words | None) -> list[str]:
+    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words)
+    return [*of_types, *missing_property_warnings(con, events, funnel)]
 
 
 @dataclass(frozen=True)

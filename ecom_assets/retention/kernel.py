@@ -67,13 +67,7 @@ def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_pe
         return None
     _pass_over(con, activity, rule, words)
     visitors = con.table(VISITORS, database=("temp", "main"))
-    span = visitors.agg(
-        first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
-    )
-    numbers = span.mutate(
-        number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule)
-    )
-    (known,) = numbers.to_pyarrow().to_pylist()
+    known = _span(visitors, rule)
     if known["newest"] is None or known["length"] >= words * WORD_BITS:
         return None
     begun = visitors.filter(visitors.start_date.notnull())
@@ -95,6 +89,18 @@ def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_pe
         by_label = _stored(con, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True)))
     whole = _stored(con, VISITORS, *tables(rows, _added(paid.values())))
     return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
+
+
+def _span(visitors: ir.Table, rule: RetentionRule) -> dict[str, Any]:
+    """Return the first and newest day, the number of the newest period, the length in periods, and who paid."""
+    span = visitors.agg(
+        first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
+    )
+    numbers = span.mutate(
+        number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule)
+    )
+    (known,) = numbers.to_pyarrow().to_pylist()
+    return dict(known)
 
 
 def _tables(
