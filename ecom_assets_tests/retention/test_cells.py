@@ -165,8 +165,7 @@ def test_no_more_periods_than_asked_for_are_told_and_who_came_later_came_after()
     [
         (
             {"period": "weak"},
-            "The period 'weak' of retention is unknown; did you mean 'week'? "
-            "Known: hour, day, week, month, quarter, year.",
+            "'weak' of retention is unknown; did you mean 'week'? Known: hour, day, week, month, quarter, year.",
         ),
         ({"mode": "off"}, "known: on, on_or_after, bracket"),
         ({"clock": "wall"}, "known: calendar, rolling"),
