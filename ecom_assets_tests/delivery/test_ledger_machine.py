@@ -117,4 +117,4 @@ def test_no_sequence_loses_or_doubles_a_record(machine: type[Deliveries]) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", [Deliveries, AtMostOnce])
 def test_no_long_search_finds_a_sequence_that_loses_or_doubles_a_record(machine: type[Deliveries]) -> None:
-    run_state_machine_as_test(machine, settings=examples(300))
+    run_state_machine_as_test(machine, settings=examples(60))
