@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ecom_assets.clock import now_utc_without_zone
-from ecom_assets.delivery.ledger.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.place import ledger_place, open_store
 from ecom_assets.delivery.ledger.store import Store, listed_in_postgres
 from ecom_assets.errors import SettingError
 from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key

@@ -12,7 +12,7 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.opening import ledger_place, open_store
+from ecom_assets.delivery.ledger.place import ledger_place, open_store
 from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.contracts import HeldOrderDays

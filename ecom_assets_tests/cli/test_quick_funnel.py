@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
 from ecom_assets.cli.ranges import QuestionDays
+from ecom_assets.delivery.ledger.place import open_store
 from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.compiled import PATH, compiled_text
 from ecom_assets.tables.packed import Keying
@@ -141,18 +143,21 @@ def test_compiled_conditions_are_those_of_the_definitions() -> None:
     assert PATH.read_text(encoding="utf-8") == compiled_text(), "run `make docs`"
 
 
-def test_nothing_heavy_is_loaded_for_it(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", [("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)])
+@pytest.mark.parametrize("has_ledger", [False, True])
+def test_nothing_heavy_is_loaded_for_it(tmp_path: Path, home: Path, *, has_ledger: bool) -> None:
+    if has_ledger:  # which has the list of erased people
+        open_store(Settings(home=home)).close()
+    write(file := tmp_path / "a.csv", [("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)])
     script = f"""
 import sys
-sys.argv = ["ecom", "funnel", "--events", {str(tmp_path)!r}, "--steps", "page_view,purchase", "--json"]
+sys.argv = ["ecom", "funnel", "--events", {str(file)!r}, "--steps", "page_view,purchase", "--json"]
 from ecom_assets.cli.app import run
 try:
     run()
 finally:
     print([name for name in ("ibis", "pyarrow", "dagster", "pandas", "sqlglot", "scipy") if name in sys.modules])
 """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ECOM_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ECOM_")} | {"ECOM_HOME": str(home)}
     result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=env)
     answer, loaded = result.stdout.splitlines()
     assert [step["count"] for step in json.loads(answer)["steps"]] == [1, 0]

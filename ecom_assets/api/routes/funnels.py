@@ -292,7 +292,9 @@ class FunnelStepAnswer(BaseModel):
 
     step: int = Field(description="Place of the step, from 1")
     event_type: str = Field(description="What happens")
-    optional: bool | None = Field(None, description="True for a step that need not be taken, else null")
+    optional: bool | None = Field(
+        None, exclude_if=lambda value: value is None, description="True for a step that need not be taken; else absent"
+    )
     count: int = Field(description="Units that got there")
     conversion_from_start: float | None = Field(description="Share of those at step 1")
     conversion_from_previous: float | None = Field(description="Share of those at the step before that has to be taken")

@@ -1,4 +1,4 @@
-"""Open the ledger and the configured destinations from the settings."""
+"""The ledger and the configured destinations of a run, opened on first use."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -10,13 +10,11 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
-from ecom_assets.errors import DeliveryError
+from ecom_assets.delivery.ledger.place import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-
-POSTGRES = ("postgres://", "postgresql://")
 
 
 class DeliveryContext:
@@ -90,54 +88,3 @@ class DeliveryContext:
     def close(self) -> None:
         """Close what was opened."""
         self._stack.close()
-
-
-def ledger_place(settings: Settings) -> Path | str:
-    """Return the ledger's file, or the URL of the Postgres database that has it."""
-    named = settings.ledger_url.get_secret_value()
-    if named.startswith("sqlite:///"):
-        return Path(named.removeprefix("sqlite://"))
-    candidates = (named, settings.warehouse_url, settings.postgres_url.get_secret_value())
-    return next((url for url in candidates if url.startswith(POSTGRES)), default_file(settings))
-
-
-def default_file(settings: Settings) -> Path:
-    """Return the ledger's file, used if no database is configured."""
-    return settings.home / "ledger.sqlite"
-
-
-def open_store(settings: Settings) -> Store:
-    """Open the ledger's database.
-
-    Raises:
-        DeliveryError: It cannot be opened, or it is new and an earlier ledger exists in another place.
-    """
-    place = ledger_place(settings)
-    if isinstance(place, Path):
-        return SqliteStore(place)
-    store = PostgresStore(place)
-    if not settings.ledger_url.get_secret_value():
-        _refuse_second_ledger(store, default_file(settings))
-    return store
-
-
-def _refuse_second_ledger(store: Store, earlier: Path) -> None:
-    """Refuse to start a new ledger if an earlier one exists: all its records would be sent again."""
-    if not earlier.exists() or _has_batches(store):
-        return
-    before = SqliteStore(earlier)
-    try:
-        if not _has_batches(before):
-            return
-    finally:
-        before.close()
-    store.close()
-    raise DeliveryError(
-        f"The ledger of deliveries is {before.address}, and {store.address} has none yet, so everything would be sent "
-        f"again; set ECOM_LEDGER_URL={before.address} to keep it, or to the address of that Postgres to begin again."
-    )
-
-
-def _has_batches(store: Store) -> bool:
-    Ledger(store)  # creates the tables
-    return bool(store.rows("SELECT 1 FROM batches LIMIT 1"))
