@@ -11,8 +11,9 @@ from pathlib import Path
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.delivery.ledger.place import ledger_place, open_store
 from ecom_assets.delivery.ledger.store import Store, listed_in_postgres
-from ecom_assets.errors import SettingError
+from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
+from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 
 TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
@@ -45,14 +46,29 @@ class ErasedIds:
         if self._is_reader and isinstance(place, str):
             rows = listed_in_postgres(place, "erased_ids", "id_hash, kind")
         else:
-            with closing(open_store(self._settings)) as store:
-                rows = _rows(store)
+            rows = self._written(place)
         if not rows:
             return None, {}
         hashes = open_key(self._settings, create=False)
         _require_same_key(hashes, rows)
         kinds = {kind for _, kind in rows}
         return hashes, {kind: frozenset(one for one, its in rows if its == kind) for kind in kinds}
+
+    def _written(self, place: Path | str) -> list[tuple[str, str]]:
+        """Return the rows of the list, as who may write them.
+
+        Raises:
+            DeliveryError: The ledger's database cannot be used; people could be loaded again who were erased.
+        """
+        try:
+            with closing(open_store(self._settings)) as store:
+                return _rows(store)
+        except DeliveryError as error:
+            address = without_secrets(str(place))
+            raise DeliveryError(
+                f"The list of erased people is with the ledger in {address}, which cannot be read, so no rows are "
+                "loaded; see that it can be reached, and run again."
+            ) from error
 
     @property
     def is_empty(self) -> bool:
