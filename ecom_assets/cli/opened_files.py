@@ -1,6 +1,6 @@
 """Event files that are open and checked, without Ibis, which takes as long to import as the check of all rows.
 
-So both go on at once: whoever asks a question begins the check first and imports Ibis then.
+So both go on at once: a question begins the check first, and imports Ibis then.
 """
 
 from collections.abc import Iterator, Sequence

@@ -68,7 +68,7 @@ def check_column(place: str, column: object) -> None:
 
 
 def check_unit(place: str, per: object) -> None:
-    """Refuse what is no unit: `user`, or a key of `properties`.
+    """Refuse all but a unit: `user`, or a key of `properties`.
 
     Raises:
         DefinitionError: It is neither.

@@ -130,7 +130,7 @@ def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Itera
 
 
 def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
-    """Yield the rule about users, and `PLAIN_USERS`, if the bounds of all users leave out whatever is no plain one."""
+    """Yield the rule about users, and `PLAIN_USERS`, if the bounds of all users leave out all that are not plain."""
     field = mapping.fields.user_id
     footer = _footer(field, layout)
     if field is None or footer is None or not (footer.is_whole and footer.is_filled):
