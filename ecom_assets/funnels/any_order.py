@@ -16,6 +16,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import ENTRY, matches, may_begin
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
+from ecom_assets.tables.portable import union_all
 
 STRETCH: Final = "stretch"
 """How many instants with an excluded event the stretch of an event comes after."""
@@ -71,9 +72,9 @@ def _excluded(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Tabl
 def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> ir.Table:
     """Return the rows with their stretch and its end; those of an instant with an excluded event are in two."""
     kept = [name for name in rows.columns if name not in {*units, "event_at"}]
-    none = {name: ibis.null(rows[name].type()) for name in kept}
-    clock = rows.event_at.type()
-    both = ibis.union(
+    none = {name: ibis.null(rows[name].type().copy(nullable=True)) for name in kept}
+    clock = rows.event_at.type().copy(nullable=True)
+    both = union_all(
         rows.select(*units, "event_at", *kept, excluded_at=ibis.null(clock)),
         excluded.select(*units, "event_at", **none, excluded_at=excluded.event_at),
     )

@@ -53,6 +53,11 @@ def test_sql_that_ibis_spells_otherwise_for_spark_gives_the_same_values(spark_en
     con = connect()
     con.create_table("instants", outside.to_pyarrow())
     assert computed(spark_engine.table(Instants)) == computed(con.table("instants"))
+
+    def in_order(table: ir.Table) -> object:
+        return table.agg(all=table.visitor_id.group_concat(", ", order_by=table.visitor_id)).to_pyarrow().to_pylist()
+
+    assert in_order(spark_engine.table(Instants)) == in_order(con.table("instants")) == [{"all": "ann, zoë"}]
     hashed = spark_engine.table(Instants).visitor_id.hash()
     assert int(hashed.max().to_pyarrow().as_py()) > 2**32, "64 bits"
 
