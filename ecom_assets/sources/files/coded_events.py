@@ -247,7 +247,9 @@ class CodedFiles:
     def _hashes(self, rows: str) -> npt.NDArray[np.uint64]:
         """Return the hashes of all ids; in batches of Arrow, which take a quarter less time than a whole result."""
         batches = self.con.sql(select("hash(event_id) AS id_hash", rows)).to_arrow_reader(BATCH_ROWS)
-        parts = [np.asarray(batch.column(0).to_numpy(), np.uint64) for batch in batches]
+        # By their buffers: pyarrow's own way to NumPy loads pandas first, which takes as long as hashing.
+        columns = (batch.column(0) for batch in batches)
+        parts = [np.frombuffer(one.buffers()[1], np.uint64, len(one), one.offset * 8) for one in columns]
         return np.concatenate([np.zeros(0, np.uint64), *parts])
 
     def _view_exact(self) -> None:
