@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError, create_model, model_validator
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.downloads import csv_address, data_address
-from ecom_assets.dashboard.page import NoDays, View
+from ecom_assets.dashboard.page import NoDays, Page, Section, View
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -25,7 +25,8 @@ from ecom_assets.events.queries import event_types
 from ecom_assets.funnels.definition import named_step
 
 Options = tuple[tuple[str, str], ...]
-Route = Callable[[RequestContext, Sliced, Any], dict[str, Any]]
+Answer = dict[str, Any]
+Route = Callable[[RequestContext, Sliced, Any], Answer]
 PRESETS: Final[Options] = (
     ("", "None"), ("posthog", "PostHog"), ("amplitude", "Amplitude"), ("mixpanel", "Mixpanel"),
     ("clickhouse", "ClickHouse"), ("ga4", "Google Analytics 4"),
@@ -340,6 +341,37 @@ def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
 def correct_first() -> Notice:
     """Return what sections say while the question is refused, or not asked yet."""
     return Notice("Complete the question above and ask it; then this is shown.")
+
+
+def answered(question: Question, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
+    """Return a section that `build` makes from the answer; without an answer, it says what to do first."""
+
+    def section(view: View) -> Block:
+        answer = context(view, question).answer
+        return build(answer) if answer else correct_first()
+
+    return section
+
+
+def question_page(
+    question: Question,
+    sections: Sequence[Section],
+    first: Mapping[str, str],
+    days: int | None = None,
+    **page: Any,  # noqa: ANN401 (fields of `Page`)
+) -> Page:
+    """Return the page of a question: its form, the sections of its answer, and its definition.
+
+    Args:
+        question: The question.
+        sections: The sections of the answer.
+        first: The fields of the question of an address that says nothing, as in `choices_of`.
+        days: The days of that question.
+        page: The path, title, place and summary of the page.
+    """
+    around = (Section("Question", form(question)), *sections, Section("Definition", definition(question)))
+    asks = choices_of(f"{page['path'].capitalize()}Choices", question.groups, days, **first)
+    return Page(sections=around, group="Behaviour", asks=asks, **page)
 
 
 def split(text: str) -> list[str]:

@@ -11,25 +11,23 @@ from ecom_assets.dashboard.builder import (
     ORDERS,
     SEGMENT,
     WHERE,
+    Answer,
     Group,
     Input,
     Question,
-    choices_of,
-    context,
-    correct_first,
-    definition,
+    answered,
     exclusion,
-    form,
     given,
     lines_of,
     plain,
+    question_page,
     split,
     steps_group,
     steps_of,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
-from ecom_assets.funnels.queries import MOST_COMPILED_STEPS
+from ecom_assets.dashboard.page import Section
+from ecom_assets.funnels.answer import MOST_COMPILED_STEPS
 
 GROUPS: Final = (
     steps_group("Funnel", MOST_COMPILED_STEPS, "cart_amount > 20"),
@@ -80,11 +78,8 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     return given({"funnel": given(funnel), "properties": split(fields.properties), **own})
 
 
-def ratios(view: View) -> Block:
+def ratios(answer: Answer) -> Block:
     """Return the odds ratios with their intervals, on a logarithmic scale."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     rows = [
         {
             **row,
@@ -136,18 +131,13 @@ def _spec() -> dict[str, Any]:
 
 
 QUESTION: Final = Question(correlation.correlation, CorrelationBody, body_of, GROUPS, "ecom correlation")
-PAGE = Page(
-    "correlation",
-    "Correlation",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (Section("Odds ratios", answered(QUESTION, ratios)),),
+    {"step1": "product_view", "step2": "purchase", "properties": "product_category"},
+    days=90,
+    path="correlation",
+    title="Correlation",
     place=50,
     summary="What those who convert do, and others do not.",
-    asks=choices_of(
-        "CorrelationChoices", GROUPS, days=90, step1="product_view", step2="purchase", properties="product_category"
-    ),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Odds ratios", ratios),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

@@ -9,18 +9,16 @@ from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.builder import (
     DAYS,
     OF_SESSIONS,
+    Answer,
     Group,
     Input,
     Question,
+    answered,
     body_from,
-    choices_of,
-    context,
-    correct_first,
-    definition,
-    form,
+    question_page,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section
 from ecom_assets.dashboard.pages.attribution import NAMES
 
 GROUPS: Final = (
@@ -53,11 +51,8 @@ COLUMNS: Final = (
 )
 
 
-def channels(view: View) -> Block:
+def channels(answer: Answer) -> Block:
     """Return the purchases that each channel is credited with, as bars."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     counted = f"{answer['conversions']:,} purchases, by {NAMES[answer['model']]}."
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
@@ -80,16 +75,12 @@ QUESTION: Final = Question(
     "ecom attribution",
     is_file_of_body=True,
 )
-PAGE = Page(
-    "credit",
-    "Custom attribution",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (Section("Channels", answered(QUESTION, channels)),),
+    {"model": "last_non_direct"},
+    path="credit",
+    title="Custom attribution",
     place=70,
     summary="Which channels purchase events are credited to, by a model and with choices of your own.",
-    asks=choices_of("CreditChoices", GROUPS, model="last_non_direct"),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Channels", channels),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

@@ -12,18 +12,16 @@ from ecom_assets.dashboard.builder import (
     Group,
     Input,
     Question,
-    choices_of,
     context,
     correct_first,
-    definition,
-    form,
     given,
     lines_of,
     plain,
+    question_page,
     split,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section, View
 
 GROUPS: Final = (
     Group(
@@ -149,16 +147,12 @@ def _spec() -> dict[str, Any]:
 
 
 QUESTION: Final = Question(experiments.experiment, ExperimentBody, body_of, GROUPS, "ecom experiment", ("variant",))
-PAGE = Page(
-    "experiment",
-    "Experiments",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (Section("Variants", variants),),
+    {"goal": "purchase"},
+    path="experiment",
+    title="Experiments",
     place=60,
     summary="How variants compare, and whether the difference is more than chance.",
-    asks=choices_of("ExperimentChoices", GROUPS, goal="purchase"),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Variants", variants),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

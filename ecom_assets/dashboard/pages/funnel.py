@@ -17,24 +17,24 @@ from ecom_assets.dashboard.builder import (
     TIMEZONE,
     WEEKDAYS,
     WHERE,
+    Answer,
     Group,
     Input,
     Question,
-    choices_of,
+    answered,
     context,
     correct_first,
-    definition,
     exclusion,
-    form,
     given,
     plain,
+    question_page,
     split,
     steps_group,
     steps_of,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section, View
 from ecom_assets.funnels.definition import MAX_STEPS
 
 OCCURRENCES: Final = (
@@ -127,11 +127,8 @@ def _times(steps: str, bins: str) -> dict[str, Any] | None:
 QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom funnel")
 
 
-def steps(view: View) -> Block:
+def steps(answer: Answer) -> Block:
     """Return the steps as bars, with conversion and times as a table."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     rows = [{**row, "label": f"{row['step']} · {row['event_type']}"} for row in answer["steps"]]
     warnings = " ".join(answer["warnings"])
     return Chart(
@@ -159,11 +156,8 @@ def _bars() -> charts.Spec:
     return {**spec, "encoding": {**spec["encoding"], "tooltip": tips}}
 
 
-def totals(view: View) -> Block:
+def totals(answer: Answer) -> Block:
     """Return who entered, who converted, and the share."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     first, last = answer["steps"][0], answer["steps"][-1]
     return Tiles(
         (
@@ -176,11 +170,8 @@ def totals(view: View) -> Block:
     )
 
 
-def over_time(view: View) -> Block:
+def over_time(answer: Answer) -> Block:
     """Return the conversion of those who entered in each period."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     if not answer.get("cohorts"):
         return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
     rows = [
@@ -218,11 +209,8 @@ def _day(text: str) -> Any:  # noqa: ANN401 (a day, or the start of an hour as i
     return date.fromisoformat(text) if len(text) == len("2026-01-31") else text
 
 
-def breakdown(view: View) -> Block:
+def breakdown(answer: Answer) -> Block:
     """Return each value of the breakdown."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     if not answer["breakdown"]:
         return Notice("Name a column under “Break down by” to compare its values.", "info")
     count = len(answer["steps"])
@@ -239,11 +227,8 @@ def breakdown(view: View) -> Block:
     return DataTable(rows, columns, csv=csv_address(answer))
 
 
-def times(view: View) -> Block:
+def times(answer: Answer) -> Block:
     """Return how long it took, as a histogram."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     fields = answer.get("time_to_convert")
     bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
     rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
@@ -292,21 +277,19 @@ def who(view: View) -> Block:
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 
-PAGE = Page(
-    "funnel",
-    "Funnel",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (
+        Section("Totals", answered(QUESTION, totals), is_titled=False),
+        Section("Steps", answered(QUESTION, steps)),
+        Section("Breakdown", answered(QUESTION, breakdown)),
+        Section("Over time", answered(QUESTION, over_time), width="half"),
+        Section("Time to convert", answered(QUESTION, times), width="half"),
+        Section("Who is at a step", who),
+    ),
+    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"},
+    path="funnel",
+    title="Funnel",
     place=10,
     summary="How many get from one step to the next, and how long it takes.",
-    asks=choices_of("FunnelChoices", GROUPS, step1="product_view", step2="add_to_cart", step3="purchase"),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Totals", totals, is_titled=False),
-        Section("Steps", steps),
-        Section("Breakdown", breakdown),
-        Section("Over time", over_time, width="half"),
-        Section("Time to convert", times, width="half"),
-        Section("Who is at a step", who),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

@@ -8,20 +8,18 @@ from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tile, Tiles
 from ecom_assets.dashboard.builder import (
     DAYS,
     OF_SESSIONS,
+    Answer,
     Group,
     Input,
     Question,
-    choices_of,
-    context,
-    correct_first,
-    definition,
-    form,
+    answered,
     given,
     plain,
+    question_page,
     split,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section
 
 STEPS: Final = (("page_type", "Event types"), ("category", "Categories"), ("page", "Pages"))
 GROUPS: Final = (
@@ -70,11 +68,8 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     return given({**plain(fields, GROUPS, *lists), **lists})
 
 
-def totals(view: View) -> Block:
+def totals(answer: Answer) -> Block:
     """Return how many sessions there are."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     count, converted = answer["sessions"], answer["converted_sessions"]
     return Tiles(
         (
@@ -86,11 +81,8 @@ def totals(view: View) -> Block:
     )
 
 
-def paths(view: View) -> Block:
+def paths(answer: Answer) -> Block:
     """Return the most frequent paths: of all sessions, of those with a purchase, and of the others."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     rows = [
         {**path, "of": title, "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"}
         for name, title in LISTS
@@ -99,11 +91,8 @@ def paths(view: View) -> Block:
     return DataTable(rows, PATHS, empty="No session has such a path.")
 
 
-def transitions(view: View) -> Block:
+def transitions(answer: Answer) -> Block:
     """Return which step led to which, most frequent first."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     rows, count = answer["transitions"][:MOST_SHOWN], len(answer["transitions"])
     note = f"The first {len(rows):,} of {count:,}; the CSV has all." if count > len(rows) else ""
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
@@ -112,18 +101,16 @@ def transitions(view: View) -> Block:
 QUESTION: Final = Question(
     journeys.custom_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True, waits=True
 )
-PAGE = Page(
-    "paths",
-    "Paths",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (
+        Section("Totals", answered(QUESTION, totals), is_titled=False),
+        Section("Paths", answered(QUESTION, paths)),
+        Section("Transitions", answered(QUESTION, transitions)),
+    ),
+    {"by": "page_type", "to_step": "purchase"},
+    path="paths",
+    title="Paths",
     place=31,
     summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
-    asks=choices_of("PathChoices", GROUPS, by="page_type", to_step="purchase"),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Totals", totals, is_titled=False),
-        Section("Paths", paths),
-        Section("Transitions", transitions),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

@@ -16,20 +16,20 @@ from ecom_assets.dashboard.builder import (
     SEGMENT,
     WEEKDAYS,
     WHERE,
+    Answer,
     Group,
     Input,
     Question,
-    choices_of,
+    answered,
     context,
     correct_first,
-    definition,
-    form,
     given,
     lines_of,
     plain,
+    question_page,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section, View
 
 MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
 STARTINGS: Final = (
@@ -205,11 +205,8 @@ MOST_WRITTEN: Final = 14
 """Periods up to which the share is written into its cell."""
 
 
-def totals(view: View) -> Block:
+def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     columns = [
         Column("period", "Period"),
         Column("cohorts", "Complete cohorts", "count"),
@@ -222,11 +219,8 @@ def totals(view: View) -> Block:
     return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
 
 
-def breakdown(view: View) -> Block:
+def breakdown(answer: Answer) -> Block:
     """Return the share of each value in each period."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     parts = answer.get("breakdown") or []
     if not parts:
         return Notice("Name a column under “Break down by” to compare its values.", "info")
@@ -283,19 +277,17 @@ def who(view: View) -> Block:
 
 
 QUESTION: Final = Question(retention.retention, RetentionBody, body_of, GROUPS, "ecom retention")
-PAGE = Page(
-    "retention",
-    "Retention",
-    group="Behaviour",
-    place=20,
-    summary="Who comes back, by when they started.",
-    asks=choices_of("RetentionChoices", GROUPS, period="week", last_period="12"),
-    sections=(
-        Section("Question", form(QUESTION)),
+PAGE = question_page(
+    QUESTION,
+    (
         Section("Cohorts", heat_map),
         Section("Who is in a cell", who),
-        Section("All cohorts", totals),
-        Section("Breakdown", breakdown),
-        Section("Definition", definition(QUESTION)),
+        Section("All cohorts", answered(QUESTION, totals)),
+        Section("Breakdown", answered(QUESTION, breakdown)),
     ),
+    {"period": "week", "last_period": "12"},
+    path="retention",
+    title="Retention",
+    place=20,
+    summary="Who comes back, by when they started.",
 )

@@ -8,17 +8,15 @@ from ecom_assets.dashboard.blocks import Block, Tile, Tiles
 from ecom_assets.dashboard.builder import (
     DAYS,
     OF_SESSIONS,
+    Answer,
     Group,
     Input,
     Question,
+    answered,
     body_from,
-    choices_of,
-    context,
-    correct_first,
-    definition,
-    form,
+    question_page,
 )
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section
 
 GROUPS: Final = (
     Group(
@@ -32,11 +30,8 @@ GROUPS: Final = (
 )
 
 
-def totals(view: View) -> Block:
+def totals(answer: Answer) -> Block:
     """Return the totals as tiles."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     return Tiles(
         (
             Tile("Sessions", answer["sessions"], "count", "Those that started on the days."),
@@ -53,16 +48,12 @@ def totals(view: View) -> Block:
 QUESTION: Final = Question(
     sessions.custom_sessions, SessionsBody, body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True
 )
-PAGE = Page(
-    "sessions",
-    "Sessions",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (Section("Totals", answered(QUESTION, totals), is_titled=False),),
+    {},
+    path="sessions",
+    title="Sessions",
     place=35,
     summary="How many sessions, how long and how engaged, by the rule of any tool.",
-    asks=choices_of("SessionChoices", GROUPS),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Totals", totals, is_titled=False),
-        Section("Definition", definition(QUESTION)),
-    ),
 )

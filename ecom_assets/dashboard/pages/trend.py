@@ -15,20 +15,18 @@ from ecom_assets.dashboard.builder import (
     SEGMENT,
     WEEKDAYS,
     WHERE,
+    Answer,
     Group,
     Input,
     Question,
-    choices_of,
-    context,
-    correct_first,
-    definition,
-    form,
+    answered,
     given,
     plain,
+    question_page,
     split,
 )
 from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import Section
 from ecom_assets.trends.trend import MAX_SERIES, Series, names_of
 
 KINDS: Final = (
@@ -89,11 +87,8 @@ def body_of(form_fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices ar
     return given({"series": series, **plain(form_fields, GROUPS, *fields), "by": split(form_fields.by)})
 
 
-def chart(view: View) -> Block:
+def chart(answer: Answer) -> Block:
     """Return the answer as the chart of its kind."""
-    answer = context(view, QUESTION).answer
-    if not answer:
-        return correct_first()
     if answer.get("stickiness"):
         return _stickiness(answer)
     if answer.get("lifecycle"):
@@ -211,16 +206,12 @@ def _day(text: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour as i
 
 
 QUESTION: Final = Question(trends.trend, TrendBody, body_of, GROUPS, "ecom trend")
-PAGE = Page(
-    "trend",
-    "Trends",
-    group="Behaviour",
+PAGE = question_page(
+    QUESTION,
+    (Section("Trend", answered(QUESTION, chart)),),
+    {"series1": "purchase", "series2": "purchase:visitors", "period": "day"},
+    path="trend",
+    title="Trends",
     place=40,
     summary="Events, visitors and sums over time, compared by any column.",
-    asks=choices_of("TrendChoices", GROUPS, series1="purchase", series2="purchase:visitors", period="day"),
-    sections=(
-        Section("Question", form(QUESTION)),
-        Section("Trend", chart),
-        Section("Definition", definition(QUESTION)),
-    ),
 )
