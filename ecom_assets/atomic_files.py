@@ -37,25 +37,6 @@ def replace_bytes(path: Path, body: bytes, mode: int = 0o666) -> None:
         file.write(body)
 
 
-def create_once(path: Path, text: str) -> bool:
-    """Create a complete file unless it exists, and return whether it was created.
-
-    If two processes try at the same time, exactly one of them creates it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        fresh.write_text(text)
-        sync_file(fresh)
-        path.hardlink_to(fresh)
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_folder(path.parent)
-    return True
-
-
 def sync_file(path: Path) -> None:
     """Flush the contents of a file to disk."""
     with path.open("rb") as file:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.atomic_files import create_once, replace_bytes, replacing_text
+from ecom_assets.atomic_files import replace_bytes, replacing_text
 
 
 def test_a_writer_that_fails_halfway_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> None:
@@ -31,10 +31,3 @@ def test_a_new_file_takes_the_place_with_the_mode_asked_for(tmp_path: Path) -> N
     replace_bytes(path, b"secret", 0o600)
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"secret", 0o600)
     assert [one.name for one in tmp_path.iterdir()] == ["key"]
-
-
-def test_of_two_who_create_a_file_the_second_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "log" / "1"
-    assert (create_once(path, "first"), create_once(path, "second")) == (True, False)
-    assert path.read_text() == "first"
-    assert [one.name for one in path.parent.iterdir()] == ["1"]

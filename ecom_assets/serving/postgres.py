@@ -28,8 +28,6 @@ from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
 
-PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
-"""The moments that a publication announces; tests end its connection, or its process, at each."""
 MARK = "Published by ecom_assets: changes made here are overwritten."
 """The comment that marks a table of the platform."""
 TURN = (

@@ -23,9 +23,9 @@ import pyarrow as pa
 import requests
 
 from ecom_assets.delivery.tools.all import destinations
-from ecom_assets.sandbox.vendors.audit import WhoHasWhat, who_has_what
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.kill_driver import BATCH, BEFORE, REPLIED, rows_of
+from ecom_assets_tests.sandbox.vendors.audit import WhoHasWhat, who_has_what
 
 MID_BODY, NO_REPLY, RANDOM = "mid_body", "taken_without_reply", "random"
 PHASES = (BEFORE, MID_BODY, NO_REPLY, REPLIED, RANDOM)

@@ -16,7 +16,6 @@ from ecom_assets.delivery.ledger.place import open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.audit import RequestRecord, WhoHasWhat, who_has_what
 from ecom_assets.sandbox.vendors.faults import ReceiverFaults, Step
 from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
 from ecom_assets.sandbox.vendors.heap import HeapRates, HeapReceiver
@@ -25,6 +24,7 @@ from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.kill_driver import Mortal, rows_of
 from ecom_assets_tests.delivery.killing import named_by_tool, outcomes_of
+from ecom_assets_tests.sandbox.vendors.audit import RequestRecord, WhoHasWhat, who_has_what
 
 PAUSE_S = 0.01
 MOST_RUNS = 60

@@ -3,6 +3,7 @@
 Not here: what is in them (`test_shop_truth`, `test_shop_people`).
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 import ecom_assets.sandbox
 from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import shop
-from ecom_assets.sandbox.shop.shop import generate, write_sample
+from ecom_assets.sandbox.shop.shop import FIRST_DAY, Shop, cast_of, generate
 from ecom_assets_tests.sandbox.shop_recount import TYPES, Recount
 
 
@@ -158,6 +161,30 @@ def test_settings_that_make_no_shop_are_refused_by_name(tmp_path: Path, settings
         generate(tmp_path / "shop", **settings)
     assert str(refusal.value).endswith(".")
     assert not list(tmp_path.iterdir())
+
+
+SAMPLE_COLUMNS = (
+    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
+    "page_url", "referrer_url", "cart_value",
+)  # fmt: skip
+SAMPLE_ROWS = 200
+SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NEGATIVE)
+
+
+def write_sample(path: Path) -> None:
+    """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
+    made = Shop(7, cast_of(1, 400, 7, FIRST_DAY))
+    rows = made.people(0, int(made.schedule.first_of_day[1]))[0]
+    rows = rows[np.lexsort((rows["number"], rows["at"]))][: SAMPLE_ROWS - len(SAMPLE_FLAWS)]
+    flaw = np.array(SAMPLE_FLAWS, np.int64)
+    twins = f.break_rows(made.world.dice, rows[40 + 50 * np.arange(len(flaw))], flaw, 10**6 + flaw)
+    rows = np.concatenate([rows, twins])
+    rows = rows[np.lexsort((rows["number"], rows["received"]))]
+    table = made.columns.table(rows).select(SAMPLE_COLUMNS)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.column_names)
+        writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def test_the_shipped_sample_is_what_the_generator_makes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.serving import postgres as publication
 from ecom_assets.serving.places import publication_target
-from ecom_assets.serving.postgres import PUBLICATION_STEPS, publish
+from ecom_assets.serving.postgres import publish
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
@@ -29,6 +29,8 @@ from ecom_assets_tests.serving.published_tables import TABLES, fill, seen
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO
 
 PUBLICATIONS, SEED = 200, 20_261_120
+PUBLICATION_STEPS = ("publication_begun", "slices_removed", "table_written", "publication_noted", "published")
+"""The moments that a publication announces; tests end its connection, or its process, at each."""
 UNFINISHED = PUBLICATION_STEPS[:-1]
 OLD = [1, "2026-03-01 ann, 2026-03-02 ann", "Riga"]
 NEW = [2, "2026-03-01 bob, 2026-03-02 bob", "Rom"]

@@ -10,13 +10,14 @@ from ecom_assets.customers.contracts import SCORED_FIELDS
 from ecom_assets.errors import MappingError
 from ecom_assets.rules import customer_rule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.mapping import MISSING, load_customer_mapping, shipped_customer_mappings, value_at
+from ecom_assets.sources.customer_api.mapping import FOLDER, MISSING, load_customer_mapping, value_at
+from ecom_assets.sources.mapping_file import shipped_in
 
 URL = "https://api.example.com/customers"
 
 
 def test_the_native_one_and_reqres_are_shipped() -> None:
-    assert shipped_customer_mappings() == ["customers", "reqres"]
+    assert shipped_in(FOLDER) == ["customers", "reqres"]
     assert load_customer_mapping("customers").expected_fields == SCORED_FIELDS
     assert load_customer_mapping("reqres").expected_fields == ("email", "first_name", "last_name")
 

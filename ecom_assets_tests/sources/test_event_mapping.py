@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping, shipped_mappings
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.mapping import shipped
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import (
     SHOP,
@@ -82,8 +83,8 @@ def test_an_unknown_name_or_path_of_a_mapping(tmp_path: Path) -> None:
 
 
 def test_shipped_mappings_load_and_translate() -> None:
-    assert shipped_mappings() == ["ecommerce", "ga4_export", "otto", "rees46", "retailrocket", "snowplow"]
-    assert [load_mapping(name).name for name in shipped_mappings()] == shipped_mappings()
+    assert shipped(EventMapping) == ["ecommerce", "ga4_export", "otto", "rees46", "retailrocket", "snowplow"]
+    assert [load_mapping(name).name for name in shipped(EventMapping)] == shipped(EventMapping)
     rees46 = load_mapping("rees46")
     assert [rees46.translate(step) for step in ("view", "cart", "purchase", "product_view")] == [
         "product_view", "add_to_cart", "purchase", "product_view",

@@ -3,7 +3,6 @@
 Fixed-width text (ids, times) is formatted with numpy, about ten times faster than value by value.
 """
 
-import csv
 import fcntl
 import json
 import os
@@ -159,14 +158,6 @@ def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a table to a file, without the Arrow schema, so that readers see plain Parquet types."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd", store_schema=False)
-
-
-def write_csv(table: pa.Table, path: Path) -> None:
-    """Write a small table as CSV; a null becomes an empty field."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.column_names)
-        writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _coded(texts: pa.Array, codes: Ints) -> pa.Array:

@@ -17,7 +17,7 @@ from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop.bots import bot_count, bot_events
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
-from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_csv, write_parquet
+from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_parquet
 from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTruth, arrived
 from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue, written_orders
 from ecom_assets.sandbox.shop.people import make_schedule
@@ -30,12 +30,6 @@ FIRST_DAY = date(2026, 1, 1)
 VISITS_AT_ONCE = 40_000
 """Limits memory to about 350,000 events at a time, whatever the size of the shop."""
 _FIRST_YEAR, _LAST_YEAR = 2000, 2080
-SAMPLE_COLUMNS = (
-    "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id",
-    "page_url", "referrer_url", "cart_value",
-)  # fmt: skip
-SAMPLE_ROWS = 200
-_SAMPLE_FLAWS = (f.NO_TIME, f.NO_TYPE, f.NEGATIVE)
 
 
 def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
@@ -63,18 +57,6 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
 def cast_of(days: int, visitors: int, seed: int, first_day: date) -> "Cast":
     """Return the cast of a shop that opens on `first_day` and closes after `days` days."""
     return Cast(first_day, days, np.arange(visitors, dtype=np.int64), first_bot=visitors, schedule_seed=seed)
-
-
-def write_sample(path: Path) -> None:
-    """Write `sample_event_data.csv`: the first events of a small shop, `SAMPLE_ROWS` rows, three of them broken."""
-    shop = Shop(7, cast_of(1, 400, 7, FIRST_DAY))
-    rows = shop.people(0, int(shop.schedule.first_of_day[1]))[0]
-    rows = rows[np.lexsort((rows["number"], rows["at"]))][: SAMPLE_ROWS - len(_SAMPLE_FLAWS)]
-    flaw = np.array(_SAMPLE_FLAWS, np.int64)
-    twins = f.break_rows(shop.world.dice, rows[40 + 50 * np.arange(len(flaw))], flaw, 10**6 + flaw)
-    rows = np.concatenate([rows, twins])
-    rows = rows[np.lexsort((rows["number"], rows["received"]))]
-    write_csv(shop.columns.table(rows).select(SAMPLE_COLUMNS), path)
 
 
 @dataclass(frozen=True)

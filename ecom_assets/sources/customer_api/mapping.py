@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ecom_assets.customers.contracts import SCORED_FIELDS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import valid_zone
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+from ecom_assets.sources.mapping_file import load_mapping_file
 
 FOLDER = "customer_mappings"
 NATIVE = "customers"
@@ -215,11 +215,6 @@ def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
         MappingError: There is no such mapping, or it is invalid.
     """
     return load_mapping_file(CustomerMapping, name_or_path, FOLDER, _keys_at)
-
-
-def shipped_customer_mappings() -> list[str]:
-    """Return the names of the mappings that come with the package."""
-    return shipped_in(FOLDER)
 
 
 def mapping_of(settings: Settings) -> CustomerMapping:

@@ -14,7 +14,6 @@ from ecom_assets.sources.files.mapping import (
     SourceField,
     TimeField,
     load,
-    shipped,
 )
 from ecom_assets.warehouse.sql_text import amount
 
@@ -91,11 +90,6 @@ class EventMapping(RecordMapping):
         Each type can be the source's name or the platform's name.
         """
         return tuple(dict.fromkeys(map(self.translate, event_types))) or None
-
-
-def shipped_mappings() -> list[str]:
-    """Return the names of the shipped event mappings."""
-    return shipped(EventMapping)
 
 
 def load_mapping(name_or_path: str | Path) -> EventMapping:

@@ -19,13 +19,13 @@ import requests
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.vendors.amplitude import BATCH, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.audit import who_has_what
 from ecom_assets.sandbox.vendors.faults import STEPS, RandomFaults, ReceiverFaults, Step
 from ecom_assets.sandbox.vendors.mixpanel import IMPORT
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets.sandbox.vendors.request_log import received_in
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets_tests.sandbox.vendors.asking import NOW_S, amplitude_event, basic, mixpanel_event, still
+from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 
 TIMEOUT_S = 10
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.audit import who_has_what
 from ecom_assets.sandbox.vendors.ga4 import COLLECT, Ga4Receiver
 from ecom_assets.sandbox.vendors.heap import TRACK, HeapReceiver
 from ecom_assets.sandbox.vendors.mixpanel import IMPORT, MixpanelReceiver
@@ -24,6 +23,7 @@ from ecom_assets_tests.sandbox.vendors.asking import (
     to_heap,
     to_mixpanel,
 )
+from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 
 
 def send_one(receiver: Receiver, number: int, user: int) -> None:
