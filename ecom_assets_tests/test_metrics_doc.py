@@ -28,7 +28,7 @@ from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import funnel_counts
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.queries import funnel_steps
+from ecom_assets.funnels.steps import plain_steps
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
@@ -266,7 +266,7 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     con = connect().con
     con.register("page_events", clean_events(rows_of(lines)))
     counts = funnel_counts(con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h"))
-    assert as_shown(funnel_steps(THREE_STEPS, counts), expected) == expected
+    assert as_shown(plain_steps(THREE_STEPS, counts), expected) == expected
 
 
 def test_the_daily_funnel_counts_sessions_and_visitors_as_the_page_says(platform: Platform) -> None:

@@ -122,7 +122,7 @@ def check_session_ids(context: RequestContext, rule: SessionRule) -> None:
         DefinitionError: The rule needs the session ids of the source, and there are none.
     """
     if rule.trust_source_session_id and "source_session_id" in context.reading.lacking:
-        raise DefinitionError("What is published in Postgres has no session ids of the source; use another rule.")
+        raise DefinitionError("The events published in Postgres have no session ids of the source; use another rule.")
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ def _from_events(
     """The answer by Ibis, which is imported while the rows are checked."""
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.visitor_segments import QuestionSegment  # noqa: PLC0415 (with it)
+    from ecom_assets.funnels.answer import funnel_answer  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
-    from ecom_assets.funnels.queries import answer_funnel  # noqa: PLC0415 (with it)
 
     check_format("--who", who)
     files = FileEvents.of(opened)
@@ -94,7 +94,7 @@ def _from_events(
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     limits = Limits(days.first, days.last, days.day_count, files.settings.timezone)
     own = files.mapping.own_words()
-    result = answer_funnel(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
+    result = funnel_answer(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
     return only.complete(result, clean) | {"rows": files.rows.as_json()}
 
 

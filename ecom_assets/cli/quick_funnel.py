@@ -1,6 +1,6 @@
-"""The funnel of files without Ibis, for the questions that the kernel answers by itself.
+"""Funnels over files without Ibis, for the funnels that the kernel counts by itself.
 
-Nothing heavy is imported: a question to a small file takes no longer than the start of the command.
+This module imports nothing heavy: a question to a small file takes no longer than the start of the command.
 """
 
 import json
@@ -9,9 +9,9 @@ from typing import Any
 
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.missing_types import warnings_of
-from ecom_assets.funnels.answers import step_answers, step_row, types_in_doubt
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, times_of_parts
+from ecom_assets.funnels.steps import step_answers, step_rows, types_in_doubt
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
 from ecom_assets.sources.files.kinds import EventMapping
@@ -22,7 +22,7 @@ from ecom_assets.warehouse.duckdb_settings import plain_connection
 def quick_answer(
     paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
 ) -> dict[str, Any] | None:
-    """Return INTERFACE's `funnel` of visitors in which no event can be for two steps; None for no rows, or too many."""
+    """Return the answer to a funnel whose steps no event can share; None if there are no rows, or too many."""
     con = plain_connection(settings.memory_limit)
     files = RecordFiles.open(con, paths, mapping, settings.timezone)
     if not 0 < files.row_count() <= MOST_ROWS:
@@ -34,7 +34,7 @@ def quick_answer(
         return None
     ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
     times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
-    numbers = [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
+    numbers = step_rows(times)
     doubted = types_in_doubt(funnel, numbers)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),

@@ -12,10 +12,9 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import ENTRY, matches, may_begin
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
+from ecom_assets.funnels.matching import Matching
 from ecom_assets.tables.portable import union_all
 
 STRETCH: Final = "stretch"
@@ -118,10 +117,6 @@ def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.W
 
 
 def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
-    if len(group) > MAX_OVERLAPPING:
-        raise DefinitionError(
-            f"{len(group)} different conditions on {matching.conditions[group[0]].event_type!r} can match the same "
-            f"event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or the order strict_increase."
-        )
+    matching.check(group)
     for size in range(1, len(group) + 1):
         yield from combinations(group, size)

@@ -28,7 +28,12 @@ def days_of_changed_carts(
     session_days: ir.Table, session_rule: SessionRule, cart_rule: CartRule, days: Days
 ) -> ir.Table:
     """Return the days whose sessions changed, and those whose carts have horizons that reach into the run's days."""
-    open_days = days.widened(before=cart_rule.longest_days)
+    return _reaching(session_days, session_rule, days, cart_rule.longest_days)
+
+
+def _reaching(session_days: ir.Table, session_rule: SessionRule, days: Days, before: int) -> ir.Table:
+    """Return the days whose sessions changed, the run's days, and those at most `before` days earlier."""
+    open_days = days.widened(before=before)
     opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
     return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
 
@@ -49,9 +54,7 @@ def days_of_changed_cohorts(
     session_days: ir.Table, session_rule: SessionRule, funnels: Sequence[DailyFunnel], days: Days
 ) -> ir.Table:
     """Return the days whose sessions changed, and those whose visitors' windows reach into the run's days."""
-    open_days = days.widened(before=window_days(funnels))
-    opened = session_days.filter(open_days.contain(session_days.event_date)).select(day="event_date")
-    return union_all(days_of_changed_sessions(session_days, session_rule, days), opened).distinct()
+    return _reaching(session_days, session_rule, days, window_days(funnels))
 
 
 @table_asset(

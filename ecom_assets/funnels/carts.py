@@ -10,20 +10,18 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.days import NO, Days, days_after
 from ecom_assets.tables.portable import ratio, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 VALUED: Final = (CART, REMOVE, CHECKOUT)
 """The types of events that say what a cart is worth."""
-CLOCK_CHANGE_S: Final = 3 * 3600
-"""The most by which clocks can go forward within a horizon, which can move its end to a later day."""
 CART_VALUES: Final = ("cart", "item")
 
 
 @dataclass(frozen=True)
 class CartRule:
-    """When a cart counts as abandoned, and how its value is computed.
+    """The rule by which a cart is abandoned, and by which its value is computed.
 
     Attributes:
         horizons_s: The most seconds from an add_to_cart to a purchase, both ends included: an hour for visitors who
@@ -47,17 +45,12 @@ class CartRule:
             raise DefinitionError(f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0.")
         if self.cart_value not in CART_VALUES:
             hint = did_you_mean(self.cart_value, CART_VALUES)
-            raise DefinitionError(f"What a cart is worth cannot be read as {self.cart_value!r}; {hint}.")
+            raise DefinitionError(f"The cart_value {self.cart_value!r} is unknown; {hint}.")
 
     @property
     def longest_days(self) -> int:
         """Return the number of days after a cart's day that the longest horizon can reach."""
-        return days_of(max(self.horizons_s))
-
-
-def days_of(horizon_s: int) -> int:
-    """Return the number of days after a cart's day that a horizon can reach, including clock changes."""
-    return -(-(horizon_s + CLOCK_CHANGE_S) // 86_400)
+        return days_after(max(self.horizons_s))
 
 
 def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
@@ -97,7 +90,7 @@ def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
     abandoned = sums.cart_count - sums.converted_cart_count
     has_horizon, is_valued = sums.horizon_s > 0, sums.valued_cart_count > 0
     final = {
-        horizon_s: (sums.cart_date + ibis.interval(days=days_of(horizon_s) + 1)).cast("date")
+        horizon_s: (sums.cart_date + ibis.interval(days=days_after(horizon_s) + 1)).cast("date")
         for horizon_s in (0, *rule.horizons_s)
     }
     return sums.mutate(

@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.answers import NO_VALUE
 from ecom_assets.funnels.any_order import gathered
 from ecom_assets.funnels.columns import (
     ENTRY,
@@ -28,6 +27,7 @@ from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.optional import with_optional
 from ecom_assets.funnels.optional_rules import required
 from ecom_assets.funnels.simultaneous import alone, count_name, moments_of
+from ecom_assets.funnels.steps import NO_VALUE
 from ecom_assets.tables.columns import text_of
 
 Follow = Callable[[ir.Table, int], ir.Table]

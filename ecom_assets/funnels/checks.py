@@ -23,9 +23,8 @@ def dimensions_add_up_to_the_totals(
     totals = of_days(_totals(funnels, carts), "cohort_date", days)
     both = summed.join(totals, [summed[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
     wrong = both.filter((both.summed_count != both.total_count).fill_null(ibis.literal(value=True)))
-    unsaid = totals.filter(totals.total_count > 0).anti_join(summed, PLACE)
-    places = ("funnel_name", "cohort_date", "step")
-    return result_of(union_all(wrong.select(*places), unsaid.select(*places)), summed)
+    missing = totals.filter(totals.total_count > 0).anti_join(summed, PLACE)
+    return result_of(union_all(wrong.select(*PLACE), missing.select(*PLACE)), summed)
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:

@@ -7,7 +7,7 @@ CART_UNITS = ("session", "visitor")
 
 
 class CartAbandonment(Table):
-    """One row per day, unit and horizon: carts, how many were left behind, and how many of those came back to be paid.
+    """One row per day, unit and horizon: carts, how many were abandoned, and how many were recovered.
 
     A cart is a session, or a visitor's day, with an add_to_cart; a checkout is one with a checkout_start.
     """
@@ -24,10 +24,10 @@ class CartAbandonment(Table):
     )
     cart_count = count("Carts", unit="carts")
     converted_cart_count = count("Carts with a purchase in time", unit="carts")
-    abandoned_cart_count = count("Carts without", unit="carts")
+    abandoned_cart_count = count("Carts without a purchase in time", unit="carts")
     recovered_cart_count = Column(
         "int64",
-        "Of those converted, the ones not paid for in the session that filled them; null for sessions",
+        "Of the converted carts, those not paid for in the session that filled them; null for sessions",
         unit="carts",
         nullable=True,
         at_least=0,
@@ -38,11 +38,13 @@ class CartAbandonment(Table):
     checkout_abandonment_rate = rate("abandoned_checkout_count among checkout_count", nullable=True)
     valued_cart_count = count("Carts that say what they are worth; only these are in the amounts", unit="carts")
     cart_amount = amount("Worth of all carts; null where none says it", nullable=True, at_least=0)
-    abandoned_cart_amount = amount("Worth of the carts left behind; null also", nullable=True, at_least=0)
+    abandoned_cart_amount = amount("Worth of the abandoned carts; null as cart_amount", nullable=True, at_least=0)
     recovered_cart_amount = amount(
-        "Worth of the recovered carts; null also, and for sessions", nullable=True, at_least=0
+        "Worth of the recovered carts; null as cart_amount, and for sessions", nullable=True, at_least=0
     )
-    final_from_date = day("The first day whose events change the row no more: it is final once the data hold that day")
+    final_from_date = day(
+        "The first day whose events no longer change the row: it is final once the data hold that day"
+    )
 
 
 class ConversionFunnel(Table):
@@ -55,9 +57,9 @@ class ConversionFunnel(Table):
     counted_from = (CleanEvents,)
 
     funnel_name = text("The funnel's name, `default` where none are declared")
-    cohort_date = day("The day on which the session, or the visitor's try, started")
+    cohort_date = day("The day on which the session, or the visitor's attempt, started")
     unit = text("What is counted", one_of=("session", "visitor"))
-    product_category = text("First category seen in the try, `(none)` without one, `(all)` for the total")
+    product_category = text("First category seen in the attempt, `(none)` without one, `(all)` for the total")
     step = count("Place of the step, from 1", unit="place")
     event_type = text("The step's event type")
     unit_count = count("Sessions or visitors that reached the step", unit="units")
@@ -68,15 +70,15 @@ class ConversionFunnel(Table):
 DIMENSIONS = ("category", "channel", "device")
 DEVICES = ("desktop", "mobile", "tablet", "robot", "other")
 CARTS = {"(cart)": "cart", "(checkout)": "checkout"}
-"""The two funnels that are counted for every shop: what was put into the cart, or begun to pay, and bought."""
+"""The two-step funnels that are counted for every shop, by what their columns in `CartAbandonment` begin with."""
 
 
 class ConversionByDimension(Table):
     """One row per funnel of sessions, day, dimension, its value and step; the values add up to the total.
 
-    Beside the daily funnels there are `(cart)`, sessions with an add_to_cart and those of them with a purchase, and
-    `(checkout)`, as above with a checkout_start. Only these are counted by category, which mart.conversion_funnel has
-    for the others.
+    In addition to the daily funnels there are `(cart)`, from sessions with an add_to_cart to those of them with a
+    purchase, and `(checkout)`, the same from a checkout_start. Only these two are counted by category, because
+    mart.conversion_funnel counts the daily funnels by category.
     """
 
     layer = "mart"

@@ -9,9 +9,9 @@ import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.answers import TENTHS, average_s, quantile_s, time_row
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.report import EXACT, around_quantile, key_columns
+from ecom_assets.funnels.steps import TENTHS, average_s, quantile_s, time_row
 from ecom_assets.funnels.time_to_convert import MAX_BINS, TimeToConvert
 
 MOST_CHOSEN_BINS = 60

@@ -9,12 +9,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.columns import matches
-from ecom_assets.funnels.definition import ANY, MAX_WINDOW_S, WALKED, Funnel
+from ecom_assets.funnels.definition import ANY, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import ratio, union_all
 from ecom_assets.tables.values import json_path
 
@@ -53,8 +53,8 @@ class DailyFunnel:
             raise DefinitionError(f"{place} has optional steps, which the table does not count; leave them out.")
         if self.funnel.counts_firsts:
             raise DefinitionError(f"{place} has an `occurrence`, which takes all days to know; leave it out.")
-        if self.funnel.order not in WALKED and "visitor" in self.units:
-            known = ", ".join(WALKED)
+        if self.funnel.order not in EARLIEST and "visitor" in self.units:
+            known = ", ".join(EARLIEST)
             raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")
 
     def check_columns(self, columns: Collection[str]) -> None:
@@ -92,7 +92,7 @@ class DailyFunnel:
     @property
     def window_days(self) -> int:
         """The number of days after a cohort day that a visitor's window can reach, including clock changes."""
-        return -(-(self.funnel.within_s + CLOCK_CHANGE_S) // 86_400)
+        return days_after(self.funnel.within_s)
 
 
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -174,17 +174,17 @@ def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: Dai
     attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
     attempts = attempts.mutate(closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within_s))
     later = events.filter(days.widened(after=span).contain(events.event_date))
-    on_try = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
-    tried = later.join(attempts, [later.visitor_id == attempts.visitor_id, on_try])
-    tried = tried.select(*later.columns, "cohort_date", on_first_day=tried.event_date == tried.cohort_date)
+    in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
+    inside = later.join(attempts, [later.visitor_id == attempts.visitor_id, in_attempt])
+    inside = inside.select(*later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date)
     if {first_type, ANY} & {step.event_type for step in (*others, *(one.event for one in funnel.exclude))} or (
         first_type == ANY
     ):
         funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
     else:
-        tried = tried.filter((tried.event_type != first_type) | tried.on_first_day)
-    levels = funnel_levels(tried, funnel, ["visitor_id", "cohort_date"])
-    categories = _try_categories(fragments, attempts, days.widened(after=span))
+        inside = inside.filter((inside.event_type != first_type) | inside.on_first_day)
+    levels = funnel_levels(inside, funnel, ["visitor_id", "cohort_date"])
+    categories = _attempt_categories(fragments, attempts, days.widened(after=span))
     joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
     return joined.select(
         "visitor_id",
@@ -200,7 +200,7 @@ def category_of(result: ir.StringValue) -> ir.StringValue:
     return result.nullif(ALL_CATEGORIES).fill_null(NO_CATEGORY)
 
 
-def _try_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> ir.Table:
+def _attempt_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> ir.Table:
     seen = fragments.filter(fragments.first_product_category.notnull(), days.contain(fragments.event_date))
     during = (seen.event_date >= attempts.cohort_date) & (seen.started_at <= attempts.closes_at)
     joined = seen.join(attempts, [seen.visitor_id == attempts.visitor_id, during])
@@ -233,8 +233,6 @@ def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
     return union_all(*rows)
 
 
-CLOCK_CHANGE_S: Final = 3 * 3600
-"""The most by which clocks can go forward within a window, which can move its end to a later day."""
 UNITS: Final = {"session": "session", "user": "visitor"}
 """The names in the table of the units in a definition."""
 DEFAULT_NAME: Final = "default"

@@ -15,7 +15,7 @@ from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.occurrence import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
+from ecom_assets.tables.values import WEEKDAYS, Scalar, by_columns, check_column, check_value, json_path, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Exclusion:
         """
         if steps == 1:
             raise DefinitionError(
-                f"The exclusion of {self.event.event_type!r} is of a funnel of one step, which has nothing between "
+                f"The exclusion of {self.event.event_type!r} is in a funnel of one step, which has nothing between "
                 "steps; leave it out, or add a step."
             )
         before = steps if self.before is None else self.before
@@ -198,14 +198,13 @@ ANY: Final = "*"
 """The event type of a step that any event can be."""
 MIN_STEPS: Final = 1
 MAX_STEPS: Final = 64
-MAX_BY: Final = 5
 MAX_WINDOW_S: Final = 100 * 366 * 86_400
 GREATEST_LIMIT: Final = 1_000
-WALKED: Final = ("ordered", "strict_increase", "clickhouse_default")
-"""Orders in which an attempt takes each next step as early as possible, whatever happens in between."""
+EARLIEST: Final = ("ordered", "strict_increase", "clickhouse_default")
+"""Orders in which an attempt takes each next step as early as possible, no matter which events are in between."""
 INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
 """Orders of ClickHouse in which certain events end the stream of a unit."""
-ORDERS: Final = (*WALKED, *INTERRUPTED, "any", "exact")
+ORDERS: Final = (*EARLIEST, *INTERRUPTED, "any", "exact")
 ORDERS_ELSEWHERE: Final = {
     "strict": "exact",
     "exact": "exact",
@@ -248,7 +247,7 @@ class Funnel:
             order, `exact` requires consecutive events without another one in between. See docs/adr/0005.
         per: The unit to count: `user` (visitor_id), `session` (session_id), `totals` (every attempt of a visitor;
             attempts that share an event are one attempt from there on), or `properties.key` (each of its values, such
-            as a company, whoever does the steps; events without one are ignored).
+            as a company: its events count, no matter which visitor did them; events without a value are ignored).
         hold: Columns that must keep one value throughout. Each value of a unit counts separately, as in Amplitude;
             events without a value are ignored.
         exclude: Events that must not occur between steps.
@@ -298,7 +297,8 @@ class Funnel:
         self._check_exclusions()
         for column in self.hold:
             check_column("`hold`", column)
-        self._check_by()
+        columns = by_columns("`by`", self.by)
+        object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
         if not isinstance(self.limit, int) or not 1 <= self.limit <= GREATEST_LIMIT:
             raise DefinitionError(f"`limit` is a number of values from 1 to {GREATEST_LIMIT}; got {self.limit!r}.")
         self._check_order()
@@ -306,23 +306,14 @@ class Funnel:
         if self.time_to_convert:
             self.time_to_convert.check(len(self.steps))
         if self.optional_steps:
-            check_optional(self, WALKED)
-
-    def _check_by(self) -> None:
-        columns = self.by_columns
-        for column in columns:
-            check_column("`by`", column)
-        if (self.by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(columns)) < len(columns):
-            raise DefinitionError(f"`by` is 1 to {MAX_BY} different columns; got {self.by!r}.")
-        object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
+            check_optional(self, EARLIEST)
 
     def _check_over(self) -> None:
         _check_choice("week_start", self.week_start, WEEKDAYS)
         if self.week_start != WEEKDAYS[0] and self.over != "week":
-            raise DefinitionError("`week_start` is of cohorts by week; leave it out, or ask with `over` week.")
-        if self.over is None:
-            return
-        _check_choice("over", self.over, PERIODS)
+            raise DefinitionError("`week_start` needs cohorts by week; leave it out, or set `over` to week.")
+        if self.over is not None:
+            _check_choice("over", self.over, PERIODS)
 
     def _check_steps(self) -> None:
         if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:
@@ -344,8 +335,8 @@ class Funnel:
                     )
 
     def _check_order(self) -> None:
-        words = ", ".join(WALKED)
-        if self.exclude and self.order not in {*WALKED, "any"}:
+        words = ", ".join(EARLIEST)
+        if self.exclude and self.order not in {*EARLIEST, "any"}:
             raise DefinitionError(
                 f"The order {self.order!r} takes no exclusions; use one of {words}, any, or leave them out."
             )
@@ -354,7 +345,7 @@ class Funnel:
                 "Steps in any order have no first or second, so an exclusion is between all of them; leave out `after` "
                 "and `before`."
             )
-        if self.per == "totals" and self.order not in WALKED:
+        if self.per == "totals" and self.order not in EARLIEST:
             raise DefinitionError(f"The order {self.order!r} has no totals; use one of {words}, or count per user.")
 
     @classmethod

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
-from ecom_assets.funnels.definition import MAX_WINDOW_S, WALKED, Funnel
+from ecom_assets.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.optional_rules import required
 from ecom_assets.funnels.simultaneous import levels_by_moment
@@ -39,7 +39,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
             than six overlapping conditions make an exact answer too expensive.
     """
     funnel = required(funnel)
-    if funnel.order not in WALKED or funnel.exclude or funnel.per == "totals":
+    if funnel.order not in EARLIEST or funnel.exclude or funnel.per == "totals":
         chains = funnel_chains(events, funnel, unit)
         keys = [name for name in chains.columns if name not in {"step", "event_at", "event_id"}]
         return chains.group_by(keys).agg(level=chains.step.max())

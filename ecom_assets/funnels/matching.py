@@ -58,13 +58,20 @@ class Matching:
             DefinitionError: More than six conditions overlap one another.
         """
         for group in self.groups:
-            if len(group) > MAX_OVERLAPPING:
-                raise DefinitionError(
-                    f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can "
-                    f"match the same event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or "
-                    "the order strict_increase."
-                )
+            self.check(group)
         return tuple(result for group in self.groups for result in self._connected_sets(group))
+
+    def check(self, group: tuple[int, ...]) -> None:
+        """Refuse a group of more than six conditions.
+
+        Raises:
+            DefinitionError: The group is larger.
+        """
+        if len(group) > MAX_OVERLAPPING:
+            raise DefinitionError(
+                f"{len(group)} different conditions on {self.conditions[group[0]].event_type!r} can match the same "
+                f"event, and at most {MAX_OVERLAPPING} can be counted exactly; use fewer, or the order strict_increase."
+            )
 
     def overlaps_of(self, step: int) -> Iterator[tuple[OverlappingSteps, tuple[int, ...]]]:
         """Yield each set of `overlaps` with the step's condition, and its steps up to this one, latest first.

@@ -1,34 +1,17 @@
-"""Numbers of funnels: the daily ones with abandoned carts, and answers to custom ones."""
+"""Numbers of the daily funnels, and of abandoned carts."""
 
-import json
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
-from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing_types import Words, missing_type_warnings
-from ecom_assets.funnels.answers import NO_VALUE, step_answers, step_row, types_in_doubt
-from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
-from ecom_assets.funnels.columns import with_firsts, with_flags
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
-from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.definition import UNIT, Funnel
-from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
-from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
-from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.missing_properties import missing_property_warnings
-from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
+from ecom_assets.funnels.steps import plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
-from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import session_events, source_session_of
-from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import (
     CHANGE,
     Period,
@@ -41,26 +24,6 @@ from ecom_assets.tables.queries import (
     share,
     with_previous,
 )
-from ecom_assets.tables.values import json_path
-
-
-def fast_numbers(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> list[Row] | None:
-    """What `step_numbers` finds, by the kernel; None where that does not count this funnel, or not in this engine."""
-    times = fast_times(con, events, funnel, unit)
-    return None if times is None else _step_rows(times, funnel)
-
-
-def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
-    """The times of the kernel; None where that does not count this funnel, or not in this engine."""
-    if not has_kernels(con) or not suits(funnel):
-        return None
-    flagged, plain = with_flags(events, funnel)
-    return funnel_times(con.con, str(con.compile(flagged)), plain, unit)
-
-
-def _step_rows(times: StepTimes, funnel: Funnel) -> list[Row]:
-    return [step_row(step, times) for step in range(1, len(funnel.steps) + 1)]
-
 
 Unit = Literal["session", "visitor"]
 By = Literal["device", "channel", "category"]
@@ -74,14 +37,14 @@ DEFINITION: Final = {
     "(sessions with a checkout_start) also",
     "cart_amount": CartAbandonment.columns["cart_amount"].description,
     "change": CHANGE,
-    "device": "Told by the browser of the session's first event; `other` where it says nothing",
+    "device": "From the user agent of the session's first event; `other` if it does not say which",
     "channel": "The session's, see mart.touches; `(none)` without one",
     "category": "The first that the session saw; `(none)` without one",
 }
 
 
 def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit, by: By | None) -> dict[str, Any]:
-    """Return the funnel and the abandoned carts of a period, of the one before, and by a dimension.
+    """Return a daily funnel and the abandoned carts of a period, of the period before, and by a dimension.
 
     Raises:
         DefinitionError: There is no such funnel, or the dimension is not counted for the unit.
@@ -126,20 +89,20 @@ def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[
     table = reading.table(ConversionFunnel)
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
     result = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
-    return tuple(_steps(row for row in result if row["is_current"] == which) for which in (1, 0))  # type: ignore[return-value]  # two, as there are two
+    parts = _by(result, "is_current")
+    return _steps(parts.get(1, ())), _steps(parts.get(0, ()))
 
 
 def daily_conversion(reading: Reading, period: Period, funnel: str | None = None, unit: Unit = "session") -> list[Row]:
-    """Return the conversion of a daily funnel on each day of a period, as `conversion` returns it for the whole.
+    """Return the conversion rate of a daily funnel on each day of a period.
 
     Raises:
         DefinitionError: There is no such funnel.
     """
     table, name = reading.table(ConversionFunnel), _known_funnel(reading, funnel)
     rows = table.filter(table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES)
-    days: dict[date, list[Row]] = {}
-    for row in reading.rows(_added(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period):
-        days.setdefault(row["cohort_date"], []).append(row)
+    sums = reading.rows(_added(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period)
+    days: dict[date, list[Row]] = _by(sums, "cohort_date")
     return [{"event_date": day, "conversion_rate": _rate(_steps(days[day]))} for day in sorted(days)]
 
 
@@ -149,14 +112,13 @@ def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by:
     rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
     carts: dict[str, list[Row]] = {}
     if unit == "session":
-        for row in reading.rows(_added(rows, ["funnel_name", "value"]), period):
-            carts.setdefault(row["value"], []).append(row)
+        carts = _by(reading.rows(_added(rows, ["funnel_name", "value"]), period), "value")
     parts = [
         {
             "value": value,
             "steps": _steps(values.get(value, ())),
             "conversion_rate": _rate(_steps(values.get(value, ()))),
-            **_left_behind(carts.get(value, []), unit),
+            **_abandonment_of_value(carts.get(value, []), unit),
         }
         for value in {**values, **carts}
     ]
@@ -172,10 +134,15 @@ def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: 
         table = reading.table(ConversionByDimension)
         rows = table.filter(table.dimension == by)
     rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
-    values: dict[str, list[Row]] = {}
-    for row in reading.rows(_added(rows, ["value"]), period):
-        values.setdefault(row["value"], []).append(row)
-    return values
+    return _by(reading.rows(_added(rows, ["value"]), period), "value")
+
+
+def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
+    """Return the rows by their value of a column, in their order."""
+    result: dict[Any, list[Row]] = {}
+    for row in rows:
+        result.setdefault(row[name], []).append(row)
+    return result
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
@@ -202,7 +169,7 @@ def _rate(steps: list[Row]) -> float | None:
 
 
 def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
-    """Return abandoned carts and checkouts of sessions, of the period and of the one before."""
+    """Return the abandoned carts and checkouts of sessions, in the period and in the one before."""
     table = reading.table(CartAbandonment)
     rows = with_previous(table.filter(table.unit == "session"), "cart_date")
     sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in CART_COUNTS}
@@ -221,8 +188,8 @@ def _abandonment(row: Row | None) -> Row:
     }
 
 
-def _left_behind(rows: list[Row], unit: Unit) -> Row:
-    """Return abandonment from the two-step funnels of carts and checkouts, which are counted of sessions alone."""
+def _abandonment_of_value(rows: list[Row], unit: Unit) -> Row:
+    """Return abandonment from the two-step funnels of carts and checkouts, which count sessions only."""
     counts = {(CARTS[row["funnel_name"]], row["step"]): int(row["unit_count"]) for row in rows}
     totals: Row = {}
     for name in CARTS.values():
@@ -236,257 +203,28 @@ def _left_behind(rows: list[Row], unit: Unit) -> Row:
     return totals
 
 
-def funnel_answer(
-    con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule, limits: Limits | None = None
-) -> dict[str, Any]:
-    """Return INTERFACE's `funnel` of some events, by a connection to where they are."""
-    return answer_funnel(con, events, definition, rule=rule, limits=limits)
-
-
-MOST_COMPILED_STEPS: Final = 16
-"""Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
-
-
-def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
-    """Return whether an engine can compute the funnel: long ones only where the kernel counts them."""
-    is_plain = definition.by is None and definition.over is None and definition.time_to_convert is None
-    is_counted = has_kernel and is_plain and suits(definition)
-    return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
-
-
-def check_columns(definition: Funnel, lacking: Collection[str]) -> None:
-    """Refuse a funnel over columns that are not there: it would come out as nothing, which is no answer.
-
-    Raises:
-        DefinitionError: The first of them.
-    """
-    for column in definition.columns:
-        name = "source_session_id" if column == "session_id" else column.partition(".")[0]
-        if name in lacking:
-            raise DefinitionError(f"What is published in Postgres has no {column!r} of events; ask without it.")
-
-
-Keep = Callable[[ir.Table], object]
-Rows = list[dict[str, Any]]
-SESSION = ("visitor_id", "session_started_at")
-
-
-def answer_funnel(  # noqa: PLR0913 (each is a part of the question)
-    con: SQLBackend,
-    events: ir.Table,
-    funnel: Funnel,
-    *,
-    rule: SessionRule | None = None,
-    keep: Keep | None = None,
-    words: Words | None = None,
-    limits: Limits | None = None,
-) -> dict[str, Any]:
-    """Answer with the definition, a number and times per step, what else is asked for, and warnings.
-
-    Args:
-        con: The engine in which the events are.
-        events: Rows of `CleanEvents`.
-        funnel: The definition.
-        rule: When a session ends, for a funnel per session; GA4's by default.
-        keep: Called with the list of who is at each step: a row per unit and step, in order.
-        words: The source's own words for event types, for the warnings.
-        limits: The days of entry, and the time zone of days; by default all days, in UTC.
-
-    Raises:
-        DefinitionError: A column is unknown, or the funnel cannot be computed.
-    """
-    limits = limits or Limits()
-    known = _entries(con, events, limits) if limits.are_given or funnel.over else None
-    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"))
-    cohorts = cohorts_of(funnel, known) if known and funnel.over else []
-    fast = _times_by_entry(counted, known, cohorts) if known else None
-    entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
-    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
-    by_entry = _cohorts(counted, known, cohorts, fast) if known and cohorts else []
-    return {
-        "definition": json.loads(json.dumps(funnel.to_mapping())),
-        "steps": step_answers(funnel, numbers),
-        **parts,
-        **({"entries": known.as_json(funnel)} if known else {}),
-        **({"cohorts": by_entry} if funnel.over else {}),
-        "warnings": [*(known.warnings() if known else []), *_missing(con, counted.events, funnel, numbers, words)],
-    }
-
-
-def _missing(con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, words: Words | None) -> list[str]:
-    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words)
-    return [*of_types, *missing_property_warnings(con, events, funnel)]
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """The engine, the events, the funnel, in which being a first event is a column of the events, and the unit."""
-
-    con: SQLBackend
-    events: ir.Table
-    funnel: Funnel
-    unit: list[str]
-
-
-def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule) -> _Counted:
-    events, unit = funnel_events(events, funnel, rule)
-    return _Counted(con, *with_firsts(events, funnel), unit)
-
-
-def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
-    """Return the days of entry; None if there are no events."""
-    days, times = events.event_date, events.event_at
-    (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
-    if row["first"] is None:
-        return None
-    return Entries.of_question((row["first"], row["last"]), row["newest_at"], limits)
-
-
-def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort]) -> list[StepTimes] | None:
-    """Return the times of all entries, then those of each cohort, by the kernel; None where that does not count it."""
-    con, funnel = counted.con, counted.funnel
-    if not cohorts or funnel.by or not has_kernels(con) or not suits(funnel):
-        return None
-    flagged, plain = with_flags(counted.events, funnel)
-    return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))
-
-
-def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fast: Sequence[StepTimes] | None) -> Rows:
-    """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
-    con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
-    by_key: dict[object, Rows] = {}
-    by_label: dict[object, Rows] = {}
-    if fast:
-        by_key = {one.key: _step_rows(times, funnel) for one, times in zip(cohorts, fast[1:], strict=True)}
-    else:
-        chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
-        with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-            by_key = _by_cohort(found_rows(con, step_numbers(result, [COHORT], optional)))
-            if funnel.by:
-                by_label = _by_cohort(found_rows(con, step_numbers(result, [COHORT, "label"], optional)))
-    return [
-        {
-            "start": one.start,
-            "complete": entries.are_complete(funnel, one.end),
-            "steps": step_answers(funnel, by_key.get(one.key, ())),
-            **({"breakdown": _breakdown(funnel, by_label.get(one.key, []))} if funnel.by else {}),
-        }
-        for one in cohorts
-    ]
-
-
-def _by_cohort(rows: Rows) -> dict[object, Rows]:
-    by_key: dict[object, Rows] = {}
-    for row in rows:
-        by_key.setdefault(key_of(row[COHORT]), []).append(row)
-    return by_key
-
-
-def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
-    """Return a row per step, and the breakdown and times; let `keep` have the list of who is at each step."""
-    con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
-    times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
-    converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
-    if times and (converted or not funnel.time_to_convert):
-        return _step_rows(times, funnel), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
-    chains = funnel_chains(events, funnel, unit)
-    with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = found_rows(con, step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
-        parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
-        if funnel.time_to_convert:
-            parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
-        if keep:
-            keep(result.order_by("step", *key_columns(result)))
-        return found_rows(con, step_numbers(result, (), funnel.optional_steps)), parts
-
-
-def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
-    """Clean events with the columns that a funnel may name, and the columns of its unit.
-
-    `session_id` and `cart_value` are there under the names that a shop gave them in, too.
-    """
-    events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
-    if json_path(funnel.per):
-        return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
-    if funnel.per != "session":
-        return events, [funnel.unit_column]
-    events = session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at")
-    if not rule.trust_source_session_id:
-        return events, [*SESSION]
-    # Two sessions of one visitor may begin at one instant.
-    return events.mutate(source_session=source_session_of(events)), [*SESSION, "source_session"]
-
-
-def found_rows(con: SQLBackend, table: ir.Table) -> Rows:
-    """The rows of a small table."""
-    values: Rows = con.to_pyarrow(table).to_pylist()
-    return values
-
-
-def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
-    """An entry per value, the most frequent first, "Other" last."""
-    by_label: dict[str, Rows] = {}
-    for row in rows:
-        by_label.setdefault(row["label"], []).append(row)
-    sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
-    in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
-    return [
-        {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
-        for label in in_order
-        for values in [_values(funnel, label)]
-    ]
-
-
-def _values(funnel: Funnel, label: str) -> list[str]:
-    """Return the values of a label: one for each column of `by`, or "Other" alone."""
-    if label == NO_VALUE:
-        return [NO_VALUE] * len(funnel.by_columns)
-    return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
-
-
-def funnel_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the steps of a funnel; a share is null where nobody could have gone on."""
-    steps = []
-    for place, (event_type, count) in enumerate(zip(event_types, counts, strict=True), start=1):
-        previous = counts[max(place - 2, 0)]
-        steps.append(
-            {
-                "step": place,
-                "event_type": event_type,
-                "count": count,
-                "conversion_from_start": count / counts[0] if counts[0] else None,
-                "conversion_from_previous": count / previous if previous else None,
-                "median_s_from_previous": None,
-            }
-        )
-    return steps
-
-
 UNITS: Final = get_args(Unit)
 
 
-def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[Row]]]:
     """Return the steps of each daily funnel, by its name and unit, over the days of a period."""
     table = reading.table(ConversionFunnel)
     mine = table.filter(in_period(table.cohort_date), table.product_category == ALL_CATEGORIES)
     keys = ["funnel_name", "unit", "step", "event_type"]
     sums = reading.rows(mine.group_by(keys).agg(units=mine.unit_count.sum()).order_by(keys), period)
-    by_unit: dict[tuple[str, str], list[Row]] = {}
-    for row in sums:
-        by_unit.setdefault((row["funnel_name"], row["unit"]), []).append(row)
     return {
-        name: {unit: _daily_steps(by_unit.get((name, unit), ())) for unit in UNITS}
-        for name in sorted({row["funnel_name"] for row in sums})
+        name: {unit: _plain_steps(row for row in rows if row["unit"] == unit) for unit in UNITS}
+        for name, rows in _by(sums, "funnel_name").items()
     }
 
 
-def _daily_steps(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def _plain_steps(rows: Iterable[Row]) -> list[Row]:
     counts = [(row["event_type"], int(row["units"])) for row in rows]
-    return funnel_steps([name for name, _ in counts], [count for _, count in counts])
+    return plain_steps([name for name, _ in counts], [count for _, count in counts])
 
 
 def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:
-    """Return the carts of a period by unit and horizon, those whose horizon is over in the data."""
+    """Return the carts of a period by unit and horizon, counting only those whose horizon is over in the data."""
     table = reading.table(CartAbandonment)
     newest_date = reading.table(ReturningVisitorsDaily).event_date.max().as_scalar()
     carts = table.filter(in_period(table.cart_date), table.final_from_date <= newest_date)

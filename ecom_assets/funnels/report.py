@@ -11,9 +11,9 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.answers import EDGES_S, NO_VALUE, TENTHS, TIMES
 from ecom_assets.funnels.chains import VALUE
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.steps import EDGES_S, NO_VALUE, TENTHS, TIMES
 
 OTHER: Final = "Other"
 EXACT: Final = "decimal(38, 0)"

@@ -13,7 +13,7 @@ from ecom_assets.tables.conditions import EVERYTHING, NEGATED, Condition, Group,
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
-"""How Ibis names the JSON values of each kind."""
+"""The attribute of an Ibis JSON value that holds the value of each kind."""
 
 
 def column_of(rows: ir.Table, column: str) -> ir.Value:
@@ -86,9 +86,7 @@ def comparable(rows: ir.Table, column: str, value: Scalar) -> ir.Value:
         DefinitionError: The column is missing, or has values of another kind.
     """
     if json_path(column):
-        typed: ir.Value = getattr(
-            _json(rows, column), {"text": "str", "number": "float", "boolean": "bool"}[kind_of(value)]
-        )
+        typed: ir.Value = getattr(_json(rows, column), _JSON_TYPES[kind_of(value)])
         return typed
     result = column_of(rows, column)
     check_comparable(column, kind_of_column(result), value)

@@ -73,6 +73,15 @@ class Days:
         )
 
 
+CLOCK_CHANGE_S: Final = 3 * 3600
+"""The most by which clocks can go forward, which can move the end of a time to a later day."""
+
+
+def days_after(seconds: int) -> int:
+    """Return the number of days after a day that a time from a moment of it can reach, including clock changes."""
+    return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
+
+
 def day_starts_at(a_day: date, timezone: str) -> datetime:
     """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
     return datetime.combine(a_day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)

@@ -71,7 +71,7 @@ def test_questions_of_one_s_own_give_the_same_answers(
 def test_columns_that_are_not_published_are_refused(over_postgres: Asked, changed: dict[str, object]) -> None:
     result = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
     assert result.status_code == 422
-    assert "What is published in Postgres has no" in result.json()["detail"]
+    assert "The events published in Postgres have no" in result.json()["detail"]
 
 
 def test_an_explanation_names_the_publication(over_postgres: Asked) -> None:

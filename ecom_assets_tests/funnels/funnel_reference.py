@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from chdb import session
@@ -19,7 +21,8 @@ from chdb import session
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import Funnel, FunnelStep
-from ecom_assets.funnels.kernel.counts import funnel_rows
+from ecom_assets.funnels.kernel import counts
+from ecom_assets.funnels.kernel.passes import levels_of
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
 from ecom_assets.warehouse.local import connect
@@ -94,11 +97,19 @@ def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
     return {who: tuple(actual) for who, actual in times.items()}
 
 
+def kernel_levels(con: duckdb.DuckDBPyConnection, sql: str, funnel: Funnel) -> pa.Table:
+    """The level of each visitor who took step 1, by the passes of `funnel_counts`."""
+    with counts.gathered(con, sql, funnel, None) as (table, plan, _):
+        levels = np.concatenate([np.zeros(0, np.int8), *counts.batched(con, table, plan, levels_of)])
+        rows = con.sql(f"SELECT visitor_id FROM {table} ORDER BY rowid").to_arrow_table()
+    return rows.append_column("level", pa.array(levels, pa.int64())).filter(pa.array(levels > 0))
+
+
 def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:
     """The DuckDB kernel."""
     con = connect()
     events, plain = with_flags(con.create_table("events", table), funnel)
-    return _as_dict(funnel_rows(con.con, str(con.compile(events)), plain))
+    return _as_dict(kernel_levels(con.con, str(con.compile(events)), plain))
 
 
 def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) -> dict[str, int]:

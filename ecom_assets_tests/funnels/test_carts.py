@@ -12,10 +12,10 @@ import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels.carts import CartRule, days_of
+from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.days import Days, day_starts_at
+from ecom_assets.tables.days import Days, day_starts_at, days_after
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys, received
 from ecom_assets_tests.funnels.cart_reference import carts_by_definition, stored_carts
 from ecom_assets_tests.platform import Platform
@@ -143,7 +143,7 @@ def test_a_row_says_from_which_day_on_it_changes_no_more(shop: Platform) -> None
     ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in actual.items()}
     # A day of 24 hours may reach into the day after the next, where clocks go forward between.
     assert ahead == {("session", 0): 2, ("visitor", HOUR): 2, ("visitor", DAY): 3, ("visitor", WEEK): 9}
-    assert [days_of(one) for one in (HOUR, DAY, WEEK)] == [1, 2, 8]
+    assert [days_after(one) for one in (HOUR, DAY, WEEK)] == [1, 2, 8]
 
 
 def random_rows(seed: int) -> list[Row]:

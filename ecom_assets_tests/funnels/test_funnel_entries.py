@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels import queries
-from ecom_assets.funnels.answers import step_answers
+from ecom_assets.funnels import answer as funnel_answers
+from ecom_assets.funnels.answer import fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.conversion_time import bin_counts, time_numbers, took
-from ecom_assets.funnels.definition import ORDERS, WALKED, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST, ORDERS, Funnel, FunnelStep
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
-from ecom_assets.funnels.queries import answer_funnel, fast_numbers
 from ecom_assets.funnels.report import step_numbers
+from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
 from ecom_assets.warehouse.local import connect
@@ -101,7 +101,7 @@ def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Ti
 
 def answer(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
     con = connect()
-    return answer_funnel(con, con.create_table("events", clean(events)), funnel, limits=limits)
+    return funnel_answer(con, con.create_table("events", clean(events)), funnel, limits=limits)
 
 
 def counts(steps: Sequence[dict[str, Any]]) -> list[int]:
@@ -112,7 +112,7 @@ def counts(steps: Sequence[dict[str, Any]]) -> list[int]:
 @given(
     steps=steps,
     within=st.integers(1, 6),
-    order=st.sampled_from([*WALKED, "any", "exact"]),
+    order=st.sampled_from([*EARLIEST, "any", "exact"]),
     where=st.sampled_from([EVERYTHING, parse_where(["price is set"])]),
     seed=seeds,
 )
@@ -135,7 +135,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
 @given(
     steps=steps,
     within=st.integers(1, 6),
-    order=st.sampled_from(WALKED),
+    order=st.sampled_from(EARLIEST),
     over=st.sampled_from(["hour", "day"]),
     seed=seeds,
 )
@@ -146,7 +146,7 @@ def test_kernel_and_expression_agree_on_cohorts(
     funnel = Funnel(steps, within * EIGHT_HOURS, order, over=over)
     limits = Limits(DAYS[0], DAYS[1])
     fast = answer(events, funnel, limits)
-    with patch.object(queries, "has_kernels", return_value=False):
+    with patch.object(funnel_answers, "has_kernels", return_value=False):
         assert fast == answer(events, funnel, limits)
 
 
@@ -171,7 +171,7 @@ def test_in_every_order_a_cohort_is_the_funnel_of_its_range(
 @given(
     steps=steps,
     within=st.integers(1, 6),
-    order=st.sampled_from([*WALKED, "any", "exact"]),
+    order=st.sampled_from([*EARLIEST, "any", "exact"]),
     attribution=st.sampled_from(["first", "last", "all", "step_1"]),
     seed=seeds,
 )
@@ -199,7 +199,7 @@ def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
 
 @pytest.mark.slow
 @examples(12)
-@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(WALKED), seed=seeds)
+@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(EARLIEST), seed=seeds)
 def test_kernel_and_expression_agree_on_a_range(
     steps: tuple[FunnelStep, ...], within: int, order: str, seed: int
 ) -> None:
@@ -208,10 +208,10 @@ def test_kernel_and_expression_agree_on_a_range(
     range_of = Entries(DAYS[0], DAYS[1], (DAYS[0], DAYS[2]), EPOCH)
     entered = with_entries(events, range_of)
     funnel = Funnel(steps, within * EIGHT_HOURS, order)
-    fast = fast_numbers(con, entered, funnel, ["visitor_id"])
+    fast = fast_times(con, entered, funnel, ["visitor_id"])
     slow = con.to_pyarrow(step_numbers(funnel_chains(entered, funnel))).to_pylist()
     assert fast is not None
-    assert step_answers(funnel, fast) == step_answers(funnel, slow)
+    assert step_answers(funnel, step_rows(fast)) == step_answers(funnel, slow)
 
 
 @pytest.mark.sampled(1)

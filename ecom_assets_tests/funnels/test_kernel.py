@@ -14,9 +14,9 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.funnels.kernel import counts as funnel_kernel
-from ecom_assets.funnels.kernel.counts import funnel_counts, funnel_rows
+from ecom_assets.funnels.kernel.counts import funnel_counts
 from ecom_assets.funnels.kernel.passes import Plan, levels_of
-from ecom_assets_tests.funnels.funnel_reference import Event, by_expression, by_kernel, table_of
+from ecom_assets_tests.funnels.funnel_reference import Event, by_expression, by_kernel, kernel_levels, table_of
 from ecom_assets_tests.funnels.test_funnel_references import random_streams
 
 VIEW_CART = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s=60)
@@ -39,14 +39,14 @@ def test_counts_say_how_many_got_through_each_step_and_rows_say_who() -> None:
         ("Cleo", "2026-01-01 00:00:00", "cart"),
     )
     assert funnel_counts(con, "SELECT * FROM events", VIEW_CART) == [2, 1]
-    rows = funnel_rows(con, "SELECT * FROM events", VIEW_CART).sort_by("visitor_id").to_pylist()
+    rows = kernel_levels(con, "SELECT * FROM events", VIEW_CART).sort_by("visitor_id").to_pylist()
     assert rows == [{"visitor_id": "Ana", "level": 2}, {"visitor_id": "Bo", "level": 1}]
 
 
 def test_no_events_are_a_funnel_of_zeros() -> None:
     con = con_with()
     assert funnel_counts(con, "SELECT * FROM events", VIEW_CART) == [0, 0]
-    assert funnel_rows(con, "SELECT * FROM events", VIEW_CART).num_rows == 0
+    assert kernel_levels(con, "SELECT * FROM events", VIEW_CART).num_rows == 0
 
 
 def test_rows_without_a_unit_or_a_time_take_no_part() -> None:

@@ -15,13 +15,13 @@ import pytest
 import yaml
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.funnels.answers import step_answers
+from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import ORDERS, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.queries import answer_funnel
 from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets.funnels.steps import step_answers
 from ecom_assets.rules import read_funnels
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line, section
@@ -146,7 +146,7 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
         "last 1d": Limits(day_count=1),
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
-    actual = {name: answer_funnel(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
+    actual = {name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
     assert [{"entries": name, **shown(one["steps"])} for name, one in actual.items()] == ranges
     answer = actual["all"]
     assert [

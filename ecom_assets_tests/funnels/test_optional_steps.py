@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.answers import step_answers
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.optional_rules import required, required_steps
 from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets.funnels.steps import step_answers
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, fits, table_of
 from ecom_assets_tests.funnels.test_funnel_references import random_streams

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.answers import step_answers
+from ecom_assets.funnels.answer import fast_times
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import WALKED, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.queries import fast_numbers
+from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
 from ecom_assets.funnels.report import labelled, step_numbers
+from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of
 from ecom_assets_tests.funnels.funnel_try_reference import first_longest_chain, streams_of
@@ -65,12 +65,12 @@ def test_kernel_and_expression_tell_the_same_counts_and_times(
 ) -> None:
     con = connect()
     events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
-    for order in WALKED:
+    for order in EARLIEST:
         funnel = Funnel(steps, within_s, order)
-        fast = fast_numbers(con, events, funnel, ["visitor_id"])
+        fast = fast_times(con, events, funnel, ["visitor_id"])
         assert fast is not None
         slow = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
-        assert step_answers(funnel, fast) == step_answers(funnel, slow), order
+        assert step_answers(funnel, step_rows(fast)) == step_answers(funnel, slow), order
 
 
 def test_median_p90_and_histogram_are_exact() -> None:

@@ -13,8 +13,8 @@ from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
 from ecom_assets.api.routes.funnels import ExclusionBody, Order, StepBody
 from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
 from ecom_assets.correlation.queries import correlation_answer
+from ecom_assets.funnels.answer import MOST_COMPILED_STEPS, check_published_columns
 from ecom_assets.funnels.definition import MIN_STEPS
-from ecom_assets.funnels.queries import MOST_COMPILED_STEPS, check_columns
 
 questions = APIRouter(tags=["ad hoc"])
 
@@ -89,7 +89,7 @@ def correlation(context: Context, parameters: JustSliced, body: CorrelationBody)
     """Return which event types and properties go with conversion, by odds ratios."""
     definition = body.correlation()
     require_personal(context.request.scope, [*definition.funnel.columns, *definition.properties])
-    check_columns(definition.funnel, context.reading.lacking)
+    check_published_columns(definition.funnel, context.reading.lacking)
     return QuestionEvents(context, body).answer(
         parameters, lambda con, events, _: correlation_answer(con, events, definition)
     )

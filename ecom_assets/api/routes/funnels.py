@@ -15,18 +15,18 @@ from ecom_assets.api.questions import Body, Name, QuestionEvents, check_session_
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
+from ecom_assets.funnels.answer import (
+    MOST_COMPILED_STEPS,
+    StepList,
+    check_published_columns,
+    funnel_answer,
+    is_small_enough,
+    who_answer,
+)
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.entries import Limits
-from ecom_assets.funnels.queries import (
-    MOST_COMPILED_STEPS,
-    By,
-    Unit,
-    check_columns,
-    funnel_answer,
-    is_small_enough,
-)
-from ecom_assets.funnels.who import StepList, who_answer
+from ecom_assets.funnels.queries import By, Unit
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.tables.queries import cut
 
@@ -359,7 +359,7 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
     """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
     require_personal(context.request.scope, definition.columns)
-    check_columns(definition, context.reading.lacking)
+    check_published_columns(definition, context.reading.lacking)
     if not is_small_enough(definition, has_kernel=context.reading.has_kernel):
         raise QuestionTooLargeError(
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
@@ -368,7 +368,7 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
     events_of_question, rule = QuestionEvents(context, body), body.rule(context)
     limits = body.limits(events_of_question.timezone)
     return events_of_question.answer(
-        parameters, lambda con, events, _: funnel_answer(con, events, definition, rule, limits)
+        parameters, lambda con, events, _: funnel_answer(con, events, definition, rule=rule, limits=limits)
     )
 
 
@@ -408,7 +408,7 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])
     definition = body.funnel()
-    check_columns(definition, context.reading.lacking)
+    check_published_columns(definition, context.reading.lacking)
     if not is_small_enough(replace(definition, by=None), has_kernel=False):
         raise QuestionTooLargeError(
             f"The visitors at a step are listed for funnels of at most {MOST_COMPILED_STEPS} steps here, not "

@@ -1,9 +1,9 @@
-"""The fast kernel on DuckDB, the SQL half: the same numbers as `funnels/levels.py`, without its window sorts.
+"""The SQL half of the fast kernel on DuckDB: the same numbers as `funnels/levels.py`, without its window sorts.
 
-DuckDB scans, keeps the events of the steps, packs each into one integer and gathers them per unit; NumPy
-does the passes on batches of units (`funnels/kernel/passes.py`). Units are compared as they are, never by a hash.
-DuckDB spills what exceeds its memory limit, and the batches bound the rest. Only duckdb and numpy are
-imported, so that a command that counts one funnel starts at once.
+DuckDB filters the events of the steps, packs each into one integer and gathers them per unit. NumPy does the passes
+over batches of units (`funnels/kernel/passes.py`). Units are compared as they are, never by a hash. DuckDB spills what
+exceeds its memory limit, and the batches bound the memory of NumPy. Only duckdb and numpy are imported, so that a
+command that counts one funnel starts at once.
 """
 
 from collections import deque
@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 
 from ecom_assets.errors import WorkError
-from ecom_assets.funnels.definition import WALKED, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST, Funnel, FunnelStep
 from ecom_assets.funnels.kernel.passes import (
     Overlap,
     Part,
@@ -40,14 +39,10 @@ from ecom_assets.tables.packed import Ints
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 from ecom_assets.warehouse.sql_text import ident, text
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
 BATCH_EVENTS: Final = 1_000_000
-"""Events that NumPy holds at a time; about 100 MB at the widest, and small enough to stay near the cache."""
+"""Events in a batch: at most about 100 MB, and small enough to stay near the cache."""
 MAX_WORKERS: Final = 4
-"""Batches that NumPy works on at a time; more would wait for memory, not for a processor."""
+"""Batches that are processed at a time; more would wait for memory, not for a processor."""
 _NUMBERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
 Result = TypeVar("Result")
 _numbers = count()
@@ -56,63 +51,44 @@ _numbers = count()
 def funnel_counts(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
 ) -> list[int]:
-    """How many units got through step 1, through step 2, … to the last: one count per step, never increasing.
+    """Return the number of units that took each step.
 
     Args:
-        con: The connection; a temporary table is made in it and dropped again.
-        events_sql: A SELECT that gives the unit column(s), `event_at` (timestamp), `event_type`, and what
-            `where` names. Rows without a unit or a time take no part.
+        con: The connection, in which a temporary table is created and dropped.
+        events_sql: A SELECT with the unit column(s), `event_at` (timestamp), `event_type`, and the columns that the
+            steps compare. Rows without a unit or a time are ignored.
         funnel: The definition.
-        unit: Column or columns that name the unit; by default what `funnel.per` says.
+        unit: Column or columns that identify the unit; by default the column of `funnel.per`.
 
     Raises:
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
             than six overlapping conditions make an exact answer too expensive.
     """
-    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+    with gathered(con, events_sql, funnel, unit) as (table, plan, _):
         at_level = np.zeros(plan.steps + 1, dtype=np.int64)
-        for levels in _levels(con, table, plan):
+        for levels in batched(con, table, plan, levels_of):
             at_level += np.bincount(levels, minlength=plan.steps + 1)
     return [int(n) for n in at_level[:0:-1].cumsum()[::-1]]
-
-
-def funnel_rows(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
-) -> "pa.Table":
-    """The level of each unit that did step 1: the unit column(s) and `level` (int64), as an Arrow table.
-
-    Takes and raises what `funnel_counts` does. The order of rows is not defined. Needs pyarrow.
-    """
-    import pyarrow as pa  # noqa: PLC0415  # counting does without it, and it costs a cold start 0.2 s
-
-    with _gathered(con, events_sql, funnel, unit) as (table, plan, units):
-        levels = np.concatenate([np.zeros(0, np.int8), *_levels(con, table, plan)])
-        names = ", ".join(ident(column) for column in units)
-        rows = con.sql(f"SELECT {names} FROM {table} ORDER BY rowid").to_arrow_table()  # noqa: S608  # quoted
-    rows = rows.append_column("level", pa.array(levels, pa.int64()))
-    return rows.filter(pa.array(levels > 0))
 
 
 def funnel_times(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
 ) -> StepTimes:
-    """How long each step took the units that got through it; there are as many times as units.
-
-    Takes and raises what `funnel_counts` does.
-    """
-    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
-        return together(list(_batched(con, table, plan, step_times)), plan.steps)
+    """Return how long units took to each step; arguments and errors are those of `funnel_counts`."""
+    with gathered(con, events_sql, funnel, unit) as (table, plan, _):
+        return together(list(batched(con, table, plan, step_times)), plan.steps)
 
 
 def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str) -> None:
-    """Make a temporary table of the units that did step 1.
+    """Store the units that took step 1 in a temporary table.
 
-    Its columns: the unit, `entered_at`, when its longest try began, `until_at`, when that did the last step or else
-    when its window ends, and `is_converted`, whether it did, 1 or 0. Takes and raises what `funnel_counts` does.
+    Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that attempt took the last
+    step, or else when its window ends) and `is_converted` (1 if it took the last step, else 0). Arguments and errors
+    are those of `funnel_counts`; `table` is the name of the table.
     """
-    with _gathered(con, events_sql, funnel, unit) as (gathered, plan, _):
+    with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
         firsts, rows = 0, []
-        for count_of_units, (units, began, ended) in _batched(con, gathered, plan, _counted_entries):
+        for count_of_units, (units, began, ended) in batched(con, packed, plan, _counted_entries):
             rows.append((units + firsts, began, ended))
             firsts += count_of_units
         names = ("place", "began", "ended")
@@ -126,13 +102,13 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
             SELECT {ident(unit)}, make_timestamp(began) AS entered_at,
                 make_timestamp(CASE WHEN ended < 0 THEN began + {plan.window} ELSE ended END) AS until_at,
                 (ended >= 0)::BIGINT AS is_converted
-            FROM given_entries JOIN {gathered} AS known ON place = known.rowid
+            FROM given_entries JOIN {packed} AS known ON place = known.rowid
         """)  # noqa: S608  # names are quoted
         con.unregister("given_entries")
 
 
 def _counted_entries(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[int, tuple[Ints, Ints, Ints]]:
-    """How many units there are, and what `entries_of` finds."""
+    """Return the number of units, and the result of `entries_of`."""
     return unit_count, entries_of(packed, units, unit_count, plan)
 
 
@@ -143,21 +119,21 @@ def times_of_periods(
     unit: str | Sequence[str],
     bounds: Sequence[int],
 ) -> list[StepTimes] | None:
-    """What `funnel_times` finds of attempts that begin in a range, then of those of each period of it.
+    """Return the times of attempts that begin in a range, then in each period of it; None if steps can share an event.
 
-    Takes and raises what `funnel_counts` does, and `bounds`: when the periods begin, rising, and when the last one
-    ends, in microseconds since 1970. Returns None if an event can be for two steps.
+    Arguments and errors are those of `funnel_counts`. `bounds` has the times at which the periods begin, rising, and at
+    which the last one ends, in microseconds since 1970.
     """
-    with _gathered(con, events_sql, funnel, unit) as (table, plan, _):
+    with gathered(con, events_sql, funnel, unit) as (table, plan, _):
         if plan.weights:
             return None
-        parts = list(_batched(con, table, plan, partial(times_by_period, bounds=bounds)))
+        parts = list(batched(con, table, plan, partial(times_by_period, bounds=bounds)))
     periods = zip(*parts, strict=True) if parts else [() for _ in bounds]
     return [together(times, plan.steps) for times in periods]
 
 
 def event_code(funnel: Funnel) -> tuple[str, Plan]:
-    """SQL for the step of an event, NULL for none, and the plan, where no event can be for two steps."""
+    """Return SQL for the step of an event (NULL for none) and the plan, for a funnel whose steps no event can share."""
     _refuse_conditions(funnel)
     matching = Matching.of(funnel)
     code, codes = step_sql(funnel, matching)
@@ -165,25 +141,25 @@ def event_code(funnel: Funnel) -> tuple[str, Plan]:
 
 
 def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes:
-    """What `funnel_times` finds, of events that are in memory and in order."""
+    """Return the times as `funnel_times` does, of packed events that are in memory and sorted."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
         batches = (batch for part in parts for batch in batches_of(part, BATCH_EVENTS))
         return together(list(pool.map(times_of_part, batches)), steps)
 
 
 def suits(funnel: Funnel) -> bool:
-    """Whether the kernel can count this funnel; the expression can count every one."""
+    """Return whether the kernel can count this funnel; the portable expression can count all funnels."""
     is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
     # Steps that any event can be are conditions on one event type, all of which may overlap.
     is_few = not funnel.has_any_step or len(funnel.steps) <= MAX_OVERLAPPING
-    return funnel.order in WALKED and is_plain and is_few and not funnel.optional_steps
+    return funnel.order in EARLIEST and is_plain and is_few and not funnel.optional_steps
 
 
 @contextmanager
-def _gathered(
+def gathered(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
 ) -> Iterator[tuple[str, Plan, list[str]]]:
-    """A temporary table with the packed events of each unit as one list, for as long as the block runs."""
+    """Provide a temporary table with the packed events of each unit as one list, its plan and the unit's columns."""
     _refuse_conditions(funnel)
     units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
     _check_columns(con, events_sql, funnel, units)
@@ -212,28 +188,23 @@ def _gathered(
 
 
 def _refuse_conditions(funnel: Funnel) -> None:
-    """Raise where the answer would ignore a condition: the kernel reads plain equalities, `with_flags` all others."""
+    """Raise if the kernel would ignore a condition; `with_flags` reduces all to plain equalities, which it reads."""
     has_others = funnel.where != EVERYTHING or any(step.conditions != EVERYTHING for step in funnel.steps)
     if has_others or funnel.counts_firsts:
         raise WorkError("The kernel reads plain equalities only; give it the events and the funnel of `with_flags`.")
 
 
-def _levels(con: duckdb.DuckDBPyConnection, table: str, plan: Plan) -> Iterator[npt.NDArray[np.int8]]:
-    """The levels of all units in order of rowid."""
-    return _batched(con, table, plan, levels_of)
-
-
-def _batched(
+def batched(
     con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Result]
 ) -> Iterator[Result]:
-    """What the passes find in each batch, in order of rowid; NumPy works on batches while the next one is fetched."""
+    """Yield the result of `passes` on each batch, in order of rowid; the next batch is fetched meanwhile."""
     sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
     wide = 1 + (len(plan.weights) and (len(plan.weights) + plan.steps) // 4)
     is_ordered, threads = _settings(con)
     with ThreadPoolExecutor(max_workers=threads) as workers:
         running: deque[Future[Result]] = deque()
         for first, last in _batches(sizes, max(BATCH_EVENTS // wide, 1)):
-            # Without a promise of order, each event has to bring the number of its unit along: slower.
+            # If the order is not guaranteed, the number of the unit is fetched with each event, which is slower.
             unit = "" if is_ordered else f"rowid - {first} AS unit, "
             rows = f"FROM {table} WHERE rowid BETWEEN {first} AND {last - 1}"
             result = _columns(con, f"SELECT {unit}unnest(packed) AS packed {rows}")
@@ -246,14 +217,14 @@ def _batched(
 
 
 def _settings(con: duckdb.DuckDBPyConnection) -> tuple[bool, int]:
-    """Whether results come in the order of the table, and how many threads the connection may use."""
+    """Return whether results come in the order of the table, and the number of threads to use."""
     sql = "SELECT current_setting('preserve_insertion_order')::BOOLEAN, current_setting('threads')::INTEGER"
     is_ordered, threads = con.execute(sql).fetchall()[0]
     return is_ordered, min(threads, MAX_WORKERS)
 
 
 def _batches(sizes: Ints, at_most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of units with about `at_most` events each; a unit is never split."""
+    """Yield ranges of units with about `at_most` events each; a unit is never split."""
     ends = np.cumsum(sizes)
     first = done = 0
     while first < len(sizes):
@@ -318,7 +289,7 @@ _JSON_TYPES: Final = {
 
 
 def step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """SQL for the step of an event, one row per step where it is for several; and what each code means."""
+    """Return SQL for the step of an event, one row per step if it matches several, and the conditions of each code."""
     steps = len(funnel.steps)
     numbers = range(1, steps + 1) if funnel.order != "strict_increase" else range(steps, 0, -1)
     codes = [frozenset({condition}) for condition in matching.condition_of]
@@ -329,7 +300,7 @@ def step_sql(funnel: Funnel, matching: Matching) -> tuple[str, list[frozenset[in
 
 
 def signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
-    """SQL for a number that says which conditions an event matches; and these sets, number 1 first."""
+    """Return SQL for a code of the set of conditions that an event matches, and these sets in order of their codes."""
     codes: list[frozenset[int]] = []
     cases = []
     for group in matching.groups:
@@ -342,7 +313,7 @@ def signature_sql(matching: Matching) -> tuple[str, list[frozenset[int]]]:
 
 
 def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
-    """SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
+    """Return SQL for the value of the first step that an event matches; a look-up by type is faster than tests."""
     per_type: dict[str, list[str]] = {}
     for step, value in cases:
         per_type.setdefault(step.event_type, []).append(f"WHEN {_where_sql(step)} THEN {value}")
@@ -359,7 +330,7 @@ def _where_sql(step: FunnelStep) -> str:
 
 
 def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
-    """The value in its own type, or NULL where the document holds another one, as Ibis reads it."""
+    """Return SQL for a JSON value in the type of `value`, NULL if it has another type, as in Ibis."""
     paths = [text('$."' + key + '"') for key in keys]
     rows = " -> ".join([f"CAST({ident(column.partition('.')[0])} AS JSON)", *paths])
     target, types = _JSON_TYPES[kind_of(value)]
@@ -368,7 +339,7 @@ def _json_sql(column: str, keys: Sequence[str], value: Scalar) -> str:
 
 
 def literal(value: Scalar) -> str:
-    """A value as SQL has it."""
+    """Return a value as an SQL literal."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, str):

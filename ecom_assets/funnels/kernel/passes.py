@@ -1,4 +1,4 @@
-"""The fast kernel, the NumPy half: arrays of packed numbers in, the level of each unit out.
+"""The NumPy half of the fast kernel: from arrays of packed events to levels and times of units.
 
 How events are packed and sorted is in `tables/packed.py`. The arrays come from `funnels/kernel/counts.py`.
 """
@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ecom_assets.tables.packed import Ints, Packing, Sorted, sorted_parts
 
 Taken = list[tuple[Ints, Ints]]
-"""Per step, which tries took it (numbers from 0, rising) and when."""
+"""Per step, the numbers of the attempts that took it (from 0, rising), and when."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepTimes:
-    """How long units took, in microseconds, in no order.
+    """How long units took, in microseconds, in no particular order.
 
     Attributes:
         from_previous: Per step, the time from the step before for each unit that took it; zeros at step 1.
@@ -30,7 +30,10 @@ class StepTimes:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A rivalry that a step is in: the place of its count, and its steps up to this one, latest first."""
+    """A set of overlapping conditions that has a step's: the place of its count, and its steps up to this one.
+
+    The steps are in descending order. `funnels/matching.py` explains these sets.
+    """
 
     count: int
     overlapping_steps: tuple[int, ...]
@@ -41,16 +44,16 @@ Flags = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Plan(Packing):
-    """What the passes need to know of a funnel.
+    """The definition of a funnel as the passes need it.
 
     Attributes:
         steps: Number of steps.
         is_descending: Whether code 1 is the last step instead of the first, so that at one instant an event
             comes before those it could follow: times must increase.
-        weights: For counted funnels, per rivalry: 1 for each code that takes part in it, 0 for the others
-            (code 0 included); empty when an event is for one step alone and its code is the step.
-        owns: Per step, the number of the rivalry of its condition alone.
-        overlaps_of: Per step, the rivalries it is in.
+        weights: Per set of overlapping conditions, 1 for each code that matches one of them and 0 for the others
+            (code 0 included); empty if each event matches one step only and its code is that step.
+        owns: Per step, the number of the set that has only its own condition.
+        overlaps_of: Per step, the sets that have its condition.
     """
 
     steps: int
@@ -64,19 +67,19 @@ Part = Sorted[Plan]
 
 
 def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
-    """The times of each unit's longest try; arguments and errors are those of `levels_of`."""
+    """Return the times of each unit's longest attempt; arguments and errors are those of `levels_of`."""
     return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
 def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, bounds: Sequence[int]) -> list[StepTimes]:
-    """The times of `step_times` where attempts begin in a range, and for each period of it; for one step per event.
+    """Return the times of attempts that begin in a range, then in each period of it, if events match one step only.
 
-    An attempt is walked once, whichever period it begins in; then each period has the longest of its own.
+    All attempts are followed once; then the longest ones of each period are selected.
 
     Args:
         packed: The packed events in any order. Overwritten.
         units: The unit of each event, a number from 0.
-        unit_count: How many units there are.
+        unit_count: The number of units.
         plan: The funnel.
         bounds: When the periods begin, rising, and when the last one ends, in microseconds.
     """
@@ -85,9 +88,9 @@ def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, boun
 
 
 def entries_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[Ints, Ints, Ints]:
-    """The units that did step 1, when the longest try of each began, and when it did the last step; -1 if it did not.
+    """Return the units that took step 1, and when the longest attempt of each began and took the last step.
 
-    Arguments and errors are those of `levels_of`; times are in microseconds.
+    Times are in microseconds, -1 if the last step was not taken. Arguments and errors are those of `levels_of`.
     """
     rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
     entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
@@ -112,7 +115,7 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     periods = np.searchsorted(np.array(bounds), _microseconds(part, starts), side="right") - 1
     is_inside = (periods >= 0) & (periods < len(bounds) - 1)
     starts, periods = starts[is_inside], periods[is_inside]
-    taken, units = _walked(starts, codes, times, part.plan), starts >> part.time_bits
+    taken, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
     longest = _of_longest(taken, units * len(bounds) + periods)
     each = _step_times(longest, part.resolution)
     whole = _step_times(_of_longest(taken, units), part.resolution)
@@ -120,7 +123,7 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
 
 
 def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
-    """The times of each period, where `periods` are those in which the attempts of each step began."""
+    """Return the times of each period; `periods` has, per step, the periods in which its attempts began."""
     orders = [np.argsort(one, kind="stable") for one in periods]
     ends = [np.bincount(one, minlength=period_count).cumsum()[:-1] for one in periods]
 
@@ -132,14 +135,14 @@ def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> 
 
 
 def times_of_part(part: Part) -> StepTimes:
-    """The times of the longest try of each unit in a part."""
+    """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
         return together([], part.plan.steps)
     return _step_times(_attempts_of(part), part.resolution)
 
 
 def batches_of(part: Part, at_most: int) -> Iterator[Part]:
-    """A part as several of about `at_most` events each, near enough to stay in the cache; a unit is never split."""
+    """Split a part into several of about `at_most` events, which stay in the cache; a unit is never split."""
     bits = part.time_bits + part.plan.scale_bits
     first = 0
     while first < len(part.keys):
@@ -151,7 +154,7 @@ def batches_of(part: Part, at_most: int) -> Iterator[Part]:
 
 
 def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
-    """The times of several sets of units as those of one."""
+    """Concatenate the times of several sets of units."""
     none = np.zeros(0, np.int64)
     return StepTimes(
         tuple(np.concatenate([none, *(part.from_previous[step] for part in parts)]) for step in range(steps)),
@@ -160,18 +163,18 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
 
 
 def _attempts_of(part: Part) -> Taken:
-    """The longest try of each unit."""
+    """Return the longest attempt of each unit."""
     return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
 
 
 def _attempts_by_event(part: Part) -> Taken:
-    """Walk only from the starts that are counted; they follow from where the longest chains end first."""
+    """Follow only the attempts that are counted: their starts are known from where the longest chains end first."""
     codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
-    return _walked(_counted_starts(codes, times, part), codes, times, part.plan)
+    return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
-def _walked(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Taken:
-    """Which attempts take each step, and when: the first event of the step after the one before."""
+def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Taken:
+    """Return which attempts take each step, and when: at the first event of the step after the previous one."""
     _, *others = order_of(plan)
     attempts, at = np.arange(len(starts)), starts
     taken = [(attempts, at)]
@@ -184,11 +187,11 @@ def _walked(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Plan) 
 
 
 def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Ints:
-    """The start of the earliest of each unit's longest tries.
+    """Return the start of the earliest of each unit's longest attempts.
 
-    No try of a unit can be as long and end before the first event that ends a longest chain. A try from within the
-    window before that event ends there or earlier, since of two tries the later one never overtakes: so the first start
-    in that window is it.
+    No equally long attempt of a unit can end before the first event that ends a longest chain. An attempt that starts
+    in the window before that event ends at it or earlier, because a later attempt never overtakes an earlier one. So
+    the first start in that window is the one.
     """
     first_ends = np.full(part.unit_count, -1, np.int64)
     for ends in chain_ends(codes, times, part.plan):
@@ -200,7 +203,10 @@ def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Int
 
 
 def _attempts_by_moment(part: Part) -> Taken:
-    """As `funnels/chains.py` explains: a step is taken at the same instant if its events suffice."""
+    """Follow attempts where events match several steps: simultaneous events serve several steps if they suffice.
+
+    `funnels/chains.py` has the definition.
+    """
     plan = part.plan
     moments, counts = moments_of(part.keys, plan)
     starts = at = moments[counts[plan.owns[0]] > 0]
@@ -222,13 +228,13 @@ def _attempts_by_moment(part: Part) -> Taken:
 
 
 def _needed(counts: Ints, overlap: Overlap) -> Ints:
-    """The latest step that must be served before: with n events, the one before the n latest contested ones."""
-    lately = np.array([*overlap.overlapping_steps, 0], np.int64)
-    return lately[np.minimum(counts, len(overlap.overlapping_steps))]
+    """Return the step that must be served already: n events serve the n latest of the overlapping steps."""
+    latest_first = np.array([*overlap.overlapping_steps, 0], np.int64)
+    return latest_first[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
 def _of_longest(taken: Taken, units: Ints) -> Taken:
-    """The first of each unit's longest tries; tries are in order of unit and start, `units` are those of each."""
+    """Return the first of each unit's longest attempts; attempts are sorted by their `units` and starts."""
     level = np.zeros(len(units), np.int64)
     for attempts, _ in taken:
         level[attempts] += 1
@@ -241,7 +247,7 @@ def _of_longest(taken: Taken, units: Ints) -> Taken:
 
 
 def _step_times(taken: Taken, resolution: int) -> StepTimes:
-    """The times of attempts that are all counted."""
+    """Return the times of attempts, all of which are counted."""
     attempts, starts = taken[0]
     at = np.zeros(int(attempts.max(initial=-1)) + 1, np.int64)
     at[attempts] = starts
@@ -263,12 +269,12 @@ def _at_or_never(candidates: Ints, places: Ints) -> Ints:
 
 
 def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
-    """The level of each unit, 0 for one that did not do step 1.
+    """Return the level of each unit, 0 for a unit that did not take step 1.
 
     Args:
         packed: The packed events in any order. Overwritten.
         units: The unit of each event, a number from 0.
-        unit_count: How many units there are.
+        unit_count: The number of units.
         plan: The funnel.
 
     Raises:
@@ -290,10 +296,10 @@ def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray
 
 
 def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator[Ints]:
-    """Per step, when the events happened that can end a chain of so many steps; for events of one step each.
+    """Yield, per step, the times of the events that can end a chain of so many steps; each event matches one step.
 
-    Each pass: a candidate continues the last chain before it, which is the one with the latest start. Starts never
-    decrease along the events, so the last chain is the best, and counting the chains before a candidate finds it.
+    In each pass a candidate continues the last chain before it. Starts never decrease along the events, so that chain
+    has the latest start and is the best one; counting the chains before a candidate finds it.
     """
     never = np.array([-plan.window - 1], dtype=np.int64)
     first, *others = order_of(plan)
@@ -313,17 +319,17 @@ def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator
 
 
 def codes_of(keys: Ints, plan: Plan) -> npt.NDArray[np.int8]:
-    """The code of each event."""
+    """Return the code of each event."""
     return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
 
 
 def order_of(plan: Plan) -> range:
-    """The codes of the steps, the first step's first."""
+    """Return the codes of the steps, in order of the steps."""
     return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
 def _passes_by_moment(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
-    """Events that match several steps: one row per unit and instant, as `funnels/levels.py` explains."""
+    """Set the levels if events match several steps, as `funnels/simultaneous.py` explains: a row per unit and time."""
     times, counts = moments_of(keys, plan)
     never = np.int64(-plan.window - 1)
     reached: list[Ints] = [times]
@@ -344,7 +350,7 @@ def _passes_by_moment(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArra
 
 
 def moments_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
-    """The instants, and per rivalry how many of their events take part in it."""
+    """Return the distinct times, and per set of overlapping conditions the number of events that match one of them."""
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits
     firsts = np.flatnonzero(np.diff(times, prepend=-1))
@@ -352,7 +358,7 @@ def moments_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
 
 
 def _earliest_needed(times: Ints, counts: Ints, overlapping_steps: Sequence[int], reached: list[Ints]) -> Ints:
-    """With c events, the c latest contested steps are served here; the next one must be reached before."""
+    """Return the latest start with which the step before the c latest overlapping ones is reached, for c events."""
     needed = times
     for count in range(1, min(len(overlapping_steps), int(counts.max()) + 1)):
         needed = np.where(counts == count, reached[overlapping_steps[count]], needed)

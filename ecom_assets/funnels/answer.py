@@ -1,0 +1,295 @@
+"""Answers to custom funnels: the steps, and what else is asked for, by the kernel where it can count them."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.events.missing_types import Words, missing_type_warnings
+from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
+from ecom_assets.funnels.columns import with_firsts, with_flags
+from ecom_assets.funnels.conversion_time import conversion_times, counted_times
+from ecom_assets.funnels.definition import UNIT, Funnel
+from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
+from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
+from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.optional_rules import required_steps
+from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
+from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.tables.columns import text_of
+from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.queries import Row
+from ecom_assets.tables.schema import fetched
+from ecom_assets.tables.values import json_path
+
+
+def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
+    """Return the kernel's times; None if it cannot count this funnel, or cannot run in this engine."""
+    if not has_kernels(con) or not suits(funnel):
+        return None
+    flagged, plain = with_flags(events, funnel)
+    return funnel_times(con.con, str(con.compile(flagged)), plain, unit)
+
+
+MOST_COMPILED_STEPS: Final = 16
+"""Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
+
+
+def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
+    """Return whether an engine can compute the funnel: long ones only where the kernel counts them."""
+    is_plain = definition.by is None and definition.over is None and definition.time_to_convert is None
+    is_counted = has_kernel and is_plain and suits(definition)
+    return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
+
+
+def check_published_columns(definition: Funnel, lacking: Collection[str]) -> None:
+    """Refuse a funnel that names columns which are not published: it would count nothing, which is wrong.
+
+    Raises:
+        DefinitionError: A column is among `lacking`; the message names the first.
+    """
+    for column in definition.columns:
+        name = "source_session_id" if column == "session_id" else column.partition(".")[0]
+        if name in lacking:
+            raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
+
+
+Keep = Callable[[ir.Table], object]
+Rows = list[Row]
+SESSION = ("visitor_id", "session_started_at")
+
+
+def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
+    con: SQLBackend,
+    events: ir.Table,
+    funnel: Funnel,
+    *,
+    rule: SessionRule | None = None,
+    keep: Keep | None = None,
+    words: Words | None = None,
+    limits: Limits | None = None,
+) -> dict[str, Any]:
+    """Return the definition, the number of units and their times at each step, what else is asked for, and warnings.
+
+    Args:
+        con: The engine in which the events are.
+        events: Rows of `CleanEvents`.
+        funnel: The definition.
+        rule: When a session ends, for a funnel per session; GA4's by default.
+        keep: Called with the list of who is at each step: a row per unit and step, in order.
+        words: The source's own words for event types, for the warnings.
+        limits: The days of entry, and the time zone of days; by default all days, in UTC.
+
+    Raises:
+        DefinitionError: A column is unknown, or the funnel cannot be computed.
+    """
+    limits = limits or Limits()
+    known = _entries(con, events, limits) if limits.are_given or funnel.over else None
+    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"))
+    cohorts = cohorts_of(funnel, known) if known and funnel.over else []
+    fast = _times_by_entry(counted, known, cohorts) if known else None
+    entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
+    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
+    by_entry = _cohorts(counted, known, cohorts, fast) if known and cohorts else []
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": step_answers(funnel, numbers),
+        **parts,
+        **({"entries": known.as_json(funnel)} if known else {}),
+        **({"cohorts": by_entry} if funnel.over else {}),
+        "warnings": [*(known.warnings() if known else []), *_missing(con, counted.events, funnel, numbers, words)],
+    }
+
+
+def _missing(con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, words: Words | None) -> list[str]:
+    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words)
+    return [*of_types, *_missing_properties(con, events, funnel)]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is counted where: the funnel and the events as `with_firsts` returns them, and the columns of the unit."""
+
+    con: SQLBackend
+    events: ir.Table
+    funnel: Funnel
+    unit: list[str]
+
+
+def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule) -> _Counted:
+    events, unit = funnel_events(events, funnel, rule)
+    return _Counted(con, *with_firsts(events, funnel), unit)
+
+
+def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
+    """Return the days of entry; None if there are no events."""
+    days, times = events.event_date, events.event_at
+    (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
+    if row["first"] is None:
+        return None
+    return Entries.of_question((row["first"], row["last"]), row["newest_at"], limits)
+
+
+def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort]) -> list[StepTimes] | None:
+    """Return the kernel's times of all entries, then of each cohort; None if the kernel cannot count them."""
+    con, funnel = counted.con, counted.funnel
+    if not cohorts or funnel.by or not has_kernels(con) or not suits(funnel):
+        return None
+    flagged, plain = with_flags(counted.events, funnel)
+    return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))
+
+
+def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fast: Sequence[StepTimes] | None) -> Rows:
+    """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
+    con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
+    by_key: dict[object, Rows] = {}
+    by_label: dict[object, Rows] = {}
+    if fast:
+        by_key = {one.key: step_rows(times) for one, times in zip(cohorts, fast[1:], strict=True)}
+    else:
+        chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
+        with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
+            by_key = _by_cohort(_rows(con, step_numbers(result, [COHORT], optional)))
+            if funnel.by:
+                by_label = _by_cohort(_rows(con, step_numbers(result, [COHORT, "label"], optional)))
+    return [
+        {
+            "start": one.start,
+            "complete": entries.are_complete(funnel, one.end),
+            "steps": step_answers(funnel, by_key.get(one.key, ())),
+            **({"breakdown": _breakdown(funnel, by_label.get(one.key, []))} if funnel.by else {}),
+        }
+        for one in cohorts
+    ]
+
+
+def _by_cohort(rows: Rows) -> dict[object, Rows]:
+    by_key: dict[object, Rows] = {}
+    for row in rows:
+        by_key.setdefault(key_of(row[COHORT]), []).append(row)
+    return by_key
+
+
+def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
+    """Return a row per step, and the breakdown and times; call `keep` with the list of who is at each step."""
+    con, events, funnel, unit = counted.con, counted.events, counted.funnel, counted.unit
+    times = None if funnel.by or keep else fast or fast_times(con, events, funnel, unit)
+    converted = counted_times(times, funnel.time_to_convert) if times and funnel.time_to_convert else None
+    if times and (converted or not funnel.time_to_convert):
+        return step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
+    chains = funnel_chains(events, funnel, unit)
+    with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
+        by_label = _rows(con, step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
+        parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
+        if funnel.time_to_convert:
+            parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
+        if keep:
+            keep(result.order_by("step", *key_columns(result)))
+        return _rows(con, step_numbers(result, (), funnel.optional_steps)), parts
+
+
+def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
+    """Return clean events with the columns that a funnel may name, and the columns of its unit.
+
+    `session_id` and `cart_value` are added: a definition names these columns as received files do.
+    """
+    events = events.mutate(session_id=events.source_session_id, cart_value=events.cart_amount)
+    if json_path(funnel.per):
+        return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
+    if funnel.per != "session":
+        return events, [funnel.unit_column]
+    events = session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at")
+    if not rule.trust_source_session_id:
+        return events, [*SESSION]
+    # Two sessions of one visitor may begin at one instant.
+    return events.mutate(source_session=source_session_of(events)), [*SESSION, "source_session"]
+
+
+def _rows(con: SQLBackend, table: ir.Table) -> Rows:
+    """Return the rows of a small result."""
+    values: Rows = con.to_pyarrow(table).to_pylist()
+    return values
+
+
+def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
+    """Return the steps for each value of `by`, the most frequent value first, "Other" last."""
+    by_label: dict[str, Rows] = {}
+    for row in rows:
+        by_label.setdefault(row["label"], []).append(row)
+    sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
+    in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    return [
+        {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
+        for label in in_order
+        for values in [_values(funnel, label)]
+    ]
+
+
+def _values(funnel: Funnel, label: str) -> list[str]:
+    """Return the values of a label: one for each column of `by`, or "Other" alone."""
+    if label == NO_VALUE:
+        return [NO_VALUE] * len(funnel.by_columns)
+    return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
+
+
+def _missing_properties(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
+    """Return a warning for each `properties.key` that a funnel names and no event has."""
+    inside = [column for column in dict.fromkeys(funnel.columns) if json_path(column)]
+    if inside and not _exists(con, events, events.properties.notnull()):
+        return [
+            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
+        ]
+    return [
+        f"No event has {column}; look at the properties of one of them for its name."
+        for column in inside
+        if not _exists(con, events, text_of(events, column).notnull())
+    ]
+
+
+def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
+    return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
+
+
+@dataclass(frozen=True)
+class StepList:
+    """The list of units at a step: at most `limit`, with `only_stopped` those who did not take the next step."""
+
+    step: int
+    limit: int
+    only_stopped: bool = False
+
+
+def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
+    con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule, limits: Limits, listed: StepList
+) -> dict[str, Any]:
+    """Return the first units at a step, in order, and the number of all of them.
+
+    Raises:
+        DefinitionError: The funnel has no such step, or counts totals.
+    """
+    if listed.step > len(definition.steps):
+        raise DefinitionError(f"Step {listed.step} is not one of the {len(definition.steps)} steps; give one of them.")
+    if definition.per not in {"user", "session"}:
+        raise DefinitionError(
+            "The visitors at a step are listed per user or session, not for totals or properties; set per."
+        )
+    values: dict[str, Any] = {}
+
+    def keep(chains: ir.Table) -> None:
+        keys = key_columns(chains)
+        rows = chains.filter(chains.step == listed.step)
+        if listed.only_stopped:
+            following = next((n for n in required_steps(definition) if n > listed.step), None)
+            rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
+        names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
+        values["count"] = int(con.to_pyarrow(rows.count()).as_py())
+        values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
+
+    answer = funnel_answer(con, events, definition, rule=rule, keep=keep, limits=limits)
+    return {"definition": answer["definition"], "step": listed.step, **values}
