@@ -26,6 +26,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 from ibis.common.graph import Node
 from ibis.expr.operations.relations import Namespace
+from ibis.expr.operations.udf import InputType
 
 from ecom_assets.tables.days import ONE_DAY
 
@@ -96,6 +97,9 @@ class _Shape:
         kind = type(node)
         if isinstance(node, ops.Literal) and type(node.value) is date:
             return f"Literal {node.dtype} {self._date(node)}"
+        if isinstance(node, ops.ScalarUDF) and node.__input_type__ is InputType.BUILTIN:
+            given = [self._key(one, missing) for one in node.__args__]
+            return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(given)}"
         if isinstance(node, NEVER):
             raise _NotKept
         # The number of a reference only distinguishes it from others, as its line does, and differs in each process.

@@ -80,6 +80,29 @@ def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> N
     assert answer[0] != answer[1]
 
 
+def test_functions_of_the_engine_are_kept_by_their_name() -> None:
+    def keyed(name: str) -> ir.Table:
+        function = ibis.udf.scalar.builtin(_function, name=name, signature=(("string",), "uint64"))
+        return VISITS.mutate(key=function(VISITS.visitor))
+
+    statements, count = Statements(), Counter[str]()
+    for name in ("hash", "hash", "md5_number"):  # Ibis makes two functions of one name
+        assert written(statements, keyed(name), count) == compiled_again(keyed(name))
+    assert count["written"] == len({"hash", "md5_number"})
+
+
+def test_functions_of_python_are_not_kept() -> None:
+    rows = VISITS.mutate(key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor))
+    statements, count = Statements(), Counter[str]()
+    for _ in range(2):
+        written(statements, rows, count)
+    assert count["written"] == 2
+
+
+def _function(visitor: str) -> int:
+    return len(visitor)
+
+
 @pytest.mark.parametrize("far", [date(9000, 1, 1), date.max])
 def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) -> None:
     statements = Statements()
