@@ -99,12 +99,15 @@ def grouped(rows: Iterable[dict[str, Any] | None]) -> list[Write]:
     Args:
         rows: For each day the note of the write that has it, or None.
     """
-    counts: dict[tuple[Any, Any, Any, Any], int] = {}
+    ranges: dict[tuple[Any, Any, Any], list[Any]] = {}
     for row in rows:
         if row is not None:
-            key = (row.get("run_id"), row.get("code_version"), row.get("written_at"), row.get("write_id"))
-            counts[key] = counts.get(key, 0) + 1
-    writes = [Write(*key, count) for key, count in counts.items()]
+            key = (row.get("run_id"), row.get("code_version"), row.get("write_id"))
+            ranges.setdefault(key, []).append(row.get("written_at"))  # Dagster logs a moment for each day
+    writes = [
+        Write(run, code, max(filter(None, at), default=None), version, len(at))
+        for (run, code, version), at in ranges.items()
+    ]
     return sorted(writes, key=lambda one: str(one.written_at or ""), reverse=True)
 
 

@@ -44,6 +44,7 @@ from ecom_assets.sales.contracts import (
 )
 from ecom_assets.serving.history import History, require_history
 from ecom_assets.serving.places import publication_target, serving_folder
+from ecom_assets.serving.run_history import DATA_VERSION, RunHistory
 from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
@@ -101,7 +102,6 @@ EVIDENCE: tuple[type[Table], ...] = (
 )
 """The tables with which the API explains its numbers, down to received rows: `explain/` and docs/explain.md."""
 IN_SNAPSHOT: tuple[type[Table], ...] = (*SERVED, *EVIDENCE)
-DATA_VERSION = "dagster/data_version"
 REWRITE = "ecom/rewrite_snapshot"
 """Tag by which a run writes the whole snapshot into a new file."""
 
@@ -151,7 +151,15 @@ def _publish(
     folder, origins = serving_folder(settings), _origins(context.instance)
     is_rewritten = context.run.tags.get(REWRITE) == "true"
     return publish_snapshot(
-        warehouse, folder, IN_SNAPSHOT, origins, context.run.run_id, built_on, order_rule, is_rewritten=is_rewritten
+        warehouse,
+        folder,
+        IN_SNAPSHOT,
+        origins,
+        context.run.run_id,
+        built_on,
+        order_rule,
+        history=RunHistory(context.instance),
+        is_rewritten=is_rewritten,
     )
 
 

@@ -14,24 +14,31 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
 from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
-from ecom_assets.serving.fingerprints import State, data_version, fingerprints, notes_of, read_notes
+from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.source_days import Ends, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.computations import Computations
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
+from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.written_slices import WrittenSlices
+
+if TYPE_CHECKING:  # readers of a snapshot load no Dagster
+    from ecom_assets.serving.run_history import RunHistory
 
 POINTER = "current.json"
 NEW, STORED = ".new", "marts-*.duckdb"
@@ -112,30 +119,31 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
     *,
+    history: "RunHistory | None" = None,
     is_rewritten: bool = False,
 ) -> Snapshot:
     """Make the snapshot in `folder` equal to `source`; days that have not changed are not read again.
 
     Args:
         source: The open warehouse.
-        folder: Where the pointer and the files lie; it is made if there is none.
+        folder: Where the pointer and the files lie.
         contracts: The tables.
         origins: By qualified name.
         run_id: The run that publishes.
         built_on: The days of arrival that the warehouse has, to be kept with it.
         order_rule: Which held order lines are clean.
-        is_rewritten: Whether to write all tables into a new file, and remove all others: a changed copy of a file, and
-            the one before it, still have the bytes of rows that were deleted.
+        history: Which runs wrote the tables, where `source` does not keep it itself.
+        is_rewritten: Whether to write a new file and remove all others: changed copies still have the bytes of rows
+            that were deleted.
 
     Raises:
         WarehouseError: The folder cannot be written.
     """
-    tables = tuple(contracts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
             before = None if is_rewritten else _usable(folder)
-            result = _published(source, folder, tables, origins, run_id, before)
+            result = _published(source, folder, tuple(contracts), origins, run_id, before, history)
             result = replace(result, held_days=held_dates(source, order_rule), built_on=built_on or {})
             return _pointed(folder, result, is_alone=is_rewritten)
     except OSError as error:
@@ -151,6 +159,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     origins: Mapping[str, Origin],
     run_id: str,
     before: Snapshot | None,
+    history: "RunHistory | None",
 ) -> Snapshot:
     """Write the snapshot's file, and return the content of its pointer."""
     known = _known(folder / before.file) if before else {}
@@ -164,7 +173,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         fresh.unlink(missing_ok=True)
         if before:
             shutil.copyfile(folder / before.file, fresh)
-        written = _bring(source, fresh, tables, here)
+        written = _bring(source, fresh, tables, here, history)
         sync_file(fresh)
         fresh.replace(folder / name)
     served = {
@@ -185,7 +194,9 @@ def _pointed(folder: Path, snapshot: Snapshot, *, is_alone: bool) -> Snapshot:
     return snapshot
 
 
-def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: State) -> int:
+def _bring(
+    source: Engine, path: Path, tables: tuple[type[Table], ...], here: State, history: "RunHistory | None"
+) -> int:
     """Write into the file at `path` the days in which it differs from `here`; return how many rows."""
     written = 0
     with closing(DuckDBEngine(path).open()) as target:
@@ -210,7 +221,10 @@ def _bring(source: Engine, path: Path, tables: tuple[type[Table], ...], here: St
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
         target.take_in(PublishedSlices, notes_of(here).to_reader())
-        _copy_notes(source, target)
+        if history is None or source.has(WrittenSlices):
+            _copy_notes(source, target)
+        else:
+            _note_history(target, tables, here, there, history)
     return written
 
 
@@ -222,6 +236,30 @@ def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
             target.clear([contract])
             target.ensure(contract)
             target.take_in(contract, rows)
+
+
+def _note_history(
+    target: DuckDBEngine, tables: tuple[type[Table], ...], here: State, there: State, history: "RunHistory"
+) -> None:
+    """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
+    target.ensure(WrittenSlices)
+    target.ensure(Computations)
+    for table in tables:
+        name = table.qualified_name()
+        where = f"WHERE table_name = {text(name)}"
+        stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
+        noted = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
+        before = there.get(name, {})
+        missing = sorted(one for one, rows in here[name].items() if before.get(one) != rows or one not in noted)
+        days = [date.fromisoformat(one) for one in missing] if table.day_column else []
+        if not missing:
+            continue
+        writes = history.writes(table, days)
+        firsts = ", ".join(f"DATE '{row['first_date']}'" for row in writes) or "NULL"
+        target.execute(f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})")  # noqa: S608 (as above)
+        target.execute(f"DELETE FROM {target.name_of(Computations)} {where}")  # noqa: S608 (as above)
+        for contract, rows in ((WrittenSlices, writes), (Computations, history.computations(table))):
+            target.take_in(contract, pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader())
 
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:

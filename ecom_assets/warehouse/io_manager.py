@@ -18,6 +18,7 @@ from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_d
 from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.erased_rows import ErasedPeople, leaving_out
 from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard, is_guarded
+from ecom_assets.warehouse.written_slices import CODE_VERSION
 
 Source = tuple[str, str, str]
 """Layer, table and column."""
@@ -77,6 +78,8 @@ def _stored(table: ir.Table) -> list[ops.DatabaseTable]:
     return matches
 
 
+CODE = "code_version"
+"""In the metadata of a materialization: the version of ecom_assets that wrote, for engines that do not note it."""
 PREVIEW_ROWS = 5
 
 
@@ -173,6 +176,8 @@ class WarehouseIOManager(dg.IOManager):
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
             metadata |= self._log.metadata(contract)
+        if not self._engine.notes_writes:
+            metadata[CODE] = CODE_VERSION
         context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
         note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
         self._report_once(context, self._explanation(contract, rows, days, written))
