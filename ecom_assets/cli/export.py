@@ -80,7 +80,7 @@ def show_export(request: ExportRequest, *, as_json: bool) -> bool:
     shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
     typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
-    return outcome.is_well and not _waiting(totals)
+    return outcome.is_well and not sum(one["pending"] for one in totals["deliveries"].values())
 
 
 def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
@@ -156,10 +156,6 @@ def _dry_lines(shown: dict[str, Any]) -> list[str]:
         )
         lines.append(f"  {name:16} {counts}: {Path(one['folder'])}")
     return lines
-
-
-def _waiting(totals: dict[str, Any]) -> int:
-    return sum(one["pending"] for one in totals["deliveries"].values())
 
 
 def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:

@@ -217,17 +217,13 @@ def _naive(at: datetime) -> datetime:
 
 
 def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
-    start, result = _first_day(entries.first, funnel), []
+    start, result = first_day_of(entries.first, str(funnel.over), funnel.week_start), []
     while start <= entries.last:
         following = next_start(start, str(funnel.over))
         begins_at, end = (day_starts_at(day, entries.timezone) for day in (start, following))
         result.append(Cohort(start, str(start), begins_at, end))
         start = following
     return result
-
-
-def _first_day(day: date, funnel: Funnel) -> date:
-    return first_day_of(day, str(funnel.over), funnel.week_start)
 
 
 def _period(events: ir.Table, funnel: Funnel, entries: Entries) -> ir.Value:

@@ -82,7 +82,7 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
 
 def _cart_line(one: Mapping[str, Any]) -> str:
     name = HORIZONS.get(one["horizon_s"], f"{one['horizon_s']} s")
-    worth = _amount_or_unknown(one["abandoned_amount"])
+    worth = "unknown" if one["abandoned_amount"] is None else f"{float(one['abandoned_amount']):,.2f}"
     left = f"{one['abandoned']:>9,} of {one['carts']:>9,} {percent(one['rate'])}, worth {worth}"
     recovered = "" if one["recovered"] is None else f"; {one['recovered']:,} were paid for after the visit"
     return f"  {name:15} {left}{recovered}"
@@ -328,10 +328,6 @@ def _shown(amount: str | None) -> str:
         return "-"
     whole, _, cents = amount.partition(".")
     return f"{int(whole):,}.{cents}" if not whole.startswith("-0") else amount
-
-
-def _amount_or_unknown(amount: str | None) -> str:
-    return "unknown" if amount is None else f"{float(amount):,.2f}"
 
 
 def _row(row: Mapping[str, Any]) -> str:

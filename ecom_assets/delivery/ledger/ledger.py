@@ -238,12 +238,12 @@ class Ledger:
             query = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
             rows = self.store.rows(query + self.store.spelling["lock"], (identity,))
             ((token, is_free, holder, renewed_at),) = rows
-            is_over = renewed_at and _instant(renewed_at) + timedelta(seconds=self.lease_s) < self.now()
+            is_over = renewed_at and datetime.fromisoformat(renewed_at) + timedelta(seconds=self.lease_s) < self.now()
             if not (is_free or is_over or _is_dead(holder)):
                 return None
             self.store.count(
                 "UPDATE destinations SET token = ?, is_free = 0, holder = ?, renewed_at = ? WHERE id = ?",
-                (token + 1, _holder(), _text(self.now()), identity),
+                (token + 1, f"{socket.gethostname()} {os.getpid()}", _text(self.now()), identity),
             )
         return Writer(identity, token + 1)
 
@@ -316,10 +316,6 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _holder() -> str:
-    return f"{socket.gethostname()} {os.getpid()}"
-
-
 def _is_dead(holder: str | None) -> bool:
     """Return whether a writer was a process of this machine that no longer exists."""
     host, _, pid = (holder or "").rpartition(" ")
@@ -336,10 +332,6 @@ def _is_dead(holder: str | None) -> bool:
 
 def _text(at: datetime | date) -> str:
     return at.isoformat(sep=" ", timespec="microseconds") if isinstance(at, datetime) else at.isoformat()
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 REFUSED = "refused"

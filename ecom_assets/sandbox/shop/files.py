@@ -115,7 +115,7 @@ class Columns:
         """Return the rows with the columns of `ecommerce_events`, all as text."""
         columns = {
             "event_id": self._ids("event", rows["number"]),
-            "user_id": _user_ids(rows),
+            "user_id": pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string()),
             "event_type": _coded(self._types, rows["type"].astype(np.int64)),
             "event_timestamp": _instants(rows["at"]),
             "product_id": _coded(self._products, rows["product"]),
@@ -196,10 +196,6 @@ def _instants(instants: Ints) -> pa.Array:
 
 
 _INSTANT_FRAME = np.frombuffer(b"\0" * 10 + b"T\0\0:\0\0:\0\0.\0\0\0\0\0\0Z", np.uint8)
-
-
-def _user_ids(rows: Rows) -> pa.Array:
-    return pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string())
 
 
 def _money(cents: Ints) -> pa.Array:

@@ -104,7 +104,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         others = {name: ident(name) for name in layout.others()}
         source = parquet_source(paths)
     columns = [
-        *_cells(layout, cells),
+        *(f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)),
         *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
         f"{_packed(others)} AS __other",
         "__file",
@@ -219,10 +219,6 @@ def _top(layout: Layout) -> list[str]:
         return list(layout.needed)
     own = [name for name in layout.needed if not name.startswith(f"{layout.exploded}.")]
     return own if layout.exploded in own else [*own, layout.exploded]
-
-
-def _cells(layout: Layout, cells: dict[str, str]) -> list[str]:
-    return [f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)]
 
 
 def _moment(name: str, kind: str) -> str:
