@@ -21,7 +21,7 @@ from measuring import Result, say, tell
 
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
-from ecom_assets.funnels.kernel.counts import funnel_counts
+from ecom_assets.funnels.kernel.counts import funnel_times
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import step_numbers
 from ecom_assets.warehouse.local import connect
@@ -90,7 +90,7 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
         FROM range({events}) AS r(i)""")
     table = con.table("many_types", database=("temp", "main"))
     ways: dict[str, Callable[[Funnel], Any]] = {
-        "kernel": lambda funnel: funnel_counts(con.con, "SELECT * FROM temp.many_types", funnel),
+        "kernel": lambda funnel: funnel_times(con.con, "SELECT * FROM temp.many_types", funnel),
         "expression": lambda funnel: con.to_pyarrow(funnel_levels(table, funnel).count()),
         "told in full": lambda funnel: reported(con, table, funnel),
     }

@@ -26,7 +26,7 @@ from ecom_assets.events.contracts import (
 from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import funnel_counts
+from ecom_assets.funnels.kernel.counts import funnel_times
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.steps import plain_steps
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
@@ -265,7 +265,7 @@ def test_the_steps_of_the_funnel_count_as_the_page_says() -> None:
     lines, _, expected, _ = tables("Funnel")
     con = connect().con
     con.register("page_events", clean_events(rows_of(lines)))
-    counts = funnel_counts(con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h"))
+    counts = funnel_times(con, "SELECT * FROM page_events", funnel_of(*THREE_STEPS, within="1h")).counts
     assert as_shown(plain_steps(THREE_STEPS, counts), expected) == expected
 
 

@@ -86,11 +86,11 @@ def quantile_s(row: Row, time: str, name: str) -> float:
 
 def step_rows(times: StepTimes) -> list[Row]:
     """Return the rows of `step_numbers` from the kernel's times."""
-    return [_step_row(step, times) for step in range(1, len(times.from_start) + 1)]
+    return [_step_row(step, times) for step in range(1, len(times.counts) + 1)]
 
 
 def _step_row(step: int, times: StepTimes) -> Row:
-    row: Row = {"step": step, "count": len(times.from_start[step - 1])}
+    row: Row = {"step": step, "count": times.counts[step - 1]}
     for time in TIMES:
         row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
     bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])

@@ -21,10 +21,10 @@ from chdb import session
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import Funnel, FunnelStep
-from ecom_assets.funnels.kernel import counts
-from ecom_assets.funnels.kernel.passes import levels_of
+from ecom_assets.funnels.kernel import counts, passes
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
+from ecom_assets.tables.packed import Ints, sorted_parts
 from ecom_assets.warehouse.local import connect
 
 EPOCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None)
@@ -97,12 +97,31 @@ def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
     return {who: tuple(actual) for who, actual in times.items()}
 
 
+def funnel_counts(
+    con: duckdb.DuckDBPyConnection, sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
+) -> list[int]:
+    """How many units took each step, by the kernel."""
+    return counts.funnel_times(con, sql, funnel, unit).counts
+
+
+def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.Plan) -> Ints:
+    """The level of each unit: how many steps the attempt has that the kernel finds; 0 for none."""
+    levels = [np.zeros(0, np.int64)]
+    for part in sorted_parts(packed, units, unit_count, plan):
+        levels.append(np.zeros(part.unit_count, np.int64))
+        taken = passes.attempts_of(part) if len(part.keys) else []
+        for step, (attempts, _) in enumerate(taken, start=1):
+            unit_of = dict(zip(taken[0][0].tolist(), (taken[0][1] >> part.time_bits).tolist(), strict=True))
+            levels[-1][[unit_of[attempt] for attempt in attempts.tolist()]] = step
+    return np.concatenate(levels)
+
+
 def kernel_levels(con: duckdb.DuckDBPyConnection, sql: str, funnel: Funnel) -> pa.Table:
-    """The level of each visitor who took step 1, by the passes of `funnel_counts`."""
+    """The level of each visitor who took step 1, by the kernel."""
     with counts.gathered(con, sql, funnel, None) as (table, plan, _):
-        levels = np.concatenate([np.zeros(0, np.int8), *counts.batched(con, table, plan, levels_of)])
+        levels = np.concatenate([np.zeros(0, np.int64), *counts.batched(con, table, plan, levels_of)])
         rows = con.sql(f"SELECT visitor_id FROM {table} ORDER BY rowid").to_arrow_table()
-    return rows.append_column("level", pa.array(levels, pa.int64())).filter(pa.array(levels > 0))
+    return rows.append_column("level", pa.array(levels)).filter(pa.array(levels > 0))
 
 
 def by_kernel(table: pa.Table, funnel: Funnel) -> dict[str, int]:

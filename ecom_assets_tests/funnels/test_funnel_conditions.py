@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.kernel.counts import event_code, funnel_counts
+from ecom_assets.funnels.kernel.counts import event_code, funnel_times
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import (
@@ -129,7 +129,7 @@ def test_the_kernel_refuses_conditions_that_it_would_ignore() -> None:
     con = connect().con
     for funnel in (Funnel((ON_STEPS[0],)), Funnel((FunnelStep("view"),), where=ON_ALL[0])):
         with pytest.raises(WorkError, match="plain equalities only"):
-            funnel_counts(con, "SELECT 1", funnel)
+            funnel_times(con, "SELECT 1", funnel)
         with pytest.raises(WorkError, match="plain equalities only"):
             event_code(funnel)
 

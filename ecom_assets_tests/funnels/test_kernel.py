@@ -14,9 +14,16 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
 from ecom_assets.funnels.kernel import counts as funnel_kernel
-from ecom_assets.funnels.kernel.counts import funnel_counts
-from ecom_assets.funnels.kernel.passes import Plan, levels_of
-from ecom_assets_tests.funnels.funnel_reference import Event, by_expression, by_kernel, kernel_levels, table_of
+from ecom_assets.funnels.kernel.passes import Plan
+from ecom_assets_tests.funnels.funnel_reference import (
+    Event,
+    by_expression,
+    by_kernel,
+    funnel_counts,
+    kernel_levels,
+    levels_of,
+    table_of,
+)
 from ecom_assets_tests.funnels.test_funnel_references import random_streams
 
 VIEW_CART = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s=60)
@@ -155,9 +162,9 @@ def test_counting_a_funnel_imports_neither_dagster_nor_ibis_nor_pandas_nor_pyarr
     code = (
         "import sys, duckdb\n"
         "from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL\n"
-        "from ecom_assets.funnels.kernel.counts import funnel_counts\n"
+        "from ecom_assets.funnels.kernel.counts import funnel_times\n"
         "sql = \"SELECT 'Ana' AS visitor_id, now() AS event_at, 'page_view' AS event_type\"\n"
-        "assert funnel_counts(duckdb.connect(), sql, FIVE_STEP_FUNNEL) == [1, 0, 0, 0, 0]\n"
+        "assert funnel_times(duckdb.connect(), sql, FIVE_STEP_FUNNEL).counts == [1, 0, 0, 0, 0]\n"
         "print(sorted({'dagster', 'ibis', 'pandas', 'pyarrow'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,7 +27,6 @@ from ecom_assets.funnels.kernel.passes import (
     StepTimes,
     batches_of,
     entries_of,
-    levels_of,
     step_times,
     times_by_period,
     times_of_part,
@@ -48,10 +47,10 @@ Result = TypeVar("Result")
 _numbers = count()
 
 
-def funnel_counts(
+def funnel_times(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
-) -> list[int]:
-    """Return the number of units that took each step.
+) -> StepTimes:
+    """Return how long units took to each step; one time for each unit that took it.
 
     Args:
         con: The connection, in which a temporary table is created and dropped.
@@ -65,17 +64,6 @@ def funnel_counts(
             than six overlapping conditions make an exact answer too expensive.
     """
     with gathered(con, events_sql, funnel, unit) as (table, plan, _):
-        at_level = np.zeros(plan.steps + 1, dtype=np.int64)
-        for levels in batched(con, table, plan, levels_of):
-            at_level += np.bincount(levels, minlength=plan.steps + 1)
-    return [int(n) for n in at_level[:0:-1].cumsum()[::-1]]
-
-
-def funnel_times(
-    con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None = None
-) -> StepTimes:
-    """Return how long units took to each step; arguments and errors are those of `funnel_counts`."""
-    with gathered(con, events_sql, funnel, unit) as (table, plan, _):
         return together(list(batched(con, table, plan, step_times)), plan.steps)
 
 
@@ -84,7 +72,7 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
 
     Its columns are the unit, `entered_at` (when its longest attempt began), `until_at` (when that attempt took the last
     step, or else when its window ends) and `is_converted` (1 if it took the last step, else 0). Arguments and errors
-    are those of `funnel_counts`; `table` is the name of the table.
+    are those of `funnel_times`; `table` is the name of the table.
     """
     with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
         firsts, rows = 0, []
@@ -121,7 +109,7 @@ def times_of_periods(
 ) -> list[StepTimes] | None:
     """Return the times of attempts that begin in a range, then in each period of it; None if steps can share an event.
 
-    Arguments and errors are those of `funnel_counts`. `bounds` has the times at which the periods begin, rising, and at
+    Arguments and errors are those of `funnel_times`. `bounds` has the times at which the periods begin, rising, and at
     which the last one ends, in microseconds since 1970.
     """
     with gathered(con, events_sql, funnel, unit) as (table, plan, _):

@@ -1,4 +1,4 @@
-"""The NumPy half of the fast kernel: from arrays of packed events to levels and times of units.
+"""The NumPy half of the fast kernel: from arrays of packed events to the attempts of units and their times.
 
 How events are packed and sorted is in `tables/packed.py`. The arrays come from `funnels/kernel/counts.py`.
 """
@@ -26,6 +26,11 @@ class StepTimes:
 
     from_previous: tuple[Ints, ...]
     from_start: tuple[Ints, ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """Return the number of units that took each step."""
+        return [len(times) for times in self.from_start]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,17 @@ Part = Sorted[Plan]
 
 
 def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
-    """Return the times of each unit's longest attempt; arguments and errors are those of `levels_of`."""
+    """Return the times of each unit's longest attempt.
+
+    Args:
+        packed: The packed events in any order. Overwritten.
+        units: The unit of each event, a number from 0.
+        unit_count: The number of units.
+        plan: The funnel.
+
+    Raises:
+        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
+    """
     return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
@@ -76,12 +91,8 @@ def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, boun
 
     All attempts are followed once; then the longest ones of each period are selected.
 
-    Args:
-        packed: The packed events in any order. Overwritten.
-        units: The unit of each event, a number from 0.
-        unit_count: The number of units.
-        plan: The funnel.
-        bounds: When the periods begin, rising, and when the last one ends, in microseconds.
+    Other arguments and errors are those of `step_times`. `bounds` has the times at which the periods begin, rising, and
+    at which the last one ends, in microseconds.
     """
     parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
     return [together(times, plan.steps) for times in zip(*parts, strict=True)]
@@ -90,7 +101,7 @@ def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, boun
 def entries_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[Ints, Ints, Ints]:
     """Return the units that took step 1, and when the longest attempt of each began and took the last step.
 
-    Times are in microseconds, -1 if the last step was not taken. Arguments and errors are those of `levels_of`.
+    Times are in microseconds, -1 if the last step was not taken. Arguments and errors are those of `step_times`.
     """
     rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
     entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
@@ -98,7 +109,7 @@ def entries_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[
 
 
 def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
-    taken = _attempts_of(part)
+    taken = attempts_of(part)
     (attempts, began), (converted, ended) = taken[0], taken[-1]
     last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
     last[converted] = _microseconds(part, ended)
@@ -138,7 +149,7 @@ def times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
         return together([], part.plan.steps)
-    return _step_times(_attempts_of(part), part.resolution)
+    return _step_times(attempts_of(part), part.resolution)
 
 
 def batches_of(part: Part, at_most: int) -> Iterator[Part]:
@@ -162,7 +173,7 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-def _attempts_of(part: Part) -> Taken:
+def attempts_of(part: Part) -> Taken:
     """Return the longest attempt of each unit."""
     return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
 
@@ -268,33 +279,6 @@ def _at_or_never(candidates: Ints, places: Ints) -> Ints:
     return np.append(candidates, np.iinfo(np.int64).max)[places]
 
 
-def levels_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> npt.NDArray[np.int8]:
-    """Return the level of each unit, 0 for a unit that did not take step 1.
-
-    Args:
-        packed: The packed events in any order. Overwritten.
-        units: The unit of each event, a number from 0.
-        unit_count: The number of units.
-        plan: The funnel.
-
-    Raises:
-        WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
-    """
-    parts = []
-    for part in sorted_parts(packed, units, unit_count, plan):
-        levels = np.zeros(part.unit_count, dtype=np.int8)
-        if len(part.keys):
-            passes = _passes_by_moment if plan.weights else _passes_by_event
-            passes(part.keys, part.time_bits, part.plan, levels)
-        parts.append(levels)
-    return np.concatenate(parts)
-
-
-def _passes_by_event(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
-    for step, ends in enumerate(chain_ends(codes_of(keys, plan), keys >> plan.scale_bits, plan), start=1):
-        levels[ends >> time_bits] = step
-
-
 def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator[Ints]:
     """Yield, per step, the times of the events that can end a chain of so many steps; each event matches one step.
 
@@ -328,38 +312,9 @@ def order_of(plan: Plan) -> range:
     return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
-def _passes_by_moment(keys: Ints, time_bits: int, plan: Plan, levels: npt.NDArray[np.int8]) -> None:
-    """Set the levels if events match several steps, as `funnels/simultaneous.py` explains: a row per unit and time."""
-    times, counts = moments_of(keys, plan)
-    never = np.int64(-plan.window - 1)
-    reached: list[Ints] = [times]
-    starts = times
-    for step in range(1, plan.steps + 1):
-        for overlap in plan.overlaps_of[step - 1]:
-            starts = np.minimum(
-                starts, _earliest_needed(times, counts[overlap.count], overlap.overlapping_steps, reached)
-            )
-        is_here = counts[plan.owns[step - 1]] > 0
-        hits = is_here & (times - starts <= plan.window)
-        levels[times[hits] >> time_bits] = step
-        before = np.empty_like(times)
-        before[0] = never
-        before[1:] = np.maximum.accumulate(np.where(hits, starts, never))[:-1]
-        reached.append(before)
-        starts = np.where(is_here, starts, before)
-
-
 def moments_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
     """Return the distinct times, and per set of overlapping conditions the number of events that match one of them."""
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits
     firsts = np.flatnonzero(np.diff(times, prepend=-1))
     return times[firsts], [np.add.reduceat(weight[codes].astype(np.int64), firsts) for weight in plan.weights]
-
-
-def _earliest_needed(times: Ints, counts: Ints, overlapping_steps: Sequence[int], reached: list[Ints]) -> Ints:
-    """Return the latest start with which the step before the c latest overlapping ones is reached, for c events."""
-    needed = times
-    for count in range(1, min(len(overlapping_steps), int(counts.max()) + 1)):
-        needed = np.where(counts == count, reached[overlapping_steps[count]], needed)
-    return needed
