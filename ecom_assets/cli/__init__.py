@@ -33,7 +33,8 @@ def leave(end: SystemExit) -> NoReturn:
     Raises:
         SystemExit: `end`, for the usual exit: its code is a message, another thread still runs, or output fails.
     """
-    if not isinstance(end.code, int | None) or threading.active_count() > 1:
+    at_work = any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    if not isinstance(end.code, int | None) or at_work:
         raise end
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no public function for it)
     try:

@@ -56,6 +56,8 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
     Raises:
         WarehouseError: It cannot be written.
     """
+    if not path.parent.is_dir():
+        raise WarehouseError(f"{path} cannot be written: there is no folder {path.parent}; make it, or choose another.")
     try:
         with replacing(path) as fresh:
             con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")

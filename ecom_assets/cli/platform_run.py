@@ -20,6 +20,7 @@ from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.cli.run_lineage import reported_run
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.delivery.assets import deliver_also
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
 from ecom_assets.registry import ALL, NOTES, RAW
@@ -78,6 +79,13 @@ class RunOutcome:
     delivered: dict[str, dict[str, Any]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
     has_begun: bool = True
+    earlier_run_ids: tuple[str, ...] = ()
+    """The runs over the days before a gap of weeks, if there are any."""
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """Return the ids of all Dagster runs of the command, in their order."""
+        return (*self.earlier_run_ids, self.run_id)
 
     @property
     def is_well(self) -> bool:
@@ -120,6 +128,7 @@ def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
         failures=[failure for outcome in outcomes for failure in outcome.failures],
         fetched={key: counts for outcome in outcomes for key, counts in outcome.fetched.items()},
         written=tuple(dict.fromkeys(name for outcome in outcomes for name in outcome.written)),
+        earlier_run_ids=tuple(outcome.run_id for outcome in outcomes[:-1]),
     )
 
 
@@ -186,6 +195,8 @@ class PlatformRun:
     parts: list[Days] = field(default_factory=list)
     """The same, but for long times without rows, which are left out; each part is a run of its own."""
     may: Permissions = NO_PERMISSIONS
+    tags: dict[str, str] = field(default_factory=dict)
+    """Further tags of its Dagster run."""
 
     @classmethod
     def prepare(
@@ -222,15 +233,15 @@ class PlatformRun:
         return cls(settings, progress, definitions, chosen, covered, parts, may)
 
     def materialize(self) -> RunOutcome:
-        """Run each part of the days, the oldest first, until one fails; publish and deliver with the last."""
+        """Run each part of the days, the oldest first, until one fails; publish and deliver all with the last."""
         before = [key for key in self.chosen if key.path[0] not in {"serving", "export"}]
         outcomes: list[RunOutcome] = []
-        parts = self.parts or [self.days]
-        for part in parts:
-            chosen = self.chosen if part is parts[-1] else before
-            if not chosen:
+        *earlier, last = self.parts or [self.days]
+        runs = [replace(self, days=part, chosen=before) for part in earlier]
+        for run in (*runs, replace(self, days=last, tags=deliver_also(earlier))):
+            if not run.chosen:
                 continue
-            outcomes.append(replace(self, days=part, chosen=chosen).materialize_part())
+            outcomes.append(run.materialize_part())
             if not outcomes[-1].success:
                 break
         return together(outcomes, self.days)
@@ -255,7 +266,7 @@ class PlatformRun:
                     raise_on_error=False,
                     asset_selection=self.chosen,
                     run_id=run_id,
-                    tags={**days_tags, **alerts_tag, **self.may.tags},
+                    tags={**days_tags, **alerts_tag, **self.may.tags, **self.tags},
                 )
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
@@ -269,18 +280,19 @@ class PlatformRun:
         return outcome
 
     def report_failures(self, outcome: RunOutcome) -> None:
-        """Send the run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
+        """Send each run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
         alerts = Alerts.of(self.settings)
         if alerts is None or (outcome.is_well and not outcome.sees_held_days):
             return
         with patient_history(), dg.DagsterInstance.get() as instance:
-            run = instance.get_run_by_id(outcome.run_id)
-            try:
-                message = alerts.report_run(instance, run) if run else ""
-            except MailError as error:
-                self.progress.warn(f"{error} The daemon, if it runs, tries again.")
-            else:
-                self.progress.say(message)
+            for run in filter(None, map(instance.get_run_by_id, outcome.run_ids)):
+                try:
+                    message = alerts.report_run(instance, run)
+                except MailError as error:
+                    self.progress.warn(f"{error} The daemon, if it runs, tries again.")
+                else:
+                    if message:
+                        self.progress.say(message)
 
 
 def report_refusal(error: EcomError, own: OwnData) -> None:

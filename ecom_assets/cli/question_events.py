@@ -7,6 +7,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.ranges import QuestionDays
@@ -62,7 +63,7 @@ class QuestionEvents:
         clean = files.clean()
         known, newest_at = _ends(clean, files.settings.timezone)
         if newest_at is None:
-            raise SourceError(f"None of the rows is an event that counts, so {without}; `ecom sessions` says why.")
+            raise SourceError(f"None of the rows counts as an event, so {without}.\n{rows_line(files.rows.as_json())}")
         within = days.within(known[1])
         events = only.events(clean, within[1] or known[1])
         return cls(files, events, known, newest_at, within, clean, only)

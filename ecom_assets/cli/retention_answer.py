@@ -12,9 +12,8 @@ from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.cli.retention_scope import Scope
 from ecom_assets.cli.row_days import ends_of
 from ecom_assets.cli.visitor_segments import QuestionSegment
-from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.retention.activity import event_activity, order_activity
-from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, types_in_doubt
+from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY
@@ -47,7 +46,7 @@ def retention_of_events(opened: OpenedFiles, scope: Scope, rule: RetentionRule) 
         _Rows(files.con, rows, "event_date", "event_at", event_activity), scope, rule, files.settings.timezone
     )
     answer = only.complete(answer, events)
-    missing = missing_type_warnings(files.con, events, types_in_doubt(rule, answer), files.mapping.own_words())
+    missing = missing_warnings(files.con, events, rule, answer, files.mapping.own_words())
     return answer | {"warnings": [*answer["warnings"], *missing], "rows": files.rows.as_json()}
 
 

@@ -4,6 +4,8 @@ See docs/adr/0016.
 """
 
 import time
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -32,7 +34,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, table_asset
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
@@ -48,6 +50,8 @@ ACCOUNTED = "everything_due_is_accounted_for"
 IN_TIME = "nothing_due_waits_for_long"
 ACCEPTED = "tool_accepts_our_credentials"
 BAR = 24
+DELIVER_ALSO = "ecom/deliver_also"
+"""Tag of a run with further days whose events it delivers, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
 
 
 def key_of(name: str) -> dg.AssetKey:
@@ -59,6 +63,19 @@ def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str |
     """Return the assets that deliver events and users to each tool."""
     events = [_tool_export(tool, "events", OF_EVENTS, daily, progress, pool) for tool in SETTING_OF]
     return [*events, *(_tool_export(tool, "users", OF_USERS, None, progress, pool) for tool in SETTING_OF)]
+
+
+def deliver_also(parts: Iterable[Days]) -> dict[str, str]:
+    """Return the run tag that has the events of further days delivered, each part of which has no gaps."""
+    spans = [f"{part.first}/{part.dates[-1]}" for part in parts]
+    return {DELIVER_ALSO: ",".join(spans)} if spans else {}
+
+
+def _delivered_days(context: dg.AssetExecutionContext) -> Days:
+    """Return the days of the step, and those that its run delivers besides."""
+    spans = [span.split("/") for span in context.run.tags.get(DELIVER_ALSO, "").split(",") if span]
+    also = [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in spans]
+    return Days.of(a_day for part in (days_of(context), *also) for a_day in part.dates)
 
 
 def due_users(engine: Engine, settings: Settings) -> DueUsers:
@@ -100,7 +117,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         delivery_context.refuse_emptier(engine)
         require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
         due: Due = DueEvents(engine) if kind == "events" else due_users(engine, delivery_context.settings)
-        days = days_of(context) if daily else Days(())
+        days = _delivered_days(context) if daily else Days(())
         exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)
         return dg.MaterializeResult(metadata=_metadata(exported), check_results=_checked(exported))

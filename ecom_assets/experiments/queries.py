@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.experiments.comparison import (
     MISMATCH_BELOW,
@@ -90,9 +91,20 @@ def experiment_answer(
         "warnings": [
             *days.warnings(),
             *missing_type_warnings(con, events, named),
+            *_missing_properties(con, events, experiment, variants),
             *_warnings(variants, experiment),
         ],
     }
+
+
+def _missing_properties(
+    con: SQLBackend, events: ir.Table, experiment: Experiment, variants: Sequence[Counts]
+) -> list[str]:
+    """Look for keys of `properties` that no event has, where the numbers suggest it."""
+    if any(one.amount_sum if experiment.amount else one.converted_count for one in variants):
+        return []
+    numbers = [experiment.amount] if experiment.amount else []
+    return missing_property_warnings(con, events, experiment.columns, numbers)
 
 
 def _in_order(rows: Sequence[Mapping[str, Any]], experiment: Experiment) -> list[Counts]:

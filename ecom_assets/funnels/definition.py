@@ -12,7 +12,16 @@ from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.funnels.optional_rules import check_optional
 from ecom_assets.funnels.presets import filled
 from ecom_assets.funnels.time_to_convert import TimeToConvert
-from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of, where_from, with_event_types
+from ecom_assets.tables.conditions import (
+    EVERYTHING,
+    Condition,
+    Group,
+    Where,
+    columns_of,
+    number_columns_of,
+    where_from,
+    with_event_types,
+)
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.occurrence import EVERY, check_occurrence
 from ecom_assets.tables.values import WEEKDAYS, Scalar, by_columns, check_column, check_value, json_path, kind_of
@@ -410,6 +419,15 @@ class Funnel:
         compared = [column for step in self.conditions for column in step.columns]
         own = [] if self.per in UNIT_COLUMNS else [self.per]
         return [*compared, *columns_of(self.where), *self.hold, *self.by_columns, *own]
+
+    @property
+    def number_columns(self) -> list[str]:
+        """The columns that are compared with a number."""
+        return [
+            column
+            for where in (self.where, *(step.conditions for step in self.conditions))
+            for column in number_columns_of(where)
+        ]
 
     @property
     def unit_column(self) -> str:

@@ -1,5 +1,6 @@
 """Numbers of reconciliation: orders against events, differences by cause, and restatements of a run."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import ibis
@@ -66,10 +67,10 @@ def difference_totals(reading: Reading, period: Period) -> dict[str, Any]:
     return {**sums, "causes": {cause: by_cause[cause] for cause in CAUSES if cause in by_cause}}
 
 
-def restatements(reading: Reading, run_id: str) -> dict[str, Any]:
-    """Return how many published numbers a run changed, by cause, and the largest change."""
+def restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
+    """Return how many published numbers some runs changed, by cause, and the largest change."""
     logged = reading.table(Restatements)
-    logged = logged.filter(logged.run_id == run_id)
+    logged = logged.filter(logged.run_id.isin(run_ids))
     counts = reading.rows(logged.group_by("cause").agg(n=logged.count()))
     by_cause = {row["cause"]: int(row["n"]) for row in counts}
     return {

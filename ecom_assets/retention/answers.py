@@ -10,7 +10,8 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.events.missing_properties import missing_property_warnings
+from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.retention.activity import (
     Between,
     Hours,
@@ -105,8 +106,15 @@ class Counted:
 def retention_answer(question: Question, whole_until: date | None = None) -> dict[str, Any]:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
-    doubted = types_in_doubt(question.rule, answer)
-    return answer | {"warnings": missing_type_warnings(question.con, question.rows, doubted)}
+    return answer | {"warnings": missing_warnings(question.con, question.rows, question.rule, answer)}
+
+
+def missing_warnings(
+    con: SQLBackend, events: ir.Table, rule: RetentionRule, answer: Mapping[str, Any], words: Words | None = None
+) -> list[str]:
+    """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
+    of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
+    return [*of_types, *missing_property_warnings(con, events, rule.columns, rule.number_columns)]
 
 
 def answer_activity(question: Question, whole_until: date | None = None) -> dict[str, Any]:

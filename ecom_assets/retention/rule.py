@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, with_event_types
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of, where_from, with_event_types
 from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
 
 PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
@@ -171,6 +171,13 @@ class RetentionRule:
         named = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
         return [*named, *filter(None, (self.by, self.sum_of)), *unit]
+
+    @property
+    def number_columns(self) -> list[str]:
+        """Return the columns that the rule adds up, or compares with a number."""
+        conditions = (self.where, self.start_where, self.returning_where)
+        named = [column for where in conditions for column in number_columns_of(where)]
+        return [*named, *filter(None, (self.sum_of,))]
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
         """Return the first and last period of each cell, for data that cover `period_count` periods."""

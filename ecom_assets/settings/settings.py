@@ -272,9 +272,10 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         return _within_retention(Settings(**{**values_of_former_names(PREFIX, os.environ), **given}))
     except ValidationError as error:
         first = error.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
+        field = str(first["loc"][0])
+        name = f"--{field} " if field == "timezone" and field in given else f"{PREFIX}{field.upper()}="
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise SettingError(f"{name}={_shown(first)} is wrong: {reason}; correct or unset it.") from error
+        raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; correct or unset it.") from error
 
 
 def hand_on(values: Mapping[str, str]) -> None:

@@ -122,6 +122,13 @@ def columns_of(where: Where) -> list[str]:
     return [column for part in where.parts for column in columns_of(part)]
 
 
+def number_columns_of(where: Where) -> list[str]:
+    """Return the columns that conditions compare with numbers."""
+    if isinstance(where, Group):
+        return [column for part in where.parts for column in number_columns_of(part)]
+    return [where.column] if any(type(one) in {int, float} for one in where.values) else []
+
+
 def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
     """Return the conditions with each event type translated that `event_type` is compared with as a whole."""
     if isinstance(where, Group):

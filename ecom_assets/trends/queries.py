@@ -8,8 +8,10 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.columns import column_of
+from ecom_assets.tables.conditions import EVERYTHING, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, period_text
 from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.range import Range, number_of
@@ -17,6 +19,7 @@ from ecom_assets.trends.trend import (
     ACTIVE,
     COUNTS,
     DISTINCT,
+    NONE,
     OTHER,
     PER_VISITOR,
     ZERO,
@@ -55,6 +58,8 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         DefinitionError: The definition does not fit the events or the days.
     """
     days.check(trend)
+    for column in trend.columns:
+        column_of(events, column)  # refuses an unknown one with those that events have
     events, trend = with_firsts(of_units(events, trend), trend)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
@@ -64,8 +69,32 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
         **result,
-        "warnings": [*days.warnings(), *missing_type_warnings(con, events, without_events)],
+        "warnings": [
+            *days.warnings(),
+            *missing_type_warnings(con, events, without_events),
+            *(
+                missing_property_warnings(con, events, trend.columns, _number_columns(trend))
+                if _is_bare(result, trend)
+                else []
+            ),
+        ],
     }
+
+
+def _number_columns(trend: Trend) -> list[str]:
+    """Return the columns that a trend adds up or averages, or compares with a number."""
+    conditions = [trend.where, *(one.where for one in trend.series)]
+    named = [column for where in conditions for column in number_columns_of(where)]
+    return [*named, *(one.of for one in trend.series if one.of and one.measure != "distinct")]
+
+
+def _is_bare(result: Mapping[str, Any], trend: Trend) -> bool:
+    """Return whether a key of `properties` may be missing: a series counts nothing, or all of it is without a value."""
+    if trend.kind != "trend":
+        return False
+    counted = {one["name"] for one in result["series"] if one["total"]}
+    only_none = trend.by is not None and {one["breakdown"] for one in result["series"]} <= {NONE}
+    return only_none or len(counted) < len(trend.series)
 
 
 def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:

@@ -6,7 +6,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
+from ecom_assets.sandbox.vendors.receiver import Setup
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 
 pytestmark = pytest.mark.xdist_group("cli_lost_days")
 
@@ -123,6 +126,31 @@ def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at
     ran = ecom("run", "--json", *words, "--select", f'{STAGED} or +key:"staging/user_order_log"', home=home)
     assert ran.exit_code == 0, ran.err
     assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (4, 8)
+
+
+@pytest.mark.slow
+def test_what_lies_before_a_gap_is_delivered_too_and_its_changed_numbers_are_reported(
+    landing: Path, home: Path, tmp_path: Path
+) -> None:
+    land(landing, "2026-06-01", rows=2)
+    select = '+key:"mart/engagement_daily" or key:"mart/restatements" or key:"export/amplitude_events"'
+    with AmplitudeReceiver(Setup(journal=tmp_path / "amplitude.journal")) as receiver:
+        env = {f"ECOM_{name.upper()}": value for name, value in receiver.settings().items()}
+        env["ECOM_AMPLITUDE_MIN_ID_LENGTH"] = "1"
+        words = ("run", "--json", "--events", landing, "--select", select)
+        first = ecom(*words, home=home, env=env)
+        assert first.exit_code == 0, first.err
+        assert first.json["restatements"]["changed"] == 0
+        sent = first.json["deliveries"]["amplitude_events"]
+        assert (sent["due"], sent["delivered"]) == (3 * 4 + 2, 3 * 4 + 2)
+        land(landing, "2026-01-02", rows=5)
+        second = ecom(*words, home=home, env=env)
+        assert (second.json["deliveries"]["amplitude_events"]["due"], second.exit_code) == (3 * 4 + 2 + 1, 0)
+    assert second.json["restatements"]["changed"] > 0
+    assert second.json["restatements"]["largest"]["day"] == "2026-01-02"
+    taken = who_has_what(tmp_path / "amplitude.journal", "amplitude").taken
+    assert set(taken.values()) == {1}
+    assert len(taken) == 3 * 4 + 2 + 1
 
 
 @pytest.mark.slow

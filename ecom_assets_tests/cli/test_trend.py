@@ -212,3 +212,42 @@ def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> No
 def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None:
     result = ecom("trend", "--events", home.parent / "story.csv", "--series", "*", "--by", "brand", home=home)
     assert (result.exit_code, "as in properties.brand" in result.sentence) == (2, True)
+
+
+def test_a_number_that_a_csv_file_has_as_text_is_warned_of_and_counted_where_it_is_mapped_as_one(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.csv").write_text(
+        "at,who,what,fee\n2026-01-01 10:00:00,ann,buy,2.50\n2026-01-01 11:00:00,bob,buy,4\n"
+    )
+    fields = "fields: {event_id: {hash_of: [at, who]}, user_id: who, event_type: what, event_timestamp: at"
+    texts, numbers = tmp_path / "texts.yaml", tmp_path / "numbers.yaml"
+    texts.write_text(f"{fields}}}\nother_columns: properties\n")
+    numbers.write_text(f"{fields}, properties: {{expression: \"json_object('fee', fee::DOUBLE)\"}}}}\n")
+    words = ("trend", "--json", "--events", tmp_path / "own.csv", "--series", "buy:sum(properties.fee)")
+    as_text = ecom(*words, "--mapping", texts, home=home).json
+    assert as_text["series"][0]["total"] == 0
+    assert as_text["warnings"][0].startswith("properties.fee holds text, never a number, so nothing of it is added up")
+    as_number = ecom(*words, "--mapping", numbers, home=home).json
+    assert (as_number["series"][0]["total"], as_number["warnings"]) == (6.5, [])
+    (absent,) = ecom(*words, "--where", "properties.fees > 1", "--mapping", numbers, home=home).json["warnings"]
+    assert absent == "No event has properties.fees; look at the properties of one of them for its name."
+
+
+def test_an_unknown_zone_column_and_files_without_events_are_refused_by_their_own_names(
+    home: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.csv"
+    own.write_text(HEADER + "\ne-1,ann,page_view,2026-01-01T10:00:00Z,,,,,,\n")
+    words = ("trend", "--events", own)
+    refused = ecom(*words, "--timezone", "Mars/Olympus", home=home).sentence
+    assert (
+        refused
+        == "--timezone 'Mars/Olympus' is wrong: is not an IANA time zone, such as Europe/Berlin; correct or unset it."
+    )
+    refused = ecom(*words, "--series", "purchase:sum(nonsense)", home=home).sentence
+    assert refused.startswith(
+        "The events have no column 'nonsense'; known: event_id, event_at, event_date, visitor_id,"
+    )
+    own.write_text(HEADER + "\ne-1,,page_view,2026-01-01T10:00:00Z,,,,,,\n")
+    assert "Rows: 1 read, 0 counted; not counted: missing_identity 1" in ecom(*words, home=home).err

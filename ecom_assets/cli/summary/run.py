@@ -1,7 +1,7 @@
 """The summary of a run as `ecom run --json` prints it: the results of each subject's `queries.py`, by JSON names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -113,7 +113,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "customers": _customers(reading, period, settings),
         "segments": _segments(reading, source),
         "reconciliation": _differences(reading, period),
-        "restatements": _restatements(reading, outcome.run_id),
+        "restatements": _restatements(reading, outcome.run_ids),
         "journeys": journey_totals(reading, period, TOP_PATHS),
         "search": _searches(reading, period),
         "inventory": _inventory(reading),
@@ -254,8 +254,8 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
     return {**numbers, "causes": by_cause}
 
 
-def _restatements(reading: Reading, run_id: str) -> dict[str, Any]:
-    result = restatements(reading, run_id)
+def _restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:
+    result = restatements(reading, run_ids)
     return {**result, "largest": result["largest"] and _restatement(result["largest"])}
 
 
