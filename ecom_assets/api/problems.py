@@ -160,7 +160,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Return every method that a path takes: the framework names those of its first route only."""
+    """Return all methods of a path, because the framework returns those of its first route only."""
     paths = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
     routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, paths))]

@@ -71,7 +71,7 @@ class Body(BaseModel):
     )
 
     def as_definition(self) -> dict[str, Any]:
-        """Return what the body says of the definition, as a definition file has it."""
+        """Return the definition in the body, in the format of a definition file."""
         names = self.model_fields_set - self.OF_DAYS
         return self.model_dump(include=names, exclude_none=True, by_alias=True)
 
@@ -97,7 +97,7 @@ class SessionBody(Body):
     )
 
     def with_session_rule(self, context: RequestContext) -> dict[str, Any]:
-        """Return the definition; sessions are cut by the rule of the settings if nothing else is said."""
+        """Return the definition; the session rule of the settings is the default."""
         own = {} if self.session_rule or self.preset else {"session_rule": context.settings.session_rule}
         return self.as_definition() | own
 
@@ -139,12 +139,12 @@ class QuestionEvents:
 
     @cached_property
     def timezone(self) -> str:
-        """The time zone that days begin in."""
+        """Return the time zone in which days begin."""
         return check_zone(self.body.timezone or self.context.reading.timezone)
 
     @cached_property
     def known(self) -> KnownDays:
-        """The days that are known of events."""
+        """Return the known days of events."""
         known = known_days(self.context.reading, [EVENTS]).get(EVENTS, NOTHING)
         if self._is_elsewhere and known.first is not None:
             events = self.all(self.context.reading.events())
@@ -155,22 +155,22 @@ class QuestionEvents:
 
     @property
     def newest(self) -> date:
-        """The newest day that is known of events."""
+        """Return the newest known day of events."""
         return self.known.last or self.context.reading.newest_date
 
     @property
     def covered(self) -> Period | None:
-        """The days that are asked about; None for all days."""
+        """Return the requested days; None for all days."""
         return self.body.covered(self.newest)
 
     @property
     def days(self) -> tuple[date, date] | tuple[None, None]:
-        """The first and the last day that are asked about; None for all days."""
+        """Return the first and the last requested day; None for all days."""
         return (self.covered.start_date, self.covered.end_date) if self.covered else (None, None)
 
     @property
     def newest_at(self) -> datetime | None:
-        """The time of the newest of all events, in UTC; None without events."""
+        """Return the time of the newest event, in UTC; None without events."""
         events = self.context.reading.events()
         (row,) = self.context.reading.state(events.agg(newest_at=events.event_at.max()))
         newest: datetime | None = row["newest_at"]
@@ -178,7 +178,7 @@ class QuestionEvents:
 
     @property
     def segment(self) -> VisitorSegment | None:
-        """The visitor segment that is named or defined; None for all visitors."""
+        """Return the named or defined visitor segment; None for all visitors."""
         name = self.body.segment
         return None if name is None else visitor_segment(name, self.context.settings.visitor_segments)
 
@@ -197,12 +197,12 @@ class QuestionEvents:
         return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
 
     def seen(self, con: SQLBackend) -> ir.Table:
-        """Return the events of all days of the visitors that are asked about, on a connection."""
+        """Return the events of the requested visitors on all days, on a connection."""
         events, segment = self.all(self.context.reading.events_in(con)), self.segment
         return events if segment is None else in_segment(events, segment, self.body.as_of(self.newest))
 
     def stored(self, con: SQLBackend, rule: SessionRule) -> PublishedTables | None:
-        """Return the published tables, if their sessions are those of all events by this rule; None if others are."""
+        """Return the published tables if their sessions follow this rule and include all events; None otherwise."""
         tables, own = PublishedTables(self.context.reading, con), SessionRule.preset(self.context.settings.session_rule)
         is_own = rule == own and self.segment is None and not self._is_elsewhere
         return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None

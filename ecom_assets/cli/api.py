@@ -104,7 +104,7 @@ def revoke_key(
     key_id: Annotated[str, typer.Argument(help="The id that `ecom api-key list` shows.")],
     as_json: Json = False,
 ) -> None:
-    """Let an API key count no more, from this moment on."""
+    """Revoke an API key, with immediate effect."""
     revoked = _shown(_file().revoke(key_id))
     typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} counts no more.")
 

@@ -35,7 +35,7 @@ from ecom_assets.tables.conditions import with_event_types
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked beside the question: of which files, days and visitors."""
+    """The scope of a question: its files, days and visitors."""
 
     paths: list[str]
     settings: Settings

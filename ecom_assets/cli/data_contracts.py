@@ -74,7 +74,7 @@ def _checks(settings: Settings) -> Checks:
 
 
 def _server(settings: Settings) -> dict[str, Any] | None:
-    """Return where the tables are, without who logs in; None for engines that the standard describes otherwise."""
+    """Return the server of the tables, without credentials; None for engines that the standard does not have."""
     address = urlsplit(new_engine(settings).address)
     if address.scheme == "duckdb":
         return {"server": "warehouse", "type": "duckdb", "database": address.path}

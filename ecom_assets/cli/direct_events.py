@@ -39,7 +39,7 @@ class DirectEvents:
     checked: CheckedRows
 
     def ordinary(self, *, is_dated: bool) -> ir.Table:
-        """Return the clean events whose user and id say all; `received_date` only if it is asked for."""
+        """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
         broken = [name for name, count in self.checked.rejected.items() if count]
         is_dated = is_dated or not {*OF_TIME}.isdisjoint(broken)
         conditions = ["t0.user_id IS NOT NULL"] if self.checked.has_anonymous else []
@@ -57,7 +57,7 @@ class DirectEvents:
 
     @property
     def has_special(self) -> bool:
-        """Whether there are events without a user, or with an id that may repeat."""
+        """Return whether there are events without a user, or with an id that may repeat."""
         return self.checked.has_anonymous or self.checked.has_repeated
 
     def special(self, received: str, days: Days) -> ir.Table:

@@ -194,7 +194,7 @@ def _dagster_home(settings: Settings) -> Finding:
 
 
 def _requests(settings: Settings) -> Finding:
-    """Say where people's requests and the notes of runs are: in a file, also where everything else is in Postgres."""
+    """Report where requests and notes of runs are: in a file, even if everything else is in Postgres."""
     place = OperationsStore(settings.home).path.absolute()
     result = f"are in {place}, with what runs note of checks and tables"
     if isinstance(ledger_place(settings), str):

@@ -69,7 +69,7 @@ def erase(
 
 @dataclass(frozen=True)
 class _Request:
-    """What was asked for."""
+    """The request: the person, and what to do."""
 
     settings: Settings
     requested: Person
@@ -77,7 +77,7 @@ class _Request:
     has_files: bool
 
     def carry_out(self, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-        """Erase, or only show what there is; an erasure that was killed goes on.
+        """Erase the person, or only show the rows; an erasure that was killed is continued.
 
         Raises:
             UsageError: Nobody has said yes.
@@ -98,7 +98,7 @@ class _Request:
         _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
 
     def verify(self, *, as_json: bool) -> None:
-        """Say whether anything of the person is left.
+        """Report whether any rows of the person are left.
 
         Raises:
             Exit: Something is.
@@ -176,7 +176,7 @@ def _tools(names: list[str]) -> frozenset[str]:
 
 
 def _resumed(settings: Settings, requested: Person) -> Pending | None:
-    """Return the erasure of the same person that was killed; None if there is none.
+    """Return the interrupted erasure of the same person; None if there is none.
 
     Raises:
         UsageError: One of somebody else must be finished first.

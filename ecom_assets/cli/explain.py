@@ -119,7 +119,7 @@ def _made_lines(made: Answer) -> Iterator[str]:
 
 
 def _reasons(rows: list[Answer]) -> Iterator[str]:
-    """Return what the reasons of quarantined rows mean, and what to do."""
+    """Return the reject reasons of quarantined rows, with what they mean and what to do."""
     reasons = sorted({row["reject_reason"] for row in rows if row.get("reject_reason")})
     for reason in reasons:
         yield f"  {reason}: {sentence_of(reason)}"

@@ -30,7 +30,7 @@ DUPLICATE = "duplicate"
 
 
 def rows_line(rows: Mapping[str, Any]) -> str:
-    """Return the numbers as a line of text, and what the reason means that kept most rows out, if one did."""
+    """Return the numbers as a line of text, with an explanation of the most frequent reject reason."""
     reasons = ", ".join(f"{name} {count:,}" for name, count in rows["rejected"].items())
     read = f"Rows: {rows['read']:,} read"
     if not reasons:

@@ -55,7 +55,7 @@ def answer(
     timezone: str | None = None,
     segment: str | None = None,
 ) -> dict[str, Any]:
-    """Return INTERFACE's `funnel`; write who is at each step where `who` is given."""
+    """Return the answer to a funnel; if `who` is given, write who is at each step to it."""
     funnel = Funnel.from_mapping(definition)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     days = days or QuestionDays()
@@ -75,7 +75,7 @@ def _from_events(
     days: QuestionDays,
     segment: str | None,
 ) -> dict[str, Any]:
-    """The answer by Ibis, which is imported while the rows are checked."""
+    """Return the answer by Ibis, which is imported while the rows are checked."""
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.visitor_segments import QuestionSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.answer import funnel_answer  # noqa: PLC0415 (with it)
@@ -99,7 +99,7 @@ def _from_events(
 
 
 def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
-    """The answer without Ibis, if the funnel is one that the kernel answers by itself; else None."""
+    """Return the answer without Ibis if the kernel can count the funnel by itself; else None."""
     words = load_mapping(settings.events_mapping)
     query = funnel.translated(words.translate)
     is_quick = not (query.over or query.time_to_convert) and suits(query) and _is_plain(query)
@@ -108,7 +108,7 @@ def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, An
 
 
 def _is_plain(funnel: Funnel) -> bool:
-    """Whether a few columns will do: no event can serve two steps and only visitors count, so no copy matters."""
+    """Return whether visitor, type and time suffice: copies change no count if steps share no event."""
     if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
         return False
     return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)
@@ -213,7 +213,7 @@ def _with_rule(values: dict[str, Any], session_rule: str) -> dict[str, Any]:
 
 
 def _query(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition from a file, or what options say as a definition has it.
+    """Return the definition from a file or from the options.
 
     Raises:
         UsageError: There are neither steps nor a file, or both.
@@ -254,7 +254,7 @@ def _steps(
 
 
 def _names(steps: str) -> list[str]:
-    """Return event types between commas; one that holds a comma stands in double quotes.
+    """Return the event types of a list with commas; a type that contains a comma is in double quotes.
 
     Raises:
         UsageError: A quote is not closed.
@@ -269,7 +269,7 @@ def _names(steps: str) -> list[str]:
 
 
 def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
-    """Return the number of a step, and what is said of it.
+    """Return the number of a step, and the text after it.
 
     Raises:
         UsageError: The text does not begin with the number of a step.
@@ -285,7 +285,7 @@ def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str
 
 
 def _times(steps: str | None, bins: str | None) -> object:
-    """Return the time to convert as a definition has it.
+    """Return the time to convert in the format of a definition.
 
     Raises:
         UsageError: There are bins, but no steps, or the steps are not two numbers.
@@ -302,7 +302,7 @@ def _times(steps: str | None, bins: str | None) -> object:
 
 
 def _refuse_more_than_a_definition(context: typer.Context) -> None:
-    """Refuse options that say what the definition's file says; one of the two would win without a word.
+    """Refuse options that the definition's file also has, because one of the two would be ignored silently.
 
     Raises:
         UsageError: The first of them.
@@ -321,7 +321,7 @@ NEEDED_BY: Final = {
 
 
 def _refuse_what_has_no_effect(context: typer.Context, given: dict[str, Any]) -> None:
-    """Refuse options that say nothing without another one.
+    """Refuse options that have no effect without another one.
 
     Raises:
         UsageError: The first of them.

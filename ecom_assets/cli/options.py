@@ -53,13 +53,13 @@ PresetName = Annotated[str | None, typer.Option("--preset", help=PRESET)]
 
 
 def is_typed(context: typer.Context, name: str) -> bool:
-    """Return whether an option, or its variable of the environment, says something itself."""
+    """Return whether an option is given, on the command line or by its environment variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
 
 def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:
-    """Return `--session-rule` if it is typed; else that of the preset's tool, if it has sessions."""
+    """Return `--session-rule` if it is given; else the rule of the preset's tool, if it has sessions."""
     return session_rule if is_typed(context, "session_rule") else TOOL_RULES.get(str(preset), session_rule)
 
 
@@ -110,7 +110,7 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
 def options_or_definition(
     path: Path | None, options: dict[str, Any], what: str, first_key: str, names: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the definition of an analysis from its file, or what options say of it.
+    """Return the definition of an analysis from its file or from the options.
 
     Args:
         path: The file, if one is given.

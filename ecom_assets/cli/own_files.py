@@ -68,7 +68,7 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
 
 
 def _without_erased(settings: Settings, contract: type[Table], rows: ir.Table) -> ir.Table:
-    """Return rows of a raw table without those of people whom `ecom erase` has erased."""
+    """Return rows of a raw table without those of erased people."""
     if not may_hold_erased(settings):
         return rows
     from ecom_assets.privacy.ingestion import ErasedPeople  # noqa: PLC0415 (loads the ledger)
@@ -78,7 +78,7 @@ def _without_erased(settings: Settings, contract: type[Table], rows: ir.Table) -
 
 @dataclass(frozen=True)
 class Customers:
-    """Whose customers are asked about: paths of orders or of events, and the last day to look at, None for the newest.
+    """The source of customers: paths of orders or of events, and the last day to include, None for the newest.
 
     A purchase event counts on the day on which its session started, which is why a rule cuts sessions here.
     """
@@ -90,7 +90,7 @@ class Customers:
     session_rule: str = "ga4"
 
     def definition(self) -> dict[str, str]:
-        """Return what an answer says of its source."""
+        """Return the description of the source in an answer."""
         if self.orders:
             return {"source": "orders"}
         return {"source": "purchase_events", "session_rule": self.session_rule}
@@ -130,7 +130,7 @@ class FilePurchases:
         return cls(con, Purchases(orders, as_of), rows)
 
     def newest_day(self) -> str | None:
-        """Return the day at whose end customers are looked at; None without any data."""
+        """Return the last day of the data that is included; None without any data."""
         result: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
         return result.isoformat() if result else None
 
@@ -188,7 +188,7 @@ class FileOrders:
 
     @cached_property
     def rows(self) -> FileRows:
-        """How many lines the files hold, and how many of them are not in `clean`, by reason."""
+        """Return the number of lines in the files, and of those that are not in `clean`, by reason."""
         classified = classify(self._received, self.rule)
         ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
         counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
@@ -266,28 +266,28 @@ class FileEvents:
 
     @property
     def files(self) -> RecordFiles:
-        """The files."""
+        """Return the files."""
         return self.opened.files
 
     @property
     def mapping(self) -> EventMapping:
-        """The mapping that they fit."""
+        """Return their mapping."""
         return self.opened.mapping
 
     @property
     def settings(self) -> Settings:
-        """How they are read."""
+        """Return the settings by which they are read."""
         return self.opened.settings
 
     def with_few_columns(self) -> "FileEvents":
-        """The same files for a question about who did what and when, which no surplus copy can change.
+        """Return the same files with only visitor, event type and time; surplus copies must not matter.
 
         Use these or the others: what is kept of the rows is kept under one name.
         """
         return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset())
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
-        """The same files for a question that names these columns of events, beside who did what and when.
+        """Return the same files with these columns in addition to visitor, event type and time.
 
         Of Parquet files the other columns are not read. Of text files, and where a column is unknown, all are.
         """
@@ -331,7 +331,7 @@ class FileEvents:
 
     @cached_property
     def rows(self) -> FileRows:
-        """How many rows the files hold, and how many of them are not in `clean`, by reason."""
+        """Return the number of rows in the files, and of those that are not in `clean`, by reason."""
         if self.direct is not None:
             checked = self.direct.checked
             return FileRows(checked.read, checked.rejected | {DUPLICATE: checked.surplus})
@@ -343,7 +343,7 @@ class FileEvents:
 
     @cached_property
     def direct(self) -> DirectEvents | None:
-        """The files checked, where their clean events can be read without storing them."""
+        """Return the checked files if their clean events can be read without storing them; else None."""
         checked = self.opened.checked
         return None if checked is None else DirectEvents(self.con, self.files, self.rule, checked)
 
@@ -353,14 +353,14 @@ class FileEvents:
 
     @cached_property
     def _classified(self) -> ir.Table:
-        """Every row, with its reason where it is refused."""
+        """Return every row, with the reason if it is rejected."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
         rows = clean.classify(self.received(), self.rule, self._days)
         return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
 
     @cached_property
     def _copies(self) -> ir.Table:
-        """The rows that are clean, surplus copies among them."""
+        """Return the clean rows, including surplus copies."""
         rows = self._classified
         # A view, because the engine would store what a query names twice, with all its columns.
         copies = rows.filter(rows.reject_reason.isnull()).drop("reject_reason")
@@ -369,7 +369,7 @@ class FileEvents:
 
     @cached_property
     def _duplicates(self) -> ir.Table:
-        """The rows of `DuplicateEvents`."""
+        """Return the rows of `DuplicateEvents`."""
         return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
@@ -378,7 +378,7 @@ class FileEvents:
 
     @property
     def rule(self) -> CleaningRule:
-        """What makes a row a clean event, as `ecom run` has it."""
+        """Return the cleaning rule of `ecom run`."""
         accepted = self.mapping.accepted_types(self.settings.event_types)
         return CleaningRule(
             accepted,
@@ -388,7 +388,7 @@ class FileEvents:
         )
 
     def received(self) -> ir.Table:
-        """Return the rows of `RawEvents`, without those of people whom `ecom erase` has erased."""
+        """Return the rows of `RawEvents` without those of erased people."""
         rows = self.con.table(self._view_received(), database=("temp", "main"))
         return _without_erased(self.settings, RawEvents, rows)
 

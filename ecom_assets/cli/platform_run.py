@@ -42,7 +42,7 @@ from ecom_assets.warehouse.withdrawals import raw_days
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What one check said."""
+    """The result of one check."""
 
     table: str
     name: str
@@ -53,17 +53,17 @@ class CheckOutcome:
 
     @property
     def complaint(self) -> str:
-        """Return what a person reads of the check when it has failed: its own sentence where it has one."""
+        """Return the message of a failed check: its own sentence if it has one."""
         return f"{self.table}: {self.metadata.get('sentence') or f'the check {self.name} failed'}"
 
     def as_json(self) -> dict[str, object]:
-        """Return it as the summary has it."""
+        """Return the result in the format of the summary."""
         return {"table": self.table, "name": self.name, "claim": self.description, **self.metadata}
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run came to; `failures` are sentences, one per asset that failed.
+    """The result of a run; `failures` are sentences, one per asset that failed.
 
     `published` is the metadata of a publication, `fetched` that of tables which came through an API,
     `delivered` that of exports, `written` the tables that were; `has_begun` is false if no step was begun.
@@ -94,7 +94,7 @@ class RunOutcome:
 
     @property
     def sees_held_days(self) -> bool:
-        """Return whether a check lists days that are held back, of this run or of others."""
+        """Return whether a check lists held days, of this run or of others."""
         return any(check.metadata.get(HELD_DAYS) for check in self.checks)
 
     @property
@@ -114,7 +114,7 @@ class RunOutcome:
 
 
 def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
-    """Return what all parts of a run came to; of a check, what it said last, or that it failed before."""
+    """Return the combined result of all parts of a run; for each check, its failure or its last result."""
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
         known = checks.get((check.table, check.name))
@@ -133,7 +133,7 @@ def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
 
 
 def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
-    """Read what a run came to."""
+    """Return the result of a run."""
     checks = [
         CheckOutcome(
             table=evaluation.asset_key.to_user_string(),
@@ -202,7 +202,7 @@ class PlatformRun:
     def prepare(
         cls, own: OwnData, requested_days: RequestedDays, select: str | None, may: Permissions, *, quiet: bool
     ) -> "PlatformRun":
-        """Look at everything that was asked for, and at the files, before anything is written."""
+        """Check the request and the files before anything is written."""
         settings = _settings_for(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
@@ -296,7 +296,7 @@ class PlatformRun:
 
 
 def report_refusal(error: EcomError, own: OwnData) -> None:
-    """Send a message about a run that could not begin, if it is set whom to; what cannot be sent is said instead."""
+    """Send an alert about a run that could not begin, if alerts are set; print an error if it cannot be sent."""
     try:
         alerts = Alerts.of(_settings_for(own))
         message = alerts.report_refusal(str(error)) if alerts else ""
@@ -315,7 +315,7 @@ def _stored_days(settings: Settings) -> list[date]:
 
 
 def _require_rebuild(settings: Settings, days: Days) -> None:
-    """See that a run does not make a fragment of a warehouse that was set aside, or that somebody removed."""
+    """Refuse a run that would only partly rebuild a warehouse that was set aside or removed."""
     with closing(new_engine(settings).open()) as engine:
         require_rebuild(last_publication(settings), engine, settings, days)
 
@@ -358,7 +358,7 @@ def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _open_for(settings: Settings, progress: RunProgress) -> None:
-    """See that the warehouse opens, and that own and simulated events do not mix in it."""
+    """Check that the warehouse opens, and that it does not mix the shop's own events with simulated ones."""
     engine = new_engine(settings).open()
     try:
         if engine.notice:

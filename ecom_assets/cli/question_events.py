@@ -69,7 +69,7 @@ class QuestionEvents:
         return cls(files, events, known, newest_at, within, clean, only)
 
     def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return an answer with the segment that it is about, and the rows that were read."""
+        """Return an answer with its visitor segment and the counts of the rows that were read."""
         return self._segment.complete(answer, self._clean) | {"rows": self.files.rows.as_json()}
 
 

@@ -53,7 +53,7 @@ class ReleaseRun:
             return cls(with_origin(engine, settings), source, day)
 
     def record(self, who: str) -> dict[str, Any]:
-        """Record who releases the day, and return its row of held days.
+        """Record the release of a held day and its author, and return its row in the held days.
 
         Raises:
             UsageError: The day is not held.

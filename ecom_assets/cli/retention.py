@@ -141,7 +141,7 @@ PARAMETERS = {"returning_where": "return_where", "last_period": "periods"}
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return what parameters of the command say, by the key of a definition: each key has one."""
+    """Return the values of the command's parameters by the key of a definition."""
     keys = [*(field.name for field in fields(RetentionRule)), "preset"]
     return {key: parameters[PARAMETERS.get(key, key)] for key in keys}
 

@@ -10,7 +10,7 @@ from ecom_assets.cli.ranges import QuestionDays
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked beside the rule: of which files and days, and where the list of visitors goes.
+    """The scope of a question: its files, days and visitors, and the file to write the list of visitors to.
 
     Attributes:
         data: The files of events or orders.

@@ -7,7 +7,7 @@ from ecom_assets.tables.ends import Ends
 
 
 def ends_of(rows: ir.Table, day: str, days: QuestionDays) -> tuple[Ends, list[str]]:
-    """Return the days that are asked about, and a warning if there are no rows of any of them.
+    """Return the requested days, and a warning if none of them has rows.
 
     Args:
         rows: All rows of the data.

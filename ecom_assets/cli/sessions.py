@@ -34,12 +34,12 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.conditions import columns_of, with_event_types
 
 SESSION_COLUMNS = ("page_url", "product_category", "cart_amount", "is_bot")
-"""What sessions are made of beside who did what and when."""
+"""The columns that sessions need in addition to visitor, event type and time."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked beside the question: of which files and days, and where the sessions are written."""
+    """The scope of a question: its files, days and visitors, and the file to write sessions to."""
 
     paths: list[str]
     settings: Settings

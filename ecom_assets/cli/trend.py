@@ -128,7 +128,7 @@ def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
 
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
-    """Return, for each series and value, a bar for each number of periods that somebody came to."""
+    """Return, for each series and value, a bar for each number of periods in which visitors were active."""
     lines, period = [], answer["definition"]["period"]
     unit = max(6, len(period) + 1)
     for one in answer["stickiness"]:

@@ -48,7 +48,7 @@ def start_beside(settings: Settings, log_name: str, *command: str) -> Path:
 
 
 def take_own_data(settings: Settings) -> str:
-    """Go on with the files of the last `ecom run` where none are set, and return a message for the user.
+    """Use the files of the last `ecom run` if none are set, and return a message for the user.
 
     Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the shop's own data.
     """
@@ -63,7 +63,7 @@ def take_own_data(settings: Settings) -> str:
 
 
 def start_shop(settings: Settings) -> str:
-    """Let the events of today arrive in a sandbox shop that grows, and return a message for the user."""
+    """Start to deliver the events of today in a sandbox shop that grows, and return a message for the user."""
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     if not grows(settings):

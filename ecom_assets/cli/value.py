@@ -59,7 +59,7 @@ def _answer(
 
 
 def _of_model(fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return parameters, fit and reason; None for what does not exist."""
+    """Return parameters, fit and reason of a model; None for those that do not exist."""
     model = fitted.model if isinstance(fitted, Fitted) else None
     return {
         "parameters": {name: getattr(model, name, None) for name in names},

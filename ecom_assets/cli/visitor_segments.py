@@ -34,7 +34,7 @@ class QuestionSegment:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that its conditions name."""
+        """Return the columns that its conditions name."""
         return [] if self.segment is None else columns_named(self.segment)
 
     def events(self, clean: ir.Table, as_of: date | None) -> ir.Table:

@@ -211,13 +211,13 @@ def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, delivery_
     deps=tuple(key_of(f"{tool}_{kind}") for kind in ("events", "users") for tool in SETTING_OF),
 )
 def deliveries(delivery_context: DeliveryContext, days: Days) -> Any:  # noqa: ANN401 (Ibis has no types)
-    """Copy what the ledger has of the days."""
+    """Copy the ledger's records of the days."""
     return deliveries_of(delivery_context.store_if_any, days)
 
 
 @table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), invalidated_by=delivered_since)
 def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
-    """Pick what could not be delivered."""
+    """Select the records that could not be delivered."""
     return compute_dead_letters(deliveries, days)
 
 
@@ -232,7 +232,7 @@ def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
 def reconciliation_daily(
     events: ir.Table, deliveries: ir.Table, orders: ir.Table, delivery_context: DeliveryContext, days: Days
 ) -> Any:  # noqa: ANN401 (Ibis has no types)
-    """Set what was due beside what became of it, and orders beside purchases that tools have."""
+    """Compare the due records with their outcomes, and orders with the purchases that tools have."""
     con = connect()
     con.con.register("noted", noted_days(delivery_context.store_if_any, days))
     con.con.register("purchases", purchases_by_outcome(events, deliveries, days).to_pyarrow())

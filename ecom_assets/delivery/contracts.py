@@ -9,7 +9,7 @@ DEAD = ("rejected", "refused")
 
 
 class Deliveries(Table):
-    """One row per record, destination and account that the ledger knows of, as the newest word on it has it."""
+    """One row per record, destination and account in the ledger, with its newest outcome."""
 
     layer = "export"
     group = "delivery"

@@ -153,7 +153,7 @@ def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
 
 
 class Today:
-    """The day that is on in the sandbox shop, and then the next; its events arrive as time goes by."""
+    """The current day of the sandbox shop, and then the next one; its events arrive as time passes."""
 
     def __init__(self, settings: Settings) -> None:
         """Store the settings of a shop that grows."""
@@ -209,5 +209,5 @@ DELIVERED_DAYS = 3
 
 
 def first_delivered_day(settings: Settings) -> date:
-    """Return the first of the newest days, from which on the sandbox shop delivers what no run delivered before."""
+    """Return the first day whose records the sandbox shop delivers: older days that no run delivered are left out."""
     return last_day_in(settings.sandbox_folder) - (DELIVERED_DAYS - 1) * ONE_DAY

@@ -32,11 +32,11 @@ class FileSource(Protocol):
     """A source that may be files."""
 
     def file_rows(self, days: Days | None) -> Sequence[FileRows] | None:
-        """Rows of the files that those of `days` come from; None if there are no files."""
+        """Return the row counts of the files that the rows of `days` come from; None if there are no files."""
 
 
 def file_row_checks() -> list[TableCheck]:
-    """Return the checks that nothing of the files was lost on the way into raw; they hold back what follows."""
+    """Return the checks that every row of the files is in the raw tables; a failure blocks the downstream tables."""
     return [_rows_check(RawEvents, "event_source"), _rows_check(RawUserOrderLog, "order_source")]
 
 

@@ -1,7 +1,7 @@
-"""The first daily partition in Dagster's UI, where ECOM_FIRST_DAY is not set: the month in which the data begin.
+"""The first daily partition in Dagster's UI if ECOM_FIRST_DAY is not set: that of the month in which the data begin.
 
-Nothing is read for it but names of files: it is asked for whenever Dagster loads the code. It may become earlier, as
-older data come in, and then everything computed before still has its partition.
+Only names of files are read, because it is needed whenever Dagster loads the code. It can only become earlier, when
+older data arrive, so everything that was computed keeps its partition.
 """
 
 import json
@@ -25,7 +25,7 @@ PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping")
 
 
 def with_first_partition(settings: Settings) -> Settings:
-    """Return settings whose `first_day` is that of the data, unless one is set, or nothing is known of the data."""
+    """Return the settings with the first day of the data as `first_day`, unless it is set or the data are unknown."""
     if "first_day" in settings.model_fields_set:
         return settings
     days = _own_days(settings) if settings.has_own_data else [_first_of_sandbox(settings)]
@@ -38,7 +38,7 @@ def with_first_partition(settings: Settings) -> Settings:
 
 
 def is_derived(settings: Settings) -> bool:
-    """Return whether the first partition is that of the data, so that older files may move it."""
+    """Return whether the first partition follows from the data, so that older files may change it."""
     default: date = Settings.model_fields["first_day"].default
     return "first_day" not in settings.model_fields_set and settings.first_day > default
 
@@ -51,7 +51,7 @@ def remember_first_day(settings: Settings, first: date) -> None:
 
 
 def remember_paths(settings: Settings) -> None:
-    """Note which files the last run over the shop's own data was over."""
+    """Record which files the last run over the shop's own data read."""
     _note(settings, paths={name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set})
 
 
@@ -89,10 +89,10 @@ def _first_of_sandbox(settings: Settings) -> date:
 
 
 def _own_days(settings: Settings) -> list[date]:
-    """Return the first day that runs have noted, and that of the landing folders if all data are in such folders."""
+    """Return the first day that runs have recorded, and the first landing folder if all data are in such folders."""
     try:
         landed = list(_landing_days(settings))
-    except EcomError:  # whoever reads the files says what is wrong with them
+    except EcomError:  # the run that reads the files reports the error
         landed = [None]
     known = [_remembered(settings), *(landed if None not in landed else [])]
     # Runs over a day also compute days before it: their visitors may be known now, and events arrive late.
@@ -101,7 +101,7 @@ def _own_days(settings: Settings) -> list[date]:
 
 
 def _landing_days(settings: Settings) -> Iterator[date | None]:
-    """Yield the day of each file, and None for what has rows of days that its name does not say."""
+    """Yield the day of each file, and None for a source whose names do not contain the days of its rows."""
     if settings.order_api_url or is_table(settings):
         yield None
         return

@@ -6,7 +6,7 @@ from ecom_assets.settings.resource import SettingsResource, setting
 
 
 class CustomerApi(SettingsResource):
-    """The API that customers are fetched from, once a day: a list of customers in pages, as its mapping says.
+    """The API that customers are fetched from once a day: a paginated list, read by its mapping.
 
     Without an address no customers are fetched: set ECOM_CUSTOMER_API_URL, and ECOM_CUSTOMER_API_KEY if it needs a key.
     """

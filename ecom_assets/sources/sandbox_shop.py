@@ -58,7 +58,7 @@ def last_day_in(folder: Path) -> date:
 
 
 def sandbox_until(settings: Settings, now: Clock = now_utc) -> date:
-    """Return the day that the sandbox shop goes on until: yesterday, unless a setting or a closed shop says another."""
+    """Return the last day of the sandbox shop: yesterday, unless it is set or the shop is closed."""
     truth = truth_of(settings.sandbox_folder)
     if truth is not None and not is_living(truth):
         return last_day(truth)

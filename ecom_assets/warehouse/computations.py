@@ -1,6 +1,6 @@
-"""How each table was computed last, noted by the writer: the run, the code, the SQL, and the tables that it reads.
+"""How each table was computed last, recorded by the writer: the run, the code, the SQL, and the tables that it reads.
 
-Engines that note which days they write (`written_slices.py`) note this too. Nothing is computed from it; it explains.
+Engines that record which days they write (`written_slices.py`) record this too. It is only used for explanations.
 """
 
 import json
@@ -34,7 +34,7 @@ class Computations(Table):
 def note_computation(
     engine: "Engine", contract: type[Table], run_id: str, sql: str, upstream: Mapping[str, list[str]]
 ) -> None:
-    """Note how a table was computed, if the engine notes its writes.
+    """Record how a table was computed, if the engine records its writes.
 
     Args:
         engine: The open warehouse.

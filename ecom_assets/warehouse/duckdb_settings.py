@@ -1,4 +1,4 @@
-"""How every DuckDB connection of this process is set, with and without Ibis around it."""
+"""The settings of every DuckDB connection of this process, with and without Ibis."""
 
 import duckdb
 

@@ -93,7 +93,7 @@ class Engine(SqlNames, ABC):
         self.run_id: str | None = None
 
     def noting_writes(self) -> Self:
-        """Note from now on which days are written, if a note costs the engine little; return the engine."""
+        """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
         return self
 
     def connect_through(self, account: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
@@ -239,7 +239,7 @@ class Engine(SqlNames, ABC):
         return Written(count, sql)
 
     def note_write(self, contract: type[Table], days: Days | None) -> None:
-        """Note within a transaction that it writes some days of an asset's table, all of it if None."""
+        """Record, within a transaction, that it writes some days of an asset's table, or the whole table if None."""
         if self.notes_writes and contract.written_by == "asset":
             note_write(self, contract, days)
 
@@ -327,7 +327,7 @@ class Engine(SqlNames, ABC):
             self.note_write(contract, days)
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
-        """Remove the bytes of deleted rows from disk; return what remains to be done by a person, as a sentence."""
+        """Remove the bytes of deleted rows from disk; return a sentence about what a person still has to do."""
         return ""
 
     def drop(self, contract: type[Table]) -> None:

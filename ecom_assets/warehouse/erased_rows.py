@@ -32,14 +32,14 @@ class ErasedRows(Table):
 
 
 class ErasedPeople(Protocol):
-    """The people whose rows must not come in again."""
+    """The erased people, whose rows must not be loaded again."""
 
     def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
-        """Return the rows of a raw table without those of erased people, and how many are left out."""
+        """Return the rows of a raw table without those of erased people, and the number of rows left out."""
 
 
 def leaving_out(engine: Engine, people: ErasedPeople, replace: Replace) -> Replace:
-    """Return `replace` for rows without those of erased people, which also notes their number."""
+    """Return a `replace` function that leaves out the rows of erased people and records their number."""
 
     def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         rows, counts = people.left_out(contract, rows)
@@ -51,7 +51,7 @@ def leaving_out(engine: Engine, people: ErasedPeople, replace: Replace) -> Repla
 
 
 def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int], days: Days) -> None:
-    """Replace what is noted of some days of a raw table."""
+    """Replace the recorded counts of some days of a raw table."""
     known = {one["received_date"] for one in notes_of(engine, contract)}
     changed = Days.of(known.intersection(days.dates) | {arrived for _, arrived in counts})
     if not changed.dates:
@@ -62,7 +62,7 @@ def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int
 
 
 def notes_of(engine: Engine, contract: type[Table]) -> list[dict[str, Any]]:
-    """Return the rows that are noted of a raw table."""
+    """Return the recorded counts of a raw table."""
     if not engine.has(ErasedRows):
         return []
     rows = engine.query(f"SELECT {engine.columns_of(ErasedRows)} FROM {engine.name_of(ErasedRows)}")  # noqa: S608 (names come from contracts)

@@ -126,7 +126,7 @@ class Warehouse(SecretKeeper):
 
 
 def _note(context: dg.InitResourceContext, settings: Settings) -> None:
-    """Note what the run came to, for the API; a run is well although this cannot be noted."""
+    """Record the run's results for the API; a failure to record them does not fail the run."""
     if context.run is None or context.instance is None:
         return
     try:
@@ -137,9 +137,10 @@ def _note(context: dg.InitResourceContext, settings: Settings) -> None:
 
 
 class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
-    """What computes tables in the warehouse and replaces their days there, one transaction for each table.
+    """The IO manager, which computes tables in the warehouse and replaces their days, a transaction for each table.
 
-    A source whose rows are mostly refused, or far fewer than usual, stops what is built on it: these are the bounds.
+    A source whose rows are mostly refused, or far fewer than usual, blocks the tables downstream of it, by these
+    limits.
     """
 
     refused_share: float = setting("gate_refused_share")

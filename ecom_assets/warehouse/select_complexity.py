@@ -1,4 +1,4 @@
-"""How complex Ibis takes a query for when it decides whether to merge two selects, counted without sorting the query.
+"""The complexity by which Ibis decides whether to merge two selects, computed without sorting the query.
 
 Ibis 12 sorts all of a query topologically for each pair of selects, a quarter of the time in which it writes SQL.
 """
@@ -14,7 +14,7 @@ OF_IBIS = rewrites.complexity
 
 
 def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
-    """Return what `OF_IBIS` returns: one for each value in it, of which a column of another table is one."""
+    """Return the result of `OF_IBIS`: the number of values in a node, where a column of another table counts one."""
     counts: dict[Any, int] = {}
     left = [node]
     while left:
@@ -33,5 +33,5 @@ def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
 
 
 def count_complexity_once() -> None:
-    """Let Ibis decide by this function from now on."""
+    """Make Ibis use this function from now on."""
     rewrites.complexity = complexity

@@ -128,7 +128,7 @@ class _Watch:
 
 
 def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:
-    """Note that the days of `before`, which had so many rows, were emptied on purpose, so that nobody misses them."""
+    """Record that the days of `before`, with their row counts, were emptied on purpose, so that checks accept it."""
     if not before:
         return
     name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)

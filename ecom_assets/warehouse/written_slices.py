@@ -1,4 +1,4 @@
-"""Which days of each table were written, noted by the writer, so that a reader of changes need not read rows.
+"""The days of each table that were written, recorded by the writer, so that readers of changes need not read rows.
 
 The note is part of the transaction that writes. A reader compares the version of a day, the id of the newest write that
 covers it, with the version that it saw last: equal versions are equal rows.
@@ -46,7 +46,7 @@ class WrittenSlices(Table):
 
 
 Range = tuple[date, date, str]
-"""A first day, the day after the last, and the version of both and what is between."""
+"""A first day, the day after the last one, and the version of these days."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Writes:
     ranges: Sequence[Range] = ()
 
     def version(self, day: date | None) -> str:
-        """Return the version of a day, or of the whole table if None; empty if no write of it was noted."""
+        """Return the version of a day, or of the whole table if None; empty if no write of it was recorded."""
         return next((version for first, end, version in self.ranges if day is None or first <= day < end), "")
 
 
 def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> None:
-    """Note that some days of a table, or all of it, were replaced; call it in the transaction that does so.
+    """Record that some days of a table, or all, were replaced; call it in the transaction that replaces them.
 
     The engine must keep other writers of the table out until the transaction ends.
     """
@@ -79,18 +79,18 @@ def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> No
 
 
 def now_text() -> str:
-    """Return the present instant in UTC, as SQL has it."""
+    """Return the current time in UTC as text for SQL."""
     return now_utc().replace(tzinfo=None).isoformat(sep=" ")
 
 
 def forget_writes(engine: "Engine", contract: type[Table]) -> None:
-    """Remove what was noted of a table that is dropped."""
+    """Remove the records of a dropped table."""
     name = literal(contract.qualified_name())
     engine.execute(f"DELETE FROM {engine.name_of(WrittenSlices)} WHERE table_name = {name}")  # noqa: S608 (as above)
 
 
 def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
-    """Return what was noted of the writes of a table; nothing if the engine does not note them."""
+    """Return the recorded writes of a table; none if the engine does not record them."""
     if not engine.notes_writes:
         return Writes()
     engine.ensure(WrittenSlices)

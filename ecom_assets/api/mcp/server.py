@@ -52,7 +52,7 @@ class Asker:
     application: ASGIApp
 
     async def ask(self, question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (Starlette's request, None over stdio)
-        """Return the answer of a question; a refusal is a result that says so, from which an assistant can learn."""
+        """Return the answer to a question; a refusal is returned as a result, so that the assistant can correct it."""
         try:
             path, query, body = question.request(arguments)
         except ValueError as error:
@@ -68,7 +68,7 @@ class Asker:
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
-    """Return the address of who asks, and the headers that say who they are; over stdio there is no request."""
+    """Return the address and the authorization headers of the caller; over stdio there is no request."""
     if request is None:
         return ("127.0.0.1", 0), {}
     peer = (request.client.host, request.client.port) if request.client else ("127.0.0.1", 0)
@@ -193,7 +193,7 @@ def build_http(settings: Settings) -> ApiStack:
 
 @dataclass(frozen=True)
 class _Named:
-    """An application whose route the log and the metrics know by its path."""
+    """An application that the log and the metrics name by its path."""
 
     application: ASGIApp
 

@@ -117,7 +117,7 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
 
 
 def _name(operation_id: str, path: str, method: str) -> str:
-    """Return the name of the route's function, with which FastAPI begins the operation's id."""
+    """Return the name of the route's function, which is the start of FastAPI's operation id."""
     return operation_id.removesuffix(re.sub(r"\W", "_", path) + f"_{method}")
 
 
@@ -165,7 +165,7 @@ SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (("additionalProperties", 
 
 
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """Return a schema that refers to its own definitions, without what only fills an assistant's memory.
+    """Return a schema with references to its own definitions, without parts that an assistant does not need.
 
     Titles repeat names, an empty default is what a parameter is that is left out, and few values are out of bounds.
     """
@@ -191,7 +191,7 @@ ANY: Final = ""
 
 
 def metrics_of(questions: Mapping[str, Question], named: str = ANY) -> list[dict[str, str]]:
-    """Return the numbers that questions answer, each with what it means and which tool has it.
+    """Return the metrics that can be asked for, each with its definition and its tool.
 
     Args:
         questions: The questions.

@@ -217,7 +217,7 @@ def retry(context: Context, body: RetryBody) -> dict[str, Any]:
 
 
 def writer_of(request: Request) -> str:
-    """Return who leaves a request, or refuse one that a page of another site sends.
+    """Return the name of the caller, or refuse a request from a page of another site.
 
     Raises:
         ScopeNeededError: The key lacks the scope `write`.
@@ -230,7 +230,7 @@ def writer_of(request: Request) -> str:
 
 
 def request_release(context: RequestContext, body: ReleaseBody, who: str) -> RunRequest:
-    """Leave the request to let a held day in.
+    """Record the request to release a held day.
 
     Raises:
         UsageError: The day is not held.
@@ -243,7 +243,7 @@ def request_release(context: RequestContext, body: ReleaseBody, who: str) -> Run
 
 
 def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequest:
-    """Leave the request to send again what a destination has refused on some days.
+    """Record the request to send again the refused records of some days.
 
     Raises:
         UsageError: There is nothing to send again.

@@ -111,7 +111,7 @@ class RetentionBody(Body):
 
     @property
     def limits_starts(self) -> bool:
-        """Whether the days limit the starts; they do where what is first must be known of all data.
+        """Return whether the days limit the starts; they must if the first event in all data is needed.
 
         Raises:
             DefinitionError: The body says that they limit all events.

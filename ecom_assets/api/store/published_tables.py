@@ -39,7 +39,7 @@ class PublishedTables:
         return contract.qualified_name() in self._published
 
     def is_stored(self, contract: type[Table]) -> bool:
-        """Return whether a table of notes lies beside the published ones."""
+        """Return whether a table of notes is stored with the published tables."""
         return contract.layer in self._con.list_databases() and contract.name in self._con.list_tables(
             database=contract.layer
         )

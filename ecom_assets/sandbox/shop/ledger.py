@@ -49,7 +49,7 @@ class Ledger:
         return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
 
     def untold(self, refunds: Rows) -> Rows:
-        """Return the refunds, with those marked that get no event."""
+        """Return the refunds, and mark those without an event."""
         refunds["fault"] = np.where(self._dice.chance(UNTOLD_RATE, "ledger refund", _key(refunds)), UNTOLD, NONE)
         return refunds
 

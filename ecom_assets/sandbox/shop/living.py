@@ -44,7 +44,7 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class LivingShop:
-    """A shop in a folder that goes on until a day.
+    """A shop in a folder that is simulated up to a given day.
 
     Attributes:
         folder: Where its files are.
@@ -107,7 +107,7 @@ class LivingShop:
         return Shop(self.seed, self.cast(month), over)
 
     def cast(self, month: date) -> Cast:
-        """Return who comes in a month: new people, and those of the months before who stay."""
+        """Return the people who visit in a month: new ones, and those of earlier months who stay."""
         index = _month_index(month)
         dice = Dice(self.seed)
         newest = index * self.new_people
@@ -131,7 +131,7 @@ class LivingShop:
         )
 
     def _land(self, shop: Shop, rows: Rows, day: date) -> None:
-        """Write the landing folder of a day, in place of what had arrived while the day was on."""
+        """Write the landing folder of a finished day, which replaces what had arrived during the day."""
         self._replace_day(day, shop.columns.table(rows))
 
     def _replace_day(self, day: date, table: pa.Table) -> None:
@@ -194,7 +194,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def living_customers(truth: dict[str, Any]) -> ShopCustomers:
-    """Return everybody who has come to a living shop, as its customer API returns them.
+    """Return all customers of a living shop, as its customer API returns them.
 
     A person's record depends on the month of their first visit only, so that it does not change as the shop grows.
     """

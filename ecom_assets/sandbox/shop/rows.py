@@ -142,7 +142,7 @@ def pick(bounds: Floats, units: Floats) -> Ints:
 
 
 def from_table(table: Ints, units: Floats) -> Ints:
-    """Return values from a table of equally likely ones; unlike logarithms, it is the same on every machine."""
+    """Return random values from a table; unlike logarithms, they are the same on every machine."""
     result: Ints = table[(units * len(table)).astype(np.int64)]
     return result
 

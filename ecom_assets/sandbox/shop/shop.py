@@ -61,7 +61,7 @@ def cast_of(days: int, visitors: int, seed: int, first_day: date) -> "Cast":
 
 @dataclass(frozen=True)
 class Cast:
-    """Who visits a shop on which days, and where the numbers of its visits and events begin.
+    """The people who visit a shop on its days, and the first numbers of its visits and events.
 
     Attributes:
         first_day: The first day that is simulated.
@@ -95,7 +95,7 @@ class Cast:
 
 @dataclass(frozen=True)
 class DayRows:
-    """What a part of a day brings: the rows that arrive on it, and the orders of its visits."""
+    """The rows that arrive on a part of a day, and the orders of its visits."""
 
     day: int
     part: int

@@ -1,8 +1,8 @@
-"""Clean events of files as numbers: who, when, and a code for what; and how many rows did not count, and why.
+"""Clean events of files as numbers: visitor, time and a code for the type; and the counts of rejected rows.
 
-It comes to what `events/clean.py` and `events/identity.py` say, by their conditions, with each asked only of what it
-can concern. Rules of time: only of events that are not surely in time by the days of their file. Who stands for nobody:
-once per user. Copies: only of ids whose hash repeats. Whose a session is: only of sessions with events without a user.
+The result is that of `events/clean.py` and `events/identity.py`, whose conditions are tested on fewer rows: the rules
+about time only for events outside the days of their file, the rule about placeholder ids once per user, copies only for
+ids whose hash repeats, and the visitors of sessions only for sessions that have events without a user.
 """
 
 from collections.abc import Iterator
@@ -24,30 +24,30 @@ from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.warehouse.sql_text import day, select
 
 MOST_ROWS: Final = 30_000_000
-"""Rows whose numbers are held in memory, of 16 to 24 bytes each."""
+"""The most rows to hold in memory as numbers, of 16 to 24 bytes each."""
 MOST_ANONYMOUS: Final = 50_000
-"""Rows without a user whose visitors are looked for here; of more, the full cleaning finds them in less time."""
+"""The most rows without a user; for more of them, the full cleaning finds the visitors in less time."""
 OF_TIME: Final = ("implausible_date", "unparseable_timestamp", "future_timestamp", "too_late")
-"""The rules that an event which is surely in time cannot break."""
+"""The rules that an event cannot break if its time is within the days of its file."""
 UNDECIDED, ANONYMOUS, UNCODED = -100, -101, -102
-"""What stands for an event: it is not surely in time; it is clean and has a code, but no user; it has no code."""
+"""Keys in place of an event's: its time is not checked yet; it is clean and has a code, but no user; it has no code."""
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
 COLUMNS = (
     "event_id", "user_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount", "event_at",
     "malformed_row", "is_sure",
 )  # fmt: skip
-"""What it takes to say who did what and when, of an event that is surely in time."""
+"""The columns that the other rules and the keys need."""
 REPEATED_HASHES = "repeated_hashes"
 BATCH_ROWS = 1_000_000
 NO_KEY = "0"
-"""The key of every event where nothing is asked but which of them count; then keys take a byte."""
+"""The key of every event if only the number of clean events is needed; keys then take one byte."""
 NUMBER = "number"
-"""The number of a visitor, as keys name it."""
+"""The column with the number of a visitor."""
 
 
 @dataclass(frozen=True)
 class CodedEvents:
-    """Events with a code, as `Keying` packs them, and how many rows of all there are and were rejected, by reason.
+    """Events with a code, packed by `Keying`, with the number of all rows, and of rejected rows by reason.
 
     `units` are the numbers of their visitors, where the keys do not hold them.
     """
@@ -70,7 +70,7 @@ class CodedEvents:
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """What a check of all rows says: how many there are and were rejected, by reason, and what else concerns some.
+    """The result of checking all rows: their number, the rejected ones by reason, and what some of the others need.
 
     `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
     the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
@@ -86,9 +86,9 @@ class CheckedRows:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Of every row the key of its event, or what is negative instead: the place of the reason to reject it, and others.
+    """For each row the key of its event; or a negative number, such as that of the reason to reject it.
 
-    The hash is of the event's id. `units` are the numbers of visitors, where the keys do not hold them.
+    `hashes` are those of the event ids. `units` are the numbers of visitors, if the keys do not contain them.
     """
 
     keys: npt.NDArray[np.signedinteger[Any]]
@@ -106,7 +106,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class CodedFiles:
-    """Files whose events are asked for as numbers, cleaned by the default rule in UTC."""
+    """Files whose events are read as numbers, cleaned by the default rule in UTC."""
 
     con: duckdb.DuckDBPyConnection
     files: RecordFiles
@@ -116,7 +116,7 @@ class CodedFiles:
         """Read all rows; return None if too many of them have no user.
 
         Args:
-            code: SQL for the code of an event, from 1; NULL for one that is of no use.
+            code: SQL for the code of an event, from 1; NULL for an event that is not needed.
             plan: How codes are packed, and the window.
         """
         users, keying = self._find_users(plan)
@@ -156,13 +156,13 @@ class CodedFiles:
         return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
 
     def clean_types(self) -> list[str]:
-        """Return every type that a clean event has; to be asked after `events`."""
+        """Return the types of clean events; call it after `events`."""
         self._view_exact()
         sql = f"SELECT DISTINCT event_type FROM {EXACT} AS t0 WHERE {_is_clean()}"  # noqa: S608
         return [kind for (kind,) in self.con.execute(sql).fetchall()]
 
     def _find_users(self, plan: Plan) -> tuple[int, Keying[Plan] | None]:
-        """Number the users, say who stands for nobody, and find how events can be packed."""
+        """Number the users, mark placeholder ids, and find how events can be packed."""
         self._view_sure()
         # No clean event is of before 1990, nor of more than a day after its file came.
         end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
@@ -184,7 +184,7 @@ class CodedFiles:
         self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
 
     def _number_users(self, counted: str, rows: str) -> None:
-        """Number the users of rows, with what is counted of each, and say who stands for nobody."""
+        """Number the users of rows, with the counts of each, and mark placeholder ids."""
         users = select(counted, rows, group_by="ALL")
         numbered = f"*, row_number() OVER () - 1 AS number, {compiled().rules['missing_identity']} AS is_nobody"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
@@ -215,7 +215,7 @@ class CodedFiles:
         return int(count)
 
     def _passed_by_all(self) -> Iterator[str]:
-        """Yield the rules that nothing breaks by its user or by its type, by the distinct ones."""
+        """Yield the rules about users and types that no row breaks, as the distinct values show."""
         if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
             yield "missing_identity"
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
@@ -253,12 +253,12 @@ class CodedFiles:
         return np.concatenate([np.zeros(0, np.uint64), *parts])
 
     def _view_exact(self) -> None:
-        """Have every column of every row, the day of its arrival as well."""
+        """Create a view with every column of every row, including the arrival day."""
         rows = self.files.sure_sql(self.late_days, is_dated=True)
         self.con.execute(f"CREATE OR REPLACE TEMP VIEW {EXACT} AS SELECT *, event_at::DATE AS event_date FROM ({rows})")  # noqa: S608
 
     def _surplus(self, hashes: npt.NDArray[np.uint64]) -> tuple[int, bool]:
-        """Return how many clean rows are surplus copies, and whether hashes repeat; who is alone has no copy."""
+        """Return the number of clean rows that are surplus copies, and whether any hashes repeat."""
         hashes.sort()
         repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
         if not len(repeated):
@@ -277,7 +277,7 @@ class CodedFiles:
         return int(surplus), True
 
     def _anonymous(self, key: str, code: str, users: int) -> _Rows:
-        """Return the events with a code but no user; visitors who are not users are numbered from `users` on."""
+        """Return the events that have a code but no user; visitors who are not users are numbered from `users` on."""
         self._view_exact()
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {SIGHTINGS} AS
@@ -308,7 +308,7 @@ def _ints(result: object) -> Ints:
 
 
 def _key_sql(keying: Keying[Plan] | None, code: str, plan: Plan) -> str:
-    """Return the SQL of the key of a clean event, without its visitor where one number cannot hold all."""
+    """Return the SQL of the key of a clean event; the visitor is left out if one number cannot hold all parts."""
     if keying is None:
         return f"epoch_us(event_at) * {1 << plan.scale_bits} + ({code})"
     time = f"(epoch_us(event_at) - {keying.origin}) // {keying.resolution}"
@@ -317,7 +317,7 @@ def _key_sql(keying: Keying[Plan] | None, code: str, plan: Plan) -> str:
 
 
 def _cases(rules: dict[str, str]) -> str:
-    """Return WHEN … THEN … of rules about a row `t0` and its user; negative is the place of the reason, from 1."""
+    """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
     places = {name: place for place, name in enumerate(compiled().rules, start=1)}
     once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {compiled().rules['missing_identity']})"
     ordered = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}

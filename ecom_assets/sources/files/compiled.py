@@ -1,7 +1,7 @@
-"""What cleaning says by the default rule, compiled for DuckDB ahead of time.
+"""The default cleaning rule, compiled to DuckDB's SQL ahead of time.
 
-A question to a file is answered without Ibis, which takes longer to import than a small file takes to count. The
-definitions stay where they are, in Ibis; `make docs` compiles them into `compiled.json`, and a test compares.
+Questions to files are answered without Ibis, which takes longer to import than a small file takes to count. The rules
+are defined in Ibis; `make docs` compiles them into `compiled.json`, and a test compares both.
 """
 
 import json
@@ -29,8 +29,8 @@ _SEEN: Final = {
 class Compiled:
     """SQL of the default cleaning rule in UTC; conditions are about a row `t0`.
 
-    `late_days` and `max_amount`: what the default rule says; settings may say other than it.
-    `null_like_ids`: what stands for nobody, in lower case.
+    `late_days` and `max_amount`: the values of the default rule; settings may differ.
+    `null_like_ids`: the placeholder ids that identify nobody, in lower case.
     `rules`: the condition of each reason to reject a row, in order. `surplus`: how many rows of `REPEATED` are surplus
     copies. `visitor`: the visitor's id of a user. `visitors`: the rows of `SIGHTINGS` with `visitor_id`.
     """
@@ -46,12 +46,12 @@ class Compiled:
 
 @cache
 def compiled() -> Compiled:
-    """Return what was compiled."""
+    """Return the compiled rule."""
     return Compiled(**json.loads(PATH.read_text(encoding="utf-8")))
 
 
 def compiled_text() -> str:
-    """Return what `compiled.json` has to hold."""
+    """Return the text of `compiled.json`."""
     import ibis  # noqa: PLC0415 (nobody who asks a question needs it)
 
     from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies  # noqa: PLC0415 (with it)

@@ -138,7 +138,7 @@ class _Fit:
                 f" add `delimiter: {json.dumps(delimiter)}` to a mapping of your own (docs/mappings.md), or save the"
                 " file with commas"
             )
-        # An id is often made of all columns; who reads the message looks for the field that is the column itself.
+        # An id is often a hash of all columns; a field that is the column itself says more.
         name = next((one for one, columns in self.used.items() if columns == (column,)), name)
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
@@ -146,7 +146,7 @@ class _Fit:
         )
 
     def _other_delimiter(self) -> str:
-        """Return what separates the only column's name into several, if anything does."""
+        """Return the delimiter that splits the name of the only column, if there is one."""
         only = next(iter(self.found.columns)) if len(self.found.columns) == 1 else ""
         return next((one for one in (";", "\t", "|", ",") if self.file.format == "csv" and one in only), "")
 
@@ -175,7 +175,7 @@ def _filled(rows: Iterable[dict[str, str]], column: str) -> list[str]:
 
 
 def _epoch_form(values: list[str]) -> str | None:
-    """Return the format of values that are all numbers of as many digits as a moment has; None for any others."""
+    """Return the epoch format of values that are all numbers with its number of digits; None for other values."""
     lengths = {len(value) if value.isdigit() else 0 for value in values}
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 

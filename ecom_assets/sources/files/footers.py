@@ -33,7 +33,7 @@ ESCAPED = ("anon-", "user-")
 
 @dataclass(frozen=True)
 class Footer:
-    """What is known of all values of a column; bounds are None where they are no numbers, or no times.
+    """What the footers say about the values of a column; bounds are None for other types than numbers or times.
 
     Attributes:
         is_filled: Whether no value is empty text; nulls are allowed.
@@ -51,7 +51,7 @@ class Footer:
 
 
 def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str, dict[str, Footer]]:
-    """Return what the footers of Parquet files say of each column, by path; all are asked in one statement."""
+    """Return the footers of Parquet files, by path and column; one statement reads them all."""
     is_null = "stats_null_count = num_values"
     columns = [
         "file_name",
@@ -104,7 +104,7 @@ def rules_passed(
 
 
 def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
-    """Return what the footer says of a field that is one column; None of any other."""
+    """Return the footer of a field that is a single column; None for other fields."""
     name = field.column if field else None
     return layout.footers.get(name) if name and layout.exploded is None else None
 
@@ -143,14 +143,14 @@ def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
 
 
 def is_plain(low: str, high: str) -> bool:
-    """Return whether no text from `low` to `high` stands for nobody in any case of letters, or begins as `ESCAPED`."""
+    """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
     nobody = {one for word in compiled().null_like_ids for one in _spellings(word)}
     ranges = [*nobody, *((start, start + LAST) for start in ESCAPED)]
     return not any(first <= high and low <= last for first, last in ranges)
 
 
 def _spellings(word: str) -> Iterator[tuple[str, str]]:
-    """Yield between which texts all that is `word` in lower case lies, by its first letter."""
+    """Yield the ranges of texts that equal `word` in lower case, one for each case of its first letter."""
     # Beyond ASCII, only letters that are i and k in lower case are ASCII then; they sort after all ASCII letters.
     rest = re.split("[ik]", word[1:])
     last = rest[0] + (LAST if len(rest) > 1 else "")

@@ -127,7 +127,7 @@ class RecordFiles:
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def sure_sql(self, late_days: int, *, is_dated: bool) -> str:
-        """Return the SELECT of all records, with `is_sure` as `dated_sql` has it.
+        """Return the SELECT of all records, with the column `is_sure` of `dated_sql`.
 
         Only if `is_dated` does it return the days on which rows without a day of their own arrived, which takes a pass
         over files outside landing folders.
@@ -145,7 +145,7 @@ class RecordFiles:
         return sum(self._row_counts[file.path] for file in self.files())
 
     def rules_passed(self, late_days: int, most: Decimal) -> set[str]:
-        """Return the rules about events that no row breaks, by the footers of the files; see `footers.rules_passed`."""
+        """Return the rules about events that no row breaks according to the footers; see `footers.rules_passed`."""
         self.row_count()
         if any(file.format != "parquet" or self._copies[file.path] for file in self.files()):
             return set()
@@ -223,7 +223,7 @@ class RecordFiles:
         return records_sql(united, self.mapping, layout)
 
     def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
-        """Return files with what their footers say: asked at once, and only of files that are read."""
+        """Return files with their footers, which are read at once, and only for files whose rows are read."""
         new = [file.path for file, layout in files if layout.format == "parquet" and file.path not in self._footers]
         if new:
             self._footers.update(footers_of(self.con.cursor(), new))

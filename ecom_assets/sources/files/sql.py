@@ -55,7 +55,7 @@ class Layout:
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
 
     def with_footers(self, footers: Mapping[str, Footer]) -> "Layout":
-        """Return the layout of one file with what its footer says."""
+        """Return the layout of one file with its footer."""
         filled = frozenset(name for name, footer in footers.items() if footer.is_filled)
         times = {name: footer.times for name, footer in footers.items() if footer.times}
         bounded = frozenset(name for name, (low, high) in times.items() if low >= FIRST_TIME and high <= LAST_TIME)
@@ -275,7 +275,7 @@ class FileDays:
     latest_date: date  # no row can have been received later
 
     def sure_of(self, late_days: int) -> tuple[date, date, date]:
-        """Return between which days an event breaks no rule of time, and before which its arrival is believed.
+        """Return the bounds between which an event breaks no rule about time, and the bound of plausible arrivals.
 
         An event from the first day on and before the second arrived on its own day, or at most `late_days` later, and
         not in its future, if it came without `received_at`, or with one that is at most `late_days` later as well.
@@ -303,7 +303,7 @@ def dated_sql(
 ) -> str:
     """Return the SELECT of the columns of the record kind, in order, from the fields of each row.
 
-    With `sure_late_days`, it has `is_sure` as well: whether the event surely breaks no rule of time, see `sure_of`.
+    With `sure_late_days`, there is a column `is_sure`: whether the event breaks no rule about time, see `sure_of`.
     """
     file, source = _with_files(records, files, sure_late_days or 0)
     received = file["received_date"]
@@ -348,7 +348,7 @@ def _own_date(kind: RecordKind, zone: str, file: Mapping[str, str]) -> str:
 
 
 def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> tuple[dict[str, str], str]:
-    """Return what is known of the file of a row, as SQL by name, and the rows `e` to select from."""
+    """Return the properties of a row's file, as SQL by name, and the rows `e` to select from."""
     values = [_values(file, late_days) for file in files]
     # A join would read the path of each row, and keep the engine from answering by footers.
     if len(files) == 1:

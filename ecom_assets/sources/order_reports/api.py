@@ -32,7 +32,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Counted:
-    """The number of rows in a body, or what is wrong with it, as the second half of a sentence."""
+    """The number of rows in a body, or its fault, as the second half of a sentence."""
 
     row_count: int = 0
     fault: str = ""

@@ -41,7 +41,7 @@ class DuckDBEngine(Engine):
     def __init__(
         self, path: Path, *, memory_limit: str = "", read_only: bool = False, patience_s: float | None = None
     ) -> None:
-        """Open the file, creating it first where there is none; wait so long for a process that has it open.
+        """Set the file, and how long to wait for another process that has it open.
 
         Raises:
             WarehouseError: Another process holds the file, or the folder cannot be written.
@@ -89,7 +89,7 @@ class DuckDBEngine(Engine):
 
     @property
     def notice(self) -> str:
-        """Say what became of a file that was damaged."""
+        """Return what was done about a damaged file."""
         if self.set_aside is None:
             return ""
         return (
@@ -99,7 +99,7 @@ class DuckDBEngine(Engine):
 
     @property
     def damage_note(self) -> Path:
-        """Return the file that marks, for the next to open the warehouse, that a part of it cannot be read."""
+        """Return the path of the file that marks the warehouse as damaged, for the process that opens it next."""
         return self.path.with_name(f"{self.path.name}.is-damaged")
 
     def heed_failures(self, failures: Iterable[str]) -> bool:
@@ -172,7 +172,7 @@ class DuckDBEngine(Engine):
             raise
 
     def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+        """Run a statement and discard its result."""
         with self._plain_errors():
             self.con.raw_sql(sql)
 
@@ -272,7 +272,7 @@ def _copy_database(path: Path, fresh: Path, memory_limit: str) -> None:
 
 
 def _name_once(fresh: Path, path: Path) -> None:
-    """Give a new file its name, unless another process was faster: its file is as good, and it has it open."""
+    """Give a new file its name, unless another process was faster; then that process's file is used."""
     try:
         path.hardlink_to(fresh)
     except FileExistsError:
@@ -282,7 +282,7 @@ def _name_once(fresh: Path, path: Path) -> None:
 
 
 def _remove_left_overs(path: Path) -> None:
-    """Remove what processes left that were killed while they created the file."""
+    """Remove the files of processes that were killed while they created the warehouse."""
     for left_over in path.parent.glob(f"{path.name}.new-*"):
         try:
             os.kill(int(left_over.name.rpartition("-")[2].partition(".")[0]), 0)

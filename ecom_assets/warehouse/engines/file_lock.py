@@ -26,12 +26,12 @@ class Turn:
     """A process's turn at a file, which it waits for."""
 
     def __init__(self, path: Path, patience_s: float) -> None:
-        """Begin to wait, for so long."""
+        """Start to wait, at most for `patience_s` seconds."""
         self._path, self._patience_s = path, patience_s
         self._began, self._is_reported = time.monotonic(), False
 
     def wait(self, refusal: duckdb.Error) -> None:
-        """Wait a little for the process that holds the file; say once for whom.
+        """Wait a little for the process that has the file open; report it once.
 
         Raises:
             WarehouseError: The patience is over.
@@ -54,7 +54,7 @@ class Turn:
 
 
 def holder_in(refusal: str) -> str:
-    """Return who holds the file by what DuckDB says when it refuses to open it: process, command, since when."""
+    """Return the process that has the file open, from DuckDB's error message: its id, command and start."""
     match = _PID.search(refusal)
     return _described(match[1]) if match else UNKNOWN
 
@@ -76,7 +76,7 @@ def _described(pid: str) -> str:
 
 
 def _short(command: str) -> str:
-    """Return what a person typed: without the interpreter, and not too long."""
+    """Return the command as a person typed it: without the interpreter, and shortened."""
     _, result, typed = command.partition("/bin/ecom ")
     shown = f"ecom {typed}" if result else command
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"

@@ -132,7 +132,7 @@ class PostgresEngine(Engine):
             yield
 
     def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+        """Run a statement and discard its result."""
         with self._plain_errors():
             self.con.con.execute(sql.encode())
 
@@ -161,7 +161,7 @@ class PostgresEngine(Engine):
         self._lock(contract)
 
     def end_slice(self, contract: type[Table]) -> None:
-        """Remove what refers to rows that are gone: facts of lines that are no more, which follow in the same run."""
+        """Delete the rows that refer to rows which are gone; the same run computes their tables later."""
         if contract.referred_by:
             try:
                 with self.con.con.transaction():  # a savepoint, so that a refusal costs nothing but itself
@@ -190,7 +190,7 @@ class PostgresEngine(Engine):
         self.execute(f"ANALYZE {self.name_of(contract)}")
 
     def drop(self, contract: type[Table]) -> None:
-        """Remove the table, if it is there, and foreign keys that lead to it; a view of somebody's holds it back."""
+        """Drop the table if it exists, with the foreign keys that refer to it; a view that uses it prevents this."""
         if self.has(contract):
             place = f"{text(self.name_of(contract))}::regclass"
             led = f"SELECT conrelid::regclass::text AS place, conname FROM pg_constraint WHERE confrelid = {place}"  # noqa: S608 (names come from contracts)
@@ -199,7 +199,7 @@ class PostgresEngine(Engine):
         super().drop(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table take the place and name of another of its layer, and foreign keys lead to it."""
+        """Replace a table with another one of its layer, which takes its name and its foreign keys."""
         self._ensure_noted(fresh)
         with self.transaction():
             self.drop(contract)
@@ -210,7 +210,7 @@ class PostgresEngine(Engine):
         self._ready.discard(fresh.qualified_name())
 
     def refer_to(self, contract: type[Table]) -> None:
-        """Lead foreign keys to a table that took another's place; rows that there are wait for the next run."""
+        """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""
         for table, column in contract.referred_by:
             if self.has(table):
                 self.execute(f"ALTER TABLE {self.name_of(table)} ADD {self._foreign_key(column, contract)} NOT VALID")

@@ -42,7 +42,7 @@ GONE = {250002, 250003, 250005, 251011, 251012, 252007, 390111, 390112, 390113, 
 
 
 class Account(Protocol):
-    """What the engine logs in through: dagster-snowflake's resource, ours or a test's."""
+    """The resource that the engine logs in through: dagster-snowflake's, ours or a test's."""
 
     def get_connection(self) -> contextlib.AbstractContextManager[Any]:
         """Log in for the length of the block."""
@@ -50,7 +50,7 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class SnowflakeAddress:
-    """What `snowflake://…` says. Secrets are in `password`, `token` and `key_password`, and in no repr."""
+    """A parsed `snowflake://…` address. The secrets `password`, `token` and `key_password` are in no repr."""
 
     setting: str
     shown: str
@@ -64,7 +64,7 @@ class SnowflakeAddress:
 
     @classmethod
     def parse(cls, url: str, settings: Settings, setting: str) -> "SnowflakeAddress":
-        """Read an address; what it does not say of secrets comes from the settings.
+        """Parse an address; secrets that it does not contain come from the settings.
 
         Raises:
             SettingError: Account, user, database or a way to log in is missing, or an option is unknown.
@@ -147,7 +147,7 @@ class SnowflakeAddress:
         return SnowflakeAccount(**self.arguments())
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the resource is made of, secrets included."""
+        """Return the arguments of the resource, secrets included."""
         more: dict[str, Any] = {
             **{name: self.options[name] for name in ("host", "port", "protocol") if name in self.options},
             "session_parameters": SESSION,
@@ -168,7 +168,7 @@ class SnowflakeAddress:
 
 @contextlib.contextmanager
 def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
-    """Say what Snowflake's errors mean, and what to do about each.
+    """Replace Snowflake's errors by sentences that say what to do.
 
     Raises:
         ConnectionLostError: The connection or its session is gone.
@@ -204,6 +204,6 @@ def _advice(number: int, setting: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what Snowflake said, in a line, without the ids of statement and session."""
+    """Return Snowflake's message on one line, without the ids of statement and session."""
     text = getattr(error, "raw_msg", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")

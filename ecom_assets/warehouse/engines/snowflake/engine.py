@@ -51,10 +51,10 @@ VARIANT_VIEW = "{}_variant"
 
 
 class Compiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
-    """Ibis' compiler, with what differs in value from other engines put right. Ibis finds methods by their names."""
+    """Ibis' compiler, corrected where its results differ from other engines. Ibis finds methods by their names."""
 
     def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Divide as floats: Snowflake gives NUMBER / NUMBER six decimals only."""
+        """Divide as floats, because Snowflake's NUMBER / NUMBER has six decimals only."""
         is_exact = op.dtype.is_floating() and not op.left.dtype.is_floating()
         return self.binop(sge.Div, self.cast(left, op.dtype) if is_exact else left, right)
 
@@ -128,7 +128,7 @@ class SnowflakeEngine(Engine):
         self._account: Account = self.place.resource()
 
     def connect_through(self, account: Account) -> Self:
-        """Log in through the resource `snowflake`, or one that stands in for it."""
+        """Log in through the resource `snowflake`, or its replacement in a test."""
         self._account = account
         return self
 
@@ -159,7 +159,7 @@ class SnowflakeEngine(Engine):
         return self._bound(contract, schema_of(contract))
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table as it is stored, whatever its contract says."""
+        """Return the whole table with its stored columns, even if they differ from its contract."""
         return self._bound(contract, self.stored_schema(contract))
 
     def _bound(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
@@ -169,7 +169,7 @@ class SnowflakeEngine(Engine):
         return table.rename({name: name.upper() for name in columns})
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table take the place and name of another; a statement of DDL is a transaction by itself."""
+        """Replace a table with another one, which takes its name; each DDL statement is a transaction of its own."""
         self.execute(f"ALTER TABLE {self.name_of(contract)} SWAP WITH {self.name_of(fresh)}")
         self.drop(fresh)
         self._ready.discard(contract.qualified_name())
@@ -219,7 +219,7 @@ class SnowflakeEngine(Engine):
         return [f"CREATE OR REPLACE VIEW {view} AS SELECT {', '.join(columns)} FROM {self.name_of(contract)}"]  # noqa: S608 (names come from contracts)
 
     def ddl(self, contract: type[Table]) -> list[str]:
-        """Return every statement that a table needs, for people who create tables by hand."""
+        """Return all statements that create a table, for people who create tables by hand."""
         schema = f"CREATE SCHEMA IF NOT EXISTS {self.quoted(contract.layer)}"
         create = [schema, *self.create_statements(contract), *self.view_statements(contract)]
         return [*create, *self.lock_statements(contract)]
@@ -254,7 +254,7 @@ class SnowflakeEngine(Engine):
         self.execute(f"UPDATE {self._lock_of(contract)} SET WRITTEN_AT = SYSDATE()")  # noqa: S608 (names come from contracts)
 
     def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+        """Run a statement and discard its result."""
         with self._ran(sql):
             return
 

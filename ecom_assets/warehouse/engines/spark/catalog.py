@@ -63,7 +63,7 @@ class CatalogTables:
 
     @contextlib.contextmanager
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["CatalogSlice"]:
-        """Replace a slice with what is written into it; the statement that does so commits by itself."""
+        """Return a slice that replaces the stored one; its statement commits by itself."""
         folder = self._scratch / f"incoming-{uuid.uuid4().hex}"
         try:
             yield CatalogSlice(self._con.session, contract, days, folder)
@@ -71,7 +71,7 @@ class CatalogTables:
             shutil.rmtree(folder, ignore_errors=True)
 
     def empty(self, contracts: Iterable[type[Table]]) -> None:
-        """Empty the tables one by one, upstream last, so that what is begun can be begun again."""
+        """Empty the tables one by one, upstream tables last, so that an interrupted run can be repeated."""
         for contract in reversed(list(contracts)):
             self._run(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
 
@@ -80,11 +80,11 @@ class CatalogTables:
         return "The catalog keeps earlier versions of its tables; expire them (VACUUM, or expire_snapshots)."
 
     def drop(self, contract: type[Table]) -> None:
-        """Remove the table, if it is there."""
+        """Drop the table if it exists."""
         self._run(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table's rows and columns take the place of another's, in one statement."""
+        """Replace the rows and columns of a table with another table's, in one statement."""
         self._run(replace_table_statement(fresh, contract, self._format))
         self.drop(fresh)
 
@@ -118,14 +118,14 @@ class CatalogTables:
         return {row["day"]: int(row["n"]) for row in rows}
 
     def show(self, layer: str, name: str) -> None:
-        """See what others have committed to a table since."""
+        """Refresh a table, to see what other processes have committed."""
         self._con.session.catalog.refreshTable(f"{layer}.{name}")
 
     def show_all(self) -> None:
-        """See what others have committed: a statement reads the newest by itself."""
+        """Do nothing: each statement reads the newest version."""
 
     def forget_shown(self) -> None:
-        """Know that the session is a new one: nothing is kept of the old."""
+        """Do nothing: no state of the old session is kept."""
 
     def _run(self, sql: str) -> None:
         fetch(self._con.session.sql(sql))

@@ -53,14 +53,14 @@ class Commits:
                 self._finish()
 
     def settle(self) -> None:
-        """Finish what a process that died has decided, or wait for one that is at it."""
+        """Finish the commits of a process that died, or wait for a process that is committing."""
         if self._pending.exists():
             with self.alone():
                 pass
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep others from committing; what was decided before is finished first.
+        """Prevent other processes from committing; pending commits are finished first.
 
         Raises:
             WarehouseError: Another process does not end its commit.
@@ -79,7 +79,7 @@ class Commits:
             yield
 
     def _finish(self) -> None:
-        """Bring each table to what was decided; done twice it changes nothing more."""
+        """Apply a decided commit to each table; this is idempotent."""
         if not self._pending.exists():
             return
         for one in json.loads(self._pending.read_text()):

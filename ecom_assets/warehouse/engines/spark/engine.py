@@ -57,7 +57,7 @@ class SparkEngine(Engine):
             self.con.session.stop()
 
     def exists(self) -> bool:
-        """Return whether there are tables yet; what a catalog has is only known by asking it."""
+        """Return whether there are tables yet; for a catalog, return true without asking it."""
         return self._settings.spark_table_format != "parquet" or any(
             any(self.where_spark_is.folder.glob(f"*/*/{log}")) for log in (LOG, EARLIER_LOG)
         )
@@ -67,7 +67,7 @@ class SparkEngine(Engine):
         return self.tables.schema(contract) is not None
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table as it is stored, lazily."""
+        """Return the whole table with its stored columns, lazily."""
         namespace = ops.Namespace(database=contract.layer)
         schema = self.stored_schema(contract)
         table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
@@ -93,7 +93,7 @@ class SparkEngine(Engine):
         self.tables.add_column(contract, name)
 
     def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return what would create the table in another Spark; here Delta's log does."""
+        """Return the statements that would create the table in another Spark; here Delta's log creates it."""
         return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
 
     def name_of(self, contract: type[Table]) -> str:
@@ -138,7 +138,7 @@ class SparkEngine(Engine):
             return self.tables.day_counts(contract, days)
 
     def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
-        """Within a transaction, put what `make` makes of the rows of some days in their place."""
+        """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
         with self._plain_errors(), self.tables.slice_of(contract, days) as new:
             new.fill_from(make(self.tables.rows_of(contract, days)).to_reader())
 
@@ -160,7 +160,7 @@ class SparkEngine(Engine):
             return super().compile(rows)
 
     def execute(self, sql: str) -> None:
-        """Run a statement whose result nobody reads."""
+        """Run a statement and discard its result."""
         self.query(sql)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ class SparkEngine(Engine):
         return new.row_count
 
     def clear(self, contracts: Iterable[type[Table]]) -> None:
-        """Empty the tables, all or none."""
+        """Delete all rows of the tables, or of none if it fails."""
         self.tables.empty([contract for contract in contracts if self.has(contract)])
 
     def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
@@ -195,12 +195,12 @@ class SparkEngine(Engine):
             return self.tables.purge(contracts)
 
     def drop(self, contract: type[Table]) -> None:
-        """Remove the table, if it is there."""
+        """Drop the table if it exists."""
         self.tables.drop(contract)
         self._ready.discard(contract.qualified_name())
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table take the place and name of another of its layer, all or nothing."""
+        """Replace a table with another one of its layer, which takes its name, atomically."""
         self.tables.put_in_place(fresh, contract)
         self._ready.discard(fresh.qualified_name())
 

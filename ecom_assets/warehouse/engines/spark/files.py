@@ -56,7 +56,7 @@ class FileTables:
 
     @contextlib.contextmanager
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator[FileSlice]:
-        """Begin to replace a slice: what is written into it becomes the table's with the transaction."""
+        """Return a slice whose files become part of the table when the transaction commits."""
         log = self.log(contract.layer, contract.name)
         new = FileSlice(contract, self.snapshot(contract), log.folder / f"{INCOMING}{uuid.uuid4().hex}", days)
         try:
@@ -68,7 +68,7 @@ class FileTables:
             shutil.rmtree(new.incoming, ignore_errors=True)
 
     def empty(self, contracts: Iterable[type[Table]]) -> None:
-        """Empty the tables, all or none."""
+        """Delete all rows of the tables, or of none if it fails."""
         with self.transaction():
             for contract in contracts:
                 self._stage(Change(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
@@ -81,7 +81,7 @@ class FileTables:
         return ""
 
     def drop(self, contract: type[Table]) -> None:
-        """Remove the table, if it is there."""
+        """Drop the table if it exists."""
         log = self.log(contract.layer, contract.name)
         gone = log.folder.with_name(f"_dropped-{uuid.uuid4().hex}")
         with plain_file_errors(self._root), contextlib.suppress(FileNotFoundError):
@@ -91,7 +91,7 @@ class FileTables:
         self._shown.pop(view_name(contract.layer, contract.name), None)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Let one table's rows and columns take the place of another's, all or nothing."""
+        """Replace the rows and columns of a table with another table's, atomically."""
         source, log = self.log(fresh.layer, fresh.name), self.log(contract.layer, contract.name)
         new = self.snapshot(fresh)
         with plain_file_errors(self._root), self._commits.alone():
@@ -121,7 +121,7 @@ class FileTables:
                 change.log.withdraw_old()
 
     def snapshot(self, contract: type[Table]) -> Snapshot:
-        """Return what the table consists of.
+        """Return the current snapshot of the table.
 
         Raises:
             WarehouseError: There is no table.
@@ -137,7 +137,7 @@ class FileTables:
             return self.log(layer, name).current()
 
     def row_count(self, contract: type[Table]) -> int:
-        """Return the rows of the whole table, as its log says."""
+        """Return the number of rows of the whole table, from its log."""
         return self.snapshot(contract).row_count
 
     def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ class FileTables:
         return pa.concat_tables(result)
 
     def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the rows of each of some days that has any, as the log says; also."""
+        """Return the row count of each of some days that has rows, from the log."""
         return {date.fromisoformat(day): rows_in(files) for day, files in self._slices(contract, days).items()}
 
     def _slices(self, contract: type[Table], days: Days) -> Slices:
@@ -187,7 +187,7 @@ class FileTables:
         return {str(day): slices[str(day)] for day in days.dates if str(day) in slices}
 
     def show(self, layer: str, name: str) -> None:
-        """Let the session see the newest state of a table, if there is one."""
+        """Point the session's view at the newest snapshot of a table, if there is one."""
         view, snapshot = view_name(layer, name), self._current(layer, name)
         if snapshot is None or self._shown.get(view) == snapshot.version:
             return
@@ -204,12 +204,12 @@ class FileTables:
         self._shown[view] = snapshot.version
 
     def show_all(self) -> None:
-        """Let the session see the newest state of every table."""
+        """Point the session's views at the newest snapshot of every table."""
         for folder in self._root.glob(f"*/*/{LOG}"):
             self.show(folder.parts[-3], folder.parts[-2])
 
     def forget_shown(self) -> None:
-        """Know that the session is a new one, or that files may have gone."""
+        """Forget which snapshots the session shows, as after a reconnect or a removal of files."""
         self._shown.clear()
 
     def log(self, layer: str, name: str) -> TableLog:

@@ -45,7 +45,7 @@ WHOLE = ""
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of a table: its path in the table's folder, and what its footer says."""
+    """A file of a table: its path in the table's folder, and the statistics of its footer."""
 
     path: str
     size: int
@@ -59,7 +59,7 @@ Slices = Mapping[str, tuple[DataFile, ...]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a table consists of at one version of its log."""
+    """The files and columns of a table at one version of its log."""
 
     columns: ibis.Schema
     day_column: str | None
@@ -92,7 +92,7 @@ class Change:
     slices: Slices
 
     def require_untouched(self, newest: Snapshot) -> None:
-        """See that what is replaced is what was seen.
+        """Check that the replaced files are those that were seen.
 
         Raises:
             ConnectionLostError: Another writer has replaced one of these slices since; computed again it may succeed.
@@ -105,7 +105,7 @@ class Change:
             )
 
     def onto(self, newest: Snapshot) -> Snapshot:
-        """Return what the change makes of a state."""
+        """Return the snapshot that results from the change."""
         kept = {} if self.days is None else {day: files for day, files in newest.slices.items() if day not in self.days}
         return replace(newest, slices=dict(sorted({**kept, **self.slices}.items())))
 
@@ -145,7 +145,7 @@ class TableLog:
         return newest
 
     def create(self, columns: ibis.Schema, day_column: str | None) -> None:
-        """Create the table, empty, unless it is there."""
+        """Create the empty table unless it exists."""
         if self.current() is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ class TableLog:
             )
 
     def add_column(self, name: str, columns: ibis.Schema) -> None:
-        """Add a column, null in the rows that there are; `columns` say its type."""
+        """Add a column, which is null in existing rows; `columns` has its type."""
         table = self._newest()
         wanted = [one for one in _schema(columns).fields if one.name == name]
         if table is not None and name not in self._names(table):
@@ -222,7 +222,7 @@ class TableLog:
                 table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
 
     def _newest(self) -> DeltaTable | None:
-        """Return the table at its newest version: an open one is asked for what is new, unless it was created again."""
+        """Return the table at its newest version; an open table is updated, unless it was created again."""
         try:
             identity = (self.folder / LOG).stat().st_ino
         except (FileNotFoundError, NotADirectoryError):
@@ -260,7 +260,7 @@ class TableLog:
         return Snapshot(columns, day_column, sorted_files, table.version())
 
     def _is_committed(self, newest: Snapshot, wanted: Snapshot) -> bool:
-        """Commit the way from one state to another, and return whether nobody came first."""
+        """Commit the difference between two snapshots; return whether no other process was faster."""
         actions: list[AddAction | RemoveAction] = [*_adds(wanted, newest.files), *_removes(newest, wanted.files)]
         if not actions or self._open is None:
             return True
@@ -276,7 +276,7 @@ class TableLog:
         return True
 
     def _sync(self) -> None:
-        """See that the commit outlives a power cut."""
+        """Flush the commit to disk, so that it survives a power failure."""
         sync_file(max((self.folder / LOG).glob("*.json")))
         sync_folder(self.folder / LOG)
 
@@ -310,7 +310,7 @@ def _values(state: Snapshot, day: str) -> dict[str, str | None]:
 
 
 def _adds(state: Snapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]:
-    """Return what adds the files of a state that are not known yet."""
+    """Return the actions that add the new files of a snapshot."""
     for day, files in state.slices.items():
         for file in files:
             if file.path not in known:
@@ -319,7 +319,7 @@ def _adds(state: Snapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]
 
 
 def _removes(state: Snapshot, kept: Mapping[str, DataFile]) -> Iterator[RemoveAction]:
-    """Return what removes the files of a state that are not kept."""
+    """Return the actions that remove the files of a snapshot that are not kept."""
     for day, files in state.slices.items():
         for file in files:
             if file.path not in kept:

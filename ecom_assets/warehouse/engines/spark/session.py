@@ -45,22 +45,22 @@ class SparkAddress:
 
     @property
     def is_local(self) -> bool:
-        """Whether Spark runs in a process of its own on this machine."""
+        """Return whether Spark runs in a separate process on this machine."""
         return self.master.startswith("local")
 
     @property
     def is_connect(self) -> bool:
-        """Whether a Spark Connect server is spoken to."""
+        """Return whether the address is that of a Spark Connect server."""
         return self.master.startswith("sc://")
 
     @property
     def scratch(self) -> Path:
-        """The folder of this process's logs, spilled data and stored parts of queries."""
+        """Return the folder of this process's logs, spilled data and stored parts of queries."""
         return self.folder / SCRATCH / str(os.getpid())
 
     @classmethod
     def parse(cls, url: str, home: Path) -> "SparkAddress":
-        """Read `ECOM_WAREHOUSE`; without a folder it is `spark` in the platform's home.
+        """Parse `ECOM_WAREHOUSE`; the default folder is `spark` in the platform's home.
 
         Raises:
             SettingError: It is not an address of Spark, or a folder that Spark would read as a pattern.
@@ -138,7 +138,7 @@ def _own_spark(address: SparkAddress, settings: Settings, given: dict[str, str])
 
 
 def java_process() -> "Popen[bytes] | None":
-    """Return the process in which Spark runs locally, or drives a cluster; None where there is none."""
+    """Return the Java process in which Spark runs locally or drives a cluster; None if there is none."""
     gateway = SparkContext._gateway  # noqa: SLF001 (nothing else knows the process)
     return None if gateway is None else gateway.proc
 
@@ -159,7 +159,7 @@ def end_session() -> None:
 
 
 def parse_conf(text: str) -> dict[str, str]:
-    """Read `key=value,key=value`; a comma within a value is no end of it unless `spark.` follows.
+    """Parse `key=value,key=value`; a comma ends a value only if `spark.` follows.
 
     Raises:
         SettingError: A part is not a setting of Spark.
@@ -212,7 +212,7 @@ LOCAL_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 
 
 def _scratch(address: SparkAddress) -> Path:
-    """Make the scratch folder, and remove those of processes of this machine that are gone."""
+    """Create the scratch folder, and remove those of processes of this machine that have ended."""
     scratch = address.scratch
     try:
         scratch.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 @dataclass
 class FileSlice:
-    """New files for a slice of a table; `seen` is what the table consisted of when they were begun.
+    """New files for a slice of a table; `seen` is the table's snapshot from before they were written.
 
     They are written into a folder of their own, `incoming`, and then moved to the table's.
     """
@@ -44,7 +44,7 @@ class FileSlice:
     slices: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
 
     def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
-        """Write what a query returns; one file a day, more where a day is large."""
+        """Write the result of a query, in one file per day, or several for a large day."""
         kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
         # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
         columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
@@ -64,7 +64,7 @@ class FileSlice:
         return sum(map(rows_in, self.slices.values()))
 
     def move_to(self, folder: Path) -> None:
-        """Move what was written into the table's folder, where it counts for nothing yet.
+        """Move the written files into the table's folder, where no snapshot refers to them yet.
 
         Raises:
             ContractError: A column that must not be null is, or a day is none of the slice's.
@@ -110,7 +110,7 @@ class FileSlice:
 
 
 def _null_counts(footer: pq.FileMetaData) -> dict[str, int | None]:
-    """Return how many values of each column a file lacks; None where it does not say."""
+    """Return the number of nulls in each column of a file; None if its footer does not have it."""
     counts: dict[str, int | None] = {}
     for group in map(footer.row_group, range(footer.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
@@ -139,7 +139,7 @@ def write_batches(contract: type[Table], batches: pa.RecordBatchReader, folder: 
 
 @contextlib.contextmanager
 def plain_file_errors(root: Path) -> Iterator[None]:
-    """Say in a sentence what the file system refused.
+    """Replace errors of the file system by one sentence.
 
     Raises:
         WarehouseError: A file could not be written or read.

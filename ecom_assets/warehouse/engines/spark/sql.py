@@ -69,7 +69,7 @@ WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge
 
 @contextlib.contextmanager
 def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[DataFrame]:
-    """Yield the rows of a query; what was stored for them, in a folder of `scratch`, is removed afterwards."""
+    """Yield the rows of a query; intermediate results, stored in a folder of `scratch`, are removed afterwards."""
     number = uuid.uuid4().hex
     folder = scratch / f"stages-{number}"
     inlined: dict[str, sge.CTE] = {}
@@ -100,7 +100,7 @@ def _store(session: SparkSession, sql: str, place: Path, view: str) -> None:
 
 
 def _text(body: sge.Expr, inlined: dict[str, sge.CTE]) -> str:
-    """Return the SQL of a part with the parts that it is built on written into it."""
+    """Return the SQL of a part of a query, with the parts that it reads inserted."""
     needed: list[str] = []
     looked_at = [body]
     while looked_at:
@@ -152,7 +152,7 @@ class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
         return super().visit_DatabaseTable(op, **parts)
 
     def visit_NonNullLiteral(self, op: ops.Literal, *, value: Any, dtype: dt.DataType) -> Sql:  # noqa: ANN401, N802
-        """Spell a float as one; Spark takes `1000000.0` for a decimal, and divides by it as such."""
+        """Write a float literal as a double, because Spark reads `1000000.0` as a decimal."""
         if dtype.is_floating() and math.isfinite(value):
             return self.cast(sge.convert(repr(float(value))), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
@@ -173,11 +173,11 @@ class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
         return self.f.anon.timestampdiff(sge.to_identifier(str(part.this).upper()), right, left)
 
     def visit_TimestampTruncate(self, op: ops.TimestampTruncate, **parts: Any) -> Sql:  # noqa: ANN401, N802
-        """Truncate without gaining a time zone."""
+        """Truncate a timestamp without adding a time zone."""
         return self.cast(super().visit_TimestampTruncate(op, **parts), op.dtype)
 
     def visit_DateTruncate(self, op: ops.DateTruncate, *, arg: Sql, unit: Any) -> Sql:  # noqa: ANN401, N802
-        """Truncate a day to a day."""
+        """Return the day itself if it is truncated to a day."""
         return self.cast(self.f.anon.date_trunc(unit.singular, arg), op.dtype)
 
     def visit_ExtractMicrosecond(self, op: ops.ExtractMicrosecond, *, arg: Sql) -> Sql:  # noqa: N802
@@ -200,12 +200,12 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
 
     @property
     def session(self) -> SparkSession:
-        """The session that everything runs in."""
+        """Return the session in which statements run."""
         return self._session
 
     @session.setter
     def session(self, session: SparkSession) -> None:
-        """Go on in another session."""
+        """Set another session."""
         self._session = session
 
     def to_pyarrow(
@@ -217,7 +217,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         limit: int | str | None = None,
         **kwargs: Any,  # noqa: ANN401 (whatever Ibis' own takes)
     ) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
-        """Run an expression and return what it came to."""
+        """Run an expression and return its result."""
         self._run_pre_execute_hooks(expr)
         table = expr.as_table()
         with self.reading(expr):
@@ -252,7 +252,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def execute(self, expr: ir.Expr, /, **kwargs: Any) -> Any:  # noqa: ANN401 (also, in pandas)
-        """Run an expression and return what it came to, in pandas."""
+        """Run an expression and return its result as pandas."""
         with self.reading(expr):
             return super().execute(expr, **kwargs)
 
