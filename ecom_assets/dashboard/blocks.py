@@ -165,6 +165,8 @@ class Notice(Block):
     template: ClassVar[str] = "notice.html"
     text: str
     tone: Literal["info", "empty", "bad", "good"] = "empty"
+    is_shown_once: bool = False
+    """Whether a page shows only the first of the sections that say this."""
 
 
 @dataclass(frozen=True)

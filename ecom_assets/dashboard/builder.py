@@ -95,7 +95,7 @@ SESSION_RULES: Final[Options] = (
     ("mixpanel", "Mixpanel"), ("amplitude", "Amplitude"), ("snowplow", "Snowplow"), ("source", "Ids of the source"),
 )  # fmt: skip
 OF_SESSIONS: Final = (
-    Input("session_rule", "Sessions of", options=SESSION_RULES, about=("session_rule", "session rule")),
+    Input("session_rule", "Session rule", options=SESSION_RULES, about=("session_rule", "session rule")),
     WHERE,
     SEGMENT,
     Input(
@@ -196,8 +196,6 @@ class Question:
     """The `ecom` command that answers the same over files."""
     needs: tuple[str, ...] = ()
     """The fields without which nothing is asked yet."""
-    waits: bool = False
-    """Whether nothing is asked before the form is sent, as the answer reads every event of its days."""
     is_file_of_body: bool = False
     """Whether the body is the definition file, because the answer describes the definition in other words."""
 
@@ -223,8 +221,7 @@ def context(view: View, question: Question) -> Outcome:
 
 
 def _answer(view: View, question: Question) -> Outcome:
-    is_opened = question.waits and not view.request.query_params
-    if is_opened or any(not _value(view, name) for name in question.needs):
+    if any(not _value(view, name) for name in question.needs):
         return Outcome()
     try:
         body = question.body.model_validate(question.make(view.filters))
@@ -232,7 +229,8 @@ def _answer(view: View, question: Question) -> Outcome:
     except ValidationError as error:
         first = error.errors()[0]
         place = [str(part) for part in first["loc"] if not str(part).startswith(("function", "list["))]
-        return Outcome(sentence=f"{first['msg']}.", about=_field_of_place(question, view, place))
+        sentence = "Fill this in: it has no default." if first["type"] == "missing" else f"{first['msg']}."
+        return Outcome(sentence=sentence, about=_field_of_place(question, view, place))
     except EcomError as error:
         return Outcome(sentence=sentence_of(error), about=_field_of_sentence(question, view, str(error)))
     return Outcome(answer, body)
@@ -244,9 +242,10 @@ def _inputs(question: Question) -> list[Input]:
 
 def _field_of_place(question: Question, view: View, place: list[str]) -> str:
     name = place[0] if place else ""
-    if name == "steps" and len(place) > 1 and place[1].isdigit():
+    if name == "steps":
         given = [one.name for one in _inputs(question) if one.name.startswith("step") and _value(view, one.name)]
-        return given[int(place[1])] if int(place[1]) < len(given) else "step1"
+        number = int(place[1]) if len(place) > 1 and place[1].isdigit() else len(given)
+        return given[number] if number < len(given) else "step1"
     return next((one.name for one in _inputs(question) if name in {one.name, *one.about}), "")
 
 
@@ -339,8 +338,8 @@ def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def correct_first() -> Notice:
-    """Return what sections say while the question is refused, or not asked yet."""
-    return Notice("Complete the question above and ask it; then this is shown.")
+    """Return what the page says instead of an answer while the question is refused, or not asked yet."""
+    return Notice("Complete the question above and ask it; then the answer is shown here.", is_shown_once=True)
 
 
 def answered(question: Question, build: Callable[[Answer], Block]) -> Callable[[View], Block]:

@@ -90,7 +90,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str], *, kind: str = 
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
         "encoding": {
-            "x": {**_days(x), "type": "ordinal", "timeUnit": "yearmonthdate", "axis": DAY_AXIS},
+            "x": days_of_bars(x),
             "y": number("value", kind),
             "color": {
                 "field": "part",
@@ -187,6 +187,11 @@ def tip(field: str, kind: str, title: str) -> Spec:
 def day_tip(field: str) -> Spec:
     """Return the day in the text beside the pointer."""
     return {"field": field, "type": "temporal", "title": "Day", "format": "%a %-d %b %Y"}
+
+
+def days_of_bars(field: str) -> Spec:
+    """Return the axis of days, each with a bar."""
+    return {**_days(field), "type": "ordinal", "timeUnit": "yearmonthdate", "axis": DAY_AXIS}
 
 
 def _days(field: str) -> Spec:

@@ -54,6 +54,7 @@ def _instant(value: datetime | str) -> str:
 
 
 def _seconds(value: float) -> str:
+    value = round(value)  # or 59.7 s are 60 s
     if value < _MINUTE_S:
         return f"{value:.0f} s"
     if value < _HOUR_S:
@@ -71,7 +72,7 @@ _FORMATS: Final[dict[str, Callable[[Any], str]]] = {
     "text": str,
     "count": lambda value: f"{value:,.0f}",
     "decimal": lambda value: f"{value:,.1f}",
-    "score": lambda value: f"{value:.3g}",
+    "score": lambda value: f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}",  # noqa: PLR2004 (without an exponent)
     "rate": lambda value: f"{value:.1%}" if value >= 0.1 or value == 0 else f"{value:.2%}",  # noqa: PLR2004 (small shares need a digit more)
     "change": _change,
     "date": lambda value: value.isoformat() if isinstance(value, date) else str(value),

@@ -18,7 +18,7 @@ from ecom_assets.api.parameters import DaysParameters, Parameters, RequestContex
 from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.traces import is_explained
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period, TimeRange
@@ -278,8 +278,16 @@ def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
     try:
         return kind.model_validate(choices)
     except ValidationError as error:
-        rows = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'address'}: {one['msg']}" for one in error.errors())
-        raise DefinitionError(f"This address cannot be shown: {rows}. Change it, or open the page again.") from error
+        faults = "; ".join(
+            _fault(kind, one["type"], ".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()
+        )
+        raise DefinitionError(f"This address cannot be shown: {faults}.") from error
+
+
+def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
+    if code == "extra_forbidden":
+        return f"the page has no filter {name!r}; {did_you_mean(name, kind.model_fields)}"
+    return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
 
 
 def check_days(filters: object, newest: date) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -49,11 +50,16 @@ class Shown:
 
 def build_sections(view: View) -> Iterator[Shown]:
     """Yield what each section shows; the error of one is its notice, and leaves the others as they are."""
+    notices: list[Notice] = []
     for place, section in enumerate(view.page.sections, start=1):
         try:
             block = section.build(view)
         except EcomError as error:
             block = Notice(sentence_of(error))
+        if isinstance(block, Notice) and block.is_shown_once:
+            if block in notices:
+                continue
+            notices.append(block)
         yield Shown(section, block, f"s{place}")
 
 
@@ -83,8 +89,9 @@ def render_page(view: View) -> HTMLResponse:
 def render_message(
     request: Request, status: HTTPStatus, title: str, text: str, page: Page | None = None
 ) -> HTMLResponse:
-    """Return a page with a sentence, such as an error."""
-    return _response("message.html", request, status, title=title, text=text, page=page, days={})
+    """Return a page with a sentence, such as an error, and a link to the page without what its address asks."""
+    plain = request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
+    return _response("message.html", request, status, title=title, text=text, plain=plain, page=page, days={})
 
 
 def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:
@@ -105,15 +112,18 @@ class Choice:
 def choices_of(filters: BaseModel) -> list[Choice]:
     """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
     return [
-        Choice(name, field.title or _in_words(name), str(getattr(filters, name)), _options(field.annotation))
+        Choice(name, field.title or _in_words(name), str(getattr(filters, name)), _options(field))
         for name, field in type(filters).model_fields.items()
         if name not in Filters.DAYS and getattr(filters, name) is not None
     ]
 
 
-def _options(annotation: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 (any annotation)
-    values = [one for one in get_args(annotation) if isinstance(one, str)]
-    return tuple((one, _in_words(one)) for one in values)
+def _options(field: FieldInfo) -> tuple[tuple[str, str], ...]:
+    """Return the values of a `Literal` field, with their `labels` if it declares some."""
+    values = [one for one in get_args(field.annotation) if isinstance(one, str)]
+    extra = field.json_schema_extra
+    labels: Any = extra.get("labels", {}) if isinstance(extra, dict) else {}
+    return tuple((one, labels.get(one) or _in_words(one)) for one in values)
 
 
 def _in_words(name: str) -> str:

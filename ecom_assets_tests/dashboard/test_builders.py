@@ -212,9 +212,15 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
     assert all(f"{totals[name]:,}" in text for name in ("sessions", "visitors", "engaged_sessions"))
 
 
-def test_a_question_that_reads_every_event_waits_until_it_is_asked(client: Client) -> None:
-    assert "Complete the question above and ask it" in section(page(client, "paths"), "Paths").text
-    answer = page(client, "paths", start_date="2026-01-10", end_date="2026-01-10")
-    assert "Complete the question above" not in section(answer, "Paths").text
-    for name, title in (("sessions", "Totals"), ("credit", "Channels")):  # the warehouse keeps these sessions
-        assert "Complete the question above" not in section(page(client, name), title).text
+def test_an_address_without_steps_says_so_beside_the_first_step_and_once_below(client: Client) -> None:
+    asked = page(client, "funnel", by="product_category")
+    assert "Fill this in" in next(one for one in asked.all("label", class_="wrong")).text
+    assert asked.one("main").text.count("Complete the question above") == 1
+
+
+def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> None:
+    response = client.get("/dashboard/funnel?overr=week")
+    shown = read(response.text)
+    assert response.status_code == 422
+    assert "the page has no filter 'overr'; did you mean 'over'?" in shown.one("main").text
+    assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]

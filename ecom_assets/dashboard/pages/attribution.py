@@ -36,7 +36,7 @@ CHANNELS = (
 class AttributionFilters(Filters):
     """The choices of the page."""
 
-    model: Model = Field(DEFAULT_MODEL, title="Model")
+    model: Model = Field(DEFAULT_MODEL, title="Model", json_schema_extra={"labels": {**NAMES}})
 
 
 def side_by_side(view: View) -> Block:

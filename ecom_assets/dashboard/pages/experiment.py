@@ -29,7 +29,7 @@ GROUPS: Final = (
         (
             Input("variant", "Variant in", "properties.variant", suggests="columns", about=("variant",)),
             Input("control", "Control", "control", about=("control",)),
-            Input("exposure", "Told by", "any event that has one", suggests="types", about=("exposure",)),
+            Input("exposure", "Exposed by", "any event that has one", suggests="types", about=("exposure",)),
             Input("goal", "Goal", "purchase", suggests="types", about=("goal",)),
             Input("within", "Within", "to the last day", about=("within",)),
             Input("amount", "Also compare mean of", "cart_amount", suggests="columns", about=("amount",)),

@@ -73,7 +73,7 @@ GROUPS: Final = (
             Input("week_start", "Weeks begin on", options=WEEKDAYS, about=("week_start",)),
             Input("times", "Time to convert, steps", "1-3", about=("time_to_convert",)),
             Input("bins", "Its bins", "12, 1h, or 1m, 10m, 1h", about=("bins",)),
-            Input("session_rule", "Sessions of", options=SESSION_RULES, about=("session_rule", "session rule")),
+            Input("session_rule", "Session rule", options=SESSION_RULES, about=("session_rule", "session rule")),
             SEGMENT,
             PRESET,
             Input("who", "List who is at step", "2", kind="number", about=("Step",)),

@@ -27,8 +27,8 @@ GROUPS: Final = (
         "Paths",
         (
             Input("by", "Steps are", options=STEPS, about=("by",)),
-            Input("from_step", "From", "the beginning", suggests="types", about=("from_step",)),
-            Input("to_step", "To", "the end", suggests="types", about=("to_step",)),
+            Input("from_step", "From step", "the beginning", suggests="types", about=("from_step",)),
+            Input("to_step", "To step", "the end", suggests="types", about=("to_step",)),
             Input("exclude", "Without", "search", suggests="types", about=("exclude",)),
             *DAYS,
         ),
@@ -86,6 +86,7 @@ def paths(answer: Answer) -> Block:
     rows = [
         {**path, "of": title, "steps": " → ".join([*path["path"], *(["…"] if path["is_cut"] else [])]) or "(no step)"}
         for name, title in LISTS
+        if name == "top_paths" or answer[name] != answer["top_paths"]  # to a purchase, they are the same
         for path in answer[name]
     ]
     return DataTable(rows, PATHS, empty="No session has such a path.")
@@ -99,7 +100,7 @@ def transitions(answer: Answer) -> Block:
 
 
 QUESTION: Final = Question(
-    journeys.custom_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True, waits=True
+    journeys.custom_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True
 )
 PAGE = question_page(
     QUESTION,

@@ -95,7 +95,7 @@ PAGE = Page(
     title_of=lambda view: str(_answer(view)["product_name"] or view.filters.product),
     sections=(
         Section("Numbers", numbers, is_titled=False),
-        Section("Views by day", views, "two-thirds"),
-        Section("Bought with it", related, "third"),
+        Section("Views by day", views, "half"),
+        Section("Bought with it", related, "half"),
     ),
 )

@@ -35,7 +35,7 @@ ALERTS = (
     Column("kind", "Alert"),
     Column("stock_count", "In stock", "count"),
     Column("reorder_point_count", "Order at", "count"),
-    Column("daily_sold_items", "Sold a day", "decimal"),
+    Column("daily_sold_items", "Sold a day", "score"),
     Column("days_of_cover", "Days of stock", "decimal"),
     Column("last_sold_date", "Last sold", "date"),
 )

@@ -139,7 +139,7 @@ def _bars() -> charts.Spec:
     return {
         "mark": {"type": "bar"},
         "encoding": {
-            "x": {"field": "accounted_date", "type": "temporal", "timeUnit": "yearmonthdate", "title": None},
+            "x": charts.days_of_bars("accounted_date"),
             "y": charts.number("row_count", "count"),
             "color": {"field": "outcome", "type": "nominal", "title": None},
             "tooltip": [
@@ -245,7 +245,7 @@ def freshness(view: View) -> Block:
 def _state(row: dict[str, Any]) -> str:
     if row["is_written"] is False:
         return f"Failed: {row['sentence']}"
-    return "Written" + (f", {_ago(row['written_at'])}" if row["written_at"] else "")
+    return f"Written, {_ago(row['written_at'])}" if row["written_at"] else "Not written yet"
 
 
 def _ago(text: str) -> str:

@@ -170,7 +170,7 @@ def _map(names: list[str], view: View) -> charts.Spec:
         "type": "quantitative",
         "title": "Share",
         "scale": {"type": "sqrt"},
-        "legend": {"format": ".0%"},
+        "legend": {"format": ".0%", "values": [0, 0.2, 1]},
     }
     number = {"field": "rate", "type": "quantitative", "format": ".0%"}
     is_strong = {"condition": {"test": "datum.rate > 0.3", "value": "theme.panel"}, "value": "theme.text"}
@@ -214,7 +214,7 @@ def totals(answer: Answer) -> Block:
         Column("returned", "Came back", "count"),
         Column("rate", "Share", "rate", bar="rate"),
         Column("revenue", "Revenue so far", "money"),
-        Column("lifetime_value", "Per visitor", "decimal"),
+        Column("lifetime_value", "Per visitor", "money"),
     ]
     return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
 

@@ -10,7 +10,7 @@ from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.routes.explain import explain_in
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.dashboard.blocks import Block, Column, Custom, DataTable, Notice, Several, Tile, Tiles
-from ecom_assets.dashboard.formats import Kind
+from ecom_assets.dashboard.formats import Kind, day_range
 from ecom_assets.dashboard.page import WHY, NoDays, Page, Section, View, address_of
 from ecom_assets.explain.answer import how_of
 from ecom_assets.explain.question import Question, table_named
@@ -80,12 +80,22 @@ def number(view: View) -> Block:
     result = answer.get("number")
     if result is None:
         return _numbers(view, answer)
-    unit, value = result["unit"], result["value"]
-    kind = KINDS.get(unit, "count" if isinstance(value, int) else "score")
+    unit, value, kind = result["unit"], result["value"], _kind_of(result)
     rows = Decimal(value) if isinstance(value, str) else value
     meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_place_of(answer)}"
     tile = Tile(result["column"], rows, kind, meaning)
     return Several([Tiles([tile], compared=False), *_check_results(view, result)])
+
+
+def _title(view: View) -> str:
+    """Return the number that is explained, and which rows of its table are meant."""
+    parameters: NumberParameters = view.filters
+    if not (parameters.table and parameters.column):
+        return "Why a number"
+    first, last = parameters.start_date or parameters.end_date, parameters.end_date or parameters.start_date
+    days = [day_range(first, last)] if first and last else []
+    where = [*days, *(f"{name} {value}" for name, value in (parameters.model_extra or {}).items())]
+    return f"Why {parameters.column} of {parameters.table}" + (f": {', '.join(where)}" if where else "")
 
 
 def _check_results(view: View, values: Row) -> list[Block]:
@@ -101,6 +111,10 @@ def _check_results(view: View, values: Row) -> list[Block]:
         links = [{"name": name, "href": _here(view, column=name)} for name in values["from_columns"]]
         blocks.append(DataTable(links, [Column("name", "Computed from", href="href")]))
     return blocks
+
+
+def _kind_of(number: Row) -> Kind:
+    return KINDS.get(number["unit"], "count" if isinstance(number["value"], int) else "score")
 
 
 def _place_of(answer: Row) -> str:
@@ -156,7 +170,11 @@ def own_rows(view: View) -> Block:
         for row in answer["rows"]
     ]
     names = [*keys, column] if column else list(answer["rows"][0]) if answer["rows"] else []
-    columns = [Column(name, name, href="href" if name == (column or (keys[:1] and keys[0])) else "") for name in names]
+    kinds = {column: _kind_of(answer["number"])} if column else {}
+    columns = [
+        Column(name, name, kinds.get(name, "text"), href="href" if name == (column or (keys[:1] and keys[0])) else "")
+        for name in names
+    ]
     note = f"The first {len(rows)} of {answer['row_count']:,} rows." if answer["row_count"] > len(rows) else ""
     return DataTable(rows, columns, note=note, empty="No row meets the conditions of this address.")
 
@@ -253,6 +271,7 @@ PAGE = Page(
     summary="What a number means, what made it, and the received rows that it was counted from.",
     asks=NumberParameters,
     is_listed=False,
+    title_of=_title,
     sections=(
         Section("The number", number, is_titled=False),
         Section("The way down", way_down),

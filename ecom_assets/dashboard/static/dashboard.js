@@ -84,12 +84,14 @@
       style.legend = { ...style.legend, columns: Math.max(2, Math.floor(place.clientWidth / 150)), layout: { top: { anchor: "end" } } };
     }
     let made = themed(spec);
+    if (made.projection) { made.height = Math.min(made.height, Math.round(place.clientWidth * 0.55)); place.style.minHeight = `${made.height}px`; }
     if (!(made.$schema || "").includes("/vega/")) {
       const params = [{ name: "currencySign", value: currencySign }, ...(made.params || [])];
       const full = { width: "container", autosize: { type: "fit", contains: "padding" }, ...made, params, data: made.data || { values: rows }, config: { ...style, ...(made.config || {}) } };
       made = compile(full).spec;
     } else {
-      made = { ...made, data: [{ name: "table", values: rows }, ...(made.data || [])], width: place.clientWidth - 4 };
+      made = { ...made, data: [{ name: "table", values: rows }, ...(made.data || [])], width: Math.max(place.clientWidth, 600) - 4 };  // narrower, the names of steps lie upon each other
+      if (place.clientWidth < 600) place.tabIndex = 0;
     }
     views.get(place)?.finalize();
     const runtime = parse(made, style, { ast: true });
