@@ -147,7 +147,10 @@ Excluded = Annotated[
     typer.Option(help="An event type that may not come between the steps; `a:2:3` only between steps 2 and 3."),
 ]
 ExclusionRule = Annotated[str, typer.Option(help="mixpanel keeps the steps before an excluded event, posthog none.")]
-BY = "Break down by this column, or by properties.key; give it again for further columns."
+BY = (
+    "Break down by this column, by properties.key, or by COLUMN:bins=5 or COLUMN:edges=20,50 of numbers; give it again "
+    "for further columns."
+)
 By = Annotated[list[str] | None, typer.Option(help=BY)]
 ByAttribution = Annotated[str, typer.Option(help="Whose value counts: first, last, all, step_1, step_2, …")]
 Limit = Annotated[int, typer.Option(help="How many values to show; the rest is Other.")]

@@ -86,11 +86,17 @@ RangeOf = Annotated[
     str | None,
     typer.Option(help="What --from, --to and --last limit: starts (later returns count too), or events (all others)."),
 ]
-By = Annotated[str | None, typer.Option(help="Column or properties.key of starts whose values are compared.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="Column or properties.key of starts whose values are compared, or COLUMN:bins=5 or COLUMN:edges=20,50."
+    ),
+]
 Limit = Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")]
 Sum = Annotated[str | None, typer.Option("--sum", help="Number column or properties.key of returns to add up.")]
 PER_HELP = "user, or properties.key (its values in place of visitors); user if not given."
 Per = Annotated[str | None, typer.Option(help=PER_HELP)]
+AtLeast = Annotated[int | None, typer.Option(help="How many returns a period or bracket needs; 1 if not given.")]
 Who = Annotated[Path | None, typer.Option(help="Write who counts in which cell to this .parquet or .csv file.")]
 Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but files and days.")]
 
@@ -117,6 +123,7 @@ def retention(
     limit: Limit = None,
     sum_of: Sum = None,
     per: Per = None,
+    at_least: AtLeast = None,
     first: From = None,
     to: To = None,
     last: Last = None,
@@ -199,7 +206,10 @@ def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str
     width = max(10, *(len(one["cohort"]) for one in cohorts))
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
     scope = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
-    how = ", ".join([rule["mode"], *([rule["starting"]] if "starting" in rule else []), f"{rule['clock']} clock"])
+    often = [f"at least {rule['at_least']} times"] if "at_least" in rule else []
+    how = ", ".join(
+        [rule["mode"], *often, *([rule["starting"]] if "starting" in rule else []), f"{rule['clock']} clock"]
+    )
     lines = [f"{scope}: {how}; * is not whole yet"]
     lines.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:

@@ -45,7 +45,12 @@ PERIOD_HELP = "minute, hour, day, week, month, quarter or year; day if not given
 Period = Annotated[str | None, typer.Option(help=PERIOD_HELP)]
 PER_HELP = "user, or properties.key (its values, such as companies, in place of visitors); user if not given."
 Per = Annotated[str | None, typer.Option(help=PER_HELP)]
-BY_HELP = "Column or properties.key whose values are compared; give it again for further columns."
+AT_LEAST_HELP = "How many events of a visitor a period of stickiness needs; 1 if not given."
+AtLeast = Annotated[int | None, typer.Option(help=AT_LEAST_HELP)]
+BY_HELP = (
+    "Column or properties.key whose values are compared, or COLUMN:bins=5 or COLUMN:edges=20,50 of numbers; give it "
+    "again for further columns."
+)
 By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
@@ -61,6 +66,7 @@ def trend(
     limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
     where: Where = None,
     per: Per = None,
+    at_least: AtLeast = None,
     segment: SegmentName = None,
     first: From = None,
     to: To = None,
@@ -79,7 +85,7 @@ def trend(
     days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
-    given |= {"compare": compare, "formula": formula, "preset": preset, "per": per}
+    given |= {"compare": compare, "formula": formula, "preset": preset, "per": per, "at_least": at_least}
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     query = _read_definition(definition, given)
     with checking(all_paths(events, more), settings) as opened:
@@ -225,6 +231,7 @@ def _title(answer: dict[str, Any]) -> str:
     listed = answer["series" if kind == "trend" else kind]
     named = dict.fromkeys(_name(one) for one in listed)
     more = [] if kind == "trend" else [kind]
+    more += [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
     more += [f"per {definition['per']}"] if "per" in definition else []
     more += (
         [f"by {', '.join([definition['by']] if isinstance(definition['by'], str) else definition['by'])}"]

@@ -11,7 +11,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
-from ecom_assets.funnels.columns import with_firsts, with_flags
+from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
@@ -22,6 +22,7 @@ from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_number
 from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
@@ -91,7 +92,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     """
     limits = limits or Limits()
     known = _entries(con, events, limits) if limits.are_given or funnel.over else None
-    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"))
+    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), known)
     cohorts = cohorts_of(funnel, known) if known and funnel.over else []
     fast = _times_by_entry(counted, known, cohorts) if known else None
     entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
@@ -122,9 +123,10 @@ class _Counted:
     unit: list[str]
 
 
-def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule) -> _Counted:
+def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule, known: Entries | None) -> _Counted:
     events, unit = funnel_events(events, funnel, rule)
-    return _Counted(con, *with_firsts(events, funnel), unit)
+    events, funnel = with_firsts(events, funnel)
+    return _Counted(con, events, with_bins(events, funnel, (known.first, known.last) if known else None), unit)
 
 
 def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
@@ -218,15 +220,15 @@ def _rows(con: SQLBackend, table: ir.Table) -> Rows:
 
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
-    """Return the steps for each value of `by`, the most frequent value first, "Other" last."""
+    """Return the steps for each value of `by`, the most frequent value first, or bins in order; "Other" last."""
     by_label: dict[str, Rows] = {}
     for row in rows:
         by_label.setdefault(row["label"], []).append(row)
     sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
-    in_order = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
+    labels = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
     return [
         {"value": " / ".join(values), "values": values, "steps": step_answers(funnel, by_label[label])}
-        for label in in_order
+        for label in in_order(funnel.by_columns, labels)
         for values in [_values(funnel, label)]
     ]
 

@@ -28,7 +28,7 @@ from ecom_assets.funnels.optional import with_optional
 from ecom_assets.funnels.optional_rules import required
 from ecom_assets.funnels.simultaneous import alone, count_name, moments_of
 from ecom_assets.funnels.steps import NO_VALUE
-from ecom_assets.tables.columns import text_of
+from ecom_assets.tables.columns import text_by
 
 Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""
@@ -225,7 +225,7 @@ def _with_value(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Ta
 
 def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
     """Return the value of a breakdown as text, those of several columns with a separator; null if all are missing."""
-    first, *others = texts = [text_of(events, column) for column in columns]
+    first, *others = texts = [text_by(events, column) for column in columns]
     if not others:
         return first
     joined: ir.StringValue = ibis.literal(SEPARATOR).join([text.fill_null(NO_VALUE) for text in texts])

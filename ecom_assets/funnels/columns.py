@@ -5,13 +5,15 @@ Columns are checked against the table's types first, so that no engine compares 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
-from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of
+from ecom_assets.tables.breakdown import bins_of
+from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of, with_edges
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.tables.occurrence import EVERY, FIRST_EVER
@@ -94,6 +96,22 @@ def with_firsts(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
             events = with_first(events, names[step.identity], _is_candidate(events, step, funnel))
         steps.append(replace(step, where={**step.where, names[step.identity]: True}, occurrence=EVERY))
     return events, replace(funnel, steps=tuple(steps))
+
+
+def with_bins(events: ir.Table, funnel: Funnel, days: tuple[date, date] | None) -> Funnel:
+    """Return the funnel with the edges of its bins, which are bounded by the numbers of events of its steps.
+
+    Args:
+        events: The events, with the columns that the funnel names.
+        funnel: The definition.
+        days: The first and the last day of entry, if not all days are asked for.
+    """
+    if not any(map(bins_of, funnel.by_columns)):
+        return funnel
+    events = events.filter(events.event_date.between(*days)) if days else events
+    rows = meeting(events, funnel.where).filter(ibis.or_(*(matches(events, step) for step in funnel.steps)))
+    by, limit = with_edges(rows, funnel.by_columns, funnel.limit)
+    return replace(funnel, by=by, limit=limit)
 
 
 def _is_candidate(events: ir.Table, step: FunnelStep, funnel: Funnel) -> ir.BooleanValue:

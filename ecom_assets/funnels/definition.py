@@ -12,6 +12,7 @@ from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.funnels.optional_rules import check_optional
 from ecom_assets.funnels.presets import filled
 from ecom_assets.funnels.time_to_convert import TimeToConvert
+from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import (
     EVERYTHING,
     Condition,
@@ -24,7 +25,7 @@ from ecom_assets.tables.conditions import (
 )
 from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.occurrence import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, by_columns, check_column, check_value, json_path, kind_of
+from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,7 @@ class Funnel:
         exclude: Events that must not occur between steps.
         exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
             `posthog` drops the whole unit. For the order `any`, see `funnels/any_order.py`.
-        by: The column to break the numbers down by, or several.
+        by: The column, or the bins of one, to break the numbers down by, or several.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.
         limit: How many values to show, the most frequent ones; the others are "Other".
@@ -418,16 +419,14 @@ class Funnel:
         """The columns and keys that the definition names, apart from those of the unit; with repetitions."""
         compared = [column for step in self.conditions for column in step.columns]
         own = [] if self.per in UNIT_COLUMNS else [self.per]
-        return [*compared, *columns_of(self.where), *self.hold, *self.by_columns, *own]
+        return [*compared, *columns_of(self.where), *self.hold, *named_columns(self.by_columns), *own]
 
     @property
     def number_columns(self) -> list[str]:
-        """The columns that are compared with a number."""
-        return [
-            column
-            for where in (self.where, *(step.conditions for step in self.conditions))
-            for column in number_columns_of(where)
-        ]
+        """The columns that are compared with a number, or in bins."""
+        conditions = (self.where, *(step.conditions for step in self.conditions))
+        named = [column for where in conditions for column in number_columns_of(where)]
+        return [*named, *binned_columns(self.by_columns)]
 
     @property
     def unit_column(self) -> str:

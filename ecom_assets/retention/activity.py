@@ -13,12 +13,13 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.breakdown import in_order
+from ecom_assets.tables.columns import EXACT, holds, label_of, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, hour_number, hour_start, period_number
 from ecom_assets.tables.first_events import FIRST, with_first
-from ecom_assets.trends.trend import EXACT, NONE, OTHER
+from ecom_assets.trends.trend import NONE, OTHER
 
 Between = tuple[date | None, date | None]
 """The first and last day of a range; None where it has no end."""
@@ -74,11 +75,14 @@ def order_activity(lines: ir.Table, rule: RetentionRule, hours: Hours | None = N
 
 
 def by_period(rows: ir.Table) -> ir.Table:
-    """Return activity with one row per visitor and day or hour, without times: enough for the calendar clock."""
+    """Return activity with one row per visitor and day or hour, without times: enough for the calendar clock.
+
+    `is_return` is the number of returns there.
+    """
     unit = [name for name in ("visitor_id", "event_date", "hour_at") if name in rows.columns]
     sums = {"value": rows["value"].sum().cast(EXACT)} if "value" in rows.columns else {}
     return rows.group_by(unit).agg(
-        is_start=rows.is_start.max(), is_return=rows.is_return.max(), amount=rows.amount.sum().cast(MONEY), **sums
+        is_start=rows.is_start.max(), is_return=rows.is_return.sum(), amount=rows.amount.sum().cast(MONEY), **sums
     )
 
 
@@ -133,7 +137,7 @@ def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.
     if not rule.by:
         return [], started
     result = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
-    kept = result[: rule.limit]
+    kept = in_order(rule.by_columns, result[: rule.limit])
     return [*kept, *([OTHER] if len(result) > len(kept) else [])], with_other(started, kept)
 
 
@@ -168,7 +172,7 @@ def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Ta
     is_return = _counts(rows, rule.returning, rule.returning_where)
     more: dict[str, ir.Value] = {}
     if rule.by:
-        more |= {"event_id": rows.event_id, "label": text_of(rows, rule.by).fill_null(NONE)}
+        more |= {"event_id": rows.event_id, "label": label_of(rows, rule.by_columns, NONE)}
     if rule.sum_of:
         number = number_of(rows, rule.sum_of).cast(EXACT)
         more["value"] = (is_return == 1).ifelse(number, ibis.null(EXACT))

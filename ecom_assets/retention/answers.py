@@ -20,10 +20,13 @@ from ecom_assets.retention.activity import (
     numbered,
     shown_labels,
     starts,
+    within,
 )
 from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
+from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
+from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.portable import has_kernels
 
@@ -167,6 +170,7 @@ def _range(between: Between) -> dict[str, str | None]:
 
 def _counted(question: Question, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
+    question = _with_bins(question)
     con, rule = question.con, question.rule
     quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
     if quick:
@@ -190,12 +194,29 @@ def _counted(question: Question, whole_until: date | None) -> Counted:
     return Counted(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
 
 
+def _with_bins(question: Question) -> Question:
+    """Return the question with the edges of its bins, which are bounded by the numbers of starts in the range."""
+    rule = question.rule
+    if not rule.by or not binned_columns(rule.by_columns):
+        return question
+    ends = {}
+    for column in open_columns(rule.by_columns):
+        # The starts as returns, whose numbers are added up.
+        of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
+        numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
+        numbers = within(numbers, "event_date", question.between)
+        ends[column] = ends_of(numbers, numbers["value"])
+    (by,), limit = with_ends(rule.by_columns, rule.limit, ends)
+    return replace(question, rule=replace(rule, by=by, limit=limit))
+
+
 KERNEL_PERIODS: Final = ("day", "week", "month")
 
 
 def _suits_kernel(question: Question) -> bool:
     rule = question.rule
-    is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS and not (rule.sum_of or rule.is_recurring)
+    is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS
+    is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
     return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
 
 

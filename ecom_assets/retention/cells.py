@@ -14,10 +14,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.retention.activity import numbered, starts
 from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
+from ecom_assets.tables.columns import EXACT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import hour_number, number_table, period_number, period_start
 from ecom_assets.tables.portable import ratio, union_all
-from ecom_assets.trends.trend import EXACT
 
 SECOND_US = 1_000_000
 SUMS: Final = {"amount": ("revenue_amount", MONEY), "value": ("value_amount", EXACT)}
@@ -56,7 +56,7 @@ def retention(
         `cumulative_value_amount`.
     """
     started = starts(activity, rule) if started is None else started
-    counts = counted(_visits(activity, started, rule), rule.cells(period_count), rule.mode, _unit(rule))
+    counts = counted(_visits(activity, started, rule), rule.cells(period_count), rule, _unit(rule))
     return cells_of(_cohorts(started, rule), counts, rule, period_count, reach)
 
 
@@ -89,7 +89,7 @@ def members(activity: ir.Table, rule: RetentionRule, period_count: int, started:
         `cohort_date`, `label` (with `by`), `visitor_id`, and the cell's `first_period` and `last_period`.
     """
     cells, unit = rule.cells(period_count), _unit(rule)
-    came = _came(_visits(activity, started, rule), cells, rule.mode, unit)
+    came = _came(_visits(activity, started, rule), cells, rule, unit)
     numbers = cell_table(cells)
     if rule.mode == "on_or_after":  # who came back last in a cell counts in all before it, too
         both = came.rename(last_cell="cell").cross_join(numbers)
@@ -133,22 +133,22 @@ def totals(rows: ir.Table) -> ir.Table:
 
 
 def counted(
-    visits: ir.Table, cells: Sequence[Bracket], mode: str, unit: Sequence[str] = ("cohort_number",)
+    visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit: Sequence[str] = ("cohort_number",)
 ) -> ir.Table:
     """Return the number of returning visitors, the revenue and the value per cohort and cell.
 
     Args:
         visits: visitor_id, the unit, place (periods since the start), is_return, amount and perhaps value.
         cells: The first and last period of each cell.
-        mode: As in `RetentionRule`.
+        rule: The rule, for its mode and the least number of returns.
         unit: The columns that identify a cohort.
 
     Returns:
         The unit, cell, on_count, last_count (visitors whose last return is in the cell) and the sums.
     """
-    came = _came(visits, cells, mode, unit)
+    came = _came(visits, cells, rule, unit)
     one, none = ibis.literal(1, "int64"), ibis.literal(0, "int64")
-    is_last = mode == "on_or_after"
+    is_last = rule.mode == "on_or_after"
     counts = {"on_count": none if is_last else one, "last_count": one if is_last else none}
     paid = visits.mutate(cell=_cell_of(visits.place, cells), on_count=none, last_count=none)
     paid = paid.filter(paid.cell.notnull())
@@ -168,16 +168,19 @@ def counted(
     )
 
 
-def _came(visits: ir.Table, cells: Sequence[Bracket], mode: str, unit: Sequence[str]) -> ir.Table:
+def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit: Sequence[str]) -> ir.Table:
     """Return, once per visitor, the cells in which they came back; with `on_or_after` the last of them only."""
     visits = visits.mutate(cell=_cell_of(visits.place, cells))
-    came = visits.filter(visits.is_return == 1)
-    if mode == "on_or_after":
+    came = visits.filter(visits.is_return > 0)
+    if rule.mode == "bracket":
+        came = came.filter(came.cell.notnull(), came.place >= _first_of(came.cell, cells))
+    if rule.at_least > 1:
+        within = [] if rule.mode == "bracket" else ["place"]
+        counts = came.group_by(*unit, "visitor_id", "cell", *within).agg(return_count=came.is_return.sum())
+        came = counts.filter(counts.return_count >= rule.at_least)
+    if rule.mode == "on_or_after":
         return came.group_by(*unit, "visitor_id").agg(cell=came.cell.fill_null(len(cells) - 1).max())
-    came = came.filter(came.cell.notnull())
-    if mode == "bracket":
-        came = came.filter(came.place >= _first_of(came.cell, cells))
-    return came.select(*unit, "visitor_id", "cell").distinct()
+    return came.filter(came.cell.notnull()).select(*unit, "visitor_id", "cell").distinct()
 
 
 def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Table:

@@ -10,7 +10,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.tables.breakdown import binned_columns, check_by, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of, where_from, with_event_types
+from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
 
 PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
@@ -49,9 +51,11 @@ class RetentionRule:
         start_where: More conditions on start events.
         returning_where: More conditions on returns.
         where: Conditions on all events: others are not looked at.
-        by: The column or `properties.key` to break down by: its value in the event of the start.
+        by: The column, `properties.key` or bins of one to break down by: its value in the event of the start.
         limit: How many of its values to show, those with most visitors; the others are `(other)`.
         sum_of: A number column or `properties.key` of returns to add up for each cohort; None for none.
+        at_least: How many returns a period needs to count as one in which a visitor came back; in the mode `bracket`
+            how many a bracket needs.
         per: Who starts and comes back: `user` (visitor_id), or `properties.key` (each of its values, such as a
             company, takes the place of a visitor; events without one are ignored).
     """
@@ -72,6 +76,7 @@ class RetentionRule:
     limit: int = 10
     sum_of: str | None = None
     per: str = "user"
+    at_least: int = 1
 
     def __post_init__(self) -> None:
         """Raise if the rule is invalid.
@@ -89,9 +94,11 @@ class RetentionRule:
         check_choice("starting", self.starting, STARTINGS)
         _check_number("last period", self.last_period, 0, MAX_PERIOD)
         _check_number("limit", self.limit, 1, MAX_LIMIT)
-        for place, column in (("`by`", self.by), ("`sum_of`", self.sum_of)):
-            if column is not None:
-                check_column(f"{place} of retention", column)
+        _check_number("least number of returns", self.at_least, 1, MAX_TIMES)
+        if self.by is not None:
+            check_by("`by` of retention", self.by)
+        if self.sum_of is not None:
+            check_column("`sum_of` of retention", self.sum_of)
         check_unit("`per` of retention", self.per)
         if self.mode == "bracket":
             _check_brackets(self.brackets)
@@ -170,14 +177,19 @@ class RetentionRule:
         conditions = (self.where, self.start_where, self.returning_where)
         named = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
-        return [*named, *filter(None, (self.by, self.sum_of)), *unit]
+        return [*named, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
 
     @property
     def number_columns(self) -> list[str]:
-        """Return the columns that the rule adds up, or compares with a number."""
+        """Return the columns that the rule adds up, or compares with a number or in bins."""
         conditions = (self.where, self.start_where, self.returning_where)
         named = [column for where in conditions for column in number_columns_of(where)]
-        return [*named, *filter(None, (self.sum_of,))]
+        return [*named, *binned_columns(self.by_columns), *filter(None, [self.sum_of])]
+
+    @property
+    def by_columns(self) -> tuple[str, ...]:
+        """Return the part of the breakdown; none without one."""
+        return (self.by,) if self.by else ()
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
         """Return the first and last period of each cell, for data that cover `period_count` periods."""
@@ -201,6 +213,7 @@ class RetentionRule:
             mapping |= {name: where.to_mapping()} if where != EVERYTHING else {}
         mapping |= {"by": self.by, "limit": self.limit} if self.by else {}
         mapping |= {"sum_of": self.sum_of} if self.sum_of else {}
+        mapping |= {"at_least": self.at_least} if self.at_least > 1 else {}
         return mapping | ({"per": self.per} if self.per != "user" else {})
 
 

@@ -9,9 +9,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.breakdown import Ends, bins_of, open_columns, with_ends
 from ecom_assets.tables.conditions import EVERYTHING, NEGATED, Condition, Group, Where
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
 
+EXACT: Final = "decimal(38, 6)"
+"""The type in which numbers are added up and compared with edges, because a sum of doubles depends on their order."""
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
 """The attribute of an Ibis JSON value that holds the value of each kind."""
 
@@ -46,13 +49,50 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     return value.notnull().ifelse(ibis.coalesce(value.str, number, truth), ibis.null("string"))
 
 
+def text_by(rows: ir.Table, by: str) -> ir.StringValue:
+    """Return the value of a part of a breakdown as text: that of a column, or the name of its bin; null if none.
+
+    Raises:
+        DefinitionError: The column is missing, or has bins and is not a number column.
+    """
+    bins = bins_of(by)
+    if bins is None:
+        return text_of(rows, by)
+    number = number_of(rows, bins.column).cast(EXACT)
+    *lower, last = bins.labels
+    cases = [(number < ibis.literal(edge, EXACT), name) for edge, name in zip(bins.edges, lower, strict=True)]
+    return ibis.cases((number.isnull(), ibis.null("string")), *cases, else_=last)
+
+
+def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str, ...], int]:
+    """Return a breakdown in which bins of equal width have their edges, and how many of its values are shown.
+
+    Args:
+        rows: The rows whose least and greatest numbers bound the bins.
+        by: The parts of the breakdown.
+        limit: How many values are shown, unless they are bins.
+
+    Raises:
+        DefinitionError: A column is missing, or is not a number column.
+    """
+    numbers = {column: number_of(rows, column) for column in open_columns(by)}
+    return with_ends(by, limit, {column: ends_of(rows, number) for column, number in numbers.items()})
+
+
+def ends_of(rows: ir.Table, number: ir.NumericValue) -> Ends:
+    """Return the least and the greatest number of some rows; None without any."""
+    number = number.cast(EXACT)
+    (row,) = rows.agg(least=number.min(), greatest=number.max()).to_pyarrow().to_pylist()
+    return row["least"], row["greatest"]
+
+
 def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:
     """Return the value of a breakdown as text, those of several columns with ` / ` between; `none` for a missing one.
 
     Raises:
         DefinitionError: A column is missing.
     """
-    texts = [text_of(rows, column).fill_null(none) for column in columns]
+    texts = [text_by(rows, column).fill_null(none) for column in columns]
     return texts[0] if len(texts) == 1 else ibis.literal(" / ").join(texts)
 
 

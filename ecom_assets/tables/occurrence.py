@@ -10,6 +10,8 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 EVERY, FIRST_TIME, FIRST_EVER = "every", "first_time", "first_ever"
 OCCURRENCES: Final = (EVERY, FIRST_TIME, FIRST_EVER)
 """Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
+MAX_TIMES: Final = 1_000
+"""How often something can be demanded to happen in a period."""
 
 
 def check_occurrence(place: str, value: Any) -> None:  # noqa: ANN401 (any value of a file)

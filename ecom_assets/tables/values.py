@@ -81,23 +81,6 @@ def check_unit(place: str, per: object) -> None:
             )
 
 
-MAX_BY: Final = 5
-
-
-def by_columns(place: str, by: object) -> tuple[str, ...]:
-    """Return the columns of a breakdown: one, several, or none.
-
-    Raises:
-        DefinitionError: One is no column, one is there twice, or there are too many.
-    """
-    columns = tuple(by) if isinstance(by, list | tuple) else () if by is None else (by,)
-    for column in columns:
-        check_column(place, column)
-    if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(columns)) < len(columns):
-        raise DefinitionError(f"{place} is 1 to {MAX_BY} different columns; got {by!r}.")
-    return columns
-
-
 def json_path(column: str) -> tuple[str, ...]:
     """Return the keys below `properties` that a column's name has; empty for an ordinary column."""
     head, _, keys = column.partition(".")

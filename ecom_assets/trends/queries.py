@@ -1,6 +1,7 @@
 """Answers to trend queries, computed from clean events."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import accumulate
 from typing import Any
@@ -10,7 +11,8 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.tables.columns import column_of
+from ecom_assets.tables.breakdown import binned_columns, in_order
+from ecom_assets.tables.columns import column_of, with_edges
 from ecom_assets.tables.conditions import EVERYTHING, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, period_text
 from ecom_assets.trends.active import active_changes, active_on
@@ -60,12 +62,14 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
     days.check(trend)
     for column in trend.columns:
         column_of(events, column)  # refuses an unknown one with those that events have
+    definition = trend.to_mapping()
     events, trend = with_firsts(of_units(events, trend), trend)
+    trend = _with_bins(events, trend, days)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
     result, without_events = count(con, events, trend, days)
     return {
-        "definition": {**trend.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
+        "definition": {**definition, "first_date": str(days.first), "last_date": str(days.last)},
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
         **result,
@@ -82,10 +86,14 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
 
 
 def _number_columns(trend: Trend) -> list[str]:
-    """Return the columns that a trend adds up or averages, or compares with a number."""
+    """Return the columns that a trend adds up or averages, or compares with a number or in bins."""
     conditions = [trend.where, *(one.where for one in trend.series)]
     named = [column for where in conditions for column in number_columns_of(where)]
-    return [*named, *(one.of for one in trend.series if one.of and one.measure != "distinct")]
+    return [
+        *named,
+        *binned_columns(trend.by_columns),
+        *(one.of for one in trend.series if one.of and one.measure != "distinct"),
+    ]
 
 
 def _is_bare(result: Mapping[str, Any], trend: Trend) -> bool:
@@ -95,6 +103,13 @@ def _is_bare(result: Mapping[str, Any], trend: Trend) -> bool:
     counted = {one["name"] for one in result["series"] if one["total"]}
     only_none = trend.by is not None and {one["breakdown"] for one in result["series"]} <= {NONE}
     return only_none or len(counted) < len(trend.series)
+
+
+def _with_bins(events: ir.Table, trend: Trend, days: Range) -> Trend:
+    """Return the trend with the edges of its bins, which are bounded by the numbers of its events in the range."""
+    rows = events_of(events, replace(trend, by=None), days.first, days.last, days.timezone) if trend.by else events
+    by, limit = with_edges(rows, trend.by_columns, trend.limit)
+    return replace(trend, by=by or None, limit=limit)
 
 
 def _values(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> Values:
@@ -175,7 +190,7 @@ def _stickiness(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) ->
     length, results, by_series = len(days.starts(trend)), [], []
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
         counts: dict[str | None, dict[int, int]] = {}
-        for row in stickiness(result, one).to_pyarrow().to_pylist():
+        for row in stickiness(result, one, trend.at_least).to_pyarrow().to_pylist():
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
         of_series = {"name": name, **one.to_mapping()}
@@ -218,7 +233,7 @@ def _groups(events: ir.Table, trend: Trend) -> list[str | None]:
     if not trend.by:
         return [None]
     result = [row["breakdown"] for row in top_values(events, trend.limit + 1).to_pyarrow().to_pylist()]
-    return result if len(result) <= trend.limit else [*result[: trend.limit], OTHER]
+    return [*in_order(trend.by_columns, result[: trend.limit]), *([OTHER] if len(result) > trend.limit else [])]
 
 
 def _with_other(events: ir.Table, groups: Sequence[str | None]) -> ir.Table:

@@ -15,14 +15,15 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import holds, label_of, number_of, text_of
+from ecom_assets.tables.breakdown import by_columns, named_columns
+from ecom_assets.tables.columns import EXACT, holds, label_of, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
 from ecom_assets.tables.days import CLOCK_S, ONE_DAY, WEEKDAYS, Days, hour_start, period_start
 from ecom_assets.tables.first_events import FIRST, with_first
-from ecom_assets.tables.occurrence import EVERY, FIRST_TIME, OCCURRENCES, check_occurrence
+from ecom_assets.tables.occurrence import EVERY, FIRST_TIME, MAX_TIMES, OCCURRENCES, check_occurrence
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.presets import Preset, with_preset
-from ecom_assets.tables.values import by_columns, check_unit
+from ecom_assets.tables.values import check_unit
 from ecom_assets.trends.formula import Formula
 
 PERIODS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
@@ -48,12 +49,10 @@ ZERO: Final = (*ADDITIVE, *ACTIVE, DISTINCT)
 MAX_SERIES: Final = 26
 KEYS: Final = (
     "series", "period", "week_start", "by", "limit", "where", "cumulative",
-    "moving_average", "compare", "formula", "kind", "per", "preset",
+    "moving_average", "compare", "formula", "kind", "per", "at_least", "preset",
 )  # fmt: skip
 """The keys of a definition."""
 NONE, OTHER = "(none)", "(other)"
-EXACT: Final = "decimal(38, 6)"
-"""The type in which numbers are added up, because a sum of doubles depends on their order."""
 _SERIES: Final = re.compile(
     r'\s*(?:"(?P<quoted>[^"]+)"|(?P<event>[^:]+?))\s*'
     r"(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?:(?P<each>\w+)\s*\(\s*(?P<inner>[^()]+?)\s*\)|(?P<of>[^)]+?))\s*\))?\s*)?"
@@ -191,7 +190,7 @@ class Trend:
         series: 1 to 26 series; a formula refers to them as A, B, C and so on.
         period: `minute`, `hour`, `day`, `week`, `month`, `quarter` or `year`, in the reporting time zone.
         week_start: The weekday on which weeks begin.
-        by: The column or `properties.key` to break down by, or several; None for no breakdown.
+        by: The column, `properties.key` or bins of one to break down by, or several; None for no breakdown.
         limit: How many of its values to show, those with most events; the others are `(other)`.
         where: Conditions on the events of all series.
         is_cumulative: Whether a period includes all periods before it; visitors count once.
@@ -202,6 +201,7 @@ class Trend:
             `lifecycle` for new, returning, resurrecting and dormant visitors by period.
         per: Who does it: `user` (visitor_id), or `properties.key` (each of its values, such as a company, takes the
             place of a visitor; events without one are ignored).
+        at_least: How many events of a visitor a period of stickiness needs.
     """
 
     series: tuple[Series, ...]
@@ -216,6 +216,7 @@ class Trend:
     formula: Formula | None = None
     kind: str = "trend"
     per: str = "user"
+    at_least: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a definition that cannot be answered.
@@ -232,9 +233,12 @@ class Trend:
         check_unit("`per` of a trend", self.per)
         columns = by_columns("`by` of a trend", self.by)
         object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
-        for name, number, most in (("limit", self.limit, 1_000), ("moving average", self.moving_average, 1_000)):
-            if type(number) is not int or not 1 <= number <= most:
-                raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {most:,}.")
+        numbers = {"limit": self.limit, "moving average": self.moving_average, "least number of events": self.at_least}
+        for name, number in numbers.items():
+            if type(number) is not int or not 1 <= number <= MAX_TIMES:
+                raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {MAX_TIMES:,}.")
+        if self.at_least > 1 and self.kind != "stickiness":
+            raise DefinitionError(f"A {self.kind} has no `at_least`; leave it out, or ask for stickiness.")
         self._check_measures()
         if self.formula:
             self.formula.check(names_of(self.series))
@@ -258,7 +262,7 @@ class Trend:
         conditions = [self.where, *(one.where for one in self.series)]
         named = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
-        return [*named, *self.by_columns, *filter(None, (one.of for one in self.series)), *unit]
+        return [*named, *named_columns(self.by_columns), *filter(None, (one.of for one in self.series)), *unit]
 
     @property
     def by_columns(self) -> tuple[str, ...]:
@@ -306,7 +310,7 @@ class Trend:
             raise DefinitionError("A trend needs `series`, a list.")
         given: dict[str, Any] = {
             name: raw[name]
-            for name in ("period", "week_start", "by", "limit", "moving_average", "kind", "per")
+            for name in ("period", "week_start", "by", "limit", "moving_average", "kind", "per", "at_least")
             if raw.get(name) is not None
         }
         return cls(
@@ -331,6 +335,7 @@ class Trend:
         mapping["formula"] = self.formula.text if self.formula else None
         mapping |= {"kind": self.kind} if self.kind != "trend" else {}
         mapping |= {"per": self.per} if self.per != "user" else {}
+        mapping |= {"at_least": self.at_least} if self.at_least > 1 else {}
         return mapping | where_mapping(self.where)
 
 

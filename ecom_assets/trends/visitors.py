@@ -13,14 +13,18 @@ from ecom_assets.trends.trend import Series, Trend, is_of
 STATES = ("new", "returning", "resurrecting", "dormant")
 
 
-def stickiness(events: ir.Table, series: Series) -> ir.Table:
+def stickiness(events: ir.Table, series: Series, at_least: int = 1) -> ir.Table:
     """Return how many visitors did something in how many periods: `breakdown`, `period_count`, `visitor_count`.
 
     Args:
         events: Rows of `events_of`.
         series: What they did.
+        at_least: How often they have to do it in a period for that to count.
     """
     rows = events.filter(is_of(events, series))
+    if at_least > 1:
+        times = rows.group_by("breakdown", "visitor_id", "period_date").agg(event_count=rows.count())
+        rows = times.filter(times.event_count >= at_least)
     periods = rows.group_by("breakdown", "visitor_id").agg(period_count=rows.period_date.nunique().cast("int64"))
     return periods.group_by("breakdown", "period_count").agg(visitor_count=periods.count())
 

@@ -127,12 +127,13 @@ def members_of(acts: Sequence[Act], answer: Asked) -> dict[tuple[Any, str, str],
                 for act in later
                 if rule.returning in {None, act.event_type} and answer.returning_where(act)
             ]
-            places = {place for place, _ in returns if place >= 0}
-            until = max(places, default=-1) if rule.mode == "on_or_after" else None
+            times = Counter(place for place, _ in returns if place >= 0)
+            often = {place for place, count in times.items() if count >= rule.at_least}
+            until = max(often, default=-1) if rule.mode == "on_or_after" else -1
             came = {
                 number
                 for number, (first, last) in enumerate(cells)
-                if (until is not None and until >= first) or any(first <= place <= last for place in places)
+                if until >= first or sum(times[place] for place in range(first, last + 1)) >= rule.at_least
             }
             paid = sum((act.cart_amount or Decimal(0) for place, act in returns if place >= 0), Decimal(0))
             actual[cohort, start.product_category or "(none)", who] = (came, paid)

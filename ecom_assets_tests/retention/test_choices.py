@@ -153,6 +153,20 @@ def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
     assert [(one["sum"], one["sum_per_visitor"]) for one in actual["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
 
 
+def test_a_period_counts_from_a_number_of_returns_on() -> None:
+    twice = replace(DAILY, at_least=2)
+    # Anna comes twice on the 1st and once on the 2nd, Ben once a day.
+    assert [one["returned"] for one in answer(STORY, Asked(twice))["cohorts"]] == [[1, 0, 0], [0]]
+    later = [*STORY, act(8, "ben", "03 11:00")]
+    assert answer(later, Asked(replace(twice, mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
+    # Days 1 and 2 of Ben have one each, which make two of one bracket.
+    brackets = replace(twice, mode="bracket", brackets=((0, 0), (1, 2)))
+    assert answer(STORY, Asked(brackets))["cohorts"][0]["returned"] == [1, 1]
+    assert RetentionRule.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
+    with pytest.raises(DefinitionError, match="The least number of returns cannot be 0; give 1 to 1000"):
+        RetentionRule(at_least=0)
+
+
 def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
     kept: list[pa.Table] = []
     answer(STORY, Asked(replace(DAILY, returning="purchase")), kept)
@@ -191,6 +205,7 @@ RULES = st.builds(
     last_period=st.sampled_from([None, 2]),
     starting=st.sampled_from(["first_time", "first_ever", "recurring"]),
     sum_of=st.just("cart_amount"),
+    at_least=st.sampled_from([1, 1, 2]),
 )
 DAYS = st.sampled_from([None, FIRST, FIRST + timedelta(days=3), FIRST + timedelta(days=28)])
 

@@ -104,6 +104,14 @@ def test_stickiness_counts_visitors_by_their_days() -> None:
     assert [(row["exactly"], row["at_least"]) for row in one["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
 
 
+def test_a_period_of_stickiness_needs_a_number_of_events() -> None:
+    (twice,) = answer(STORY, Trend((Series(None),), kind="stickiness", at_least=2))["stickiness"]
+    # Only Anna comes twice on a day, on the 2nd.
+    assert (twice["visitor_count"], [row["exactly"] for row in twice["visitors"]]) == (1, [1, 0, 0, 0])
+    with pytest.raises(DefinitionError, match="A lifecycle has no `at_least`"):
+        Trend((Series(None),), kind="lifecycle", at_least=2)
+
+
 def test_a_lifecycle_adds_up() -> None:
     (one,) = answer(STORY, Trend((Series(None),), kind="lifecycle"))["lifecycle"]
     assert one["new"] == [2, 1, 0, 0]
@@ -193,14 +201,14 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
 @given(seed=st.integers(0, 10_000), place=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
 def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tuple[str, date], period: str) -> None:
     acts, timezone = acts_of(seed, place), place[0]
-    trend = Trend((Series("purchase"), Series(None)), period, by="product_category", kind="stickiness")
+    often = 1 + seed % 2
+    trend = Trend((Series("purchase"), Series(None)), period, by="product_category", kind="stickiness", at_least=often)
     actual = answer(acts, trend, timezone)
     for one in actual["stickiness"]:
         own = [act for act in acts if act[1][0] == one["breakdown"] and one["event_type"] in {None, act[1]}]
-        periods: dict[str, set[date]] = {}
-        for who, _, at in own:
-            periods.setdefault(who, set()).add(start_at(at, period, timezone))
-        sizes = Counter(len(mine) for mine in periods.values())
+        times = Counter((who, start_at(at, period, timezone)) for who, _, at in own)
+        periods = Counter(who for (who, _), count in times.items() if count >= often)
+        sizes = Counter(periods.values())
         assert {row["period_count"]: row["exactly"] for row in one["visitors"] if row["exactly"]} == sizes
         assert one["visitor_count"] == len(periods)
     if period == "hour":

@@ -74,6 +74,15 @@ def test_lifecycle_and_stickiness_are_those_of_the_page() -> None:
     assert [{name: str(cell) for name, cell in row.items()} for row in rows] == stuck
 
 
+def test_bins_are_those_of_the_page() -> None:
+    lines, _, _, _ = tables("Trend")
+    (shown,) = tables("Bins of numbers")
+    for by in dict.fromkeys(line["by"] for line in shown):
+        actual = answer(deeds_of(lines), Trend((Series("purchase"),), by=by))["series"]
+        reported = [{"by": by, "bin": one["breakdown"], "purchases": str(one["total"])} for one in actual]
+        assert reported == [line for line in shown if line["by"] == by]
+
+
 def test_every_operator_stands_on_the_page() -> None:
     (shown,) = tables("Conditions")
     written = " ".join(line["written"] for line in shown)

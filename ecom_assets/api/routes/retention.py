@@ -22,6 +22,7 @@ from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
 from ecom_assets.retention.who import CellList, who_answer
 from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])
@@ -93,10 +94,13 @@ class RetentionBody(Body):
     where: Conditions
     start_where: Conditions
     returning_where: Conditions
-    by: Name | None = Field(None, description="Column whose values, in the event of the start, are compared")
+    by: Name | None = Field(
+        None, description="Column whose values, in the event of the start, are compared, or bins: cart_amount:bins=5"
+    )
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many values to show; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
+    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="How many returns a period or bracket needs")
     preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
     )

@@ -5,13 +5,14 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, PeriodStart
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
@@ -66,11 +67,14 @@ class TrendBody(Body):
         "monday", description="Weekday on which weeks begin"
     )
     by: Name | list[Name] | None = Field(
-        None, max_length=500, description="Column whose values are compared, or up to 5"
+        None,
+        max_length=500,
+        description="Column whose values are compared, bins of one such as cart_amount:bins=5, or up to 5",
     )
     limit: int = Field(10, ge=1, le=1_000, description="How many values to show; the others are (other)")
     where: Conditions
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
+    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="How many events a period of stickiness needs")
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
     moving_average: int = Field(1, ge=1, le=1_000, description="Mean of so many periods up to each")
     compare: bool = Field(default=False, description="Whether the range of as many days before stands beside it")

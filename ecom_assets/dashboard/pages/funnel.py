@@ -36,6 +36,7 @@ from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import Section, View
 from ecom_assets.funnels.definition import MAX_STEPS
+from ecom_assets.tables.breakdown import split_columns
 
 OCCURRENCES: Final = (
     ("", "Every such event"),
@@ -51,7 +52,13 @@ GROUPS: Final = (
             Input("within", "Window", "7d", about=("within", "duration")),
             Input("order", "Order", options=ORDERS, width=2, about=("order",)),
             Input("per", "Count", options=UNITS, about=("per",)),
-            Input("by", "Break down by", "product_category", suggests="columns", about=("by", "breakdown")),
+            Input(
+                "by",
+                "Break down by",
+                "product_category, cart_amount:bins=5",
+                suggests="columns",
+                about=("by", "breakdown"),
+            ),
             Input("over", "Over time, by", options=(("", "No"), *PERIODS), about=("over",)),
             Input("exclude", "Without, between steps", "remove_from_cart", suggests="types", about=("exclude",)),
         ),
@@ -105,7 +112,7 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
             **plain(fields, GROUPS, *own, *steps),
             **given({"per": fields.per_value.strip()}),
             "exclude": [exclusion(one) for one in split(fields.exclude)],
-            "by": split(fields.by),
+            "by": split_columns(fields.by),
             "hold": split(fields.hold),
             "from": fields.start_date,
             "to": fields.end_date,

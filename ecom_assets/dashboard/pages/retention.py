@@ -46,7 +46,7 @@ GROUPS: Final = (
             Input("period", "Periods", options=PERIODS, about=("period",)),
             Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
             Input("mode", "Came back", options=MODES, about=("mode",)),
-            Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
+            Input("by", "Break down by", "product_category or cart_amount:bins=5", suggests="columns", about=("by",)),
         ),
     ),
     Group(
@@ -70,6 +70,7 @@ GROUPS: Final = (
             PER,
             Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
             Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
+            Input("at_least", "Returns needed", "1", kind="number", about=("at_least",)),
             Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
             SEGMENT,
             PRESET,

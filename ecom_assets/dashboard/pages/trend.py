@@ -23,10 +23,10 @@ from ecom_assets.dashboard.builder import (
     given,
     plain,
     question_page,
-    split,
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Section
+from ecom_assets.tables.breakdown import split_columns
 from ecom_assets.trends.trend import MAX_SERIES, Series, names_of
 
 KINDS: Final = (
@@ -56,7 +56,7 @@ GROUPS: Final = (
         (
             Input("period", "Periods", options=(("minute", "Minute"), *PERIODS), about=("period",)),
             Input("kind", "Show", options=KINDS, about=("kind",)),
-            Input("by", "Break down by", "product_category", suggests="columns", about=("by",)),
+            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns", about=("by",)),
             Input("formula", "Formula", "A / B", about=("formula",)),
             *DAYS,
         ),
@@ -67,6 +67,7 @@ GROUPS: Final = (
             WHERE,
             PER,
             Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes")), about=("cumulative",)),
+            Input("at_least", "Events needed in a period", "1", kind="number", about=("at_least",)),
             Input("moving_average", "Mean of periods", "7", kind="number", about=("moving_average",)),
             Input("compare", "Range before", options=(("", "No"), ("true", "Beside it")), about=("compare",)),
             Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
@@ -84,7 +85,7 @@ def body_of(form_fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices ar
     """Return the body of the route from the fields of the form."""
     fields = [one.name for one in GROUPS[0].inputs]
     series = [text for name in fields if (text := getattr(form_fields, name).strip())]
-    return given({"series": series, **plain(form_fields, GROUPS, *fields), "by": split(form_fields.by)})
+    return given({"series": series, **plain(form_fields, GROUPS, *fields), "by": split_columns(form_fields.by)})
 
 
 def chart(answer: Answer) -> Block:

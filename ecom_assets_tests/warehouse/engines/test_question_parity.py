@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.queries import answer_funnel
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.trends.queries import trend_answer
@@ -48,6 +48,11 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "by two columns": {"steps": ["page_view", "cart"], "by": ["product_category", "product_id"], "limit": 3},
     "any order without those who took a coupon": {**ANY_ORDER, "exclude": ["coupon"], "exclusion_rule": "posthog"},
     "any order up to a coupon": {**ANY_ORDER, "exclude": ["coupon"]},
+    "by bins of the last amount": {
+        "steps": ["page_view", "cart"],
+        "by": "cart_amount:bins=4",
+        "by_attribution": "last",
+    },
     "per company": {"steps": ["page_view", "cart"], "per": "properties.company"},
 }
 TRENDS: dict[str, dict[str, Any]] = {
@@ -60,6 +65,9 @@ TRENDS: dict[str, dict[str, Any]] = {
     "companies": {"series": ["*:visitors", "cart:mean_per_visitor"], "period": "week", "per": "properties.company"},
     "the first event": {"series": ["cart:visitors:first_ever", "purchase:count:first_time"], "period": "week"},
     "by two columns": {"series": ["*"], "period": "month", "by": ["product_category", "product_id"], "limit": 4},
+    "by bins and a column": {"series": ["cart"], "by": ["cart_amount:edges=10,50.5", "product_category"], "limit": 5},
+    "by bins of a key": {"series": ["*"], "by": "properties.score:bins=3"},
+    "stickiness of two a week": {"series": ["*"], "period": "week", "kind": "stickiness", "at_least": 2},
     "active visitors": {"series": ["*:wau", "cart:mau"], "period": "week"},
     "stickiness by two columns": {"series": ["*"], "period": "week", "kind": "stickiness", "by": "product_category"},
     "a lifecycle by the quarter": {"series": ["cart"], "period": "quarter", "kind": "lifecycle"},
@@ -69,6 +77,9 @@ RETENTIONS: dict[str, dict[str, Any]] = {
     "by the year, of the first ever": {"period": "year", "start": "cart", "starting": "first_ever"},
     "companies": {"period": "week", "per": "properties.company"},
     "recurring, with a sum": {"period": "week", "starting": "recurring", "sum_of": "cart_amount"},
+    "by bins": {"period": "week", "by": "cart_amount:bins=3", "start": "cart"},
+    "two returns a bracket": {"period": "week", "mode": "bracket", "at_least": 2},
+    "two returns a month or later": {"period": "month", "mode": "on_or_after", "at_least": 2, "clock": "rolling"},
     "by category": {"period": "week", "by": "product_category", "limit": 2, "mode": "on_or_after"},
 }
 KINDS = {"funnel": FUNNELS, "trend": TRENDS, "retention": RETENTIONS}
@@ -156,7 +167,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
     events = engine.table(CleanEvents)
     con: Any = NothingStored("as it is defined")
     if kind == "funnel":
-        return answer_funnel(con, events, Funnel.from_mapping(asked))
+        return funnel_answer(con, events, Funnel.from_mapping(asked))
     if kind == "trend":
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
         return trend_answer(con, events, Trend.from_mapping(asked), Range(first, last, FIRST, LAST))
