@@ -15,20 +15,10 @@ EVENT_TYPES = (
 )
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
 REJECT_REASONS = (
-    "malformed_row",
-    "implausible_date",
-    "missing_event_id",
-    "unparseable_timestamp",
-    "future_timestamp",
-    "missing_identity",
-    "malformed_event_type",
-    "unknown_event_type",
-    "negative_cart_value",
-    "amount_too_large",
-    "product_missing",
-    "unparseable_cart_value",
-    "too_late",
-)
+    "malformed_row", "implausible_date", "missing_event_id", "unparseable_timestamp", "future_timestamp",
+    "missing_identity", "malformed_event_type", "unknown_event_type", "negative_cart_value", "amount_too_large",
+    "product_missing", "unparseable_cart_value", "too_late",
+)  # fmt: skip
 """Why a row can be quarantined; a row carries the first that applies, in this order."""
 
 

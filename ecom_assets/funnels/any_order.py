@@ -23,10 +23,10 @@ ENDS_AT: Final = "stretch_ends_at"
 """The instant with an excluded event that ends it; null for the last stretch."""
 
 
-def gathered(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
     """Return the events by which each unit took the most steps within one window, the earliest such window.
 
-    The arguments and the result are those of `neighbours`.
+    The arguments and the result are those of `consecutive_events` in `chains.py`.
 
     Raises:
         DefinitionError: More than six conditions can match the same event.

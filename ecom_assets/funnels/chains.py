@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.any_order import gathered
+from ecom_assets.funnels.any_order import any_order_events
 from ecom_assets.funnels.columns import (
     ENTRY,
     check_columns,
@@ -138,7 +138,7 @@ def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str])
     return result
 
 
-def neighbours(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
+def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
     """Return the events of each unit's longest run of consecutive events that match the steps, the earliest such run.
 
     Args:
@@ -209,7 +209,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         )
     events, value = _with_value(events, funnel, units), [VALUE] if funnel.by else []
     if funnel.order in {"exact", "any"}:
-        result = (neighbours if funnel.order == "exact" else gathered)(events, funnel, matching, units)
+        result = (consecutive_events if funnel.order == "exact" else any_order_events)(events, funnel, matching, units)
         return result.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, value)
     attempts = _attempts(events, rows, funnel, matching, units)

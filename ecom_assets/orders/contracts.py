@@ -4,21 +4,10 @@ from ecom_assets.tables.contract import Column, Table, count, day, instant, rece
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
-    "malformed_row",
-    "implausible_date",
-    "missing_uniq_id",
-    "unparseable_date_time",
-    "future_date_time",
-    "missing_customer",
-    "missing_item",
-    "missing_quantity",
-    "quantity_not_positive",
-    "quantity_too_large",
-    "missing_amount",
-    "negative_amount",
-    "amount_too_large",
-    "unknown_status",
-)
+    "malformed_row", "implausible_date", "missing_uniq_id", "unparseable_date_time", "future_date_time",
+    "missing_customer", "missing_item", "missing_quantity", "quantity_not_positive", "quantity_too_large",
+    "missing_amount", "negative_amount", "amount_too_large", "unknown_status",
+)  # fmt: skip
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
 

@@ -1,6 +1,6 @@
 """A stand-in for Amplitude's HTTP V2, Batch and Identify APIs. It validates events as Amplitude documents.
 
-By default, it refuses short ids, as was observed in production, but not documented; see `AmplitudeWays`.
+By default, it refuses short ids, as was observed in production, but not documented; see `AmplitudeBehaviour`.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer
 from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, depth_and_length, parsed, text
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, depth_and_length, parsed, text
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
 MOST_CHARS, MOST_DEPTH = 1024, 40
@@ -168,7 +168,7 @@ class AmplitudeRates:
 
 
 @dataclass(frozen=True)
-class AmplitudeWays:
+class AmplitudeBehaviour:
     """Behaviour in which the documentation and observations differ.
 
     id_lengths: `drop` removes a short id from its event, as documented; `strict400` refuses the request.
@@ -195,11 +195,11 @@ class AmplitudeReceiver(Receiver):
         setup: Setup | None = None,
         *,
         rates: AmplitudeRates | None = None,
-        ways: AmplitudeWays | None = None,
+        behaviour: AmplitudeBehaviour | None = None,
         key: str = KEY,
     ) -> None:
         """Start listening."""
-        self.key, self.ways = key, ways or AmplitudeWays()
+        self.key, self.behaviour = key, behaviour or AmplitudeBehaviour()
         self.deletions = deletions.amplitude(key, SECRET_KEY)
         self.rates = rates = rates or AmplitudeRates()
         window_s = rates.WINDOW_S
@@ -224,19 +224,19 @@ class AmplitudeReceiver(Receiver):
             return Answer.json({"code": 200}, 200)
         return Answer.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
 
-    def look(self, came: Came) -> Look:
+    def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
-        path = came.request.path
-        if came.request.method != "POST" or path not in MOST_BYTES:
+        path = incoming.request.path
+        if incoming.request.method != "POST" or path not in MOST_BYTES:
             return _bad("Invalid request path")
-        if len(came.body) > MOST_BYTES[path]:
-            return Look(self.refusal(413))
+        if len(incoming.body) > MOST_BYTES[path]:
+            return Decision(self.refusal(413))
         if path == IDENTIFY:
-            return self._identify(came)
-        body = parsed(came.body)
-        return self._without(came.body, body) or self._events(came, body)
+            return self._identify(incoming)
+        body = parsed(incoming.body)
+        return self._without(incoming.body, body) or self._events(incoming, body)
 
-    def _without(self, body: bytes, content: object) -> Look | None:
+    def _without(self, body: bytes, content: object) -> Decision | None:
         """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
         if not isinstance(content, dict):
             return _bad("Invalid JSON request body" if body else "Missing request body")
@@ -247,21 +247,21 @@ class AmplitudeReceiver(Receiver):
             return _bad(f"Invalid API key: {content['api_key']}")
         return None if isinstance(content["events"], list) else _bad("Invalid JSON request body")
 
-    def _events(self, came: Came, content: dict[str, Any]) -> Look:
+    def _events(self, incoming: Incoming, content: dict[str, Any]) -> Decision:
         events = content["events"]
         if len(events) > MOST_EVENTS:
-            return Look(self.refusal(413))
-        if content_of_answer := self._refused(came.request.path, content, events):
+            return Decision(self.refusal(413))
+        if content_of_answer := self._refused(incoming.request.path, content, events):
             return content_of_answer
-        done = {"events_ingested": len(events), "payload_size_bytes": len(came.body)}
-        answer = Answer.json({"code": 200, **done, "server_upload_time": int(came.at_s * 1000)})
-        return Look(answer, _event_entries(events), events)
+        done = {"events_ingested": len(events), "payload_size_bytes": len(incoming.body)}
+        answer = Answer.json({"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)})
+        return Decision(answer, _event_entries(events), events)
 
-    def _refused(self, path: str, content: dict[str, Any], events: list[Any]) -> Look | None:
+    def _refused(self, path: str, content: dict[str, Any], events: list[Any]) -> Decision | None:
         options = content.get("options") or {}
         least = options.get("min_id_length", MIN_ID_LENGTH) if isinstance(options, dict) else MIN_ID_LENGTH
-        stops_at_first = path == HTTP_V2 and self.ways.names == "documented"
-        flaws, drops = Flaws(), self.ways.id_lengths == "drop"
+        stops_at_first = path == HTTP_V2 and self.behaviour.names == "documented"
+        flaws, drops = Flaws(), self.behaviour.id_lengths == "drop"
         for at, event in enumerate(events):
             look_at(event, at, flaws, min_id_length=least, drops_short_ids=drops)
             if self.refuses and event.get("insert_id") in self.refuses:
@@ -272,10 +272,10 @@ class AmplitudeReceiver(Receiver):
             return _bad("Invalid event JSON")
         if flaws:
             return _flawed(flaws)
-        silenced = [at for at, event in enumerate(events) if event.get("device_id") in self.ways.silenced_devices]
+        silenced = [at for at, event in enumerate(events) if event.get("device_id") in self.behaviour.silenced_devices]
         return self._silenced(events, silenced) if silenced else None
 
-    def _silenced(self, events: list[Any], silenced: list[int]) -> Look:
+    def _silenced(self, events: list[Any], silenced: list[int]) -> Decision:
         return _bad(
             "Events silenced for device_id",
             eps_threshold=self.rates.http_v2_per_s,
@@ -286,47 +286,51 @@ class AmplitudeReceiver(Receiver):
             throttled_events=[],
         )
 
-    def _identify(self, came: Came) -> Look:
-        given = _form(came.body)
+    def _identify(self, incoming: Incoming) -> Decision:
+        given = _form(incoming.body)
         if given.get("api_key") != self.key:
-            return Look(Answer(400, b"invalid_api_key"))
+            return Decision(Answer(400, b"invalid_api_key"))
         identifications = _identifications(given)
         flaws = [flaw for one in identifications if (flaw := identify_flaw(one))]
         if flaws or not identifications:
-            return Look(Answer(400, (flaws or ["missing_event"])[0].encode()))
-        return Look(Answer(200, b"success"), self.entries(came), identifications)
+            return Decision(Answer(400, (flaws or ["missing_event"])[0].encode()))
+        return Decision(Answer(200, b"success"), self.entries(incoming), identifications)
 
-    def admit(self, came: Came, look: Look) -> Look:
+    def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of users, devices and the project."""
-        path, now_s = came.request.path, came.at_s
+        path, now_s = incoming.request.path, incoming.at_s
         if path == IDENTIFY:
-            return self._updated(look, now_s)
-        users = Counter(user for event in look.records if (user := event.get("user_id")))
-        devices = Counter(device for event in look.records if (device := event.get("device_id")))
+            return self._updated(decision, now_s)
+        users = Counter(user for event in decision.records if (user := event.get("user_id")))
+        devices = Counter(device for event in decision.records if (device := event.get("device_id")))
         per_s, names = self._per_s[path], {f"u{user}": count for user, count in users.items()}
         names |= {f"d{device}": count for device, count in devices.items()}
-        everything = {"": len(look.records)}
+        everything = {"": len(decision.records)}
         daily = self._per_day.over(names, now_s) if path == BATCH else {}
         fast = per_s.over(names, now_s)
         if fast or daily:
-            return Look(self._throttled(path, look.records, fast, daily))
+            return Decision(self._throttled(path, decision.records, fast, daily))
         if self._project.over(everything, now_s):
-            return Look(self._throttled(path, look.records, {}, {}))
+            return Decision(self._throttled(path, decision.records, {}, {}))
         for rate in (per_s, self._per_day):
             rate.add(names, now_s)
         self._project.add(everything, now_s)
-        return look
+        return decision
 
-    def _updated(self, look: Look, now_s: float) -> Look:
+    def _updated(self, decision: Decision, now_s: float) -> Decision:
         """Silently drop the updates that exceed a user's limit."""
         dropped = []
-        for at, entry in enumerate(look.entries):
+        for at, entry in enumerate(decision.entries):
             if self._updates.over({entry.user: 1}, now_s):
                 dropped.append(at)
             else:
                 self._updates.add({entry.user: 1}, now_s)
-        kept = [entry for at, entry in enumerate(look.entries) if at not in set(dropped)] if dropped else look.entries
-        return Look(look.answer, kept, look.records, dropped)
+        kept = (
+            [entry for at, entry in enumerate(decision.entries) if at not in set(dropped)]
+            if dropped
+            else decision.entries
+        )
+        return Decision(decision.answer, kept, decision.records, dropped)
 
     def _throttled(self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]) -> Answer:
         window_s = int(self.rates.WINDOW_S)
@@ -350,11 +354,11 @@ class AmplitudeReceiver(Receiver):
         return Answer.json(refusal, 429)
 
     @classmethod
-    def entries(cls, came: Came) -> Sequence[Entry]:
+    def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return events, or updates of user properties."""
-        if came.request.path != IDENTIFY:
-            return _event_entries(parsed(came.body)["events"])
-        identifications = _identifications(_form(came.body))
+        if incoming.request.path != IDENTIFY:
+            return _event_entries(parsed(incoming.body)["events"])
+        identifications = _identifications(_form(incoming.body))
         users = [text(one, "user_id") or text(one, "device_id") for one in identifications]
         return [
             Entry("profile", user, user, None, properties=one["user_properties"])
@@ -374,11 +378,11 @@ _ERRORS = {
 }
 
 
-def _bad(error: str, **more: object) -> Look:
-    return Look(Answer.json({"code": 400, "error": error, **more}, 400))
+def _bad(error: str, **more: object) -> Decision:
+    return Decision(Answer.json({"code": 400, "error": error, **more}, 400))
 
 
-def _flawed(flaws: Flaws) -> Look:
+def _flawed(flaws: Flaws) -> Decision:
     if flaws.short_ids and not flaws.missing and not flaws.invalid:
         return _bad("Invalid id length for user_id or device_id", events_with_invalid_id_lengths=flaws.short_ids)
     more: dict[str, object] = {"events_with_invalid_id_lengths": flaws.short_ids} if flaws.short_ids else {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer, Request
-from ecom_assets.sandbox.vendors.entries import Came, Look, parsed
+from ecom_assets.sandbox.vendors.entries import Decision, Incoming, parsed
 
 UNAUTHORIZED, REFUSED, CREATED = 401, 400, 201
 MOST_AMPLITUDE, MOST_HEAP, MOST_MIXPANEL = 100, 10_000, 1_999
@@ -20,7 +20,7 @@ HEAP_TOKEN, HEAP = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
 GA4 = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
 GA4_KINDS = ("CLIENT_ID", "USER_ID", "APP_INSTANCE_ID")
 ISSUED = "heap-token-of-five-minutes"
-Handler = Callable[[Came], tuple[Answer, list[str]]]
+Handler = Callable[[Incoming], tuple[Answer, list[str]]]
 
 
 @dataclass
@@ -35,14 +35,14 @@ class Deletions:
     handlers: dict[str, Handler]
     requested_ids: list[str] = field(default_factory=list)
 
-    def look(self, came: Came) -> Look | None:
+    def decide(self, incoming: Incoming) -> Decision | None:
         """Return the answer to a request to delete; None if the request is another one."""
-        handler = self.handlers.get(came.request.path)
-        if handler is None or came.request.method != "POST":
+        handler = self.handlers.get(incoming.request.path)
+        if handler is None or incoming.request.method != "POST":
             return None
-        answer, ids = handler(came)
+        answer, ids = handler(incoming)
         self.requested_ids.extend(ids)
-        return Look(answer)
+        return Decision(answer)
 
 
 NOTHING: list[str] = []
@@ -51,10 +51,10 @@ NOTHING: list[str] = []
 def amplitude(key: str, secret: str) -> Deletions:
     """Return Amplitude's: basic authentication by key and secret, up to 100 ids."""
 
-    def handle(came: Came) -> tuple[Answer, list[str]]:
-        if _basic(came.request) != (key, secret):
+    def handle(incoming: Incoming) -> tuple[Answer, list[str]]:
+        if _basic(incoming.request) != (key, secret):
             return Answer.json({"error": "Unauthorized"}, UNAUTHORIZED), NOTHING
-        ids = _texts(parsed(came.body), "user_ids")
+        ids = _texts(parsed(incoming.body), "user_ids")
         if not ids or len(ids) > MOST_AMPLITUDE:
             return Answer.json({"error": f"1 to {MOST_AMPLITUDE} user_ids"}, REFUSED), NOTHING
         return Answer.json({"day": "2026-02-14", "status": "staging", "amplitude_ids": []}), ids
@@ -65,15 +65,15 @@ def amplitude(key: str, secret: str) -> Deletions:
 def heap(app_id: str, api_key: str) -> Deletions:
     """Return Heap's: a token by basic authentication, then up to 10,000 users by identity or user id."""
 
-    def token(came: Came) -> tuple[Answer, list[str]]:
-        if _basic(came.request) != (app_id, api_key):
+    def token(incoming: Incoming) -> tuple[Answer, list[str]]:
+        if _basic(incoming.request) != (app_id, api_key):
             return Answer.json({"err": "Unauthorized"}, UNAUTHORIZED), NOTHING
         return Answer.json({"access_token": ISSUED}), NOTHING
 
-    def users(came: Came) -> tuple[Answer, list[str]]:
-        if _bearer(came.request) != ISSUED:
+    def users(incoming: Incoming) -> tuple[Answer, list[str]]:
+        if _bearer(incoming.request) != ISSUED:
             return Answer.json({"err": "Unauthorized"}, UNAUTHORIZED), NOTHING
-        result = parsed(came.body)
+        result = parsed(incoming.body)
         users = result.get("users") if isinstance(result, dict) else None
         if not isinstance(users, list) or not 0 < len(users) <= MOST_HEAP:
             return Answer.json({"err": f"1 to {MOST_HEAP} users"}, REFUSED), NOTHING
@@ -86,10 +86,10 @@ def heap(app_id: str, api_key: str) -> Deletions:
 def mixpanel(token: str, oauth_token: str) -> Deletions:
     """Return Mixpanel's: an OAuth token, the project's token in the address, and up to 1,999 distinct ids."""
 
-    def handle(came: Came) -> tuple[Answer, list[str]]:
-        if _bearer(came.request) != oauth_token or came.request.query.get("token") != token:
+    def handle(incoming: Incoming) -> tuple[Answer, list[str]]:
+        if _bearer(incoming.request) != oauth_token or incoming.request.query.get("token") != token:
             return Answer.json({"status": "error", "error": "Unauthorized"}, UNAUTHORIZED), NOTHING
-        result = parsed(came.body)
+        result = parsed(incoming.body)
         ids = _texts(result, "distinct_ids")
         if not ids or len(ids) > MOST_MIXPANEL or result.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
             return Answer.json({"status": "error", "error": f"1 to {MOST_MIXPANEL} distinct_ids"}, REFUSED), NOTHING
@@ -101,10 +101,10 @@ def mixpanel(token: str, oauth_token: str) -> Deletions:
 def ga4(property_id: str, oauth_token: str) -> Deletions:
     """Return Google's: an OAuth token, and one id of a property."""
 
-    def handle(came: Came) -> tuple[Answer, list[str]]:
-        if _bearer(came.request) != oauth_token:
+    def handle(incoming: Incoming) -> tuple[Answer, list[str]]:
+        if _bearer(incoming.request) != oauth_token:
             return Answer.json({"error": {"code": UNAUTHORIZED}}, UNAUTHORIZED), NOTHING
-        result = parsed(came.body)
+        result = parsed(incoming.body)
         named = result.get("id") if isinstance(result, dict) else None
         if not isinstance(named, dict) or named.get("type") not in GA4_KINDS or not named.get("userId"):
             return Answer.json({"error": {"code": REFUSED}}, REFUSED), NOTHING

@@ -12,7 +12,7 @@ Kind = Literal["event", "profile"]
 
 
 @dataclass(frozen=True)
-class Came:
+class Incoming:
     """A complete request, with its decompressed body, and the receiver's time in seconds since 1970."""
 
     request: Request
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class Decision:
     """The tool's response to a request without faults.
 
     answer: The response.

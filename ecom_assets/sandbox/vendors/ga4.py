@@ -9,7 +9,7 @@ from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
 from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import OK, Receiver, Setup
 
 MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
@@ -200,31 +200,31 @@ class Ga4Receiver(Receiver):
         """Return the response with this status."""
         return Answer(NO_CONTENT if status == OK else status)
 
-    def look(self, came: Came) -> Look:
+    def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
-        request = came.request
+        request = incoming.request
         if request.method != "POST" or request.path not in {COLLECT, DEBUG}:
-            return Look(self.refusal(404))
-        body = parsed(came.body)
-        messages = list(messages_on(None if body is NO_JSON else body, came.at_s))
+            return Decision(self.refusal(404))
+        body = parsed(incoming.body)
+        messages = list(messages_on(None if body is NO_JSON else body, incoming.at_s))
         if request.path == DEBUG:
-            return Look(Answer.json({"validationMessages": [message.as_json() for message in messages]}))
+            return Decision(Answer.json({"validationMessages": [message.as_json() for message in messages]}))
         given = (request.query.get("measurement_id"), request.query.get("api_secret"))
-        is_lost = len(came.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
+        is_lost = len(incoming.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
         if is_lost or given != (self.measurement_id, self.api_secret):
-            return Look(Answer(NO_CONTENT))
+            return Decision(Answer(NO_CONTENT))
         bad = {message.event for message in messages if message.event is not None}
-        entries = self.entries(came)
+        entries = self.entries(incoming)
         bad |= {at for at, entry in enumerate(entries) if entry.record_id in self.refuses}
         kept = [entry for at, entry in enumerate(entries) if at not in bad] if bad else entries
-        return Look(Answer(NO_CONTENT), kept, refused=sorted(bad))
+        return Decision(Answer(NO_CONTENT), kept, refused=sorted(bad))
 
     @classmethod
-    def entries(cls, came: Came) -> Sequence[Entry]:
+    def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return the events, each with the time at which GA4 shows it, and then the user properties."""
-        body = parsed(came.body)
+        body = parsed(incoming.body)
         user = str(body["client_id"])
-        entries = [_event_entry(body, event, user, came.at_s) for event in body["events"]]
+        entries = [_event_entry(body, event, user, incoming.at_s) for event in body["events"]]
         if properties := body.get("user_properties"):
             values = {name: given.get("value") for name, given in properties.items()}
             entries.append(Entry("profile", user, user, None, properties=values))

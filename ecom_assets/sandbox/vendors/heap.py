@@ -13,7 +13,7 @@ from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
 from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
 APP_ID, API_KEY = "sandbox-heap-app", "sandbox-heap-key"
@@ -76,12 +76,12 @@ class HeapReceiver(Receiver):
         """Return the response with this status."""
         return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
 
-    def look(self, came: Came) -> Look:
+    def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
-        path = came.request.path
-        if came.request.method != "POST" or path not in _BULK:
-            return Look(self.refusal(404))
-        body = parsed(came.body)
+        path = incoming.request.path
+        if incoming.request.method != "POST" or path not in _BULK:
+            return Decision(self.refusal(404))
+        body = parsed(incoming.body)
         if not isinstance(body, dict) or body.get("app_id") != self.app_id:
             return _bad("app_id is missing or unknown")
         records = _records(path, body)
@@ -93,25 +93,25 @@ class HeapReceiver(Receiver):
                 return _bad(flaw)
             if record.get("idempotency_key") in self.refuses:
                 return _bad("an event is wrong")
-        return Look(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
+        return Decision(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
 
-    def admit(self, came: Came, look: Look) -> Look:
+    def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of users and the app."""
-        users, everything = Counter(entry.user for entry in look.entries), Counter({"": len(look.entries)})
+        users, everything = Counter(entry.user for entry in decision.entries), Counter({"": len(decision.entries)})
         rates = [(self._users, users), (self._app, everything)]
-        if "app_id" in look.records[0]:  # the request is itself the single record
+        if "app_id" in decision.records[0]:  # the request is itself the single record
             rates = [(self._singles, users)]
-        if any(rate.over(counts, came.at_s) for rate, counts in rates):
-            return Look(self.refusal(429))
+        if any(rate.over(counts, incoming.at_s) for rate, counts in rates):
+            return Decision(self.refusal(429))
         for rate, counts in rates:
-            rate.add(counts, came.at_s)
-        return look
+            rate.add(counts, incoming.at_s)
+        return decision
 
     @classmethod
-    def entries(cls, came: Came) -> Sequence[Entry]:
+    def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return events, or updates of user properties."""
-        path = came.request.path
-        return _entries(path, _records(path, parsed(came.body)))
+        path = incoming.request.path
+        return _entries(path, _records(path, parsed(incoming.body)))
 
 
 _WORDS = {
@@ -123,8 +123,8 @@ _WORDS = {
 }
 
 
-def _bad(words: str) -> Look:
-    return Look(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
+def _bad(words: str) -> Decision:
+    return Decision(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
 
 
 def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)

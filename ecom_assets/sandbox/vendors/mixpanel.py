@@ -1,7 +1,7 @@
 """A stand-in for Mixpanel's /import and /engage APIs. It validates records as Mixpanel documents.
 
 The documentation contradicts itself on the largest size of a request and on how a refused record is named;
-`MixpanelWays` has a switch for each.
+`MixpanelBehaviour` has a switch for each.
 """
 
 import base64
@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Came, Entry, Look, is_number, parsed
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
 
 FORBIDDEN_IDS = frozenset(
@@ -148,7 +148,7 @@ class MixpanelRates:
 
 
 @dataclass(frozen=True)
-class MixpanelWays:
+class MixpanelBehaviour:
     """Behaviour in which the documentation contradicts itself.
 
     most_bytes: 2 MB as in the example of a 413, or 10 MB as in the text.
@@ -172,14 +172,14 @@ class MixpanelReceiver(Receiver):
         setup: Setup | None = None,
         *,
         rates: MixpanelRates | None = None,
-        ways: MixpanelWays | None = None,
+        behaviour: MixpanelBehaviour | None = None,
         project: MixpanelProject | None = None,
     ) -> None:
         """Start listening."""
         rates = rates or MixpanelRates()
         self.project = project or MixpanelProject()
         self.deletions = deletions.mixpanel(self.project.token, GDPR_TOKEN)
-        self.ways = ways or MixpanelWays()
+        self.behaviour = behaviour or MixpanelBehaviour()
         self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
         super().__init__(setup)
 
@@ -195,23 +195,23 @@ class MixpanelReceiver(Receiver):
     def refusal(self, status: int) -> Answer:
         """Return the response with this status."""
         error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
-        return Answer.json({"code": status, "error": error.format(self.ways.most_bytes), "status": words}, status)
+        return Answer.json({"code": status, "error": error.format(self.behaviour.most_bytes), "status": words}, status)
 
-    def look(self, came: Came) -> Look:
+    def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
-        request = came.request
+        request = incoming.request
         if request.method != "POST" or request.path not in {IMPORT, ENGAGE}:
-            return Look(self.refusal(404))
+            return Decision(self.refusal(404))
         if request.path == IMPORT and not self._knows(request):
-            return Look(self.refusal(401))
-        records, is_form = _records(came)
+            return Decision(self.refusal(401))
+        records, is_form = _records(incoming)
         if records is None:
-            return Look(self.refusal(400))
-        if len(came.body) > self.ways.most_bytes or len(records) > MOST_RECORDS:
-            return Look(self.refusal(413))
+            return Decision(self.refusal(400))
+        if len(incoming.body) > self.behaviour.most_bytes or len(records) > MOST_RECORDS:
+            return Decision(self.refusal(413))
         if request.path == ENGAGE:
             return self._engage(records, is_verbose=is_form or request.query.get("verbose") == "1")
-        return self._import(came, records, is_form=is_form)
+        return self._import(incoming, records, is_form=is_form)
 
     def _knows(self, request: Request) -> bool:
         """Return whether the credentials are valid; only a service account requires the project's id."""
@@ -227,54 +227,54 @@ class MixpanelReceiver(Receiver):
             return project in {None, self.project.project_id}
         return (user, password) == self.project.account and project == self.project.project_id
 
-    def _import(self, came: Came, events: list[Any], *, is_form: bool) -> Look:
+    def _import(self, incoming: Incoming, events: list[Any], *, is_form: bool) -> Decision:
         """Accept the valid events, even if others are invalid."""
-        may_be_large = len(came.body) >= EVENT_BYTES
+        may_be_large = len(incoming.body) >= EVENT_BYTES
         failed = {}
         for at, event in enumerate(events):
-            field, message = event_flaw(event, came.at_s, may_be_large=may_be_large)
+            field, message = event_flaw(event, incoming.at_s, may_be_large=may_be_large)
             if field or _insert_id(event) in self.refuses:
-                named = {"index": at, self.ways.id_name: _insert_id(event)}
+                named = {"index": at, self.behaviour.id_name: _insert_id(event)}
                 failed[at] = named | {"field": field or "properties", "message": message or "properties is wrong"}
         good = [event for at, event in enumerate(events) if at not in failed] if failed else events
-        answer = self._imported(came, len(good), list(failed.values()), is_form=is_form)
-        return Look(answer, _event_entries(good), good, list(failed))
+        answer = self._imported(incoming, len(good), list(failed.values()), is_form=is_form)
+        return Decision(answer, _event_entries(good), good, list(failed))
 
     @staticmethod
-    def _imported(came: Came, good_count: int, failed: list[dict[str, object]], *, is_form: bool) -> Answer:
+    def _imported(incoming: Incoming, good_count: int, failed: list[dict[str, object]], *, is_form: bool) -> Answer:
         if is_form:
             return Answer.json({"status": 1, "error": None})
-        if failed and came.request.query.get("strict") == "1":
+        if failed and incoming.request.query.get("strict") == "1":
             words = "some data points in the request failed validation"
             answer_body = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
             return Answer.json({**answer_body, "status": "Bad Request"}, 400)
         return Answer.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
 
-    def _engage(self, updates: list[Any], *, is_verbose: bool) -> Look:
+    def _engage(self, updates: list[Any], *, is_verbose: bool) -> Decision:
         tokens = {update.get("$token") if isinstance(update, dict) else None for update in updates}
         if tokens != {self.project.token}:
-            return Look(self.refusal(401))
+            return Decision(self.refusal(401))
         flaws = [flaw for update in updates if (flaw := profile_flaw(update))]
         if flaws:  # the status is still 200; only the body shows the error
             error = Answer.json({"status": 0, "error": flaws[0]}) if is_verbose else Answer(200, b"0")
-            return Look(error)
+            return Decision(error)
         answer = Answer.json({"status": 1, "error": None}) if is_verbose else Answer(200, b"1")
-        return Look(answer, _profile_entries(updates), updates)
+        return Decision(answer, _profile_entries(updates), updates)
 
-    def admit(self, came: Came, look: Look) -> Look:
+    def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of the project for events and bytes."""
-        rates = ((self._events, {"": len(look.entries)}), (self._bytes, {"": len(came.body)}))
-        if any(rate.over(counts, came.at_s) for rate, counts in rates):
-            return Look(self.refusal(429))
+        rates = ((self._events, {"": len(decision.entries)}), (self._bytes, {"": len(incoming.body)}))
+        if any(rate.over(counts, incoming.at_s) for rate, counts in rates):
+            return Decision(self.refusal(429))
         for rate, counts in rates:
-            rate.add(counts, came.at_s)
-        return look
+            rate.add(counts, incoming.at_s)
+        return decision
 
     @classmethod
-    def entries(cls, came: Came) -> Sequence[Entry]:
+    def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return events, including refused ones, or updates of profiles."""
-        records = _records(came)[0] or []
-        return _profile_entries(records) if came.request.path == ENGAGE else _event_entries(records)
+        records = _records(incoming)[0] or []
+        return _profile_entries(records) if incoming.request.path == ENGAGE else _event_entries(records)
 
 
 _ERRORS = {
@@ -295,9 +295,9 @@ def _insert_id(event: object) -> object:
     return properties.get("$insert_id", "") if isinstance(properties, dict) else ""
 
 
-def _records(came: Came) -> tuple[list[Any] | None, bool]:
+def _records(incoming: Incoming) -> tuple[list[Any] | None, bool]:
     """Return the records from a JSON list, NDJSON or a form's `data`, None if invalid, and whether it is a form."""
-    kind, body = came.request.headers.get("content-type", ""), came.body
+    kind, body = incoming.request.headers.get("content-type", ""), incoming.body
     if "ndjson" in kind:
         lines = [parsed(line) for line in body.splitlines() if line.strip()]
         return (None if any(line is NO_JSON for line in lines) else lines), False

@@ -23,7 +23,7 @@ from typing import ClassVar, cast
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.services.service import CONTROL, Answer, Connection, Request, Service
 from ecom_assets.sandbox.vendors.deletions import Deletions
-from ecom_assets.sandbox.vendors.entries import Came, Entry, Look
+from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming
 from ecom_assets.sandbox.vendors.faults import (
     AS_DOCUMENTED,
     BEFORE,
@@ -215,7 +215,7 @@ class Receiver(Service):
         super().__init__(setup.port)
 
     @abstractmethod
-    def look(self, came: Came) -> Look:
+    def decide(self, incoming: Incoming) -> Decision:
         """Return the tool's response to a request, and the records that it accepts."""
 
     @abstractmethod
@@ -228,12 +228,12 @@ class Receiver(Service):
 
     @classmethod
     @abstractmethod
-    def entries(cls, came: Came) -> Sequence[Entry]:
+    def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return the records of an accepted request, including refused ones, in order of position."""
 
-    def admit(self, came: Came, look: Look) -> Look:  # noqa: ARG002 (unused by a tool without rates)
+    def admit(self, incoming: Incoming, decision: Decision) -> Decision:  # noqa: ARG002 (unused by a tool without rates)
         """Apply the tool's rate limits, and return what it still accepts, or the refusal."""
-        return look
+        return decision
 
     @property
     def now_s(self) -> float:
@@ -292,24 +292,32 @@ class Receiver(Service):
         """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
         is_good = step.status == AS_DOCUMENTED
         now_s = self.now_s
-        look, came = Look(Answer(NO_ANSWER)), self._came(request, now_s)
+        decision, incoming = Decision(Answer(NO_ANSWER)), self._incoming(request, now_s)
         if is_complete and (is_good or step.takes):
-            look = self.deletions.look(came) or self.look(came) if came else Look(self.refusal(400))
+            decision = (
+                self.deletions.decide(incoming) or self.decide(incoming) if incoming else Decision(self.refusal(400))
+            )
         with self._turn:
-            if came and look.entries:
-                look = self.admit(came, look)
-            self._hold(look.entries, now_s)
-            answer = look.answer if is_good else self._mishap(step)
+            if incoming and decision.entries:
+                decision = self.admit(incoming, decision)
+            self._hold(decision.entries, now_s)
+            answer = decision.answer if is_good else self._mishap(step)
             status = answer.status if is_complete else NO_ANSWER
             received = Received(
-                now_s, status, is_complete, bool(look.entries), look.refused, head + request.body, len(request.body)
+                now_s,
+                status,
+                is_complete,
+                bool(decision.entries),
+                decision.refused,
+                head + request.body,
+                len(request.body),
             )
             return answer, self._journal.add(received) if self._journal else 0
 
-    def _came(self, request: Request, now_s: float) -> Came | None:
+    def _incoming(self, request: Request, now_s: float) -> Incoming | None:
         """Return a request with its body, decompressed if the tool supports gzip; None if the body is damaged."""
         try:
-            return Came(request, unpacked(request) if self.takes_gzip else request.body, now_s)
+            return Incoming(request, unpacked(request) if self.takes_gzip else request.body, now_s)
         except (OSError, EOFError, zlib.error):
             return None
 
@@ -338,7 +346,7 @@ class Receiver(Service):
         if not received.is_taken:
             return ()
         request = received.request()
-        entries = cls.entries(Came(request, unpacked(request), received.at_s))
+        entries = cls.entries(Incoming(request, unpacked(request), received.at_s))
         refused = set(received.refused)
         return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
 

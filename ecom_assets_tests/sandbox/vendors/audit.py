@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
-from ecom_assets.sandbox.vendors.entries import Came, Kind
+from ecom_assets.sandbox.vendors.entries import Incoming, Kind
 from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
 from ecom_assets.sandbox.vendors.heap import HeapReceiver
 from ecom_assets.sandbox.vendors.mixpanel import MixpanelReceiver
@@ -102,7 +102,7 @@ def _request_record(
     request, sent_ids = received.request(), taken_ids
     if received.is_complete and (not received.is_taken or received.refused):
         try:
-            entries = receiver.entries(Came(request, unpacked(request), received.at_s))
+            entries = receiver.entries(Incoming(request, unpacked(request), received.at_s))
             sent_ids = tuple(entry.record_id for entry in entries if entry.kind == kind)
         except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError):
             sent_ids = ()

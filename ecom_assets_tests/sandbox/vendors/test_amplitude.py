@@ -13,9 +13,9 @@ from ecom_assets.sandbox.vendors.amplitude import (
     HTTP_V2,
     MOST_BYTES,
     RESERVED_EVENTS,
+    AmplitudeBehaviour,
     AmplitudeRates,
     AmplitudeReceiver,
-    AmplitudeWays,
 )
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets_tests.sandbox.vendors.asking import DAY_S, amplitude_event, ask, packed, still, to_amplitude
@@ -164,7 +164,7 @@ def test_http_v2_names_the_first_wrong_event_and_batch_names_all(amplitude: Ampl
     by_path = {path: to_amplitude(amplitude, *events, path=path)[1] for path in (HTTP_V2, BATCH)}
     assert by_path[HTTP_V2]["events_with_invalid_fields"] == {"time": [1]}
     assert by_path[BATCH]["events_with_invalid_fields"] == {"time": [1, 3]}
-    with AmplitudeReceiver(Setup(clock=still), ways=AmplitudeWays(names="all")) as generous:
+    with AmplitudeReceiver(Setup(clock=still), behaviour=AmplitudeBehaviour(names="all")) as generous:
         result = to_amplitude(generous, *events, path=HTTP_V2)[1]
     assert result["events_with_invalid_fields"] == {"time": [1, 3]}
 
@@ -184,7 +184,7 @@ def test_a_short_id_refuses_the_batch_as_production_was_seen_to(amplitude: Ampli
 
 
 def test_or_a_short_id_is_dropped_as_the_page_says() -> None:
-    with AmplitudeReceiver(Setup(clock=still), ways=AmplitudeWays(id_lengths="drop")) as receiver:
+    with AmplitudeReceiver(Setup(clock=still), behaviour=AmplitudeBehaviour(id_lengths="drop")) as receiver:
         assert to_amplitude(receiver, amplitude_event(1, user_id="bob"))[0] == 200
         status, result = to_amplitude(receiver, amplitude_event(2, user_id="bob", device_id=None))
     assert (status, set(result["events_with_missing_fields"])) == (400, {"user_id", "device_id"})
@@ -255,8 +255,8 @@ def test_a_project_may_have_a_rate_of_its_own() -> None:
 
 
 def test_silenced_devices_are_refused_for_good() -> None:
-    ways = AmplitudeWays(silenced_devices=frozenset({"device-2"}))
-    with AmplitudeReceiver(Setup(clock=still), ways=ways) as receiver:
+    behaviour = AmplitudeBehaviour(silenced_devices=frozenset({"device-2"}))
+    with AmplitudeReceiver(Setup(clock=still), behaviour=behaviour) as receiver:
         status, result = to_amplitude(receiver, amplitude_event(1), amplitude_event(2))
     assert (status, result["error"]) == (400, "Events silenced for device_id")
     assert (result["silenced_devices"], result["silenced_events"]) == (["device-2"], [1])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.entries import Came
+from ecom_assets.sandbox.vendors.entries import Incoming
 from ecom_assets.sandbox.vendors.ga4 import (
     BACK_S,
     COLLECT,
@@ -168,7 +168,7 @@ def test_a_body_is_below_130_kilobytes(ga4: Ga4Receiver) -> None:
 def shown_s(ga4: Ga4Receiver, **more: Any) -> float:
     """Return the time that an event is shown at."""
     body = json.dumps({"client_id": "c", "events": [ga4_event()], **more}).encode()
-    (entry,) = ga4.entries(Came(Request("POST", COLLECT, {}, {}, body), body, NOW_S))
+    (entry,) = ga4.entries(Incoming(Request("POST", COLLECT, {}, {}, body), body, NOW_S))
     assert isinstance(entry.at, int)
     return entry.at / MICROS
 

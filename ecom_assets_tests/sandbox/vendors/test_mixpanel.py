@@ -15,9 +15,9 @@ from ecom_assets.sandbox.vendors.mixpanel import (
     IMPORT,
     TEN_MB,
     TWO_MB,
+    MixpanelBehaviour,
     MixpanelRates,
     MixpanelReceiver,
-    MixpanelWays,
 )
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets_tests.sandbox.vendors.asking import (
@@ -77,7 +77,7 @@ def test_of_a_refused_batch_the_good_events_are_taken(forgetful: MixpanelReceive
 
 
 def test_a_refused_record_may_be_named_the_other_way() -> None:
-    with MixpanelReceiver(Setup(clock=still), ways=MixpanelWays(id_name="insert_id")) as receiver:
+    with MixpanelReceiver(Setup(clock=still), behaviour=MixpanelBehaviour(id_name="insert_id")) as receiver:
         result = to_mixpanel(receiver, mixpanel_event(1, time=None))[1]
     assert [record.get("insert_id") for record in result["failed_records"]] == ["event-1"]
 
@@ -91,7 +91,7 @@ def test_two_thousand_events_pass_and_one_more_is_too_large(mixpanel: MixpanelRe
 def test_so_many_bytes_pass_and_one_more_is_too_large(most_bytes: int) -> None:
     body = json.dumps([mixpanel_event()]).encode()
     full = body + b" " * (most_bytes - len(body))
-    with MixpanelReceiver(Setup(clock=still), ways=MixpanelWays(most_bytes=most_bytes)) as receiver:
+    with MixpanelReceiver(Setup(clock=still), behaviour=MixpanelBehaviour(most_bytes=most_bytes)) as receiver:
         header = basic(receiver.project.token)
         assert ask(receiver, IMPORT, full, headers=header)[0] == 200
         assert ask(receiver, IMPORT, full + b" ", headers=header) == (

@@ -31,21 +31,9 @@ MIN_ID_LENGTH = 5
 TEXT_CHARACTERS = 1024
 LEVELS = 40
 FORBIDDEN_IDS = (
-    "anonymous",
-    "nil",
-    "none",
-    "null",
-    "n/a",
-    "na",
-    "undefined",
-    "unknown",
-    "",
-    "00000000-0000-0000-0000-000000000000",
-    "{}",
-    "lmy47d",
-    "0",
-    "-1",
-)
+    "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "", "00000000-0000-0000-0000-000000000000",
+    "{}", "lmy47d", "0", "-1",
+)  # fmt: skip
 RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
 """Prefixes of the names of Amplitude's own events, in lower case."""
 RECORD_BYTES = 500_000

@@ -35,24 +35,9 @@ FIRST_US = 365 * 86_400 * 1_000_000
 """1971-01-01, the earliest time of an event that is accepted."""
 RECORD_BYTES = 999_999
 FORBIDDEN_IDS = (
-    "00000000-0000-0000-0000-000000000000",
-    "anon",
-    "anonymous",
-    "nil",
-    "none",
-    "null",
-    "n/a",
-    "na",
-    "undefined",
-    "unknown",
-    "<nil>",
-    "0",
-    "-1",
-    "true",
-    "false",
-    "[]",
-    "{}",
-)
+    "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
+    "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
+)  # fmt: skip
 _OWN_PROPERTIES = {
     "time": "(at_us // 1000)",
     "distinct_id": json_value("distinct_id"),
