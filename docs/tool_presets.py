@@ -19,8 +19,8 @@ from ecom_assets.retention.rule import PRESETS as RETENTION
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.sessions.rule import TOOL_RULES
 from ecom_assets.tables.presets import TOOLS
-from ecom_assets.trends.trend import PRESETS as TRENDS
-from ecom_assets.trends.trend import Series, Trend
+from ecom_assets.trends.definition import PRESETS as TRENDS
+from ecom_assets.trends.definition import Series, Trend
 
 BEGIN, END = "<!-- preset, made by `make docs` -->\n", "<!-- end of preset -->"
 OF_RETENTION = ("period", "mode", "clock", "starting", "week_start")

@@ -15,7 +15,8 @@ from ecom_assets.attribution.rule import SHAPES, AttributionRule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import NO, Days, day_table
+from ecom_assets.tables.days import Days, day_table
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.portable import union_all
 
 UNITS_OF_ONE = 10**9

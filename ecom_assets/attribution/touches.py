@@ -5,7 +5,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source, with_source_or_direct
 from ecom_assets.attribution.contracts import FirstTouches, SessionSources, Touches
-from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.portable import union_all
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.cli.kept_events import ordinary_events
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
-from ecom_assets.events.identity import resolve_visitors, visitor_of_user
-from ecom_assets.sources.files.coded_events import OF_TIME, REPEATED_HASHES, CheckedRows
-from ecom_assets.sources.files.compiled import compiled
+from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.sources.files.coded_events import CheckedRows
+from ecom_assets.sources.files.direct_view import DIRECT, repeated, view_direct
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.sql_text import select
 
-DIRECT, SPECIAL, SIGHTINGS = "direct_events", "special_events", "special_sightings"
-ARRIVED = "received_date"
+SPECIAL, SIGHTINGS = "special_events", "special_sightings"
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,13 @@ class DirectEvents:
 
     def ordinary(self, *, is_dated: bool) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
-        broken = [name for name, count in self.checked.rejected.items() if count]
-        is_dated = is_dated or not {*OF_TIME}.isdisjoint(broken)
-        conditions = ["t0.user_id IS NOT NULL"] if self.checked.has_anonymous else []
-        conditions += [f"hash(t0.event_id) NOT IN {_repeated()}"] if self.checked.has_repeated else []
-        if broken:
-            cases = " ".join(f"WHEN {compiled().rules[name]} THEN false" for name in broken)
-            conditions.append(f"CASE {cases} ELSE true END")
-        rows = self.files.sure_sql(self.rule.late_days, is_dated=is_dated)
-        rows = select("*, event_at::DATE AS event_date", f"({rows})")
-        self._view(DIRECT, select("*", f"({rows}) AS t0", " AND ".join(conditions)))
-        events = self._table(DIRECT)
-        visitor = visitor_of_user(events.user_id) if self.checked.has_escaped else events.user_id
-        result = clean.as_clean_events(events.mutate(visitor_id=visitor))
-        return result if is_dated else result.drop(ARRIVED)
+        is_dated = view_direct(self.con.con, self.files, self.rule.late_days, self.checked, is_dated=is_dated)
+        return ordinary_events(self._table(DIRECT), has_escaped=self.checked.has_escaped, is_dated=is_dated)
 
     @property
     def has_special(self) -> bool:
         """Return whether there are events without a user, or with an id that may repeat."""
-        return self.checked.has_anonymous or self.checked.has_repeated
+        return self.checked.has_special
 
     def special(self, received: str, days: Days) -> ir.Table:
         """Return the clean events without a user, or with an id that may repeat.
@@ -68,7 +56,7 @@ class DirectEvents:
             days: The range of their arrival days.
         """
         conditions = ["user_id IS NULL"] if self.checked.has_anonymous else []
-        conditions += [f"hash(event_id) IN {_repeated()}"] if self.checked.has_repeated else []
+        conditions += [f"hash(event_id) IN {repeated()}"] if self.checked.has_repeated else []
         copies = self._clean_rows(SPECIAL, select("*", received, " OR ".join(conditions)), days)
         anonymous = select("session_id", SPECIAL, "user_id IS NULL")
         seen = self._clean_rows(SIGHTINGS, select("*", received, f"session_id IN ({anonymous})"), days)
@@ -87,7 +75,3 @@ class DirectEvents:
 
     def _table(self, name: str) -> ir.Table:
         return self.con.table(name, database=("temp", "main"))
-
-
-def _repeated() -> str:
-    return f"({select('id_hash', REPEATED_HASHES)})"

@@ -31,7 +31,8 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.kinds import EventMapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import NO, ONE_DAY, Days
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
 from ecom_assets.warehouse.local import adopted, connect, keep_within

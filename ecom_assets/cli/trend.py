@@ -89,7 +89,7 @@ def trend(
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     query = _read_definition(definition, given)
     with checking(all_paths(events, more), settings) as opened:
-        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (loads Ibis beside the check)
+        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (imported beside the check)
 
         answer = answer_trend(opened, query, days, segment)
     print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
@@ -197,7 +197,7 @@ def _found(answer: dict[str, Any]) -> list[_Line]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
-        from ecom_assets.trends.visitors import STATES  # noqa: PLC0415 (loads Ibis, as the answer has done)
+        from ecom_assets.trends.visitors import STATES  # noqa: PLC0415 (as the answer has done)
 
         return [
             _Line(state if len(lives) == 1 else f"{one['name']} {state}", one[state])

@@ -1,15 +1,15 @@
-"""The answer of `ecom trend`, by Ibis, which is imported with this module only."""
+"""The answer of `ecom trend`: by statements that are kept where it can be, without Ibis."""
 
 from dataclasses import replace
 from typing import Any
 
+from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import OpenedFiles
-from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Trend
 
 
 def answer_trend(
@@ -21,10 +21,16 @@ def answer_trend(
         DefinitionError: The definition is wrong.
         SourceError: The files have no valid event.
     """
-    trend = Trend.from_mapping(definition)
-    question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)
-    translate = question.files.mapping.translate
+    trend, translate = Trend.from_mapping(definition), opened.mapping.translate
     series = tuple(one.translated(translate) for one in trend.series)
-    own = replace(trend, series=series, where=with_event_types(trend.where, translate))
+    trend = replace(trend, series=series, where=with_event_types(trend.where, translate))
+    kept = KeptEvents.open(opened, trend, trend.columns) if segment is None else None
+    if kept is not None and kept.ends is not None:
+        known = kept.ends[0].date(), kept.ends[1].date()
+        reach = Range.of_question(known, days.within(known[1]), opened.settings.timezone, kept.ends[1])
+        return trend_answer(kept.asking, kept.events, trend, reach) | {"rows": kept.rows()}
+    from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis)
+
+    question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)
     reach = Range.of_question(question.known, question.days, opened.settings.timezone, question.newest_at)
-    return question.complete(trend_answer(question.files.con, question.events, own, reach))
+    return question.complete(trend_answer(question.files.con, question.events, trend, reach))

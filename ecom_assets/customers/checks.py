@@ -15,7 +15,8 @@ from ecom_assets.customers.contracts import (
 )
 from ecom_assets.sales.contracts import Customer
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
-from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.portable import union_all
 
 ALL_OR_NONE = (

@@ -25,7 +25,8 @@ from ecom_assets.customers.contracts import (
 )
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import NO, Days, day_start
+from ecom_assets.tables.days import Days, day_start
+from ecom_assets.tables.literals import NO
 
 OTHER = "other"
 

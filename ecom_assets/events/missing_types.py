@@ -24,7 +24,12 @@ def missing_type_warnings(
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (name for (name,) in fetched(con, events.select("event_type").distinct())), words)
+    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), words)
+
+
+def types_of(events: "ir.Table") -> "ir.Table":
+    """Return every type that an event has."""
+    return events.select("event_type").distinct()
 
 
 def warnings_of(names: Iterable[str], matches: Iterable[str | None], words: Words | None = None) -> list[str]:

@@ -14,7 +14,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where, columns_of
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import NO
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.values import Scalar
 
 NAMES: Final = {one.qualified_name(): one for one in ALL}

@@ -23,7 +23,7 @@ from ecom_assets.privacy.erased_people import ErasedIds
 from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import NO
+from ecom_assets.tables.literals import NO
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.erased_rows import FileDay
 

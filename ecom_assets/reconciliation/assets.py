@@ -13,7 +13,8 @@ from ecom_assets.reconciliation.differences import ReconciliationRule, reconcile
 from ecom_assets.reconciliation.differences import order_event_reconciliation as compute_order_event_reconciliation
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import NO, Days
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 

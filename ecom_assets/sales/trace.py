@@ -21,7 +21,8 @@ from ecom_assets.sales.contracts import (
 )
 from ecom_assets.sales.purchase_revenue import purchases_and_refunds
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import NO, start_of_week
+from ecom_assets.tables.days import start_of_week
+from ecom_assets.tables.literals import NO
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
 
 SHIPPED, REFUNDED = "shipped", "refunded"

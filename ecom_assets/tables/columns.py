@@ -1,17 +1,20 @@
 """Columns and keys of `properties` as expressions, and whether rows meet conditions on them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_, or_
-from typing import Any, Final
-
-import ibis
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.breakdown import Ends, bins_of, open_columns, with_ends
 from ecom_assets.tables.conditions import EVERYTHING, NEGATED, Condition, Group, Where
+from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up and compared with edges, because a sum of doubles depends on their order."""
@@ -81,9 +84,22 @@ def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str
 
 def ends_of(rows: ir.Table, number: ir.NumericValue) -> Ends:
     """Return the least and the greatest number of some rows; None without any."""
-    number = number.cast(EXACT)
-    (row,) = rows.agg(least=number.min(), greatest=number.max()).to_pyarrow().to_pylist()
+    (row,) = _ends(rows, number).to_pyarrow().to_pylist()
     return row["least"], row["greatest"]
+
+
+def ends_of_column(rows: ir.Table, column: str) -> ir.Table:
+    """Return the `least` and the `greatest` number of a column, as a row.
+
+    Raises:
+        DefinitionError: The column is missing, or is not a number column.
+    """
+    return _ends(rows, number_of(rows, column))
+
+
+def _ends(rows: ir.Table, number: ir.NumericValue) -> ir.Table:
+    number = number.cast(EXACT)
+    return rows.agg(least=number.min(), greatest=number.max())
 
 
 def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:

@@ -3,23 +3,25 @@
 Nothing here reads the clock: the caller passes today's date.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from operator import or_
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-import ibis
-import ibis.expr.types as ir
-
 from ecom_assets.tables import values
+from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
 ONE_DAY = timedelta(days=1)
-NO = ibis.literal(value=False)
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class Days:
     dates: tuple[date, ...]
 
     @classmethod
-    def of(cls, dates: Iterable[date]) -> "Days":
+    def of(cls, dates: Iterable[date]) -> Days:
         """Return the set of some days."""
         return cls(tuple(sorted(set(dates))))
 
     @classmethod
-    def between(cls, first: date, end: date) -> "Days":
+    def between(cls, first: date, end: date) -> Days:
         """Return every day in `[first, end)`."""
         return cls(tuple(first + timedelta(days=n) for n in range((end - first).days)))
 
@@ -48,7 +50,7 @@ class Days:
         """Return the day after the latest day."""
         return self.dates[-1] + ONE_DAY
 
-    def widened(self, *, before: int = 0, after: int = 0) -> "Days":
+    def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
         wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
         return Days.of(a_day for run in wider for a_day in run.dates)
@@ -66,7 +68,7 @@ class Days:
     def contain(self, column: ir.Column) -> ir.BooleanValue:
         """Return the condition that a date column holds one of these days."""
         if not self.dates:
-            return NO
+            return ibis.literal(value=False)
         return reduce(
             or_,
             [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()],
@@ -304,4 +306,4 @@ def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
     """Return whether a timestamp is more than a day outside the plausible days; false for a missing one."""
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
-    return ((moment < first) | (moment >= end)).fill_null(NO)
+    return ((moment < first) | (moment >= end)).fill_null(ibis.literal(value=False))

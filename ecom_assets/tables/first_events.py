@@ -3,10 +3,14 @@
 What is first does not depend on the days of a question: whoever did it before them does it no more for the first time.
 """
 
-from typing import Final
+from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Final
+
+from ecom_assets.tables.lazy_ibis import ibis
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 FIRST: Final = "is_first_"
 """How the columns of `with_first` begin, before a number."""

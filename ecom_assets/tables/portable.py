@@ -1,15 +1,16 @@
 """Helpers that make Ibis expressions portable: union, division, and nullable columns."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
-import ibis
-import ibis.expr.datatypes as dt
-import ibis.expr.types as ir
-from ibis.backends.sql import SQLBackend
+from ecom_assets.tables.lazy_ibis import ibis
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend as DuckDB
+    from ibis.backends.sql import SQLBackend
 
 
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
@@ -24,7 +25,7 @@ def union_all(*tables: ir.Table) -> ir.Table:
     Ibis refuses a union of columns that differ in width or nullability. This function casts them to the wider type.
     """
     kinds = {
-        name: dt.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
+        name: ibis.expr.datatypes.highest_precedence(table[name].type() for table in tables).copy(nullable=True)
         for name in tables[0].columns
     }
     return ibis.union(
@@ -40,6 +41,6 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
     return part.cast("float64") / whole.cast("float64").nullif(0)
 
 
-def has_kernels(con: SQLBackend) -> "TypeGuard[DuckDB]":
+def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
     """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
     return bool(con.name == "duckdb")

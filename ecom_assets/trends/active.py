@@ -4,14 +4,19 @@ A visitor is active from a day with an event on for so many days, or until the n
 again. So the number on a day is how many began to be active up to it, minus how many ended.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from datetime import date
+from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.types as ir
-
+from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import union_all
-from ecom_assets.trends.trend import ACTIVE, Series, is_of
+from ecom_assets.trends.definition import ACTIVE, Series
+from ecom_assets.trends.trend import is_of
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 def active_changes(events: ir.Table, series: Series) -> ir.Table:

@@ -3,6 +3,8 @@
 import ast
 import operator
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -16,33 +18,36 @@ _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]]
 }
 
 
+@dataclass(frozen=True)
 class Formula:
     """Arithmetic over series, such as `A / B * 100`; an unknown value or a division by zero gives an unknown result."""
 
-    def __init__(self, text: str) -> None:
-        """Parse a formula.
+    text: str
+
+    def __post_init__(self) -> None:
+        """Parse the text.
 
         Raises:
             DefinitionError: The text is not a formula, or is too long.
         """
-        self.text = text.strip()
+        object.__setattr__(self, "text", self.text.strip())
         try:
-            self._tree = ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
-            self.names = frozenset(_names(self._tree))
+            self.names  # noqa: B018 (parses it)
         except (SyntaxError, ValueError, RecursionError) as error:
             raise DefinitionError(
-                f"The formula {text!r} is not understood; write arithmetic over series, such as A / B * 100."
+                f"The formula {self.text!r} is not understood; write arithmetic over series, such as A / B * 100."
             ) from error
         if len(self.text) > MAX_LENGTH:
             raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
 
-    def __eq__(self, other: object) -> bool:
-        """Return whether both have the same text."""
-        return isinstance(other, Formula) and other.text == self.text
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of series."""
+        return frozenset(_names(self._tree))
 
-    def __hash__(self) -> int:
-        """Return the hash of the text."""
-        return hash(self.text)
+    @cached_property
+    def _tree(self) -> ast.expr:
+        return ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
 
     def check(self, known: Collection[str]) -> None:
         """Refuse a formula with names that no series has.

@@ -18,7 +18,7 @@ from ecom_assets.tables.days import (
     hours_of,
     next_start,
 )
-from ecom_assets.trends.trend import MOST_DAYS, Trend
+from ecom_assets.trends.definition import MOST_DAYS, Trend
 
 Ends = tuple[date | None, date | None]
 

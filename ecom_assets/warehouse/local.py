@@ -21,9 +21,10 @@ from ibis.formats.pyarrow import PyArrowData
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.json_keys import WholeKeys
+from ecom_assets.warehouse.kept_statements import STATEMENTS
 from ecom_assets.warehouse.select_complexity import count_complexity_once
 from ecom_assets.warehouse.sql_text import ident, text
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.statements import kept_sql
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
@@ -109,7 +110,7 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         write = super().compile
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
-        return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+        return kept_sql(STATEMENTS, expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
 
     def to_pyarrow(
         self,
@@ -131,7 +132,7 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
 
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
-        return STATEMENTS.sql(rows, "streaming", self._write_streaming)
+        return kept_sql(STATEMENTS, rows, "streaming", self._write_streaming)
 
     def _write_streaming(self, rows: ir.Table) -> str:
         return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)

@@ -5,11 +5,7 @@ numbered by where they stand. One statement so serves all days. Nothing that a u
 wrong, because whatever Ibis reads to write it is in the shape, or in `MADE_WITH`.
 """
 
-import re
-import sqlite3
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -28,27 +24,22 @@ from ibis.common.graph import Node
 from ibis.expr.operations.relations import Namespace
 from ibis.expr.operations.udf import InputType
 
-from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.warehouse.kept_statements import FIRST_STAND_IN, KeptStatements
 
 ADAPTED: Final = blake2b(
-    b"".join(Path(__file__).with_name(name).read_bytes() for name in ("local.py", "json_keys.py", "statements.py")),
+    b"".join(
+        Path(__file__).with_name(f"{name}.py").read_bytes()
+        for name in ("local", "json_keys", "statements", "kept_statements")
+    ),
     digest_size=8,
 ).hexdigest()
 """The modules in which Ibis' compiler is adapted, by their source: any edit makes all kept statements unknown."""
 MADE_WITH: Final = (ADAPTED, ibis.__version__, version("sqlglot"), duckdb.__version__)
 """What may write another statement for the same expression."""
-FIRST_STAND_IN: Final = date(9000, 1, 1)
-"""The first of the days that stand for dates in a kept statement; no expression with a day after it is kept."""
-STAND_IN: Final = re.compile(r"MAKE_DATE\((9\d{3}), (\d+), (\d+)\)")
-"""A day that stands for a date, as DuckDB writes it."""
-OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
-"""Such a day, written in another way."""
 PLAIN: Final = (bool, int, float, Decimal, bytes, dt.DataType, Enum, Namespace)
 """Values whose `repr` holds everything about them."""
 NEVER: Final = (ops.Impure, ops.InMemoryTable, ops.ScalarParameter)
 """Operations that have something in them that their shape does not show: functions, rows, what is given later."""
-MOST: Final = 4096
-"""Statements that are kept; a run of the whole platform writes about 300."""
 
 Write = Callable[[ir.Table], str]
 
@@ -152,88 +143,17 @@ def _schema_text(schema: ibis.Schema) -> str:
     return repr(dict(schema.items()))
 
 
-class Statements:
-    """Statements by the shape of their expressions, in memory and, where a file is given, there as well."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._kept: dict[bytes, str] = {}
-        self._file: sqlite3.Connection | None = None
-        self._path: Path | None = None
-        self._lock = threading.Lock()
-
-    def sql(self, rows: ir.Table, kind: str, write: Write) -> str:
-        """Return the statement that computes `rows`; `kind` says how `write` writes it."""
-        try:
-            shape = _Shape(rows.op())
-        except _NotKept:
-            return write(rows)
-        key = blake2b(repr((MADE_WITH, kind, shape.text)).encode(), digest_size=16).digest()
-        template = self._kept.get(key) or self._read(key)
-        if template is None:
-            template = write(_standing_in(rows, shape))
-            if not _has_all_places(template, len(shape.dates)):
-                return write(rows)
-            self._keep(key, template)
-        return _filled(template, shape.dates) if shape.dates else template
-
-    def keep_in(self, path: Path) -> None:
-        """Keep statements in a file too, from now on; without it if the file cannot be used."""
-        with self._lock, suppress(sqlite3.Error):
-            if path == self._path and path.exists():
-                return
-            self._path, self._file = path, None
-            file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
-            file.execute("PRAGMA journal_mode = WAL")
-            file.execute("PRAGMA synchronous = NORMAL")
-            file.execute("CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)")
-            file.execute(f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}")  # noqa: S608 (a number)
-            self._file = file
-
-    def _read(self, key: bytes) -> str | None:
-        with self._lock, suppress(sqlite3.Error):
-            if self._file and (row := self._file.execute("SELECT sql FROM statement WHERE key = ?", [key]).fetchone()):
-                self._kept[key] = row[0]
-                return str(row[0])
-        return None
-
-    def _keep(self, key: bytes, template: str) -> None:
-        with self._lock, suppress(sqlite3.Error):
-            if len(self._kept) >= MOST:
-                self._kept.clear()
-            self._kept[key] = template
-            if self._file:
-                self._file.execute("INSERT OR IGNORE INTO statement VALUES (?, ?)", [key, template])
+def kept_sql(kept: KeptStatements, rows: ir.Table, kind: str, write: Write) -> str:
+    """Return the statement that computes `rows`; `kind` says how `write` writes it."""
+    try:
+        shape = _Shape(rows.op())
+    except _NotKept:
+        return write(rows)
+    about = (MADE_WITH, kind, shape.text)
+    return kept.filled(about, shape.dates, lambda days: write(_standing_in(rows, shape, days))) or write(rows)
 
 
-def _standing_in(rows: ir.Table, shape: _Shape) -> ir.Table:
+def _standing_in(rows: ir.Table, shape: _Shape, days: Sequence[date]) -> ir.Table:
     """Return the expression with days that stand for its dates."""
-    stand_ins = {
-        node: ops.Literal(FIRST_STAND_IN + number * ONE_DAY, node.dtype) for node, number in shape.literals.items()
-    }
+    stand_ins = {node: ops.Literal(days[number], node.dtype) for node, number in shape.literals.items()}
     return rows.op().replace(stand_ins).to_expr() if stand_ins else rows
-
-
-def _number(place: re.Match[str]) -> int:
-    year, month, day = map(int, place.groups())
-    return (date(year, month, day) - FIRST_STAND_IN).days
-
-
-def _has_all_places(template: str, count: int) -> bool:
-    """Return whether a statement has a place for each date, and no date that is written in another way."""
-    return not count or (
-        {_number(place) for place in STAND_IN.finditer(template)} == set(range(count))
-        and not OTHERWISE.search(template)
-    )
-
-
-def _filled(template: str, dates: list[date]) -> str:
-    def literal(place: re.Match[str]) -> str:
-        result = dates[_number(place)]
-        return f"MAKE_DATE({result.year}, {result.month}, {result.day})"
-
-    return STAND_IN.sub(literal, template)
-
-
-STATEMENTS: Final = Statements()
-"""The statements of this process."""

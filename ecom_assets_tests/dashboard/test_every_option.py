@@ -34,7 +34,7 @@ from ecom_assets.funnels.definition import KEYS as FUNNEL
 from ecom_assets.journeys.answer import KEYS as JOURNEYS
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.sessions.answer import KEYS as SESSIONS
-from ecom_assets.trends.trend import KEYS as TREND
+from ecom_assets.trends.definition import KEYS as TREND
 
 Names = frozenset[str]
 

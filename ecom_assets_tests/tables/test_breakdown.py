@@ -24,9 +24,9 @@ from ecom_assets.funnels.entries import Limits
 from ecom_assets.retention.answers import Question, answer_activity
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.breakdown import bins_of, split_columns
+from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Trend
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.hypothesis_settings import examples

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.trends.trend import ACTIVE, Series, Trend
+from ecom_assets.trends.definition import ACTIVE, Series, Trend
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.trends.test_trend import STORY, answer, deeds_of, line
 from ecom_assets_tests.trends.trend_reference import Deed

@@ -20,10 +20,10 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import ONE_DAY, day_starts_at, hours_of
+from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Series, Trend
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import local_day

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ecom_assets.tables.conditions import SYMBOLS
+from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Series, Trend
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.test_metrics_doc import tables

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import first_day_of, next_start, period_number, period_start
+from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.range import number_of
-from ecom_assets.trends.trend import Series, Trend
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.trends import test_kinds

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
+from ecom_assets.trends.definition import ACTIVE, EACH, MEASURES, PER_VISITOR, Series, Trend
 from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import ACTIVE, EACH, MEASURES, PER_VISITOR, Series, Trend
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.trends.trend import COUNTS, PER_VISITOR, PERCENTILES, Series, Trend
+from ecom_assets.trends.definition import COUNTS, PER_VISITOR, PERCENTILES, Series, Trend
 
 SCHEMA = pa.schema(
     [

@@ -1,10 +1,9 @@
-"""Statements that are written once for all days: they are those of a new compilation. Not here: the API's own."""
+"""KeptStatements that are written once for all days: they are those of a new compilation. Not here: the API's own."""
 
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import ibis
@@ -13,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.kept_statements import KeptStatements
 from ecom_assets.warehouse.local import connect
-from ecom_assets.warehouse.statements import Statements
+from ecom_assets.warehouse.statements import kept_sql
 from ecom_assets_tests.builders import received
 from ecom_assets_tests.platform import Platform
 
@@ -22,7 +22,7 @@ VISITS = ibis.table({"day": "date", "visitor": "string", "at": "timestamp(6)"}, 
 MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)
 
 
-def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
+def written(statements: KeptStatements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
     """The statement, with how often one was written."""
 
     def write(answer: ir.Table) -> str:
@@ -30,7 +30,7 @@ def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None"
             count["written"] += 1
         return str(ibis.to_sql(answer, dialect="duckdb"))
 
-    return statements.sql(rows, "test", write)
+    return kept_sql(statements, rows, "test", write)
 
 
 def compiled_again(rows: ir.Table) -> str:
@@ -44,7 +44,7 @@ def between(first: date, end: date) -> ir.Table:
 
 
 def test_one_statement_is_written_for_all_days() -> None:
-    statements, count = Statements(), Counter[str]()
+    statements, count = KeptStatements(), Counter[str]()
     for first, end in ((MONDAY, TUESDAY), (TUESDAY, FRIDAY), (date(1900, 1, 1), date(2200, 12, 31))):
         assert written(statements, between(first, end), count) == compiled_again(between(first, end))
     assert count["written"] == 1
@@ -54,7 +54,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
     def either(first: date, second: date) -> ir.Table:
         return VISITS.filter((VISITS.day == ibis.literal(first)) | (VISITS.day == ibis.literal(second)))
 
-    statements = Statements()
+    statements = KeptStatements()
     for pair in ((MONDAY, TUESDAY), (MONDAY, MONDAY), (FRIDAY, TUESDAY), (TUESDAY, TUESDAY)):
         assert written(statements, either(*pair)) == compiled_again(either(*pair))
 
@@ -74,7 +74,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
     ],
 )
 def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> None:
-    statements = Statements()
+    statements = KeptStatements()
     answer = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
     assert answer == [compiled_again(rows(n)) for n in (1, 2, 1, 2)]
     assert answer[0] != answer[1]
@@ -85,7 +85,7 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
         function = ibis.udf.scalar.builtin(_function, name=name, signature=(("string",), "uint64"))
         return VISITS.mutate(key=function(VISITS.visitor))
 
-    statements, count = Statements(), Counter[str]()
+    statements, count = KeptStatements(), Counter[str]()
     for name in ("hash", "hash", "md5_number"):  # Ibis makes two functions of one name
         assert written(statements, keyed(name), count) == compiled_again(keyed(name))
     assert count["written"] == len({"hash", "md5_number"})
@@ -93,7 +93,7 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
 
 def test_functions_of_python_are_not_kept() -> None:
     rows = VISITS.mutate(key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor))
-    statements, count = Statements(), Counter[str]()
+    statements, count = KeptStatements(), Counter[str]()
     for _ in range(2):
         written(statements, rows, count)
     assert count["written"] == 2
@@ -105,7 +105,7 @@ def _function(visitor: str) -> int:
 
 @pytest.mark.parametrize("far", [date(9000, 1, 1), date.max])
 def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) -> None:
-    statements = Statements()
+    statements = KeptStatements()
     text = f"MAKE_DATE({far.year}, {far.month}, {far.day})"
     for rows in (between(MONDAY, far), between(MONDAY, FRIDAY).filter(VISITS.visitor == text)):
         for _ in range(2):
@@ -119,7 +119,7 @@ def test_rows_in_memory_are_not_kept() -> None:
 
 
 def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> None:
-    first, second, count = Statements(), Statements(), Counter[str]()
+    first, second, count = KeptStatements(), KeptStatements(), Counter[str]()
     for statements, day in ((first, TUESDAY), (second, FRIDAY)):
         statements.keep_in(tmp_path / "statements.sqlite")
         assert written(statements, between(MONDAY, day), count) == compiled_again(between(MONDAY, day))
@@ -130,13 +130,13 @@ def test_a_question_that_stores_rows_on_the_way_is_written_once_for_all_connecti
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As in the API, where each question has a connection: what it stores has the same name on each."""
-    statements, count = Statements(), Counter[str]()
+    statements, count = KeptStatements(), Counter[str]()
 
-    def counted(rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+    def counted(_kept: KeptStatements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
         count["asked"] += 1
-        return statements.sql(rows, kind, lambda answer: count.update(written=1) or write(answer))
+        return kept_sql(statements, rows, kind, lambda answer: count.update(written=1) or write(answer))
 
-    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", SimpleNamespace(sql=counted))
+    monkeypatch.setattr("ecom_assets.warehouse.local.kept_sql", counted)
     for first in (1, 100):
         con = connect()
         con.raw_sql(f"CREATE TABLE numbers AS SELECT unnest([{first}, 8, 9]) AS number")
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
         path.mkdir()
     else:
         path.write_bytes(content * 200)
-    statements = Statements()
+    statements = KeptStatements()
     statements.keep_in(path)
     assert written(statements, between(MONDAY, FRIDAY)) == compiled_again(between(MONDAY, FRIDAY))
 
@@ -167,20 +167,19 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
 def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three days with a purchase each, computed one after another: most statements were kept on the first."""
     answer: Counter[str] = Counter()
-    plain = Statements.sql
 
-    def compared(self: Statements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+    def compared(kept: KeptStatements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
         def counted(question: ir.Table) -> str:
             answer["written"] += 1
             return write(question)
 
-        actual = plain(self, rows, kind, counted)
+        actual = kept_sql(kept, rows, kind, counted)
         assert actual == write(rows)
         answer["asked"] += 1
         return actual
 
-    monkeypatch.setattr(Statements, "sql", compared)
-    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", Statements())  # none kept yet
+    monkeypatch.setattr("ecom_assets.warehouse.local.kept_sql", compared)
+    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", KeptStatements())  # none kept yet
     platform = Platform()
     days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
     rows: list[dict[str, Any]] = [

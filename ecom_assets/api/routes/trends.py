@@ -14,9 +14,9 @@ from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
 from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
+from ecom_assets.trends.definition import MAX_SERIES, Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import MAX_SERIES, Trend
 
 questions = APIRouter(tags=["ad hoc"])
 

@@ -27,7 +27,7 @@ from ecom_assets.dashboard.builder import (
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Section
 from ecom_assets.tables.breakdown import split_columns
-from ecom_assets.trends.trend import MAX_SERIES, Series, names_of
+from ecom_assets.trends.definition import MAX_SERIES, Series, names_of
 
 KINDS: Final = (
     ("", "Values by period"),

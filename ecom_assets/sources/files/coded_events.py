@@ -83,6 +83,11 @@ class CheckedRows:
     has_repeated: bool
     has_escaped: bool
 
+    @property
+    def has_special(self) -> bool:
+        """Whether there are events without a user, or with an id that may repeat."""
+        return self.has_anonymous or self.has_repeated
+
 
 @dataclass(frozen=True)
 class _Rows:

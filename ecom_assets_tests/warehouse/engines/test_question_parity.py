@@ -23,9 +23,9 @@ from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.trend import Trend
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table

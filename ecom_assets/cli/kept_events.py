@@ -1,0 +1,95 @@
+"""The events of checked Parquet files, for questions whose statements are kept: without Ibis, if all of them were."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ecom_assets.cli.file_rows import DUPLICATE, FileRows
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sources.files.direct_view import DIRECT, view_direct
+from ecom_assets.warehouse.kept_asking import KeptAsking
+from ecom_assets.warehouse.kept_statements import STATEMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import ibis.expr.types as ir
+
+    from ecom_assets.cli.opened_files import OpenedFiles
+    from ecom_assets.sources.files.coded_events import CheckedRows
+
+ARRIVED = "received_date"
+LOADED_BESIDE_THE_CHECK = ("ecom_assets.warehouse.local", "ecom_assets.events.identity")
+"""What writes a statement that is not kept, with Ibis."""
+
+
+@dataclass(frozen=True)
+class KeptEvents:
+    """Clean events of files, and what asks for them.
+
+    Attributes:
+        asking: What asks for the events.
+        events: What stands for the clean events.
+        checked: What the check of all rows says.
+    """
+
+    asking: KeptAsking
+    events: ir.Table
+    checked: CheckedRows
+
+    @classmethod
+    def open(cls, opened: OpenedFiles, question: object, columns: Iterable[str]) -> KeptEvents | None:
+        """Take files that are open; None if some rows need the full definitions of cleaning.
+
+        Args:
+            opened: The files.
+            question: All that is asked, which says whether its statements are kept.
+            columns: The columns that it names.
+        """
+        asking = KeptAsking(opened.con)
+        with suppress(OSError):
+            opened.settings.home.mkdir(parents=True, exist_ok=True)
+            STATEMENTS.keep_in(opened.settings.home / "statements.sqlite")
+        if not asking.has_answered(question):
+            for module in LOADED_BESIDE_THE_CHECK:
+                import_module(module)
+        checked = opened.checked
+        if checked is None or checked.has_special:
+            return None
+        # An unknown column is refused in a sentence that lists all others.
+        is_dated = not {name.partition(".")[0] for name in columns} <= {*CleanEvents.columns} - {ARRIVED}
+        late_days = opened.settings.late_days
+        is_dated = view_direct(opened.con, opened.files, late_days, checked, is_dated=is_dated)
+        events = asking.table(ordinary_events, asking.held(DIRECT), has_escaped=checked.has_escaped, is_dated=is_dated)
+        return cls(asking, events, checked)
+
+    @cached_property
+    def ends(self) -> tuple[datetime, datetime] | None:
+        """The first and the last time of events, in UTC; None without events."""
+        # Both are in the footers of Parquet files, from which the engine answers.
+        (known,) = self.asking.rows(ends_of, self.events)
+        return None if known["last"] is None else (known["first"], known["last"])
+
+    def rows(self) -> dict[str, Any]:
+        """Return how many rows there are and were rejected, by reason."""
+        return FileRows(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus}).as_json()
+
+
+def ordinary_events(direct: ir.Table, *, has_escaped: bool, is_dated: bool) -> ir.Table:
+    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
+    from ecom_assets.events.clean import as_clean_events  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.events.identity import visitor_of_user  # noqa: PLC0415 (as above)
+
+    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
+    result = as_clean_events(direct.mutate(visitor_id=visitor))
+    return result if is_dated else result.drop(ARRIVED)
+
+
+def ends_of(events: ir.Table) -> ir.Table:
+    """Return the first and the last time of events."""
+    return events.agg(first=events.event_at.min(), last=events.event_at.max())

@@ -1,0 +1,5 @@
+"""Values that are the same in every expression."""
+
+import ibis
+
+NO = ibis.literal(value=False)
