@@ -1,7 +1,6 @@
 """`ecom attribution`: credit channels for the purchases in files."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ from ecom_assets.attribution.answer import AttributionQuestion, attribution_answ
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.cli.options import (
     DURATIONS,
+    Definition,
     Events,
     Json,
     Mapping,
@@ -19,9 +19,9 @@ from ecom_assets.cli.options import (
     SessionRuleName,
     Timezone,
     all_paths,
-    is_typed,
     options_or_definition,
     print_answer,
+    typed,
 )
 from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents
@@ -80,15 +80,16 @@ def attribution_command(
     last: Last = None,
     timezone: Timezone = None,
     segment: SegmentName = None,
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Credit the purchases in files, and what they brought, to the channels that led to them."""
     given: dict[str, Any] = {"model": model, "lookback": lookback, "half_life": half_life, "two_touches": two_touches}
     given |= {"session_rule": session_rule, "where": where, "preset": preset}
-    typed = {key: value for key, value in given.items() if is_typed(context, key)}
-    question = AttributionQuestion.from_mapping(options_or_definition(definition, typed, "attribution", "model"))
+    question = AttributionQuestion.from_mapping(
+        options_or_definition(definition, typed(context, given), "attribution", "model")
+    )
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), segment)
     answer = answer_attribution(scope, question)

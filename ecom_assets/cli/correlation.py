@@ -8,6 +8,7 @@ import typer
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
     DURATIONS,
+    Definition,
     Events,
     Json,
     Mapping,
@@ -47,7 +48,7 @@ def correlation(
     timezone: Timezone = None,
     limit: Annotated[int | None, typer.Option(help="How many to show, 20 if not given.")] = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     as_json: Json = False,
 ) -> None:
     """Find which event types and properties go with the conversion of a funnel."""

@@ -1,7 +1,6 @@
 """`ecom experiment`: its options, and the result as text."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from ecom_assets.cli.chart import BAR_WIDTH, duration
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
+    Definition,
     Events,
     Json,
     Mapping,
@@ -71,7 +71,7 @@ def experiment(
     timezone: Timezone = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
     planned_units: PlannedUnits = None,
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     as_json: Json = False,
 ) -> None:
     """Compare the variants of an experiment: conversion and mean by variant, and whether they differ."""

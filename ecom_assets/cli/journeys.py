@@ -1,12 +1,12 @@
 """`ecom journeys`: the paths of sessions in files."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
+    Definition,
     Events,
     Json,
     Mapping,
@@ -17,9 +17,9 @@ from ecom_assets.cli.options import (
     Timezone,
     Where,
     all_paths,
-    is_typed,
     options_or_definition,
     print_answer,
+    typed,
 )
 from ecom_assets.cli.ranges import From, Last, QuestionDays, To
 from ecom_assets.settings.settings import load_settings
@@ -52,15 +52,14 @@ def journeys(
     timezone: Timezone = None,
     segment: SegmentName = None,
     session_rule: SessionRuleName = "ga4",
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Show which steps sessions take one after another, and which paths end in a purchase."""
     given: dict[str, Any] = {"by": by, "top": top, "from_step": from_step, "to_step": to_step, "exclude": exclude}
     given |= {"group": group, "min_count": min_count, "where": where, "session_rule": session_rule, "preset": preset}
-    typed = {key: value for key, value in given.items() if is_typed(context, key)}
-    query = options_or_definition(definition, typed, "journey", "by")
+    query = options_or_definition(definition, typed(context, given), "journey", "by")
     days = QuestionDays.read(first, to, last)
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     with checking(all_paths(events, more), settings) as opened:

@@ -49,6 +49,7 @@ Timezone = Annotated[
     typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),
 ]
 PRESET = "What this tool does where no option says otherwise: posthog, amplitude, mixpanel, clickhouse or ga4."
+Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")]
 PresetName = Annotated[str | None, typer.Option("--preset", help=PRESET)]
 
 
@@ -56,6 +57,11 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option is given, on the command line or by its environment variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def typed(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are given."""
+    return {name: value for name, value in options.items() if is_typed(context, name)}
 
 
 def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:

@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.cli.options import (
     DURATIONS,
     SESSION_RULES,
+    Definition,
     Events,
     Json,
     Mapping,
@@ -20,9 +21,9 @@ from ecom_assets.cli.options import (
     SegmentName,
     Timezone,
     all_paths,
-    is_typed,
     options_or_definition,
     print_answer,
+    typed,
 )
 from ecom_assets.cli.options import Where as Conditions
 from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
@@ -84,14 +85,15 @@ def sessions(
     last: Last = None,
     timezone: Timezone = None,
     segment: SegmentName = None,
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:
     """Cut the events of files into sessions; print totals, or write the sessions."""
     given = {"session_rule": session_rule, "idle": idle, "where": where, "preset": preset}
-    typed = {key: value for key, value in given.items() if is_typed(context, key)}
-    question = SessionQuestion.from_mapping(options_or_definition(definition, typed, "session", "session_rule"))
+    question = SessionQuestion.from_mapping(
+        options_or_definition(definition, typed(context, given), "session", "session_rule")
+    )
     settings = load_settings(events_mapping=mapping, timezone=timezone)
     scope = Scope(all_paths(events, more), settings, QuestionDays.read(first, to, last), out, segment)
     answer = answer_sessions(scope, question)

@@ -9,6 +9,7 @@ import typer
 
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import (
+    Definition,
     Events,
     Json,
     Mapping,
@@ -77,7 +78,7 @@ def trend(
     moving_average: Annotated[int | None, typer.Option(help="Mean of so many periods up to each.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Add the range of as many days before.")] = False,
     formula: Annotated[str | None, typer.Option(help="Arithmetic over the series A, B, …, such as 'A / B'.")] = None,
-    definition: Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")] = None,
+    definition: Definition = None,
     preset: PresetName = None,
     as_json: Json = False,
 ) -> None:

@@ -45,7 +45,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def perform(page: Page, action: Action) -> Callable[[Request], Any]:
-    """Return the endpoint of an action: it runs if it may, and leads back to the page, which says what came of it."""
+    """Return the endpoint of an action, which runs it if the caller may, and redirects to the page."""
 
     async def post(request: Request) -> Response:
         form = await read_form(request)
@@ -92,7 +92,7 @@ def check_scope(request: Request, action: Action) -> None:
 
 
 def is_own_origin(request: Request) -> bool:
-    """Return whether a form was sent by a page of this server, as far as the browser says."""
+    """Return whether a form was sent by a page of this server, according to the browser's headers."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
     origin, host = request.headers.get("origin"), request.headers.get("host", "")
@@ -104,7 +104,7 @@ def is_own_origin(request: Request) -> bool:
 
 
 async def log_in(request: Request) -> Response:
-    """Show the login, or begin a session with the key of its form."""
+    """Show the login form, or start a session with the key in it."""
     known: sessions.Sessions | None = request.scope.get(sessions.SESSIONS)
     if known is None:  # no keys are used
         return RedirectResponse(f"{PREFIX}/", HTTPStatus.SEE_OTHER)
@@ -128,6 +128,6 @@ async def log_out(request: Request) -> Response:
 
 
 def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:
-    """Return an address of the dashboard as it is, and the start page for any other."""
+    """Return an address if it is in the dashboard; else that of the start page."""
     is_own = address.startswith(f"{PREFIX}/") and "\\" not in address and "//" not in address.partition("?")[0]
     return address if is_own and address.isprintable() and address.isascii() else otherwise

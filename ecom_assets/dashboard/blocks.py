@@ -79,7 +79,7 @@ class Tiles(Block):
     tiles: Sequence[Tile]
     compared: bool = True
     before: str = "before"
-    """What the number beside is of, where it is not a change that is shown."""
+    """The label of the smaller number, if that is not a change."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Chart(Block):
 
 @dataclass(frozen=True)
 class Notice(Block):
-    """A sentence, such as what to set where something is missing."""
+    """A sentence, such as which setting is missing."""
 
     template: ClassVar[str] = "notice.html"
     text: str

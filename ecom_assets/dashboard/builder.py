@@ -141,21 +141,21 @@ def steps_of(fields: object, most: int) -> list[dict[str, Any]]:
 
 
 class Choices(NoDays):
-    """What the address of a builder may say: each field of its form as text."""
+    """The parameters in the address of a builder: each field of its form, as text."""
 
     FIRST: ClassVar[Mapping[str, str]] = {}
-    """The question of an address that says nothing."""
+    """The question of an address without parameters."""
     FIRST_DAYS: ClassVar[int | None] = None
-    """The days of that question, up to the newest; None for all."""
+    """The number of its days, up to the newest; None for all."""
 
     @model_validator(mode="before")
     @classmethod
     def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
-        """Return the first question if the address says nothing; else what is left out is empty."""
+        """Return the first question if the address has no parameters; else missing fields are empty."""
         return values or dict(cls.FIRST)
 
     def on(self, newest: date) -> Self:
-        """Return the choices where the data end on a day; the first question begins as many days before it."""
+        """Return the choices for data that end on a day, on which the days of the first question depend."""
         if self.FIRST_DAYS is None or self != type(self)():
             return self
         first = newest - timedelta(days=self.FIRST_DAYS - 1)
@@ -163,13 +163,14 @@ class Choices(NoDays):
 
 
 def choices_of(name: str, groups: Sequence[Group], days: int | None = None, **first: str) -> type[Choices]:
-    """Return what the address of a builder may say.
+    """Return the model of the parameters in the address of a builder.
 
     Args:
         name: The name of the model.
         groups: The fields of the form.
         days: The days of that question, up to the newest; None for all.
-        first: The question of an address that says nothing. A select without an empty option keeps its value in others.
+        first: The question of an address without parameters. A select without an empty option keeps its value in
+        others.
     """
     inputs = [one for group in groups for one in group.inputs]
     fields: dict[str, Any] = {
@@ -195,14 +196,14 @@ class Question:
     command: str
     """The `ecom` command that answers the same over files."""
     needs: tuple[str, ...] = ()
-    """The fields without which nothing is asked yet."""
+    """The fields that are required for an answer."""
     is_file_of_body: bool = False
     """Whether the body is the definition file, because the answer describes the definition in other words."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a question: an answer with its body, or the sentence of a refusal and the field that it is about."""
+    """The result of a question: an answer with its body, or the error message and the field that it is about."""
 
     answer: dict[str, Any] = field(default_factory=dict)
     body: Any = None
@@ -295,7 +296,7 @@ def form(question: Question) -> Callable[[View], Block]:
 
 @dataclass(frozen=True)
 class DefinitionBlock(Block):
-    """What a builder asked: as YAML for `--definition`, as SQL, and the whole answer as JSON and CSV."""
+    """The definition of a question as YAML for `--definition`, its SQL, and the whole answer as JSON and CSV."""
 
     template: ClassVar[str] = "definition.html"
     yaml: str
@@ -329,7 +330,7 @@ def definition(question: Question) -> Callable[[View], Block]:
 
 
 OF_THE_ANSWER: Final = {"timezone", "newest_date", "whole_until_date", "first_date", "last_date", "segment"}
-"""What a definition says of the answer, and a definition file does not take."""
+"""The entries of an answer's definition that a definition file does not take."""
 
 
 def definition_file(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,7 +344,7 @@ def correct_first() -> Notice:
 
 
 def answered(question: Question, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
-    """Return a section that `build` makes from the answer; without an answer, it says what to do first."""
+    """Return a section that `build` makes from the answer, or a notice if there is no answer."""
 
     def section(view: View) -> Block:
         answer = context(view, question).answer
@@ -364,7 +365,7 @@ def question_page(
     Args:
         question: The question.
         sections: The sections of the answer.
-        first: The fields of the question of an address that says nothing, as in `choices_of`.
+        first: The fields of the question of an address without parameters, as in `choices_of`.
         days: The days of that question.
         page: The path, title, place and summary of the page.
     """
@@ -384,14 +385,14 @@ def lines_of(text: str) -> list[str]:
 
 
 def plain(fields: object, groups: Sequence[Group], *but: str) -> dict[str, Any]:
-    """Return what the fields of a form say, as they are, without some of them; of `where` the conditions."""
+    """Return the values of a form's fields, without some of them, and the conditions in `where`."""
     inputs = [one for group in groups for one in group.inputs if one.name not in but]
     texts = {one.name: _number(one, getattr(fields, one.name).strip()) for one in inputs}
     return texts | ({"where": lines_of(str(texts["where"]))} if "where" in texts else {})
 
 
 def body_from(groups: Sequence[Group]) -> Callable[[Any], dict[str, Any]]:
-    """Return what makes the body of a route whose fields are those of the form."""
+    """Return a function that makes the body of a route whose fields are those of the form."""
     return lambda fields: given(plain(fields, groups))
 
 
@@ -400,11 +401,11 @@ def _number(one: Input, text: str) -> str | int:
 
 
 def exclusion(text: str) -> dict[str, Any] | str:
-    """Return an exclusion; `a:2:3` is only between steps 2 and 3, as `--exclude` of the command has it."""
+    """Return an exclusion in the format of `--exclude`; `a:2:3` is only between steps 2 and 3."""
     name, *steps = text.split(":")
     return given({"event_type": name, **dict(zip(("after", "before"), steps, strict=False))})
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that say something; what is left out has the default of the route or of a preset."""
+    """Return the values that are not empty; the others have the default of the route or of a preset."""
     return {name: value for name, value in values.items() if value not in ("", [], {}, None)}

@@ -84,14 +84,14 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
     }
 
 
-def stacked(x: str, parts: Sequence[str], labels: Sequence[str], *, kind: str = "count") -> Spec:
+def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
     return {
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
         "encoding": {
             "x": days_of_bars(x),
-            "y": number("value", kind),
+            "y": number("value", "count"),
             "color": {
                 "field": "part",
                 "type": "nominal",
@@ -99,7 +99,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str], *, kind: str = 
                 "legend": {"labelExpr": _labels(parts, labels)},
             },
             "order": {"field": "part", "sort": "descending"},
-            "tooltip": [day_tip(x), tip("value", kind, "Number")],
+            "tooltip": [day_tip(x), tip("value", "count", "Number")],
         },
     }
 
@@ -197,6 +197,11 @@ def days_of_bars(field: str) -> Spec:
 def _days(field: str) -> Spec:
     axis = {"labelFlush": True, "tickCount": 6, "grid": False, "labelExpr": DAY_LABEL, "labelOverlap": True}
     return {"field": field, "type": "temporal", "title": None, "axis": axis}
+
+
+def day_of(start: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour)
+    """Return the start of a period as a day if it is the text of one; else as it is."""
+    return date.fromisoformat(start) if isinstance(start, str) and len(start) == len("2026-01-31") else start
 
 
 def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ OTHER_NAMES: Final = {
 
 
 def shape_of(country: str) -> str | None:
-    """Return the name of a country in the shapes; None if the map has none of it, as of a very small one."""
+    """Return the name of a country in the shapes; None if the map does not have it, such as a very small one."""
     name = OTHER_NAMES.get(country, country)
     return name if name in _names() else None
 

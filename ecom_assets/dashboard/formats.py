@@ -13,7 +13,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
-    """Return a value as text: a dash if it is unknown.
+    """Return a value as text; a dash if it is unknown.
 
     Args:
         value: The value, as the API's routes return it.
@@ -34,7 +34,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 
 def day_range(start: date, end: date) -> str:
-    """Return a range of days, without what both ends share: `3` to `28 Jan 2026`."""
+    """Return a range of days, with the parts that both ends share written once: `3` to `28 Jan 2026`."""
     if start == end:
         return _day(start)
     if (start.year, start.month) == (end.year, end.month):

@@ -14,19 +14,19 @@ LASTS_S: Final = 60
 
 
 def keep_message(request: Request, response: Response, tone: str, text: str) -> None:
-    """Let the next page of this browser say what an action did; `tone` is good or bad."""
+    """Keep the result of an action for the next page of this browser; `tone` is good or bad."""
     value = signed_text(secret_of(request.app.state.settings.home), json.dumps({"tone": tone, "text": text}))
     is_secure = request.url.scheme == "https"
     response.headers.append("set-cookie", set_cookie(MESSAGE, value, LASTS_S, is_secure=is_secure))
 
 
 def message_for(request: Request) -> Mapping[str, str] | None:
-    """Return what the last action of this browser did; None if there is nothing new."""
+    """Return the result of the last action of this browser; None if there is none."""
     cookie = cookie_of(request.scope, MESSAGE)
     text = cookie and read_signed_text(secret_of(request.app.state.settings.home), cookie)
     return dict(json.loads(text)) if text else None
 
 
 def forget_message(response: Response) -> None:
-    """Let the browser forget what was said."""
+    """Delete the kept result from the browser."""
     response.headers.append("set-cookie", set_cookie(MESSAGE, "", 0, is_secure=False))

@@ -1,4 +1,4 @@
-"""What a page is, what its address may say, and what its sections see."""
+"""Pages, the parameters in their addresses, and what their sections can use."""
 
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ A = TypeVar("A", bound=BaseModel)
 
 
 class Filters(BaseModel):
-    """What the address of a page may say: the days, and in subclasses the choices of the page.
+    """The parameters in the address of a page: the days, and in subclasses the choices of the page.
 
     Fields whose type is a `Literal` become selects, with the field's title as their label.
     """
@@ -47,13 +47,13 @@ class Filters(BaseModel):
 
     @property
     def days(self) -> dict[str, str]:
-        """Return the days as the address and the API's parameters say them."""
+        """Return the days in the format of the address and of the API's parameters."""
         given = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
         return {name: str(value) for name, value in given.items()}
 
 
 class NoDays(BaseModel):
-    """What the address of a page without days may say; for a base of pages whose numbers have no days."""
+    """The parameters in the address of a page without days; subclasses add choices."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -69,7 +69,7 @@ class NoDays(BaseModel):
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, and the function that makes what stands below it.
+    """A part of a page: a heading, and the function that makes the block below it.
 
     `width` is how much of the page's width it takes where there is room.
     """
@@ -109,7 +109,7 @@ class Doing:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a form of a page does: `run` returns what it did, in a sentence for the person, or raises.
+    """An action of a form: `run` returns its result as a sentence for the person, or raises.
 
     `path` is the last part of its address, below that of the page.
     """
@@ -130,7 +130,7 @@ class Page:
         group: The heading that it stands under in the navigation.
         place: Its place in the group, by which pages are sorted.
         summary: What it answers, in a sentence.
-        asks: What its address may say.
+        asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
         is_listed: Whether the navigation has it.
         actions: What its forms do; see `actions.py`.
@@ -191,7 +191,7 @@ class View:
         /,
         **parameters: Any,  # noqa: ANN401 (any parameter of a route)
     ) -> dict[str, Any]:
-        """Return what a GET route of the API answers, for the days of the page if the route takes days.
+        """Return the answer of a GET route of the API, for the days of the page if the route takes days.
 
         Args:
             route: The function of the route, which takes an `RequestContext` and its parameters.
@@ -214,7 +214,7 @@ class View:
         return kind.model_validate({**days, **parameters})
 
     def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
-        """Return the address of what a route of the API answers as CSV, for the days of the page."""
+        """Return the address of a route's answer as CSV, for the days of the page."""
         days = self.filters.days if with_days else {}
         given = {name: str(value) for name, value in parameters.items() if value is not None}
         return f"{path}?{urlencode({**days, **given, 'format': 'csv'})}"
@@ -222,6 +222,11 @@ class View:
     def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
         """Return the address of a page, with the days of this one."""
         return address_of(path, {**self.filters.days, **choices})
+
+    def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row of a product with its `name` and `href`, the address of its page."""
+        product_id = row["product_id"]
+        return {**row, "name": row["product_name"] or product_id, "href": self.link("product", product=product_id)}
 
     def here(self, **choices: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of this page with some choices changed; None takes one out."""
@@ -291,7 +296,7 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
 
 
 def check_days(filters: object, newest: date) -> None:
-    """Raise if the days of an address are none that can be asked for.
+    """Raise if the days of an address are invalid.
 
     Raises:
         DefinitionError: They end before they start, or are too many.

@@ -41,7 +41,7 @@ PUBLIC_ERRORS: Final = (NoSourceError, NoLedgerError, QuestionTooLargeError, Sco
 
 @dataclass(frozen=True)
 class Shown:
-    """A section with what it shows; `key` names it in the page."""
+    """A section with its block; `key` identifies it in the page."""
 
     section: Section
     block: Block
@@ -49,7 +49,7 @@ class Shown:
 
 
 def build_sections(view: View) -> Iterator[Shown]:
-    """Yield what each section shows; the error of one is its notice, and leaves the others as they are."""
+    """Yield each section with its block; a section that fails shows its error."""
     notices: list[Notice] = []
     for place, section in enumerate(view.page.sections, start=1):
         try:
@@ -64,7 +64,7 @@ def build_sections(view: View) -> Iterator[Shown]:
 
 
 def sentence_of(error: EcomError) -> str:
-    """Return what an error says to people; the log has the rest."""
+    """Return the message of an error for people; the log has the details."""
     return str(error) if isinstance(error, PUBLIC_ERRORS) else public_sentence(error)
 
 
@@ -89,7 +89,7 @@ def render_page(view: View) -> HTMLResponse:
 def render_message(
     request: Request, status: HTTPStatus, title: str, text: str, page: Page | None = None
 ) -> HTMLResponse:
-    """Return a page with a sentence, such as an error, and a link to the page without what its address asks."""
+    """Return a page with a sentence, such as an error, and a link to the page without its parameters."""
     plain = request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
     return _response("message.html", request, status, title=title, text=text, plain=plain, page=page, days={})
 
@@ -158,7 +158,7 @@ def _navigation() -> list[tuple[str, list[Page]]]:
 
 
 def _as_json(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)
-    """Return JSON that can stand inside a script element: it holds no `<`."""
+    """Return JSON that is safe inside a script element: it contains no `<`."""
     text = json.dumps(value, separators=(",", ":"), default=str)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704 (escaped here)
 

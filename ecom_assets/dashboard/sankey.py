@@ -62,7 +62,7 @@ def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], 
 
 
 def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
-    """Return the size of each node: what flows in or out of it, whichever is more."""
+    """Return the size of each node: the larger of its inflow and its outflow."""
     into: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
     out: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
     for one in flows:
@@ -75,7 +75,7 @@ def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
 
 
 def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
-    """Return where each node of a column begins, the largest first."""
+    """Return the position of each node of a column, the largest first."""
     result, y = {}, 0.0
     for name, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0])):
         result[name] = y
@@ -84,7 +84,7 @@ def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
 
 
 def spec_of(nodes: list[dict[str, Any]]) -> Spec:
-    """Return the Vega specification of a diagram, whose table are the flows of `rows_of`."""
+    """Return the Vega specification of a diagram; its data are the flows of `rows_of`."""
     return {
         "$schema": "https://vega.github.io/schema/vega/v6.json",
         "autosize": {"type": "none"},

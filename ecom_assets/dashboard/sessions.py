@@ -52,7 +52,7 @@ class Sessions:
         return f"{payload}.{self._mark(payload, named[1])}"
 
     def caller_of(self, cookie: str) -> Caller | None:
-        """Return the caller of a cookie; None if it is forged or over, or its key is revoked."""
+        """Return the caller of a cookie; None if it is forged or expired, or its key is revoked."""
         payload, _, mark = cookie.partition(".")
         try:
             name, _, ends_at = _unpacked(payload).decode().rpartition("|")
@@ -69,7 +69,7 @@ class Sessions:
 
 
 class SessionDoor:
-    """ASGI middleware before the API's guard: a login stands for a key, and pages without one lead to the login."""
+    """ASGI middleware before the API's guard: a login replaces a key, and pages without a login redirect to it."""
 
     def __init__(self, app: ASGIApp, credentials: Credentials, secret: bytes) -> None:
         """Wrap the guard."""
@@ -117,7 +117,7 @@ def set_cookie(name: str, value: str, lasts_s: int, *, is_secure: bool) -> str:
 
 
 def token_of(request: Request) -> str:
-    """Return the token that the forms of a session carry; where no keys are used, that of this machine."""
+    """Return the token of a session's forms; if no keys are used, that of this machine."""
     return _signed(secret_of(request.app.state.settings.home), f"form|{request.scope.get(SESSION, '')}")
 
 
@@ -128,7 +128,7 @@ def signed_text(secret: bytes, text: str) -> str:
 
 
 def read_signed_text(secret: bytes, cookie: str) -> str:
-    """Return the text of such a cookie; empty if it is forged."""
+    """Return the text of a signed cookie; empty if it is forged."""
     payload, _, mark = cookie.partition(".")
     if not hmac.compare_digest(mark, _signed(secret, f"text|{payload}")):
         return ""

@@ -9,7 +9,7 @@ from ecom_assets.dashboard.sparkline import Sparkline
 
 
 def meaning(answer: Mapping[str, Any], *names: str) -> str:
-    """Return what the definition of an answer says about some numbers; about all of them without names."""
+    """Return the definitions of some numbers of an answer; by default of all."""
     definition = answer["definition"]
     matches = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
     return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)

@@ -1,6 +1,6 @@
-"""What other tools take for a funnel where nothing else is said, by the keys of a definition.
+"""The defaults of other tools for funnels, by the keys of a definition.
 
-What is not named is as by default: the tool has no such choice, its documents do not say, or they say the same.
+A key that is missing has our default: the tool has no such choice, does not document it, or has the same default.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 
 def filled(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the definition of a funnel with the values of its `preset` wherever it says nothing itself."""
+    """Return the definition of a funnel with the values of its `preset` for the keys that it does not set."""
     result = with_preset(PRESETS, raw, "funnel")
     if raw.get("preset") and raw.get("week_start") is None and raw.get("over") != "week":
         result.pop("week_start", None)  # only cohorts by week have one

@@ -15,7 +15,7 @@ higher one."""
 WIDEST_AMOUNT: Final = Decimal(10_000_000_000)
 """The highest value of `ECOM_MAX_AMOUNT`: attribution adds up the cents of a day as 64-bit numbers."""
 MAX_QUANTITY: Final = 1_000_000
-"""The default for the items of one order line."""
+"""The default limit of the items in one order line."""
 WIDEST_QUANTITY: Final = 1_000_000_000
 MAX_STOCK: Final = 1_000_000_000_000
 """The bound for the items of one product in stock, and for its reorder point."""

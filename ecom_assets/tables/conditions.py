@@ -13,7 +13,7 @@ from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.values import COLUMN, Scalar, check_column, check_value
 
 MAX_DEPTH, MAX_PARTS, MAX_PATTERN = 10, 200, 1_000
-"""Bounds on what somebody else may send."""
+"""Limits on conditions that other people may send."""
 _NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|(?<!\\)[*+?}]\+")
 """Look-around, back references and possessive repeats, which engines that match in linear time lack."""
 NEGATED: Final = {

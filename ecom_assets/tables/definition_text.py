@@ -6,7 +6,7 @@ import yaml
 
 
 def definition_from(text: str) -> object:
-    """Return what a text says.
+    """Parse a definition, YAML or JSON.
 
     JSON is read as JSON: to YAML, which is nearly a superset, the two halves of an escaped emoji are two characters
     that no text may hold.

@@ -10,7 +10,7 @@ Ends = tuple[date | None, date | None]
 
 
 def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
-    """Return the rows of some days."""
+    """Return the rows of the days between the ends."""
     first, last = ends
     rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
     return rows.filter(rows[day] <= ibis.literal(last)) if last else rows

@@ -1,6 +1,6 @@
 """Which event is a visitor's first of a kind, in all of the data. METRICS "First time and first ever".
 
-What is first does not depend on the days of a question: whoever did it before them does it no more for the first time.
+Which event is first does not depend on the days of a question: events before these days count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 FIRST: Final = "is_first_"
-"""How the columns of `with_first` begin, before a number."""
+"""The prefix of the columns of `with_first`, before a number."""
 
 
 def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table:
@@ -24,7 +24,7 @@ def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table
     Args:
         events: `visitor_id`, `event_at` and `event_id` of all days.
         name: The name of the column.
-        is_one: Which events are looked at; never null.
+        is_one: Which events are considered; never null.
     """
     ones = events.filter(is_one).select("visitor_id", "event_at", "event_id")
     times = ones.group_by("visitor_id").agg(first_at=ones.event_at.min())

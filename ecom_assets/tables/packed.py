@@ -1,8 +1,8 @@
-"""Events as packed integers, which NumPy sorts in a tenth of a second for ten million of them.
+"""Events as packed integers; NumPy sorts ten million of them in a tenth of a second.
 
 An event is one integer, `time * scale + code`; with the number of its unit (a visitor, say) in front, one sort puts
 everything in its place. Units lie further apart than a window is long, so that what is looked for within a window never
-leaks from one unit to the next, and no pass looks at units. Not here: where the events come from, and any passes.
+leaks from one unit to the next, and no pass looks at units.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _RESOLUTIONS = (1_000_000, 1_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:
-    """How events are packed.
+    """The packing of events.
 
     Attributes:
         window: The longest time within which events of a unit concern each other, in the unit of the packed times;
@@ -43,11 +43,11 @@ class Sorted(Generic[P]):
     Attributes:
         keys: Unit, time and code in one number, rising.
         time_bits: Bits that the time takes.
-        unit_count: How many units there are; numbers begin at 0.
-        plan: How they are packed, the window in the unit of these times.
+        unit_count: The number of units, which are numbered from 0.
+        plan: The packing, with the window in the unit of these times.
         resolution: Microseconds in a unit of these times.
         origin: The time 0, in microseconds.
-        first_unit: What the unit with the number 0 is called where there are several parts.
+        first_unit: The number of the first unit among those of all parts.
     """
 
     keys: Ints
@@ -61,13 +61,13 @@ class Sorted(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Keying(Generic[P]):
-    """How an event is packed with its unit in front: `unit`, `(time - origin) / resolution` and `code`, in one number.
+    """The packing of an event with its unit in front: `unit`, `(time - origin) / resolution` and `code`, in one number.
 
     Attributes:
         origin: The earliest time, in microseconds.
         resolution: Microseconds in a unit of the packed times.
         time_bits: Bits that the time takes.
-        plan: How events are packed, the window in the unit of these times.
+        plan: The packing, with the window in the unit of these times.
     """
 
     origin: int
@@ -77,7 +77,7 @@ class Keying(Generic[P]):
 
     @classmethod
     def of(cls, first: int, last: int, resolution: int, unit_count: int, plan: P) -> "Keying[P] | None":
-        """How events between two times (microseconds, multiples of the resolution) are packed; None if they cannot."""
+        """Return the packing of events between two times, in microseconds; None if they do not fit."""
         span = (last - first) // resolution
         window = min(plan.window // resolution, span)
         time_bits = (span + window + 1).bit_length()
@@ -92,13 +92,13 @@ class Keying(Generic[P]):
 
 
 def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterator[Sorted[P]]:
-    """The events with their units in front, in order; in several parts only if one number cannot hold them all.
+    """Yield the events with their units in front, sorted; in several parts only if one number cannot hold all.
 
     Args:
         packed: The packed events in any order, with times in microseconds. Overwritten.
         units: The unit of each event, a number from 0.
-        unit_count: How many units there are.
-        plan: How they are packed.
+        unit_count: The number of units.
+        plan: The packing.
 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
@@ -107,7 +107,7 @@ def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterato
 
 
 def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """The events as `sorted_parts` has them, with times from another origin, or in another unit; `keys` is not read."""
+    """Yield the events as `sorted_parts` does, with the origin and resolution of `part`; its `keys` are not read."""
     plan = part.plan
     if len(packed) == 0:
         yield replace(part, keys=packed)
@@ -127,7 +127,7 @@ def parts_of(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
 
 
 def _in_coarser_time_or_halves(packed: Ints, units: Ints, part: Sorted[P]) -> Iterator[Sorted[P]]:
-    """What does not fit in 64 bits: whole seconds or milliseconds need fewer, so do half as many units."""
+    """Yield the parts of events that do not fit in 64 bits: in seconds or milliseconds, or half of the units each."""
     plan, unit_count = part.plan, part.unit_count
     times = packed >> plan.scale_bits
     for coarser in _RESOLUTIONS:

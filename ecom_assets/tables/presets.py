@@ -1,7 +1,6 @@
-"""Presets: what another tool would do wherever a question says nothing.
+"""Presets: the values that another tool uses where a question sets none.
 
-Each subject keeps its own, a mapping of a tool's name to the values that the tool would take; this is how one is
-looked up and how it yields to what a question says itself.
+Each subject has its own presets, by the name of the tool; these functions look one up and fill a definition with it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ Preset = Mapping[str, Any]
 
 
 def preset_of(presets: Mapping[str, Preset], name: object, question: str) -> Preset:
-    """Return the values that a tool would take for a question.
+    """Return the values that a tool uses for a question.
 
     Args:
         presets: The subject's presets, by the name of the tool.
@@ -50,7 +49,7 @@ def check_preset(presets: Mapping[str, Any], name: object, question: str) -> Non
 
 
 def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question: str) -> dict[str, Any]:
-    """Return a definition with the values of its `preset` wherever it says nothing itself."""
+    """Return a definition with the values of its `preset` for the keys that it does not set."""
     values_given = {key: value for key, value in raw.items() if key != "preset"}
     if raw.get("preset") is None:
         return values_given

@@ -80,7 +80,7 @@ def tools(view: View) -> Block:
 
 
 def dead_letters(view: View) -> Block:
-    """Return what could not be delivered, by reason; what a tool has refused can be sent again."""
+    """Return the records that could not be delivered, by reason; those that a tool has rejected can be sent again."""
     answer = view.answer(requests.dead_letters, requests.DeadLettersParameters)
     rows = answer["dead_letters"]
     if not rows:
@@ -94,7 +94,7 @@ def dead_letters(view: View) -> Block:
 
 
 def requests_to_runs(view: View) -> Block:
-    """Return what people asked runs to do."""
+    """Return the requests of people to runs."""
     result = view.answer(requests.newest_requests, Parameters)["requests"]
     rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
     return DataTable(rows, REQUESTS, empty="Nobody has asked for a release or a retry yet.")
@@ -164,7 +164,7 @@ def _state(one: dict[str, Any]) -> str:
 
 
 def retry(doing: Doing) -> str:
-    """Leave the request to send again what a destination has refused; the sentence says what happens next."""
+    """Record the request to send rejected records again; return a sentence on what happens next."""
     with doing.request_context() as request_context:
         given = {name: text for name in ("destination", "start_date", "end_date") if (text := doing.form.get(name))}
         body = requests.RetryBody.model_validate(given)

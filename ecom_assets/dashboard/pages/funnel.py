@@ -1,6 +1,5 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
-from datetime import date
 from typing import Any, Final
 
 from ecom_assets.api.routes import funnels
@@ -183,7 +182,7 @@ def over_time(answer: Answer) -> Block:
         return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
     rows = [
         {
-            "start": _day(one["start"]),
+            "start": charts.day_of(one["start"]),
             "value": part["value"],
             "entered_count": part["steps"][0]["count"],
             "converted_count": part["steps"][-1]["count"],
@@ -210,10 +209,6 @@ def over_time(answer: Answer) -> Block:
     )
     return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer),
                  note="Where the window of some is still open, the share can grow.")  # fmt: skip
-
-
-def _day(text: str) -> Any:  # noqa: ANN401 (a day, or the start of an hour as it is)
-    return date.fromisoformat(text) if len(text) == len("2026-01-31") else text
 
 
 def breakdown(answer: Answer) -> Block:

@@ -34,7 +34,7 @@ PAIRS: Final = (
 
 
 class JourneyFilters(Filters):
-    """What a step is, and around which one to look."""
+    """The kind of steps, and the step to look around."""
 
     dimension: Dimension = Field("page_type", title="Steps are")
     view: Literal["from_the_beginning", "around_a_step"] = Field("from_the_beginning", title="Show")
@@ -72,7 +72,7 @@ def _from_beginning(view: View) -> tuple[list[Flow], int]:
 
 
 def _around(view: View) -> tuple[list[Flow], int]:
-    """Return what comes before a step and what comes after it; without a step, around the commonest."""
+    """Return the steps before and after a step; by default the most frequent one."""
     rows = _transitions(view, None)
     step = view.filters.step or (rows[0]["from_step"] if rows else "")
     counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]

@@ -67,14 +67,7 @@ def revenue(view: View) -> Block:
 def best_products(view: View) -> Block:
     """Return the products with the most revenue."""
     answer = view.answer(products.top_products, products.TopParameters, limit=6)
-    rows = [
-        {
-            **row,
-            "name": row["product_name"] or row["product_id"],
-            "href": view.link("product", product=row["product_id"]),
-        }
-        for row in answer["products"]
-    ]
+    rows = [view.product(row) for row in answer["products"]]
     return DataTable(rows, BEST, csv=view.csv("/analytics/products/top", limit=1000))
 
 

@@ -78,10 +78,7 @@ def views(view: View) -> Block:
 def related(view: View) -> Block:
     """Return what is bought with the product."""
     answer = _answer(view)
-    rows = [
-        {**row, "name": row["product_name"] or row["product_id"], "href": view.here(product=row["product_id"])}
-        for row in answer["related"]  # type: ignore[attr-defined]  # rows
-    ]
+    rows = [view.product(row) for row in answer["related"]]  # type: ignore[attr-defined]  # rows
     return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
 
 

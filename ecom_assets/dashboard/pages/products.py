@@ -54,7 +54,7 @@ def top(view: View) -> Block:
     answer = view.answer(products.top_products, products.TopParameters, limit=MOST_PRODUCTS, sort_by=chosen)
     left = (answer["total_count"] or 0) - len(answer["products"])
     return DataTable(
-        [_linked(view, row) for row in answer["products"]],
+        [view.product(row) for row in answer["products"]],
         TOP,
         csv=view.csv("/analytics/products/top", limit=1000, sort_by=chosen),
         note=f"And {left:,} more; the CSV has the first 1,000." if left > 0 else "",
@@ -78,7 +78,7 @@ def categories(view: View) -> Block:
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
     answer = view.answer(products.inventory_alerts, products.AlertsParameters, limit=MOST_ALERTS)
-    rows = [{**_linked(view, row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
+    rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
     left = answer["total_count"] - len(rows)
     meanings = answer["definition"]
     counts = [Tile(label, answer["counts"].get(kind, 0), "count", str(meanings.get(kind, meanings.get("alert", ""))))
@@ -92,14 +92,6 @@ def stock(view: View) -> Block:
         why=Why("mart.inventory_alerts", "stock_count"),
     )
     return Several((Tiles(counts, compared=False), table))
-
-
-def _linked(view: View, row: dict[str, object]) -> dict[str, object]:
-    return {
-        **row,
-        "name": row["product_name"] or row["product_id"],
-        "href": view.link("product", product=row["product_id"]),
-    }
 
 
 PAGE = Page(

@@ -1,4 +1,4 @@
-"""Data quality: what became of received rows, why rows are quarantined, what is held, what fails, how fresh it is."""
+"""Data quality: outcomes of received rows, reject reasons, held days, failing checks, and how fresh the tables are."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -77,7 +77,7 @@ class QualityFilters(Filters):
 
 
 def totals(view: View) -> Block:
-    """Return received rows and what became of them, over both sources."""
+    """Return the numbers of received rows and of their outcomes, over both sources."""
     answer = view.answer(quality.row_accounting, SlicedOfDays, limit=1)
     sums = {
         name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
@@ -96,7 +96,7 @@ def totals(view: View) -> Block:
 
 
 def by_day(view: View) -> Block:
-    """Return what became of the rows of each day, as bars that add up to the received rows."""
+    """Return the outcomes of the rows of each day, as bars and as a table."""
     answer = view.answer(quality.row_accounting, SlicedOfDays)
     outcomes = [
         {"accounted_date": day["accounted_date"], "source": day["source"], "outcome": label, "row_count": day[name]}
@@ -259,7 +259,7 @@ def _plain(name: str) -> str:
 
 
 def release(doing: Doing) -> str:
-    """Leave the request to let a held day in; the sentence says what happens next."""
+    """Record the request to release a held day; return a sentence on what happens next."""
     with doing.request_context() as request_context:
         body = requests.ReleaseBody.model_validate({name: doing.form.get(name) for name in ("source", "day")})
         made = requests.request_release(request_context, body, doing.caller or ON_THIS_MACHINE)

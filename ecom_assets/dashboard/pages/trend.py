@@ -1,6 +1,5 @@
 """Trend builder: counts, visitors, sums and percentiles over time; formulas, stickiness and lifecycle."""
 
-from datetime import date
 from typing import Any, Final
 
 from ecom_assets.api.routes import trends
@@ -105,7 +104,12 @@ def _values(answer: dict[str, Any]) -> Block:
     formula = answer.get("formula") or []
     lines = formula or answer["series"]
     rows = [
-        {"start": _day(period), "series": name, "value": value, "state": "whole" if is_whole else "not over yet"}
+        {
+            "start": charts.day_of(period),
+            "series": name,
+            "value": value,
+            "state": "whole" if is_whole else "not over yet",
+        }
         for line in lines
         for name, values in _named(line, is_formula=bool(formula))
         for period, value, is_whole in zip(answer["periods"], values, answer["complete"], strict=True)
@@ -130,7 +134,7 @@ def _values(answer: dict[str, Any]) -> Block:
 
 
 def _named(line: dict[str, Any], *, is_formula: bool) -> list[tuple[str, list[Any]]]:
-    """Return the lines of a series with their names: its own, and that of the range before."""
+    """Return the lines of a series with their names: its own line, and the one of the range before."""
     what = "Formula" if is_formula else f"{line['name']} · {line['event_type'] or 'anything'} ({line['measure']})"
     name = f"{what}, {line['breakdown']}" if line["breakdown"] is not None else what
     before = [(f"{name}, before", line["previous"])] if line.get("previous") else []
@@ -167,7 +171,7 @@ def _stickiness(answer: dict[str, Any]) -> Block:
 def _lifecycle(answer: dict[str, Any]) -> Block:
     rows = [
         {
-            "start": _day(period),
+            "start": charts.day_of(period),
             "series": one["name"],
             "state": state,
             "visitors": -value if state == "dormant" else value,
@@ -200,10 +204,6 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
         csv=csv_address(answer),
         height=340,
     )
-
-
-def _day(text: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour as it is)
-    return date.fromisoformat(text) if isinstance(text, str) and len(text) == len("2026-01-31") else text
 
 
 QUESTION: Final = Question(trends.trend, TrendBody, body_of, GROUPS, "ecom trend")

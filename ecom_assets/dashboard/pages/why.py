@@ -123,7 +123,7 @@ def _place_of(answer: Row) -> str:
 
 
 def way_down(view: View) -> Block:
-    """Return each table on the way down, with what its rows come to."""
+    """Return each table on the way down, with the sum of its rows."""
     result = _found(view)
     if not result or not result["down"]:
         return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
@@ -225,14 +225,14 @@ def _here(view: View, **choices: object) -> str:
 
 
 def _table_of(rows: list[Row], note: str) -> DataTable:
-    """Return rows with those of their columns that are not empty in all of them."""
+    """Return rows without the columns that are empty in all of them."""
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
     shown = [{name: _cut(row[name]) for name in names} for row in rows]
     return DataTable(shown, [Column(name, name) for name in names], note=note, empty="No received row is behind it.")
 
 
 def _cut(value: object) -> object:
-    """Return a value short enough for a cell; `ecom explain --json` has it whole."""
+    """Return a value shortened to fit into a cell; `ecom explain --json` has the whole value."""
     return f"{value[:MOST_LENGTH]}…" if isinstance(value, str) and len(value) > MOST_LENGTH else value
 
 
