@@ -164,7 +164,8 @@ def _allowed(request: Request) -> str:
     paths = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
     routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, paths))]
-    return ", ".join(sorted({method.upper() for methods in routes for method in methods}))
+    methods = {method.upper() for known in routes for method in known}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _not_modified(_request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
@@ -26,7 +27,6 @@ from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
-from ecom_assets.tables.schema import fetched
 from ecom_assets.tables.values import json_path
 
 
@@ -110,7 +110,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
 
 def _missing(con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, words: Words | None) -> list[str]:
     of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words)
-    return [*of_types, *_missing_properties(con, events, funnel)]
+    return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
 
 
 @dataclass(frozen=True)
@@ -238,24 +238,6 @@ def _values(funnel: Funnel, label: str) -> list[str]:
     if label == NO_VALUE:
         return [NO_VALUE] * len(funnel.by_columns)
     return label.split(SEPARATOR) if len(funnel.by_columns) > 1 else [label]
-
-
-def _missing_properties(con: SQLBackend, events: ir.Table, funnel: Funnel) -> list[str]:
-    """Return a warning for each `properties.key` that a funnel names and no event has."""
-    inside = [column for column in dict.fromkeys(funnel.columns) if json_path(column)]
-    if inside and not _exists(con, events, events.properties.notnull()):
-        return [
-            f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
-        ]
-    return [
-        f"No event has {column}; look at the properties of one of them for its name."
-        for column in inside
-        if not _exists(con, events, text_of(events, column).notnull())
-    ]
-
-
-def _exists(con: SQLBackend, events: ir.Table, condition: ir.BooleanValue) -> bool:
-    return bool(fetched(con, events.filter(condition).select("event_id").limit(1)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -257,6 +257,10 @@ class Settings(
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
 
+OPTIONS: Final = {"timezone": "--timezone", "api_host": "--host", "api_port": "--port"}
+"""The options of commands that win over settings."""
+
+
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a field takes; pydantic checks it)
     """Read the settings, refusing unknown names and wrong values with one sentence.
 
@@ -273,7 +277,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        name = f"--{field} " if field == "timezone" and field in given else f"{PREFIX}{field.upper()}="
+        name = f"{OPTIONS[field]} " if field in OPTIONS and field in given else f"{PREFIX}{field.upper()}="
         reason = str(first["msg"]).removeprefix("Value error, ")
         raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; correct or unset it.") from error
 

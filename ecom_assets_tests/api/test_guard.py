@@ -42,6 +42,17 @@ def test_a_held_key_reads(guarded: Running) -> None:
     assert guarded.get(SALES, Authorization=f"bearer  {HELD} ").status_code == 200
 
 
+def test_head_has_what_get_has_but_the_body(guarded: Running) -> None:
+    key = {"Authorization": f"Bearer {HELD}"}
+    got = requests.get(guarded.address + SALES, headers=key, timeout=20)
+    head = requests.head(guarded.address + SALES, headers=key, timeout=20)
+    assert (got.text, head.status_code, head.content) == ("sold 7", 200, b"")
+    of_answer = ("ETag", "Content-Type", "Content-Length")
+    assert [head.headers[name] for name in of_answer] == [got.headers[name] for name in of_answer]
+    assert requests.head(guarded.address + SALES, timeout=20).status_code == 401
+    assert '"method": "HEAD", "path": "/analytics/sales"' in guarded.log.getvalue()
+
+
 def test_no_key_is_told_how_to_send_one(guarded: Running) -> None:
     answer = guarded.get(SALES)
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")

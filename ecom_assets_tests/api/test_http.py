@@ -143,10 +143,10 @@ def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
 
 def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
     response = api.post("/analytics/sales", {})
-    assert (response.status_code, response.headers["Allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
     assert "does not take POST" in response.json()["detail"]
     other = requests.options(f"{api.address}/analytics/journeys", timeout=60)
-    assert (other.status_code, other.headers["Allow"]) == (405, "GET, POST")
+    assert (other.status_code, other.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
 BODIES = {

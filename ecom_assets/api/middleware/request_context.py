@@ -18,6 +18,7 @@ from ecom_assets.api.cache.answers import AnswerCache
 from ecom_assets.api.cache.kept import AnswersInMemory
 from ecom_assets.api.cache.redis import RedisAnswers
 from ecom_assets.api.middleware.bounds import Bounds
+from ecom_assets.api.middleware.head import Head
 from ecom_assets.api.middleware.request_log import RequestLog
 from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
 from ecom_assets.errors import UsageError
@@ -117,7 +118,7 @@ def build_stack(
     provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
     if provider is not None:
         inner = Tracing(inner, provider)
-    return ApiStack(RequestLog(inner, app.state.metrics), app, audit, redis, provider)
+    return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
 
 
 def _bounded(settings: Settings, app: ASGIApp) -> ASGIApp:
