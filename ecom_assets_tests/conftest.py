@@ -26,6 +26,9 @@ STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
 OVER_THE_SMALL_SHOP = {"api", "dashboard"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
+ROOM = 4 * 1024**3
+"""More bytes than the files of a session take."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,10 +37,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput") and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
-        config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-"))
-        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(config.stash[TEMPORARY])
+        config.stash[TEMPORARY] = Path(tempfile.mkdtemp(prefix="ecom-", dir=memory_folder()))
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = os.environ["TMPDIR"] = str(config.stash[TEMPORARY])
+        tempfile.tempdir = None  # it is looked up again
     if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
         remember(Path(os.environ["PYTEST_DEBUG_TEMPROOT"]))
+
+
+def memory_folder() -> Path | None:
+    """Return Linux's file system in memory, if it has room: tests wait for the disk a quarter of their time."""
+    if "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK):
+        return None
+    has_room = shutil.disk_usage(IN_MEMORY).free > ROOM and _available() > 2 * ROOM
+    return IN_MEMORY if has_room else None
+
+
+def _available() -> int:
+    """Return the memory in bytes that programs can have without swapping."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def remember(folder: Path) -> None:
@@ -58,10 +76,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remove those files, unless somebody may want to see what a failed test left."""
+    """Remove that folder, unless somebody may want to see what a failed test left."""
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is not None:
-        del os.environ["PYTEST_DEBUG_TEMPROOT"], session.config.stash[TEMPORARY]
+        del os.environ["PYTEST_DEBUG_TEMPROOT"], os.environ["TMPDIR"], session.config.stash[TEMPORARY]
+        tempfile.tempdir = None
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -140,9 +159,9 @@ def home(tmp_path: Path) -> Path:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a real account; mark what shares a process, is slow by its server or is not sampled."""
     for item in items:
-        reads_shop = item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(item, "fixturenames", ())
-        if reads_shop and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("api"))
+        group = None if item.get_closest_marker("xdist_group") else _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
     for item in [*_not_sampled(items)]:
         item.add_marker(pytest.mark.slow)
     for item in items:
@@ -154,6 +173,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return the group of a test whose file fills tables, as each process would write all its statements again."""
+    if item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(item, "fixturenames", ()):
+        return "api"
+    module = item.getparent(pytest.Module)
+    names = (*getattr(item, "fixturenames", ()), *(vars(module.obj) if module else ()))
+    fills = "platform" in names or any(name.endswith(("Platform", "customer_stories")) for name in names)
+    return f"{item.path.parent.name}/{item.path.stem}" if fills else None
 
 
 def _not_sampled(items: list[pytest.Item]) -> Iterator[pytest.Item]:
@@ -181,9 +210,9 @@ def snowflake_warehouse(snowflake_server_port: int) -> str:
     return snowflake_server.fresh_database(snowflake_server_port)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def opened() -> "Iterator[Platform]":
-    """A warehouse in memory that the tests of a file share."""
+    """A warehouse in memory that the tests of a process share."""
     from ecom_assets_tests.platform import Platform  # noqa: PLC0415 (loads the platform)
 
     one = Platform()

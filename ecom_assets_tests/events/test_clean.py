@@ -39,11 +39,9 @@ def day(number: int) -> date:
     return DAY_ONE + timedelta(days=number)
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Platform]:
-    platform = Platform()
-    yield platform
-    platform.close()
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    return opened
 
 
 @pytest.fixture(scope="module")

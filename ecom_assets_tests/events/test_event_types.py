@@ -1,7 +1,5 @@
 """Which texts are event types: every well-formed one, or those of a list. Not here: other reasons (`test_clean.py`)."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from ecom_assets.settings.settings import Settings
@@ -9,11 +7,9 @@ from ecom_assets_tests.events.test_clean import fate
 from ecom_assets_tests.platform import Platform
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Platform]:
-    platform = Platform()
-    yield platform
-    platform.close()
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    return opened
 
 
 @pytest.mark.sampled(3)

@@ -3,7 +3,6 @@
 Not here: cleaning, and sessions of visitors.
 """
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -24,11 +23,9 @@ from ecom_assets_tests.platform import Platform
 AROUND = Days.between(DAY_ONE - timedelta(days=12), DAY_ONE + timedelta(days=25))
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Platform]:
-    platform = Platform()
-    yield platform
-    platform.close()
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    return opened
 
 
 def seen(

@@ -4,7 +4,7 @@ Not here: what a session is (`test_sessions.py`).
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import pytest
@@ -15,11 +15,9 @@ from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
 from ecom_assets_tests.platform import Platform
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Platform]:
-    platform = Platform()
-    yield platform
-    platform.close()
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    return opened
 
 
 def engagement(shop: Platform, people: Mapping[str, Sequence[Step]], length: int = 2) -> dict[date, Row]:
