@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,12 +71,18 @@ STEPS = st.sampled_from(
 )
 
 
+@cache
+def writer() -> duckdb.DuckDBPyConnection:
+    """A database for the length of the process: opening one takes longer than writing a file."""
+    return duckdb.connect()
+
+
 def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
     path.parent.mkdir(exist_ok=True)
-    con = duckdb.connect()
-    con.execute(f"CREATE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})")
-    con.executemany(f"INSERT INTO rows VALUES ({', '.join('?' * len(COLUMNS))})", rows)
-    con.execute(f"COPY rows TO '{path}'")
+    one = f"({', '.join('?' * len(COLUMNS))})"
+    writer().execute(f"CREATE OR REPLACE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})")
+    writer().execute(f"INSERT INTO rows VALUES {', '.join([one] * len(rows))}", [*chain.from_iterable(rows)])
+    writer().execute(f"COPY rows TO '{path}'")
 
 
 def question(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
