@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -11,6 +12,7 @@ from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sources.files.direct_view import DIRECT, view_direct
 from ecom_assets.warehouse.kept_asking import KeptAsking
+from ecom_assets.warehouse.kept_statements import STATEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +52,9 @@ class KeptEvents:
             columns: The columns that it names.
         """
         asking = KeptAsking(opened.con)
+        with suppress(OSError):  # without a folder to write to, each statement is written again
+            opened.settings.home.mkdir(parents=True, exist_ok=True)
+            STATEMENTS.keep_in(opened.settings.home / "statements.sqlite")
         if not asking.has_answered(question):
             for module in LOADED_BESIDE_THE_CHECK:
                 import_module(module)

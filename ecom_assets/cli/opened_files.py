@@ -5,7 +5,7 @@ So both go on at once: a question begins the check first, and imports Ibis then.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -46,8 +46,7 @@ class OpenedFiles:
             raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
         con = plain_connection(settings.memory_limit)
         mapping = load_mapping(settings.events_mapping)
-        with suppress(OSError):  # without a folder to write to, each statement is written again
-            settings.home.mkdir(parents=True, exist_ok=True)
+        if settings.home.is_dir():
             STATEMENTS.keep_in(settings.home / "statements.sqlite")
         return cls(con, RecordFiles.open(con, paths, mapping, settings.timezone), mapping, settings)
 
