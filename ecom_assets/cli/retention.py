@@ -87,9 +87,10 @@ RangeOf = Annotated[
     typer.Option(help="What --from, --to and --last limit: starts (later returns count too), or events (all others)."),
 ]
 By = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        help="Column or properties.key of starts whose values are compared, or COLUMN:bins=5 or COLUMN:edges=20,50."
+        help="Column or properties.key of starts whose values are compared, or COLUMN:bins=5 or COLUMN:edges=20,50; "
+        "give it again for further columns."
     ),
 ]
 Limit = Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")]
@@ -234,7 +235,8 @@ def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     if not parts:
         return lines
     width = max(width, *(len(part["value"]) for part in parts))
-    lines.append(f"Of whole cohorts, by {answer['definition']['by']}")
+    by = answer["definition"]["by"]
+    lines.append(f"Of whole cohorts, by {by if isinstance(by, str) else ', '.join(by)}")
     for part in parts:
         size = sum(one["size"] for one in part["cohorts"])
         lines.append(_line(part["value"], f"{size:,}", [_share(one["rate"]) for one in part["totals"]], width))

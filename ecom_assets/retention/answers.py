@@ -206,7 +206,7 @@ def _with_bins(question: Question) -> Question:
         numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
         numbers = within(numbers, "event_date", question.between)
         ends[column] = ends_of(numbers, numbers["value"])
-    (by,), limit = with_ends(rule.by_columns, rule.limit, ends)
+    by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
 
 

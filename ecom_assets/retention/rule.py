@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.breakdown import binned_columns, check_by, named_columns
+from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of, where_from, with_event_types
 from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
@@ -51,7 +51,8 @@ class RetentionRule:
         start_where: More conditions on start events.
         returning_where: More conditions on returns.
         where: Conditions on all events: others are not looked at.
-        by: The column, `properties.key` or bins of one to break down by: its value in the event of the start.
+        by: The column, `properties.key` or bins of one to break down by, or several: its value in the event of the
+            start.
         limit: How many of its values to show, those with most visitors; the others are `(other)`.
         sum_of: A number column or `properties.key` of returns to add up for each cohort; None for none.
         at_least: How many returns a period needs to count as one in which a visitor came back; in the mode `bracket`
@@ -72,7 +73,7 @@ class RetentionRule:
     start_where: Where = EVERYTHING
     returning_where: Where = EVERYTHING
     where: Where = EVERYTHING
-    by: str | None = None
+    by: str | tuple[str, ...] | None = None
     limit: int = 10
     sum_of: str | None = None
     per: str = "user"
@@ -95,8 +96,8 @@ class RetentionRule:
         _check_number("last period", self.last_period, 0, MAX_PERIOD)
         _check_number("limit", self.limit, 1, MAX_LIMIT)
         _check_number("least number of returns", self.at_least, 1, MAX_TIMES)
-        if self.by is not None:
-            check_by("`by` of retention", self.by)
+        columns = by_columns("`by` of retention", self.by)
+        object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
         if self.sum_of is not None:
             check_column("`sum_of` of retention", self.sum_of)
         check_unit("`per` of retention", self.per)
@@ -188,8 +189,8 @@ class RetentionRule:
 
     @property
     def by_columns(self) -> tuple[str, ...]:
-        """Return the part of the breakdown; none without one."""
-        return (self.by,) if self.by else ()
+        """Return the columns of `by`; none without a breakdown."""
+        return by_columns("`by` of retention", self.by)
 
     def cells(self, period_count: int) -> tuple[Bracket, ...]:
         """Return the first and last period of each cell, for data that cover `period_count` periods."""
@@ -211,7 +212,8 @@ class RetentionRule:
         for name in ("where", "start_where", "returning_where"):
             where: Where = getattr(self, name)
             mapping |= {name: where.to_mapping()} if where != EVERYTHING else {}
-        mapping |= {"by": self.by, "limit": self.limit} if self.by else {}
+        by = list(self.by) if isinstance(self.by, tuple) else self.by
+        mapping |= {"by": by, "limit": self.limit} if by else {}
         mapping |= {"sum_of": self.sum_of} if self.sum_of else {}
         mapping |= {"at_least": self.at_least} if self.at_least > 1 else {}
         return mapping | ({"per": self.per} if self.per != "user" else {})

@@ -94,8 +94,11 @@ class RetentionBody(Body):
     where: Conditions
     start_where: Conditions
     returning_where: Conditions
-    by: Name | None = Field(
-        None, description="Column whose values, in the event of the start, are compared, or bins: cart_amount:bins=5"
+    by: Name | list[Name] | None = Field(
+        None,
+        max_length=500,
+        description="Column whose values, in the event of the start, are compared, bins of one such as "
+        "cart_amount:bins=5, or up to 5",
     )
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many values to show; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")

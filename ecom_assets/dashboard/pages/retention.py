@@ -30,6 +30,7 @@ from ecom_assets.dashboard.builder import (
 )
 from ecom_assets.dashboard.downloads import csv_address
 from ecom_assets.dashboard.page import Section, View
+from ecom_assets.tables.breakdown import split_columns
 
 MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
 STARTINGS: Final = (
@@ -46,7 +47,7 @@ GROUPS: Final = (
             Input("period", "Periods", options=PERIODS, about=("period",)),
             Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
             Input("mode", "Came back", options=MODES, about=("mode",)),
-            Input("by", "Break down by", "product_category or cart_amount:bins=5", suggests="columns", about=("by",)),
+            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns", about=("by",)),
         ),
     ),
     Group(
@@ -96,7 +97,8 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     """Return the body of the route from the fields of the form."""
     of_lists = {name: lines_of(getattr(fields, name)) for name in ("start_where", "returning_where")}
     brackets = [_bracket(one) for one in fields.brackets.split(",") if one.strip()]
-    return given({**plain(fields, GROUPS, *(f"who_{name}" for name in WHO)), "brackets": brackets, **of_lists})
+    lists = {"brackets": brackets, "by": split_columns(fields.by), **of_lists}
+    return given({**plain(fields, GROUPS, *(f"who_{name}" for name in WHO)), **lists})
 
 
 def _bracket(text: str) -> list[Any]:
