@@ -14,6 +14,7 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.sales.contracts import Customer
+from ecom_assets.tables.accounting import balance
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.literals import NO
@@ -56,15 +57,14 @@ def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.
 
 VALUE_CHECKS = [segmented_are_the_customers, valued_are_the_segmented]
 """All checks of segments and lifetime value, in addition to the contracts."""
-TERMS = ("received_count", "customer_count", "quarantined_count", "surplus_count")
 
 
 def accounting(
     days: Days | None, raw: ir.Table, quarantined: ir.Table, surplus: ir.Table, versions: ir.Table
 ) -> ir.Table:
-    """One row per day of a fetch, in `received_date`, with four counts and the `residue` they leave; zero is well.
+    """Return one row per day of a fetch, in `received_date`, with four counts and their `residue`, which must be zero.
 
-    A customer counts where a version covers the day.
+    A customer counts if a version covers the day.
     """
     raw, quarantined, surplus = (of_days(rows, "received_date", days) for rows in (raw, quarantined, surplus))
     copies = raw.filter(raw.reject_reason.isnull()).select("received_date", "customer_id").distinct()
@@ -75,23 +75,16 @@ def accounting(
         spans.valid_to.isnull() | (copies.received_date < spans.valid_to),
     ]
     covered = copies.join(spans, is_covered).select("received_date")
-    terms = union_all(
-        _counted(raw, "received_count", raw.count()),
-        _counted(covered, "customer_count", covered.count()),
-        _counted(quarantined, "quarantined_count", quarantined.count()),
-        _counted(surplus, "surplus_count", surplus.surplus_count.sum()),
+    per_day = balance(
+        None,
+        {
+            "received_count": (raw, "received_date", None),
+            "customer_count": (covered, "received_date", None),
+            "quarantined_count": (quarantined, "received_date", None),
+            "surplus_count": (surplus, "received_date", "surplus_count"),
+        },
     )
-    per_day = terms.group_by("received_date").agg(**{term: terms[term].sum() for term in TERMS})
-    left = per_day.received_count - per_day.customer_count - per_day.quarantined_count - per_day.surplus_count
-    return per_day.mutate(residue=left)
-
-
-def _counted(rows: ir.Table, term: str, number: ir.IntegerScalar) -> ir.Table:
-    counts = rows.group_by("received_date").agg(number=number)
-    zero = ibis.literal(0, "int64")
-    return counts.select(
-        "received_date", **{name: counts.number.cast("int64") if name == term else zero for name in TERMS}
-    )
+    return per_day.rename(received_date="day")
 
 
 @check(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)

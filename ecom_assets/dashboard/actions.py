@@ -2,7 +2,7 @@
 
 A page names its actions; each is at the page's address with its own path:
 
-    def release(action: Doing) -> str:
+    def release(action: ActionRequest) -> str:
         release_day(action.settings, action.form["day"], action.caller)
         return "The day is released; the next run takes it in."
 
@@ -26,7 +26,7 @@ from ecom_assets.api.auth.callers import CALLER, Caller, name_of_caller
 from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.messages import keep_message
-from ecom_assets.dashboard.page import PREFIX, Action, Doing, Page
+from ecom_assets.dashboard.page import PREFIX, Action, ActionRequest, Page
 from ecom_assets.dashboard.rendering import render_login, sentence_of
 from ecom_assets.errors import EcomError, UsageError
 
@@ -51,9 +51,9 @@ def perform(page: Page, action: Action) -> Callable[[Request], Any]:
         form = await read_form(request)
         check_form(request, form)
         check_scope(request, action)
-        doing = Doing(request, {name: value for name, value in form.items() if name != "token"})
+        sent = ActionRequest(request, {name: value for name, value in form.items() if name != "token"})
         try:
-            tone, text = "good", await run_in_threadpool(action.run, doing)
+            tone, text = "good", await run_in_threadpool(action.run, sent)
         except EcomError as error:
             tone, text = "bad", sentence_of(error)
         caller = name_of_caller(request.scope)

@@ -82,7 +82,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Doing:
+class ActionRequest:
     """One use of an action: the request, and the fields of its form."""
 
     request: Request
@@ -115,7 +115,7 @@ class Action:
     """
 
     path: str
-    run: Callable[[Doing], str]
+    run: Callable[[ActionRequest], str]
     scope: Scope = Scope.ADMIN
 
 

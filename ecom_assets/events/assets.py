@@ -16,6 +16,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
@@ -71,10 +72,10 @@ def staging_assets(late_days: int) -> list[TableAsset]:
         raw_events: ir.Table, events: ir.Table, quarantined_events: ir.Table, duplicate_events: ir.Table, days: Days
     ) -> ir.Table:
         per_day = accounting.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
-        return accounting.event_accounting_daily(per_day)
+        return per_day.rename(accounted_date="day").select(*EventAccountingDaily.columns)
 
     @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)
     def quarantined_event_samples(quarantined_events: ir.Table, days: Days) -> ir.Table:
-        return accounting.quarantined_event_samples(quarantined_events, days)
+        return sampled_rows(quarantined_events, QuarantinedEventSamples, days)
 
     return [duplicate_events, quarantined_events, events, event_accounting_daily, quarantined_event_samples]

@@ -21,6 +21,7 @@ from ecom_assets.orders.held_day_log import held_rows, take_releases
 from ecom_assets.orders.held_days import ORDERS, OrderGate, order_day_counts
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
+from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, SliceOutput
@@ -138,7 +139,7 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
 @table_asset(QuarantinedOrderSamples, quarantined_orders=QuarantinedOrders)
 def quarantined_order_samples(quarantined_orders: ir.Table, days: Days) -> ir.Table:
     """Keep a few of the lines that are not clean, by reason."""
-    return accounting.quarantined_order_samples(quarantined_orders, days)
+    return sampled_rows(quarantined_orders, QuarantinedOrderSamples, days)
 
 
 LINE_ASSETS = (

@@ -16,7 +16,7 @@ from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.actions import own_address, perform
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
-from ecom_assets.dashboard.page import Action, Doing, all_pages
+from ecom_assets.dashboard.page import Action, ActionRequest, all_pages
 from ecom_assets.errors import WorkError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
@@ -48,10 +48,10 @@ def address(kept: Settings) -> Iterator[str]:
 
 
 def _add_action(app: FastAPI) -> None:
-    def double(doing: Doing) -> str:
-        if doing.form["day"] == "broken":
+    def double(sent: ActionRequest) -> str:
+        if sent.form["day"] == "broken":
             raise WorkError("This day cannot be released; look at /secret/path.")
-        return f"{doing.form['day']} is released by {doing.caller}."
+        return f"{sent.form['day']} is released by {sent.caller}."
 
     action = Action("release", double)
     page = replace(all_pages()[0], path="", actions=(action,))

@@ -8,7 +8,7 @@ from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.routes import reconciliation, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Tile, Tiles
-from ecom_assets.dashboard.page import Action, Doing, Page, Section, View
+from ecom_assets.dashboard.page import Action, ActionRequest, Page, Section, View
 from ecom_assets.tables.contract import HIDDEN
 
 OUTCOMES: Final = {
@@ -163,12 +163,12 @@ def _state(one: dict[str, Any]) -> str:
     return f"Done {one['taken_at']:%Y-%m-%d %H:%M}"
 
 
-def retry(doing: Doing) -> str:
+def retry(sent: ActionRequest) -> str:
     """Record the request to send rejected records again; return a sentence on what happens next."""
-    with doing.request_context() as request_context:
-        given = {name: text for name in ("destination", "start_date", "end_date") if (text := doing.form.get(name))}
+    with sent.request_context() as request_context:
+        given = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
         body = requests.RetryBody.model_validate(given)
-        made = requests.request_retry(request_context, body, doing.caller or ON_THIS_MACHINE)
+        made = requests.request_retry(request_context, body, sent.caller or ON_THIS_MACHINE)
     return (
         f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
         "over these days; where Dagster's daemon is on, that run starts within seconds."

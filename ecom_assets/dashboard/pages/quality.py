@@ -10,7 +10,7 @@ from ecom_assets.api.routes import quality, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.page import Action, Doing, Filters, Page, Section, View
+from ecom_assets.dashboard.page import Action, ActionRequest, Filters, Page, Section, View
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
@@ -258,11 +258,11 @@ def _plain(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def release(doing: Doing) -> str:
+def release(sent: ActionRequest) -> str:
     """Record the request to release a held day; return a sentence on what happens next."""
-    with doing.request_context() as request_context:
-        body = requests.ReleaseBody.model_validate({name: doing.form.get(name) for name in ("source", "day")})
-        made = requests.request_release(request_context, body, doing.caller or ON_THIS_MACHINE)
+    with sent.request_context() as request_context:
+        body = requests.ReleaseBody.model_validate({name: sent.form.get(name) for name in ("source", "day")})
+        made = requests.request_release(request_context, body, sent.caller or ON_THIS_MACHINE)
     return (
         f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
         "daemon is on, that run starts within seconds."
