@@ -28,8 +28,9 @@ test: setup-dev snowflake-stand-in browser redis ## lint, types and every test b
 	@$(MAKE) --no-print-directory -j 2 check normal-tests
 
 # Three processes on two cores: some tests wait for processes that they start. Lint and types run beside them.
+WORKERS ?= 3
 normal-tests: $(VENV)/compiled.done
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
 	ECOM_RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
