@@ -46,6 +46,14 @@ def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> 
     assert values(ask(home, "--segment", f"{folder}/segments.yaml#lookers")) == [[1], [0]]
 
 
+@pytest.mark.parametrize("text", ["[{did: purchase, at_least: 2}]", "{did: purchase, at_least: 2}"])
+def test_a_file_may_say_the_definition_alone(home: Path, text: str) -> None:
+    (home.parent / "bare.yaml").write_text(text)
+    result = ask(home, "--segment", home.parent / "bare.yaml")
+    assert values(result) == [[1], [2]]
+    assert result.json["definition"]["segment"]["name"] == "bare"
+
+
 def test_the_answer_tells_the_segment_in_full(home: Path) -> None:
     answer = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
     assert answer == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
@@ -85,7 +93,7 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
         ),
         ("segments.yaml", None, "segments.yaml declares loyal, lookers; write segments.yaml#NAME for one of them."),
         ("absent.yaml", None, "absent.yaml cannot be read as YAML or JSON: [Errno 2] No such file or directory: "),
-        ("odd.yaml", "- did: purchase", "odd.yaml declares no visitor segments; give 1 to 200 names, each with its"),
+        ("odd.yaml", "purchase", "odd.yaml declares no visitor segments; give 1 to 200 names, each with its"),
         ("odd.yaml", "5: {did: purchase}", "odd.yaml names a visitor segment 5; a name is a text."),
         (
             "odd.yaml",
