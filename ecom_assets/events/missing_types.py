@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ecom_assets.errors import nearest
+from ecom_assets.tables.asking import Asking
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,15 +17,13 @@ MOST_LISTED = 20
 
 
 def missing_type_warnings(
-    con: "SQLBackend", events: "ir.Table", event_types: Iterable[str], words: Words | None = None
+    con: "SQLBackend | Asking", events: "ir.Table", event_types: Iterable[str], words: Words | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
-    from ecom_assets.tables.schema import fetched  # noqa: PLC0415 (loads Ibis)
-
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), words)
+    return warnings_of(names, (row["event_type"] for row in Asking.of(con).rows(types_of, events)), words)
 
 
 def types_of(events: "ir.Table") -> "ir.Table":

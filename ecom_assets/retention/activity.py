@@ -4,13 +4,12 @@ Activity has one row per event, or per visitor and day: who, when, whether it st
 return, and the amount paid. Cohorts and cells are counted from it in `retention/cells.py`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
-
-import ibis
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Final
 
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.breakdown import in_order
@@ -19,7 +18,13 @@ from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, hour_number, hour_start, period_number
 from ecom_assets.tables.first_events import FIRST, with_first
+from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.trends.trend import NONE, OTHER
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from ecom_assets.tables.asking import Asking
 
 Between = tuple[date | None, date | None]
 """The first and last day of a range; None where it has no end."""
@@ -132,13 +137,15 @@ def with_other(rows: ir.Table, kept: Sequence[str]) -> ir.Table:
     return rows.mutate(label=rows.label.isin(kept).ifelse(rows.label, ibis.literal(OTHER)))
 
 
-def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+def shown_labels(asking: Asking, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    result = [row["label"] for row in top_labels(started, rule.limit + 1).to_pyarrow().to_pylist()]
+    result = [row["label"] for row in asking.rows(top_labels, started, rule.limit + 1)]
     kept = in_order(rule.by_columns, result[: rule.limit])
-    return [*kept, *([OTHER] if len(result) > len(kept) else [])], with_other(started, kept)
+    if len(result) == len(kept):
+        return kept, started
+    return [*kept, OTHER], asking.table(with_other, started, kept)
 
 
 def within(rows: ir.Table, day: str, between: Between) -> ir.Table:

@@ -1,13 +1,11 @@
 """Answers to custom retention: which visitors or customers come back, from events or order lines."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Final
-
-import ibis
-import ibis.expr.types as ir
-from ibis.backends.sql import SQLBackend
+from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_properties import missing_property_warnings
@@ -22,18 +20,31 @@ from ecom_assets.retention.activity import (
     starts,
     within,
 )
-from ecom_assets.retention.cells import Reach, cells_of, members, retention, totals
+from ecom_assets.retention.cells import (
+    Reach,
+    cells_of,
+    cells_of_label,
+    members,
+    ordered_cells,
+    ordered_totals,
+    retention,
+)
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
+from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
-from ecom_assets.tables.columns import ends_of
+from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
-from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.lazy_ibis import ibis
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.sql import SQLBackend
 
 ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
 DAY_S: Final = 86_400
-Keep = Callable[[ir.Table], object]
-Build = Callable[[ir.Table, RetentionRule, Hours | None], ir.Table]
+Keep = Callable[[Any], object]
+Build = Callable[[Any, RetentionRule, Hours | None], Any]
 """A function such as `event_activity`."""
 
 
@@ -42,7 +53,7 @@ class Question:
     """A retention query.
 
     Attributes:
-        con: The engine.
+        con: The engine, or what asks it.
         rows: The rows to look at: clean events or order lines.
         rule: The retention rule.
         timezone: The reporting time zone.
@@ -52,7 +63,7 @@ class Question:
         keep: A function that receives the list of who counts in which cell.
     """
 
-    con: SQLBackend
+    con: SQLBackend | Asking
     rows: ir.Table
     rule: RetentionRule
     timezone: str
@@ -62,15 +73,21 @@ class Question:
     keep: Keep | None = None
 
     @property
+    def asking(self) -> Asking:
+        """Return what asks the engine."""
+        return Asking.of(self.con)
+
+    @property
     def activity(self) -> ir.Table:
         """Return the activity; for hours the rows are read once more, for their days."""
         if self.rule.period != "hour":
-            return self.build(self.rows, self.rule, None)
-        plain = self.build(self.rows, replace(self.rule, period="day"), None)
-        (span,) = plain.agg(first=plain.event_date.min(), last=plain.event_date.max()).to_pyarrow().to_pylist()
+            return self.asking.table(self.build, self.rows, self.rule, None)
+        plain = self.asking.table(self.build, self.rows, replace(self.rule, period="day"), None)
+        (span,) = self.asking.rows(days_of, plain)
         first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
         self._check_hours(self.between[0] or first, self.between[1] or last)
-        return self.build(self.rows, self.rule, Hours(Days.between(first, last + ONE_DAY), self.timezone))
+        hours = Hours(Days.between(first, last + ONE_DAY), self.timezone)
+        return self.asking.table(self.build, self.rows, self.rule, hours)
 
     def _check_hours(self, first: date, last: date) -> None:
         if (last - first).days >= MAX_HOURLY_DAYS:
@@ -113,7 +130,11 @@ def retention_answer(question: Question, whole_until: date | None = None) -> dic
 
 
 def missing_warnings(
-    con: SQLBackend, events: ir.Table, rule: RetentionRule, answer: Mapping[str, Any], words: Words | None = None
+    con: SQLBackend | Asking,
+    events: ir.Table,
+    rule: RetentionRule,
+    answer: Mapping[str, Any],
+    words: Words | None = None,
 ) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
     of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
@@ -134,7 +155,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     if result.by_label is None:
         return answer
     parts = {
-        label: _answer(question, result, result.by_label.filter(result.by_label.label == label).drop("label"))
+        label: _answer(question, result, question.asking.table(cells_of_label, result.by_label, label))
         for label in result.labels
     }
     return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
@@ -171,27 +192,30 @@ def _range(between: Between) -> dict[str, str | None]:
 def _counted(question: Question, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
-    con, rule = question.con, question.rule
+    asking, rule = question.asking, question.rule
     quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
     if quick:
         return quick
     # All further queries read this table, so that files are read only once.
     needs_times = rule.clock == "rolling" or rule.by is not None
-    wanted = question.activity if needs_times else by_period(question.activity)
-    activity = con.create_table(ACTIVITY, wanted, temp=True)
+    activity = asking.stored(ACTIVITY, same if needs_times else by_period, question.activity)
     known = _known(activity, question, whole_until)
-    started = con.create_table(STARTS, starts(activity, rule, question.between), temp=True)
-    plain = replace(rule, by=None)
-    cells = retention(activity, plain, known.period_count, known.reach, started)
-    labels, named = shown_labels(started, rule)
+    length, reach = known.period_count, known.reach
+    started = asking.stored(STARTS, starts, activity, rule, question.between)
+    labels, named = shown_labels(asking, started, rule)
     if question.keep:
-        question.keep(_ordered(members(activity, rule, known.period_count, named)))
+        question.keep(_ordered(members(activity, rule, length, named)))
     # Few rows, which are read several times, and for each value.
-    cells = con.create_table(CELLS, cells, temp=True)
+    cells = asking.stored(CELLS, retention, activity, replace(rule, by=None), length, reach, started)
     if not rule.by:
         return Counted(known, cells)
-    by_label = retention(activity, rule, known.period_count, known.reach, named)
-    return Counted(known, cells, con.create_table(f"{CELLS}_by_label", by_label, temp=True), labels)
+    by_label = asking.stored(f"{CELLS}_by_label", retention, activity, rule, length, reach, named)
+    return Counted(known, cells, by_label, labels)
+
+
+def same(rows: ir.Table) -> ir.Table:
+    """Return the rows as they are."""
+    return rows
 
 
 def _with_bins(question: Question) -> Question:
@@ -203,9 +227,10 @@ def _with_bins(question: Question) -> Question:
     for column in open_columns(rule.by_columns):
         # The starts as returns, whose numbers are added up.
         of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
-        numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
-        numbers = within(numbers, "event_date", question.between)
-        ends[column] = ends_of(numbers, numbers["value"])
+        numbers = question.asking.table(question.build, question.rows, replace(of_starts, sum_of=column), None)
+        numbers = question.asking.table(within, numbers, "event_date", question.between)
+        (known,) = question.asking.rows(ends_of_column, numbers, "value")
+        ends[column] = known["least"], known["greatest"]
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
 
@@ -217,25 +242,22 @@ def _suits_kernel(question: Question) -> bool:
     rule = question.rule
     is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS
     is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
-    return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
+    return question.asking.duckdb is not None and is_plain and not question.keep and question.between == (None, None)
 
 
 def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
-    con, rule = question.con, question.rule
+    asking, rule = question.asking, question.rule
     most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
-    counted = cohort_counts(con, question.activity, rule, most_periods) if has_kernels(con) else None
+    counted = cohort_counts(asking, question.activity, rule, most_periods)
     if counted is None:
         return None
     known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
-
-    def cells(rows: tuple[ir.Table, ir.Table], own: RetentionRule) -> ir.Table:
-        return cells_of(*rows, own, known.period_count, known.reach)
-
-    result = cells((counted.cohorts, counted.counts), replace(rule, by=None))
+    length, reach = known.period_count, known.reach
+    result = asking.table(cells_of, counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
     if counted.by_label is None:
         return Counted(known, result)
-    by_label = con.create_table(f"{CELLS}_by_label", cells(counted.by_label, rule), temp=True)
+    by_label = asking.stored(f"{CELLS}_by_label", cells_of, *counted.by_label, rule, length, reach)
     return Counted(known, result, by_label, counted.labels)
 
 
@@ -245,21 +267,29 @@ def _ordered(who: ir.Table) -> ir.Table:
     return who.rename(breakdown="label") if labels else who
 
 
-def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
-    rule = question.rule
+def days_of(activity: ir.Table) -> ir.Table:
+    """Return the first and the last day of activity, as a row."""
+    return activity.agg(first=activity.event_date.min(), last=activity.event_date.max())
+
+
+def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
+    """Return how far activity reaches: its periods, days and newest time, and how much of it paid, as a row."""
     at = _moment(activity, rule)
     numbers = numbered(activity, rule)
-    wanted = activity.agg(
+    return activity.agg(
         span=numbers.max() - numbers.min(),
         first_date=activity.event_date.min(),
         newest_date=activity.event_date.max(),
         newest_at=ibis.null("timestamp(6)") if at is None else at.max(),
         money=activity.amount.count(),
     )
-    row = wanted.to_pyarrow().to_pylist()[0]
+
+
+def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
+    rule = question.rule
+    (row,) = question.asking.rows(extent_of, activity, rule)
     if row["newest_date"] is None:
-        nothing = Reach(ibis.null("date"), ibis.null("date"), ibis.null("timestamp(6)"), ibis.null("timestamp(6)"))
-        return Known(None, whole_until, nothing, 1, has_money=False)
+        return Known(None, whole_until, Reach(None, None), 1, has_money=False)
     # There are more months of 30 days than calendar months.
     more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
     known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
@@ -280,21 +310,17 @@ def _reached(
     more = max((whole_until - newest_date).days, 0) if whole_until else 0
     newest_date += more * ONE_DAY
     open_date = whole_until + ONE_DAY if whole_until else newest_date
-    reach = Reach(ibis.literal(newest_date, "date"), ibis.literal(open_date, "date"))
+    reach = Reach(newest_date, open_date)
     if newest_at is not None:
         open_at = day_starts_at(open_date, question.timezone) if whole_until else newest_at
-        reach = replace(reach, newest_at=_instant(max(newest_at, open_at)), open_at=_instant(open_at))
+        reach = replace(reach, newest_at=max(newest_at, open_at), open_at=open_at)
     more *= 25 if question.rule.period == "hour" else 1
     return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
-def _instant(moment: datetime) -> ir.TimestampScalar:
-    return ibis.literal(moment, "timestamp(6)")
-
-
 def _answer(question: Question, result: Counted, cells: ir.Table) -> dict[str, Any]:
-    rows = cells.order_by("cohort_date", "cell").to_pyarrow().to_pylist()
-    sums = totals(cells).order_by("cell").to_pyarrow().to_pylist()
+    rows = question.asking.rows(ordered_cells, cells)
+    sums = question.asking.rows(ordered_totals, cells)
     has_money = result.known.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),

@@ -3,21 +3,25 @@
 Activity and starts are in `retention/activity.py`, the platform's own table of cohorts is in `retention/cohorts.py`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import reduce
 from operator import or_
-from typing import Final
-
-import ibis
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Final
 
 from ecom_assets.retention.activity import numbered, starts
 from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
 from ecom_assets.tables.columns import EXACT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import hour_number, number_table, period_number, period_start
+from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import ratio, union_all
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 SECOND_US = 1_000_000
 SUMS: Final = {"amount": ("revenue_amount", MONEY), "value": ("value_amount", EXACT)}
@@ -31,10 +35,10 @@ class Reach:
     On the rolling clock, and for hours, `newest_at` and `open_at` are the same limits as timestamps.
     """
 
-    newest_date: ir.DateScalar
-    open_date: ir.DateScalar
-    newest_at: ir.TimestampScalar | None = None
-    open_at: ir.TimestampScalar | None = None
+    newest_date: date | ir.DateScalar | None
+    open_date: date | ir.DateScalar | None
+    newest_at: datetime | ir.TimestampScalar | None = None
+    open_at: datetime | ir.TimestampScalar | None = None
 
 
 def retention(
@@ -74,6 +78,21 @@ def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_co
     rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, _unit(rule))
     returned = rows.on_or_after_count if rule.mode == "on_or_after" else rows.on_count
     return rows.mutate(returned_count=returned).drop("on_count", "on_or_after_count", "cohort_number")
+
+
+def cells_of_label(cells: ir.Table, label: str) -> ir.Table:
+    """Return the rows of one value of the breakdown."""
+    return cells.filter(cells.label == label).drop("label")
+
+
+def ordered_cells(cells: ir.Table) -> ir.Table:
+    """Return rows of `retention` by cohort and cell."""
+    return cells.order_by("cohort_date", "cell")
+
+
+def ordered_totals(cells: ir.Table) -> ir.Table:
+    """Return `totals` by cell."""
+    return totals(cells).order_by("cell")
 
 
 def members(activity: ir.Table, rule: RetentionRule, period_count: int, started: ir.Table) -> ir.Table:
@@ -256,9 +275,19 @@ def _cohort_date(cohorts: ir.Table, rule: RetentionRule) -> ir.Value:
 def _limits(rule: RetentionRule, reach: Reach) -> tuple[ir.IntegerValue, ir.IntegerValue]:
     """Return the number of the newest period, and of the first that may be incomplete."""
     if rule.period == "hour" and reach.newest_at is not None and reach.open_at is not None:
-        return hour_number(reach.newest_at), hour_number(reach.open_at)
-    newest, opened = (period_number(day, rule.period, rule.week_start) for day in (reach.newest_date, reach.open_date))
+        return hour_number(_instant(reach.newest_at)), hour_number(_instant(reach.open_at))
+    days = (_scalar(day, "date") for day in (reach.newest_date, reach.open_date))
+    newest, opened = (period_number(day, rule.period, rule.week_start) for day in days)
     return newest, opened
+
+
+def _scalar(value: object, kind: str) -> ir.Scalar:
+    """Return a value as an expression, if it is not one."""
+    return value if isinstance(value, ibis.Expr) else ibis.literal(value, kind)
+
+
+def _instant(moment: object) -> ir.TimestampScalar:
+    return _scalar(moment, "timestamp(6)")
 
 
 def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
@@ -268,7 +297,8 @@ def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reac
         length_s = ROLLING_S[rule.period]
         begins_at = grid.first_start_at + (grid.first_period * length_s).as_interval("s")
         ends_at = grid.last_start_at + ((grid.last_period + 1) * length_s).as_interval("s")
-        begun, is_complete = begins_at <= reach.newest_at, (ends_at <= reach.open_at) & (grid.cohort_number < opened)
+        begun = begins_at <= _instant(reach.newest_at)
+        is_complete = (ends_at <= _instant(reach.open_at)) & (grid.cohort_number < opened)
     else:
         begun = grid.cohort_number + grid.first_period <= newest
         is_complete = grid.cohort_number + grid.last_period < opened

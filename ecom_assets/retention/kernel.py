@@ -5,23 +5,31 @@ together, and the bits rotated so that the first one is the period in which they
 (`retention/cells.py`) is the definition, and tests require that both give equal results.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
-from ibis.backends.duckdb import Backend
 
+from ecom_assets.errors import WorkError
 from ecom_assets.retention.activity import shown_labels
 from ecom_assets.retention.rule import Bracket, RetentionRule
+from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
+from ecom_assets.tables.lazy_ibis import ibis
+
+if TYPE_CHECKING:
+    import duckdb
+    import ibis.expr.types as ir
+    from ibis.backends.sql import SQLBackend
 
 WORD_BITS: Final = 64
 MOST_WORDS: Final = 16
@@ -53,11 +61,13 @@ class CohortCounts:
     has_money: bool
 
 
-def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_periods: int) -> CohortCounts | None:
+def cohort_counts(
+    con: SQLBackend | Asking, activity: ir.Table, rule: RetentionRule, most_periods: int
+) -> CohortCounts | None:
     """Return the counts; None if the data have no visitors, or more periods than there are bits.
 
     Args:
-        con: The DuckDB connection of `activity`.
+        con: The DuckDB connection of `activity`, or what asks it.
         activity: One row or more per visitor and day, in the form of `retention`.
         rule: The retention rule, on the calendar clock.
         most_periods: At least the number of periods that the data cover.
@@ -65,20 +75,18 @@ def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_pe
     words = -(-most_periods // WORD_BITS)
     if words > MOST_WORDS:
         return None
-    _pass_over(con, activity, rule, words)
-    visitors = con.table(VISITORS, database=("temp", "main"))
-    known = _span(visitors, rule)
+    asking = Asking.of(con)
+    _pass_over(asking, activity, rule, words)
+    visitors = asking.held(VISITORS)
+    (known,) = asking.rows(span_of, visitors, rule)
     if known["newest"] is None or known["length"] >= words * WORD_BITS:
         return None
-    begun = visitors.filter(visitors.start_date.notnull())
-    begun = begun.mutate(cohort_number=_number(begun.start_date, rule))
-    labels, begun = shown_labels(_with_labels(con, activity, begun) if rule.by else begun, rule)
-    unit = ["label", "cohort_number"] if rule.by else ["cohort_number"]
-    start_day = period_number(begun.start_date.min(), "day")
-    alike = begun.group_by(*unit, *_names(words)).agg(visitor_count=begun.count(), start_day=start_day)
+    begun = asking.table(begun_of, visitors, rule)
+    labels, begun = shown_labels(asking, _with_labels(asking, activity, begun) if rule.by else begun, rule)
+    alike = asking.table(alike_of, begun, _names(words))
     count, has_money = known["length"] + 1, known["paying"] > 0
-    rows: Arrays = con.con.execute(con.compile(alike)).fetchnumpy()
-    paid = _paid(con, begun, rule.cells(count)) if has_money else {}
+    rows: Arrays = _duckdb(asking).execute(asking.sql(alike)).fetchnumpy()
+    paid = _paid(asking, begun, rule.cells(count)) if has_money else {}
     tables = partial(_tables, rule=rule, newest=known["number"], cells=rule.cells(count))
     by_label = None
     if labels:
@@ -86,21 +94,50 @@ def cohort_counts(con: Backend, activity: ir.Table, rule: RetentionRule, most_pe
             tables({name: values[rows["label"] == label] for name, values in rows.items()}, paid.get(label, {}))
             for label in labels
         ]
-        by_label = _stored(con, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True)))
-    whole = _stored(con, VISITORS, *tables(rows, _added(paid.values())))
+        by_label = _stored(
+            asking, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True))
+        )
+    whole = _stored(asking, VISITORS, *tables(rows, _added(paid.values())))
     return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
 
 
-def _span(visitors: ir.Table, rule: RetentionRule) -> dict[str, Any]:
-    """Return the first and newest day, the number of the newest period, the length in periods, and who paid."""
+def _duckdb(asking: Asking) -> duckdb.DuckDBPyConnection:
+    con = asking.duckdb
+    if con is None:
+        raise WorkError("The kernel of retention needs DuckDB; ask by the expression.")
+    return con
+
+
+def span_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
+    """Return the newest day, the number of its period, the length in periods, and how many paid, as a row."""
     span = visitors.agg(
         first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
     )
-    numbers = span.mutate(
-        number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule)
-    )
-    (known,) = numbers.to_pyarrow().to_pylist()
-    return dict(known)
+    return span.mutate(number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule))
+
+
+def begun_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
+    """Return the visitors who started, with the number of their cohort."""
+    begun = visitors.filter(visitors.start_date.notnull())
+    return begun.mutate(cohort_number=_number(begun.start_date, rule))
+
+
+def alike_of(begun: ir.Table, words: Sequence[str]) -> ir.Table:
+    """Return how many visitors of a cohort, or of a label and cohort, have equal bits, and the first day of a start."""
+    unit = [name for name in ("label", "cohort_number") if name in begun.columns]
+    start_day = period_number(begun.start_date.min(), "day")
+    return begun.group_by(*unit, *words).agg(visitor_count=begun.count(), start_day=start_day)
+
+
+def payments_of(begun: ir.Table) -> ir.Table:
+    """Return what each visitor paid, by label and cohort."""
+    label = begun.label if "label" in begun.columns else ibis.null("string")
+    return begun.select("cohort_number", "paid", label=label)
+
+
+def labelled(begun: ir.Table, labels: ir.Table) -> ir.Table:
+    """Return visitors with their label."""
+    return begun.join(labels, "visitor_id")
 
 
 def _tables(
@@ -138,14 +175,15 @@ def _labelled(labels: Sequence[str], parts: Sequence[Arrays]) -> Arrays:
     return columns | {"label": np.repeat(np.array(labels, object), sizes)}
 
 
-def _stored(con: Backend, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
+def _stored(asking: Asking, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
     """Return cohorts and counts as tables; without Arrow, which would load pandas to make them."""
 
     def table(kind: str, arrays: Arrays, columns: str) -> ir.Table:
-        con.con.register("given_arrays", arrays)
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
-        con.con.unregister("given_arrays")
-        return con.table(f"{name}_{kind}", database=("temp", "main"))
+        con = _duckdb(asking)
+        con.register("given_arrays", arrays)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
+        con.unregister("given_arrays")
+        return asking.held(f"{name}_{kind}")
 
     return (
         table("cohorts", cohorts, "* EXCLUDE (start_day), DATE '1970-01-01' + start_day::INT AS start_date"),
@@ -153,15 +191,15 @@ def _stored(con: Backend, name: str, cohorts: Arrays, counts: Arrays) -> tuple[i
     )
 
 
-def _with_labels(con: Backend, activity: ir.Table, begun: ir.Table) -> ir.Table:
+def _with_labels(asking: Asking, activity: ir.Table, begun: ir.Table) -> ir.Table:
     """Return visitors with the label of their first start; events at one time are in the order of ids, then labels."""
-    con.raw_sql(f"""
+    _duckdb(asking).execute(f"""
         CREATE OR REPLACE TEMP TABLE {LABELS} AS
         SELECT visitor_id, arg_min(label, {{'event_id': event_id, 'label': label}}) AS label
-        FROM ({con.compile(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
+        FROM ({asking.sql(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
         WHERE is_start = 1 AND a.event_at = v.first_at GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
-    return begun.join(con.table(LABELS, database=("temp", "main")), "visitor_id")
+    return asking.table(labelled, begun, asking.held(LABELS))
 
 
 def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
@@ -173,17 +211,17 @@ def _names(words: int) -> list[str]:
     return [f"{CAME}{word}" for word in range(words)]
 
 
-def _pass_over(con: Backend, activity: ir.Table, rule: RetentionRule, words: int) -> None:
+def _pass_over(asking: Asking, activity: ir.Table, rule: RetentionRule, words: int) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
     came = ", ".join(f"{_bits_sql(rule, word, words)} AS {name}" for word, name in enumerate(_names(words)))
     first_at = f"min(event_at) {starts} AS first_at," if rule.by else ""
-    con.raw_sql(f"""
+    _duckdb(asking).execute(f"""
         CREATE OR REPLACE TEMP TABLE {VISITORS} AS
         SELECT visitor_id, {first_at} min(event_date) {starts} AS start_date, min(event_date) AS first_date,
             max(event_date) AS newest_date, {came},
             list({{'number': number, 'amount': amount}}) FILTER (amount IS NOT NULL) AS paid
-        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({con.compile(activity)})) GROUP BY visitor_id
+        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({asking.sql(activity)})) GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
 
 
@@ -223,17 +261,15 @@ def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: st
     return np.pad(counts, (0, len(cells) - len(counts))).astype(np.int64)
 
 
-def _paid(con: Backend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
+def _paid(asking: Asking, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
     """Return the revenue by label, cohort and cell; a payment counts in the first cell that has not ended by then."""
-    labels = ["label"] if "label" in begun.columns else []
-    rows = con.compile(begun.select("cohort_number", "paid", *labels))
-    label = "label" if labels else "NULL::VARCHAR AS label"
+    rows = asking.sql(asking.table(payments_of, begun))
     sql = f"""
         SELECT label, cohort_number, one.number - cohort_number AS place, sum(one.amount)
-        FROM (SELECT {label}, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
+        FROM (SELECT label, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
     """  # noqa: S608 (compiled by Ibis)
     values: dict[str | None, Paid] = {}
-    for name, cohort, place, amount in con.con.execute(sql).fetchall():
+    for name, cohort, place, amount in _duckdb(asking).execute(sql).fetchall():
         cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
         if cell is not None:
             own = values.setdefault(name, {})

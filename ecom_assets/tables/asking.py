@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from ecom_assets.tables.portable import has_kernels
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import duckdb
     import ibis.expr.types as ir
     from ibis.backends.sql import SQLBackend
 
@@ -35,6 +38,19 @@ class Asking:
     def of(cls, con: SQLBackend | Asking) -> Asking:
         """Return what asks `con`."""
         return con if isinstance(con, Asking) else cls(con)
+
+    @property
+    def duckdb(self) -> duckdb.DuckDBPyConnection | None:
+        """Return the connection of the fast kernels, which need DuckDB's SQL; None on another engine."""
+        return self._con.con if has_kernels(self._con) else None
+
+    def held(self, name: str) -> ir.Table:
+        """Return a temporary table or view."""
+        return self._con.table(name, database=("temp", "main"))
+
+    def sql(self, rows: ir.Table) -> str:
+        """Return the statement that computes rows."""
+        return str(self._con.compile(rows))
 
     def table(self, function: Callable[P, ir.Table], *args: P.args, **named: P.kwargs) -> ir.Table:
         """Return the rows of a function, to be given to another function."""

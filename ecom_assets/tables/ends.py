@@ -1,9 +1,14 @@
 """The first and the last day of a question, either of which may be open."""
 
-from datetime import date
+from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ecom_assets.tables.lazy_ibis import ibis
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 Ends = tuple[date | None, date | None]
 """The first and the last day; None where there is no such end."""

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ecom_assets.events.missing_properties import missing_property_warnings
-from ecom_assets.events.missing_types import types_of, warnings_of
+from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
@@ -170,8 +170,7 @@ def _missing(
     asking: Asking, events: ir.Table, result: Mapping[str, Any], trend: Trend, event_types: Sequence[str]
 ) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
-    found = [row["event_type"] for row in asking.rows(types_of, events)] if event_types else []
-    of_types = warnings_of(event_types, found)
+    of_types = missing_type_warnings(asking, events, event_types)
     if not _is_bare(result, trend):
         return of_types
     return [*of_types, *missing_property_warnings(asking, events, trend.columns, _number_columns(trend))]

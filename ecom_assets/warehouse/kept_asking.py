@@ -20,7 +20,7 @@ import duckdb
 
 from ecom_assets.tables.asking import Asking
 from ecom_assets.warehouse.kept_statements import FIRST_STAND_IN, STATEMENTS, KeptStatements
-from ecom_assets.warehouse.sql_text import ident
+from ecom_assets.warehouse.sql_text import ident, select
 
 if TYPE_CHECKING:
     import ibis.expr.datatypes as dt
@@ -82,6 +82,11 @@ class KeptAsking(Asking):
             return False
         return self._statements.has(about)
 
+    @property
+    def duckdb(self) -> duckdb.DuckDBPyConnection:
+        """Return the connection."""
+        return self._duckdb
+
     def held(self, name: str) -> Any:  # noqa: ANN401 (it stands for a table of Ibis)
         """Return a temporary table or view of the engine."""
         columns = self._duckdb.execute(f"DESCRIBE temp.main.{ident(name)}").fetchall()
@@ -103,9 +108,11 @@ class KeptAsking(Asking):
         self._duckdb.execute(f"CREATE TEMP TABLE {ident(name)} AS {sql}")
         return self.held(name)
 
-    def sql(self, function: Any, *args: Any, **named: Any) -> str:  # noqa: ANN401 (as above)
-        """Return the statement that computes the rows of a function."""
-        return self._sql(_Call(function, args, named), is_stored=False)
+    def sql(self, rows: Any) -> str:  # noqa: ANN401 (as above)
+        """Return the statement that computes rows."""
+        if isinstance(rows, _Held):
+            return select("*", f"temp.main.{ident(rows.name)}")
+        return self._sql(rows, is_stored=False)
 
     def _sql(self, call: _Call, *, is_stored: bool) -> str:
         numbers: dict[date, int] = {}

@@ -13,8 +13,13 @@ import pytest
 
 from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import checking
+from ecom_assets.cli.options import OwnData
 from ecom_assets.cli.ranges import QuestionDays
+from ecom_assets.cli.retention import answer_retention
+from ecom_assets.cli.retention_scope import Scope
 from ecom_assets.cli.trend_answer import answer_trend
+from ecom_assets.errors import DefinitionError
+from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.warehouse.kept_asking import KeptAsking
 
@@ -71,6 +76,43 @@ def test_trends_are_those_of_ibis_when_written_and_when_kept(
     with patch.object(KeptAsking, "_written", side_effect=AssertionError("it is kept")):
         assert answered(events, definition, days) == expected
     assert expected["rows"] == {"read": 300, "counted": 299, "rejected": {"missing_identity": 1}}
+
+
+RETENTIONS: tuple[dict[str, Any], ...] = (
+    {"period": "day"},
+    {"period": "week", "start": "product_view", "returning": "purchase", "mode": "on_or_after"},
+    {"period": "week", "by": "product_category", "limit": 2},
+    {"period": "month", "by": "properties.plan", "start": "purchase"},
+    {"period": "day", "clock": "rolling", "sum_of": "cart_amount", "last_period": 5},
+    {"period": "day", "mode": "bracket", "brackets": ((0, 0), (1, 3), (4, 9)), "starting": "recurring"},
+    {"period": "hour", "last_period": 3},
+    {"period": "week", "start": "nothing"},
+)
+
+
+@pytest.mark.parametrize("rule", RETENTIONS, ids=str)
+@pytest.mark.parametrize("range_of", [None, "starts", "events"])
+def test_retention_is_that_of_ibis_when_written_and_when_kept(
+    home: Path, events: Path, rule: dict[str, Any], range_of: str | None
+) -> None:
+    assert home
+    scope = Scope(
+        OwnData([str(events)], None, [], None), None, QuestionDays(day_count=20 if range_of else None), range_of
+    )
+    own = RetentionRule(**rule)
+    with patch.object(KeptEvents, "open", return_value=None):
+        expected = outcome(scope, own)
+    assert outcome(scope, own) == expected
+    with patch.object(KeptAsking, "_written", side_effect=AssertionError("it is kept")):
+        assert outcome(scope, own) == expected
+
+
+def outcome(scope: Scope, rule: RetentionRule) -> object:
+    """The answer, or why there is none."""
+    try:
+        return answer_retention(scope, rule)
+    except DefinitionError as error:
+        return str(error)
 
 
 SCRIPT = """
