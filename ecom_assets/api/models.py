@@ -105,6 +105,12 @@ class Answer(BaseModel):
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
 
 
+class QuestionAnswer(Answer):
+    """The fields of every answer to an ad-hoc question."""
+
+    event_count: int = Field(description="Events that were looked at")
+
+
 class SoldAnswer(Answer):
     """The fields of every answer about sales."""
 

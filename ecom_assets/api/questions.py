@@ -8,11 +8,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis.expr.types as ir
+from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.parameters import RequestContext, Sliced
+from ecom_assets.api.problems import documented
 from ecom_assets.api.store.published_tables import PublishedTables
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.attribution.contracts import Touches
@@ -49,6 +51,11 @@ Conditions = Annotated[
         examples=[["product_category = shoes"]],
     ),
 ]
+
+
+def question_router() -> APIRouter:
+    """Return a router of ad-hoc questions, with the errors that each of them can return."""
+    return APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
 class Body(BaseModel):

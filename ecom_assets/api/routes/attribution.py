@@ -3,15 +3,13 @@
 from typing import Any
 
 import ibis.expr.types as ir
-from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer
+from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids
+from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.attribution.answer import AttributionQuestion, StoredSessions, attribution_answer
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Touches
@@ -20,7 +18,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.queries import Extent
 
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class AttributionBody(SessionBody):
@@ -49,10 +47,9 @@ class CreditedChannel(BaseModel):
     removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
 
 
-class AttributionAnswer(Answer):
+class AttributionAnswer(QuestionAnswer):
     """The result of custom attribution."""
 
-    event_count: int = Field(description="Events that were looked at")
     model: str = Field(description="The model", examples=["time_decay"])
     conversions: int = Field(description="Purchases")
     total_count: int = Field(description="How many channels there are")
@@ -60,12 +57,7 @@ class AttributionAnswer(Answer):
     notes: list[str] = Field(description="What there is no credit for, a sentence each")
 
 
-@questions.post(
-    "/analytics/attribution",
-    response_model=AttributionAnswer,
-    summary="Custom attribution",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/attribution", response_model=AttributionAnswer, summary="Custom attribution")
 def attribution(context: Context, parameters: JustSliced, body: AttributionBody) -> dict[str, Any]:
     """Return the channels that purchase events are credited to, by a model."""
     question = AttributionQuestion.from_mapping(body.with_session_rule(context))

@@ -2,21 +2,19 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer
+from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.api.routes.funnels import ExclusionBody, Order, StepBody
 from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
 from ecom_assets.correlation.queries import correlation_answer
 from ecom_assets.funnels.answer import MOST_COMPILED_STEPS, check_published_columns
 from ecom_assets.funnels.definition import MIN_STEPS
 
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class FunnelOfCorrelation(BaseModel):
@@ -68,10 +66,9 @@ class Correlated(BaseModel):
     is_enough: bool = Field(description="Whether there are enough data for the interval to hold")
 
 
-class CorrelationAnswer(Answer):
+class CorrelationAnswer(QuestionAnswer):
     """The result of a correlation."""
 
-    event_count: int = Field(description="Events that were looked at")
     converted_count: int = Field(description="Visitors who converted")
     other_count: int = Field(description="Visitors who entered and did not convert")
     total_count: int = Field(description="How many event types and values are returned")
@@ -80,10 +77,7 @@ class CorrelationAnswer(Answer):
 
 
 @questions.post(
-    "/analytics/correlation",
-    response_model=CorrelationAnswer,
-    summary="What goes with the conversion of a funnel",
-    responses=documented(400, 409, 413),
+    "/analytics/correlation", response_model=CorrelationAnswer, summary="What goes with the conversion of a funnel"
 )
 def correlation(context: Context, parameters: JustSliced, body: CorrelationBody) -> dict[str, Any]:
     """Return which event types and properties go with conversion, by odds ratios."""

@@ -3,20 +3,18 @@
 from typing import Any, Literal
 
 import ibis.expr.types as ir
-from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer
+from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.tables.queries import Extent
 
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class Events(BaseModel):
@@ -110,10 +108,9 @@ class Ratio(BaseModel):
     is_mismatch: bool = Field(description="Whether the split is not the planned one: the differences may come from it")
 
 
-class ExperimentAnswer(Answer):
+class ExperimentAnswer(QuestionAnswer):
     """The result of an experiment."""
 
-    event_count: int = Field(description="Events that were looked at")
     total_count: int = Field(description="How many variants there are")
     variants: list[VariantCounts] = Field(description="The control first, the others by name or as listed")
     mixed_count: int = Field(description="Units exposed to several variants")
@@ -121,12 +118,7 @@ class ExperimentAnswer(Answer):
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
 
 
-@questions.post(
-    "/analytics/experiment",
-    response_model=ExperimentAnswer,
-    summary="An experiment: how variants compare",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/experiment", response_model=ExperimentAnswer, summary="An experiment: how variants compare")
 def experiment(context: Context, parameters: JustSliced, body: ExperimentBody) -> dict[str, Any]:
     """Return conversion and mean of each variant, with its difference from the control."""
     definition = body.experiment()

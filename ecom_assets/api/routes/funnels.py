@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, of
+from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, QuestionEvents, check_session_ids
+from ecom_assets.api.questions import Body, Name, QuestionEvents, check_session_ids, question_router
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -31,7 +31,7 @@ from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["conversion"])
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 Conditions = Annotated[list[StrictStr | dict[str, Any]], Field(max_length=50)]
 StepConditions = (
     Conditions | Annotated[dict[Name, Any], Field(max_length=20)] | Annotated[StrictStr, Field(max_length=2_000)]
@@ -338,10 +338,9 @@ class ConversionTimes(BaseModel):
     bins: list[Bar] = Field(description="How many took so long; half-open")
 
 
-class FunnelAnswer(Answer):
+class FunnelAnswer(QuestionAnswer):
     """The result of a custom funnel."""
 
-    event_count: int = Field(description="Events that were looked at")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
     total_count: int = Field(description="How many values the breakdown has, or with `over` how many cohorts there are")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
@@ -351,12 +350,7 @@ class FunnelAnswer(Answer):
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
-@questions.post(
-    "/analytics/funnel",
-    response_model=FunnelAnswer,
-    summary="A custom funnel",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/funnel", response_model=FunnelAnswer, summary="A custom funnel")
 def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[str, Any]:
     """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
@@ -390,22 +384,16 @@ class AtStep(BaseModel):
     event_id: str | None = Field(None, description="The event with which they did")
 
 
-class WhoAnswer(Answer):
+class WhoAnswer(QuestionAnswer):
     """Who is at a step of a custom funnel."""
 
-    event_count: int = Field(description="Events that were looked at")
     step: int = Field(description="Of this step")
     count: int = Field(description="How many they are")
     total_count: int = Field(description="How many are listed")
     who: list[AtStep] = Field(description="By visitor")
 
 
-@questions.post(
-    "/analytics/funnel/who",
-    response_model=WhoAnswer,
-    summary="Who is at a step of a funnel",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/funnel/who", response_model=WhoAnswer, summary="Who is at a step of a funnel")
 def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], body: FunnelBody) -> dict[str, Any]:
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])

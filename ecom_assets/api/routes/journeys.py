@@ -6,10 +6,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer, of
+from ecom_assets.api.models import Answer, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Name, QuestionEvents, SessionBody, check_session_ids
+from ecom_assets.api.questions import Name, QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import MAX_PATTERNS
@@ -18,7 +17,7 @@ from ecom_assets.journeys.queries import Dimension
 from ecom_assets.sessions.rule import SessionRule
 
 router = APIRouter(tags=["behaviour"])
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 MOST_PLACES = 10
 
 
@@ -140,10 +139,9 @@ class CountedPath(BaseModel):
     conversion_rate: float = Field(description="The share of these")
 
 
-class OwnJourneysAnswer(Answer):
+class OwnJourneysAnswer(QuestionAnswer):
     """The result of custom journeys."""
 
-    event_count: int = Field(description="Events that were looked at")
     sessions: int = Field(description="Sessions that started on the days")
     converted_sessions: int = Field(description="Of these, those with a purchase")
     total_count: int = Field(description="How many transitions there are")
@@ -154,12 +152,7 @@ class OwnJourneysAnswer(Answer):
     other_paths: list[CountedPath] = Field(description="Those of sessions without one")
 
 
-@questions.post(
-    "/analytics/journeys",
-    response_model=OwnJourneysAnswer,
-    summary="Custom journeys",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/journeys", response_model=OwnJourneysAnswer, summary="Custom journeys")
 def custom_journeys(context: Context, parameters: JustSliced, body: JourneysBody) -> dict[str, Any]:
     """Return the paths of sessions from or to a step; queries that need too much time or memory are refused."""
     question = body.question(context)

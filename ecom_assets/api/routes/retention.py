@@ -10,10 +10,9 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer, Money, PeriodStart, of
+from ecom_assets.api.models import Answer, Money, PeriodStart, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
@@ -26,7 +25,7 @@ from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class CohortPeriod(BaseModel):
@@ -166,10 +165,9 @@ class RetentionPart(BaseModel):
     totals: list[RetentionTotal] = Field(description="By period")
 
 
-class RetentionAnswer(Answer):
+class RetentionAnswer(QuestionAnswer):
     """The result of custom retention."""
 
-    event_count: int = Field(description="Events that were looked at")
     total_count: int = Field(description="How many cohorts there are")
     cohorts: list[Cohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
@@ -177,12 +175,7 @@ class RetentionAnswer(Answer):
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
-@questions.post(
-    "/analytics/retention",
-    response_model=RetentionAnswer,
-    summary="Custom retention",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/retention", response_model=RetentionAnswer, summary="Custom retention")
 def retention(context: Context, parameters: JustSliced, body: RetentionBody) -> dict[str, Any]:
     """Return custom retention over clean events; queries that need too much time or memory are refused."""
     return _counted(context, parameters, body, retention_answer)
@@ -206,10 +199,9 @@ class InCell(BaseModel):
     visitor_id: str = Field(description="The visitor")
 
 
-class RetentionWhoAnswer(Answer):
+class RetentionWhoAnswer(QuestionAnswer):
     """Who is in a cell of custom retention."""
 
-    event_count: int = Field(description="Events that were looked at")
     cohort: str = Field(description="Of this cohort")
     period: str | None = Field(description="Of this period; null for the whole cohort")
     count: int = Field(description="How many they are")
@@ -217,12 +209,7 @@ class RetentionWhoAnswer(Answer):
     who: list[InCell] = Field(description="In order of their ids")
 
 
-@questions.post(
-    "/analytics/retention/who",
-    response_model=RetentionWhoAnswer,
-    summary="Who is in a cell of retention",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/retention/who", response_model=RetentionWhoAnswer, summary="Who is in a cell of retention")
 def retention_who(
     context: Context, parameters: Annotated[WhoParameters, Query()], body: RetentionBody
 ) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, of
+from ecom_assets.api.models import PREVIOUS, Answer, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids
+from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer, stored_answer
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
@@ -20,7 +19,7 @@ from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class EngagementNumbers(BaseModel):
@@ -86,10 +85,9 @@ class SessionsBody(SessionBody):
     idle: str | None = Field(None, max_length=30, description="Silence that ends a session, such as 45m")
 
 
-class SessionsAnswer(Answer):
+class SessionsAnswer(QuestionAnswer):
     """The totals of custom sessions."""
 
-    event_count: int = Field(description="Events that were looked at")
     events: int = Field(description="Events in the sessions")
     visitors: int = Field(description="Visitors in them")
     sessions: int = Field(description="Sessions that started on the days")
@@ -101,12 +99,7 @@ class SessionsAnswer(Answer):
     )
 
 
-@questions.post(
-    "/analytics/sessions",
-    response_model=SessionsAnswer,
-    summary="Custom sessions",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/sessions", response_model=SessionsAnswer, summary="Custom sessions")
 def custom_sessions(context: Context, parameters: JustSliced, body: SessionsBody) -> dict[str, Any]:
     """Return totals of sessions by another rule, or of some events only."""
     question = SessionQuestion.from_mapping(body.with_session_rule(context))

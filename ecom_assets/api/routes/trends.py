@@ -3,22 +3,20 @@
 from typing import Any, Literal
 
 import ibis.expr.types as ir
-from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import Answer, PeriodStart
+from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
 
-questions = APIRouter(tags=["ad hoc"])
+questions = question_router()
 
 
 class SeriesBody(BaseModel):
@@ -144,10 +142,9 @@ class Lifecycle(BaseModel):
     dormant: list[int | None] = Field(description="Those who did it in the period before and not in this one")
 
 
-class TrendAnswer(Answer):
+class TrendAnswer(QuestionAnswer):
     """The result of a custom trend."""
 
-    event_count: int = Field(description="Events that were looked at")
     periods: list[PeriodStart] = Field(description="First day of each period; start of each hour")
     complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
     total_count: int = Field(description="How many lines there are")
@@ -158,12 +155,7 @@ class TrendAnswer(Answer):
     warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
 
 
-@questions.post(
-    "/analytics/trend",
-    response_model=TrendAnswer,
-    summary="A custom trend",
-    responses=documented(400, 409, 413),
-)
+@questions.post("/analytics/trend", response_model=TrendAnswer, summary="A custom trend")
 def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str, Any]:
     """Return counts of events or visitors over time, or statistics of a number column."""
     definition = body.trend()
