@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, create_model
 
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.contract import Column
@@ -31,6 +31,16 @@ def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's 
     """Return a field with the description and the unit of a contract's column."""
     unit = f" [{column.unit}]" if column.unit else ""
     return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
+
+
+def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[BaseModel]:
+    """Return the model of the relative change of each number of a model; `examples` are by the name of the number."""
+    fields: dict[str, Any] = {
+        one: (float | None, Field(description=field.description, examples=[examples[one]] if one in examples else None))
+        for one, field in numbers.model_fields.items()
+    }
+    meaning = "The relative change of each number; null after a zero, or if not all days of both periods are known."
+    return create_model(name, __doc__=meaning, **fields)
 
 
 class SourceDays(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, of
+from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, change_of, of
 from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, OfDays, Paged, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
@@ -34,13 +34,7 @@ class CustomerNumbers(BaseModel):
     retention_rate: float | None = _number("retention_rate", 0.21)
 
 
-class CustomerChange(BaseModel):
-    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
-
-    customer_count: float | None = _number("customer_count", 0.1)
-    new_customer_count: float | None = _number("new_customer_count")
-    returning_customer_count: float | None = _number("returning_customer_count")
-    retention_rate: float | None = _number("retention_rate")
+CustomerChange = change_of("CustomerChange", CustomerNumbers, customer_count=0.1)
 
 
 class CustomerValue(BaseModel):
@@ -60,7 +54,7 @@ class CustomersAnswer(SoldAnswer):
 
     customers: CustomerNumbers = Field(description="Of the period")
     previous: CustomerNumbers | None = Field(description=PREVIOUS)
-    change: CustomerChange = Field(description="From that to this")
+    change: CustomerChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
     value: CustomerValue = Field(description="Of all customers, whatever the period")
 
 

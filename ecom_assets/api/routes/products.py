@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, change_of, of
 from ecom_assets.api.parameters import Context, DaysParameters, DaysSliced, Paged
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
@@ -42,19 +42,7 @@ class ProductNumbers(BaseModel):
     purchases_per_view: float | None = of(ProductPerformance.purchases_per_view, 0.0148)
 
 
-class ProductChange(BaseModel):
-    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
-
-    product_view_count: float | None = of(ProductPerformance.product_view_count, 0.2)
-    add_to_cart_count: float | None = of(ProductPerformance.add_to_cart_count)
-    remove_from_cart_count: float | None = of(ProductPerformance.remove_from_cart_count)
-    purchase_count: float | None = of(ProductPerformance.purchase_count)
-    sold_item_count: float | None = of(ProductPerformance.sold_item_count)
-    refunded_item_count: float | None = of(ProductPerformance.refunded_item_count)
-    shipped_amount: float | None = of(ProductPerformance.shipped_amount)
-    refunded_amount: float | None = of(ProductPerformance.refunded_amount)
-    revenue_amount: float | None = of(ProductPerformance.revenue_amount)
-    purchases_per_view: float | None = of(ProductPerformance.purchases_per_view)
+ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.2)
 
 
 class Named(BaseModel):
@@ -108,7 +96,7 @@ class ProductAnswer(MaybeSoldAnswer, Named):
 
     product: ProductNumbers = Field(description="Of the period")
     previous: ProductNumbers | None = Field(description=PREVIOUS)
-    change: ProductChange = Field(description="From that to this")
+    change: ProductChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
     total_count: int = Field(description="How many days the period has", examples=[30])
     trend: list[ProductDay] = Field(description="Every day of the period")
     related: list[Related] = Field(description="What was shipped in the same orders, of all time")

@@ -9,7 +9,7 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.personal_data import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, QuestionAnswer, of
+from ecom_assets.api.models import PREVIOUS, Answer, QuestionAnswer, change_of, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.sessions import queries as session_queries
@@ -34,16 +34,7 @@ class EngagementNumbers(BaseModel):
     single_page_rate: float | None = of(EngagementDaily.single_page_rate, 0.271)
 
 
-class EngagementChange(BaseModel):
-    """The relative change of each number; null after a zero, or if not all days of both periods are known."""
-
-    session_count: float | None = of(EngagementDaily.session_count, 0.12)
-    engaged_session_count: float | None = of(EngagementDaily.engaged_session_count)
-    single_page_session_count: float | None = of(EngagementDaily.single_page_session_count)
-    bot_session_count: float | None = of(EngagementDaily.bot_session_count)
-    engagement_rate: float | None = of(EngagementDaily.engagement_rate)
-    bounce_rate: float | None = of(EngagementDaily.bounce_rate)
-    single_page_rate: float | None = of(EngagementDaily.single_page_rate)
+EngagementChange = change_of("EngagementChange", EngagementNumbers, session_count=0.12)
 
 
 class EngagementDay(EngagementNumbers):
@@ -64,7 +55,7 @@ class EngagementAnswer(Answer):
 
     engagement: EngagementNumbers = Field(description="Of the period")
     previous: EngagementNumbers | None = Field(description=PREVIOUS)
-    change: EngagementChange = Field(description="From that to this")
+    change: EngagementChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
     total_count: int = Field(description="How many days there are", examples=[30])
     days: list[EngagementDay] = Field(description="Days on which anybody came, in order")
 

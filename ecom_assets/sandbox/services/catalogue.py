@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service, page_of
 
 KEY = "sandbox-catalogue-key"
 PATH = "/api/products"
@@ -19,9 +19,8 @@ class CatalogueService(Service):
     def __init__(self, catalogue: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
         """Serve the rows of `catalogue.parquet`."""
         table = pq.read_table(catalogue)
-        columns = [
-            name for name in REPORTED if name in table.column_names
-        ]  # shops of earlier versions have no reorder points
+        # Shops of earlier versions have no reorder points.
+        columns = [name for name in REPORTED if name in table.column_names]
         self.products: list[dict[str, Any]] = table.select(columns).to_pylist()
         self.key = key
         super().__init__(port, faults)
@@ -35,15 +34,10 @@ class CatalogueService(Service):
         """Return a page of products, or an error."""
         if (request.method, request.path) != ("GET", PATH):
             return Answer.json({"error": "not found"}, 404)
-        if (key := request.headers.get("x-api-key")) != self.key:
-            return Answer.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
-        try:
-            number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", 100))
-        except ValueError:
-            return Answer.json({"error": "page and per_page are numbers"}, 400)
-        if number < 1 or size < 1:
-            return Answer.json({"error": "page and per_page begin at 1"}, 400)
-        size = min(size, MOST_PER_PAGE)
+        asked = page_of(request, self.key, 100, MOST_PER_PAGE)
+        if isinstance(asked, Answer):
+            return asked
+        number, size = asked
         total = len(self.products)
         data = self.products[(number - 1) * size : number * size]
         return Answer.json({"page": number, "total": total, "total_pages": -(-total // size), "data": data})

@@ -5,7 +5,7 @@ import json
 from threading import Lock
 from typing import Any
 
-from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service, page_of
 from ecom_assets.sandbox.shop.customers import Record, earlier
 
 KEY = "sandbox-customer-key"
@@ -56,15 +56,8 @@ class CustomerService(Service):
             return Answer.json({"error": "not found"}, 404)
         if request.method != "GET":
             return Answer.json({"error": "method not allowed"}, 405)
-        if (key := request.headers.get("x-api-key")) != self.key:
-            return Answer.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
-        try:
-            number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", 6))
-        except ValueError:
-            return Answer.json({"error": "page and per_page are numbers"}, 400)
-        if number < 1 or size < 1:
-            return Answer.json({"error": "page and per_page begin at 1"}, 400)
-        return self._with_etag(request, self._page(number, min(size, MOST_PER_PAGE)))
+        asked = page_of(request, self.key, 6, MOST_PER_PAGE)
+        return asked if isinstance(asked, Answer) else self._with_etag(request, self._page(*asked))
 
     def _page(self, number: int, size: int) -> dict[str, Any]:
         faults = self.faults

@@ -123,6 +123,26 @@ class Faults:
         return cls(**mapping)
 
 
+def page_of(request: Request, key: str, size: int, most: int) -> tuple[int, int] | Answer:
+    """Return the number and the size of the requested page; the error if the key or the page is invalid.
+
+    Args:
+        request: The request.
+        key: The key that `X-API-KEY` must have.
+        size: The default number of records of a page.
+        most: The most records of a page.
+    """
+    if (given := request.headers.get("x-api-key")) != key:
+        return Answer.json({"error": "missing or unknown API key"}, 401 if given is None else 403)
+    try:
+        number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", size))
+    except ValueError:
+        return Answer.json({"error": "page and per_page are numbers"}, 400)
+    if number < 1 or size < 1:
+        return Answer.json({"error": "page and per_page begin at 1"}, 400)
+    return number, min(size, most)
+
+
 class Service(ABC):
     """A stand-in that listens on this machine. As a context manager, it stops on exit."""
 
