@@ -14,6 +14,7 @@ import pytest
 
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.factory import new_engine
@@ -86,6 +87,22 @@ def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(sho
     tables = shop.result.json["tables"]
     assert [tables[f"staging.{name}_customers"] for name in ("quarantined", "duplicate")] == [2, 1]
     assert tables["raw.customers"] == 7
+
+
+@pytest.mark.slow
+def test_customers_whom_the_api_counts_and_does_not_list_are_warned_of(tmp_path: Path) -> None:
+    class Boasting(CustomerService):
+        def answer(self, request: Request) -> Answer:
+            result = super().answer(request)
+            return Answer.json(json.loads(result.body) | {"total": 6})
+
+    events = page_views(tmp_path / "own.csv", str(TODAY))
+    with Boasting(people(1, 2, 3, 4)) as api:
+        env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
+        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        result = ecom(*words, home=tmp_path / "home", env=env)
+    assert result.exit_code == 0, result.err
+    assert "WARNING raw/customers: All 5 passes over the customer API's pages found the same 4 customers" in result.out
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     fetched = shop.summary["fetched"]
     assert set(fetched) == {"raw/customers", "raw/stock", "raw/user_order_log"}
     for answer in fetched.values():
-        assert set(answer) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes"}
+        assert set(answer) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes", "shortfall"}
     # One page of stock, and two tries that failed.
     assert fetched["raw/stock"]["request_count"] == 3
     assert fetched["raw/stock"]["retry_counts"] == {"server_error": 1, "truncated": 1}

@@ -3,6 +3,7 @@
 The API is the sandbox's stand-in; six customers are on three pages. Not here: retries (`test_customer_api.py`).
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,22 @@ def test_pages_that_never_come_to_rest_are_told_and_nobody_is_lost(
         r"After 4 passes over the customer API's pages no two in a row agreed: \d customers were in some passes only "
         r"\(all are taken\), 6 were found, and the API says 6; raise ECOM_CUSTOMER_API_PASSES",
         fetched.shortfall,
+    )
+
+
+def test_a_page_that_stays_empty_is_told_with_what_the_api_says(tmp_path: Path) -> None:
+    class Hollow(CustomerService):
+        def answer(self, request: Request) -> Answer:
+            result = super().answer(request)
+            if request.query["page"] != "2":
+                return result
+            return Answer.json(json.loads(result.body) | {"data": []})
+
+    with Hollow(people(*SIX)) as hollow:
+        fetched = customers_fetched(hollow, tmp_path, customer_api_passes=3)
+    assert fetched.shortfall == (
+        "All 3 passes over the customer API's pages found the same 4 customers, and the API says 6; see whether a "
+        "page is empty or leaves records out."
     )
 
 

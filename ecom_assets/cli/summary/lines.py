@@ -289,6 +289,8 @@ def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:
         causes = ", ".join(f"{cause} {count}" for cause, count in sorted(fetch["retry_counts"].items()))
         retried = f", {sum(fetch['retry_counts'].values())} of them retries ({causes})" if causes else ""
         lines.append(f"Fetched for {key}: {fetch['request_count']:,} requests{retried}")
+        if fetch["shortfall"] != "none":
+            lines.append(f"  WARNING {key}: {fetch['shortfall']}")
     return lines
 
 

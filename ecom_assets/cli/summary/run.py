@@ -120,7 +120,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         **rejected_events(reading, period),
         "checks": _checks(outcome),
         "tables": {table.qualified_name(): _row_count(engine, table) for table in ALL},
-        "fetched": {key: {name: result[name] for name in FETCHED} for key, result in sorted(outcome.fetched.items())},
+        "fetched": {key: _fetch(result) for key, result in sorted(outcome.fetched.items())},
         "written": list(outcome.written),
         "published": outcome.published,
         **delivery_totals(outcome),
@@ -252,6 +252,11 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
         cause: {"count": int(one["count"]), "amount": _money(one["amount"] or 0)} for cause, one in causes.items()
     }
     return {**numbers, "causes": by_cause}
+
+
+def _fetch(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a fetch took, and a sentence about what it could not read, if there is one."""
+    return {name: result[name] for name in FETCHED} | {"shortfall": result.get("shortfall", "none")}
 
 
 def _restatements(reading: Reading, run_ids: Sequence[str]) -> dict[str, Any]:

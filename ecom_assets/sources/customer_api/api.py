@@ -42,6 +42,11 @@ class CustomerFetch:
         """Return a sentence about what could not be confirmed; empty if the fetch is settled."""
         if self.is_settled:
             return ""
+        if not self.unsettled_ids and self.total not in {None, len(self.customers)}:
+            return (
+                f"All {self.pass_count} passes over the customer API's pages found the same {len(self.customers)} "
+                f"customers, and the API says {self.total}; see whether a page is empty or leaves records out."
+            )
         announced = "" if self.total is None else f", and the API says {self.total}"
         return (
             f"After {self.pass_count} passes over the customer API's pages no two in a row agreed: "
