@@ -87,7 +87,7 @@ class Column:
     """A column of a table.
 
     `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the name of a field with
-    the address that the value links to.
+    the address that the value links to. `is_on_one_line` is for ids, which are broken at any sign.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Column:
     kind: Kind = "text"
     bar: str = ""
     href: str = ""
+    is_on_one_line: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -104,7 +105,7 @@ class Column:
     @property
     def is_whole(self) -> bool:
         """Return whether a value stays on one line, as a date that is broken cannot be read."""
-        return self.kind in {"date", "instant"}
+        return self.is_on_one_line or self.kind in {"date", "instant"}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def build_sections(view: View) -> Iterator[Shown]:
         try:
             block = section.build(view)
         except EcomError as error:
-            block = Notice(sentence_of(error))
+            block = Notice(sentence_of(error), is_shown_once=isinstance(error, NoLedgerError))
         if isinstance(block, Notice) and block.is_shown_once:
             if block in notices:
                 continue
@@ -179,6 +179,13 @@ def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
     return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"
 
 
+def _with_code(text: str) -> Markup:
+    """Return a sentence whose commands, which stand in backticks, are set as code."""
+    return Markup("").join(  # each part is escaped
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(text.split("`"))
+    )
+
+
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -187,5 +194,5 @@ TEMPLATES: Final = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.globals.update(file=address_of_file, chart_json=_chart, bar_width=_bar_width)
-TEMPLATES.filters.update(formatted=formatted, day_range=day_range)
+TEMPLATES.filters.update(formatted=formatted, day_range=day_range, with_code=_with_code)
 TEMPLATES.globals["day_range"] = day_range

@@ -9,10 +9,13 @@ from urllib.parse import unquote
 import pytest
 
 from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.customers.likelihood import NoFit
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.blocks import Chart
 from ecom_assets.dashboard.countries import shape_of
 from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.dashboard.pages.customers import NO_MODEL
+from ecom_assets.dashboard.rendering import TEMPLATES
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client
@@ -187,4 +190,13 @@ def test_before_the_first_run_a_page_says_what_to_run(tmp_path: Path) -> None:
     with served(build_dashboard_app(Settings(home=tmp_path))) as answer:
         page = Client(answer.address).get("/dashboard/sales")
     assert page.status_code == 200
-    assert "Run `ecom run`" in read(page.text).one("main").text
+    assert "Nothing is published yet. Run <code>ecom run</code>" in page.text
+
+
+def test_a_reason_without_a_value_is_a_sentence() -> None:
+    assert set(NO_MODEL) == {one.value for one in NoFit}
+
+
+def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> None:
+    made = TEMPLATES.from_string("{{ text | with_code }}").render(text="run `ecom run`, <b> & `x<y`")
+    assert made == "run <code>ecom run</code>, &lt;b&gt; &amp; <code>x&lt;y</code>"

@@ -1,6 +1,7 @@
 """Customers: who is new and who returns, in which segment, tier and quality, and what they are worth."""
 
 from functools import partial
+from typing import Final
 
 from ecom_assets.api.parameters import DaysParameters, Sliced
 from ecom_assets.api.routes import customers
@@ -33,6 +34,13 @@ WEEKS = (
     Column("new_revenue_amount", "Revenue of new", "money"),
     Column("returning_revenue_amount", "Revenue of returning", "money"),
 )
+NO_MODEL: Final = {
+    "too_few_customers": "fewer than 10 customers came back",
+    "no_repeat_orders": "no customer has ordered a second time",
+    "no_spread": "all customers have the same history",
+    "no_finite_mean": "the amounts of orders are spread too widely to have a mean",
+    "not_converged": "the search for the model's parameters did not end",
+}
 
 
 def counts(view: View) -> Block:
@@ -96,8 +104,9 @@ def value(view: View) -> Block:
         tile("churn_risk_rate", "Risk of losing one", "rate"),
         tile("at_risk_customer_count", "Customers at risk", "count"),
     )
-    reasons = [worth[name] for name in ("no_model_reason", "no_order_value_reason") if worth[name]]
-    return Several((Tiles(tiles, compared=False), *(Notice(reason, "info") for reason in reasons)))
+    reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}
+    notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]
+    return Several((Tiles(tiles, compared=False), *notices))
 
 
 def profile(dimension: str, what: str, view: View) -> Block:

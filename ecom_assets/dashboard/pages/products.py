@@ -39,7 +39,7 @@ ALERTS = (
     Column("days_of_cover", "Days of stock", "decimal"),
     Column("last_sold_date", "Last sold", "date"),
 )
-MOST_PRODUCTS, MOST_ALERTS = 20, 25
+MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 
 
 class ProductFilters(Filters):
@@ -65,10 +65,12 @@ def top(view: View) -> Block:
 
 def categories(view: View) -> Block:
     """Return the categories: who looked, who put something into a cart, who bought."""
-    answer = view.answer(products.categories, products.CategoriesParameters, limit=100)
+    answer = view.answer(products.categories, products.CategoriesParameters, limit=1000)
+    left = len(answer["categories"]) - MOST_CATEGORIES
     return DataTable(
-        answer["categories"],
+        answer["categories"][:MOST_CATEGORIES],
         CATEGORIES,
+        note=f"And {left} more; the CSV has all." if left > 0 else "",
         csv=view.csv("/analytics/categories", limit=1000),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
         why=Why("mart.category_performance", "viewing_session_count"),

@@ -176,7 +176,10 @@ def _map(names: list[str], view: View) -> charts.Spec:
         "legend": {"format": ".0%", "values": [0, 0.2, 1]},
     }
     number = {"field": "rate", "type": "quantitative", "format": ".0%"}
-    is_strong = {"condition": {"test": "datum.rate > 0.3 && datum.state !== 'not over yet'", "value": "theme.panel"}, "value": "theme.text"}
+    is_strong = {
+        "condition": {"test": "datum.rate > 0.3 && datum.state !== 'not over yet'", "value": "theme.panel"},
+        "value": "theme.text",
+    }
     has_room = {"condition": {"test": f"width >= {CELL_WIDTH * len(names)}", "value": 1}, "value": 0}
     layers: list[charts.Spec] = [{"mark": {"type": "rect"}, "encoding": {**base, "color": colour, "opacity": pale}}]
     if len(names) <= MOST_WRITTEN:

@@ -48,6 +48,7 @@ CHANNELS = (
 )
 PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
 MOST_PLACES = 12
+MOST_CATEGORIES = 20
 
 
 class SalesFilters(Filters):
@@ -127,7 +128,9 @@ def places(view: View) -> Block:
 def categories(view: View) -> Block:
     """Return the categories with their revenue."""
     answer = view.answer(products.categories, products.CategoriesParameters, limit=1000)
-    sold = [row for row in answer["categories"] if row["revenue_amount"] is not None]
+    sold = [row for row in answer["categories"] if row["revenue_amount"]]
+    sold.sort(key=lambda row: row["revenue_amount"], reverse=True)
+    left, sold = len(sold[MOST_CATEGORIES:]), sold[:MOST_CATEGORIES]
     return Chart(
         charts.ranking("product_category", "revenue_amount", kind="money", title="Revenue"),
         sold,
@@ -136,6 +139,7 @@ def categories(view: View) -> Block:
         csv=view.csv("/analytics/categories", limit=1000),
         height=max(120, 26 * len(sold)),
         definition=meaning(answer, "revenue_amount"),
+        note=f"And {left} more with revenue; the CSV has all." if left else "",
         empty="Nothing that was sold in these days has a category.",
     )
 

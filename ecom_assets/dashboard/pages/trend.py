@@ -103,6 +103,7 @@ MOST_POINTS: Final = 100
 def _values(answer: dict[str, Any]) -> Block:
     formula = answer.get("formula") or []
     lines = formula or answer["series"]
+    is_only = len({(line["name"], line["event_type"], line["measure"]) for line in answer["series"]}) == 1
     rows = [
         {
             "start": charts.day_of(period),
@@ -111,7 +112,7 @@ def _values(answer: dict[str, Any]) -> Block:
             "state": "whole" if is_whole else "not over yet",
         }
         for line in lines
-        for name, values in _named(line, is_formula=bool(formula))
+        for name, values in _named(line, is_formula=bool(formula), is_only=is_only)
         for period, value, is_whole in zip(answer["periods"], values, answer["complete"], strict=True)
     ]
     columns = (
@@ -133,10 +134,11 @@ def _values(answer: dict[str, Any]) -> Block:
     )
 
 
-def _named(line: dict[str, Any], *, is_formula: bool) -> list[tuple[str, list[Any]]]:
+def _named(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> list[tuple[str, list[Any]]]:
     """Return the lines of a series with their names: its own line, and the one of the range before."""
     what = "Formula" if is_formula else f"{line['name']} · {line['event_type'] or 'anything'} ({line['measure']})"
-    name = f"{what}, {line['breakdown']}" if line["breakdown"] is not None else what
+    values = line["breakdown"]
+    name = what if values is None else str(values) if is_only else f"{what}, {values}"
     before = [(f"{name}, before", line["previous"])] if line.get("previous") else []
     return [(name, line["values"]), *before]
 

@@ -228,7 +228,8 @@ def _table_of(rows: list[Row], note: str) -> DataTable:
     """Return rows without the columns that are empty in all of them."""
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
     shown = [{name: _cut(row[name]) for name in names} for row in rows]
-    return DataTable(shown, [Column(name, name) for name in names], note=note, empty="No received row is behind it.")
+    columns = [Column(name, name, is_on_one_line=True) for name in names]
+    return DataTable(shown, columns, note=note, empty="No received row is behind it.")
 
 
 def _cut(value: object) -> object:

@@ -51,7 +51,7 @@
   function config() {
     const text = colour("text"), muted = colour("muted"), grid = colour("grid");
     const font = getComputedStyle(document.body).fontFamily;
-    const palette = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => colour(`c${n}`));
+    const palette = Array.from({ length: 12 }, (_, n) => n + 1).map((n) => colour(`c${n}`));
     return {
       background: "transparent", font, padding: 2,
       view: { stroke: null },
@@ -80,10 +80,18 @@
     const { View, parse, compile, expressionInterpreter } = window.ecomVega;
     const { spec, rows, shapes, currencySign } = JSON.parse(data.textContent);
     const style = config();
-    if (place.clientWidth < 560) {  // a legend in one line is cut; its end stands above the end of the plot, so that it can begin above the axis
+    const series = JSON.stringify(spec).match(/"color":\s*\{"field":\s*"(\w+)","type":\s*"nominal"/);
+    const names = series ? [...new Set(rows.map((row) => String(row[series[1]] ?? "")))] : [];
+    const wide = (name) => Math.min(200, 6.5 * name.length) + 34;
+    // A legend in one line is cut; on phones its end stands above the end of the plot, so that it can begin above the axis.
+    if (place.clientWidth < 560) {
       style.legend = { ...style.legend, columns: Math.max(2, Math.floor(place.clientWidth / 150)), layout: { top: { anchor: "end" } } };
+    } else if (names.reduce((sum, name) => sum + wide(name), 40) > place.clientWidth) {
+      style.legend = { ...style.legend, columns: Math.max(2, Math.floor((place.clientWidth - 40) / Math.max(...names.map(wide)))) };
     }
     let made = themed(spec);
+    const lines = style.legend.columns ? Math.ceil(names.length / style.legend.columns) : 1;
+    if (lines > 2 && made.height) { made.height += 18 * (lines - 2); place.style.minHeight = `${made.height}px`; }  // the legend takes its lines from the chart
     if (made.projection) { made.height = Math.min(made.height, Math.round(place.clientWidth * 0.55)); place.style.minHeight = `${made.height}px`; }
     if (!(made.$schema || "").includes("/vega/")) {
       const params = [{ name: "currencySign", value: currencySign }, ...(made.params || [])];
