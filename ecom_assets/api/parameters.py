@@ -40,9 +40,7 @@ class Formatted(BaseModel):
 class Parameters(Formatted):
     """The parameters of all analytics routes."""
 
-    explain: bool = Field(
-        default=False, description="Whether to add the SQL, and the tables with their runs and data versions"
-    )
+    explain: bool = Field(default=False, description="Add the SQL, and the runs and versions of the tables")
 
 
 class DaysParameters(Parameters):
