@@ -6,8 +6,9 @@ from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.events import SANDBOX
+from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 
@@ -44,7 +45,8 @@ def require_same_origin(
 def with_origin(engine: Engine, settings: Settings) -> Settings:
     """Return settings with the sources of the data in the warehouse, if the settings name no own data.
 
-    A command that only reads tables needs no source settings, and must not treat own data as the sandbox's.
+    A command that only reads tables needs no source settings, and must not treat own data as the sandbox's. Paths and
+    mappings are those of the last `ecom run`, for commands that read its files.
     """
     if settings.has_own_data:
         return settings
@@ -52,7 +54,10 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
         noun: min(origins - {SANDBOX}, default="") for noun, raw in RAW.items() if (origins := _origins(engine, raw))
     }
     fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
-    return settings.model_copy(update={fields[noun]: place for noun, place in owned.items() if place})
+    places = {fields[noun]: place for noun, place in owned.items() if place}
+    last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
+    paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in places}
+    return settings.model_copy(update=places | paths)
 
 
 def _given(settings: Settings) -> str:

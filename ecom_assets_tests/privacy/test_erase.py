@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.command import FEW_TABLES, HEADER, CommandResult, ecom
 
 pytestmark = pytest.mark.xdist_group("privacy_erase")
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-05")
@@ -141,6 +141,18 @@ def test_it_asks_before_it_acts(tmp_path: Path) -> None:
     shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json["found"]
     assert shown["tables"] == {"raw.events": 12, "staging.events": 12}
     assert files_with(ANN, tmp_path / "landing"), "nothing was removed"
+
+
+@pytest.mark.slow
+def test_files_of_another_layout_are_read_as_the_last_run_read_them(tmp_path: Path, home: Path) -> None:
+    own, mapping = tmp_path / "own.csv", tmp_path / "own.yaml"
+    own.write_text("at,who,what\n2026-01-01 10:00:00,ann,look\n2026-01-01 11:00:00,bob,look\n")
+    fields = "event_id: {hash_of: [at, who]}, user_id: who, event_type: what, event_timestamp: at"
+    mapping.write_text(f"fields: {{{fields}}}\n")
+    assert ecom("run", "--events", own, "--events-mapping", mapping, *FEW_TABLES, home=home).exit_code == 0
+    erased = ecom("erase", "--visitor", "ann", "--yes", home=home)
+    assert erased.exit_code == 0, erased.err
+    assert own.read_text() == "at,who,what\n2026-01-01 11:00:00,bob,look\n"
 
 
 def test_somebody_must_be_named(home: Path) -> None:
