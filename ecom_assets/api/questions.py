@@ -23,6 +23,7 @@ from ecom_assets.sales.coverage import known_days
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.visitor_segments import visitor_segment
+from ecom_assets.tables.breakdown import MAX_BY
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, TimeRange, cut, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment
@@ -42,12 +43,14 @@ PAGED: Final = (
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
+Breakdown = Name | Annotated[list[Name], Field(max_length=MAX_BY)]
+"""A column, or several."""
 Conditions = Annotated[
     list[StrictStr | dict[str, Any]],
     Field(
         default_factory=list,
         max_length=50,
-        description="What must hold of an event, as text such as `cart_amount > 20` or as {column, operator, value}",
+        description="What must hold of an event, such as `cart_amount > 20` or {column, operator, value}",
         examples=[["product_category = shoes"]],
     ),
 ]
@@ -72,8 +75,7 @@ class Body(BaseModel):
     segment: Name | dict[str, Any] | None = Field(
         None,
         exclude=True,
-        description="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS "
-        "declares, or a definition; see docs/metrics.md",
+        description="Only visitors of this segment as of the last day: a declared name, or a definition",
         examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )
 

@@ -11,7 +11,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Name, QuestionEvents, check_session_ids, question_router
+from ecom_assets.api.questions import Body, Breakdown, Name, QuestionEvents, check_session_ids, question_router
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -209,9 +209,7 @@ class FunnelBody(Body):
         default_factory=list, max_length=20, description="Events that may not come between steps"
     )
     exclusion_rule: Literal["mixpanel", "posthog"] = Field("mixpanel", description="What an excluded event does")
-    by: Name | list[Name] | None = Field(
-        None, max_length=500, description="Column of the breakdown, bins of one such as cart_amount:bins=5, or up to 5"
-    )
+    by: Breakdown | None = Field(None, description="Column to compare, bins such as cart_amount:bins=5, or up to 5")
     by_attribution: str = Field("first", max_length=10, description="first, last, all or step_2 and the like")
     limit: int = Field(25, ge=1, le=1_000, description="How many values to show; the others are Other")
     first: date | None = Field(None, alias="from", description="First day of entry; later steps may follow any time")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
@@ -93,16 +93,13 @@ class RetentionBody(Body):
     where: Conditions
     start_where: Conditions
     returning_where: Conditions
-    by: Name | list[Name] | None = Field(
-        None,
-        max_length=500,
-        description="Column whose values, in the event of the start, are compared, bins of one such as "
-        "cart_amount:bins=5, or up to 5",
+    by: Breakdown | None = Field(
+        None, description="Column of starts to compare, bins such as cart_amount:bins=5, or up to 5"
     )
     limit: int = Field(10, ge=1, le=MAX_LIMIT, description="How many values to show; the others are (other)")
     sum_of: Name | None = Field(None, description="Number column of returns that is added up")
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
-    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="How many returns a period or bracket needs")
+    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="Returns that a period needs")
     preset: Literal["n_day", "posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
     )

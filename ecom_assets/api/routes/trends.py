@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router
 from ecom_assets.tables.occurrence import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend
@@ -64,15 +64,11 @@ class TrendBody(Body):
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which weeks begin"
     )
-    by: Name | list[Name] | None = Field(
-        None,
-        max_length=500,
-        description="Column whose values are compared, bins of one such as cart_amount:bins=5, or up to 5",
-    )
+    by: Breakdown | None = Field(None, description="Column to compare, bins such as cart_amount:bins=5, or up to 5")
     limit: int = Field(10, ge=1, le=1_000, description="How many values to show; the others are (other)")
     where: Conditions
     per: Name = Field("user", description="user, or properties.key: its values take the place of visitors")
-    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="How many events a period of stickiness needs")
+    at_least: StrictInt = Field(1, ge=1, le=MAX_TIMES, description="Events that a period of stickiness needs")
     cumulative: bool = Field(default=False, description="Whether a period has all that came since the first")
     moving_average: int = Field(1, ge=1, le=1_000, description="Mean of so many periods up to each")
     compare: bool = Field(default=False, description="Whether the range of as many days before stands beside it")
