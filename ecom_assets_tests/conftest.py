@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,13 +77,16 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remove that folder, unless somebody may want to see what a failed test left."""
+    """Remove that folder, but keep on disk what a failed test left, which somebody may want to see."""
     folder = session.config.stash.get(TEMPORARY, None)
     if folder is not None:
         del os.environ["PYTEST_DEBUG_TEMPROOT"], os.environ["TMPDIR"], session.config.stash[TEMPORARY]
         tempfile.tempdir = None
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             shutil.rmtree(folder, ignore_errors=True)
+        elif folder.parent == IN_MEMORY:  # it would take memory until somebody removes it
+            with suppress(OSError, shutil.Error):
+                shutil.move(folder, tempfile.gettempdir())
 
 
 @pytest.fixture(autouse=True)
