@@ -83,7 +83,7 @@ RETENTIONS: dict[str, dict[str, Any]] = {
     "by category": {"period": "week", "by": "product_category", "limit": 2, "mode": "on_or_after"},
 }
 KINDS = {"funnel": FUNNELS, "trend": TRENDS, "retention": RETENTIONS}
-BRIEF = ("trend", "the mean of visitors")
+BRIEF = ("trend", "stickiness of two a week")
 CASES = [
     pytest.param(
         kind, name, marks=pytest.mark.brief if (kind, name) == BRIEF else pytest.mark.slow, id=f"{kind}: {name}"
