@@ -106,7 +106,7 @@ def revoke_key(
 ) -> None:
     """Revoke an API key, with immediate effect."""
     revoked = _shown(_file().revoke(key_id))
-    typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} counts no more.")
+    typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} is revoked.")
 
 
 def _file() -> Any:  # noqa: ANN401 (its type is imported only when called)

@@ -111,7 +111,7 @@ SANDBOX_COMMANDS: Final[Commands] = {
 KEY_COMMANDS: Final[Commands] = {
     "create": ("ecom_assets.cli.api.create_key", "Make an API key, and show it this once."),
     "list": ("ecom_assets.cli.api.list_keys", "List the API keys."),
-    "revoke": ("ecom_assets.cli.api.revoke_key", "Let an API key count no more, from this moment on."),
+    "revoke": ("ecom_assets.cli.api.revoke_key", "Revoke an API key, with immediate effect."),
 }
 LEDGER_COMMANDS: Final[Commands] = {
     "restore": (

@@ -277,9 +277,11 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        name = f"{OPTIONS[field]} " if field in OPTIONS and field in given else f"{PREFIX}{field.upper()}="
+        is_option = field in OPTIONS and field in given
+        name = f"{OPTIONS[field]} " if is_option else f"{PREFIX}{field.upper()}="
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; correct or unset it.") from error
+        advice = "correct it or leave it out" if is_option else "correct or unset it"
+        raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; {advice}.") from error
 
 
 def hand_on(values: Mapping[str, str]) -> None:

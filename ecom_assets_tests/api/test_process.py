@@ -112,7 +112,7 @@ def is_listening(address: str) -> bool:
     ("words", "sentence"),
     [
         (("--host", "0.0.0.0"), "The API would be open to everybody who reaches 0.0.0.0:"),  # noqa: S104 (the question)
-        (("--port", "0"), "ECOM_API_PORT=0 is wrong"),
+        (("--port", "0"), "--port 0 is wrong"),
         (("--host", "192.0.2.1"), "The API cannot listen at 192.0.2.1:"),
     ],
 )

@@ -241,9 +241,9 @@ def test_an_unknown_zone_column_and_files_without_events_are_refused_by_their_ow
     own.write_text(HEADER + "\ne-1,ann,page_view,2026-01-01T10:00:00Z,,,,,,\n")
     words = ("trend", "--events", own)
     refused = ecom(*words, "--timezone", "Mars/Olympus", home=home).sentence
-    assert (
-        refused
-        == "--timezone 'Mars/Olympus' is wrong: is not an IANA time zone, such as Europe/Berlin; correct or unset it."
+    assert refused == (
+        "--timezone 'Mars/Olympus' is wrong: is not an IANA time zone, such as Europe/Berlin; "
+        "correct it or leave it out."
     )
     refused = ecom(*words, "--series", "purchase:sum(nonsense)", home=home).sentence
     assert refused.startswith(
