@@ -85,8 +85,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             shutil.rmtree(folder, ignore_errors=True)
         elif folder.parent == IN_MEMORY:  # it would take memory until somebody removes it
-            with suppress(OSError, shutil.Error):
-                shutil.move(folder, tempfile.gettempdir())
+            with suppress(OSError):  # sockets and pipes, which cannot be copied; the rest is
+                shutil.copytree(folder, Path(tempfile.gettempdir(), folder.name), symlinks=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
