@@ -126,7 +126,7 @@ FROM cuts
 WINDOW visits AS (PARTITION BY visitor_id ORDER BY event_at, event_id ROWS UNBOUNDED PRECEDING);
 
 CREATE TEMP TABLE ordered AS
-SELECT *, first_value(event_at) OVER in_fragment AS piece_started_at, row_number() OVER in_fragment AS event_number,
+SELECT *, first_value(event_at) OVER in_fragment AS fragment_started_at, row_number() OVER in_fragment AS event_number,
   (epoch_us(lead(event_at) OVER in_fragment) - epoch_us(event_at)) / 1e6 AS until_next_s
 FROM numbered
 WINDOW in_fragment AS (PARTITION BY visitor_id, fragment ORDER BY event_at, event_id);

@@ -21,7 +21,7 @@ _FUNNEL = """cohort_date::DATE, unit, product_category, step, event_type, unit_c
     round(conversion_from_start_rate, 9), round(conversion_from_previous_rate, 9)"""
 _EVENT = """event_id, event_at, visitor_id, event_type, page_url, cart_amount::DECIMAL(18, 2), is_bot,
     received_date::DATE, source_session_id, product_id, product_category, properties"""
-_PIECE = "visitor_id, started_at, ended_at, event_count, is_bot, is_near_previous_midnight, is_near_next_midnight"
+_FRAGMENT = "visitor_id, started_at, ended_at, event_count, is_bot, is_near_previous_midnight, is_near_next_midnight"
 _NUMBERED = "event_id, visitor_id, fragment_started_at, event_number, round(until_next_s, 6)"
 _QUARANTINED = "reject_reason, accounted_date::DATE, event_timestamp, received_date::DATE"
 COMPARED = {
@@ -30,7 +30,7 @@ COMPARED = {
     "engagement": ("mart.engagement_daily", _ENGAGEMENT),
     "events": ("staging.events", _EVENT),
     "session_events": ("mart.session_events", _NUMBERED),
-    "session_days": ("mart.session_days", _PIECE),
+    "session_days": ("mart.session_days", _FRAGMENT),
     "quarantined": ("staging.quarantined_events", _QUARANTINED),
     "duplicates": ("staging.duplicate_events", "event_date::DATE, event_id, surplus_count, has_kept_copy"),
 }

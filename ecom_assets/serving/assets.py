@@ -160,6 +160,7 @@ def _publish(
         order_rule,
         history=RunHistory(context.instance),
         is_rewritten=is_rewritten,
+        memory_limit=settings.memory_limit,
     )
 
 

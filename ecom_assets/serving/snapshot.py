@@ -29,7 +29,7 @@ from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerp
 from ecom_assets.serving.source_days import Ends, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.schema import conform, schema_of
 from ecom_assets.warehouse.computations import Computations
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
@@ -121,6 +121,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     *,
     history: "RunHistory | None" = None,
     is_rewritten: bool = False,
+    memory_limit: str = "",
 ) -> Snapshot:
     """Make the snapshot in `folder` equal to `source`; days that have not changed are not read again.
 
@@ -133,17 +134,16 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         built_on: The days of arrival that the warehouse has, to be kept with it.
         order_rule: Which held order lines are clean.
         history: Which runs wrote the tables, where `source` does not keep it itself.
-        is_rewritten: Whether to write a new file and remove all others: changed copies still have the bytes of rows
-            that were deleted.
+        is_rewritten: Whether to write a new file and remove all others: copies keep the bytes of deleted rows.
+        memory_limit: Memory limit of the engine that writes the file, such as 1500MB; without one, that of DuckDB.
 
     Raises:
         WarehouseError: The folder cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
             before = None if is_rewritten else _usable(folder)
-            result = _published(source, folder, tuple(contracts), origins, run_id, before, history)
+            result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
             result = replace(result, held_days=held_dates(source, order_rule), built_on=built_on or {})
             return _pointed(folder, result, is_alone=is_rewritten)
     except OSError as error:
@@ -160,6 +160,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     run_id: str,
     before: Snapshot | None,
     history: "RunHistory | None",
+    memory_limit: str,
 ) -> Snapshot:
     """Write the snapshot's file, and return the content of its pointer."""
     known = _known(folder / before.file) if before else {}
@@ -173,7 +174,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         fresh.unlink(missing_ok=True)
         if before:
             shutil.copyfile(folder / before.file, fresh)
-        written = _bring(source, fresh, tables, here, history)
+        written = _bring(source, fresh, tables, here, history, memory_limit)
         sync_file(fresh)
         fresh.replace(folder / name)
     served = {
@@ -194,30 +195,23 @@ def _pointed(folder: Path, snapshot: Snapshot, *, is_alone: bool) -> Snapshot:
     return snapshot
 
 
-def _bring(
-    source: Engine, path: Path, tables: tuple[type[Table], ...], here: State, history: "RunHistory | None"
+def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
+    source: Engine,
+    path: Path,
+    tables: tuple[type[Table], ...],
+    here: State,
+    history: "RunHistory | None",
+    memory_limit: str,
 ) -> int:
     """Write into the file at `path` the days in which it differs from `here`; return how many rows."""
-    written = 0
-    with closing(DuckDBEngine(path).open()) as target:
+    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         there = _noted(target)
-        for table in tables:
-            wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
-            if changes(target, table):
-                target.drop(table)
-                result = {}
-            target.ensure(table)
-            differing = sorted(one for one in wanted | result if wanted.get(one) != result.get(one))
-            if not differing:
-                continue
-            is_whole = table.day_column is None or not result
-            days = None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
-            rows = _without_names(source.table(table), table)
-            if days is not None:
-                rows = rows.filter(days.contain(rows[table.day_column]))
-            elif table.day_column:
-                rows = rows.order_by(table.day_column)  # so that a reader of few days reads few blocks
-            written += target.replace(table, rows, days).row_count
+        slices = list(_differing(target, tables, here, there))
+        if not isinstance(source, DuckDBEngine):
+            written = sum(target.replace(table, _rows(source, table, days), days).row_count for table, days in slices)
+    if isinstance(source, DuckDBEngine):
+        written = _copied(source, path, slices)
+    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
         target.take_in(PublishedSlices, notes_of(here).to_reader())
@@ -225,6 +219,42 @@ def _bring(
             _copy_notes(source, target)
         else:
             _note_history(target, tables, here, there, history)
+    return written
+
+
+def _differing(
+    target: DuckDBEngine, tables: tuple[type[Table], ...], here: State, there: State
+) -> Iterator[tuple[type[Table], Days | None]]:
+    """Make the tables in `target`, and yield those that differ from `here` with the days that do; None is all days."""
+    for table in tables:
+        wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
+        if changes(target, table):
+            target.drop(table)
+            result = {}
+        target.ensure(table)
+        differing = sorted(one for one in wanted | result if wanted.get(one) != result.get(one))
+        if differing:
+            is_whole = table.day_column is None or not result
+            yield table, None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
+
+
+def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
+    rows = _without_names(source.table(table), table)
+    if days is not None:
+        return rows.filter(days.contain(rows[table.day_column]))
+    # Sorted, so that a reader of few days reads few blocks.
+    return rows.order_by(table.day_column) if table.day_column else rows
+
+
+def _copied(source: DuckDBEngine, path: Path, slices: Iterable[tuple[type[Table], Days | None]]) -> int:
+    """Copy slices within DuckDB: as batches that Python hands on, all rows of a table would be in memory at once."""
+    written = 0
+    with source.attached(path) as place:
+        for table, days in slices:
+            name, columns = f"{place}.{source.name_of(table)}", source.columns_of(table)
+            sql = source.compile(conform(_rows(source, table, days), table))
+            source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
+            written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
     return written
 
 
@@ -307,6 +337,7 @@ def _remove_old(folder: Path, kept: set[str]) -> None:
 @contextlib.contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Let publishers take turns; the lock is the process's, and goes with it."""
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -23,7 +23,7 @@ from ecom_assets.warehouse.engines.file_lock import Turn
 from ecom_assets.warehouse.local import LOGS, DuckDB, connect, keep_within
 from ecom_assets.warehouse.sql_text import text
 
-INCOMING = "incoming_rows"
+INCOMING, ATTACHED = "incoming_rows", "attached_file"
 LOCK_PATIENCE_S = 10.0
 """How long to wait for another process to let go of the file."""
 HELD = ("Could not set lock", "different configuration")
@@ -140,6 +140,15 @@ class DuckDBEngine(Engine):
         finally:
             with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
                 self.con.con.unregister(INCOMING)
+
+    @contextlib.contextmanager
+    def attached(self, path: Path) -> Iterator[str]:
+        """Open another DuckDB file, which nothing else in this process may have open, and yield its name for SQL."""
+        self.execute(f"ATTACH {text(str(path))} AS {ATTACHED}")
+        try:
+            yield ATTACHED
+        finally:
+            self.execute(f"DETACH {ATTACHED}")
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Copy the file without the free blocks, in which deleted rows remain, and put the copy in its place."""
