@@ -159,14 +159,17 @@ CASES["trend by the hour"] = TREND
 NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/customers": {"value.no_model_reason", "value.no_order_value_reason"},
     "/analytics/engagement": {"change.bot_session_count"},
-    "/analytics/funnel": {"warnings"},
+    "/analytics/funnel": {
+        "warnings",
+        *(f"{place}steps.optional" for place in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
+    },
     "/analytics/retention": {"warnings"},
-    "/analytics/trend": {"warnings"},
+    "/analytics/trend": {"warnings", "series.each", "series.occurrence"},
     "/analytics/correlation": {"warnings"},
     "/analytics/attribution": {"notes", "channels.removal_effect"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
-has. Removal effects are compared in `test_same_as_command.py`."""
+has. Removal effects are compared in `test_same_as_command.py`, first events in `test_first_events.py`."""
 
 
 def route_of(path: str) -> str:
