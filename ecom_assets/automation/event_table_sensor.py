@@ -14,7 +14,7 @@ from ecom_assets.sources.event_table import observations, opened_table
 from ecom_assets.tables.days import ONE_DAY
 
 INTERVAL_S = 300
-"""Asking wakes a suspended warehouse, which is paid for by the minute."""
+"""Each query wakes a suspended warehouse, which is paid for by the minute."""
 
 
 def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:

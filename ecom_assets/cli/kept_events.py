@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sources.files.direct_view import DIRECT, view_direct
-from ecom_assets.warehouse.kept_asking import KeptAsking
+from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 from ecom_assets.warehouse.kept_statements import STATEMENTS
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ LOADED_BESIDE_THE_CHECK = ("ecom_assets.warehouse.local", "ecom_assets.events.id
 
 @dataclass(frozen=True)
 class KeptEvents:
-    """Clean events of files, and what asks for them.
+    """Clean events of files, and the runner of queries on them.
 
     Attributes:
-        asking: What asks for the events.
-        events: What stands for the clean events.
+        runner: Runs queries on the events.
+        events: The clean events, as an argument of the runner's functions.
         checked: What the check of all rows says.
     """
 
-    asking: KeptAsking
+    runner: KeptQueryRunner
     events: ir.Table
     checked: CheckedRows
 
@@ -48,14 +48,14 @@ class KeptEvents:
 
         Args:
             opened: The files.
-            question: All that is asked, which says whether its statements are kept.
+            question: The whole question, by which its kept statements are looked up.
             columns: The columns that it names.
         """
-        asking = KeptAsking(opened.con)
+        runner = KeptQueryRunner(opened.con)
         with suppress(OSError):  # without a folder to write to, each statement is written again
             opened.settings.home.mkdir(parents=True, exist_ok=True)
             STATEMENTS.keep_in(opened.settings.home / "statements.sqlite")
-        if not asking.has_answered(question):
+        if not runner.has_answered(question):
             for module in LOADED_BESIDE_THE_CHECK:
                 import_module(module)
         checked = opened.checked
@@ -65,14 +65,16 @@ class KeptEvents:
         is_dated = not {name.partition(".")[0] for name in columns} <= {*CleanEvents.columns} - {ARRIVED}
         late_days = opened.settings.late_days
         is_dated = view_direct(opened.con, opened.files, late_days, checked, is_dated=is_dated)
-        events = asking.table(ordinary_events, asking.held(DIRECT), has_escaped=checked.has_escaped, is_dated=is_dated)
-        return cls(asking, events, checked)
+        events = runner.table(
+            ordinary_events, runner.temp_table(DIRECT), has_escaped=checked.has_escaped, is_dated=is_dated
+        )
+        return cls(runner, events, checked)
 
     @cached_property
     def ends(self) -> tuple[datetime, datetime] | None:
         """The first and the last time of events, in UTC; None without events."""
         # Both are in the footers of Parquet files, from which the engine answers.
-        (known,) = self.asking.rows(ends_of, self.events)
+        (known,) = self.runner.rows(ends_of, self.events)
         return None if known["last"] is None else (known["first"], known["last"])
 
     def rows(self) -> dict[str, Any]:

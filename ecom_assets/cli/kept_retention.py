@@ -23,9 +23,9 @@ def kept_retention(opened: OpenedFiles, scope: Scope, rule: RetentionRule) -> di
     between, warnings = ends_within((first.date(), last.date()), scope.days)
     rows = kept.events
     if scope.range_of == "events":
-        rows, between = kept.asking.table(of_days, rows, "event_date", between), (None, None)
+        rows, between = kept.runner.table(of_days, rows, "event_date", between), (None, None)
     days = (last - first).days + 2
-    question = Question(kept.asking, rows, rule, opened.settings.timezone, days, between=between)
+    question = Question(kept.runner, rows, rule, opened.settings.timezone, days, between=between)
     answer = answer_activity(question, scope.whole_until)
-    missing = missing_warnings(kept.asking, kept.events, rule, answer, opened.mapping.own_words())
+    missing = missing_warnings(kept.runner, kept.events, rule, answer, opened.mapping.own_words())
     return answer | {"warnings": [*warnings, *missing], "rows": kept.rows()}

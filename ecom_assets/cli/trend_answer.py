@@ -28,7 +28,7 @@ def answer_trend(
     if kept is not None and kept.ends is not None:
         known = kept.ends[0].date(), kept.ends[1].date()
         reach = Range.of_question(known, days.within(known[1]), opened.settings.timezone, kept.ends[1])
-        return trend_answer(kept.asking, kept.events, trend, reach) | {"rows": kept.rows()}
+        return trend_answer(kept.runner, kept.events, trend, reach) | {"rows": kept.rows()}
     from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis)
 
     question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)

@@ -9,7 +9,7 @@ from ecom_assets.api.csv_answers import csv_of
 
 
 def csv_address(answer: dict[str, Any]) -> str:
-    """Return the list of an answer as the address of a CSV file, which a browser saves without asking again."""
+    """Return the list of an answer as the address of a CSV file, which a browser saves without another request."""
     return data_address("text/csv", csv_of(jsonable_encoder(answer)))
 
 

@@ -1,6 +1,6 @@
 """How a tool is asked to delete a person: the part of a `Tool` for its deletion API, and patient requests.
 
-Asking twice to delete the same person does no harm at any tool, so every request may be repeated.
+Requesting the deletion of the same person twice does no harm at any tool, so every request may be repeated.
 """
 
 import time

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.columns import number_of, text_of
+from ecom_assets.tables.query_runner import QueryRunner
 from ecom_assets.tables.values import json_path
 
 if TYPE_CHECKING:
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 def missing_property_warnings(
-    con: SQLBackend | Asking, events: ir.Table, columns: Iterable[str], numbers: Iterable[str] = ()
+    con: SQLBackend | QueryRunner, events: ir.Table, columns: Iterable[str], numbers: Iterable[str] = ()
 ) -> list[str]:
     """Return a sentence for each `properties.key` that no event has, or that only has texts.
 
     Args:
-        con: The engine that has the events, or what asks it.
+        con: The engine that has the events, or its runner.
         events: Rows of `CleanEvents`.
         columns: The columns that a question names; others than keys of `properties` are passed over.
         numbers: Those that it adds up, or compares with numbers.
     """
-    asking = Asking.of(con)
+    runner = QueryRunner.wrap(con)
     inside = [column for column in dict.fromkeys(columns) if json_path(column)]
-    if inside and not asking.rows(one_with_properties, events):
+    if inside and not runner.rows(one_with_properties, events):
         return [
             f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
         ]
-    missing = [column for column in inside if not asking.rows(one_with_text, events, column)]
+    missing = [column for column in inside if not runner.rows(one_with_text, events, column)]
     texts = [
         column
         for column in dict.fromkeys(numbers)
-        if column in inside and column not in missing and not asking.rows(one_with_number, events, column)
+        if column in inside and column not in missing and not runner.rows(one_with_number, events, column)
     ]
     return [
         *(f"No event has {column}; look at the properties of one of them for its name." for column in missing),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ecom_assets.errors import nearest
-from ecom_assets.tables.asking import Asking
+from ecom_assets.tables.query_runner import QueryRunner
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -17,13 +17,13 @@ MOST_LISTED = 20
 
 
 def missing_type_warnings(
-    con: "SQLBackend | Asking", events: "ir.Table", event_types: Iterable[str], words: Words | None = None
+    con: "SQLBackend | QueryRunner", events: "ir.Table", event_types: Iterable[str], words: Words | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (row["event_type"] for row in Asking.of(con).rows(types_of, events)), words)
+    return warnings_of(names, (row["event_type"] for row in QueryRunner.wrap(con).rows(types_of, events)), words)
 
 
 def types_of(events: "ir.Table") -> "ir.Table":

@@ -152,7 +152,7 @@ class Erasure:
             "recomputed": ("Computing all tables of the days concerned again.", self._recompute),
             "left_rows": ("Deleting what no run has computed again.", self._delete_left),
             "purged": ("Removing the bytes of deleted rows.", self._purge),
-            "tools": ("Asking the tools to delete the person.", self._request_deletions),
+            "tools": ("Requesting the deletion of the person from the tools.", self._request_deletions),
             "other_files": ("Removing caches and files that name the person.", self._clean_other_files),
             "verified": ("Proving that nothing is left.", self._verify),
         }

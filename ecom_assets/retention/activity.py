@@ -24,7 +24,7 @@ from ecom_assets.trends.trend import NONE, OTHER
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from ecom_assets.tables.asking import Asking
+    from ecom_assets.tables.query_runner import QueryRunner
 
 Between = tuple[date | None, date | None]
 """The first and last day of a range; None where it has no end."""
@@ -137,15 +137,15 @@ def with_other(rows: ir.Table, kept: Sequence[str]) -> ir.Table:
     return rows.mutate(label=rows.label.isin(kept).ifelse(rows.label, ibis.literal(OTHER)))
 
 
-def shown_labels(asking: Asking, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+def shown_labels(runner: QueryRunner, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    result = [row["label"] for row in asking.rows(top_labels, started, rule.limit + 1)]
+    result = [row["label"] for row in runner.rows(top_labels, started, rule.limit + 1)]
     kept = in_order(rule.by_columns, result[: rule.limit])
     if len(result) == len(kept):
         return kept, started
-    return [*kept, OTHER], asking.table(with_other, started, kept)
+    return [*kept, OTHER], runner.table(with_other, started, kept)
 
 
 def within(rows: ir.Table, day: str, between: Between) -> ir.Table:

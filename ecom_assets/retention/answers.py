@@ -31,11 +31,11 @@ from ecom_assets.retention.cells import (
 )
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
-from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.lazy_ibis import ibis
+from ecom_assets.tables.query_runner import QueryRunner
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -53,7 +53,7 @@ class Question:
     """A retention query.
 
     Attributes:
-        con: The engine, or what asks it.
+        con: The engine, or its runner.
         rows: The rows to look at: clean events or order lines.
         rule: The retention rule.
         timezone: The reporting time zone.
@@ -63,7 +63,7 @@ class Question:
         keep: A function that receives the list of who counts in which cell.
     """
 
-    con: SQLBackend | Asking
+    con: SQLBackend | QueryRunner
     rows: ir.Table
     rule: RetentionRule
     timezone: str
@@ -73,21 +73,21 @@ class Question:
     keep: Keep | None = None
 
     @property
-    def asking(self) -> Asking:
-        """Return what asks the engine."""
-        return Asking.of(self.con)
+    def runner(self) -> QueryRunner:
+        """Return the runner of queries on the engine."""
+        return QueryRunner.wrap(self.con)
 
     @property
     def activity(self) -> ir.Table:
         """Return the activity; for hours the rows are read once more, for their days."""
         if self.rule.period != "hour":
-            return self.asking.table(self.build, self.rows, self.rule, None)
-        plain = self.asking.table(self.build, self.rows, replace(self.rule, period="day"), None)
-        (span,) = self.asking.rows(days_of, plain)
+            return self.runner.table(self.build, self.rows, self.rule, None)
+        plain = self.runner.table(self.build, self.rows, replace(self.rule, period="day"), None)
+        (span,) = self.runner.rows(days_of, plain)
         first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
         self._check_hours(self.between[0] or first, self.between[1] or last)
         hours = Hours(Days.between(first, last + ONE_DAY), self.timezone)
-        return self.asking.table(self.build, self.rows, self.rule, hours)
+        return self.runner.table(self.build, self.rows, self.rule, hours)
 
     def _check_hours(self, first: date, last: date) -> None:
         if (last - first).days >= MAX_HOURLY_DAYS:
@@ -130,7 +130,7 @@ def retention_answer(question: Question, whole_until: date | None = None) -> dic
 
 
 def missing_warnings(
-    con: SQLBackend | Asking,
+    con: SQLBackend | QueryRunner,
     events: ir.Table,
     rule: RetentionRule,
     answer: Mapping[str, Any],
@@ -155,7 +155,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     if result.by_label is None:
         return answer
     parts = {
-        label: _answer(question, result, question.asking.table(cells_of_label, result.by_label, label))
+        label: _answer(question, result, question.runner.table(cells_of_label, result.by_label, label))
         for label in result.labels
     }
     return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
@@ -192,24 +192,24 @@ def _range(between: Between) -> dict[str, str | None]:
 def _counted(question: Question, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
-    asking, rule = question.asking, question.rule
+    runner, rule = question.runner, question.rule
     quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
     if quick:
         return quick
     # All further queries read this table, so that files are read only once.
     needs_times = rule.clock == "rolling" or rule.by is not None
-    activity = asking.stored(ACTIVITY, same if needs_times else by_period, question.activity)
+    activity = runner.stored(ACTIVITY, same if needs_times else by_period, question.activity)
     known = _known(activity, question, whole_until)
     length, reach = known.period_count, known.reach
-    started = asking.stored(STARTS, starts, activity, rule, question.between)
-    labels, named = shown_labels(asking, started, rule)
+    started = runner.stored(STARTS, starts, activity, rule, question.between)
+    labels, named = shown_labels(runner, started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, length, named)))
     # Few rows, which are read several times, and for each value.
-    cells = asking.stored(CELLS, retention, activity, replace(rule, by=None), length, reach, started)
+    cells = runner.stored(CELLS, retention, activity, replace(rule, by=None), length, reach, started)
     if not rule.by:
         return Counted(known, cells)
-    by_label = asking.stored(f"{CELLS}_by_label", retention, activity, rule, length, reach, named)
+    by_label = runner.stored(f"{CELLS}_by_label", retention, activity, rule, length, reach, named)
     return Counted(known, cells, by_label, labels)
 
 
@@ -227,9 +227,9 @@ def _with_bins(question: Question) -> Question:
     for column in open_columns(rule.by_columns):
         # The starts as returns, whose numbers are added up.
         of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
-        numbers = question.asking.table(question.build, question.rows, replace(of_starts, sum_of=column), None)
-        numbers = question.asking.table(within, numbers, "event_date", question.between)
-        (known,) = question.asking.rows(ends_of_column, numbers, "value")
+        numbers = question.runner.table(question.build, question.rows, replace(of_starts, sum_of=column), None)
+        numbers = question.runner.table(within, numbers, "event_date", question.between)
+        (known,) = question.runner.rows(ends_of_column, numbers, "value")
         ends[column] = known["least"], known["greatest"]
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
@@ -242,22 +242,22 @@ def _suits_kernel(question: Question) -> bool:
     rule = question.rule
     is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS
     is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
-    return question.asking.duckdb is not None and is_plain and not question.keep and question.between == (None, None)
+    return question.runner.duckdb is not None and is_plain and not question.keep and question.between == (None, None)
 
 
 def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
-    asking, rule = question.asking, question.rule
+    runner, rule = question.runner, question.rule
     most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
-    counted = cohort_counts(asking, question.activity, rule, most_periods)
+    counted = cohort_counts(runner, question.activity, rule, most_periods)
     if counted is None:
         return None
     known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
     length, reach = known.period_count, known.reach
-    result = asking.table(cells_of, counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
+    result = runner.table(cells_of, counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
     if counted.by_label is None:
         return Counted(known, result)
-    by_label = asking.stored(f"{CELLS}_by_label", cells_of, *counted.by_label, rule, length, reach)
+    by_label = runner.stored(f"{CELLS}_by_label", cells_of, *counted.by_label, rule, length, reach)
     return Counted(known, result, by_label, counted.labels)
 
 
@@ -287,7 +287,7 @@ def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
 
 def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
     rule = question.rule
-    (row,) = question.asking.rows(extent_of, activity, rule)
+    (row,) = question.runner.rows(extent_of, activity, rule)
     if row["newest_date"] is None:
         return Known(None, whole_until, Reach(None, None), 1, has_money=False)
     # There are more months of 30 days than calendar months.
@@ -319,8 +319,8 @@ def _reached(
 
 
 def _answer(question: Question, result: Counted, cells: ir.Table) -> dict[str, Any]:
-    rows = question.asking.rows(ordered_cells, cells)
-    sums = question.asking.rows(ordered_totals, cells)
+    rows = question.runner.rows(ordered_cells, cells)
+    sums = question.runner.rows(ordered_totals, cells)
     has_money = result.known.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),

@@ -21,10 +21,10 @@ import numpy.typing as npt
 from ecom_assets.errors import WorkError
 from ecom_assets.retention.activity import shown_labels
 from ecom_assets.retention.rule import Bracket, RetentionRule
-from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
 from ecom_assets.tables.lazy_ibis import ibis
+from ecom_assets.tables.query_runner import QueryRunner
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,12 +62,12 @@ class CohortCounts:
 
 
 def cohort_counts(
-    con: SQLBackend | Asking, activity: ir.Table, rule: RetentionRule, most_periods: int
+    con: SQLBackend | QueryRunner, activity: ir.Table, rule: RetentionRule, most_periods: int
 ) -> CohortCounts | None:
     """Return the counts; None if the data have no visitors, or more periods than there are bits.
 
     Args:
-        con: The DuckDB connection of `activity`, or what asks it.
+        con: The DuckDB connection of `activity`, or its runner.
         activity: One row or more per visitor and day, in the form of `retention`.
         rule: The retention rule, on the calendar clock.
         most_periods: At least the number of periods that the data cover.
@@ -75,18 +75,18 @@ def cohort_counts(
     words = -(-most_periods // WORD_BITS)
     if words > MOST_WORDS:
         return None
-    asking = Asking.of(con)
-    _pass_over(asking, activity, rule, words)
-    visitors = asking.held(VISITORS)
-    (known,) = asking.rows(span_of, visitors, rule)
+    runner = QueryRunner.wrap(con)
+    _pass_over(runner, activity, rule, words)
+    visitors = runner.temp_table(VISITORS)
+    (known,) = runner.rows(span_of, visitors, rule)
     if known["newest"] is None or known["length"] >= words * WORD_BITS:
         return None
-    begun = asking.table(begun_of, visitors, rule)
-    labels, begun = shown_labels(asking, _with_labels(asking, activity, begun) if rule.by else begun, rule)
-    alike = asking.table(alike_of, begun, _names(words))
+    begun = runner.table(begun_of, visitors, rule)
+    labels, begun = shown_labels(runner, _with_labels(runner, activity, begun) if rule.by else begun, rule)
+    alike = runner.table(alike_of, begun, _names(words))
     count, has_money = known["length"] + 1, known["paying"] > 0
-    rows: Arrays = _duckdb(asking).execute(asking.sql(alike)).fetchnumpy()
-    paid = _paid(asking, begun, rule.cells(count)) if has_money else {}
+    rows: Arrays = _duckdb(runner).execute(runner.sql(alike)).fetchnumpy()
+    paid = _paid(runner, begun, rule.cells(count)) if has_money else {}
     tables = partial(_tables, rule=rule, newest=known["number"], cells=rule.cells(count))
     by_label = None
     if labels:
@@ -95,14 +95,14 @@ def cohort_counts(
             for label in labels
         ]
         by_label = _stored(
-            asking, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True))
+            runner, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True))
         )
-    whole = _stored(asking, VISITORS, *tables(rows, _added(paid.values())))
+    whole = _stored(runner, VISITORS, *tables(rows, _added(paid.values())))
     return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
 
 
-def _duckdb(asking: Asking) -> duckdb.DuckDBPyConnection:
-    con = asking.duckdb
+def _duckdb(runner: QueryRunner) -> duckdb.DuckDBPyConnection:
+    con = runner.duckdb
     if con is None:
         raise WorkError("The kernel of retention needs DuckDB; ask by the expression.")
     return con
@@ -175,15 +175,15 @@ def _labelled(labels: Sequence[str], parts: Sequence[Arrays]) -> Arrays:
     return columns | {"label": np.repeat(np.array(labels, object), sizes)}
 
 
-def _stored(asking: Asking, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
+def _stored(runner: QueryRunner, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
     """Return cohorts and counts as tables; without Arrow, which would load pandas to make them."""
 
     def table(kind: str, arrays: Arrays, columns: str) -> ir.Table:
-        con = _duckdb(asking)
+        con = _duckdb(runner)
         con.register("given_arrays", arrays)
         con.execute(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
         con.unregister("given_arrays")
-        return asking.held(f"{name}_{kind}")
+        return runner.temp_table(f"{name}_{kind}")
 
     return (
         table("cohorts", cohorts, "* EXCLUDE (start_day), DATE '1970-01-01' + start_day::INT AS start_date"),
@@ -191,15 +191,15 @@ def _stored(asking: Asking, name: str, cohorts: Arrays, counts: Arrays) -> tuple
     )
 
 
-def _with_labels(asking: Asking, activity: ir.Table, begun: ir.Table) -> ir.Table:
+def _with_labels(runner: QueryRunner, activity: ir.Table, begun: ir.Table) -> ir.Table:
     """Return visitors with the label of their first start; events at one time are in the order of ids, then labels."""
-    _duckdb(asking).execute(f"""
+    _duckdb(runner).execute(f"""
         CREATE OR REPLACE TEMP TABLE {LABELS} AS
         SELECT visitor_id, arg_min(label, {{'event_id': event_id, 'label': label}}) AS label
-        FROM ({asking.sql(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
+        FROM ({runner.sql(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
         WHERE is_start = 1 AND a.event_at = v.first_at GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
-    return asking.table(labelled, begun, asking.held(LABELS))
+    return runner.table(labelled, begun, runner.temp_table(LABELS))
 
 
 def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
@@ -211,17 +211,17 @@ def _names(words: int) -> list[str]:
     return [f"{CAME}{word}" for word in range(words)]
 
 
-def _pass_over(asking: Asking, activity: ir.Table, rule: RetentionRule, words: int) -> None:
+def _pass_over(runner: QueryRunner, activity: ir.Table, rule: RetentionRule, words: int) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
     came = ", ".join(f"{_bits_sql(rule, word, words)} AS {name}" for word, name in enumerate(_names(words)))
     first_at = f"min(event_at) {starts} AS first_at," if rule.by else ""
-    _duckdb(asking).execute(f"""
+    _duckdb(runner).execute(f"""
         CREATE OR REPLACE TEMP TABLE {VISITORS} AS
         SELECT visitor_id, {first_at} min(event_date) {starts} AS start_date, min(event_date) AS first_date,
             max(event_date) AS newest_date, {came},
             list({{'number': number, 'amount': amount}}) FILTER (amount IS NOT NULL) AS paid
-        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({asking.sql(activity)})) GROUP BY visitor_id
+        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({runner.sql(activity)})) GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
 
 
@@ -261,15 +261,15 @@ def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: st
     return np.pad(counts, (0, len(cells) - len(counts))).astype(np.int64)
 
 
-def _paid(asking: Asking, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
+def _paid(runner: QueryRunner, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
     """Return the revenue by label, cohort and cell; a payment counts in the first cell that has not ended by then."""
-    rows = asking.sql(asking.table(payments_of, begun))
+    rows = runner.sql(runner.table(payments_of, begun))
     sql = f"""
         SELECT label, cohort_number, one.number - cohort_number AS place, sum(one.amount)
         FROM (SELECT label, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
     """  # noqa: S608 (compiled by Ibis)
     values: dict[str | None, Paid] = {}
-    for name, cohort, place, amount in _duckdb(asking).execute(sql).fetchall():
+    for name, cohort, place, amount in _duckdb(runner).execute(sql).fetchall():
         cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
         if cell is not None:
             own = values.setdefault(name, {})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import missing_type_warnings
-from ecom_assets.tables.asking import Asking
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
+from ecom_assets.tables.query_runner import QueryRunner
 from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
@@ -45,11 +45,11 @@ Values = tuple[dict[str, Any], list[str]]
 """A part of an answer, and the event types that no event has."""
 
 
-def trend_answer(con: SQLBackend | Asking, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
+def trend_answer(con: SQLBackend | QueryRunner, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
     Args:
-        con: The engine that has the events, or what asks it.
+        con: The engine that has the events, or its runner.
         events: Rows of `CleanEvents`; for a lifecycle, and for first events, those of all days.
         trend: The definition.
         days: The days of the query and of the data.
@@ -58,18 +58,18 @@ def trend_answer(con: SQLBackend | Asking, events: ir.Table, trend: Trend, days:
         DefinitionError: The definition does not fit the events or the days.
     """
     days.check(trend)
-    asking, definition, trend = Asking.of(con), trend.to_mapping(), flagged(trend)
-    events = asking.table(with_firsts, events, trend)
-    trend = _with_bins(asking, events, trend, days)
+    runner, definition, trend = QueryRunner.wrap(con), trend.to_mapping(), flagged(trend)
+    events = runner.table(with_firsts, events, trend)
+    trend = _with_bins(runner, events, trend, days)
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
-    result, without_events = count(asking, events, trend, days)
+    result, without_events = count(runner, events, trend, days)
     return {
         "definition": {**definition, "first_date": str(days.first), "last_date": str(days.last)},
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
         **result,
-        "warnings": [*days.warnings(), *_missing(asking, events, result, trend, without_events)],
+        "warnings": [*days.warnings(), *_missing(runner, events, result, trend, without_events)],
     }
 
 
@@ -93,27 +93,27 @@ def _is_bare(result: Mapping[str, Any], trend: Trend) -> bool:
     return only_none or len(counted) < len(trend.series)
 
 
-def _with_bins(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> Trend:
+def _with_bins(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> Trend:
     """Return the trend with the edges of its bins, which are bounded by the numbers of its events in the range."""
     ends: dict[str, Ends] = {}
     for column in open_columns(trend.by_columns):
-        (known,) = asking.rows(ends_of_column, _in_range(asking, events, replace(trend, by=None), days), column)
+        (known,) = runner.rows(ends_of_column, _in_range(runner, events, replace(trend, by=None), days), column)
         ends[column] = known["least"], known["greatest"]
     by, limit = with_ends(trend.by_columns, trend.limit, ends)
     return replace(trend, by=by or None, limit=limit)
 
 
-def _values(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> Values:
-    stored, earlier = _stored(asking, EVENTS, events, trend, days), _before_too(asking, events, trend, days)
-    groups = _groups(asking, stored if earlier is None else earlier, trend)
-    result = _with_other(asking, stored, groups)
-    active = {} if earlier is None else _active(asking, _with_other(asking, earlier, groups), trend, days)
-    known_lines = [active.get(n) or _lines(asking, result, one, trend, days) for n, one in enumerate(trend.series)]
+def _values(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> Values:
+    stored, earlier = _stored(runner, EVENTS, events, trend, days), _before_too(runner, events, trend, days)
+    groups = _groups(runner, stored if earlier is None else earlier, trend)
+    result = _with_other(runner, stored, groups)
+    active = {} if earlier is None else _active(runner, _with_other(runner, earlier, groups), trend, days)
+    known_lines = [active.get(n) or _lines(runner, result, one, trend, days) for n, one in enumerate(trend.series)]
     lines = _filled(known_lines, groups, trend, days)
-    before = _before(asking, events, trend, days, groups)
+    before = _before(runner, events, trend, days, groups)
     totals = [
         {group: line[-1] for group, line in active[n].items() if line[-1] is not None} if n in active else total
-        for n, total in enumerate(_totals(asking, result, trend))
+        for n, total in enumerate(_totals(runner, result, trend))
     ]
     lines_by_group = {
         "series": _series(trend, groups, lines, before, totals),
@@ -122,24 +122,26 @@ def _values(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> Valu
     return lines_by_group, _without_events(trend, known_lines)
 
 
-def _before_too(asking: Asking, events: ir.Table, trend: Trend, days: Range, name: str = EVENTS) -> ir.Table | None:
+def _before_too(
+    runner: QueryRunner, events: ir.Table, trend: Trend, days: Range, name: str = EVENTS
+) -> ir.Table | None:
     """Store the events of the days before the range, too, by which visitors are active in it; None if none matter."""
     lengths = [ACTIVE[one.measure] for one in trend.series if one.measure in ACTIVE]
     if not lengths:
         return None
     earlier = replace(days, first=days.first - (max(lengths) - 1) * ONE_DAY)
-    return _stored(asking, f"{name}_active", events, trend, earlier)
+    return _stored(runner, f"{name}_active", events, trend, earlier)
 
 
-def _active(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> dict[int, Lines]:
+def _active(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> dict[int, Lines]:
     """Return the lines of the series of active visitors, by their place."""
     measured = {place: one for place, one in enumerate(trend.series) if one.measure in ACTIVE}
-    return {place: _active_lines(asking, events, one, trend, days) for place, one in measured.items()}
+    return {place: _active_lines(runner, events, one, trend, days) for place, one in measured.items()}
 
 
-def _active_lines(asking: Asking, events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
+def _active_lines(runner: QueryRunner, events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
     changes: dict[str | None, dict[date, int]] = {}
-    for row in asking.rows(active_changes, events, series):
+    for row in runner.rows(active_changes, events, series):
         changes.setdefault(row["breakdown"], {})[row["event_date"]] = row["change"]
     return {
         group: [
@@ -155,36 +157,36 @@ def _without_events(trend: Trend, matches: Sequence[Mapping[Any, Any]]) -> list[
     return [one.event_type for one, part in zip(trend.series, matches, strict=True) if one.event_type and not part]
 
 
-def _stored(asking: Asking, name: str, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
+def _stored(runner: QueryRunner, name: str, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
     """Store the events of the trend in a temporary table, because several queries read them."""
-    return asking.stored(name, needed, _in_range(asking, events, trend, days), trend)
+    return runner.stored(name, needed, _in_range(runner, events, trend, days), trend)
 
 
-def _in_range(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
-    rows = asking.table(within, events, days.first, days.last)
+def _in_range(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> ir.Table:
+    rows = runner.table(within, events, days.first, days.last)
     hours = Days.between(days.first, days.last + ONE_DAY) if trend.is_by_clock else None
-    return asking.table(events_of, rows, trend, hours, days.timezone)
+    return runner.table(events_of, rows, trend, hours, days.timezone)
 
 
 def _missing(
-    asking: Asking, events: ir.Table, result: Mapping[str, Any], trend: Trend, event_types: Sequence[str]
+    runner: QueryRunner, events: ir.Table, result: Mapping[str, Any], trend: Trend, event_types: Sequence[str]
 ) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
-    of_types = missing_type_warnings(asking, events, event_types)
+    of_types = missing_type_warnings(runner, events, event_types)
     if not _is_bare(result, trend):
         return of_types
-    return [*of_types, *missing_property_warnings(asking, events, trend.columns, _number_columns(trend))]
+    return [*of_types, *missing_property_warnings(runner, events, trend.columns, _number_columns(trend))]
 
 
-def _stickiness(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> Values:
+def _stickiness(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> Values:
     """Return, for each series and value of the breakdown, the visitors by the number of periods."""
-    stored = _stored(asking, EVENTS, events, trend, days)
-    groups = _groups(asking, stored, trend)
-    result = _with_other(asking, stored, groups)
+    stored = _stored(runner, EVENTS, events, trend, days)
+    groups = _groups(runner, stored, trend)
+    result = _with_other(runner, stored, groups)
     length, results, by_series = len(days.starts(trend)), [], []
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
         counts: dict[str | None, dict[int, int]] = {}
-        for row in asking.rows(stickiness, result, one, trend.at_least):
+        for row in runner.rows(stickiness, result, one, trend.at_least):
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
         of_series = {"name": name, **one.to_mapping()}
@@ -202,13 +204,13 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
     return {"visitor_count": sum(exactly), "visitors": rows}
 
 
-def _lifecycle(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> Values:
+def _lifecycle(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> Values:
     """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
-    stored = _stored(asking, EVENTS, events, trend, days.since_ever(trend))
+    stored = _stored(runner, EVENTS, events, trend, days.since_ever(trend))
     starts, results, by_series = days.starts(trend), [], []
     first = number_of(days.known_start(trend), trend)
     for name, one in zip(names_of(trend.series), trend.series, strict=True):
-        rows = asking.rows(lifecycle, stored, one, trend)
+        rows = runner.rows(lifecycle, stored, one, trend)
         counts = {(int(row["number"]), row["state"]): int(row["visitor_count"]) for row in rows}
         by_series.append(counts)
         lines: dict[str, list[int | None]] = {state: [] for state in STATES}
@@ -222,18 +224,18 @@ def _lifecycle(asking: Asking, events: ir.Table, trend: Trend, days: Range) -> V
     return {"series": [], "formula": None, "lifecycle": results}, _without_events(trend, by_series)
 
 
-def _groups(asking: Asking, events: ir.Table, trend: Trend) -> list[str | None]:
+def _groups(runner: QueryRunner, events: ir.Table, trend: Trend) -> list[str | None]:
     """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
     if not trend.by:
         return [None]
-    result = [row["breakdown"] for row in asking.rows(top_values, events, trend.limit + 1)]
+    result = [row["breakdown"] for row in runner.rows(top_values, events, trend.limit + 1)]
     return [*in_order(trend.by_columns, result[: trend.limit]), *([OTHER] if len(result) > trend.limit else [])]
 
 
-def _with_other(asking: Asking, events: ir.Table, groups: Sequence[str | None]) -> ir.Table:
+def _with_other(runner: QueryRunner, events: ir.Table, groups: Sequence[str | None]) -> ir.Table:
     if OTHER not in groups:
         return events
-    return asking.table(with_other, events, [one for one in groups if one is not None])
+    return runner.table(with_other, events, [one for one in groups if one is not None])
 
 
 def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, days: Range) -> list[Lines]:
@@ -244,11 +246,11 @@ def _filled(lines: Sequence[Lines], groups: Sequence[str | None], trend: Trend, 
     ]
 
 
-def _lines(asking: Asking, events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
+def _lines(runner: QueryRunner, events: ir.Table, series: Series, trend: Trend, days: Range) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
     if series.measure in ACTIVE:
         return {}
-    rows = asking.rows(values, events, series, by_period=True, first_only=trend.is_cumulative)
+    rows = runner.rows(values, events, series, by_period=True, first_only=trend.is_cumulative)
     result: dict[str | None, dict[date, float]] = {}
     for row in rows:
         result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
@@ -267,30 +269,30 @@ def _rounded_value(value: float, series: Series) -> float:
     return int(value) if series.measure in {*COUNTS, DISTINCT} else value
 
 
-def _totals(asking: Asking, events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
+def _totals(runner: QueryRunner, events: ir.Table, trend: Trend) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once."""
     result: list[dict[str | None, float]] = []
     for one in trend.series:
         if one.measure in ACTIVE:
             result.append({})
             continue
-        rows = asking.rows(values, events, one, by_period=False)
+        rows = runner.rows(values, events, one, by_period=False)
         result.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
     return result
 
 
 def _before(
-    asking: Asking, events: ir.Table, trend: Trend, days: Range, groups: Sequence[str | None]
+    runner: QueryRunner, events: ir.Table, trend: Trend, days: Range, groups: Sequence[str | None]
 ) -> list[Lines] | None:
     """Return the lines of the range before, for the same values of the breakdown; None without a comparison."""
     if not trend.is_compared:
         return None
     earlier, length = days.before(), len(days.starts(trend))
     before = f"{EVENTS}_before"
-    result = _with_other(asking, _stored(asking, before, events, trend, earlier), groups)
-    wider = _before_too(asking, events, trend, earlier, before)
-    active = {} if wider is None else _active(asking, _with_other(asking, wider, groups), trend, earlier)
-    found = [active.get(n) or _lines(asking, result, one, trend, earlier) for n, one in enumerate(trend.series)]
+    result = _with_other(runner, _stored(runner, before, events, trend, earlier), groups)
+    wider = _before_too(runner, events, trend, earlier, before)
+    active = {} if wider is None else _active(runner, _with_other(runner, wider, groups), trend, earlier)
+    found = [active.get(n) or _lines(runner, result, one, trend, earlier) for n, one in enumerate(trend.series)]
     lines = _filled(found, groups, trend, earlier)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]

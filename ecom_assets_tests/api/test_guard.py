@@ -110,10 +110,10 @@ def test_each_scope_may_do_what_it_is_for(guarded: Running, scope: Scope, reads:
      "/%2e%2e/health", "/analytics/realtime", "/v1/v1/health"],
 )  # fmt: skip
 def test_every_path_wants_a_key_but_those_that_are_named(guarded: Running, path: str) -> None:
-    asking = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=5)
-    asking.request("GET", path)
-    assert asking.getresponse().status == 401
-    asking.close()
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.port, timeout=5)
+    connection.request("GET", path)
+    assert connection.getresponse().status == 401
+    connection.close()
 
 
 def test_whether_the_api_is_well_and_how_to_ask_it_is_told_to_everybody(guarded: Running) -> None:
@@ -259,11 +259,11 @@ def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str
 def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with serving(settings, build_app(settings)) as served:
-        asking = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
-        asking.request("GET", "//evil.example/analytics/products/p1/")
-        answer = asking.getresponse()
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+        connection.request("GET", "//evil.example/analytics/products/p1/")
+        answer = connection.getresponse()
         assert (answer.status, answer.getheader("location")) == (404, None)
-        asking.close()
+        connection.close()
 
 
 @pytest.mark.parametrize(

@@ -110,12 +110,12 @@ def test_an_empty_database_is_told_with_what_to_do(settings: Settings, postgres_
 
 def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Asked) -> None:
     actual: list[int] = []
-    asking = [
+    threads = [
         threading.Thread(target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code))
         for _ in range(8)
     ]
-    for one in asking:
+    for one in threads:
         one.start()
-    for one in asking:
+    for one in threads:
         one.join(60)
     assert actual == [200] * 8

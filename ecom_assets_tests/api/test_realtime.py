@@ -233,16 +233,16 @@ def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(land
 
 
 @pytest.fixture
-def asking(landing: Path) -> Iterator[Running]:
+def live(landing: Path) -> Iterator[Running]:
     settings = Settings(home=landing.parent / "home", events=str(landing), currency="EUR")
     with serving(settings, build_app(settings)) as actual:
         yield actual
 
 
-def test_the_route_states_range_lag_currency_and_definition(asking: Running, landing: Path) -> None:
+def test_the_route_states_range_lag_currency_and_definition(live: Running, landing: Path) -> None:
     now = now_utc()
     land(landing / "a.csv", [("1", "anna", "purchase", 1, "p", "10.00")], now=now)
-    answer = asking.get("/v1/analytics/realtime")
+    answer = live.get("/v1/analytics/realtime")
     reported = answer.json()
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
     assert (reported["currency"], reported["windows"][0]["revenue_amount"]) == ("EUR", "10.00")
@@ -250,13 +250,13 @@ def test_the_route_states_range_lag_currency_and_definition(asking: Running, lan
     assert "Visitors who put something" in reported["definition"]["open_cart_count"]
     assert {"start_at", "end_at", "timezone"} == set(reported["range"])
     assert reported["explain"] is None
-    explained = asking.get("/analytics/realtime?explain=true").json()["explain"]
+    explained = live.get("/analytics/realtime?explain=true").json()["explain"]
     assert explained["tables"][0]["dagster_url"].endswith("/assets/raw/events")
     assert "live_events" in explained["sql"][-1]
 
 
 def test_however_many_ask_the_files_are_read_once_in_a_while(
-    asking: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
+    live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land(landing / "a.csv", [])
     reads = []
@@ -266,7 +266,7 @@ def test_however_many_ask_the_files_are_read_once_in_a_while(
         return real_time(settings, now, **people)
 
     monkeypatch.setattr(realtime_routes, "real_time", counted)
-    assert [asking.get("/analytics/realtime").status_code for _ in range(10)] == [200] * 10
+    assert [live.get("/analytics/realtime").status_code for _ in range(10)] == [200] * 10
     assert len(reads) == 1
 
 

@@ -21,7 +21,7 @@ from ecom_assets.cli.trend_answer import answer_trend
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.warehouse.kept_asking import KeptAsking
+from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_trends_are_those_of_ibis_when_written_and_when_kept(
     with patch.object(KeptEvents, "open", return_value=None):
         expected = answered(events, definition, days)
     assert answered(events, definition, days) == expected
-    with patch.object(KeptAsking, "_written", side_effect=AssertionError("it is kept")):
+    with patch.object(KeptQueryRunner, "_written", side_effect=AssertionError("it is kept")):
         assert answered(events, definition, days) == expected
     assert expected["rows"] == {"read": 300, "counted": 299, "rejected": {"missing_identity": 1}}
 
@@ -103,7 +103,7 @@ def test_retention_is_that_of_ibis_when_written_and_when_kept(
     with patch.object(KeptEvents, "open", return_value=None):
         expected = outcome(scope, own)
     assert outcome(scope, own) == expected
-    with patch.object(KeptAsking, "_written", side_effect=AssertionError("it is kept")):
+    with patch.object(KeptQueryRunner, "_written", side_effect=AssertionError("it is kept")):
         assert outcome(scope, own) == expected
 
 

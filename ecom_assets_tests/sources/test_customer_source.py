@@ -1,4 +1,4 @@
-"""Which day a fetch belongs to, what it leaves alone, and what is told about it. Not here: asking the API."""
+"""Which day a fetch belongs to, what it leaves alone, and what it reports."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path

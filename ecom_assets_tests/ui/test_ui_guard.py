@@ -56,13 +56,13 @@ def test_this_machine_is_answered_by_its_own_names_and_those_that_are_set(here: 
 
 
 def test_a_request_that_names_two_hosts_is_refused(here: Ui) -> None:
-    asking = http.client.HTTPConnection("127.0.0.1", here.port, timeout=10)
-    asking.putrequest("GET", "/", skip_host=True)
+    connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=10)
+    connection.putrequest("GET", "/", skip_host=True)
     for name in (here.own, "evil.example"):
-        asking.putheader("Host", name)
-    asking.endheaders()
-    assert asking.getresponse().status in {400, 421}
-    asking.close()
+        connection.putheader("Host", name)
+    connection.endheaders()
+    assert connection.getresponse().status in {400, 421}
+    connection.close()
 
 
 def test_a_page_from_elsewhere_may_not_ask(here: Ui) -> None:

@@ -1,4 +1,4 @@
-"""The MCP server: it answers tools by asking the API in this process, over stdio or HTTP.
+"""The MCP server: it answers tool calls by the API in this process, over stdio or HTTP.
 
 Over HTTP the API's guard stands in front of the tools, and each tool's request goes through it again with the caller's
 own key: scopes, rates, limits and the log are the API's.

@@ -198,7 +198,7 @@ class RetryBody(BaseModel):
     summary="Release a held day",
 )
 def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
-    """Ask the next run over a held day to let it in; who and when is recorded. Asking twice is asking once."""
+    """Ask the next run over a held day to let it in; who and when is recorded. Repeating it changes nothing."""
     who = writer_of(context.request)
     return _state(request_release(context, body, who))
 

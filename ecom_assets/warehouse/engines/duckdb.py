@@ -116,7 +116,7 @@ class DuckDBEngine(Engine):
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the stored columns of the table, which the table that is handed out has too; None without a table.
 
-        They are asked for once: asking three times, as other engines do, took a third of a second of a run.
+        One query reads them: three, as on other engines, took a third of a second of a run.
         """
         try:
             result = self.stored_schema(contract)

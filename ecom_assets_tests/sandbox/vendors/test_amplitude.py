@@ -18,7 +18,7 @@ from ecom_assets.sandbox.vendors.amplitude import (
     AmplitudeReceiver,
 )
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets_tests.sandbox.vendors.asking import DAY_S, amplitude_event, ask, packed, still, to_amplitude
+from ecom_assets_tests.sandbox.vendors.vendor_requests import DAY_S, amplitude_event, ask, packed, still, to_amplitude
 
 NOBODY_ELSE = {"device_id": None}
 

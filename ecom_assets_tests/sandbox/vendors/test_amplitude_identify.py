@@ -6,7 +6,7 @@ import pytest
 
 from ecom_assets.sandbox.vendors.amplitude import IDENTIFY, AmplitudeRates, AmplitudeReceiver
 from ecom_assets.sandbox.vendors.receiver import Setup
-from ecom_assets_tests.sandbox.vendors.asking import ask, identify, still
+from ecom_assets_tests.sandbox.vendors.vendor_requests import ask, identify, still
 
 
 @pytest.fixture

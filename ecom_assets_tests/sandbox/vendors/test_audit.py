@@ -11,7 +11,8 @@ from ecom_assets.sandbox.vendors.ga4 import COLLECT, Ga4Receiver
 from ecom_assets.sandbox.vendors.heap import TRACK, HeapReceiver
 from ecom_assets.sandbox.vendors.mixpanel import IMPORT, MixpanelReceiver
 from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
-from ecom_assets_tests.sandbox.vendors.asking import (
+from ecom_assets_tests.sandbox.vendors.audit import who_has_what
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     amplitude_event,
     ga4_event,
     heap_event,
@@ -23,7 +24,6 @@ from ecom_assets_tests.sandbox.vendors.asking import (
     to_heap,
     to_mixpanel,
 )
-from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 
 
 def send_one(receiver: Receiver, number: int, user: int) -> None:

@@ -18,7 +18,7 @@ from ecom_assets.sandbox.vendors.ga4 import (
     Ga4Receiver,
 )
 from ecom_assets.sandbox.vendors.receiver import Setup
-from ecom_assets_tests.sandbox.vendors.asking import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
+from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
 
 MICROS = 1_000_000
 PURCHASE: dict[str, Any] = {

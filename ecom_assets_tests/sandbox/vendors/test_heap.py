@@ -8,7 +8,7 @@ import pytest
 from ecom_assets.sandbox.services.service import Request
 from ecom_assets.sandbox.vendors.heap import PROPERTIES, TRACK, HeapRates, HeapReceiver
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets_tests.sandbox.vendors.asking import ask, heap_event, packed, still, to_heap
+from ecom_assets_tests.sandbox.vendors.vendor_requests import ask, heap_event, packed, still, to_heap
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from ecom_assets.sandbox.vendors.mixpanel import (
     MixpanelReceiver,
 )
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets_tests.sandbox.vendors.asking import (
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     NOW_S,
     ask,
     basic,

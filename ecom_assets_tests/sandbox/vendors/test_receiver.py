@@ -24,8 +24,8 @@ from ecom_assets.sandbox.vendors.mixpanel import IMPORT
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets.sandbox.vendors.request_log import received_in
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
-from ecom_assets_tests.sandbox.vendors.asking import NOW_S, amplitude_event, basic, mixpanel_event, still
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
+from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, amplitude_event, basic, mixpanel_event, still
 
 TIMEOUT_S = 10
 

@@ -17,7 +17,7 @@ def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
 
 
 def ask(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
-    """Request the deletion of an id; asking again moves the time up to which its data are deleted."""
+    """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
     (one,) = ids
     kind, _, value = one.partition(" ")
     body = {

@@ -57,7 +57,7 @@ class SparkEngine(Engine):
             self.con.session.stop()
 
     def exists(self) -> bool:
-        """Return whether there are tables yet; for a catalog, return true without asking it."""
+        """Return whether there are tables yet; for a catalog, return true without a query."""
         return self._settings.spark_table_format != "parquet" or any(
             any(self.where_spark_is.folder.glob(f"*/*/{log}")) for log in (LOG, EARLIER_LOG)
         )

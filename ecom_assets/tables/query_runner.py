@@ -1,7 +1,6 @@
-"""Rows that functions of Ibis compute, asked of an engine by the function and what it is given.
+"""Running Ibis functions on an engine: the caller passes the function and its arguments instead of calling it.
 
-Whoever asks in this way does not call the function: `warehouse/kept_asking.py` answers by statements that were written
-before, without Ibis.
+So `warehouse/kept_queries.py` can run the SQL that an earlier call wrote, without Ibis.
 """
 
 from __future__ import annotations
@@ -22,29 +21,29 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 def binds_dates(function: Function) -> Function:
-    """Declare that a function only compares with the dates that it is given, so that one statement serves all dates."""
+    """Declare that a function only compares with its date arguments, so that one statement serves all dates."""
     function.binds_dates = True  # type: ignore[attr-defined]  # a mark, which `is_bound` reads
     return function
 
 
-class Asking:
-    """Asks an engine through Ibis, which writes each statement."""
+class QueryRunner:
+    """Runs functions of Ibis on an engine, each with newly compiled SQL."""
 
     def __init__(self, con: SQLBackend) -> None:
-        """Ask `con`."""
+        """Run queries on `con`."""
         self._con = con
 
     @classmethod
-    def of(cls, con: SQLBackend | Asking) -> Asking:
-        """Return what asks `con`."""
-        return con if isinstance(con, Asking) else cls(con)
+    def wrap(cls, con: SQLBackend | QueryRunner) -> QueryRunner:
+        """Return `con` itself if it is a runner, otherwise a runner for it."""
+        return con if isinstance(con, QueryRunner) else cls(con)
 
     @property
     def duckdb(self) -> duckdb.DuckDBPyConnection | None:
         """Return the connection of the fast kernels, which need DuckDB's SQL; None on another engine."""
         return self._con.con if has_kernels(self._con) else None
 
-    def held(self, name: str) -> ir.Table:
+    def temp_table(self, name: str) -> ir.Table:
         """Return a temporary table or view."""
         return self._con.table(name, database=("temp", "main"))
 
@@ -53,14 +52,14 @@ class Asking:
         return str(self._con.compile(rows))
 
     def table(self, function: Callable[P, ir.Table], *args: P.args, **named: P.kwargs) -> ir.Table:
-        """Return the rows of a function, to be given to another function."""
+        """Return the table that a function computes, as an argument of another function."""
         return function(*args, **named)
 
     def rows(self, function: Callable[P, ir.Table], *args: P.args, **named: P.kwargs) -> list[dict[str, Any]]:
-        """Return the rows of a function."""
+        """Return the rows that a function computes."""
         rows: list[dict[str, Any]] = function(*args, **named).to_pyarrow().to_pylist()
         return rows
 
     def stored(self, name: str, function: Callable[P, ir.Table], *args: P.args, **named: P.kwargs) -> ir.Table:
-        """Return a temporary table with the rows of a function, because several questions read them."""
+        """Return a temporary table with the rows that a function computes, for several queries to read."""
         return self._con.create_table(name, function(*args, **named), temp=True)

@@ -1,4 +1,4 @@
-"""How tests ask a receiver, without a network where none is needed, and good records to spoil. Not here: any test."""
+"""Requests of tests to a receiver, without a network where none is needed, and valid records to damage."""
 
 import base64
 import gzip

@@ -10,14 +10,14 @@ import duckdb
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.tables.asking import Asking, binds_dates
 from ecom_assets.tables.conditions import where_from
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.query_runner import QueryRunner, binds_dates
 from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.trend import events_of, needed, top_values, values, within
-from ecom_assets.warehouse import kept_asking
+from ecom_assets.warehouse import kept_queries
 from ecom_assets.warehouse.duckdb_settings import plain_connection
-from ecom_assets.warehouse.kept_asking import KeptAsking
+from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 from ecom_assets.warehouse.kept_statements import KeptStatements
 from ecom_assets.warehouse.local import adopted
 
@@ -27,7 +27,7 @@ ROWS = """('1', 'ann', 'view', '2026-03-02 10:00', '2026-03-02', 'Rome'), ('2', 
     '2026-03-03', 'Oslo'), ('3', 'ann', 'buy', '2026-03-06 10:00', '2026-03-06', 'Rome')"""
 
 
-class Counted(KeptAsking):
+class Counted(KeptQueryRunner):
     """Counts the statements that Ibis writes."""
 
     written = 0
@@ -48,8 +48,8 @@ def opened(columns: str = EVENTS, rows: str = ROWS) -> duckdb.DuckDBPyConnection
 def asked(con: duckdb.DuckDBPyConnection, statements: KeptStatements, function: Any, *given: Any) -> tuple[Any, int]:
     """The rows of a function of the events, and how many statements were written for it."""
     before = Counted.written
-    asking = Counted(con, statements)
-    rows = asking.rows(function, asking.held("events"), *given)
+    runner = Counted(con, statements)
+    rows = runner.rows(function, runner.temp_table("events"), *given)
     return sorted(rows, key=str), Counted.written - before
 
 
@@ -62,19 +62,19 @@ def since(events: ir.Table, day: date) -> ir.Table:
 
 
 def test_rows_are_those_of_ibis_and_written_once_for_all_days_and_processes(tmp_path: Path) -> None:
-    def answer(asking: Asking, events: Any, first: date) -> tuple[list[dict[str, Any]], ...]:
+    def answer(runner: QueryRunner, events: Any, first: date) -> tuple[list[dict[str, Any]], ...]:
         trend = Trend((Series("view"), Series(None, "visitors")), by="city", where=where_from("city != Bonn"))
-        rows = asking.table(events_of, asking.table(within, events, first, FRIDAY), trend)
-        stored = asking.stored("stored_events", needed, rows, trend)
-        by_value = [asking.rows(values, stored, one, by_period=True) for one in trend.series]
-        return *(sorted(some, key=str) for some in by_value), asking.rows(top_values, stored, 1)
+        rows = runner.table(events_of, runner.table(within, events, first, FRIDAY), trend)
+        stored = runner.stored("stored_events", needed, rows, trend)
+        by_value = [runner.rows(values, stored, one, by_period=True) for one in trend.series]
+        return *(sorted(some, key=str) for some in by_value), runner.rows(top_values, stored, 1)
 
     for number, first in enumerate((MONDAY, TUESDAY, MONDAY)):
         statements = KeptStatements()
         statements.keep_in(tmp_path / "statements.sqlite")
         kept, before = Counted(con := opened(), statements), Counted.written
-        expected = answer(Asking(backend := adopted(opened())), backend.table("events"), first)
-        assert answer(kept, kept.held("events"), first) == expected
+        expected = answer(QueryRunner(backend := adopted(opened())), backend.table("events"), first)
+        assert answer(kept, kept.temp_table("events"), first) == expected
         assert Counted.written - before == (0 if number else 4), "the days alone make no other statement"
         assert con.execute("SELECT count(*) FROM stored_events").fetchall() == [(3 if first == MONDAY else 2,)]
         assert [column for column, *_ in con.execute("DESCRIBE stored_events").fetchall()][:2] == [
@@ -128,7 +128,7 @@ def test_time_zones_and_days_that_decide_about_the_statement_are_in_its_key() ->
 def test_other_code_or_libraries_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
     statements = KeptStatements()
     assert asked(opened(), statements, count_by, "city")[1] == 1
-    monkeypatch.setattr(kept_asking, "written_by", lambda: ("other code",))
+    monkeypatch.setattr(kept_queries, "written_by", lambda: ("other code",))
     assert asked(opened(), statements, count_by, "city")[1] == 1
 
 
@@ -160,6 +160,6 @@ def test_an_asked_question_is_known_later(tmp_path: Path) -> None:
     for is_known in (False, True):
         statements = KeptStatements()
         statements.keep_in(tmp_path / "statements.sqlite")
-        asking = KeptAsking(opened(), statements)
-        assert asking.has_answered(trend) is is_known
-        assert not asking.has_answered([trend, datetime(2026, 1, 1, is_known)])  # noqa: DTZ001 (another question)
+        runner = KeptQueryRunner(opened(), statements)
+        assert runner.has_answered(trend) is is_known
+        assert not runner.has_answered([trend, datetime(2026, 1, 1, is_known)])  # noqa: DTZ001 (another question)

@@ -1,7 +1,7 @@
-"""Rows that functions of Ibis compute, answered by statements that were written before: without Ibis, if all were.
+"""Running Ibis functions on DuckDB by SQL that is kept from earlier calls: without Ibis, if all of it is kept.
 
-A statement is kept under the function, all that it is given, the columns and types of the tables that it reads, and the
-code and libraries that write it. Whatever of it is unlike, the statement is another one.
+A statement's key is the function, its arguments, the columns and types of the tables that it reads, and the version of
+the code and libraries that write it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
-from ecom_assets.tables.asking import Asking
+from ecom_assets.tables.query_runner import QueryRunner
 from ecom_assets.warehouse.kept_statements import FIRST_STAND_IN, STATEMENTS, KeptStatements
 from ecom_assets.warehouse.sql_text import ident, select
 
@@ -41,7 +41,7 @@ def written_by() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _Held:
+class _TempTable:
     """A temporary table or view of the engine, with its columns and their types."""
 
     name: str
@@ -50,7 +50,7 @@ class _Held:
 
 @dataclass(frozen=True)
 class _Call:
-    """A function of Ibis and what it is given, other tables among it; it is not called yet."""
+    """A function of Ibis with its arguments, tables among them; it is not called yet."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -58,24 +58,24 @@ class _Call:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the dates that it is given are only compared with."""
+        """Whether the function only compares with its date arguments."""
         return hasattr(self.function, "binds_dates")
 
 
 class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statement)
-    """A function is given something that a key cannot show."""
+    """An argument of a function cannot be part of a key."""
 
 
-class KeptAsking(Asking):
-    """Asks a connection of DuckDB by statements that are kept; those that are missing are written by Ibis."""
+class KeptQueryRunner(QueryRunner):
+    """Runs functions of Ibis on a DuckDB connection by statements that are kept; Ibis writes those that are missing."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, statements: KeptStatements = STATEMENTS) -> None:
-        """Ask `con`, whose statements are among `statements`."""
+        """Run queries on `con` by the statements in `statements`."""
         self._duckdb = con
         self._statements = statements
 
     def has_answered(self, question: object) -> bool:
-        """Return whether a question was asked before, so that its statements are probably kept; keep that it is now."""
+        """Return whether a question was answered before, so that its statements are probably kept; record it."""
         try:
             about = (written_by(), "question", _text(question, {}))
         except _NotKept:
@@ -87,30 +87,30 @@ class KeptAsking(Asking):
         """Return the connection."""
         return self._duckdb
 
-    def held(self, name: str) -> Any:  # noqa: ANN401 (it stands for a table of Ibis)
+    def temp_table(self, name: str) -> Any:  # noqa: ANN401 (it stands for a table of Ibis)
         """Return a temporary table or view of the engine."""
         columns = self._duckdb.execute(f"DESCRIBE temp.main.{ident(name)}").fetchall()
-        return _Held(name, tuple((column, kind) for column, kind, *_ in columns))
+        return _TempTable(name, tuple((column, kind) for column, kind, *_ in columns))
 
-    def table(self, function: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 (as `Asking` has it)
-        """Return what stands for the rows of a function, to be given to another function."""
+    def table(self, function: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 (as `QueryRunner` has it)
+        """Return a placeholder for the table that a function computes, as an argument of another function."""
         return _Call(function, args, named)
 
     def rows(self, function: Any, *args: Any, **named: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (as above)
-        """Return the rows of a function."""
+        """Return the rows that a function computes."""
         result = self._duckdb.execute(self._sql(_Call(function, args, named), is_stored=False))
         columns = [name for name, *_ in result.description]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
     def stored(self, name: str, function: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 (as above)
-        """Return a temporary table with the rows of a function."""
+        """Return a temporary table with the rows that a function computes."""
         sql = self._sql(_Call(function, args, named), is_stored=True)
         self._duckdb.execute(f"CREATE TEMP TABLE {ident(name)} AS {sql}")
-        return self.held(name)
+        return self.temp_table(name)
 
     def sql(self, rows: Any) -> str:  # noqa: ANN401 (as above)
         """Return the statement that computes rows."""
-        if isinstance(rows, _Held):
+        if isinstance(rows, _TempTable):
             return select("*", f"temp.main.{ident(rows.name)}")
         return self._sql(rows, is_stored=False)
 
@@ -137,7 +137,7 @@ class KeptAsking(Asking):
         return f"SELECT {', '.join(typed)} FROM ({sql})"  # noqa: S608 (compiled by Ibis)
 
     def _has_kinds(self, sql: str, kinds: Iterable[dt.DataType]) -> bool:
-        """Return whether values are of the kinds that Ibis has columns for; of integers, any size will do."""
+        """Return whether values have the types of Ibis's columns; integers may have any size."""
         described = [kind for _, kind, *_ in self._duckdb.execute(f"DESCRIBE {sql}").fetchall()]
         engine = map(self._backend.compiler.type_mapper.from_string, described)
         return all(
@@ -145,9 +145,9 @@ class KeptAsking(Asking):
             for kind, one, other in zip(described, engine, kinds, strict=True)
         )
 
-    def _built(self, value: Any, stand_ins: Mapping[date, date]) -> Any:  # noqa: ANN401 (whatever a function is given)
-        """Return a value with tables of Ibis in place of what stands for them."""
-        if isinstance(value, _Held):
+    def _built(self, value: Any, stand_ins: Mapping[date, date]) -> Any:  # noqa: ANN401 (any argument)
+        """Return a value with Ibis tables in place of their placeholders."""
+        if isinstance(value, _TempTable):
             return self._backend.table(value.name, database=("temp", "main"))
         if not isinstance(value, _Call):
             return value
@@ -168,7 +168,7 @@ class KeptAsking(Asking):
 
 
 def _text(value: object, dates: dict[date, int]) -> str:
-    """Return everything about a value, but for dates of functions that only compare with them, which are numbered."""
+    """Return a value's part of a key: all about it, except that dates that are only compared with become numbers."""
     if isinstance(value, _Call):
         return _call_text(value, dates)
     if type(value) in PLAIN:
@@ -187,7 +187,7 @@ def _text(value: object, dates: dict[date, int]) -> str:
 def _call_text(call: _Call, dates: dict[date, int]) -> str:
     name = f"{call.function.__module__}.{call.function.__qualname__}"
     if "<" in name:
-        raise _NotKept  # a function within another one, which may know more than it is given
+        raise _NotKept  # a nested function may depend on more than its arguments
 
     def text_of(value: object) -> str:
         if not call.is_bound or type(value) is not date:
