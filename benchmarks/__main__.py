@@ -1,6 +1,6 @@
-"""`python -m benchmarks`: every benchmark in a process of its own, and one table with a verdict for each target.
+"""`python -m benchmarks`: every benchmark in a process of its own, and one table that says which targets are met.
 
-A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine; the table tells how
+A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine; the table says how
 loaded it was. Not here: any measuring, which is in the scripts beside this file.
 """
 
@@ -100,14 +100,14 @@ def _funnel_rows(text: str) -> Iterator[Row]:
 
 def show(rows: list[Row]) -> None:
     """The table."""
-    print(f"\n{'figure':66} {'value':>10} {'target':>10} {'verdict':8} {'wall s':>8} {'CPU s':>8} {'MB':>6}")
+    print(f"\n{'figure':66} {'value':>10} {'target':>10} {'outcome':8} {'wall s':>8} {'CPU s':>8} {'MB':>6}")
     for row in rows:
         side = "<=" if row.get("at_most", True) else ">="
         target = "" if row.get("target") is None else f"{side} {row['target']:.3g}"
-        verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
+        outcome = {True: "met", False: "MISSED", None: ""}[row["met"]]
         value = "none" if row["value"] is None else f"{row['value']:.3f} {row.get('unit', '')}"
         costs = " ".join(f"{_number(row.get(name)):>{width}}" for name, width in _COSTS)
-        print(f"{row['name']:66} {value:>10} {target:>10} {verdict:8} {costs}")
+        print(f"{row['name']:66} {value:>10} {target:>10} {outcome:8} {costs}")
 
 
 _COSTS = (("wall_s", 8), ("cpu_s", 8), ("peak_mb", 6))

@@ -1,7 +1,7 @@
 """Answers of the API that no cache has, over two years of daily facts and fifty thousand products, on loopback.
 
 Each path is asked about ranges that nobody asked about before, so that nothing is known beforehand: a day, a week, 30,
-90 and 365 days, moved by a day each time. The verdict is on the median over all of these requests. Then a
+90 and 365 days, moved by a day each time. The target is for the median over all of these requests. Then a
 custom funnel over ten million events. Not here: cached answers (`api_cache.py`).
 """
 
@@ -19,7 +19,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import api_shop
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 
 MEDIAN_MS, FUNNEL_S = 30.0, 3.0
 LAST_DAY = date(2025, 12, 30)
@@ -43,7 +43,7 @@ FUNNEL = {"steps": ["page_view", "product_view", "add_to_cart", "checkout_start"
 
 
 def serve(home: Path) -> None:
-    """Serve the API without anything in front of it, and tell the port."""
+    """Serve the API without anything in front of it, and print the port."""
     import socket  # noqa: PLC0415 (the server's process alone needs these)
 
     import uvicorn  # noqa: PLC0415 (as above)
@@ -99,7 +99,7 @@ def questions(rounds: int) -> Iterator[str]:
 
 
 def measure(home: Path, rounds: int) -> None:
-    """Ask, and tell what it took."""
+    """Ask, and return what it took."""
     with served(home) as connection:
         ask(connection, "/")
         for path in PATHS:
@@ -108,13 +108,13 @@ def measure(home: Path, rounds: int) -> None:
         for path in questions(rounds):
             took.setdefault(path.partition("?")[0], []).append(ask(connection, path) * 1000)
         for name, times in sorted(took.items()):
-            tell(Result(f"uncached {name}, median", statistics.median(times), "ms", about={"requests": len(times)}))
+            report(Result(f"uncached {name}, median", statistics.median(times), "ms", about={"requests": len(times)}))
         times = [one for some in took.values() for one in some]
         about: dict[str, object] = {"requests": len(times), "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1)}
-        tell(Result("uncached answers of the API, median", statistics.median(times), "ms", MEDIAN_MS, about=about))
+        report(Result("uncached answers of the API, median", statistics.median(times), "ms", MEDIAN_MS, about=about))
         funnels = [ask(connection, "/analytics/funnel", FUNNEL) for _ in range(3)]
         events: dict[str, object] = {"events": api_shop.event_count(home)}
-        tell(Result("custom funnel by the API", statistics.median(funnels), "s", FUNNEL_S, about=events))
+        report(Result("custom funnel by the API", statistics.median(funnels), "s", FUNNEL_S, about=events))
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """A cached answer of the API against a bare FastAPI route that returns the same bytes, each in a server of its own.
 
 Both are served by uvicorn with the same settings, on loopback, and asked in turn over one kept connection each. The
-cached one passes all that `ecom api` puts in front: log, metrics, key, rates, cache. The verdict is on the median time
-of a request; the servers' CPU time is told beside it. Not here: answers that are not cached (`api.py`).
+cached one passes all that `ecom api` puts in front: log, metrics, key, rates, cache. The target is for the median time
+of a request; the servers' CPU time is reported beside it. Not here: answers that are not cached (`api.py`).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from types import SimpleNamespace
 
 import uvicorn
 from fastapi import FastAPI, Response
-from measuring import Result, say, tell
+from measuring import Result, report, say
 
 KEY = "a-key-of-the-benchmark-only"
 TARGET = 1.3
@@ -33,11 +33,11 @@ HEADERS = {"ETag": 'W/"0123456789abcdef"', "Cache-Control": "no-cache"}
 
 def body() -> bytes:
     """JSON of the usual size."""
-    return json.dumps({"data_as_of": "2026-01-30", "told": "x" * (BODY_BYTES - 50)}).encode()
+    return json.dumps({"data_as_of": "2026-01-30", "text": "x" * (BODY_BYTES - 50)}).encode()
 
 
 def serve(kind: str, home: Path) -> None:
-    """Serve the route, bare or as `ecom api` does, and tell the port."""
+    """Serve the route, bare or as `ecom api` does, and print the port."""
     from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (the process that asks imports none of it)
 
     app, answer = FastAPI(), body()
@@ -89,14 +89,14 @@ class Asker:
         begun = time.perf_counter()
         self._socket.sendall(self._request)
         got = self._socket.recv(65_536)
-        while b"\r\n\r\n" not in got or len(got.partition(b"\r\n\r\n")[2]) < len(TOLD):
+        while b"\r\n\r\n" not in got or len(got.partition(b"\r\n\r\n")[2]) < len(BODY):
             if not (more := self._socket.recv(65_536)):
                 sys.exit("the server hung up")
             got += more
         return time.perf_counter() - begun, got.partition(b"\r\n\r\n")[2]
 
 
-TOLD = body()
+BODY = body()
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def serving(kind: str, home: Path) -> Iterator[tuple[Asker, int]]:
         try:
             port = int(process.stdout.readline()) if process.stdout else 0
             asker = Asker(port)
-            if asker.ask()[1] != TOLD:
+            if asker.ask()[1] != BODY:
                 sys.exit(f"the {kind} route does not answer the bytes that are compared")
             yield asker, process.pid
         finally:
@@ -140,7 +140,7 @@ def measure(requests: int) -> None:
         "cpu_ratio": round(used["cached"] / used["bare"], 3),
         "requests": requests,
     }
-    tell(
+    report(
         Result(
             "api: a cached answer / a bare FastAPI route", medians["cached"] / medians["bare"], "x", TARGET, about=about
         )

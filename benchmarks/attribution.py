@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ibis.backends.duckdb import Backend
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.attribution.credit import channel_attribution
@@ -100,7 +100,7 @@ def measure(purchases: int, folder: Path) -> None:
     say(f"{purchases:,} purchases: removal effects {effects_s:.1f} s, credit {credit_s:.1f} s")
     about: dict[str, object] = {"effects_s": round(effects_s, 2), "credit_s": round(credit_s, 2), "cpu_s": cpu_s}
     name = f"attribution: {purchases:,} purchases under {len(MODELS)} models"
-    tell(Result(name, effects_s + credit_s, "s", TARGET_S, about={"wall_s": round(effects_s + credit_s, 2), **about}))
+    report(Result(name, effects_s + credit_s, "s", TARGET_S, about={"wall_s": round(effects_s + credit_s, 2), **about}))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from funnel import make_events
-from measuring import Result, say, tell
+from measuring import Result, report, say
 
 TARGET = 0.5
 Counts = dict[str, list[int]]
@@ -127,7 +127,7 @@ def measure(events: int, repetitions: int) -> None:
             ask()
             spent[name].append((time.perf_counter() - begun, time.process_time() - cpu))
     for name in ("kernel", "expression"):
-        tell(*_results(name, spent[name], spent["clickhouse"], events))
+        report(*_results(name, spent[name], spent["clickhouse"], events))
 
 
 def _results(

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from measuring import ECOM, Result, run_process, say, scratch, tell
+from measuring import ECOM, Result, report, run_process, say, scratch
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
@@ -138,7 +138,7 @@ def fill(home: Path, days: int) -> None:
     if not summary["success"]:
         sys.exit(f"The run failed: {summary['failures']}")
     about = {"cpu_s": round(spent.cpu_s, 1), "events": summary["tables"]["raw.events"]}
-    tell(Result(f"dashboard: ecom run over {days} days before the last", spent.wall_s, "s", about=about))
+    report(Result(f"dashboard: ecom run over {days} days before the last", spent.wall_s, "s", about=about))
 
 
 def main() -> None:
@@ -153,13 +153,13 @@ def main() -> None:
             fill(home, given.days)
         os.environ |= {"ECOM_HOME": str(home), "ECOM_SANDBOX_UNTIL": UNTIL}
         code_location()  # so that every module is compiled
-        tell(code_location())
+        report(code_location())
         server = serve()
-        tell(*of_server(server))
+        report(*of_server(server))
         say("the pages have been asked for; now in a browser")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            tell(*of_browser(browser, server))
+            report(*of_browser(browser, server))
             browser.close()
 
 

@@ -23,7 +23,7 @@ import pandas  # noqa: F401, ICN001 (Arrow loads it with the first list that it 
 import pyarrow as pa
 import requests
 from amplitude import Amplitude, BaseEvent, Config
-from measuring import Result, run_process, say, scratch, tell
+from measuring import Result, report, run_process, say, scratch
 
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import SqliteStore
@@ -134,7 +134,7 @@ def receiving() -> Iterator[str]:
 def run(client: str, count: int, folder: Path) -> dict[str, float]:
     """Send so many events in a fresh process to a fresh receiver; it must have got them all, and each once."""
     path = folder / f"{count}.duckdb"
-    if not path.exists():  # in a process of its own: a process' peak is never told as less than that of its parent
+    if not path.exists():  # in a process of its own: a process' peak is never reported as less than that of its parent
         run_process([sys.executable, __file__, "--mart", str(path), str(count)])
     with receiving() as url:
         ledger = folder / f"{client}-{count}-{datetime.now(UTC).timestamp()}.sqlite"
@@ -158,7 +158,7 @@ def measure(ours: int, sdk: int, sizes: list[int]) -> None:
             "sdk_per_cpu_s": round(sdk / slow["cpu_s"]),
         }
         ratio = ours / fast["wall_s"] / (sdk / slow["wall_s"])
-        tell(
+        report(
             Result(
                 "delivery: events/s, mart to ledger / Amplitude's client",
                 ratio,
@@ -170,7 +170,7 @@ def measure(ours: int, sdk: int, sizes: list[int]) -> None:
         )
         peaks = [run("ours", size, folder)["peak_mb"] for size in sizes]
     name = f"delivery: peak memory of {sizes[-1]:,} events / of {sizes[0]:,}"
-    tell(Result(name, peaks[-1] / peaks[0], "x", FLAT, about={"peaks_mb": [round(peak) for peak in peaks]}))
+    report(Result(name, peaks[-1] / peaks[0], "x", FLAT, about={"peaks_mb": [round(peak) for peak in peaks]}))
 
 
 def main() -> None:

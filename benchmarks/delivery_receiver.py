@@ -20,7 +20,7 @@ class Kept:
 
 
 def serve() -> None:
-    """Tell the port, and serve until nobody reads any longer what is said."""
+    """Print the port, and serve until nobody reads any longer what is said."""
     server = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(server.getsockname()[1], flush=True)
     Thread(target=_accept, args=(server,), daemon=True).start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 
 from ecom_assets.cli.explain import place_of
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
@@ -124,7 +124,7 @@ def main() -> None:
                 rows = number["down"][0]["levels"][-1]["row_count"]
                 what = f"CPU time of explaining {name}, {rows:,} received rows behind it, {events:,} events"
                 target = None if "monthly" in name else CPU_S
-                tell(
+                report(
                     Result(
                         what, cpu_s, "s", target, about={"value_explained": number["value"], "wall_s": round(wall_s, 2)}
                     )

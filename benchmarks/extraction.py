@@ -2,8 +2,8 @@
 
 Both end as columns in memory, which is what an engine takes in.
 
-Both send the same statement; their rows are compared first. Told is the CPU time of this process once the stand-in's
-answer is there and unpacked, which costs both alike, and more than either. Not here: writing the rows anywhere.
+Both send the same statement; their rows are compared first. Measured is the CPU time of this process once the
+stand-in's answer is there and unpacked, which costs both alike, and more than either.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 import pyarrow as pa
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 from snowflake.connector import result_batch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
@@ -114,7 +114,7 @@ def measure(events: int, repetitions: int) -> None:
     costs = {"cpu_s": in_batches, "one_by_one_cpu_s": one_by_one}
     about: dict[str, object] = {"events": events, **{name: round(value, 3) for name, value in costs.items()}}
     name = "extraction: fetchone per row / Arrow batches"
-    tell(Result(name, one_by_one / in_batches, "x", TARGET, at_most=False, about=about))
+    report(Result(name, one_by_one / in_batches, "x", TARGET, at_most=False, about=about))
 
 
 def main() -> None:

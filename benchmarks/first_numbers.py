@@ -6,7 +6,7 @@ Not here: setting the environment up, which the network decides.
 import json
 import sys
 
-from measuring import ECOM, Result, costs, run_process, scratch, tell
+from measuring import ECOM, Result, costs, report, run_process, scratch
 
 TARGET_S = 60.0
 
@@ -19,7 +19,7 @@ def main() -> None:
     if not summary["success"] or not summary["sessions"]["sessions"]:
         sys.exit(f"The run failed: {summary['failures']}")
     about = {"events": summary["tables"]["raw.events"], **costs(spent)}
-    tell(Result("first_numbers: ecom run to its summary", spent.wall_s, "s", TARGET_S, about=about))
+    report(Result("first_numbers: ecom run to its summary", spent.wall_s, "s", TARGET_S, about=about))
 
 
 if __name__ == "__main__":

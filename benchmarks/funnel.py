@@ -180,9 +180,9 @@ def show(summary: list[Row]) -> None:
     names = ("seconds", "ratio", "lowest", "highest", "cpu_ratio")
     print(f"{'mode':8} {'contender':20}", *(f"{name:>9}" for name in names), f"{'peak MB':>8}  target")
     for row in summary:
-        verdict = "" if row["met"] is None else f"<= {row['target']}: {'met' if row['met'] else 'MISSED'}"
+        outcome = "" if row["met"] is None else f"<= {row['target']}: {'met' if row['met'] else 'MISSED'}"
         figures = " ".join(f"{row[name]:9.3f}" for name in names)
-        print(f"{row['mode']:8} {row['name']:20} {figures} {row['peak_mb'] or '':>8}  {verdict}")
+        print(f"{row['mode']:8} {row['name']:20} {figures} {row['peak_mb'] or '':>8}  {outcome}")
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, costs, run_process, say, tell
+from measuring import ECOM, Result, Spent, costs, report, run_process, say
 from shop_data import DATA
 
 STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
 WINDOW_S = 7 * 86_400
 TARGET = 1.1
-"""The command tells the times between steps, too, which ClickHouse does not."""
+"""The command reports the times between steps, too, which ClickHouse does not."""
 TARGET_START_S = 0.5
 
 
@@ -109,7 +109,7 @@ def measure(events: int, repetitions: int) -> None:
     compare(Path(file), "text ids in a file", repetitions)
     compare(Path(folder), "integer ids in 90 folders", repetitions)
     starts = [ours(Path(ten), DATA / "no_home")[0] for _ in range(repetitions + 1)][1:]
-    tell(Result("funnel, ecom funnel over ten rows, wall", median(one.wall_s for one in starts), "s", TARGET_START_S))
+    report(Result("funnel, ecom funnel over ten rows, wall", median(one.wall_s for one in starts), "s", TARGET_START_S))
 
 
 def compare(file: Path, what: str, repetitions: int) -> None:
@@ -125,7 +125,7 @@ def compare(file: Path, what: str, repetitions: int) -> None:
     wall = median(mine.wall_s / other.wall_s for mine, other in pairs)
     cpu = median(mine.cpu_s / other.cpu_s for mine, other in pairs)
     about = {**costs(pairs[-1][0]), **{f"chdb_{k}": v for k, v in costs(pairs[-1][1]).items()}}
-    tell(
+    report(
         Result(f"funnel, ecom funnel / chDB, whole process, {what}, wall", wall, "x", TARGET, about=about),
         Result(f"funnel, ecom funnel / chDB, whole process, {what}, CPU", cpu, "x", about=about),
     )

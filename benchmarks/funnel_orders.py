@@ -1,4 +1,4 @@
-"""Funnels told in full, in every order, beside ClickHouse's mode of that name; and what 20 steps cost against 5.
+"""Funnels in full, in every order, beside ClickHouse's mode of that name; and what 20 steps cost against 5.
 
 "In full" is counts, times between steps, and the events that each unit took them by, from the portable expression on
 DuckDB; ClickHouse counts levels only. Counts are compared first. Not here: counts by the kernel (`funnel.py`).
@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from chdb import session as chdb_session
 from funnel import make_events
 from ibis.backends.duckdb import Backend
-from measuring import Result, say, tell
+from measuring import Result, report, say
 
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
@@ -78,7 +78,7 @@ def orders(con: Backend, file: Path, repetitions: int) -> None:
         if mine != theirs:
             raise SystemExit(f"{order}: {mine} here and {theirs} in ClickHouse, so there is nothing to compare.")
         say(f"{order}: {mine}, the same from both")
-        tell(Result(f"funnel, {order} told in full / chDB levels, warm, CPU", mine_s / theirs_s, "x"))
+        report(Result(f"funnel, {order} in full / chDB levels, warm, CPU", mine_s / theirs_s, "x"))
 
 
 def growth(con: Backend, events: int, repetitions: int) -> None:
@@ -92,7 +92,7 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
     ways: dict[str, Callable[[Funnel], Any]] = {
         "kernel": lambda funnel: funnel_times(con.con, "SELECT * FROM temp.many_types", funnel),
         "expression": lambda funnel: con.to_pyarrow(funnel_levels(table, funnel).count()),
-        "told in full": lambda funnel: reported(con, table, funnel),
+        "in full": lambda funnel: reported(con, table, funnel),
     }
     for name, count in ways.items():
         spent = {
@@ -100,7 +100,9 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
             for steps in (5, 20)
             for funnel in [Funnel(tuple(FunnelStep(f"e{n}") for n in range(steps)), 30 * DAY_S)]
         }
-        tell(Result(f"funnel, 20 steps / 5 steps, {name}, CPU", spent[20] / spent[5], "x", GROWTH, about={"s": spent}))
+        report(
+            Result(f"funnel, 20 steps / 5 steps, {name}, CPU", spent[20] / spent[5], "x", GROWTH, about={"s": spent})
+        )
 
 
 def main() -> None:

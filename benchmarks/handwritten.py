@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import duckdb
-from measuring import ECOM, Result, Spent, costs, run_process, say, scratch, tell
+from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
 from same_tables import COMPARED
 from shop_data import shop, truth
 
@@ -69,7 +69,9 @@ def measure(size: str, repetitions: int) -> None:
     about = {"events": truth(size)["rows"], **costs(ours), **by_hand_costs}
     for kind, target in (("wall", RATIO), ("cpu", None)):
         ratio = median(getattr(ours, f"{kind}_s") / getattr(theirs, f"{kind}_s") for ours, theirs in pairs)
-        tell(Result(f"handwritten: main tables of events / hand-written SQL, {kind}", ratio, "x", target, about=about))
+        report(
+            Result(f"handwritten: main tables of events / hand-written SQL, {kind}", ratio, "x", target, about=about)
+        )
 
 
 def main() -> None:

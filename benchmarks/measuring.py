@@ -52,14 +52,14 @@ class Result:
         return json.dumps(answer | {"load": round(os.getloadavg()[0], 2)} | about, default=str)
 
 
-def tell(*results: Result) -> None:
+def report(*results: Result) -> None:
     """Print results as JSON lines, for `python -m benchmarks` to collect."""
     for result in results:
         print(result.line(), flush=True)
 
 
 def say(sentence: str) -> None:
-    """Tell a person how a benchmark gets on."""
+    """Print a sentence about progress, for a person."""
     print(f"  {sentence}", file=sys.stderr, flush=True)
 
 
@@ -84,7 +84,7 @@ def costs(spent: Spent) -> dict[str, object]:
 
 
 def available_mb() -> float:
-    """Memory that programs could still have; what only caches files counts as free where the system tells it."""
+    """Memory that programs could still have; what only caches files counts as free where the system says."""
     facts = Path("/proc/meminfo")
     if facts.exists():
         answer = dict(line.split(":") for line in facts.read_text().splitlines())

@@ -1,7 +1,7 @@
 """One more day with 10 and with 90 days of history, as the daily schedule asks for it, in one process.
 
 Each repetition takes fresh copies of two warehouses, in turn, so that other work on the machine meets both alike.
-Told are the whole run's time, the engine's share of it, and what is left per asset: Dagster, the making of SQL,
+Reported are the whole run's time, the engine's share of it, and what is left per asset: Dagster, the making of SQL,
 metadata.
 Not here: the making of events (`shop_data.py`), the whole pipeline (`pipeline.py`).
 """
@@ -16,7 +16,7 @@ from statistics import median
 
 import dagster as dg
 from engine_clock import EngineClock, Seconds
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 from shop_data import FIRST_DAY, HISTORY_DAYS, NEXT_DAY, landed
 
 from ecom_assets.automation.instance.sqlite import patient_history
@@ -62,7 +62,7 @@ def with_history(size: str, days: int, folder: Path) -> tuple[Path, Path, Figure
     landed(size, HISTORIES[days], NEXT_DAY - ONE_DAY, events)
     spent = run_days(home, HISTORIES[days], NEXT_DAY - ONE_DAY, events=str(events))
     landed(size, NEXT_DAY, NEXT_DAY, events)
-    say(f"{days} days of history: {_told(spent)}")
+    say(f"{days} days of history: {_text(spent)}")
     return home, events, spent
 
 
@@ -90,8 +90,8 @@ def measure(size: str, repetitions: int) -> None:
                     spent = one_more(home, events, first)
                     if repetition or not repetitions:  # the first round warms caches
                         runs[days].append(spent)
-                        say(f"{name}, after {days} days: {_told(spent)}")
-            tell(*_results(name, runs[10], runs[HISTORY_DAYS], full))
+                        say(f"{name}, after {days} days: {_text(spent)}")
+            report(*_results(name, runs[10], runs[HISTORY_DAYS], full))
 
 
 def _results(name: str, after_10: list[Figures], after_90: list[Figures], full: Figures) -> list[Result]:
@@ -115,7 +115,7 @@ def _results(name: str, after_10: list[Figures], after_90: list[Figures], full: 
     ]
 
 
-def _told(spent: Figures) -> str:
+def _text(spent: Figures) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in spent.items())
 
 

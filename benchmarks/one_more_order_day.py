@@ -1,7 +1,7 @@
 """One more day of orders after a short and after a long history: what an increment costs must not depend on it.
 
-Each repetition takes fresh copies of two warehouses, in turn. Before any time is told, both are held to their lines: as
-many sales, of the same amount, as were made. Not here: the run itself (`one_more_day.py`).
+Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their lines: as many
+sales, of the same amount, as were made. Not here: the run itself (`one_more_day.py`).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import duckdb
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 from one_more_day import ONE_DAY, Figures, run_days
 
 NEXT_DAY = date(2026, 3, 2)
@@ -92,7 +92,7 @@ def measure(histories: tuple[int, int], line_count: int, repetitions: int) -> No
             name: round(median(run[name] for run in runs[long]), 3) for name in ("wall_s", "cpu_s")
         }
         name = f"one_more_order_day: {long} days of history / {short}, {kind}"
-        tell(Result(name, value, "x", target, about=about))
+        report(Result(name, value, "x", target, about=about))
 
 
 def main() -> None:

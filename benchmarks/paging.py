@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from measuring import Result, say, tell
+from measuring import Result, report, say
 
 from ecom_assets.sandbox.services.customers import KEY, CustomerService
 from ecom_assets.sandbox.services.service import Faults
@@ -35,7 +35,7 @@ def customers(count: int) -> list[dict[str, Any]]:
 
 
 def serve(pages: int) -> None:
-    """Serve so many pages, tell where, and end when nobody listens any longer."""
+    """Serve so many pages, print the address, and end when nobody listens any longer."""
     with CustomerService(customers(pages * PAGE_SIZE), faults=Faults(latency_s=LATENCY_S)) as service:
         print(service.api_url, flush=True)
         sys.stdin.read()
@@ -86,7 +86,7 @@ def measure(pages: int, sample: int) -> None:
         "requests": fetched.costs.request_count,
     }
     name = f"paging: {pages:,} pages of 50 ms, {WORKERS} at a time / one at a time"
-    tell(Result(name, slow_s * pages / sample / wall_s, "x", TARGET, at_most=False, about=about))
+    report(Result(name, slow_s * pages / sample / wall_s, "x", TARGET, at_most=False, about=about))
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def _session_levels(steps: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame
 
 
 def _visitor_levels(steps: pd.DataFrame, fragments: pd.DataFrame) -> pd.DataFrame:
-    """Tries are visitors' days with a first step; each later step keeps the latest start that still leads to it."""
+    """Attempts are visitors' days with a first step; each later step keeps the latest start that still leads to it."""
     starts = steps.loc[steps["step"] == 1]
     attempts = starts.groupby(["who", "event_date"], as_index=False).agg(last_start_at=("event_at", "max"))
     attempts = attempts.rename(columns={"event_date": "cohort_date"})

@@ -66,12 +66,12 @@ def run(events: Path, out: Path) -> dict[str, float]:
 
 def cleaned(raw: pd.DataFrame, clock: Clock) -> tuple["pd.Series[int]", dict[str, pd.DataFrame]]:
     """Return how many rows were received each day, and the quarantined, surplus and clean rows."""
-    verdict = classify(raw)
-    refused = verdict["reject_reason"].notna()
-    quarantined = pd.concat([raw.loc[refused], verdict.loc[refused]], axis=1)
-    received = verdict["accounted_date"].value_counts()
+    classified = classify(raw)
+    refused = classified["reject_reason"].notna()
+    quarantined = pd.concat([raw.loc[refused], classified.loc[refused]], axis=1)
+    received = classified["accounted_date"].value_counts()
     copies = raw.loc[~refused]
-    del raw, verdict, refused
+    del raw, classified, refused
     clock.done("classify")
     unique, duplicates = copies_apart(copies)
     clock.done("duplicates")

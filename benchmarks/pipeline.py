@@ -1,7 +1,7 @@
 """The whole platform over some 10 million events, beside an equivalent vectorized pandas script.
 
 `python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival on the same landing
-folders, compares their tables row by row, and tells wall time, CPU time and peak memory of both. CPU time is the
+folders, compares their tables row by row, and reports wall time, CPU time and peak memory of both. CPU time is the
 steadier figure on a machine that does other work. Not here: the rival (`pandas_pipeline.py`), one
 more day (`one_more_day.py`).
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, available_mb, costs, run_process, say, scratch, tell
+from measuring import ECOM, Result, Spent, available_mb, costs, report, run_process, say, scratch
 from shop_data import shop, truth
 
 HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ def measure(size: str, repetitions: int) -> None:
     mine, others = pairs[-1]
     their_costs = {f"pandas_{name}": value for name, value in costs(others).items()}
     both = {**about, **costs(mine), **their_costs}
-    tell(
+    report(
         Result("pipeline: times faster than pandas, wall", ratio, "x", TIMES_FASTER, at_most=False, about=both),
         Result("pipeline: times faster than pandas, CPU", cpu_ratio, "x", about=both),
         Result("pipeline: peak memory", peak_mb, "MB", PEAK_MB[size], about={**about, **costs(mine)}),
@@ -82,7 +82,7 @@ def measure_alone(size: str) -> None:
     say(f"platform {ours.wall_s:.1f} s: {_rows(summary)}")
     about = {"events": truth(size)["rows"], **costs(ours)}
     name = "pipeline_100m" if size == "huge" else "pipeline"
-    tell(Result(f"{name}: peak memory", ours.peak_mb, "MB", PEAK_MB[size], about=about))
+    report(Result(f"{name}: peak memory", ours.peak_mb, "MB", PEAK_MB[size], about=about))
 
 
 def _rows(summary: dict[str, Any]) -> str:

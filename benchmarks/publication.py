@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the server is started as tests start it
 
@@ -135,12 +135,12 @@ def measure(histories: list[int], peer_rows: int, repetitions: int) -> None:
                 "peer_rows": peer_rows,
             }
             name = f"publication of {rows} rows: to_sql(method='multi'), scaled / ours"
-            tell(Result(name, scaled_s / took_s, "x", TARGET, at_most=False, about=about))
+            report(Result(name, scaled_s / took_s, "x", TARGET, at_most=False, about=about))
             target.close()
             source.close()
     short, long = of_a_day[histories[0]], of_a_day[histories[-1]]
     about = {"wall_s": round(long, 3), "short_s": round(short, 3)}
-    tell(
+    report(
         Result(
             f"publication of one more day: {histories[-1]} days / {histories[0]}", long / short, "x", SAME, about=about
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, costs, run_process, say, scratch, tell
+from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
 from questions_clickhouse import CLICKHOUSE, FIVE
 
 TARGET, TARGET_PROPERTY = 1.5, 2.0
@@ -244,7 +244,7 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
     wall = median(mine.wall_s / other.wall_s for mine, other in pairs)
     cpu = median(mine.cpu_s / other.cpu_s for mine, other in pairs)
     about = {**costs(pairs[-1][0]), **{f"chdb_{key}": value for key, value in costs(pairs[-1][1]).items()}, **first}
-    tell(
+    report(
         Result(f"questions, {name} / chDB, wall", wall, "x", TARGET, about=about),
         Result(f"questions, {name} / chDB, CPU", cpu, "x", about=about),
     )
@@ -273,7 +273,7 @@ def main() -> None:
         if by_property in spent and by_column in spent:
             pairs = zip(spent[by_property], spent[by_column], strict=True)
             ratio = median(one.cpu_s / other.cpu_s for (one, _), (other, _) in pairs)
-            tell(Result(f"questions, {by_property} / where column, CPU", ratio, "x", TARGET_PROPERTY))
+            report(Result(f"questions, {by_property} / where column, CPU", ratio, "x", TARGET_PROPERTY))
 
 
 if __name__ == "__main__":

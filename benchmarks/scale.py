@@ -22,7 +22,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import psycopg2
-from measuring import ECOM, Result, Spent, costs, run_process, say, scratch, tell
+from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
 from shop_data import VISITORS, shop, truth
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the Postgres server is started as tests start it
@@ -174,11 +174,11 @@ def measure(engine: str, size: str, select: str) -> None:
         sizes = table_bytes(engine, url, folder)
     about: dict[str, object] = {"events": truth(size)["rows"], **costs(spent), "tree_cpu_s": round(clock.total, 1)}
     say(f"{engine}, {millions:.1f} million events: {clock.total:.1f} CPU s, {sum(sizes.values()) / 1e6:.0f} MB")
-    tell(Result(f"scale, {engine}, {size}: per million events", clock.total / millions, "CPU s", about=about))
+    report(Result(f"scale, {engine}, {size}: per million events", clock.total / millions, "CPU s", about=about))
     for stage, reported in sorted(actual.items()):
         seconds = (reported["write_cpu_s"] + reported["check_cpu_s"]) / millions
         more: dict[str, object] = {**reported, "mb_per_million": round(sizes[stage] / 1e6 / millions, 2)}
-        tell(Result(f"scale, {engine}, {size}: {stage}", seconds, "CPU s", about=more))
+        report(Result(f"scale, {engine}, {size}: {stage}", seconds, "CPU s", about=more))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, costs, run_process, say, scratch, tell
+from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
 
 TARGET = 1.0
 IDLE_US, ENGAGED_US = 1_800 * 1_000_000, 10 * 1_000_000
@@ -106,7 +106,7 @@ def measure(file: Path, repetitions: int) -> None:
         about |= {f"{name}_{key}": value for key, value in costs(spent).items()}
     wall = median(one.wall_s / min(other.wall_s for other in others.values()) for one, others in rounds)
     cpu = median(one.cpu_s / min(other.cpu_s for other in others.values()) for one, others in rounds)
-    tell(
+    report(
         Result("sessions from files / better of chDB and polars, wall", wall, "x", TARGET, about=about),
         Result("sessions from files / better of chDB and polars, CPU", cpu, "x", about=about),
     )

@@ -2,8 +2,8 @@
 
 A small simulated shop is run up to its last day but one, then the last day is run and each of its statements is
 counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills
-the seconds in which a warehouse runs, so the count tells the credits of a small shop, where a statement takes about as
-long whatever it reads. Not here: large days, which the bytes of `scale.py` tell.
+the seconds in which a warehouse runs, so the count gives the credits of a small shop, where a statement takes about as
+long whatever it reads. Not here: large days, which the bytes of `scale.py` show.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from measuring import Result, say, scratch, tell
+from measuring import Result, report, say, scratch
 from snowflake.connector.cursor import SnowflakeCursor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
@@ -134,7 +134,7 @@ def measure(days: int, visitors: int) -> None:
     kinds = log.by_kind()
     say(f"{len(log.statements)} statements for {tables} tables: {kinds}")
     hours = len(log.statements) * SECONDS_EACH / 3600
-    tell(
+    report(
         Result(
             "snowflake: statements for one day", len(log.statements), "statements", about={"tables": tables, **kinds}
         ),
@@ -143,7 +143,7 @@ def measure(days: int, visitors: int) -> None:
     for table, count in by_table.items():
         rows, size = sizes.get(table, (0, 0))
         about: dict[str, object] = {"statements": count, "rows": rows, "bytes": size}
-        tell(
+        report(
             Result(f"snowflake: {table}, credits of one small day", count * SECONDS_EACH / 3600, "credits", about=about)
         )
 

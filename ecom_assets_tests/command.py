@@ -49,7 +49,7 @@ class CommandResult:
 
     @property
     def sentence(self) -> str:
-        """Return the one line that an error is told in; a command that fails says nothing else."""
+        """Return the one line of an error; a command that fails prints nothing else."""
         assert "Traceback" not in self.err
         lines = [line for line in self.err.splitlines() if line.startswith("ecom: ")]
         assert len(lines) == 1, self.err

@@ -89,7 +89,7 @@ PAGES: Sequence[Row] = (
     {"page_url": "https://shop.test/?utm_source=letter&utm_medium=email"},
     {"page_url": "https://shop.test/", "referrer_url": "https://www.google.com/"},
 )
-"""Most events do not tell where their visitor came from."""
+"""Most events do not say where their visitor came from."""
 OFFSETS_S = (-1800, -900, -1, 0, 900, 1799, 1800, 1801, 36_000)
 GAPS_S = (0, 5, 11, 600, 1799, 1800, 1801, 2400)
 

@@ -155,8 +155,8 @@ class Platform:
 
     def _remembering(self, asset: TableAsset) -> TableAsset:
         """Return the asset with functions that write the expression of the same arguments once: random plans repeat."""
-        tells = asset.invalidated_by
-        kept = replace(tells, function=self._once(tells.function)) if tells else None
+        invalidation = asset.invalidated_by
+        kept = replace(invalidation, function=self._once(invalidation.function)) if invalidation else None
         return replace(asset, function=self._once(asset.function), invalidated_by=kept)
 
     def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -221,23 +221,23 @@ def as_rows(engine: DuckDBEngine, contract: type[Table]) -> list[tuple[Any, ...]
 
 
 def _argument(value: Any) -> Any:
-    """Return what tells an argument from others: of rules, which stay what they are, the object itself."""
+    """Return what identifies an argument: of rules, which never change, the object itself."""
     if isinstance(value, ir.Table):
         return value.op()
     return value if isinstance(value, Days) else id(value)
 
 
-def _compiling_once(compile_anew: Callable[..., str]) -> Callable[..., str]:
-    # What tells days is asked again for each run, and random plans repeat their runs.
+def _compiling_once(compile_again: Callable[..., str]) -> Callable[..., str]:
+    # Invalidated days are computed for each run, and random plans repeat their runs.
     known: dict[Any, str] = {}
 
     def compile_once(rows: ir.Expr, /, **how: Any) -> str:
         if how.get("params"):
-            return compile_anew(rows, **how)
+            return compile_again(rows, **how)
         how.pop("params", None)  # none are given
         key = (rows.op(), *how.items())
         if key not in known:
-            known[key] = compile_anew(rows, **how)
+            known[key] = compile_again(rows, **how)
         return known[key]
 
     return compile_once

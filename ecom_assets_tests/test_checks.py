@@ -67,7 +67,7 @@ def check(platform: Platform, name: str) -> TableCheck:
 
 
 def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> CheckResult:
-    """Let a check judge the tables as they are."""
+    """Run a check on the tables as they are."""
     return one.evaluate(days, *(platform.table(contract) for contract in one.tables))
 
 

@@ -163,7 +163,7 @@ def prose(path: Path) -> str:
 
 
 def exists(name: str) -> bool:
-    """Tell whether a file or folder is there under the whole name, or under the end of its path."""
+    """Return whether a file or folder is there under the whole name, or under the end of its path."""
     if name.endswith("/"):
         return (ROOT / name).is_dir()
     return name in ends_of_paths()

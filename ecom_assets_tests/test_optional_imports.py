@@ -1,4 +1,4 @@
-"""What a person is told who names an engine or a source whose packages are not installed."""
+"""Errors for an engine or a source whose packages are not installed."""
 
 import subprocess
 import sys

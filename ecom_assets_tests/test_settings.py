@@ -1,6 +1,6 @@
 """Settings: every name optional, read in one place, wrong ones refused.
 
-Not here: how commands tell of a refusal (`cli/test_bad_input.py`).
+Not here: how commands report a refusal (`cli/test_bad_input.py`).
 """
 
 from datetime import date

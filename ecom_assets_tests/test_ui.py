@@ -115,7 +115,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def has_processes(group: int) -> bool:
-    """Tell whether any process of a group is alive."""
+    """Return whether any process of a group is alive."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

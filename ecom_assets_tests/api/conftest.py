@@ -72,7 +72,7 @@ def published_shop(folder: Path) -> Settings:
     settings = settings_of(
         folder / "home", folder / "files", visitor_segments=declared, customer_api_url="https://customers.example"
     )
-    monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are told by their Monday
+    monday = FIRST.date() - FIRST.weekday() * ONE_DAY  # weeks are named by their Monday
     run(settings, Days.between(monday, FIRST.date() + DAYS * ONE_DAY))
     return settings
 

@@ -22,13 +22,13 @@ URGENCY: Final = ("out_of_stock", "low", "overstock", "dead")
 
 @dataclass(frozen=True)
 class Near:
-    """A number, as text too, that is not told more exactly than this."""
+    """A number, as text too, that is not given more exactly than this."""
 
     number: float
     within: float
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether another number is as near."""
+        """Return whether another number is as near."""
         return isinstance(other, int | float | str) and abs(float(other) - self.number) <= self.within
 
     __hash__ = None  # type: ignore[assignment]  # as nearness is no equality

@@ -38,7 +38,7 @@ def correlation(shop: PlainShop) -> Row:
         for key in [(None, kind) for kind in between - {"product_view", "purchase"}]:
             having[key][place] += 1
         having["product_category", start["product_category"]][place] += 1
-    answer = [_told(key, counts, totals) for key, counts in having.items() if counts != totals]
+    answer = [_row(key, counts, totals) for key, counts in having.items() if counts != totals]
     return {
         "event_count": len(shop.events),
         "converted_count": totals[0],
@@ -63,7 +63,7 @@ def _seconds(start: Row, event: Row) -> float:
     return passed
 
 
-def _told(key: tuple[str | None, str], counts: list[int], totals: list[int]) -> Row:
+def _row(key: tuple[str | None, str], counts: list[int], totals: list[int]) -> Row:
     cells = [counts, [totals[0] - counts[0], totals[1] - counts[1]]]
     expected = scipy.stats.contingency.expected_freq(cells)
     if not all(cells[0] + cells[1]):

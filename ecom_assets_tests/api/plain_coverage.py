@@ -1,4 +1,4 @@
-"""How many days of a range the small shop's files tell, in plain Python, and what is null where they do not.
+"""How many days of a range the small shop's files cover, in plain Python, and what is null where they do not.
 
 Not here: the numbers (`plain_answers.py`).
 """

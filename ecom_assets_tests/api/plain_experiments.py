@@ -22,7 +22,7 @@ EXPERIMENT: Final[Row] = {
     "shares": {"Hats": 3, "Bags": 3, "Shoes": 4},
     "multiple": "first",
 }
-"""Whoever looked at a hat first against those who looked at bags or shoes first."""
+"""Those who looked at a hat first against those who looked at bags or shoes first."""
 TWENTY_DAYS_S: Final = 20 * 86_400
 GRID: Final = 4_001
 

@@ -61,11 +61,11 @@ def visitors(shop: PlainShop, span: Span) -> list[Row]:
 
 def funnel(shop: PlainShop, steps: Sequence[str], *, by_category: bool = False) -> Row:
     """`/analytics/funnel`: of each visitor the longest try, of equally long ones the first."""
-    tries = [_best_try(events, steps) for events in _streams(shop).values()]
-    breakdown = _by_category(tries, steps) if by_category else []
+    attempts = [_best_try(events, steps) for events in _streams(shop).values()]
+    breakdown = _by_category(attempts, steps) if by_category else []
     return {
         "event_count": len(shop.events),
-        "steps": _timed_steps(tries, steps),
+        "steps": _timed_steps(attempts, steps),
         "total_count": len(breakdown),
         "breakdown": breakdown,
         "warnings": [],
@@ -83,15 +83,15 @@ def funnel_over_time(shop: PlainShop) -> Row:
     newest_at = max(event["at"] for event in shop.events)
     days = [newest_at.date() - n * DAY for n in range(9, -1, -1)]
     by_day = {day: [_best_try(events, steps, day) for events in streams] for day in days}
-    whole = [max(tries, key=len) for tries in zip(*by_day.values(), strict=True)]
+    whole = [max(attempts, key=len) for attempts in zip(*by_day.values(), strict=True)]
     cohorts = [
         {
             "start": str(day),
             "complete": datetime.combine(day + DAY, datetime.min.time()) + WEEK <= newest_at.replace(tzinfo=None),
-            "steps": _timed_steps(tries, steps),
-            "breakdown": _by_category(tries, steps),
+            "steps": _timed_steps(attempts, steps),
+            "breakdown": _by_category(attempts, steps),
         }
-        for day, tries in by_day.items()
+        for day, attempts in by_day.items()
     ]
     took = sorted((one[1]["at"] - one[0]["at"]).total_seconds() for one in whole if len(one) > 1)
     ends = ((0, 60), (60, 3_600), (3_600, None))
@@ -118,10 +118,10 @@ def funnel_over_time(shop: PlainShop) -> Row:
     }
 
 
-def _by_category(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
-    """Return the tries by the category of their first event, the most frequent first."""
+def _by_category(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
+    """Return the attempts by the category of their first event, the most frequent first."""
     parts: dict[str, list[list[Row]]] = defaultdict(list)
-    for one in tries:
+    for one in attempts:
         if one:
             parts[one[0]["product_category"]].append(one)
     in_order = sorted(parts, key=lambda value: (-len(parts[value]), value))
@@ -380,12 +380,12 @@ def _rate(part: int, whole: int) -> float | None:
     return round(part / whole, 6) if whole else None
 
 
-def _timed_steps(tries: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
+def _timed_steps(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
     """Steps of a custom funnel, with how long they took."""
-    tries, answer = list(tries), []
-    counts = [sum(len(one) > place for one in tries) for place in range(len(steps))]
+    attempts, answer = list(attempts), []
+    counts = [sum(len(one) > place for one in attempts) for place in range(len(steps))]
     for place, kind in enumerate(steps):
-        there = [one for one in tries if len(one) > place]
+        there = [one for one in attempts if len(one) > place]
         step = {
             "step": place + 1,
             "event_type": kind,

@@ -37,7 +37,7 @@ class History(NamedTuple):
 
 
 def histories(shop: PlainShop) -> list[History]:
-    """One per customer with an order; an order's money is of the first day, and is not told."""
+    """One per customer with an order; an order's money is of the first day, and is not shown."""
     days: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     for line in shop.lines:
         if line["status"] == "shipped":

@@ -36,7 +36,7 @@ class Span:
     last: date
 
     def has(self, day: date) -> bool:
-        """Tell whether a day is among them."""
+        """Return whether a day is among them."""
         return self.first <= day <= self.last
 
     @property
@@ -71,7 +71,7 @@ class Session:
         return started.date()
 
     def has(self, kind: str) -> bool:
-        """Tell whether such an event is in it."""
+        """Return whether such an event is in it."""
         return any(event["event_type"] == kind for event in self.events)
 
     @property
@@ -81,14 +81,14 @@ class Session:
 
     @property
     def device(self) -> str:
-        """What its first event's browser tells."""
+        """What its first event's browser says."""
         agent = self.events[0]["user_agent"]
         words = {"iPhone": "mobile", "iPad": "tablet", "Windows": "desktop"}
         return next((name for word, name in words.items() if word in agent), "other")
 
     @property
     def channel(self) -> str:
-        """What its first event's address and referrer tell."""
+        """What its first event's address and referrer say."""
         first = self.events[0]
         if "email" in first["page_url"]:
             return "Email"
@@ -98,7 +98,7 @@ class Session:
 
     @property
     def cart_worth(self) -> Decimal | None:
-        """What the last event that tells it says the cart was worth; None without a cart."""
+        """What the cart was worth by the last event with an amount; None without a cart."""
         answer = [one for one in self.events if one["event_type"] in CARTS and one["cart_value"]]
         return Decimal(answer[-1]["cart_value"]) if self.has("add_to_cart") and answer else None
 

@@ -75,7 +75,7 @@ class Running:
 
 
 def small_app(shop: Shop) -> FastAPI:
-    """Return an app whose answers tests can tell apart."""
+    """Return an app whose answers tests can distinguish."""
     app = FastAPI()
     app.state.served = shop_served(shop)
     app.state.metrics = ApiMetrics(lambda: shop.age_s)

@@ -100,7 +100,7 @@ def _person(number: int) -> Row:
 def _visits(dice: random.Random, who: str) -> Iterator[list[Row]]:
     device = dice.choice(list(AGENTS))
     number = int(who[1:])
-    # Some come often, and some never again, so that models of who stays have something to tell.
+    # Some come often, and some never again, so that models of who stays have something to fit.
     often, days = (0.4 if number % 3 == 0 else 0.1), (DAYS if number % 2 else 8 + number % 30)
     for day in range(days):
         if dice.random() > often:

@@ -74,7 +74,7 @@ def test_gzip_is_taken_unless_its_weight_is_zero(accepted: bytes, takes: bool) -
     assert takes_gzip(accepted) is takes
 
 
-def test_who_has_the_answer_is_told_so_without_a_body(tmp_path: Path) -> None:
+def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         etag = served.get(SALES).headers["etag"]
         known = served.get(SALES, **{"If-None-Match": etag})
@@ -137,7 +137,7 @@ def test_many_who_ask_the_same_at_once_make_the_app_work_once() -> None:
     assert question == 1
 
 
-def test_if_the_first_fails_the_next_asks_anew(tmp_path: Path) -> None:
+def test_if_the_first_fails_the_next_asks_again(tmp_path: Path) -> None:
     with running(tmp_path) as served, ThreadPoolExecutor(4) as pool:
         broken = list(pool.map(lambda _: served.get("/analytics/breaks").status_code, range(4)))
         assert broken == [500] * 4

@@ -145,7 +145,7 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         assert served.get("/analytics/sales").status_code == 200
 
 
-def test_more_connections_than_are_allowed_are_told_to_come_back(tmp_path: Path) -> None:
+def test_more_connections_than_are_allowed_are_asked_to_come_back(tmp_path: Path) -> None:
     with running(tmp_path, api_max_connections=3) as served:
         idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
         wait_until(lambda: served.get("/analytics/sales").status_code == 503)

@@ -20,7 +20,7 @@ WEEKS = (
 
 
 @pytest.mark.parametrize("period", WEEKS)
-def test_a_kept_statement_is_the_one_that_would_be_written_anew(period: Period) -> None:
+def test_a_kept_statement_is_the_one_that_would_be_written_again(period: Period) -> None:
     con, kept = connect(), Compiled()
     for other in WEEKS:
         kept.sql(con, with_previous(DAYS, "day"), other)

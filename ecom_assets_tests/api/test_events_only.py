@@ -128,7 +128,7 @@ def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Aske
         ("/analytics/geographic", "ECOM_ORDERS"),
     ],
 )
-def test_what_nothing_tells_is_a_conflict_that_names_the_setting(api: Asked, path: str, setting: str) -> None:
+def test_what_no_source_has_is_a_conflict_that_names_the_setting(api: Asked, path: str, setting: str) -> None:
     response = api.get(path)
     assert (response.status_code, response.headers["Content-Type"]) == (409, "application/problem+json")
     assert f"set {setting}" in response.json()["detail"]

@@ -221,7 +221,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
-def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_known(
+def test_an_answer_says_its_days_and_which_of_them_and_of_those_before_are_known(
     api: Asked, shop: PlainShop, days: str, path: str
 ) -> None:
     span, question = days_of(shop, days)
@@ -242,7 +242,7 @@ def test_an_answer_tells_its_days_and_which_of_them_and_of_those_before_are_know
     assert "range.previous_data" in meaning.get("change", meaning.get("revenue_change"))
 
 
-def test_of_days_to_come_nothing_is_told_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
+def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
     """The worst of it: a range after the end said 0 customers, retention 0.0 and change -1.0."""
     _, question = days_of(shop, "days to come")
     answer = api.json("/analytics/customers", **question)
@@ -270,7 +270,7 @@ def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: P
     compared: set[str] = set()
     for case in (name for name, path in CASES.items() if route_of(path) == route):
         for days in ("week", "twenty days"):
-            compared |= set(_told(_asked(api, shop, case, days)))
+            compared |= set(_fields_of(_asked(api, shop, case, days)))
     assert fields - compared == NEVER_RETURNED.get(route, set())
 
 
@@ -308,14 +308,14 @@ def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
             yield place
 
 
-def _told(answer: Any, place: str = "") -> Iterator[str]:
+def _fields_of(answer: Any, place: str = "") -> Iterator[str]:
     """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
     if isinstance(answer, list):
         for one in answer:
-            yield from _told(one, place)
+            yield from _fields_of(one, place)
     elif isinstance(answer, dict):
         yield place
         for name, one in answer.items():
-            yield from _told(one, f"{place}.{name}".lstrip("."))
+            yield from _fields_of(one, f"{place}.{name}".lstrip("."))
     elif answer is not None:
         yield place

@@ -64,7 +64,7 @@ def test_an_impossible_question_is_refused_with_the_reason(api: Asked, change: d
 
 
 def test_a_goal_after_the_range_counts_within_its_time_only(api: Asked) -> None:
-    """Exposures are of the first week; whoever buys a month later counts with a time of 30 days, and not without."""
+    """Exposures are of the first week; who buys a month later counts with a time of 30 days, and not without."""
     days = {"start_date": "2026-01-01", "end_date": "2026-01-07"}
     alone, later = (
         api.post("/analytics/experiment", {**QUESTION, **days, **more}).json() for more in ({}, {"within": "30d"})

@@ -53,7 +53,7 @@ def test_head_has_what_get_has_but_the_body(guarded: Running) -> None:
     assert '"method": "HEAD", "path": "/analytics/sales"' in guarded.log.getvalue()
 
 
-def test_no_key_is_told_how_to_send_one(guarded: Running) -> None:
+def test_without_a_key_the_answer_says_how_to_send_one(guarded: Running) -> None:
     answer = guarded.get(SALES)
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
     assert answer.headers["www-authenticate"] == 'Bearer realm="ecom_assets"'
@@ -116,7 +116,7 @@ def test_every_path_wants_a_key_but_those_that_are_named(guarded: Running, path:
     connection.close()
 
 
-def test_whether_the_api_is_well_and_how_to_ask_it_is_told_to_everybody(guarded: Running) -> None:
+def test_health_and_documentation_are_open_to_everybody(guarded: Running) -> None:
     paths = ["/health", "/health/live", "/health/ready", "/docs", "/redoc", "/openapi.json"]
     assert [guarded.get(path).status_code for path in paths] == [200] * 6
 
@@ -205,7 +205,7 @@ def test_doctor_says_that_the_door_would_be_open(home: Path) -> None:
     )
 
 
-def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path) -> None:
+def test_one_request_too_many_of_a_key_learns_when_to_come_again(tmp_path: Path) -> None:
     with running(tmp_path, api_keys=f"read:{HELD},read:{HELD}2", rate_limit_key="3/minute") as served:
         answers = [served.get(SALES, HELD) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -215,7 +215,7 @@ def test_one_request_too_many_of_a_key_is_told_when_to_come_again(tmp_path: Path
         assert denials(tmp_path)[-1]["caller"] == "setting:1"
 
 
-def test_after_the_wait_that_was_told_the_key_may_ask_again(tmp_path: Path) -> None:
+def test_after_the_stated_wait_the_key_may_ask_again(tmp_path: Path) -> None:
     with running(tmp_path, api_keys=f"read:{HELD}", rate_limit_key="2/second") as served:
         assert [served.get(SALES, HELD).status_code for _ in range(3)] == [200, 200, 429]
         time.sleep(1.05)
@@ -288,7 +288,7 @@ def test_what_is_no_rate_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatc
         load_settings()
 
 
-def test_a_proxy_tells_who_asks_only_if_it_is_trusted(tmp_path: Path) -> None:
+def test_a_proxy_names_the_client_only_if_it_is_trusted(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"api_keys": f"read:{HELD}", "rate_limit_address": "2/minute"}
     with running(tmp_path / "a", api_trusted_proxies="127.0.0.1", **keys) as served:
         values = [served.get(SALES, HELD, **{"X-Forwarded-For": f"10.0.0.{n}"}).status_code for n in range(4)]

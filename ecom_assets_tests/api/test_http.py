@@ -126,7 +126,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_told_in_a_problem_document(api: Asked, case: str) -> None:
+def test_what_is_wrong_is_reported_in_a_problem_document(api: Asked, case: str) -> None:
     path, status, words = WRONG[case]
     response = api.get(path)
     answer = response.json()
@@ -141,7 +141,7 @@ def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
     assert (answer["total_count"], answer["products"]) == (0, [])
 
 
-def test_a_method_that_is_not_taken_is_told(api: Asked) -> None:
+def test_a_method_that_is_not_taken_is_reported(api: Asked) -> None:
     response = api.post("/analytics/sales", {})
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
     assert "does not take POST" in response.json()["detail"]
@@ -217,7 +217,7 @@ def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
         ("application/json", b"", "body: Field required"),
     ],
 )
-def test_a_body_that_is_no_json_is_told_how_to_be(api: Asked, kind: str, body: bytes, words: str) -> None:
+def test_a_body_that_is_no_json_gets_an_example(api: Asked, kind: str, body: bytes, words: str) -> None:
     response = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
     assert response.status_code == 422
     assert words in response.json()["detail"], response.text

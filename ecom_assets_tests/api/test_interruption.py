@@ -57,7 +57,7 @@ def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
     @app.get("/analytics/slow")
     def slow(context: Context) -> int:
         question.begun.set()
-        return _told(question, lambda: len(context.reading.rows(endless())))
+        return _counted(question, lambda: len(context.reading.rows(endless())))
 
     @app.get("/analytics/slow-question")
     def slow_question(context: Context) -> int:
@@ -67,7 +67,7 @@ def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
             with context.reading.adhoc() as con:
                 return len(con.to_pyarrow(endless()))
 
-        return _told(question, counted)
+        return _counted(question, counted)
 
     @app.get("/analytics/quick")
     def quick(context: Context) -> int:
@@ -76,7 +76,7 @@ def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
     return app
 
 
-def _told(question: Asked, count: Any) -> int:
+def _counted(question: Asked, count: Any) -> int:
     try:
         actual: int = count()
     except Exception as error:

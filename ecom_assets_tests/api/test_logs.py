@@ -58,7 +58,7 @@ def test_no_log_has_a_key_wherever_it_was_sent(tmp_path: Path) -> None:
     assert [line for line in logs.splitlines() if HELD in line and "RuntimeError" not in line] == []
 
 
-def test_an_error_of_the_app_is_logged_with_its_trace_and_told_without_it(tmp_path: Path) -> None:
+def test_an_error_of_the_app_is_logged_with_its_trace_and_answered_without_it(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         answer = served.get("/analytics/breaks")
         assert (answer.status_code, HELD in answer.text, "Traceback" in answer.text) == (500, False, False)
@@ -99,7 +99,7 @@ def test_a_client_that_hangs_up_is_noted_as_one(tmp_path: Path) -> None:
 
 def test_lines_of_structlog_are_json_with_hidden_secrets() -> None:
     with logged() as log:
-        structlog.get_logger("x").warning("told", url="redis://:pa55@c", count=3)
+        structlog.get_logger("x").warning("opened", url="redis://:pa55@c", count=3)
     (line,) = lines_of(log)
     assert line.pop("timestamp")
-    assert line == {"event": "told", "level": "warning", "url": "redis://***c", "count": 3}
+    assert line == {"event": "opened", "level": "warning", "url": "redis://***c", "count": 3}

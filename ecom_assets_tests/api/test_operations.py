@@ -1,4 +1,4 @@
-"""How the API tells that it is well: health, metrics, headers, traces. Not here: its log (`test_logs.py`)."""
+"""How the API reports that it is well: health, metrics, headers, traces. Not here: its log (`test_logs.py`)."""
 
 import asyncio
 import time
@@ -114,14 +114,14 @@ def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store:
     assert (first[:2], second[:2], last) == ("v1", "v2", "")
 
 
-def test_a_store_that_breaks_is_told_and_does_not_break_the_health(home: Path, store: FakeStore) -> None:
+def test_a_store_that_breaks_is_reported_and_does_not_break_the_health(home: Path, store: FakeStore) -> None:
     store.state = RuntimeError("with a password in its text")
     served = served_at(home, store, NOON)
     assert asyncio.run(served.version()) == ""
     assert served.complaint == "The store cannot be read (RuntimeError); see the log of the API."
 
 
-def test_metrics_tell_time_by_route_and_never_by_what_people_type(tmp_path: Path) -> None:
+def test_metrics_have_time_by_route_and_never_by_what_people_type(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         for n in range(5):
             served.get(f"/typed/{n}")

@@ -57,7 +57,7 @@ def test_a_day_has_the_hours_that_its_zone_gives_it(day: date, zone: str, count:
     assert hours[-1].isoformat() == last
 
 
-def test_what_cannot_be_told_is_not_zero() -> None:
+def test_what_is_unknown_is_not_zero() -> None:
     assert share(1, 0) is None
     assert share(1, 8) == 0.125
     answer = changes({"a": 5, "b": 5, "c": None, "d": -1}, {"a": 4, "b": 0, "c": 4, "d": -2}, "abcd")

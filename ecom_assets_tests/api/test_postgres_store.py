@@ -101,7 +101,7 @@ def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
             pass
 
 
-def test_an_empty_database_is_told_with_what_to_do(settings: Settings, postgres_url: str) -> None:
+def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postgres_url: str) -> None:
     there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
     result = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
     with closing(PostgresStore(there)) as store, result, store.reading():

@@ -86,7 +86,7 @@ def reported(address: str, headers: dict[str, str] | None = None) -> int:
 
 
 def is_answered_after_the_end_has_begun(address: str, key: str, process: "subprocess.Popen[bytes]") -> bool:
-    """Send half a request, ask the process to end, send the other half; tell whether an answer comes."""
+    """Send half a request, ask the process to end, send the other half; return whether an answer comes."""
     lines = ("POST /analytics/funnel HTTP/1.1", f"x-api-key: {key}", "content-length: 2", "connection: close")
     with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), timeout=20) as slow:
         slow.sendall("".join(f"{line}\r\n" for line in lines).encode() + b"\r\n{")
@@ -146,7 +146,7 @@ def test_it_ends_with_the_process_that_started_it(home: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and that nobody waits for does not."""
+    """Return whether a process runs; one that ended and that nobody waits for does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -179,7 +179,7 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
         assert window == window_of(events, NOW, window["minutes"])
 
 
-def test_events_that_are_not_files_are_told_so_without_the_address(tmp_path: Path) -> None:
+def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="kafka://user:pa55@broker/events")
     with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; ask /analytics/sales") as refused:
         real_time(settings, NOW)
@@ -270,7 +270,7 @@ def test_however_many_ask_the_files_are_read_once_in_a_while(
     assert len(reads) == 1
 
 
-def test_the_route_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
+def test_the_route_refuses_what_it_cannot_answer(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="kafka://broker/topic")
     with serving(settings, build_app(settings)) as client:
         answer = client.get("/analytics/realtime")

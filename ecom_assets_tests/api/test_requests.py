@@ -61,7 +61,7 @@ def groups(api: Asked) -> dict[str, Any]:
     return {one["reason"]: one for one in api.json(DEAD, **DAYS)["dead_letters"]}
 
 
-def test_dead_letters_are_told_by_reason_and_sent_again_by_the_next_run(answer: Asked, shop: DeliveredShop) -> None:
+def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(answer: Asked, shop: DeliveredShop) -> None:
     before = groups(answer)
     assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
         "bad_value": (1, True),

@@ -77,13 +77,13 @@ def revenue(store: SnapshotStore) -> str:
     return str(answer["sales"]["revenue_amount"])
 
 
-def test_a_reader_sees_the_next_publication_without_being_told(tmp_path: Path, shop: Shop) -> None:
+def test_a_reader_sees_the_next_publication_by_itself(tmp_path: Path, shop: Shop) -> None:
     with closing(store_of(tmp_path)) as store:
         shop.sell(10, 20)
         first = shop.publish()
         assert revenue(store) == "30.00"
         shop.sell(10, 25)
-        assert revenue(store) == "30.00", "what is not published is not told"
+        assert revenue(store) == "30.00", "what is not published is not shown"
         second = shop.publish("run-2")
         assert revenue(store) == "35.00"
         assert first.data_version != second.data_version
@@ -180,7 +180,7 @@ def test_names_of_people_stay_in_the_warehouse(tmp_path: Path, shop: Shop) -> No
     assert actual == [("c1", None, None)]
 
 
-def test_nothing_published_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_nothing_published_is_reported_with_what_to_do(tmp_path: Path) -> None:
     result = pytest.raises(NothingPublishedError, match="run `ecom run`, which ends with publishing")
     with closing(store_of(tmp_path)) as store, result, store.reading():
         pass
@@ -194,7 +194,7 @@ def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(tmp_path: Path
             sales.sales(reading, Period.of(reading.newest_date))
 
 
-def test_a_damaged_pointer_is_told_and_mended_by_publishing(tmp_path: Path, shop: Shop) -> None:
+def test_a_damaged_pointer_is_reported_and_mended_by_publishing(tmp_path: Path, shop: Shop) -> None:
     shop.sell(10)
     shop.publish()
     (shop.folder / "current.json").write_text('{"file": 1}')
@@ -205,7 +205,7 @@ def test_a_damaged_pointer_is_told_and_mended_by_publishing(tmp_path: Path, shop
         assert revenue(store) == "10.00"
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, shop: Shop) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, shop: Shop) -> None:
     shop.folder.write_text("in the way")
     with pytest.raises(WarehouseError, match="cannot be written"):
         shop.publish()
@@ -231,7 +231,7 @@ def test_no_more_questions_than_allowed_are_answered_at_once(tmp_path: Path, sho
             pass
 
 
-def test_the_pointer_tells_what_explain_tells(shop: Shop) -> None:
+def test_the_pointer_has_what_explain_says(shop: Shop) -> None:
     shop.sell(10)
     published = shop.publish()
     answer = json.loads((shop.folder / "current.json").read_text())

@@ -160,7 +160,7 @@ def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa
 
 @contextmanager
 def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]]]:
-    """Serve the public keys as a key set; tell its address and what was asked for."""
+    """Serve the public keys as a key set; return its address and what was requested."""
     values: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -115,7 +115,7 @@ def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop
         assert contributions(reports[week], "customers")[kind] == Decimal(weeks[0][column]) - Decimal(weeks[1][column])
 
 
-def test_devices_are_those_of_purchase_events_and_the_rest_is_told(reports: dict[str, Any], shop: PlainShop) -> None:
+def test_devices_are_those_of_purchase_events_and_the_rest_is_listed(reports: dict[str, Any], shop: PlainShop) -> None:
     actual = contributions(reports["2026-W04"], "device")
     paid: dict[str, Decimal] = defaultdict(Decimal)
     for span, sign in ((span_of("2026-W04"), 1), (span_of("2026-W03"), -1)):
@@ -233,7 +233,7 @@ def test_the_command_prints_writes_and_answers_json(
         (("--send",), "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."),
     ],
 )
-def test_wrong_use_is_told_in_a_sentence(settings: Settings, words: tuple[str, ...], sentence: str) -> None:
+def test_wrong_use_is_explained_in_a_sentence(settings: Settings, words: tuple[str, ...], sentence: str) -> None:
     result = ecom("report", *words, home=settings.home)
     assert (result.exit_code, result.sentence) == (2, sentence)
 

@@ -1,4 +1,4 @@
-"""A shop that gave nothing, or not all sources: it is told so, and a zero is not taken for bad business."""
+"""A shop that gave nothing, or not all sources: answers say so, and do not show zeros that look like bad business."""
 
 from collections.abc import Callable
 from datetime import date

@@ -53,7 +53,7 @@ def moment(at_s: int) -> datetime:
     return START + timedelta(seconds=at_s)
 
 
-def tell(stories: Sequence[Story], cents: Sequence[int] = (), refunds: Sequence[Row] = ()) -> None:
+def let_happen(stories: Sequence[Story], cents: Sequence[int] = (), refunds: Sequence[Row] = ()) -> None:
     """Let these be all touches and conversions; `cents` are worth in the order of the conversions."""
     touches, conversions = [], list(refunds)
     worth = iter(cents)

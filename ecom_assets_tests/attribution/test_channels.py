@@ -13,14 +13,14 @@ from ecom_assets.sources.site_lists import VERSION, source_lists
 from ecom_assets.warehouse.local import connect
 
 SHOP = "https://www.shop.example/"
-Told = tuple[str, str, str]
+Source = tuple[str, str, str]
 """Source, medium and campaign."""
 
 
 @cache
 def warehouse() -> Backend:
     con = connect()
-    for name, columns in (("visits", ("page_url", "referrer_url")), ("told", ("source", "medium", "campaign"))):
+    for name, columns in (("visits", ("page_url", "referrer_url")), ("sources", ("source", "medium", "campaign"))):
         con.con.register(name, pa.table({column: pa.array([], pa.string()) for column in columns}))
     return con
 
@@ -33,23 +33,23 @@ def source_sql(own: tuple[str, ...]) -> str:
 
 @cache
 def channel_sql(ai_assistants: bool) -> str:  # noqa: FBT001 (a rule's field)
-    answer = warehouse().table("told")
+    answer = warehouse().table("sources")
     rule = ChannelRule(source_lists(), ai_assistants=ai_assistants)
     return str(warehouse().compile(answer.select(channel=rule.channel(answer.source, answer.medium, answer.campaign))))
 
 
-def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Told | None:
-    """Return what the addresses of one event tell; None where they tell nothing."""
+def source_of(page: str | None, referrer: str | None, own: tuple[str, ...] = ()) -> Source | None:
+    """Return the source that the addresses of one event give; None where they give none."""
     row = pa.table({"page_url": pa.array([page], pa.string()), "referrer_url": pa.array([referrer], pa.string())})
     warehouse().con.register("visits", row)
-    actual: list[Told] = warehouse().con.sql(source_sql(own)).fetchall()
+    actual: list[Source] = warehouse().con.sql(source_sql(own)).fetchall()
     return actual[0] if actual else None
 
 
 def channel_of(source: str, medium: str, campaign: str = "(not set)", *, ai_assistants: bool = False) -> str:
     """Return the channel of a source."""
     row = {"source": [source], "medium": [medium], "campaign": [campaign]}
-    warehouse().con.register("told", pa.table(row))
+    warehouse().con.register("sources", pa.table(row))
     (actual,) = warehouse().con.sql(channel_sql(ai_assistants)).fetchall()
     return str(actual[0])
 
@@ -166,7 +166,7 @@ def test_own_domains_are_no_source_either() -> None:
         ("utm_source=x#utm_medium=hidden", ("x", "(not set)", "(not set)")),
     ],
 )
-def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Told) -> None:
+def test_what_the_page_says_comes_before_the_referrer(query: str, answer: Source) -> None:
     assert source_of(f"{SHOP}?{query}", "https://www.bing.com/") == answer
 
 

@@ -1,4 +1,4 @@
-"""Credit as METRICS defines it, told as stories and held against plain Python. Not here: channels, chains of days."""
+"""Credit as METRICS defines it, as stories and compared with plain Python. Not here: channels, chains of days."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,15 @@ from ecom_assets.attribution.rule import AttributionRule, model_name
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.attribution.attribution_reference import LOOKBACK_S, Story, markov_shares, shares
-from ecom_assets_tests.attribution.credit import ONE_DAY_S, ONE_PERIOD, bought, by_channel, credit_on, effects_on, tell
+from ecom_assets_tests.attribution.credit import (
+    ONE_DAY_S,
+    ONE_PERIOD,
+    bought,
+    by_channel,
+    credit_on,
+    effects_on,
+    let_happen,
+)
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -26,7 +34,7 @@ def credit(
     model: str, *stories: Story, cents: tuple[int, ...] = (), rule: AttributionRule = ONE_PERIOD
 ) -> dict[str, float]:
     """Return what each channel of some stories is credited with."""
-    tell(stories, cents)
+    let_happen(stories, cents)
     return {channel: float(one) for channel, one in by_channel(credit_on(DAYS, rule), model).items()}
 
 
@@ -47,7 +55,7 @@ def test_six_touches_share_as_mixpanel_documents(model: str, expected: list[floa
 
 def test_a_third_is_not_lost_to_rounding() -> None:
     three = Story(((0, "A"), (60, "B"), (120, "C")), (180,))
-    tell([three], [1000])
+    let_happen([three], [1000])
     rows = credit_on(DAYS, ONE_PERIOD)
     assert by_channel(rows, "linear") == {
         "A": Decimal("0.333333333"),
@@ -92,7 +100,7 @@ def test_the_look_back_includes_both_of_its_ends(model: str) -> None:
 def test_a_refund_takes_back_from_those_who_were_credited() -> None:
     day = ONE_DAY_S
     refund = bought("v0", 50 * day, -1000, "r", is_refund=True)
-    tell([Story(((0, "A"), (60, "B"), (40 * day, "C")), (120,))], [1000], [refund])
+    let_happen([Story(((0, "A"), (60, "B"), (40 * day, "C")), (120,))], [1000], [refund])
     effects_on(DAYS, ONE_PERIOD)
     rows = credit_on(DAYS, ONE_PERIOD)
     for model in MODELS:
@@ -103,13 +111,13 @@ def test_a_refund_takes_back_from_those_who_were_credited() -> None:
 
 def test_a_refund_of_nobody_knows_what_takes_back_from_no_channel() -> None:
     refunds = [bought("v0", 91 * ONE_DAY_S, -700, "late", is_refund=True), bought("w", 60, -300, "w", is_refund=True)]
-    tell([Story(((0, "A"),), (0,))], [1000], refunds)
+    let_happen([Story(((0, "A"),), (0,))], [1000], refunds)
     amounts = by_channel(credit_on(DAYS, ONE_PERIOD), "last", "revenue_amount")
     assert amounts == {"A": Decimal("10.00"), "(none)": Decimal("-10.00")}
 
 
 def test_nothing_bought_is_nothing_credited() -> None:
-    tell([Story(((0, "A"),), ())])
+    let_happen([Story(((0, "A"),), ())])
     assert effects_on(DAYS, ONE_PERIOD) == []
     assert credit_on(DAYS, ONE_PERIOD) == []
 
@@ -145,7 +153,7 @@ STORIES = st.lists(
 
 
 def check_against_the_definition(stories: list[Story], cents: list[int]) -> None:
-    tell(stories, cents)
+    let_happen(stories, cents)
     effects_on(DAYS, ONE_PERIOD)
     rows = credit_on(DAYS, ONE_PERIOD)
     conversions = [(story.path(at), at) for story in stories for at in story.conversions]
@@ -177,7 +185,7 @@ def test_credit_is_that_of_the_definition_however_much_is_tried(stories: list[St
 
 def check_chain(stories: list[Story]) -> None:
     """Compare a chain that ends after everything with the definition in fractions."""
-    tell([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
+    let_happen([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
     actual = {row["channel"]: float(row["credit_share"]) for row in effects_on(LAST, ONE_PERIOD)}
     expected = markov_shares([*stories, Story(((198 * ONE_DAY_S + 5, "Email"),), (199 * ONE_DAY_S,))])
     assert actual == pytest.approx({name: float(share) for name, share in expected.items()}, abs=2e-9)

@@ -70,5 +70,5 @@ def test_the_removal_effects_are_those_worked_out_by_hand(platform: ShopPlatform
 
 
 def bought(platform: ShopPlatform, done: list[Line]) -> None:
-    """Let happen what the page tells."""
+    """Let happen what the page describes."""
     run(platform, [row | {"cart_amount": row["cart_amount"] and Decimal(row["cart_amount"])} for row in rows_of(done)])

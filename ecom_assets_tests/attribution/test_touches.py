@@ -1,4 +1,4 @@
-"""Sessions and where they came from, told as stories; orders and the channels that led to them.
+"""Sessions and where they came from, as stories; orders and the channels that led to them.
 
 Not here: the rules of channels (`attribution/test_channels.py`), credit (`test_attribution.py`).
 """
@@ -44,13 +44,13 @@ def touches(shop: ShopPlatform, *steps: Step) -> list[tuple[str, str]]:
     return [(row["started_at"].strftime("%d %H:%M"), row["channel"]) for row in actual]
 
 
-def test_the_first_event_with_a_source_tells_the_session(shop: ShopPlatform) -> None:
+def test_the_first_event_with_a_source_gives_that_of_the_session(shop: ShopPlatform) -> None:
     assert touches(
         shop, ("09:00", "page_view", WITHIN), ("09:05", "page_view", MAIL), ("09:10", "page_view", SEARCH)
     ) == [("10 09:00", "Email")]
 
 
-def test_what_came_after_midnight_tells_the_session_of_the_evening(shop: ShopPlatform) -> None:
+def test_what_came_after_midnight_gives_the_source_of_the_evening_s_session(shop: ShopPlatform) -> None:
     assert touches(shop, ("23:50", "page_view", WITHIN), ("+1 00:10", "page_view", MAIL)) == [("10 23:50", "Email")]
 
 

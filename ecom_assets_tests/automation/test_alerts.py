@@ -118,7 +118,7 @@ def test_a_run_that_went_well_gives_none(instance: dg.DagsterInstance, mailbox: 
     assert mailbox.messages == []
 
 
-def test_a_failing_check_that_does_not_block_is_told_with_what_was_seen(
+def test_a_failing_check_that_does_not_block_is_reported_with_what_was_seen(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:
     run_id = run(instance, customers, check_of_customers(passed=False, blocking=False))
@@ -175,7 +175,7 @@ def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is
     ]
 
 
-def test_the_next_try_of_a_run_is_told_of_too_though_it_inherits_what_was_noted(
+def test_the_next_attempt_of_a_run_is_reported_too_though_it_inherits_what_was_noted(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
@@ -191,7 +191,7 @@ def test_the_next_try_of_a_run_is_told_of_too_though_it_inherits_what_was_noted(
     assert not list(instance.get_run_records(dg.RunsFilter(tags={ALERT_TAG: "unsent"})))
 
 
-def test_a_run_without_a_failed_step_is_told_by_what_dagster_says(
+def test_a_run_without_a_failed_step_is_reported_in_dagster_s_words(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:
     lost = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
@@ -208,7 +208,7 @@ def test_a_run_that_a_person_stopped_is_no_failure(instance: dg.DagsterInstance,
     assert mailbox.messages == []
 
 
-def test_failures_while_the_daemon_was_away_are_told_when_it_is_back(
+def test_failures_while_the_daemon_was_away_are_reported_when_it_is_back(
     instance: dg.DagsterInstance, mailbox: Mailbox
 ) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
@@ -220,7 +220,7 @@ def test_failures_while_the_daemon_was_away_are_told_when_it_is_back(
 
 
 @pytest.mark.slow
-def test_more_runs_than_one_look_takes_are_told_in_the_next(
+def test_more_runs_than_one_look_takes_are_reported_in_the_next(
     instance: dg.DagsterInstance, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ecom_assets.automation.alerts.MOST_RUNS", 2)

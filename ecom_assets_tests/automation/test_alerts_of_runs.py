@@ -45,7 +45,7 @@ def broken_shop(home: Path) -> CommandResult:
 
 
 @pytest.mark.slow
-def test_a_table_that_breaks_its_contract_is_told_by_the_sensor(
+def test_a_table_that_breaks_its_contract_is_reported_by_the_sensor(
     home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert broken_shop(home).exit_code == 1

@@ -56,7 +56,7 @@ def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogS
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not tell which files are open")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not list open files")
 def test_a_few_files_stay_open_until_the_history_is_given_back(
     storage: BatchingEventLogStorage, tmp_path: Path
 ) -> None:
@@ -98,7 +98,7 @@ def table(name: str, *deps: str) -> dg.AssetsDefinition:
 
 
 def stored(instance: dg.DagsterInstance) -> list[Any]:
-    """Run over four days, and return what the history tells of each table's days, by its number."""
+    """Run over four days, and return what the history has of each table's days, by its number."""
     job = dg.Definitions(
         assets=[table("visits"), table("visitors", "visits")],
         jobs=[dg.define_asset_job("all", selection="*")],

@@ -14,7 +14,7 @@ from ecom_assets_tests.command import ecom
 from ecom_assets_tests.sources.event_table_rows import NOON, SECRET, address, settings_of, ship
 
 
-def test_doctor_tells_what_arrived(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
+def test_doctor_reports_what_arrived(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     account.execute("UPDATE sales.ecommerce_events SET received_at = SYSDATE() WHERE event_id = 'e1'")
     result = ecom("doctor", home=home, env={"ECOM_EVENTS": address(snowflake_url)})

@@ -1,4 +1,4 @@
-"""Mail goes out over a real SMTP server, with and without TLS and login, and refusals are told without the password."""
+"""Mail goes out over a real SMTP server, with and without TLS and login, and refusals do not show the password."""
 
 import smtplib
 import socket
@@ -110,7 +110,7 @@ def test_a_server_that_asks_to_come_back_is_asked_again_a_few_times() -> None:
         assert len(mailbox.messages) == 1
         mailbox.answers = ["451 4.3.0 busy"] * 9
         assert "451 4.3.0 busy" in refusal(url)
-    assert len(mailbox.answers) == 6, "three tries"
+    assert len(mailbox.answers) == 6, "three attempts"
 
 
 def test_a_server_that_takes_a_message_and_then_behaves_oddly_does_not_get_it_twice() -> None:

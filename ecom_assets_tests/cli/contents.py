@@ -1,6 +1,6 @@
 """What a warehouse holds, so that two can be compared whatever the order of their rows. Not here: making one.
 
-What tells of runs and their requests is left out.
+What is about runs and their requests is left out.
 """
 
 from pathlib import Path
@@ -14,9 +14,9 @@ from ecom_assets.tables.contract import Table
 
 TABLES = "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
 OF_RUNS = (Restatements, DeadLetters, ReconciliationDaily)
-"""Tables that tell when and in how many attempts things went well."""
+"""Tables of when and in how many attempts things succeeded."""
 WHATEVER_THE_RUN: dict[type[Table], str] = {Deliveries: "record_date, destination, record_id"}
-"""Where a table tells that too, the columns that do not."""
+"""Where only some columns are about that, the other columns."""
 
 
 def contents(warehouse: Path) -> dict[str, tuple[int, int]]:

@@ -141,7 +141,7 @@ def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...],
         (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
     ],
 )
-def test_values_that_cannot_be_are_told_in_one_sentence(
+def test_values_that_cannot_be_are_reported_in_one_sentence(
     home: Path, events: Path, words: tuple[str, ...], begin: str
 ) -> None:
     (home.parent / "full").mkdir()

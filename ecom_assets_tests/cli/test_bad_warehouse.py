@@ -169,7 +169,7 @@ def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Pa
 
 
 @pytest.mark.slow
-def test_a_file_that_is_gone_is_made_anew_whatever_log_it_left(home: Path, finished: Path) -> None:
+def test_a_file_that_is_gone_is_recreated_whatever_log_it_left(home: Path, finished: Path) -> None:
     leave_a_log(warehouse(home))
     warehouse(home).unlink()
     assert ecom("run", "--json", *FEW_OF_EVENTS, home=home).exit_code == 0
@@ -216,7 +216,7 @@ def fill(disk: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["ECOM_HOME", "ECOM_WAREHOUSE"])
-def test_a_full_disk_is_told_in_a_sentence_and_changes_nothing(
+def test_a_full_disk_is_reported_in_a_sentence_and_changes_nothing(
     home: Path, finished: Path, tiny_disk: Path, place: str
 ) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home")) if place == "ECOM_HOME" else home

@@ -147,7 +147,7 @@ def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tupl
 
 @pytest.mark.slow
 def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
-    """Whoever saw Samsung or Apple, of those who saw only one of them: how many bought, and for how much."""
+    """Those who saw only one of Samsung and Apple: how many bought, and for how much."""
     file = real_file("rees46_2019_10_01.csv")
     options = ("--variant", "properties.brand", "--exposure", "view", "--goal", "purchase", "--amount", "cart_amount")
     words = (

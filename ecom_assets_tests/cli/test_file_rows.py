@@ -82,7 +82,7 @@ def ask(home: Path, command: str, kind: str, *words: str) -> CommandResult:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_EVENTS)
-def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> None:
+def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> None:
     words = OF_EVENTS[command]
     assert ask(home, command, "events", *words, "--json").json["rows"] == EVENT_ROWS
     last = ask(home, command, "events", *words).out.splitlines()[-1]
@@ -95,7 +95,7 @@ def test_each_command_tells_of_the_rows_of_events(home: Path, command: str) -> N
 @pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
-def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> None:
+def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> None:
     assert ask(home, command, "orders", "--json").json["rows"] == ORDER_ROWS
     last = ask(home, command, "orders").out.splitlines()[-1]
     assert last == "Rows: 5 read, 2 counted; not counted: duplicate 1, quantity_not_positive 1, unknown_status 1"
@@ -103,7 +103,7 @@ def test_each_command_tells_of_the_rows_of_orders(home: Path, command: str) -> N
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
-def test_a_funnel_tells_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
+def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
     actual = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
     assert actual["rows"] == EVENT_ROWS
     assert [step["count"] for step in actual["steps"]] == [1, 1]

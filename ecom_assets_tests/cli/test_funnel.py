@@ -341,7 +341,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--who", "who.txt"), "--who who.txt is neither .parquet nor .csv"),
     ],
 )
-def test_what_cannot_be_answered_is_told_in_a_sentence(
+def test_what_cannot_be_answered_is_reported_in_a_sentence(
     home: Path, events: Path, words: tuple[str, ...], sentence: str
 ) -> None:
     result = ecom("funnel", "--events", events, *words, home=home)

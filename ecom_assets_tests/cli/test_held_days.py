@@ -1,4 +1,4 @@
-"""A bad day of orders, as a shop meets it: held while its neighbours go on, told, released, or fixed by better data.
+"""A bad day of orders: held while its neighbours go on, reported, released, or fixed by better data.
 
 Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not here: that no order
 of runs matters (`orders/test_held_days_in_any_order.py`).
@@ -67,7 +67,7 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
     assert held(night) == [(BAD, "too_few_customers", 2)]
     later = ecom(*RUN, "--orders", reports, "--from", "2026-03-05", "--to", "2026-03-05", home=home)
     assert later.exit_code == 0, "a run over other days is well"
-    assert held(later) == [(BAD, "too_few_customers", 2)], "and tells of the day all the same"
+    assert held(later) == [(BAD, "too_few_customers", 2)], "and reports the day all the same"
 
     released = ecom("release", "orders", BAD, "--by", "ann", "--json", home=home)
     assert released.exit_code == 0, released.err
@@ -114,7 +114,7 @@ def test_a_day_that_is_not_held_is_not_released(home: Path, reports: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_day_whose_report_is_missing_is_told_until_somebody_says_that_there_was_none(
+def test_a_day_whose_report_is_missing_is_listed_until_somebody_says_that_there_was_none(
     home: Path, reports: Path
 ) -> None:
     gap = "2026-03-06"
@@ -148,7 +148,7 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_one_file_of_many_days_is_judged_as_one_unless_days_are_asked_for(home: Path, tmp_path: Path) -> None:
+def test_one_file_of_many_days_is_checked_as_one_unless_days_are_requested(home: Path, tmp_path: Path) -> None:
     rows = [orders_csv(tmp_path / f"{day}.csv", day, who) for day, who in (("2026-03-02", "abcd"), (BAD, "ef"))]
     lines = [HEADER, *(line for path in rows for line in path.read_text().splitlines()[1:])]
     file = tmp_path / "all.csv"

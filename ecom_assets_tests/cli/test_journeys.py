@@ -100,7 +100,7 @@ def test_a_very_long_session_is_cut_and_counted_whole(home: Path) -> None:
     }
 
 
-def test_only_so_many_paths_are_told_as_were_asked_for(home: Path) -> None:
+def test_only_so_many_paths_are_listed_as_were_asked_for(home: Path) -> None:
     answer = question(home, STORY, "--top", "1", "--json").json
     assert [len(answer[name]) for name in ("top_paths", "converting_paths", "other_paths")] == [1, 1, 1]
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tup
     assert (refused.exit_code, refused.sentence) == (2, result)
 
 
-def test_an_empty_file_is_told(home: Path) -> None:
+def test_an_empty_file_is_reported(home: Path) -> None:
     refused = question(home, "")
     assert (refused.exit_code, refused.sentence) == (
         1,
@@ -214,7 +214,7 @@ def test_journeys_from_a_step_to_another_leave_others_out(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sessions_of_some_days_and_of_some_events_are_told(home: Path) -> None:
+def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> None:
     assert paths_of(question(home, PAGES, "--to", "2026-01-01", "--exclude", "scroll", "--json")) == [
         ("page_view purchase", 1)
     ]

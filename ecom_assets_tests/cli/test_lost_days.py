@@ -50,7 +50,7 @@ def clean_count(result: CommandResult) -> int:
 
 
 @pytest.mark.slow
-def test_a_day_that_is_gone_is_kept_told_and_listed_until_somebody_lets_it_go(landing: Path, home: Path) -> None:
+def test_a_day_that_is_gone_is_kept_reported_and_listed_until_somebody_lets_it_go(landing: Path, home: Path) -> None:
     assert clean_count(run(landing, home)) == 12
     take_away(landing, "2026-01-02")
     land(landing, "2026-01-03", rows=5)

@@ -1,4 +1,4 @@
-"""`ecom run` over one source alone: what the others would tell is null, with the reason, and never zero."""
+"""`ecom run` over one source alone: what the others would give is null, with the reason, and never zero."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("amount", "value"), [pytest.param("", None, marks=pytest.mark.slow), ("69.80", 69.8)])
-def test_cohorts_are_worth_what_purchases_tell(home: Path, tmp_path: Path, amount: str, value: float | None) -> None:
+def test_cohorts_are_worth_what_purchases_say(home: Path, tmp_path: Path, amount: str, value: float | None) -> None:
     path = events_of(tmp_path / "e.csv", amount)
     later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"  # so that the day after anna's first is over
     path.write_text(path.read_text() + later)

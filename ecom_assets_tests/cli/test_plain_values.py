@@ -1,4 +1,4 @@
-"""A failed check is told without what only Python reads, and the tables named are those that were written."""
+"""A failed check is printed without Python's own notation, and the tables named are those that were written."""
 
 from pathlib import Path
 

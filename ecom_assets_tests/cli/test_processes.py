@@ -137,7 +137,7 @@ def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Pat
 
 
 def is_alive(group: int) -> bool:
-    """Tell whether any process of a group is alive."""
+    """Return whether any process of a group is alive."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -198,7 +198,7 @@ def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_online_retail_s_first_cohort_returns_as_its_readme_tells(home: Path) -> None:
+def test_online_retail_s_first_cohort_returns_as_its_readme_says(home: Path) -> None:
     path = real_file("online_retail_2010_2011.parquet")
     words = ("--orders-mapping", "online_retail", "--period", "month", "--json")
     result = ecom("retention", "--orders", path, *words, home=home).json
@@ -245,7 +245,7 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_values_are_told_apart_below_the_triangle(home: Path) -> None:
+def test_values_are_distinguished_below_the_triangle(home: Path) -> None:
     out = ask(
         home, "--by", "properties.plan", "--period", "month", "--sum", "cart_amount", "--whole-until", "2026-03-31"
     )

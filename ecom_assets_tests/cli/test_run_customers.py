@@ -78,7 +78,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 @pytest.mark.slow
-def test_nobody_with_a_text_id_is_lost_and_the_summary_tells_who_was_refused(shop: Shop) -> None:
+def test_nobody_with_a_text_id_is_lost_and_the_summary_says_who_was_refused(shop: Shop) -> None:
     assert shop.result.exit_code == 0, shop.result.err
     answer = shop.result.json["customers"]
     assert (answer["count"], answer["received"], answer["duplicates"]) == (4, 7, 1)
@@ -144,7 +144,7 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_the_native_mapping_tells_that_an_api_lacks_fields_and_what_to_do(tmp_path: Path) -> None:
+def test_the_native_mapping_says_that_an_api_lacks_fields_and_what_to_do(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, twelve()) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users"}

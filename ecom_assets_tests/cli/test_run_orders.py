@@ -109,7 +109,7 @@ def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_online_retail_gives_the_totals_that_its_readme_tells(tmp_path: Path) -> None:
+def test_online_retail_gives_the_totals_of_its_readme(tmp_path: Path) -> None:
     home = tmp_path / "home"
     file = real_file("online_retail_2010_2011.parquet")
     words = ("run", "--json", "--orders", file, "--orders-mapping", "online_retail", *FEW_SALES)

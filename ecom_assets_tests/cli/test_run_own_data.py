@@ -12,7 +12,7 @@ from ecom_assets_tests.services import people
 
 
 @pytest.mark.slow
-def test_rees46_gives_the_counts_that_its_readme_tells(home: Path) -> None:
+def test_rees46_gives_the_counts_of_its_readme(home: Path) -> None:
     result = ecom(
         "run", "--json", "--events", real_file("rees46_2019_10_01.csv"), "--events-mapping", "rees46", home=home
     )

@@ -82,12 +82,12 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
     assert actual == SUMMARY
 
 
-def test_it_tells_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
+def test_it_reports_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
     fetched = shop.summary["fetched"]
     assert set(fetched) == {"raw/customers", "raw/stock", "raw/user_order_log"}
     for answer in fetched.values():
         assert set(answer) == {"request_count", "retry_counts", "rate_limit_wait_s", "received_bytes", "shortfall"}
-    # One page of stock, and two tries that failed.
+    # One page of stock, and two attempts that failed.
     assert fetched["raw/stock"]["request_count"] == 3
     assert fetched["raw/stock"]["retry_counts"] == {"server_error": 1, "truncated": 1}
     # A report, its file and its increment for three days would be ten requests if all went well.
@@ -170,7 +170,7 @@ def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
     assert (actual["as_of"], actual["products"], actual["unreadable_lines"]) == ("2026-01-03", 480, 0)
     stock = pq.read_table(shop.home / "sandbox" / "catalogue.parquet").column("stock").to_pylist()
     assert actual["alerts"]["out_of_stock"] == sum(count == 0 for count in stock) > 0
-    assert actual["alerts"]["dead"] == 0, "three days of sales cannot tell"
+    assert actual["alerts"]["dead"] == 0, "three days of sales are too few"
 
 
 def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) -> None:
@@ -210,7 +210,7 @@ def test_every_check_ran_and_passed(shop: Shop) -> None:
 
 
 @pytest.mark.slow
-def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -> None:
+def test_running_again_changes_no_number_and_prints_the_same(shop: Shop) -> None:
     again = ecom("run", home=shop.home)
     assert again.exit_code == 0
     clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
@@ -222,7 +222,7 @@ def test_running_again_changes_no_number_and_tells_people_the_same(shop: Shop) -
     assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted([*TABLES, *SENT])
 
 
-def test_status_tells_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:
+def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:
     rows = ecom("status", "--json", home=shop.home).json
     assert [row["table"] for row in rows if row["last_run_id"]] == TABLES
     assert shape(rows[0]) == {

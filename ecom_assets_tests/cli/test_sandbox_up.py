@@ -54,7 +54,7 @@ def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.Monkey
     assert (held, chances) == ([0] * 4, [0.1] * 4)
 
 
-def test_a_port_that_is_taken_is_told(home: Path) -> None:
+def test_a_port_that_is_taken_is_reported(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = ecom("sandbox", "up", "--customer-port", str(port), home=home)

@@ -93,7 +93,7 @@ def test_paths_may_come_as_a_shell_spells_them_out(home: Path, events: Path) -> 
 
 
 @pytest.mark.slow
-def test_rees46_has_the_visitors_that_its_readme_tells(home: Path) -> None:
+def test_rees46_has_the_visitors_of_its_readme(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
     result = ecom("sessions", "--events", path, "--mapping", "rees46", "--json", home=home).json
     assert (result["events"], result["visitors"]) == (17_429, 4_504)

@@ -114,7 +114,7 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     )
 
 
-def test_hours_stickiness_and_lifecycles_are_told(home: Path) -> None:
+def test_hours_stickiness_and_lifecycles_are_printed(home: Path) -> None:
     hours = ask(home, "--period", "hour", "--to", "2026-03-02", "--series", "page_view").out.splitlines()
     assert hours[11:13] == [
         "2026-03-02T10:00+00:00  1  ██████████████████████████████",

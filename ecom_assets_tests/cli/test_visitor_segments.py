@@ -54,7 +54,7 @@ def test_a_file_may_say_the_definition_alone(home: Path, text: str) -> None:
     assert result.json["definition"]["segment"]["name"] == "bare"
 
 
-def test_the_answer_tells_the_segment_in_full(home: Path) -> None:
+def test_the_answer_has_the_segment_in_full(home: Path) -> None:
     answer = ask(home, "--segment", home.parent / "one.yaml").json["definition"]["segment"]
     assert answer == {"name": "loyal", "rule": {"did": {"event_type": "purchase"}, "at_least": 2}}
     assert "segment" not in ask(home).json["definition"]

@@ -152,10 +152,10 @@ def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | No
         if not starts:
             continue
         window = timedelta(hours=HOURS)
-        tries = [
+        attempts = [
             (start, [b for b in own if b.event_type == "purchase" and start.event_at <= b.event_at]) for start in starts
         ]
-        done = [(start, buys[0]) for start, buys in tries if buys and buys[0].event_at <= start.event_at + window]
+        done = [(start, buys[0]) for start, buys in attempts if buys and buys[0].event_at <= start.event_at + window]
         start, end = (done[0][0], done[0][1].event_at) if done else (starts[0], starts[0].event_at + window)
         totals[0 if done else 1] += 1
         kinds = {

@@ -210,7 +210,7 @@ def test_customers_with_one_and_the_same_history_have_no_spread() -> None:
     assert fit_bg_nbd(grouped(same, same * 7, same * 30)) is NoFit.NO_SPREAD
 
 
-def test_customers_of_one_rate_who_never_leave_end_at_the_limits_and_are_told_right() -> None:
+def test_customers_of_one_rate_who_never_leave_end_at_the_limits_and_are_predicted_right() -> None:
     # Poisson: two orders in 10 weeks on average, everybody alike.
     dice = np.random.default_rng(1)
     orders = dice.poisson(4.0, 3000)

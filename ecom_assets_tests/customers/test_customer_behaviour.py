@@ -116,13 +116,13 @@ def test_engagement_takes_sessions_and_engaged_time_of_thirty_days(shop: Platfor
     ("score", "level"),
     [(100, "high"), (70, "high"), (69.9, "medium"), (40, "medium"), (39.9, "low"), (0, "low")],
 )
-def test_without_sessions_the_score_of_the_api_tells_the_level(shop: Platform, score: float, level: str) -> None:
+def test_without_sessions_the_score_of_the_api_gives_the_level(shop: Platform, score: float, level: str) -> None:
     row = one_of(shop, engagement_score=score)
     assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == (level, "api", score)
 
 
 @pytest.mark.slow
-def test_where_there_are_sessions_they_tell_the_level_whatever_the_api_says(shop: Platform) -> None:
+def test_where_there_are_sessions_they_give_the_level_whatever_the_api_says(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 10)), {}))
     row = one_of(shop, engagement_score=100)
     assert (row["engagement_level"], row["engagement_source"]) == ("low", "sessions")
@@ -163,14 +163,14 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
     assert (row["year_revenue_amount"], row["customer_tier"]) == (Decimal("100.00"), "premium")
 
 
-def test_a_purchase_that_tells_no_amount_leaves_open_what_was_spent(shop: Platform) -> None:
+def test_a_purchase_without_an_amount_leaves_open_what_was_spent(shop: Platform) -> None:
     visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}))
     row = one_of(shop)
     assert (row["year_revenue_amount"], row["customer_tier"]) == (None, None)
 
 
 @pytest.mark.slow
-def test_purchases_that_tell_an_amount_are_added_up_beside_one_that_does_not(shop: Platform) -> None:
+def test_purchases_with_an_amount_are_added_up_beside_one_without(shop: Platform) -> None:
     reported = {"event_type": "purchase", "cart_amount": Decimal(30)}
     visits(
         shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}), (at("12:00", date(2026, 3, 10)), reported)
@@ -227,7 +227,7 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
         (None, None, None, "website"),
     ],
 )
-def test_the_first_touch_tells_the_channel(
+def test_the_first_touch_gives_the_channel(
     page: str | None, referrer: str | None, agent: str | None, channel: str
 ) -> None:
     result = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
@@ -252,19 +252,19 @@ def test_before_the_first_event_there_is_no_channel(shop: Platform) -> None:
     assert one_of(shop)["acquisition_channel"] is None
 
 
-# What no source tells
+# What no source has
 
 
 BEHAVIOUR = ("recent_session_count", "recent_engaged_s", "engagement_level", "engagement_source")
 SPENT = ("year_revenue_amount", "customer_tier")
 
 
-def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_tells_a_score() -> None:
+def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_gives_a_score() -> None:
     with shop_with(orders="orders.csv") as shop:
         row = one_of(shop)
         assert [row[name] for name in BEHAVIOUR] == [None, None, None, None]
         assert (row["acquisition_channel"], row["default_channel_group"]) == (None, None)
-        assert [row[name] for name in SPENT] == [Decimal("0.00"), "basic"], "orders would tell"
+        assert [row[name] for name in SPENT] == [Decimal("0.00"), "basic"], "orders would say"
         shop.clear()
         assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
 
@@ -274,7 +274,7 @@ def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     with shop_with() as shop:
         row = one_of(shop)
     assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [None] * 6
-    assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), "the API tells these"
+    assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), "the API has these"
 
 
 def test_with_events_only_who_did_nothing_is_low_and_basic() -> None:

@@ -1,6 +1,6 @@
 """Versions of customers are the same in whatever order the days of fetches are run, and by a few lines of plain Python.
 
-Random histories: people come, move, sign in, are missing, and are told again for a day that was fetched before. Not
+Random histories: people come, move, sign in, are missing, and are received again for a day that was fetched before. Not
 here: what a version says (`test_customers.py`).
 """
 
@@ -18,11 +18,11 @@ from ecom_assets_tests.platform import Platform
 DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=5))
 PLANS = 4
 BEHAVIOUR = ("events", "first_touches", "session_events", "session_days", "sessions")
-Told = dict[date, list[dict[str, Any]]]
+Received = dict[date, list[dict[str, Any]]]
 
 
 def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
-    """Return what the API tells on a day: some of four people, one of two cities each, signed in or not."""
+    """Return what the API returns on a day: some of four people, one of two cities each, signed in or not."""
     people = dice.sample((1, 2, 3, 4), dice.randint(1, 4))
     return [
         {"id": one, "city": dice.choice(("Berlin", "Rome")), "last_login_at": dice.choice((None, f"{day}T08:00:00Z"))}
@@ -30,7 +30,7 @@ def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
     ]
 
 
-def by_hand(answer: Told) -> list[tuple[str, str, date, date | None]]:
+def by_hand(answer: Received) -> list[tuple[str, str, date, date | None]]:
     """Return customer, city, first day and end of every version."""
     versions: dict[int, list[list[Any]]] = {}
     for day in sorted(answer):
@@ -52,7 +52,7 @@ def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() ->
         # What people do is known at some moment between the fetches.
         behaviour_known_at = dice.randrange(len(DAYS.dates))
         shop.receive(journeys({"1": [("09:00", "page_view"), ("+2 09:00", "purchase", {"cart_amount": 200})]}), DAYS)
-        answer: Told = {}
+        answer: Received = {}
         steps = [*DAYS.dates, *dice.choices(DAYS.dates, k=2)]
         for number, day in enumerate(dice.sample(steps, len(steps))):
             if number == behaviour_known_at:

@@ -84,7 +84,7 @@ def test_neither_the_order_of_customers_nor_the_currency_matters(dice: object, c
     assert other.model.v == pytest.approx(fitted.model.v * currency, rel=2e-6)
 
 
-def test_what_cannot_be_told_has_a_reason() -> None:
+def test_what_cannot_be_estimated_has_a_reason() -> None:
     orders, few = np.arange(1.0, 40.0), np.arange(1.0, 10.0)
     assert fit_gamma_gamma(np.zeros(0), np.zeros(0)) is NoFit.NO_REPEAT_ORDERS
     assert fit_gamma_gamma(np.zeros(40), np.zeros(40)) is NoFit.NO_REPEAT_ORDERS

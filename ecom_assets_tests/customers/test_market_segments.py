@@ -47,7 +47,7 @@ def segments_by_address(addresses: Iterable[Address]) -> dict[Address, str]:
     }
 
 
-def test_the_address_tells_the_market() -> None:
+def test_the_address_gives_the_market() -> None:
     expected = {
         ("US", "CA", "Los Angeles"): "US-West",
         ("us", "ny", None): "US-East",

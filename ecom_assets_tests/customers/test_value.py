@@ -1,4 +1,4 @@
-"""From orders to what is expected of each customer: histories by story, and answers for data that tell nothing.
+"""From orders to what is expected of each customer: histories by story, and answers for data that are not enough.
 
 Not here: the models (`test_bg_nbd.py`, `test_gamma_gamma.py`).
 """
@@ -120,14 +120,14 @@ def test_cdnow_through_the_tables_comes_out_as_published() -> None:
     model, values = fitted.orders.model, fitted.values.model
     assert [round(one, 3) for one in (model.r, model.alpha, model.a, model.b)] == [0.243, 4.414, 0.793, 2.426]
     assert [round(one, 2) for one in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]
-    # The note tells a correlation of 0.11 between how often and how much, and takes that for none.
+    # The note states a correlation of 0.11 between how often and how much, and takes that for none.
     assert value_correlation(reported) == pytest.approx(0.11, abs=0.01)
     place = list(range(reported.num_rows))
     random.Random(3).shuffle(place)  # noqa: S311 (an order, no secret)
     assert ValueModels.fit(reported.take(place)) == fitted
 
 
-# Data that tell nothing
+# Data that are not enough
 
 
 def test_nobody_gives_no_rows_and_a_reason() -> None:
@@ -153,7 +153,7 @@ def test_nobody_gives_no_rows_and_a_reason() -> None:
         ([(f"c{n}", day, 0) for n in range(20) for day in (0, n % 4 + 1)], None, "too_few_customers"),
     ],
 )
-def test_what_cannot_be_told_is_null_with_a_reason(
+def test_what_cannot_be_estimated_is_null_with_a_reason(
     orders: list[Ordered], orders_reason: str | None, values_reason: str | None
 ) -> None:
     for row in valued(sold(orders)):

@@ -81,7 +81,7 @@ OF_FILES = {
     "context": "no option",
 }
 BESIDE_THE_DEFINITION = {"first", "to", "last", "timezone", "segment", "range_of"}
-"""The days and visitors, which a definition leaves to whoever asks."""
+"""The days and visitors, which a definition leaves to the request."""
 NAMES = {
     "last_period": {"periods"},
     "returning_where": {"return_where"},

@@ -15,5 +15,5 @@ def _server() -> Iterator[ScriptedTool]:
 
 @pytest.fixture
 def far_side(_server: ScriptedTool) -> ScriptedTool:
-    """Return a tool that says yes to everything, until it is told otherwise."""
+    """Return a tool that accepts everything, unless a test sets other answers."""
     return _server.restart()

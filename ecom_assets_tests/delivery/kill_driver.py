@@ -1,7 +1,7 @@
 """A process that delivers and is killed: it forks one child per line of JSON on its standard input.
 
 Per child it prints the child's process id, and when it is over its exit status. A child either delivers all that is due
-and ends with 0, or dies at the phase that it was told. Not here: who kills it, and who judges (`killing.py`).
+and ends with 0, or dies at the phase that it was given. Not here: what kills it and compares (`killing.py`).
 """
 
 import faulthandler
@@ -104,13 +104,13 @@ def main() -> None:
                 sys.excepthook(*sys.exc_info())
                 os._exit(1)
             os._exit(0)
-        _tell(child)
+        _report(child)
         ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         assert ended is not None
-        _tell(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
+        _report(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
 
 
-def _tell(number: int) -> None:
+def _report(number: int) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 

@@ -82,7 +82,7 @@ class Deliverer:
         assert pipes.stdin is not None
         assert pipes.stdout is not None
         self._jobs: IO[str] = pipes.stdin
-        self._told: IO[str] = pipes.stdout
+        self._reports: IO[str] = pipes.stdout
 
     @classmethod
     @contextmanager
@@ -100,11 +100,11 @@ class Deliverer:
         """Begin a delivery; return its process id."""
         self._jobs.write(json.dumps(job) + "\n")
         self._jobs.flush()
-        return int(self._told.readline())
+        return int(self._reports.readline())
 
     def end(self) -> int:
         """Wait for its end; return its exit code, -9 if it was killed."""
-        return int(self._told.readline())
+        return int(self._reports.readline())
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def receivers(journals: Path) -> Iterator[dict[str, str]]:
 
 @dataclass
 class Killer:
-    """Kills deliveries to one tool until told to stop; every round of records is delivered to its end."""
+    """Kills deliveries to one tool until it is stopped; every round of records is delivered to its end."""
 
     tool: str
     home: Path
@@ -137,7 +137,7 @@ class Killer:
     due: dict[str, str] = field(default_factory=dict)
 
     def kill(self, times: int) -> Killed:
-        """Kill so many deliveries, in each phase as often as in the others, and judge."""
+        """Kill so many deliveries, in each phase as often as in the others, and compare."""
         first = 0
         while sum(self.kills.values()) < times:
             self._round(first, times)
@@ -226,7 +226,7 @@ def outcomes_of(home: Path, tool: str) -> dict[str, str]:
 
 
 def is_running(process: int) -> bool:
-    """Tell whether a process is there and no zombie."""
+    """Return whether a process is there and no zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0] != "Z"
     except OSError:

@@ -13,7 +13,7 @@ from ecom_assets.settings.settings import Settings
 
 NOON = datetime(2026, 1, 5, 12, 0, 0)  # noqa: DTZ001 (the mart's instants are UTC without saying so)
 SENT_AT = NOON.replace(tzinfo=UTC) + timedelta(hours=1)
-KEY = "not-to-be-told"
+KEY = "not-to-be-sent"
 QUICK: dict[str, Any] = {"delivery_retry_base_s": 0.001, "delivery_pause_s": 0.002, "delivery_read_timeout_s": 2.0}
 
 

@@ -79,7 +79,7 @@ class Played:
 
     @property
     def lost(self) -> set[str]:
-        """Records that were due, that the tool does not have, and that are not told to be refused or in doubt."""
+        """Records that were due, that the tool does not have, and that are not reported as refused or in doubt."""
         answer = {"rejected", "in_doubt"}
         return {
             one for one, name in self.due.items() if not self.actual.counted[name] and self.outcomes[one] not in answer

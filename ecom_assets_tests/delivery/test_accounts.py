@@ -1,4 +1,4 @@
-"""What tells accounts apart in the ledger is nothing that a tool is reached with. Not here: deliveries."""
+"""The name of an account in the ledger contains nothing that a tool is reached with. Not here: deliveries."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[Ans
     return list(destination.send(one_batch(destination, rows)))
 
 
-def verdicts(answers: list[Answer]) -> list[DeliveryState]:
+def states_of(answers: list[Answer]) -> list[DeliveryState]:
     return [one.state for one in answers]
 
 
@@ -62,7 +62,7 @@ def test_named_rows_are_dropped_and_the_rest_is_sent_again_until_it_goes(far_sid
     far_side.restart(first, second)
     answers = send(far_side, visits(anna=5))
     assert far_side.ids() == [["e1", "e2", "e3", "e4", "e5"], ["e1", "e2", "e3", "e5"], ["e2", "e3", "e5"]]
-    assert verdicts(answers) == [REJECTED, DELIVERED, DELIVERED, REJECTED, DELIVERED]
+    assert states_of(answers) == [REJECTED, DELIVERED, DELIVERED, REJECTED, DELIVERED]
     assert (answers[3].reason, answers[3].words) == (
         "invalid_fields",
         "Amplitude: Invalid field values on some events (time)",
@@ -92,7 +92,7 @@ def test_a_refusal_that_names_no_row_is_narrowed_down_by_halves(far_side: Script
     far_side.restart(bad, bad, OK, bad, OK)
     answers = destination.send(batch)
     assert far_side.ids() == [["e1", "e2", "e3", "e4"], ["e1", "e2"], ["e1"], ["e2"], ["e3", "e4"]]
-    assert verdicts(list(answers)) == [DELIVERED, REJECTED, DELIVERED, DELIVERED]
+    assert states_of(list(answers)) == [DELIVERED, REJECTED, DELIVERED, DELIVERED]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_refusal_that_names_no_row_is_narrowed_down_by_halves(far_side: Script
         {"code": 400, "error": "Request missing required field", "missing_field": "api_key"},
     ],
 )
-def test_a_wrong_key_makes_no_dead_letters_and_is_not_told(far_side: ScriptedTool, body: dict[str, object]) -> None:
+def test_a_wrong_key_makes_no_dead_letters_and_is_not_shown(far_side: ScriptedTool, body: dict[str, object]) -> None:
     answers = send(far_side.restart(Say(400, body)), visits(anna=3))
-    assert verdicts(answers) == [POSTPONED] * 3
+    assert states_of(answers) == [POSTPONED] * 3
     assert len(far_side.heard) == 1
     assert "ECOM_AMPLITUDE_API_KEY" in answers[0].words
     assert KEY not in repr(answers)
@@ -115,7 +115,7 @@ def test_too_large_is_sent_in_halves_and_a_single_one_given_up(far_side: Scripte
     answers = send(far_side.restart(large, large, large, OK, OK), visits(anna=4))
     assert far_side.ids() == [["e1", "e2", "e3", "e4"], ["e1", "e2"], ["e1"], ["e2"], ["e3", "e4"]]
     assert (answers[0].state, answers[0].reason) == (REJECTED, "too_large")
-    assert verdicts(answers)[1:] == [DELIVERED] * 3
+    assert states_of(answers)[1:] == [DELIVERED] * 3
 
 
 def test_only_who_sends_too_much_waits_and_in_order(far_side: ScriptedTool) -> None:
@@ -123,14 +123,14 @@ def test_only_who_sends_too_much_waits_and_in_order(far_side: ScriptedTool) -> N
     far_side.restart(throttled([3], throttled_users={"anna-1": 31}))
     answers = send(far_side, visits(anna=2, ben=2, carl=2))
     assert far_side.ids()[1:] == [["e2", "e3", "e5", "e6"], ["e1", "e4"]]
-    assert verdicts(answers) == [DELIVERED] * 6
+    assert states_of(answers) == [DELIVERED] * 6
 
 
 def test_who_is_over_the_day_s_quota_waits_for_another_day_with_all_that_follows(far_side: ScriptedTool) -> None:
     far_side.restart(throttled([0], exceeded_daily_quota_users={"anna-1": 500_000}))
     answers = send(far_side, visits(anna=2, ben=2))
     assert far_side.ids()[1:] == [["e2", "e4"]]
-    assert verdicts(answers) == [POSTPONED, DELIVERED, POSTPONED, DELIVERED]
+    assert states_of(answers) == [POSTPONED, DELIVERED, POSTPONED, DELIVERED]
     assert answers[0].reason == "daily_quota"
 
 
@@ -169,7 +169,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(far_side: ScriptedTo
     begin = time.monotonic()
     answers = send(far_side.restart(Say(429, {}, (("Retry-After", soon),))), visits(anna=1))
     assert 0.4 < time.monotonic() - begin < 5
-    assert verdicts(answers) == [DELIVERED]
+    assert states_of(answers) == [DELIVERED]
 
 
 def test_a_pause_longer_than_our_patience_is_for_another_run(far_side: ScriptedTool) -> None:
@@ -182,7 +182,7 @@ def test_after_a_record_that_has_to_wait_nothing_of_the_batch_is_sent(far_side: 
     far_side.restart(Say(413), otherwise=Say(503))
     answers = send(far_side, visits(anna=4), delivery_retries=0)
     assert far_side.ids()[1:] == [["e1", "e2"]]
-    assert verdicts(answers) == [POSTPONED] * 4
+    assert states_of(answers) == [POSTPONED] * 4
 
 
 def test_user_properties_are_a_form(far_side: ScriptedTool) -> None:

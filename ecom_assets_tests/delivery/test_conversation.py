@@ -37,7 +37,7 @@ STEPS = (
 
 @dataclass
 class Tool:
-    """Takes records or not, by a script; refuses the bad ones as its real model does. It is the judge of a delivery."""
+    """Takes records or not, by a script; refuses the bad ones as its real model does."""
 
     model: str
     bad: frozenset[int]
@@ -48,7 +48,7 @@ class Tool:
     acknowledged: set[int] = field(default_factory=set)
     sends: list[list[int]] = field(default_factory=list)
     doubtful: list[list[int]] = field(default_factory=list)
-    """Requests to which it gave no answer that tells."""
+    """Requests to which it gave no clear answer."""
 
     def post(self, numbers: list[int]) -> Reply:
         """Answer a request."""
@@ -105,8 +105,8 @@ def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
     return BatchSender(protocol, pa.Table.from_pylist(rows, PAYLOADS)).answers()
 
 
-def judge(tool: Tool, users: Sequence[str], answers: Sequence[Answer]) -> None:
-    """Hold what was answered against what the tool has."""
+def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[Answer]) -> None:
+    """Compare what was answered with what the tool has."""
     assert len(answers) == len(users)
     for number, answer in enumerate(answers):
         has_it, sent = number in tool.holds, sum(number in one for one in tool.sends)
@@ -141,7 +141,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(model: str) -> None:
         # GA4 says nothing of bad rows, so it has none here.
         tool = Tool(model, frozenset() if model == "ga4" else bad, list(script), then)
         answers = send(tool, users)
-        judge(tool, users, answers)
+        assert_delivered(tool, users, answers)
         note(str(sorted({one.state.value for one in answers})))
 
     whatever()

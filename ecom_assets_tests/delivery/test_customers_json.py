@@ -165,7 +165,7 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
         ({"events": "events.csv"}, ("0.00", "basic", 0, 0.0, "low")),
     ],
 )
-def test_what_no_source_tells_is_null_and_counted_as_unknown(
+def test_what_no_source_has_is_null_and_counted_as_unknown(
     tmp_path: Path, sources: dict[str, str], answer: tuple[object, ...]
 ) -> None:
     with shop_with(**sources) as shop:

@@ -89,7 +89,7 @@ def test_what_waits_is_delivered_by_a_later_run_over_other_days(shop: DeliveredS
 
 
 @pytest.mark.slow
-def test_what_waits_for_long_is_told(shop: DeliveredShop) -> None:
+def test_what_waits_for_long_is_reported(shop: DeliveredShop) -> None:
     shop.tool.script = [DOWN] * 9
     shop.land([*SHOP, event("f1", TUESDAY + timedelta(days=3))])
     assert shop.deliver(Days((MONDAY,))).late == [MONDAY]

@@ -234,7 +234,7 @@ def test_a_second_delivery_waits_and_says_why_it_sent_nothing(bench: Bench) -> N
     assert bench.deliver(numbered(1)).sent == 1
 
 
-def test_another_account_of_the_tool_gets_everything_anew(bench: Bench) -> None:
+def test_another_account_of_the_tool_gets_everything_again(bench: Bench) -> None:
     bench.deliver(numbered(3))
     bench.tool = Tool(bench.clock, account="another project")
     assert bench.deliver(numbered(3)).sent == 3
@@ -288,7 +288,7 @@ def test_a_second_ledger_is_not_begun_beside_the_first(tmp_path: Path, postgres_
     open_store(settings.model_copy(update={"ledger_url": SecretStr(postgres_url)})).close()
 
 
-def test_a_file_that_is_no_ledger_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_is_no_ledger_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_text("something else, and long enough to be looked at as a database" * 99)
     with pytest.raises(DeliveryError, match=r"cannot be used \(file is not a database\), so nothing more was sent"):
         open_store(Settings(home=tmp_path))

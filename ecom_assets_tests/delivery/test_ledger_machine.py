@@ -1,6 +1,6 @@
 """Any sequence of deliveries, faults, kills and waits: no record lost, none doubled, and the ledger says what is so.
 
-The judge is the tool, with its own rule for repeats, never the ledger.
+The tool decides, by its own rule for repeats, never the ledger.
 """
 
 from collections.abc import Callable

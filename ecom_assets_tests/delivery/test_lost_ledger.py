@@ -172,7 +172,7 @@ def test_an_old_backup_is_noticed_and_completed_from_the_copy(tmp_path: Path, to
 
 
 @pytest.mark.slow
-def test_who_means_to_begin_anew_says_so(tmp_path: Path, tools: Receivers) -> None:
+def test_beginning_again_must_be_stated(tmp_path: Path, tools: Receivers) -> None:
     shop = Shop(tmp_path, tools)
     shop.has(days=2)
     shop.export()

@@ -215,7 +215,7 @@ def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
     assert payloads["record_id"].to_pylist() == ["e1@2026-01-05", "e1@2025-12-16"]
 
 
-def test_amplitude_is_told_what_is_no_longer_known_of_a_customer() -> None:
+def test_amplitude_is_sent_what_is_no_longer_known_of_a_customer() -> None:
     answer = known("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
     assert answer == {
         "user_id": "anna-1",
@@ -226,7 +226,7 @@ def test_amplitude_is_told_what_is_no_longer_known_of_a_customer() -> None:
     }
 
 
-def test_the_others_are_told_what_is_known() -> None:
+def test_the_others_are_sent_what_is_known() -> None:
     row = {"segment": "Can't Lose", "customer_tier": None, "lifetime_value_amount": Decimal("80.50")}
     properties = {"customer_segment": "Can't Lose", "lifetime_value": 80.5}
     assert known("heap_users", **row) == {"identity": "anna-1", "properties": properties}
@@ -235,7 +235,7 @@ def test_the_others_are_told_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", ["heap_users", "mixpanel_users", "ga4_users"])
-def test_of_whom_nothing_is_known_nothing_is_told(name: str) -> None:
+def test_of_whom_nothing_is_known_nothing_is_sent(name: str) -> None:
     assert known(name) == "nothing_known"
     assert known(name, segment="x" * 256) == "text_too_long" or name == "heap_users"
 
@@ -257,7 +257,7 @@ def test_rows_are_taken_as_other_engines_give_them() -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("sources", "tier"), [({}, None), ({"events": "events.csv"}, "basic")])
-def test_a_tier_that_no_source_tells_is_sent_to_nobody(sources: dict[str, str], tier: str | None) -> None:
+def test_a_tier_that_no_source_has_is_sent_to_nobody(sources: dict[str, str], tier: str | None) -> None:
     with shop_with(**sources) as shop:
         customer = one_of(shop)
     row = {"segment": "Loyal", "customer_tier": customer["customer_tier"]}

@@ -18,7 +18,7 @@ from ecom_assets_tests.platform import Platform
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "sample_output.json"
 DAY = date(2026, 3, 10)
-TOLD = [
+RECEIVED = [
     PERFECT | {"first_name": "Zoë", "last_name": "Ångström", "email": "zoe@shop.example"},
     PERFECT
     | {"id": "0b7c1f6e-1", "first_name": "ann", "last_name": "Lee", "country": "US", "region": "WA", "city": ""},
@@ -49,7 +49,7 @@ def write_sample(path: Path) -> None:
     shop = Platform()
     spent = {"event_type": "purchase", "cart_amount": 120}
     visits(shop, (at("09:00", DAY), {}), (at("12:00", DAY), {}), (at("12:01", DAY), spent))
-    shop.receive_customers(TOLD, DAY)
+    shop.receive_customers(RECEIVED, DAY)
     shop.run(Days((DAY,)), only=["customers"])
     layout = FileLayout(market_segments().names)
     write_customers(shop.table(Customers), path, datetime(2026, 3, 11, 6), layout)  # noqa: DTZ001 (instants are UTC)

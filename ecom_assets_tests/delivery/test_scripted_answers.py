@@ -26,7 +26,7 @@ def check(tool: str, result: Played) -> None:
     assert result.sent_after_refusal() == []
     assert result.too_soon() == []
     assert (result.again.sent, result.again.changed, result.again.pending) == (0, 0, 0)
-    is_silent = tool == "ga4"  # it tells nobody what it finds fault with
+    is_silent = tool == "ga4"  # it reports no faults
     assert {result.due[one] for one in result.lost} <= (result.refused if is_silent else set())
     rejected = {result.due[one] for one, outcome in result.outcomes.items() if outcome == "rejected"}
     assert rejected == result.refused_alone - (result.refused if is_silent else set())

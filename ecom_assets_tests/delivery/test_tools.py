@@ -94,4 +94,4 @@ def test_keys_are_in_no_payload_and_no_repr() -> None:
     for name in NAMES:
         destination = tool(name)
         rows = users({"customer_id": "anna-1", "segment": "Loyal"}) if name.endswith("users") else visits(anna=1)
-        assert "not-to-be-told" not in str(one_batch(destination, rows).to_pylist())
+        assert "not-to-be-sent" not in str(one_batch(destination, rows).to_pylist())

@@ -48,7 +48,7 @@ def test_tools_get_the_names_as_they_take_several_values() -> None:
     assert sent("ga4_users", "pro\nloyal") == {"value": "loyal,pro"}
 
 
-def test_who_is_in_none_any_more_is_told_so_and_without_segments_nothing_is() -> None:
+def test_who_has_left_all_is_sent_none_and_without_segments_nothing_is_sent() -> None:
     assert sent("amplitude_users", "") == sent("mixpanel_users", "") == []
     assert (sent("heap_users", ""), sent("ga4_users", "")) == ("(none)", {"value": "(none)"})
     assert [sent(name, None) for name in ("mixpanel_users", "heap_users", "ga4_users")] == ["nothing_known"] * 3
@@ -134,7 +134,7 @@ class Shop:
 
 
 def test_the_same_segments_go_once_and_a_change_goes_once_more(tmp_path: Path) -> None:
-    """Robots and anonymous visitors are not due; Ben, who leaves, is told to the tool."""
+    """Robots and anonymous visitors are not due; that Ben leaves is sent to the tool."""
     shop = Shop(tmp_path)
     shop.land_members(loyal="anna-1 ben-22 robot-1 anon-s-1", pro="anna-1")
     first = shop.deliver()

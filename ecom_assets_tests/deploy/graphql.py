@@ -61,7 +61,7 @@ class Run:
     ended_s: float
 
     def overlaps(self, other: "Run") -> bool:
-        """Tell whether both were going on at some moment."""
+        """Return whether both were going on at some moment."""
         return self.started_s < other.ended_s and other.started_s < self.ended_s
 
 

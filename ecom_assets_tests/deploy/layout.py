@@ -204,7 +204,7 @@ def kill_group(group: int) -> None:
 
 
 def has_ended(group: int, *, within_s: float = 10) -> bool:
-    """Tell whether all processes of a group end in time."""
+    """Return whether all processes of a group end in time."""
     deadline = time.monotonic() + within_s
     while True:
         try:

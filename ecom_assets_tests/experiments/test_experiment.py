@@ -93,7 +93,7 @@ def test_a_goal_counts_after_the_last_day_of_exposures_only_within_its_time() ->
     assert counts(answer(STORY, replace(CHECKOUT, within_s=None), *ends)) == {"control": (3, 1), "test": (2, 0)}
 
 
-def test_units_whose_time_is_not_over_are_told() -> None:
+def test_units_whose_time_is_not_over_are_reported() -> None:
     """The newest event is of the 10th, 09:00: of an exposure on the 3rd at 09:00 the time is over, of one later not."""
     late = [*STORY, Act("g1", "gus", "page_view", at("03 09:01"), "test")]
     assert [one["open_count"] for one in answer(late, CHECKOUT)["variants"]] == [0, 1]
@@ -125,7 +125,7 @@ def test_a_small_experiment_is_warned_of() -> None:
     ]
 
 
-def test_a_split_that_is_not_the_planned_one_is_told() -> None:
+def test_a_split_that_is_not_the_planned_one_is_reported() -> None:
     """Wikipedia's example of a sample ratio mismatch: 600 and 400 where as many were expected, p = 2.54e-10."""
     acts = [Act(f"e{n}", f"v{n}", "page_view", at("02 10:00"), "control" if n < 600 else "test") for n in range(1000)]
     actual = answer(acts, CHECKOUT)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.sessions.session_reference import Session, reference_sessions
 
-TOLD = ("add_to_cart", "remove_from_cart", "checkout_start")
+TYPES = ("add_to_cart", "remove_from_cart", "checkout_start")
 HORIZONS_S = (3_600, 86_400, 604_800)
 
 
@@ -80,10 +80,10 @@ def _of_visitor(
 
 
 def _worth(rows: Iterable[Row], *, by_item: bool) -> Decimal | None:
-    answer = [row for row in rows if row["event_type"] in TOLD and row["cart_amount"] is not None]
+    answer = [row for row in rows if row["event_type"] in TYPES and row["cart_amount"] is not None]
     if by_item:
-        changes = [(row["event_type"], Decimal(row["cart_amount"])) for row in answer if row["event_type"] != TOLD[2]]
-        total = sum((-amount if kind == TOLD[1] else amount for kind, amount in changes), Decimal(0))
+        changes = [(row["event_type"], Decimal(row["cart_amount"])) for row in answer if row["event_type"] != TYPES[2]]
+        total = sum((-amount if kind == TYPES[1] else amount for kind, amount in changes), Decimal(0))
         return max(total, Decimal(0)) if changes else None
     last = max(answer, key=lambda row: (row["event_at"], row["event_id"]), default=None)
     return None if last is None else Decimal(last["cart_amount"])

@@ -93,7 +93,7 @@ def chains_of(table: pa.Table, funnel: Funnel) -> dict[str, tuple[int, ...]]:
     times: dict[str, list[int]] = defaultdict(list)
     for row in connect().to_pyarrow(actual).to_pylist():
         times[row["visitor_id"]].append((row["event_at"] - EPOCH) // dt.timedelta(microseconds=1))
-        assert row["step"] == len(times[row["visitor_id"]]), "a step is told twice, or left out"
+        assert row["step"] == len(times[row["visitor_id"]]), "a step is listed twice, or left out"
     return {who: tuple(actual) for who, actual in times.items()}
 
 

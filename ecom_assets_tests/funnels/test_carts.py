@@ -102,7 +102,7 @@ def test_a_day_on_which_no_cart_says_its_worth_has_none_instead_of_zero(shop: Pl
     assert (row["valued_cart_count"], row["cart_amount"], row["abandoned_cart_amount"]) == (0, None, None)
 
 
-def test_checkouts_are_counted_likewise_and_a_day_without_carts_has_no_rate(shop: Platform) -> None:
+def test_checkouts_are_counted_as_carts_are_and_a_day_without_carts_has_no_rate(shop: Platform) -> None:
     people: dict[str, list[Step]] = {
         "anna": [("09:00", "checkout_start"), ("09:05", "purchase")],
         "ben": [("09:00", "checkout_start"), ("20:00", "purchase")],
@@ -116,7 +116,7 @@ def test_checkouts_are_counted_likewise_and_a_day_without_carts_has_no_rate(shop
 def test_a_purchase_before_the_cart_pays_for_nothing(shop: Platform) -> None:
     actual = carts(shop, {"anna": [("09:00", "purchase"), ("09:01", "add_to_cart")]})
     assert actual["visitor", WEEK]["abandoned_cart_count"] == 1
-    # A session is judged as a whole, as other tools do.
+    # A session is evaluated as a whole, as other tools do.
     assert actual["session", 0]["abandoned_cart_count"] == 0
 
 

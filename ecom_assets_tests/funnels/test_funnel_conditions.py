@@ -134,7 +134,7 @@ def test_the_kernel_refuses_conditions_that_it_would_ignore() -> None:
             event_code(funnel)
 
 
-def test_steps_whose_conditions_differ_only_in_one_and_true_are_told_apart() -> None:
+def test_steps_whose_conditions_differ_only_in_one_and_true_are_distinguished() -> None:
     steps = tuple(step("view", f"properties.gift = {value}", "price is set") for value in ("1", "true"))
     events = [
         Event("Ann", 0, "view", price=1.0, properties={"gift": 1}),

@@ -143,7 +143,7 @@ def test_a_step_can_ask_for_a_value_inside_the_json_of_properties() -> None:
         assert by_kernel(table_of(stream), answer).get("Ana", 0) == expected, properties
 
 
-def test_numbers_and_texts_inside_properties_are_told_apart() -> None:
+def test_numbers_and_texts_inside_properties_are_distinguished() -> None:
     stream = [
         Event("Ana", 0, "view", properties={"size": 2}),
         Event("Bo", 0, "view", properties={"size": "2"}),

@@ -76,7 +76,7 @@ AGENTS_BY_DEVICE: dict[str, list[Any]] = {
 }
 
 
-def test_a_browser_tells_the_device_of_its_session(platform: Platform) -> None:
+def test_the_browser_gives_the_device_of_its_session(platform: Platform) -> None:
     rows = [
         row
         for device, agents in AGENTS_BY_DEVICE.items()

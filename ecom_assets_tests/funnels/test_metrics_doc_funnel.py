@@ -56,7 +56,7 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
 
 
 def question(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps that the page's definition gives, told from their chains."""
+    """The steps that the page's definition gives, counted from their chains."""
     funnel = Funnel.from_mapping(raw)
     return step_answers(funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist())
 

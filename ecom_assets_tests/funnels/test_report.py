@@ -1,4 +1,4 @@
-"""What a funnel tells beside its counts: times, breakdowns, totals and lists, and that they agree with each other.
+"""What a funnel reports beside its counts: times, breakdowns, totals and lists, and that they agree with each other.
 
 Quantiles are held to NumPy's, the kernel to the expression, and the rest to what must hold whatever the data.
 """
@@ -60,7 +60,7 @@ def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]
 @pytest.mark.slow
 @examples(6)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3, SECOND]))
-def test_kernel_and_expression_tell_the_same_counts_and_times(
+def test_kernel_and_expression_give_the_same_counts_and_times(
     steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
 ) -> None:
     con = connect()
@@ -191,16 +191,16 @@ def test_whatever_is_asked_the_parts_agree_with_the_whole(  # noqa: PLR0913, PLR
 
 
 def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
-    # Two views before the first cart, one before the second: three tries, of which two meet in the first cart.
+    # Two views before the first cart, one before the second: three attempts, of which two meet in the first cart.
     times = ((0, "view"), (1, "view"), (2, "cart"), (3, "cart"), (4, "view"), (5, "cart"))
     events = [Event("Ana", at * SECOND, name) for at, name in times]
     actual = answers(events, Funnel(VIEW_CART, within_s=60, per="totals"))
     assert [step["count"] for step in actual] == [3, 2]
-    # The cart at 2 s is told by the try that began last, at 1 s; so is that at 5 s, by the one of 4 s.
+    # The cart at 2 s is reported by the attempt that began last, at 1 s; so is that at 5 s, by the one of 4 s.
     assert actual[1]["median_s_from_previous"] == 1.0
     excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("search")),))
     searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
-    # A search at 1.5 s ends the tries that began before it.
+    # A search at 1.5 s ends the attempts that began before it.
     assert [step["count"] for step in answers(searched, excluded)] == [3, 1]
 
 

@@ -27,7 +27,7 @@ def steps(session: Iterable[Row], dimension: str) -> list[str]:
 
 
 def has_purchase(session: Iterable[Row]) -> bool:
-    """Tell whether a session converted."""
+    """Return whether a session converted."""
     return any(event["event_type"] == "purchase" for event in session)
 
 

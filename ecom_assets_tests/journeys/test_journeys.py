@@ -38,7 +38,7 @@ HATS, SHOES = {"product_category": "hats"}, {"product_category": "shoes"}
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
-    """A shop that keeps four steps of a path, and tells three places apart."""
+    """A shop that keeps four steps of a path, and distinguishes three places."""
     platform = Platform(journey_rule=RULE)
     yield platform
     platform.close()
@@ -108,7 +108,7 @@ def test_a_long_path_is_cut_and_its_length_and_transitions_are_not(shop: Platfor
         for row in shop.rows(JourneyTransitions)
         if row["dimension"] == "page_type"
     }
-    # Places 3, 4, 5 and 6 are told as 3.
+    # Places 3, 4, 5 and 6 are counted as 3.
     assert counts == {
         (0, "(start)", "page_view"): 1,
         (1, "page_view", "search"): 1,

@@ -100,7 +100,7 @@ def test_what_others_would_say_of_a_transition() -> None:
     assert {line["tool"]: int(line["page_view → product_view"]) for line in others} == actual
 
 
-def test_the_page_tells_how_much_of_a_path_is_kept() -> None:
+def test_the_page_says_how_much_of_a_path_is_kept() -> None:
     rule, text = JourneyRule(), " ".join(section(PAGE, "Journeys").text.split())
     assert f"keeps the first {rule.most_steps} steps" in text
     assert f"{rule.most_places} stands for all from {rule.most_places} on" in text

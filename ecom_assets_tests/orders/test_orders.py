@@ -1,4 +1,4 @@
-"""Order lines become clean ones: each once, the latest received copy, and what is not clean is told why."""
+"""Order lines become clean ones: each once, the latest received copy, and what is not clean has a reason."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -71,7 +71,7 @@ def test_a_line_that_is_not_clean_is_kept_apart_with_the_reason(shop: OrderPlatf
     assert shop.rows(UserOrderLog) == []
 
 
-def test_the_first_reason_that_applies_is_told(shop: OrderPlatform) -> None:
+def test_the_first_reason_that_applies_is_given(shop: OrderPlatform) -> None:
     everything = {name: value for broken in reversed(BROKEN.values()) for name, value in broken.items()}
     run(shop, order_line("o-1", MONDAY) | everything)
     assert [row["reject_reason"] for row in shop.rows(QuarantinedOrders)] == ["malformed_row"]

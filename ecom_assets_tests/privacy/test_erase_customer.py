@@ -54,7 +54,7 @@ def land(place: Path, *people: str) -> tuple[str, ...]:
 
 
 def numbers(home: Path) -> dict[str, tuple[int, int]]:
-    """Return the content of every table that neither names paths nor tells of deliveries."""
+    """Return the content of every table that neither names paths nor is about deliveries."""
     actual = contents(home / "warehouse.duckdb")
     return {name: one for name, one in actual.items() if not name.startswith(("raw.", "export."))}
 

@@ -105,7 +105,7 @@ def test_nothing_is_looked_at_while_nobody_was_erased(home: Path) -> None:
     assert not home.exists()
 
 
-def test_neither_key_nor_list_tells_an_id_and_only_the_owner_reads_the_key(settings: Settings) -> None:
+def test_neither_key_nor_list_reveals_an_id_and_only_the_owner_reads_the_key(settings: Settings) -> None:
     key = settings.home / "erasure.key"
     assert key.stat().st_mode & 0o777 == 0o600
     erased_people.add(settings, {USER: ["anna.smith"]})
@@ -185,7 +185,7 @@ def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, 
     assert ecom("sessions", "--events", old, "--json", home=settings.home).out.count("anon-s1") == 0
 
 
-def judged(settings: Settings, contract: type[Table], given: ir.Table, days: Days | None = None) -> tuple[int, int]:
+def checked(settings: Settings, contract: type[Table], given: ir.Table, days: Days | None = None) -> tuple[int, int]:
     """Return how many rows or ids of erased people a table has by its check, and how many rows were looked at."""
     (check,) = absence_checks(settings, [contract])
     result = check.evaluate(days, given)
@@ -202,20 +202,20 @@ def judged(settings: Settings, contract: type[Table], given: ir.Table, days: Day
         (CustomerSegments, {"customer_id": "8"}, {"customer_id": "7"}),
     ],
 )
-def test_the_check_of_a_table_finds_whoever_was_erased_and_nobody_else(
+def test_the_check_of_a_table_finds_people_who_were_erased_and_nobody_else(
     settings: Settings, contract: type[Table], good: dict[str, object], bad: dict[str, object]
 ) -> None:
-    assert judged(settings, contract, rows(contract, good)) == (0, 1)
-    assert judged(settings, contract, rows(contract, good, bad)) == (1, 2)
+    assert checked(settings, contract, rows(contract, good)) == (0, 1)
+    assert checked(settings, contract, rows(contract, good, bad)) == (1, 2)
 
 
 def test_the_check_looks_at_the_days_of_the_run_and_passes_before_anybody_is_erased(
     settings: Settings, tmp_path: Path
 ) -> None:
     bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
-    assert judged(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
-    assert judged(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)
-    assert judged(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 1)
+    assert checked(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
+    assert checked(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)
+    assert checked(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 1)
 
 
 def test_every_table_that_names_people_has_the_check(settings: Settings) -> None:

@@ -111,7 +111,7 @@ WRONG: dict[str, tuple[str, type[Table], Rows]] = {
         InventoryAlerts,
         [{"product_id": "a", "alert": "low", "stock_count": 0}, GOOD[InventoryAlerts][1]],
     ),
-    "who has none left is not told": (
+    "a product without stock is not listed": (
         "alerts_are_about_the_newest_stock",
         InventoryAlerts,
         [GOOD[InventoryAlerts][1]],
@@ -150,6 +150,6 @@ def test_days_that_are_not_the_run_s_are_not_looked_at() -> None:
     assert broken("every_session_has_its_journeys", {**GOOD, Journeys: []}, Days((LATER,))) == 0
 
 
-def test_a_shop_whose_events_tell_what_was_sold_need_not_agree_with_its_orders() -> None:
+def test_a_shop_whose_events_say_what_was_sold_need_not_agree_with_its_orders() -> None:
     of_events = [{**GOOD[ProductPerformance][0], "sales_source": "events", "revenue_amount": Decimal("1.00")}]
     assert broken("products_add_up_to_sales", {**GOOD, ProductPerformance: of_events}) == 0

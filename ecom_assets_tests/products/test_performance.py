@@ -42,13 +42,13 @@ class ProductPlatform(Platform):
         self.engine.replace(RawUserOrderLog, self.engine.con.table("ordered"), days)
 
     def stock(self, day: date, *lines: Mapping[str, Any]) -> None:
-        """Let the catalogue tell these lines on a day."""
+        """Let the catalogue return these lines on a day."""
         self.engine.replace(RawStock, stock_rows(lines, day, "test"), Days((day,)))
 
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[dict[str, ProductPlatform]]:
-    """A shop with orders, and one whose events alone tell what was sold."""
+    """A shop with orders, and one whose events alone say what was sold."""
     both = {source: ProductPlatform(sales_source=source) for source in ("orders", "events")}
     yield both
     for one in both.values():
@@ -120,7 +120,7 @@ def test_views_and_carts_come_from_events_and_sales_from_orders(shop: ProductPla
     assert products(shop, "purchases_per_cart", "purchases_per_view")["scarf"] == (0.0, None)
 
 
-def test_without_orders_purchase_events_tell_what_was_sold(eventful: ProductPlatform) -> None:
+def test_without_orders_purchase_events_say_what_was_sold(eventful: ProductPlatform) -> None:
     days = Days((DAY_ONE,))
     eventful.receive(journeys(PEOPLE), days)
     eventful.run(days)
@@ -150,7 +150,7 @@ def test_where_no_purchase_of_a_day_names_a_product_nobody_knows_what_was_sold(e
     assert [second[name] for name in names] == [1, 0, 0, 0, Decimal("0.00"), Decimal("0.00"), 0.0]
 
 
-def test_one_purchase_that_names_its_product_tells_the_others_of_its_day(eventful: ProductPlatform) -> None:
+def test_one_purchase_that_names_its_product_explains_the_others_of_its_day(eventful: ProductPlatform) -> None:
     days = Days((DAY_ONE,))
     people: dict[str, Sequence[Step]] = {
         "anna": [("09:00", "product_view", {"product_id": "hat"}), ("09:03", "purchase", {})],

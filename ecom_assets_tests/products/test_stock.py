@@ -59,7 +59,7 @@ def alerts(
 
 
 LONG_AGO = {"ancient": {199: 1}}
-"""So that sales reach back far enough to tell what sells no more."""
+"""So that sales reach back far enough to show what sells no more."""
 
 
 def test_who_has_none_left_is_out_of_stock_below_zero_too() -> None:

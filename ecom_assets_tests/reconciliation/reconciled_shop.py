@@ -92,6 +92,6 @@ class ReconciledShop:
 
 
 def reported(rows: Iterable[Row]) -> list[Difference]:
-    """Return rows of differences as the reference tells them."""
+    """Return rows of differences as the reference has them."""
     names = ("reconciled_date", "kind", "cause", "side", "record_id", "difference_amount")
     return sorted(tuple(row[name] for name in names) for row in rows)

@@ -89,7 +89,7 @@ def test_a_row_of_zeros_that_appears_changes_no_count_but_an_unknown_share_that_
     assert [row["difference"] for row in shop.rows(Restatements)] == [None]
 
 
-def test_a_change_tells_which_rows_went_or_that_others_days_came_or_that_nothing_did(shop: PublishedShop) -> None:
+def test_a_change_says_which_rows_went_or_that_others_days_came_or_that_nothing_did(shop: PublishedShop) -> None:
     shop.arrive(("e1", MONDAY, MONDAY), ("e2", MONDAY, MONDAY))
     shop.publish("run 1", (MONDAY,), number(MONDAY, 2))
     shop.arrive(("e1", MONDAY, MONDAY))
@@ -119,7 +119,7 @@ def test_a_neighbour_that_was_never_run_is_published_once_it_has_rows(shop: Publ
 ALL = (MONDAY, TUESDAY, FRIDAY)
 
 
-def test_what_something_else_than_a_run_changed_is_published_anew(shop: PublishedShop) -> None:
+def test_what_something_else_than_a_run_changed_is_published_again(shop: PublishedShop) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
     shop.empty_numbers()
     shop.publish("run 2", (MONDAY,), number(MONDAY, 10))

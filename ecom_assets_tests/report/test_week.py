@@ -18,7 +18,7 @@ def test_a_week_is_that_of_iso_8601(written: str, monday: date) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "])
-def test_a_wrong_week_is_told_in_one_sentence(wrong: str) -> None:
+def test_a_wrong_week_is_reported_in_one_sentence(wrong: str) -> None:
     with pytest.raises(UsageError) as reported:
         Week.parse(wrong)
     assert str(reported.value) == f"--week {wrong!r} is not an ISO week; use YYYY-Www, such as 2026-W04."

@@ -57,7 +57,7 @@ def test_a_day_on_the_rolling_clock_ends_after_exactly_24_hours() -> None:
     assert triangle(cells(just_then, rule))["2026-03-01"][:2] == [1, 1]
 
 
-def test_weeks_begin_on_monday_unless_told_otherwise() -> None:
+def test_weeks_begin_on_monday_unless_set_otherwise() -> None:
     deeds = came("anna", "2026-03-07 12:00", "2026-03-08 12:00", "2026-03-09 12:00")  # Saturday to Monday
     assert triangle(cells(deeds, RetentionRule())) == {"2026-03-02": [1, 1]}
     assert triangle(cells(deeds, RetentionRule(week_start="sunday"))) == {"2026-03-01": [1, 1]}
@@ -155,7 +155,7 @@ def test_value_in_brackets_has_what_was_paid_between_them() -> None:
     assert [cell.revenue for cell in cells(deeds, rule)][:2] == [Decimal(0), Decimal(7)]
 
 
-def test_no_more_periods_than_asked_for_are_told_and_who_came_later_came_after() -> None:
+def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after() -> None:
     rule = RetentionRule(period="day", mode="on_or_after", last_period=2)
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 2], "2026-03-02": [1, 0, 0]}
 

@@ -108,7 +108,7 @@ def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
     assert list(triangle(answer(begun, Asked(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
 
 
-def test_hours_begin_with_the_local_day_and_are_told_with_its_offset() -> None:
+def test_hours_begin_with_the_local_day_and_are_shown_with_its_offset() -> None:
     """In India, where clocks are 5 h 30 min ahead, 09:10 UTC is 14:40, and 09:50 is 15:20: another hour."""
     actual = answer(STORY[:2], Asked(RetentionRule(period="hour"), "Asia/Kolkata"))
     assert triangle(actual) == {"2026-03-01T14:00+05:30": [1, 1]}

@@ -33,8 +33,8 @@ TYPES = [
 ]
 
 # Every received row with the first reason that applies, written down from the definitions of the metrics.
-JUDGED = f"""
-create table judged as
+CHECKED = f"""
+create table checked as
 with read as (
   select *, try_cast(event_timestamp as timestamp) as t, cast(received_at as timestamp) as received
   from read_parquet('{{out}}/events/*/*.parquet', hive_partitioning = true)
@@ -52,7 +52,7 @@ select *, case
   end as reason
 from read;
 create table clean as
-select * from judged where reason is null
+select * from checked where reason is null
 qualify row_number() over (partition by event_id order by received, event_id) = 1;
 """
 
@@ -63,7 +63,7 @@ class Recount:
     def __init__(self, out: Path, **settings: Any) -> None:
         self.truth: dict[str, Any] = generate(out, **settings)
         self.con = duckdb.connect()
-        self.con.execute(JUDGED.format(out=out))
+        self.con.execute(CHECKED.format(out=out))
         self.con.execute(f"create view orders as select * from '{out}/orders.parquet'")
         self.con.execute(f"create view catalogue as select * from '{out}/catalogue.parquet'")
 

@@ -19,7 +19,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.sandbox_shop import opening_day, sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.command import small_shop
-from ecom_assets_tests.sandbox.shop_recount import JUDGED
+from ecom_assets_tests.sandbox.shop_recount import CHECKED
 
 pytestmark = pytest.mark.xdist_group("living_shop")
 PEOPLE = 25
@@ -95,7 +95,7 @@ def test_a_shop_that_was_killed_while_it_grew_goes_on_where_it_was(march: Path, 
 
 def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
     con = duckdb.connect()
-    con.execute(JUDGED.format(out=march))
+    con.execute(CHECKED.format(out=march))
     months = json.loads((march / "truth.json").read_text())["months"]
     assert list(months) == ["2026-01", "2026-02", "2026-03"]
     for month, truth in months.items():
@@ -112,8 +112,8 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
 
 def _counted(con: duckdb.DuckDBPyConnection, which: str) -> tuple[Any, ...]:
     row = con.execute(
-        f"SELECT (SELECT count(*) FROM judged WHERE {which}), (SELECT count(*) FROM clean WHERE {which}), "
-        f"(SELECT count(*) FROM judged WHERE {which} AND reason IS NOT NULL)"
+        f"SELECT (SELECT count(*) FROM checked WHERE {which}), (SELECT count(*) FROM clean WHERE {which}), "
+        f"(SELECT count(*) FROM checked WHERE {which} AND reason IS NOT NULL)"
     ).fetchone()
     assert row is not None
     return row

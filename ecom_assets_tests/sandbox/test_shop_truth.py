@@ -16,42 +16,42 @@ pytestmark = pytest.mark.xdist_group("shop_month")
 
 def test_every_row_is_clean_or_a_copy_or_quarantined(month: Recount) -> None:
     events = month.truth["events"]
-    assert month.one("select count(*) from judged") == events["rows"]
+    assert month.one("select count(*) from checked") == events["rows"]
     assert month.one("select count(*) from clean") == events["clean"]
-    copies = month.one("select count(*) - count(distinct event_id) from judged where reason is null")
+    copies = month.one("select count(*) - count(distinct event_id) from checked where reason is null")
     assert copies == events["duplicates"]
     assert events["clean"] + events["duplicates"] + sum(events["quarantined"].values()) == events["rows"]
 
 
 def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -> None:
-    actual = month.pairs("select reason, count(*) from judged where reason is not null group by 1")
+    actual = month.pairs("select reason, count(*) from checked where reason is not null group by 1")
     assert actual == month.truth["events"]["quarantined"]
     assert list(month.truth["events"]["quarantined"]) == REASONS
     assert min(actual.values()) > 0
 
 
 def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
-    sql = "select count(*) from judged where reason = 'malformed_event_type' and cart_value like '-%'"
+    sql = "select count(*) from checked where reason = 'malformed_event_type' and cart_value like '-%'"
     assert month.one(sql) > 0
 
 
 def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
     by_day = month.truth["by_received_date"]
     assert len(by_day) == 30
-    rows = month.pairs("select received_date::varchar, count(*) from judged group by 1")
+    rows = month.pairs("select received_date::varchar, count(*) from checked group by 1")
     assert rows == {day: counts["rows"] for day, counts in by_day.items()}
     clean = month.pairs("select received_date::varchar, count(*) from clean group by 1")
     assert clean == {day: counts["clean"] for day, counts in by_day.items()}
     for reason in REASONS:
-        of_reason = f"from judged where reason = '{reason}' group by 1"
+        of_reason = f"from checked where reason = '{reason}' group by 1"
         actual = month.pairs(f"select received_date::varchar, count(*) {of_reason}")
         planted = {day: counts["quarantined"][reason] for day, counts in by_day.items()}
         assert actual == {day: count for day, count in planted.items() if count}
 
 
 def test_a_row_lies_in_the_folder_of_the_day_on_which_it_arrived(month: Recount) -> None:
-    assert month.one("select count(*) from judged where received_date <> received::date") == 0
-    assert month.one("select max(received)::date from judged") == date(2026, 1, 30)
+    assert month.one("select count(*) from checked where received_date <> received::date") == 0
+    assert month.one("select max(received)::date from checked") == date(2026, 1, 30)
 
 
 def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth(month: Recount) -> None:
@@ -59,12 +59,12 @@ def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth
     by_days = month.pairs(f"select (received_date - t::date)::varchar, count(*) {late}")
     assert by_days == month.truth["events"]["late_accepted_by_days"]
     assert set(month.truth["events"]["late_accepted_by_days"]) == set("1234567")
-    delays = month.pairs("select received_date - t::date, count(*) from judged where reason = 'too_late' group by 1")
+    delays = month.pairs("select received_date - t::date, count(*) from checked where reason = 'too_late' group by 1")
     assert (min(delays), max(delays)) == (8, 19)
 
 
 def test_copies_are_equal_but_for_their_arrival_and_some_arrive_on_another_day(month: Recount) -> None:
-    twice = "from judged where reason is null group by event_id having count(*) > 1"
+    twice = "from checked where reason is null group by event_id having count(*) > 1"
     payload = "(event_timestamp, event_type, user_id, session_id, page_url, referrer_url, cart_value, properties)"
     assert month.one(f"select max(n) from (select count(distinct {payload}) as n {twice})") == 1
     assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
@@ -183,5 +183,5 @@ def test_the_counts_of_each_event_day_hold(month: Recount) -> None:
 
 def test_even_the_smallest_shop_has_a_row_of_every_fault(tmp_path: Path) -> None:
     tiny = Recount(tmp_path / "tiny", days=1, visitors=1)
-    assert tiny.pairs("select reason, count(*) from judged where reason is not null group by 1").keys() == set(REASONS)
-    assert tiny.one("select count(*) from judged") == tiny.truth["events"]["rows"]
+    assert tiny.pairs("select reason, count(*) from checked where reason is not null group by 1").keys() == set(REASONS)
+    assert tiny.one("select count(*) from checked") == tiny.truth["events"]["rows"]

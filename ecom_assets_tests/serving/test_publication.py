@@ -160,7 +160,7 @@ def test_a_table_that_somebody_dropped_comes_back(source: DuckDBEngine, target: 
     assert seen(target)[1:] == FIRST[1:]
 
 
-def test_without_its_notes_a_publication_writes_all_anew(source: DuckDBEngine, target: PostgresEngine) -> None:
+def test_without_its_notes_a_publication_writes_all_again(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
     target.execute("DROP TABLE mart.published_slices")
     fill(source, {TWO: []}, "Riga")
@@ -181,7 +181,7 @@ def test_a_column_that_a_contract_gained_is_added_and_filled(source: DuckDBEngin
     ]
 
 
-def test_a_table_whose_type_changed_is_made_anew_unless_a_view_holds_on_to_it(
+def test_a_table_whose_type_changed_is_replaced_unless_a_view_holds_on_to_it(
     source: DuckDBEngine, target: PostgresEngine
 ) -> None:
     published(source, target)
@@ -217,7 +217,7 @@ def test_an_address_of_another_kind_is_refused() -> None:
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_user_without_rights_is_told_which_setting_to_look_at(
+def test_a_user_without_rights_learns_which_setting_to_look_at(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str
 ) -> None:
     published(source, target)

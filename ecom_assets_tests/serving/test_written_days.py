@@ -1,4 +1,4 @@
-"""Publishing reads only the days that were written since, because whoever writes a day notes it."""
+"""Publishing reads only the days that were written since, because each writer of a day notes it."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta

@@ -37,7 +37,7 @@ def reference_sessions(events: Iterable[Row], idle_timeout_s: int = 1800) -> lis
 
 
 def stored_sessions(sessions: Iterable[Row], numbered: Iterable[Row]) -> list[Session]:
-    """Return the platform's sessions in the same form; who is in them is told by `SessionEvents`."""
+    """Return the platform's sessions in the same form; which events are in them is in `SessionEvents`."""
     events = sorted(numbered, key=lambda event: (event["event_at"], event["event_id"]))
     return sorted(
         Session(

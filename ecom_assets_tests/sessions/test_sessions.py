@@ -1,4 +1,4 @@
-"""Sessions as METRICS defines them, told as stories: who came when, and which visits that makes.
+"""Sessions as METRICS defines them, as stories: who came when, and which visits that makes.
 
 Times are UTC clock times of 2026-03-10; `+1` is the day after. Not here: the order of runs.
 """

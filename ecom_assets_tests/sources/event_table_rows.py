@@ -13,7 +13,7 @@ from ecom_assets_tests.command import HEADER
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 DAYS = Days.between(date(2026, 3, 24), date(2026, 3, 31))
-SECRET = "hunter2"  # noqa: S105 (what must never be told)
+SECRET = "hunter2"  # noqa: S105 (what must never be shown)
 
 FIELDS = (*HEADER.split(","), "received_at", "anonymous_id", "user_agent", "properties")
 

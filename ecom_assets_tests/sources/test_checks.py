@@ -132,7 +132,7 @@ def test_days_that_somebody_let_go_are_missed_by_nobody(source: Source) -> None:
 
 
 @pytest.mark.parametrize("source", WHOLE, ids=lambda one: one.noun)
-def test_what_is_told_whole_each_time_is_compared_with_the_times_before(source: Source) -> None:
+def test_what_is_received_whole_each_time_is_compared_with_the_times_before(source: Source) -> None:
     before = {MONDAY: 500, MONDAY + ONE_DAY: 520}
     day = MONDAY + 3 * ONE_DAY
     assert came(source, {**before, day: 101}, day).broken_count == 1
@@ -142,7 +142,7 @@ def test_what_is_told_whole_each_time_is_compared_with_the_times_before(source: 
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.noun)
-def test_days_that_their_source_lost_are_told_with_the_command_that_lets_them_go(source: Source) -> None:
+def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_them_go(source: Source) -> None:
     kept = notes(note(source, MONDAY, gone=False), note(source, MONDAY + ONE_DAY, gone=True))
     result: CheckResult = check_of(source, "no_day_lost_its_rows").evaluate(None, kept)
     assert result.broken_count == 1

@@ -1,4 +1,4 @@
-"""Customers over real sockets: bad days are outlived or told in a sentence, never met with a guess.
+"""Customers over real sockets: faults are retried or reported in a sentence, never answered by a guess.
 
 The API is the sandbox's stand-in; six customers are on three pages. Not here: pages that shift, records
 (`test_customer_pages.py`), what is kept on disk (`test_customer_cache.py`).
@@ -55,7 +55,7 @@ def test_as_many_requests_are_under_way_as_allowed_and_never_more(
     assert customer_api.counts.most_at_once == 4
 
 
-# What is retried: each request has three more tries, and the same customers come
+# What is retried: each request has three more attempts, and the same customers come
 
 
 @pytest.mark.sampled(2)
@@ -104,7 +104,7 @@ def test_three_failures_are_outlived_and_counted(
         ),
     ],
 )
-def test_the_fourth_failure_is_told(
+def test_the_fourth_failure_is_reported(
     customer_api: CustomerService, tmp_path: Path, fault: Faults, sentence: str
 ) -> None:
     with pytest.raises(SourceError, match=f"^{sentence}"):
@@ -123,7 +123,7 @@ def test_a_silent_api_is_not_waited_for(customer_api: CustomerService, tmp_path:
     assert customer_api.counts.request_count == 4
 
 
-def test_an_api_that_is_not_there_is_told(customer_api: CustomerService, tmp_path: Path) -> None:
+def test_an_api_that_is_not_there_is_reported(customer_api: CustomerService, tmp_path: Path) -> None:
     customer_api.stop()
     with pytest.raises(SourceError, match=r"does not answer .* see that it runs and ECOM_CUSTOMER_API_URL is right"):
         customers_fetched(customer_api, tmp_path)
@@ -198,7 +198,7 @@ def test_an_address_with_nothing_behind_it_names_its_setting(customer_api: Custo
     assert customer_api.counts.request_count == 1
 
 
-def test_settings_that_are_missing_or_unusable_are_told() -> None:
+def test_settings_that_are_missing_or_unusable_are_reported() -> None:
     with pytest.raises(SettingError, match="ECOM_CUSTOMER_API_URL is not set"):
         fetch_customers(settings_for(Path()))
     with pytest.raises(
@@ -232,7 +232,7 @@ def test_settings_that_are_missing_or_unusable_are_told() -> None:
         ),
     ],
 )
-def test_an_answer_that_is_no_page_is_told(tmp_path: Path, body: object, sentence: str) -> None:
+def test_an_answer_that_is_no_page_is_reported(tmp_path: Path, body: object, sentence: str) -> None:
 
     class Other(CustomerService):
         def answer(self, request: Request) -> Answer:  # noqa: ARG002 (whatever is asked)

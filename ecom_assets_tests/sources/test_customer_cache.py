@@ -34,7 +34,7 @@ def test_half_an_answer_is_never_kept(customer_api: CustomerService, tmp_path: P
     assert (ids_of(again), again.costs.unchanged_count) == ([*SIX], 3)
 
 
-def test_a_damaged_cache_is_made_anew(customer_api: CustomerService, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_rebuilt(customer_api: CustomerService, tmp_path: Path) -> None:
     customers_fetched(customer_api, tmp_path)
     kept = tmp_path / "http_cache" / "customer_api.sqlite"
     for file in kept.parent.iterdir():
@@ -69,7 +69,7 @@ def test_a_cache_that_fails_costs_time_and_not_the_fetch(
     assert "cannot be written (database or disk is full); going on without" in caplog.text
 
 
-def test_a_place_that_cannot_be_written_is_told(customer_api: CustomerService, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(customer_api: CustomerService, tmp_path: Path) -> None:
     (tmp_path / "http_cache").write_text("a file where a folder should be")
     with pytest.raises(SettingError, match=r"customer_api\.sqlite cannot be written .* set ECOM_HOME to another"):
         customers_fetched(customer_api, tmp_path)

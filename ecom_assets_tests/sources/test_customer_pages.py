@@ -21,7 +21,7 @@ from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, s
 # Shifting pages
 
 
-def test_whoever_crosses_the_edge_of_a_page_is_found_by_the_next_pass(
+def test_a_customer_who_crosses_the_edge_of_a_page_is_found_by_the_next_pass(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     # After page 1 (1, 2) is read, 1 moves to the end: page 2 is now (4, 5), page 3 (6, 1), and 3 was on neither.
@@ -29,7 +29,7 @@ def test_whoever_crosses_the_edge_of_a_page_is_found_by_the_next_pass(
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([*SIX], True, 3)
 
 
-def test_pages_that_never_come_to_rest_are_told_and_nobody_is_lost(
+def test_pages_that_never_come_to_rest_are_reported_and_nobody_is_lost(
     customer_api: CustomerService, tmp_path: Path
 ) -> None:
     restless = Faults(shift_every=2, shift_count=1000)
@@ -42,7 +42,7 @@ def test_pages_that_never_come_to_rest_are_told_and_nobody_is_lost(
     )
 
 
-def test_a_page_that_stays_empty_is_told_with_what_the_api_says(tmp_path: Path) -> None:
+def test_a_page_that_stays_empty_is_reported_with_what_the_api_says(tmp_path: Path) -> None:
     class Hollow(CustomerService):
         def answer(self, request: Request) -> Answer:
             result = super().answer(request)
@@ -72,7 +72,7 @@ def test_customers_who_join_meanwhile_come_too(tmp_path: Path) -> None:
 
 def test_two_passes_that_lose_the_same_customer_do_not_confirm_each_other(tmp_path: Path) -> None:
     # Read one by one, with a move after every second page: 1, 2, 1 and then 2, 1, 2. Nobody saw 3, and both passes
-    # tell the same total and the same two customers.
+    # return the same total and the same two customers.
     with CustomerService(people(1, 2, 3)) as api:
         faults = Faults(shift_every=2, shift_count=2)
         fetched = customers_fetched(api, tmp_path, faults, customer_api_page_size=1, source_concurrency=1)

@@ -34,7 +34,7 @@ class Shop:
         self.today = TODAY
 
     def run(self, day: date) -> dict[str, Any]:
-        """Materialize the customer tables of a day; return what was told about the fetch."""
+        """Materialize the customer tables of a day; return what was reported about the fetch."""
         source = ApiCustomers(self.settings, now=lambda: datetime(*self.today.timetuple()[:3], 12, tzinfo=UTC))
         made = build_definitions(self.settings, resources={"customer_source": source})
         with dg.DagsterInstance.ephemeral() as instance:
@@ -45,7 +45,7 @@ class Shop:
             return {name: value.value for name, value in event.metadata.items()}
 
     def reported(self) -> dict[date, list[str | None]]:
-        """Return who was told, by day of the fetch."""
+        """Return who was received, by day of the fetch."""
         engine = new_engine(self.settings).open()
         try:
             rows = engine.table(RawCustomers).order_by("record_number").to_pyarrow().to_pylist()
@@ -88,7 +88,7 @@ def test_an_older_day_that_is_run_again_keeps_what_was_received_then(shop: Shop,
 
 
 @pytest.mark.slow
-def test_what_the_fetch_cost_is_told_with_the_materialization(shop: Shop, customer_api: CustomerService) -> None:
+def test_what_the_fetch_cost_is_reported_with_the_materialization(shop: Shop, customer_api: CustomerService) -> None:
     customer_api.faults = Faults(server_errors=1, duplicated_pages=1, malformed_pages=1, conflicting_pages=1)
     reported = shop.run(TODAY)
     assert reported["fetched"] is True

@@ -50,7 +50,7 @@ def test_the_row_that_is_far_from_all_others_is_named_by_its_file_and_day() -> N
     )
 
 
-def test_files_tell_what_arrived_when_and_which_days_it_counts_for(tmp_path: Path) -> None:
+def test_files_say_what_arrived_when_and_which_days_it_counts_for(tmp_path: Path) -> None:
     page_views(tmp_path / "loose.csv", "2026-01-01", "2026-01-01", "2012-01-03")
     folder = tmp_path / "received_date=2026-01-04"
     folder.mkdir()

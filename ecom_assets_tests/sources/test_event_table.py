@@ -27,7 +27,7 @@ from ecom_assets_tests.sources.event_table_rows import (
 
 pytestmark = [pytest.mark.brief, pytest.mark.xdist_group("snowflake")]
 
-# Ann on the 28th, told a day later; Bob with an offset that makes it the 29th in Berlin; texts that are no times.
+# Ann on the 28th, received a day later; Bob with an offset that makes it the 29th in Berlin; texts that are no times.
 TEXTS = """
 e1|ann|product_view|2026-03-28T10:00:00Z|lamp|light|s1|https://a.io|||2026-03-29T01:00:00Z|a|Opera|{"b": 1,  "a": 2.50}
 e2|bob|purchase|2026-03-28T23:30:00+01:00|||s2|||19.999|2026-03-28T22:45:00.123456Z|||
@@ -87,7 +87,7 @@ def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
-def test_times_with_a_zone_are_told_with_it(
+def test_times_with_a_zone_are_written_with_it(
     account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str
 ) -> None:
     row = dict.fromkeys(FIELDS, "") | {"event_id": "e1", "event_timestamp": "2026-03-28 10:00:00+02:00"}

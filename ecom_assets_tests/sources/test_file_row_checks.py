@@ -102,7 +102,7 @@ def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:
     assert (actual.broken_count, actual.looked_at_count) == (0, 9)
 
 
-def test_a_row_that_is_lost_and_one_too_many_are_told_per_file_and_day() -> None:
+def test_a_row_that_is_lost_and_one_too_many_are_reported_per_file_and_day() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
     actual = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
     assert [list(one.values()) for one in actual.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
@@ -110,7 +110,7 @@ def test_a_row_that_is_lost_and_one_too_many_are_told_per_file_and_day() -> None
     assert sentence.startswith("a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); ")
 
 
-def test_rows_without_an_arrival_day_and_rows_of_no_file_are_told() -> None:
+def test_rows_without_an_arrival_day_and_rows_of_no_file_are_reported() -> None:
     actual = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
     assert [list(one.values()) for one in actual.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
     assert actual.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")

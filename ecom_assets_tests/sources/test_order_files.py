@@ -203,7 +203,7 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
         ("reports,log.csv", False),
     ],
 )
-def test_days_are_judged_each_by_itself_where_all_orders_come_as_daily_reports(
+def test_days_are_checked_each_by_itself_where_all_orders_come_as_daily_reports(
     tmp_path: Path, place: str, *, is_daily: bool
 ) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
@@ -211,7 +211,7 @@ def test_days_are_judged_each_by_itself_where_all_orders_come_as_daily_reports(
     places = ",".join(str(tmp_path / one) for one in place.split(","))
     # No report is owed before the first one that there is, nor for a day that is still on.
     days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
-    judged = checked_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
-    assert judged == Days(days.dates[1:3] if is_daily else ())
+    checked = checked_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    assert checked == Days(days.dates[1:3] if is_daily else ())
     by_day = checked_days(Settings(orders=places, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
     assert set(by_day.dates) >= set(days.dates[1:3])

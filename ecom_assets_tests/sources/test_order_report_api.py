@@ -124,7 +124,7 @@ def test_what_passes_is_outlived(api: OrderService, tmp_path: Path, faults: Faul
     assert [one.row_count for one in fetch(api, tmp_path, FIRST, SECOND, faults=faults)] == [3, 1]
 
 
-def test_a_report_that_fails_each_time_is_told(api: OrderService, tmp_path: Path) -> None:
+def test_a_report_that_fails_each_time_is_reported(api: OrderService, tmp_path: Path) -> None:
     with pytest.raises(
         SourceError, match=r"The order report API at \S+ failed to make a report, 2 times; run again la"
     ):
@@ -148,7 +148,7 @@ def test_a_report_that_stays_running_is_not_waited_for_for_ever(api: OrderServic
         (Faults(cut_files=4), r"gives a file whose last line is cut \(\d+ bytes\)"),
     ],
 )
-def test_a_file_that_is_not_whole_is_told_and_the_earlier_one_stays(
+def test_a_file_that_is_not_whole_is_reported_and_the_earlier_one_stays(
     api: OrderService, tmp_path: Path, faults: Faults, sentence: str
 ) -> None:
     (whole,) = fetch(api, tmp_path)
@@ -163,7 +163,7 @@ def test_a_file_that_is_not_whole_is_told_and_the_earlier_one_stays(
     assert landed(tmp_path) == ["order_reports/increment_date=2026-01-01/user_order_log_inc.csv"]
 
 
-def test_a_file_that_is_missing_is_told(orders: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_is_reported(orders: Path, tmp_path: Path) -> None:
     class NoFile(OrderService):
         def answer(self, request: Request) -> Answer:
             is_file = request.path.endswith(".csv")
@@ -187,19 +187,19 @@ def test_what_was_landed_before_a_failure_stays(api: OrderService, tmp_path: Pat
 
 
 @pytest.mark.parametrize("wrong", ["order_api_key", "order_api_nickname", "order_api_cohort"])
-def test_who_is_unknown_is_told_which_setting(api: OrderService, tmp_path: Path, wrong: str) -> None:
+def test_an_unknown_client_learns_which_setting_is_wrong(api: OrderService, tmp_path: Path, wrong: str) -> None:
     given: dict[str, Any] = {wrong: "stranger"}
     with pytest.raises(SourceError, match="answers 401: it does not take the key; set ECOM_ORDER_API_KEY"):
         fetch(api, tmp_path, **given)
     assert api.counts.request_count == 1
 
 
-def test_a_missing_address_is_told(tmp_path: Path) -> None:
+def test_a_missing_address_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="ECOM_ORDER_API_URL is not set"):
         list(fetch_increments(settings_for(tmp_path), [FIRST]))
 
 
-def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_told(
+def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_shown(
     orders: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -245,7 +245,7 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
         ("/get_increment", {"status": "FAILED"}, r"failed on the increment of 2026-01-01; run again later"),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_told(
+def test_an_answer_that_makes_no_sense_is_reported(
     orders: Path, tmp_path: Path, step: str, body: object, sentence: str
 ) -> None:
     class Odd(OrderService):
@@ -256,7 +256,7 @@ def test_an_answer_that_makes_no_sense_is_told(
         fetch(odd, tmp_path)
 
 
-def test_a_place_that_cannot_be_written_is_told(api: OrderService, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(api: OrderService, tmp_path: Path) -> None:
     (tmp_path / "order_reports").write_text("a file where a folder should be")
     with pytest.raises(SourceError, match=r"user_order_log_inc\.csv cannot be written \(Not a directory\); fix that"):
         fetch(api, tmp_path)

@@ -42,7 +42,7 @@ def of_file(path: Path, text: str) -> SliceOutput:
     return FileStock(Settings(home=path.parent, catalogue=path)).received(DAYS)
 
 
-def test_a_file_is_told_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> None:
+def test_a_file_counts_as_of_the_newest_of_the_run_s_days(tmp_path: Path) -> None:
     actual = of_file(tmp_path / "c.csv", "product_id,name,stock,reorder_point,lead_time_days\nhat,Hat,7,10,3\n")
     assert actual.days == Days((TODAY,))
     [row] = rows(actual)
@@ -89,7 +89,7 @@ def test_a_catalogue_of_categories_only_has_no_stock_and_that_is_said(tmp_path: 
     assert actual.metadata["not_fetched_because"] == f"{tmp_path / 'c.csv'} has no column stock"
 
 
-def test_a_catalogue_without_a_line_tells_that_there_is_nothing(tmp_path: Path) -> None:
+def test_a_catalogue_without_a_line_says_that_there_is_nothing(tmp_path: Path) -> None:
     actual = of_file(tmp_path / "c.csv", "product_id,stock\n")
     assert (actual.days, rows(actual)) == (Days((TODAY,)), [])
 
@@ -136,7 +136,7 @@ def test_every_product_comes_through_every_fault(
     assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
         f"p{n}" for n in range(5)
     ]
-    assert api.counts.request_count == 7  # three pages, and four tries that failed
+    assert api.counts.request_count == 7  # three pages, and four attempts that failed
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
         ({"catalogue_api_url": "http://127.0.0.1:9"}, "does not answer.*ECOM_CATALOGUE_API_URL is right"),
     ],
 )
-def test_an_api_that_refuses_is_told_in_a_sentence(
+def test_an_api_that_refuses_is_reported_in_a_sentence(
     api: CatalogueService, tmp_path: Path, given: dict[str, Any], result: str
 ) -> None:
     with pytest.raises(EcomError, match=result) as refused:
@@ -196,7 +196,7 @@ def test_an_answer_that_is_no_page_is_refused(
 # The sandbox, and none
 
 
-def test_the_sandbox_tells_its_stock_on_its_last_day_only(tmp_path: Path) -> None:
+def test_the_sandbox_reports_its_stock_on_its_last_day_only(tmp_path: Path) -> None:
     mine = Settings(home=tmp_path)
     generate(mine.sandbox_folder, days=2, visitors=20)
     source = SandboxStock(mine, lambda _settings: None)

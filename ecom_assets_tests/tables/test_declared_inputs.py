@@ -1,4 +1,4 @@
-"""Lineage is true: an asset's inputs are the tables whose rows are in its result; what tells its days comes before."""
+"""Lineage: an asset's inputs are the tables whose rows are in its result; what invalidates days comes before."""
 
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
@@ -99,7 +99,7 @@ def test_dagster_s_edges_are_the_inputs_and_what_is_declared_to_come_first() -> 
         assert {dep.asset_key for dep in specs[asset.key].deps} == inputs | set(asset.deps), asset.key
 
 
-def test_what_tells_a_table_s_days_is_computed_before_it() -> None:
+def test_what_invalidates_a_table_s_days_is_computed_before_it() -> None:
     """Otherwise a run reads it as the run before left it; only tables that remember the last run may come after."""
     graph = build_definitions(SETTINGS).resolve_asset_graph()
 
@@ -109,4 +109,4 @@ def test_what_tells_a_table_s_days_is_computed_before_it() -> None:
     for asset in ASSETS.values():
         for contract in asset.invalidated_by.reads.values() if asset.invalidated_by else ():
             answer = asset_key(contract)
-            assert answer in before(asset.key) or asset.key in before(answer), f"{answer} tells the days of {asset.key}"
+            assert answer in before(asset.key) or asset.key in before(answer), f"{answer} invalidates {asset.key}"

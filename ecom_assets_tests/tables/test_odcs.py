@@ -98,7 +98,7 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
         (("--out", "/dev/null/x"), "--out /dev/null/x cannot be a folder (Not a directory); name another one."),
     ],
 )
-def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
+def test_wrong_use_is_explained_in_a_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
     result = ecom("contracts", *words, home=tmp_path / "home")
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence)

@@ -89,7 +89,7 @@ def test_a_percentile_is_a_value_that_occurs() -> None:
     assert line(actual) == [10.0, None, 5.0, None]
 
 
-def test_values_are_told_apart_and_the_rest_is_other() -> None:
+def test_values_are_distinguished_and_the_rest_is_other() -> None:
     trend = Trend((Series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
     actual = answer(STORY, trend)
     assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"hats": 40.0, "(other)": 5.0}

@@ -63,7 +63,7 @@ def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Material
 
 
 @pytest.mark.slow
-def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
+def test_every_table_has_rows_columns_lineage_sql_preview_and_seconds(materialized: Materialized) -> None:
     for key in BY_KEY:
         shown = metadata(materialized, key)
         assert (shown["dagster/row_count"] == 0) is (key in EMPTY), key
@@ -75,7 +75,7 @@ def test_every_table_tells_rows_columns_lineage_sql_preview_and_seconds(material
 
 
 @pytest.mark.slow
-def test_every_day_tells_its_counts_and_the_newest_alone_how_the_table_was_made(materialized: Materialized) -> None:
+def test_every_day_has_its_counts_and_the_newest_alone_how_the_table_was_made(materialized: Materialized) -> None:
     counts, explanation = {"dagster/row_count", "rows_written"}, {"sql", "preview", "dagster/column_lineage"}
     for key, days in materialized.items():
         if key in BY_KEY:
@@ -115,7 +115,7 @@ def cells(line: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_days_that_were_written_are_told_where_they_are_more_than_the_run_s(materialized: Materialized) -> None:
+def test_the_days_that_were_written_are_listed_where_they_are_more_than_the_run_s(materialized: Materialized) -> None:
     first, _, last = metadata(materialized, "mart/conversion_funnel")["days_written"].partition(" to ")
     assert date.fromisoformat(first) <= date.fromisoformat(DAYS[0])
     assert date.fromisoformat(last) >= date.fromisoformat(DAYS[-1])

@@ -45,7 +45,7 @@ def opened(columns: str = EVENTS, rows: str = ROWS) -> duckdb.DuckDBPyConnection
     return con
 
 
-def asked(con: duckdb.DuckDBPyConnection, statements: KeptStatements, function: Any, *given: Any) -> tuple[Any, int]:
+def rows_of(con: duckdb.DuckDBPyConnection, statements: KeptStatements, function: Any, *given: Any) -> tuple[Any, int]:
     """The rows of a function of the events, and how many statements were written for it."""
     before = Counted.written
     runner = Counted(con, statements)
@@ -97,9 +97,12 @@ def test_another_argument_type_column_or_function_is_another_statement(
     columns: str, function: Callable[..., ir.Table], given: list[Any]
 ) -> None:
     statements = KeptStatements()
-    assert asked(opened(), statements, count_by, "city") == ([{"city": "Oslo", "n": 1}, {"city": "Rome", "n": 2}], 1)
-    assert asked(opened(), statements, count_by, "city")[1] == 0
-    assert asked(opened(columns, ""), statements, function, *given)[1] == 1
+    assert rows_of(opened(), statements, count_by, "city") == (
+        [{"city": "Oslo", "n": 1}, {"city": "Rome", "n": 2}],
+        1,
+    )
+    assert rows_of(opened(), statements, count_by, "city")[1] == 0
+    assert rows_of(opened(columns, ""), statements, function, *given)[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_another_argument_type_column_or_function_is_another_statement(
 def test_each_option_of_a_definition_is_another_statement(change: dict[str, Any]) -> None:
     statements, plain = KeptStatements(), {"series": (Series("view"),), "period": "week"}
     for given, written in ((plain, 1), (plain, 0), (plain | change, 1)):
-        assert asked(opened(), statements, events_of, Trend(**given))[1] == written
+        assert rows_of(opened(), statements, events_of, Trend(**given))[1] == written
 
 
 def test_time_zones_and_days_that_decide_about_the_statement_are_in_its_key() -> None:
@@ -117,19 +120,19 @@ def test_time_zones_and_days_that_decide_about_the_statement_are_in_its_key() ->
     statements, hourly = KeptStatements(), Trend((Series("view"),), period="hour")
     days, changed = Days.of([MONDAY]), Days.of([date(2026, 3, 29)])
     for one, zone, written in ((days, "UTC", 1), (days, "Europe/Berlin", 1), (changed, "Europe/Berlin", 1)):
-        assert asked(opened(), statements, events_of, hourly, one, zone)[1] == written
-    assert [asked(opened(), statements, since, day)[1] for day in (MONDAY, FRIDAY)] == [1, 1]
-    assert [asked(opened(), statements, binds_dates(since), day)[1] for day in (MONDAY, FRIDAY)] == [1, 0]
+        assert rows_of(opened(), statements, events_of, hourly, one, zone)[1] == written
+    assert [rows_of(opened(), statements, since, day)[1] for day in (MONDAY, FRIDAY)] == [1, 1]
+    assert [rows_of(opened(), statements, binds_dates(since), day)[1] for day in (MONDAY, FRIDAY)] == [1, 0]
     del since.binds_dates  # type: ignore[attr-defined]
-    late = [asked(opened(), statements, within, MONDAY, date(9000, 1, 1))[1] for _ in range(2)]
+    late = [rows_of(opened(), statements, within, MONDAY, date(9000, 1, 1))[1] for _ in range(2)]
     assert late == [1, 1], "a day that stands for others is not kept"
 
 
 def test_other_code_or_libraries_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
     statements = KeptStatements()
-    assert asked(opened(), statements, count_by, "city")[1] == 1
+    assert rows_of(opened(), statements, count_by, "city")[1] == 1
     monkeypatch.setattr(kept_queries, "written_by", lambda: ("other code",))
-    assert asked(opened(), statements, count_by, "city")[1] == 1
+    assert rows_of(opened(), statements, count_by, "city")[1] == 1
 
 
 def test_what_a_key_cannot_show_is_written_each_time() -> None:
@@ -138,15 +141,15 @@ def test_what_a_key_cannot_show_is_written_each_time() -> None:
     def by_city(events: ir.Table) -> ir.Table:
         return count_by(events, city)
 
-    assert [asked(opened(), statements, by_city)[1] for _ in range(2)] == [1, 1]
-    assert [asked(opened(), statements, count_by, lambda one: one.city)[1] for _ in range(2)] == [1, 1]
+    assert [rows_of(opened(), statements, by_city)[1] for _ in range(2)] == [1, 1]
+    assert [rows_of(opened(), statements, count_by, lambda one: one.city)[1] for _ in range(2)] == [1, 1]
 
 
 def test_a_damaged_statement_is_written_again(tmp_path: Path) -> None:
     for written in (1, 0, 1, 0):
         statements = KeptStatements()
         statements.keep_in(tmp_path / "statements.sqlite")
-        assert asked(opened(), statements, count_by, "city") == (
+        assert rows_of(opened(), statements, count_by, "city") == (
             [{"city": "Oslo", "n": 1}, {"city": "Rome", "n": 2}],
             written,
         )

@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
 
 
 @pytest.mark.slow
-def test_every_table_is_computed_by_the_statement_that_would_be_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_table_is_computed_by_the_statement_that_would_be_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three days with a purchase each, computed one after another: most statements were kept on the first."""
     answer: Counter[str] = Counter()
 

@@ -35,7 +35,7 @@ def forgetful() -> Iterator[AmplitudeReceiver]:
         yield receiver
 
 
-def test_an_accepted_batch_is_told_with_its_size(amplitude: AmplitudeReceiver) -> None:
+def test_an_accepted_batch_is_reported_with_its_size(amplitude: AmplitudeReceiver) -> None:
     events = [amplitude_event(1), amplitude_event(2)]
     size = len(json.dumps({"api_key": amplitude.key, "events": events}))
     assert to_amplitude(amplitude, *events) == (

@@ -48,7 +48,7 @@ ADDRESS = {"amplitude": BATCH, "heap": TRACK, "mixpanel": IMPORT, "ga4": COLLECT
 
 
 @pytest.mark.parametrize("tool", KINDS)
-def test_the_judge_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -> None:
+def test_the_audit_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -> None:
     journal = tmp_path / "a.journal"
     with KINDS[tool](Setup(journal=journal)) as receiver:
         for number, user in ((2, 1), (1, 1), (3, 2), (2, 1)):
@@ -63,7 +63,7 @@ def test_the_judge_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -
     assert (held.taken_count, held.counted_count) == (actual.taken.total(), actual.counted.total())
 
 
-def test_the_judge_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> None:
+def test_the_audit_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> None:
     journal = tmp_path / "a.journal"
     with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
         to_amplitude(receiver, amplitude_event(1))
@@ -76,7 +76,7 @@ def test_the_judge_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> 
     assert (refused.status, refused.record_ids, refused.taken_ids) == (400, ("event-2", "event-3"), ())
 
 
-def test_the_judge_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) -> None:
+def test_the_audit_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) -> None:
     journal = tmp_path / "a.journal"
     with MixpanelReceiver(Setup(journal=journal, clock=still)) as receiver:
         to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))

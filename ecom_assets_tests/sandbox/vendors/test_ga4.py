@@ -43,7 +43,7 @@ def shared() -> Iterator[Ga4Receiver]:
 
 
 def kept(ga4: Ga4Receiver, *events: Any, **more: Any) -> int:
-    """Send events, be told nothing, and return how many more are counted."""
+    """Send events, get no word in answer, and return how many more are counted."""
     before = ga4.held.counted_count
     assert to_ga4(ga4, *events, **more) == (204, "")
     return ga4.held.counted_count - before

@@ -1,4 +1,4 @@
-"""What all receivers share, over real connections: faults as scripted, the journal, the judge, steering, both at once.
+"""What receivers share, over real connections: faults as scripted, the request log, the audit, steering, both at once.
 
 Not here: what a tool takes.
 """
@@ -130,7 +130,7 @@ def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
         ReceiverFaults.read(answer)
 
 
-def test_a_pause_holds_a_request_after_it_was_taken_until_told_to_go_on() -> None:
+def test_a_pause_holds_a_request_after_it_was_taken_until_it_is_ended() -> None:
     faults = ReceiverFaults((Step(at="taken", pause_s=TIMEOUT_S),))
     with AmplitudeReceiver(Setup(faults=faults)) as receiver, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, receiver, 1)
@@ -216,7 +216,7 @@ def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> Non
     assert who_has_what(journal, "amplitude").counted == Counter(f"event-{number}" for number in range(1_000))
 
 
-def test_the_four_run_in_a_process_of_their_own_until_told_to_end(tmp_path: Path) -> None:
+def test_the_four_run_in_a_process_of_their_own_until_it_is_stopped(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

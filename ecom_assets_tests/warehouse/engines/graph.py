@@ -23,7 +23,7 @@ from ecom_assets.warehouse.factory import new_engine
 
 Rows = list[tuple[Any, ...]]
 OF_THE_RUN = ("run_id", "published_run_id", "restated_at", "intended_at", "answered_at", "changed_at", "held_at")
-"""Columns that tell of the run and not of the data."""
+"""Columns about the run and not about the data."""
 DayRange = tuple[date, date]
 """First and last day, both included."""
 

@@ -122,7 +122,7 @@ ODD_CUSTOMERS: list[Any] = [
 
 
 class FixedCustomers:
-    """The shop's customers as an API tells them on three of the days, with moves, copies and odd records between."""
+    """The shop's customers as an API returns them on three of the days, with moves, copies and odd records between."""
 
     def __init__(self) -> None:
         """Make the shop's customers."""
@@ -133,7 +133,7 @@ class FixedCustomers:
         self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
 
     def received(self, days: Days) -> SliceOutput:
-        """Return what was told on those of the days on which anything was."""
+        """Return what was received, on those of the days on which anything was."""
         answer = Days.of(day for day in days.dates if day in self._fetches)
         tables = [
             customer_rows(
@@ -144,8 +144,8 @@ class FixedCustomers:
             for day in answer.dates
         ]
         con = connect()
-        con.con.register("told", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
-        return SliceOutput(con.table("told"), answer)
+        con.con.register("received", pa.concat_tables([customer_rows((), FIRST_DAY, "").to_pyarrow(), *tables]))
+        return SliceOutput(con.table("received"), answer)
 
 
 def write_shop(folder: Path) -> list[str]:

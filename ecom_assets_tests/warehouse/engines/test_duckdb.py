@@ -90,7 +90,7 @@ def test_what_a_killed_process_left_while_it_created_the_file_is_removed(tmp_pat
 
 
 def test_a_folder_may_have_a_quote_in_its_name(tmp_path: Path) -> None:
-    """Where it spills to is told the engine in SQL."""
+    """The engine is given the folder to spill to in SQL."""
     engine = DuckDBEngine(tmp_path / "Ann's shop" / "warehouse.duckdb", memory_limit="300MB").open()
     (row,) = engine.query("SELECT current_setting('temp_directory') AS spill")
     engine.close()

@@ -1,4 +1,4 @@
-"""What a day's rows come to tells every change from none, on every engine."""
+"""The fingerprint of a day's rows changes with every change of them, and with nothing else, on every engine."""
 
 from collections.abc import Iterator
 

@@ -169,7 +169,7 @@ def test_funnels_are_the_same(embedded: Left, other: Left, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IN_FULL)
-def test_what_a_funnel_tells_is_the_same(embedded: Left, other: Left, name: str) -> None:
+def test_a_funnel_s_report_is_the_same(embedded: Left, other: Left, name: str) -> None:
     funnel = IN_FULL[name]
     if "properties" in name and "@standin/" in other.settings.warehouse:
         pytest.xfail(GAPS["variant_values"])

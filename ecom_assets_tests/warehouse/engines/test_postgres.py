@@ -113,7 +113,7 @@ def test_a_table_without_rights_is_named_and_left_alone(engine: PostgresEngine, 
     ],
     ids=["no server", "no user", "no database", "no port", "no address"],
 )
-def test_what_cannot_be_opened_is_told_without_the_password(postgres_url: str, address: str, why: str) -> None:
+def test_what_cannot_be_opened_is_reported_without_the_password(postgres_url: str, address: str, why: str) -> None:
     other = postgres_url.replace("/test_", "/no_such_shop?was=").partition("?was=")[0]
     other += "?" + postgres_url.partition("?")[2]
     with pytest.raises(WarehouseError, match=why) as refused:

@@ -104,7 +104,7 @@ def test_tables_are_emptied_together(spark_engine: SparkEngine) -> None:
     assert stored(spark_engine) == []
 
 
-def test_an_overtaken_writer_computes_its_slice_anew(spark_settings: Settings, spark_engine: SparkEngine) -> None:
+def test_an_overtaken_writer_computes_its_slice_again(spark_settings: Settings, spark_engine: SparkEngine) -> None:
     rows = from_within(spark_engine, (ONE, "ann"))
     spark_engine.replace(Visits, rows, DAY)
     other = SparkEngine(spark_settings).open()

@@ -46,7 +46,7 @@ def test_a_damaged_file_is_named_and_its_day_can_be_written_again(spark_engine: 
     assert stored(spark_engine) == [(ONE, "eva"), (TWO, "bob")]
 
 
-def test_a_spark_that_dies_is_started_anew_and_the_slice_written(spark_engine: SparkEngine) -> None:
+def test_a_spark_that_dies_is_restarted_and_the_slice_written(spark_engine: SparkEngine) -> None:
     rows = from_within(spark_engine, (ONE, "ann"))
     spark_engine.replace(Visits, from_outside((TWO, "kim")), None)
     handed_out = spark_engine.table(Visits)

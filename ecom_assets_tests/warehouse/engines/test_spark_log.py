@@ -71,7 +71,7 @@ def test_writers_of_different_days_both_stay(tmp_path: Path) -> None:
     assert visitors(log) == [(ONE, "ann"), (TWO, "bob")]
 
 
-def test_of_two_that_began_on_one_day_the_later_must_begin_anew(tmp_path: Path) -> None:
+def test_of_two_that_began_on_one_day_the_later_must_begin_again(tmp_path: Path) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     paused, quick = change(log, ONE, TWO, to="ann"), change(log, TWO, to="bob")
     commits.commit([quick])
@@ -197,7 +197,7 @@ def test_a_writer_that_dies_between_two_tables_is_finished_by_who_comes_next(
         with pytest.raises(KeyboardInterrupt):
             Commits(tmp_path).commit([change(log, ONE, to="new") for log in two_tables])
     assert [visitors(log) for log in two_tables] == [[(ONE, "new")], [(ONE, "old")]], "as others see it meanwhile"
-    assert seen_by_us(tmp_path, sessions, visits) == ["new", "new"], "whoever of us reads finishes it first"
+    assert seen_by_us(tmp_path, sessions, visits) == ["new", "new"], "a reader finishes it first"
     Commits(tmp_path).commit([change(visits, TWO, to="next")])
     assert visitors(visits) == [(ONE, "new"), (TWO, "next")]
 
@@ -256,7 +256,7 @@ def test_a_long_log_is_summed_up(tmp_path: Path) -> None:
     assert visitors(TableLog(log.folder)) == [(ONE, "v44")]
 
 
-def test_a_table_that_was_made_anew_by_another_process_is_seen(tmp_path: Path) -> None:
+def test_a_table_that_another_process_recreated_is_seen(tmp_path: Path) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     for who in ("ann", "bob"):
         commits.commit([change(log, ONE, to=who)])
@@ -284,7 +284,7 @@ def test_delta_keeps_the_types_of_every_contract(tmp_path: Path) -> None:
         assert list(newest(log).columns.items()) == wanted, contract.qualified_name()
 
 
-def test_statistics_tell_readers_what_they_may_skip(tmp_path: Path) -> None:
+def test_statistics_let_readers_skip_files(tmp_path: Path) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     commits.commit([change(log, ONE, to="ann")])
     (added,) = pa.table(DeltaTable(log.folder).get_add_actions(flatten=True)).to_pylist()
@@ -306,7 +306,7 @@ def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert "\n" not in str(answer.value)
 
 
-def test_a_table_of_an_earlier_version_is_told_of(tmp_path: Path) -> None:
+def test_a_table_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "mart" / "visits"
     (folder / "_log").mkdir(parents=True)
     (folder / "_log" / "0000000001.json").write_text(json.dumps({"columns": {}}))

@@ -82,6 +82,6 @@ def test_catalogs_get_statements_that_replace_a_slice_at_once(spark_engine: Spar
     )
     assert spark_catalog.condition(CITIES, None) == "TRUE"
     assert spark_catalog.condition(CITIES, Days(())) == "FALSE"
-    parser = spark_engine.con.session._jsparkSession.sessionState().sqlParser()  # noqa: SLF001 (Spark's grammar is the judge)
+    parser = spark_engine.con.session._jsparkSession.sessionState().sqlParser()  # noqa: SLF001 (Spark's grammar decides)
     for statement in (replaced, created, spark_catalog.replace_table_statement(Visits, CITIES, "delta")):
         assert parser.parsePlan(statement).toString()

@@ -72,7 +72,7 @@ def test_rows_that_are_back_end_it_by_themselves(engine: Engine) -> None:
 
 
 @pytest.mark.sampled(1)
-def test_a_run_that_is_told_so_lets_them_go_and_it_is_noted(engine: Engine) -> None:
+def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(engine: Engine) -> None:
     bring(engine, 3, 3)
     bring(engine, 3, 0)
     assert bring(engine, 3, 0, allowed=True) == [ONE, TWO]
