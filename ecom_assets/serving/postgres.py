@@ -22,7 +22,7 @@ from ecom_assets.serving.history import History, Runs
 from ecom_assets.serving.source_days import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import conform, in_their_types, schema_of
+from ecom_assets.tables.schema import batches_of, conform, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
@@ -145,7 +145,7 @@ def _bring(
     rows = source.table(table)
     if days is not None:
         rows = rows.filter(days.contain(rows[table.day_column]))
-    count = target.take_in(table, in_their_types(conform(rows, table).to_pyarrow_batches(chunk_size=BATCH_ROWS)))
+    count = target.take_in(table, batches_of(conform(rows, table), BATCH_ROWS))
     target.analyze(table)
     target.on_step("table_written")
     if count != _rows({name: wanted[name] for name in differing if name in wanted}):

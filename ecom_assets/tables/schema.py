@@ -41,6 +41,20 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.select(**columns)
 
 
+def batches_of(rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
+    """Return rows in batches of `row_count` rows, in the types that their expression declares.
+
+    DuckDB computes a batch when it is read, so that all rows need not fit in memory: read all of them before the next
+    statement on its connection.
+    """
+    backend = rows.get_backend()
+    if not isinstance(backend, Backend):
+        return in_their_types(rows.to_pyarrow_batches(chunk_size=row_count))
+    # Ibis executes the statement before its first batch is read, and DuckDB then copies all of the result.
+    batches = backend._to_duckdb_relation(rows).to_arrow_reader(row_count)  # noqa: SLF001 (no public name returns a relation)
+    return in_their_types(pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), batches))
+
+
 def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """Return batches in the types that the schema of their reader declares.
 

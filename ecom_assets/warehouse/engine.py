@@ -18,7 +18,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import columns_to_add, conform, in_their_types, kind_of, schema_of
+from ecom_assets.tables.schema import batches_of, columns_to_add, conform, kind_of, schema_of
 from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.written_slices import WrittenSlices, forget_writes, note_write
 
@@ -229,7 +229,7 @@ class Engine(SqlNames, ABC):
             if is_own:
                 count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
             else:
-                count = self.take_in(contract, in_their_types(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS)))
+                count = self.take_in(contract, batches_of(rows, BATCH_ROWS))
             self.note_write(contract, days)
             self.end_slice(contract)
             if watch:

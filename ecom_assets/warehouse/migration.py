@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ecom_assets.errors import WarehouseError
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.tables.schema import batches_of, kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.sql_text import ident
@@ -31,7 +31,7 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
     kinds = schema_of(contract).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # nullability does not matter for the checksum
-    rows = engine.table(contract).select(*contract.columns).to_pyarrow_batches(chunk_size=BATCH_ROWS)
+    rows = batches_of(engine.table(contract).select(*contract.columns), BATCH_ROWS)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in rows:

@@ -1,9 +1,9 @@
-"""Rows on their way from one engine into another: in the types that they announce."""
+"""Rows on their way from one engine into another: a batch at a time, in the types that they declare."""
 
 import ibis
 import pyarrow as pa
 
-from ecom_assets.tables.schema import in_their_types
+from ecom_assets.tables.schema import batches_of, in_their_types
 from ecom_assets.warehouse.local import connect
 
 
@@ -21,3 +21,21 @@ def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:
 def test_batches_that_are_as_announced_are_left_alone() -> None:
     table = ibis.memtable({"n": [1, 2, 3]}, schema={"n": "int64"}).to_pyarrow()
     assert in_their_types(table.to_reader()).read_all().equals(table)
+
+
+def test_duckdb_computes_rows_when_their_batch_is_read() -> None:
+    # All of them would take 80 GB.
+    numbers = connect().sql("SELECT range AS number FROM range(10_000_000_000)")
+
+    first = batches_of(numbers, 1_000).read_next_batch()
+
+    assert first["number"].to_pylist() == list(range(1_000))
+
+
+def test_batches_have_the_types_that_their_expression_declares() -> None:
+    numbers = connect().sql("SELECT range AS number FROM range(4)")
+
+    actual = batches_of(numbers.agg(total=numbers.number.sum()), 1).read_all()
+
+    assert actual.to_pydict() == {"total": [6]}
+    assert actual.schema.field("total").type == pa.int64()

@@ -17,7 +17,7 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import conform, in_their_types
+from ecom_assets.tables.schema import batches_of, conform
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
 from ecom_assets.warehouse.engines.spark.catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.engines.spark.files import FileTables
@@ -117,7 +117,7 @@ class SparkEngine(Engine):
                 if is_own:
                     new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
-                    new.fill_from(in_their_types(rows.to_pyarrow_batches(chunk_size=BATCH_ROWS)))
+                    new.fill_from(batches_of(rows, BATCH_ROWS))
                 if not watch:
                     self.on_step("slice_written")
             count = new.row_count
