@@ -19,15 +19,12 @@ from ecom_assets.automation.jobs import (
     ORDERS,
     STOCK,
     customers_schedule,
-    events_schedule,
     everything_job,
-    orders_schedule,
+    nightly_schedule,
     source_job,
-    stock_schedule,
 )
 from ecom_assets.automation.manual_jobs import ManualJobs
-from ecom_assets.automation.request_sensor import request_sensor
-from ecom_assets.automation.sensors import following_sensor, landing_sensor
+from ecom_assets.automation.sensors import following_sensor, landing_sensor, request_sensor
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
@@ -71,8 +68,7 @@ from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
-from ecom_assets.tables.check import TableCheck, contract_check
-from ecom_assets.tables.check_steps import check_steps
+from ecom_assets.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
@@ -215,12 +211,10 @@ def manual_jobs(settings: Settings, resources: Mapping[str, Any], pool: str | No
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """Return the schedule of each configured source, and that of the weekly report."""
-    by_source = [
-        (has_events, events_schedule), (has_orders, orders_schedule), (has_customers, customers_schedule),
-        (has_stock, stock_schedule),
-    ]  # fmt: skip
-    of_sources = [schedule(settings) for is_there, schedule in by_source if is_there(settings)]
-    return [*of_sources, *(report_schedule(settings, job) for job in report_jobs(settings))]
+    nightly = ((has_events, EVENTS), (has_orders, ORDERS), (has_stock, STOCK))
+    of_sources = [nightly_schedule(settings, job) for is_there, job in nightly if is_there(settings)]
+    evening = [customers_schedule(settings)] if has_customers(settings) else []
+    return [*of_sources, *evening, *(report_schedule(settings, job) for job in report_jobs(settings))]
 
 
 def report_jobs(settings: Settings) -> list[dg.JobDefinition]:

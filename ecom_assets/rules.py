@@ -34,8 +34,8 @@ from ecom_assets.sources.order_reports.source import checked_days, has_events, h
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.definition_text import definition_from
-from ecom_assets.tables.durations import parse_duration
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.values import parse_duration
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 

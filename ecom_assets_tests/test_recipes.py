@@ -14,8 +14,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.check import RANGE_END, RANGE_START, contract_check
-from ecom_assets.tables.check_steps import check_steps
+from ecom_assets.tables.check import RANGE_END, RANGE_START, check_steps, contract_check
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import factory
 from ecom_assets.warehouse.engine import Engine

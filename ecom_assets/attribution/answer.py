@@ -20,10 +20,9 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
-from ecom_assets.tables.days import Days
-from ecom_assets.tables.durations import parse_duration
-from ecom_assets.tables.ends import Ends, days_definition, of_days
+from ecom_assets.tables.days import Days, Ends, days_definition, of_days
 from ecom_assets.tables.presets import with_preset
+from ecom_assets.tables.values import parse_duration
 
 KEYS: Final = ("model", "lookback", "half_life", "two_touches", "session_rule", "where", "preset")
 ALL_TIME_DAYS = 36_500

@@ -1,10 +1,10 @@
-"""Alerts: one message for each run in which something failed, however often the sensor looks.
+"""Alerts: one message for each run in which something failed, however often the sensor looks, and the newest checks.
 
 A tag of the run says whether its message was sent, so that it is neither lost when the mail server is down nor sent
 again when the daemon restarts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -13,8 +13,6 @@ from uuid import uuid4
 
 import dagster as dg
 
-from ecom_assets.automation import held_alert
-from ecom_assets.automation.held_alert import held_line
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
@@ -69,8 +67,13 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
     """Read the run's events."""
     events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id, of_type=REPORTED_EVENTS)]
     has_failed = run.status == dg.DagsterRunStatus.FAILURE
-    evaluations = [event.asset_check_evaluation_data for event in events if _is_check(event)]
-    checks = tuple(failed_check_of(one) for one in evaluations if _is_failed(one) and HELD_DAYS not in one.metadata)
+    evaluations = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    failed = [one for one in evaluations if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR]
+    checks = tuple(failed_check_of(one) for one in failed if HELD_DAYS not in one.metadata)
     held = tuple(held_line(day) for one in evaluations for day in _held_days(one))
     steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
     if has_failed and not steps and not checks:
@@ -89,14 +92,6 @@ def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
     data = event.event_specific_data  # none where the run's process was lost
     return error_sentence(getattr(data, "error", None), event.message) if data else first_line(event.message)
-
-
-def _is_check(event: dg.DagsterEvent) -> bool:
-    return event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-
-
-def _is_failed(evaluation: dg.AssetCheckEvaluation) -> bool:
-    return not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
 
 
 def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
@@ -139,6 +134,9 @@ UNSENT, SENT, LEFT_TO_COMMAND = "unsent", "sent", "left to the command"
 """What the tag says; the latter two with the run's id, because a run that is tried again inherits its parent's tags."""
 OVERLAP = timedelta(minutes=5)
 """Runs that ended so long before the last look are looked at again: their end may have been written late."""
+HELD_TAG = "ecom/held_days_alerted_on"
+"""The tag of a run that the daily message about held days was sent for: its day, however many runs see held days."""
+ABOUT_HELD = "Nothing is built on what arrived on these days; the days around them go on. One message a day says so."
 MOST_RUNS = 100
 """The maximum number of runs in one tick; others wait for the next."""
 ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
@@ -208,12 +206,15 @@ class Alerts:
     def _report_held_days(self, instance: dg.DagsterInstance, report: RunReport) -> str:
         """Send today's message about held days, if there are any and it was not sent yet."""
         today = today_in(self.timezone)
-        if not report.held_days or held_alert.is_reported(instance, today):
+        sent_today = dg.RunsFilter(tags={HELD_TAG: today.isoformat()})
+        if not report.held_days or instance.get_run_records(sent_today, limit=1):
             return ""
-        text = held_alert.text(report.held_days, self._link(report))
-        refused = self.server.send(self._written(held_alert.headline(report.held_days), f"{today}.held", text))
-        held_alert.note_alerted(instance, report.run_id, today)
-        return self._outcome_line(held_alert.headline(report.held_days), refused)
+        headline = f"{len(report.held_days)} day{'s' if len(report.held_days) > 1 else ''} held back"
+        lines = [f"{headline}.", ABOUT_HELD, "", *(f"  {line}" for line in report.held_days), ""]
+        text = "\n".join([*lines, f"Run: {self._link(report)}", ""])
+        refused = self.server.send(self._written(headline, f"{today}.held", text))
+        instance.add_run_tags(report.run_id, {HELD_TAG: today.isoformat()})
+        return self._outcome_line(headline, refused)
 
     def _written(self, headline: str, name: str, text: str) -> EmailMessage:
         return new_message(self.sender, self.recipients, headline, name, text)
@@ -223,7 +224,7 @@ class Alerts:
 
     def _outcome_line(self, what: str, refused: list[str]) -> str:
         but = f", but the server refused {', '.join(refused)}" if refused else ""
-        return f"Told {', '.join(self.recipients)} of {what}{but}."
+        return f"Notified {', '.join(self.recipients)} of {what}{but}."
 
 
 def tag_of(run_id: str, state: str) -> dict[str, str]:
@@ -253,7 +254,9 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
     def failures(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         looked_at = now()
         since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
-        owed = list(_unsent(context.instance))
+        unsent = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
+        records = context.instance.get_run_records(unsent, limit=MOST_RUNS, ascending=True)
+        owed = [record.dagster_run for record in records]
         fresh, until = _ended(context.instance, since - OVERLAP, looked_at)
         lines: list[str] = []
         for number, run in enumerate([*owed, *fresh]):
@@ -267,12 +270,6 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
         return dg.SensorResult(skip_reason=line, cursor=until.isoformat())
 
     return failures
-
-
-def _unsent(instance: dg.DagsterInstance) -> Iterator[dg.DagsterRun]:
-    filters = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
-    for record in instance.get_run_records(filters, limit=MOST_RUNS, ascending=True):
-        yield record.dagster_run
 
 
 def _ended(instance: dg.DagsterInstance, since: datetime, now: datetime) -> tuple[list[dg.DagsterRun], datetime]:
@@ -317,11 +314,38 @@ def _lines(report: RunReport, link: str) -> Iterator[str]:
         yield from ("", "Failed steps", *(f"  {sentence}" for sentence in report.failed_steps))
     if report.failed_checks:
         yield from ("", "Failed checks")
-        for check in report.failed_checks:
-            yield from _about(check)
+    for check in report.failed_checks:
+        yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
+        shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
+        yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"
 
 
-def _about(check: FailedCheck) -> Iterator[str]:
-    yield f"  {check.table}, {check.name}: {check.sentence or check.description}"
-    shown = f"; {check.example_count} example{'s' if check.example_count > 1 else ''} in the run"
-    yield f"    observed {check.observed}, limit {check.limit}{shown if check.example_count else ''}"
+@dataclass(frozen=True)
+class CheckResults:
+    """How many checks have run at all, and those that did not hold when they last ran, warnings too."""
+
+    evaluated_count: int
+    failing: tuple[FailedCheck, ...]
+
+
+def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> CheckResults:
+    """Return the newest results of some checks, the failing ones by table and name."""
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys))
+    evaluations = [
+        record.event.asset_check_evaluation
+        for record in newest.values()
+        if record.event is not None and record.event.dagster_event is not None
+    ]
+    known = [one for one in evaluations if one is not None]
+    failing = [failed_check_of(one) for one in known if not one.passed]
+    return CheckResults(len(known), tuple(sorted(failing, key=lambda one: (one.table, one.name))))
+
+
+def held_line(one: dict[str, Any]) -> str:
+    """Describe a held day: its reason, since when it is held, and how to release it."""
+    what = f"{one['observed_count']:,} customers, {one['limit_count']:,} or fewer are too few"
+    if one["reason"] == "report_missing":
+        what = "no report came"
+    rows = f"{one['held_row_count']:,} rows wait since {one['held_since']} UTC"
+    command = f"`ecom release {one['source']} {one['day']}`"
+    return f"Held back: {one['source']} of {one['day']} ({what}); {rows}; better data let it in, or {command}"

@@ -20,22 +20,16 @@ def expected_assets(
     timezone: str,
     without_source: Iterable[dg.AssetKey],
 ) -> list[dg.AssetsDefinition]:
-    """Return the assets with tags, and with a freshness policy unless they have no source.
+    """Return the assets with tags, and with a freshness policy unless they are among those `without_source`.
 
-    Args:
-        assets: The assets to describe.
-        contracts: The contracts of tables, by asset key (`layer/name`).
-        timezone: Zone of the deadline.
-        without_source: Assets that no run materializes with these settings.
+    `contracts` has the contracts of tables by asset key (`layer/name`); `timezone` is that of the deadline.
     """
     policy = dg.FreshnessPolicy.cron(deadline_cron=DEADLINE, lower_bound_delta=WITHIN, timezone=timezone)
     idle = set(without_source)
 
     def described(spec: dg.AssetSpec) -> dg.AssetSpec:
-        tags = {**spec.tags, **tags_of(spec.key, contracts.get(spec.key.to_user_string()))}
-        if spec.key in idle:
-            return spec.replace_attributes(tags=tags)
-        return spec.replace_attributes(tags=tags, freshness_policy=policy)
+        tagged = spec.merge_attributes(tags=tags_of(spec.key, contracts.get(spec.key.to_user_string())))
+        return tagged if spec.key in idle else tagged.replace_attributes(freshness_policy=policy)
 
     return [asset.map_asset_specs(described) for asset in assets]
 

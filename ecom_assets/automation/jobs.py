@@ -33,28 +33,20 @@ def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]
     )
 
 
-def events_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that takes yesterday's events and those of the `late_days` days before it, every night.
-
-    An event may arrive `late_days` days after its own day, so that day's tables are computed again as often.
-    """
-    return _nightly(settings, EVENTS, "0 2 * * *", "so that late events are absorbed")
-
-
-def orders_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that takes yesterday's orders and those of the `late_days` days before it, every night.
-
-    However late a line comes, its arrival brings its day up to date; the days before are for nights that failed.
-    """
-    return _nightly(settings, ORDERS, "0 1 * * *", "so that a night that failed is made up for")
+NIGHTLY = {
+    # An event may arrive `late_days` days after its own day, so that day's tables are computed again as often.
+    EVENTS: ("0 2 * * *", "so that late events are absorbed"),
+    # However late a line comes, its arrival brings its day up to date; the days before are for nights that failed.
+    ORDERS: ("0 1 * * *", "so that a night that failed is made up for"),
+    STOCK: ("30 0 * * *", "so that it lies before the sales of the night are added up"),
+}
+"""The jobs that run each night: when, and why for the `late_days` days before yesterday too."""
 
 
-def stock_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule that fetches the stock soon after midnight, for the day that has just ended."""
-    return _nightly(settings, STOCK, "30 0 * * *", "so that it lies before the sales of the night are added up")
+def nightly_schedule(settings: Settings, job: str) -> dg.ScheduleDefinition:
+    """Return the schedule of a job in `NIGHTLY`, for yesterday and the `late_days` days before it."""
+    cron, purpose = NIGHTLY[job]
 
-
-def _nightly(settings: Settings, job: str, cron: str, purpose: str) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=f"daily_{job}",
         cron_schedule=cron,

@@ -208,16 +208,14 @@ def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _Step]:
             continue
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             written.add(key)
-            _note_written(steps[key], event.step_materialization_data.materialization)
+            metadata = event.step_materialization_data.materialization.metadata
+            rows, lineage = metadata.get(ROWS_WRITTEN), metadata.get(COLUMN_LINEAGE)
+            # Of a table that is cut by day each day has the whole run's count, and the newest alone has the lineage.
+            if isinstance(rows, dg.IntMetadataValue):
+                steps[key].row_count = rows.value or 0
+            if isinstance(lineage, dg.TableColumnLineageMetadataValue):
+                steps[key].lineage = lineage.value
         else:
             steps[key].ended_at = entry.timestamp
             steps[key].error = step_sentence(event) if event.is_step_failure else ""
     return {key: step for key, step in steps.items() if key in written or step.error}
-
-
-def _note_written(step: _Step, materialization: dg.AssetMaterialization) -> None:
-    rows = materialization.metadata.get(ROWS_WRITTEN)
-    lineage = materialization.metadata.get(COLUMN_LINEAGE)
-    # Of a table that is cut by day each day has the whole run's count, and the newest alone has the lineage.
-    step.row_count = rows.value or 0 if isinstance(rows, dg.IntMetadataValue) else step.row_count
-    step.lineage = lineage.value if isinstance(lineage, dg.TableColumnLineageMetadataValue) else step.lineage

@@ -91,19 +91,18 @@ class MailServer:
         return sorted(self._patiently(lambda session: session.send_message(message)))
 
     def _patiently(self, act: Callable[[smtplib.SMTP], Answer]) -> Answer:
-        retry = retrying(RETRY_PAUSES_S, _may_succeed_later)
+        def in_session() -> Answer:
+            with self._session() as session:
+                return act(session)
+
         try:
-            answer: Answer = retry(self._in_session, act)
+            answer: Answer = retrying(RETRY_PAUSES_S, _may_succeed_later)(in_session)
             return answer  # noqa: TRY300 (only the type checker wants the name)
         except (smtplib.SMTPException, OSError) as error:
             raise MailError(
                 f"The mail server {self.address} did not take the message: {self._reason(error)}; start it or "
                 "correct ECOM_SMTP_URL, ECOM_ALERT_EMAIL or ECOM_ALERT_SENDER."
             ) from error
-
-    def _in_session(self, act: Callable[[smtplib.SMTP], Answer]) -> Answer:
-        with self._session() as session:
-            return act(session)
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:

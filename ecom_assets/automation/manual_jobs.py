@@ -123,9 +123,8 @@ class ManualJobs:
         return self._run(context, max(first, self.settings.first_day), last, selection)
 
     def _publish(self, context: dg.OpExecutionContext, config: PublishConfig) -> str:
-        last = self._newest()
+        last, marts = self._newest(), dg.AssetSelection.assets(PUBLICATION, SNAPSHOT)
         permission = {self.permissions["rebuild"]: "true"} if config.rebuild else {}
-        marts = dg.AssetSelection.assets(PUBLICATION, SNAPSHOT)
         return self._run(context, last, last, marts, permission)
 
     def _newest(self) -> date:

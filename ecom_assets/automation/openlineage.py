@@ -73,20 +73,17 @@ class Lineage:
 
     @classmethod
     def of(cls, settings: Settings, address: str, tables: Tables) -> "Lineage":
-        """Return the lineage that is set.
-
-        Args:
-            settings: The receiver, its key and the namespace of jobs.
-            address: The warehouse's address, without secrets.
-            tables: The contract and the inputs of each asset.
-        """
+        """Return the lineage that is set, of a warehouse whose address has no secrets."""
         events = LineageEvents(settings.openlineage_namespace, Place.of(address), tables)
         return cls(settings.openlineage_url, settings.openlineage_api_key.get_secret_value(), events)
 
     def deliver(self, events: Sequence[RunEvent], patience_s: float) -> Delivered:
         """Send events in order, until one does not arrive or the time is over."""
         until = time.monotonic() + patience_s
-        transport = HttpTransport(self._config())
+        config = HttpConfig(url=f"{self.url.rstrip('/')}/", timeout=REQUEST_TIMEOUT_S, retry={"total": 0})
+        if self.api_key:
+            config.auth = ApiKeyTokenProvider({"api_key": self.api_key})
+        transport = HttpTransport(config)
         try:
             for number, event in enumerate(events):
                 if time.monotonic() > until:
@@ -106,23 +103,15 @@ class Lineage:
             return Delivered(0)
         before = "1" if is_begun and before == "0" else before
         is_over = run.status in ENDS
-        events = self.events.of_ended(instance, run) if is_over else [self._start(instance, run)]
+        began_at = instance.get_run_stats(run.run_id).start_time or time.time()
+        start = self.events.start_of(run.run_id, run.job_name, began_at)
+        events = self.events.of_ended(instance, run) if is_over else [start]
         result = self.deliver(events[int(before) :], patience_s)
         count = int(before) + result.count
         state = ALL if is_over and count == len(events) else str(count)
         if state != _noted(run):
             instance.add_run_tags(run.run_id, {TAG: f"{state}: {run.run_id}"})
         return result
-
-    def _start(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunEvent:
-        began_at = instance.get_run_stats(run.run_id).start_time or time.time()
-        return self.events.start_of(run.run_id, run.job_name, began_at)
-
-    def _config(self) -> HttpConfig:
-        config = HttpConfig(url=f"{self.url.rstrip('/')}/", timeout=REQUEST_TIMEOUT_S, retry={"total": 0})
-        if self.api_key:
-            config.auth = ApiKeyTokenProvider({"api_key": self.api_key})
-        return config
 
 
 def _emit(transport: HttpTransport, event: RunEvent) -> str:
@@ -188,7 +177,10 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         sent = 0
         for record in records:
             run = record.dagster_run
-            result = _look(lineage, context.instance, run, until)
+            noted = _noted(run)
+            if noted == ALL or (run.status not in ENDS and noted != "0"):
+                continue
+            result = lineage.deliver_run(context.instance, run, max(until - time.monotonic(), 0.0))
             sent += result.count
             if result.trouble:
                 message = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
@@ -198,10 +190,3 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
         return dg.SensorResult(skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat())
 
     return report
-
-
-def _look(lineage: Lineage, instance: dg.DagsterInstance, run: dg.DagsterRun, until: float) -> Delivered:
-    noted = _noted(run)
-    if noted == ALL or (run.status not in ENDS and noted != "0"):
-        return Delivered(0)
-    return lineage.deliver_run(instance, run, max(until - time.monotonic(), 0.0))

@@ -1,8 +1,8 @@
-"""Sensors: new files in the landing folder, and days that follow others."""
+"""Sensors: new files in the landing folder, days that follow others, and requests that people leave."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Final
@@ -10,11 +10,13 @@ from typing import Final
 import dagster as dg
 import duckdb
 
-from ecom_assets.automation.jobs import EVENTS, day_of, run_request
+from ecom_assets.automation.jobs import EVENTS, EVERYTHING, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.delivery.tools.all import set_tools
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events.assets import raw_events
+from ecom_assets.operations.requests import RELEASE, Request, Requests
+from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import days_to_compute, events_place, open_events
@@ -22,6 +24,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import is_derived, remember_first_day
 from ecom_assets.sources.sandbox_shop import sandbox_days
+from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
@@ -188,3 +191,58 @@ def following_sensor() -> dg.AutomationConditionSensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Computes the weekly mart for days whose sales were computed without it, then publishes the marts.",
     )
+
+
+REQUESTS_EVERY_S = 10
+TAG = "ecom/request"
+"""The tag of a run with the number of the request that it was started for."""
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def request_sensor(
+    settings: Settings, skipped: Collection[dg.AssetKey], reported: Collection[dg.AssetKey]
+) -> dg.SensorDefinition:
+    """Return the sensor that starts runs for requests: a held day to be released, dead letters to be sent again.
+
+    The `skipped` assets have no source or destination; the `reported` ones are computed again after a delivery.
+    """
+
+    @dg.sensor(
+        name="requests",
+        job_name=EVERYTHING,
+        minimum_interval_seconds=REQUESTS_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Starts a run for each held day that somebody releases, and for dead letters to be sent again.",
+    )
+    def requests(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        waiting = Requests(settings.home).waiting()
+        if not waiting:
+            yield dg.SkipReason("Nobody has asked for anything.")
+        for one in waiting:
+            filters = dg.RunsFilter(tags={TAG: str(one.number)}, statuses=UNFINISHED)
+            if context.instance.get_run_records(filters, limit=1):
+                yield dg.SkipReason(f"The run for request {one.number} is under way.")
+                continue
+            first, last = one.first_day, one.last_day
+            run = run_request(first, last, run_key=f"request-{one.number}-{one.attempt}")
+            chosen = sorted(_assets(context, one, reported) - set(skipped))
+            yield dg.RunRequest(run_key=run.run_key, tags={**run.tags, TAG: str(one.number)}, asset_selection=chosen)
+
+    return requests
+
+
+def _assets(
+    context: dg.SensorEvaluationContext, request: Request, reported: Collection[dg.AssetKey]
+) -> set[dg.AssetKey]:
+    """Return what a request concerns: all that is built on the held day, or the export and its tables."""
+    assert context.repository_def is not None  # noqa: S101 (Dagster gives it where sensors are evaluated)
+    graph = context.repository_def.asset_graph
+    if request.kind == RELEASE:
+        below = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
+        return set(below) & set(graph.materializable_asset_keys)
+    return {dg.AssetKey(["export", request.subject]), *reported}

@@ -8,7 +8,7 @@ from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
-from ecom_assets.tables.ends import of_days
+from ecom_assets.tables.days import of_days
 
 
 def answer_correlation(

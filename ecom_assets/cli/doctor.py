@@ -13,7 +13,7 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
-from ecom_assets.delivery.ledger.place import ledger_place
+from ecom_assets.delivery.ledger.store import ledger_place
 from ecom_assets.errors import EcomError
 from ecom_assets.operations.store import OperationsStore
 from ecom_assets.optional_imports import packages_of

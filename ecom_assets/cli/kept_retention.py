@@ -8,7 +8,7 @@ from ecom_assets.cli.retention_scope import Scope
 from ecom_assets.cli.row_days import ends_within
 from ecom_assets.retention.answers import Question, answer_activity, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.ends import of_days
+from ecom_assets.tables.days import of_days
 
 
 def kept_retention(opened: OpenedFiles, scope: Scope, rule: RetentionRule) -> dict[str, Any] | None:

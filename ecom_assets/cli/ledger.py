@@ -14,8 +14,8 @@ from ecom_assets.errors import UsageError
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
-    from ecom_assets.delivery.ledger.place import open_store  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.delivery.ledger.store import open_store  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
@@ -36,7 +36,7 @@ def backup(
     to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
-    from ecom_assets.delivery.ledger.place import ledger_place  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.delivery.ledger.store import ledger_place  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     place = ledger_place(load_settings())

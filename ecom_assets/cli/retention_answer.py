@@ -16,8 +16,7 @@ from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.ends import of_days
+from ecom_assets.tables.days import ONE_DAY, of_days
 
 ORDER_TYPES = ("purchase", "refund")
 

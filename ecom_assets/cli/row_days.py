@@ -4,7 +4,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.tables.ends import Ends
+from ecom_assets.tables.days import Ends
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

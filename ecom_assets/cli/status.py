@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ecom_assets.automation.check_results import newest_results
-from ecom_assets.automation.held_alert import held_line
+from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog

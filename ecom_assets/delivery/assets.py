@@ -20,8 +20,7 @@ from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
-from ecom_assets.delivery.retries import export_as_requested
-from ecom_assets.delivery.sending import Exported
+from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.delivery.totals import dead_letters as compute_dead_letters
 from ecom_assets.delivery.totals import purchases_by_outcome

@@ -9,8 +9,7 @@ import pyarrow as pa
 from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
-from ecom_assets.delivery.ledger.place import ledger_place, open_store
-from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import HIDDEN

@@ -25,6 +25,7 @@ from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, In
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import HASH, DeliveryPlan, DeliveryPlanner, Due
 from ecom_assets.errors import DeliveryError
+from ecom_assets.operations.requests import RETRY, Requests
 from ecom_assets.tables.days import ONE_DAY, Days
 
 POSTPONED, IN_DOUBT = DeliveryState.POSTPONED.value, DeliveryState.IN_DOUBT.value
@@ -440,3 +441,26 @@ def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date,
     for a_day, stats in daily_stats.items():
         if stats.doubted and not delivery.is_down:
             daily_stats[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(stats)
+
+
+def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, days: Days, run_id: str) -> Exported:
+    """Deliver the due records of some days, and take the requests for them: dead letters are sent again.
+
+    A request waits if the run does not cover all of its days, or if the tool refuses our account.
+
+    Args:
+        delivery_context: The destinations, the ledger and where requests are.
+        name: The destination.
+        due: What is due.
+        days: The days of the run; none for records without days, which are all due.
+        run_id: The run that delivers.
+
+    Raises:
+        DeliveryError: Another delivery has taken over, or the ledger cannot be used.
+    """
+    requests = Requests(delivery_context.settings.home)
+    requested = [one for one in requests.waiting(RETRY, name) if not days.dates or one.is_within(days)]
+    exported = export(delivery_context, name, due, days, retry_rejected=bool(requested))
+    if not exported.total.refusal:
+        requests.take(requested, run_id)
+    return exported

@@ -15,11 +15,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
-from ecom_assets.tables.bounds import LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
 NULL_LIKE_IDS = (

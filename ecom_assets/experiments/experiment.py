@@ -13,11 +13,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import holds, number_of, text_of
+from ecom_assets.tables.columns import ANY_EVENT, EventFilter, holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
-from ecom_assets.tables.durations import parse_duration
-from ecom_assets.tables.event_filter import ANY_EVENT, EventFilter
-from ecom_assets.tables.values import check_column
+from ecom_assets.tables.values import check_column, parse_duration
 
 MIN_VARIANTS: Final = 2
 MAX_VARIANTS: Final = 20

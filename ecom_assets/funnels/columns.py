@@ -15,8 +15,7 @@ from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
 from ecom_assets.tables.breakdown import bins_of
 from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of, with_edges
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.first_events import FIRST, with_first
-from ecom_assets.tables.occurrence import EVERY, FIRST_EVER
+from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_EVER, with_first
 from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.values import check_comparable, json_path, unknown_column
 

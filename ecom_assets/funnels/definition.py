@@ -23,9 +23,8 @@ from ecom_assets.tables.conditions import (
     where_from,
     with_event_types,
 )
-from ecom_assets.tables.durations import parse_duration
-from ecom_assets.tables.occurrence import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
+from ecom_assets.tables.first_events import EVERY, check_occurrence
+from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of, parse_duration
 
 
 @dataclass(frozen=True, slots=True)

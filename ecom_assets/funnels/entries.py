@@ -29,7 +29,7 @@ from ecom_assets.tables.days import (
     next_start,
     period_start,
 )
-from ecom_assets.tables.durations import parse_days
+from ecom_assets.tables.values import parse_days
 
 COHORT: Final = "cohort_start"
 MAX_COHORTS: Final = 1_000

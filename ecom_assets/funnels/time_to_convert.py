@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys
-from ecom_assets.tables.durations import parse_duration
+from ecom_assets.tables.values import parse_duration
 
 MAX_BINS: Final = 100
 

@@ -17,7 +17,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
-from ecom_assets.tables.ends import Ends, days_definition
+from ecom_assets.tables.days import Ends, days_definition
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.presets import with_preset
 

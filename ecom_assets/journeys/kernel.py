@@ -18,7 +18,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.journeys.choices import JourneyChoices, page_of
 from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, step_name
 from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered, times_of
-from ecom_assets.tables.ends import Ends
+from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints
 
 NAMES: Final = "journey_step_names"

@@ -12,10 +12,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
-from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
-from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 
 NONE = "(none)"
 ALL = "(all)"

@@ -11,9 +11,8 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.events.identity import ANONYMOUS
-from ecom_assets.privacy.erased_people import ErasedIds
+from ecom_assets.privacy.erased_people import SESSION, USER, ErasedIds
 from ecom_assets.privacy.ingestion import COLUMNS, ErasedPeople
-from ecom_assets.privacy.keyed_hashes import SESSION, USER
 from ecom_assets.privacy.person import user_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import CheckResult, TableCheck, of_days

@@ -12,19 +12,17 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.place import ledger_place, open_store
-from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_day_log import held_days
 from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy.erased_people import KeyedHashes, open_key
 from ecom_assets.privacy.ingestion import COLUMNS
-from ecom_assets.privacy.keyed_hashes import KeyedHashes, open_key
-from ecom_assets.privacy.landing_files import FileRecords, find_records, remove_records
+from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.sources import landing_files
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.privacy.warehouse_rows import (
     RawRows,
@@ -37,8 +35,8 @@ from ecom_assets.privacy.warehouse_rows import (
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.duckdb_settings import plain_connection
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine

@@ -19,8 +19,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.privacy.erased_people import ErasedIds
-from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER
+from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, ErasedIds
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.literals import NO

@@ -19,12 +19,16 @@ import pyarrow as pa
 from ecom_assets.atomic_files import replacing
 from ecom_assets.privacy.ingestion import words_of
 from ecom_assets.privacy.person import Person
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.kinds import EVENT
+from ecom_assets.sources.files.kinds import EVENT, load_order_mapping
 from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets.sources.order_reports.api import FOLDER
+from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 CHUNK_RECORDS = 50_000
@@ -237,3 +241,21 @@ def _top(layout: Layout) -> list[str]:
 def _member(name: str) -> str:
     value = f"json_extract_string(line, {text(json_pointer(name))})"
     return f"nullif(CASE WHEN json_valid(line) THEN {value} END, '')"
+
+
+def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
+    """Yield the files of each source that is files, checked against their mapping.
+
+    Raises:
+        MappingError: A file does not match its mapping.
+        SourceError: A path does not exist.
+    """
+    has_own = bool(settings.events) and not is_table(settings)
+    if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
+        yield open_events(con, settings, events_place(settings))
+    if settings.orders:
+        yield open_orders(con, settings)
+    homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
+    increments = [path for home in homes for path in sorted((home / FOLDER).glob("increment_date=*/*"))]
+    if increments:
+        yield RecordFiles.open(con, increments, load_order_mapping("user_order_log"), settings.timezone)

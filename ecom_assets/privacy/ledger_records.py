@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from ecom_assets.delivery.ledger.store import Store
-from ecom_assets.privacy.keyed_hashes import KeyedHashes
+from ecom_assets.privacy.erased_people import KeyedHashes
 
 ERASED = "erased-"
 """How the ids of erased records begin."""

@@ -10,8 +10,8 @@ import ibis.expr.types as ir
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.events.identity import ANONYMOUS
+from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER
 from ecom_assets.privacy.ingestion import among
-from ecom_assets.privacy.keyed_hashes import DEVICE, SESSION, USER
 from ecom_assets.warehouse.engine import Engine
 
 _ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
-from ecom_assets.privacy.sources import landing_files
+from ecom_assets.privacy.landing_files import landing_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days

@@ -15,9 +15,9 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy.ingestion import COLUMNS, PersonColumns, among, condition, id_table, words_of
 from ecom_assets.privacy.person import AT_ONCE, Person
 from ecom_assets.registry import ALL
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.plausible import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.api.store.opening import open_store
-from ecom_assets.automation.check_results import CheckResults, newest_results
+from ecom_assets.automation.alerts import CheckResults, newest_results
 from ecom_assets.report.week import Week
 from ecom_assets.report.weekly import weekly_report
 from ecom_assets.settings.settings import Settings

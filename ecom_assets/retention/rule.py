@@ -12,7 +12,7 @@ from typing import Any, Final
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of, where_from, with_event_types
-from ecom_assets.tables.occurrence import MAX_TIMES
+from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
 
 PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")

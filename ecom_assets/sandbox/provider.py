@@ -19,8 +19,7 @@ from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sandbox.shop.living import LivingShop
-from ecom_assets.sandbox.shop.trickle import DayInProgress
+from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers

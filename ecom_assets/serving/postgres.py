@@ -19,7 +19,7 @@ from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.history import History, Runs
-from ecom_assets.serving.source_days import source_days
+from ecom_assets.serving.reading import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import batches_of, conform, schema_of

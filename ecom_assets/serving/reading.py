@@ -1,15 +1,22 @@
-"""The open warehouse as a `Reading`, so that a run's summary uses the same queries as the API."""
+"""The open warehouse as a `Reading`, so that a run's summary uses the same queries as the API; and the days of sources.
+
+For days before the first or after the last of a source it is unknown whether nothing happened. A publication notes both
+beside the tables that it publishes.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.held_day_log import held_dates
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.serving.source_days import source_days
+from ecom_assets.products.contracts import InventoryAlerts, RawStock
+from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
@@ -58,3 +65,33 @@ class WarehouseReading:
     def state(self, question: ir.Table) -> list[Row]:
         """Return the same of a question that is about no days."""
         return self.rows(question)
+
+
+Ends = tuple[str | None, str | None]
+"""The first and the last day, as YYYY-MM-DD; None where there are none."""
+DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
+    "events": (EngagementDaily, "event_date"),
+    "orders": (RevenueDaily, "order_date"),
+    "stock": (RawStock, "received_date"),
+}
+"""The table of each source that has its first and its last day."""
+PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF, "stock": (InventoryAlerts, "as_of_date")}
+"""The same among published tables, for publications that noted no days."""
+
+
+def source_days(engine: Engine) -> dict[str, Ends]:
+    """Return the first and the last day of each source."""
+    return {source: _ends(engine, *place) for source, place in DAYS_OF.items()}
+
+
+def _ends(engine: Engine, contract: type[Table], column: str) -> Ends:
+    if not engine.has(contract):
+        return None, None
+    # Not through Ibis: it takes the ends of a column that is never null for never null, and an empty table has none.
+    day = engine.quoted(column)
+    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    return _text(row["first_day"]), _text(row["last_day"])
+
+
+def _text(day: date | None) -> str | None:
+    return day.isoformat() if day else None

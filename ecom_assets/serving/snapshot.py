@@ -26,16 +26,15 @@ from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
-from ecom_assets.serving.source_days import Ends, source_days
+from ecom_assets.serving.reading import Ends, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import conform, schema_of
-from ecom_assets.warehouse.computations import Computations
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
-from ecom_assets.warehouse.written_slices import WrittenSlices
+from ecom_assets.warehouse.written_slices import Computations, WrittenSlices
 
 if TYPE_CHECKING:  # readers of a snapshot load no Dagster
     from ecom_assets.serving.run_history import RunHistory

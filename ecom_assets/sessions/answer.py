@@ -15,11 +15,11 @@ from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
-from ecom_assets.tables.durations import parse_duration
-from ecom_assets.tables.ends import Ends, days_definition, of_days
+from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels, union_all
 from ecom_assets.tables.presets import with_preset
 from ecom_assets.tables.queries import Fetch
+from ecom_assets.tables.values import parse_duration
 
 KEYS: Final = ("session_rule", "idle", "where", "preset")
 PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.ends import Ends
+from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints, Keying, Packing, Sorted, parts_of
 
 VISITORS: Final = "numbered_visitors"

@@ -1,4 +1,4 @@
-"""Accounting for the rows of a source: the counts of each day must add up to the received rows.
+"""Accounting for the rows of a source: each day, counts must add up to the received rows; and samples of those.
 
 Each count is taken from the table that holds the rows, so that no table vouches for itself.
 """
@@ -6,6 +6,7 @@ Each count is taken from the table that holds the rows, so that no table vouches
 from collections.abc import Mapping
 from functools import reduce
 from operator import sub
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -13,7 +14,6 @@ import ibis.expr.types as ir
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.samples import first_rows
 
 Counted = tuple[ir.Table, str, str | None]
 """Rows, the column of their day, and the column whose sum is the count; None to count the rows."""
@@ -49,3 +49,26 @@ def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir
     day = str(contract.day_column)
     rows = quarantined.filter(days.contain(quarantined[day]))
     return first_rows(rows, (day, "reject_reason")).select(*contract.columns)
+
+
+SAMPLES: Final = 5
+"""The most rows of a group."""
+
+
+def first_rows(rows: ir.Table, by: tuple[str, ...], most: int = SAMPLES) -> ir.Table:
+    """Return the first rows of each group, with their place in `sample_number` and the group's size in `row_count`.
+
+    Rows are ordered by the day of arrival and then by all of their text, so rows that tie are equal in all of it.
+
+    Args:
+        rows: Rows with `received_date`.
+        by: The columns of the group.
+        most: The most rows of a group.
+    """
+    texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
+    in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])
+    placed = rows.mutate(
+        sample_number=ibis.row_number().over(in_order).cast("int64") + 1,
+        row_count=rows.count().over(ibis.window(group_by=by)).cast("int64"),
+    )
+    return placed.filter(placed.sample_number <= most)

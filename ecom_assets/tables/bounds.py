@@ -1,4 +1,4 @@
-"""Upper bounds of the values in one row of a source; a row above a bound is quarantined.
+"""Bounds of the values in one row of a source; a row beyond a bound is quarantined.
 
 Definitions: METRICS "Clean events and reject reasons".
 
@@ -6,6 +6,7 @@ The widest bounds that the settings accept leave room for nine million such rows
 total overflow.
 """
 
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -22,3 +23,12 @@ MAX_STOCK: Final = 1_000_000_000_000
 LONGEST_EVENT_TYPE = 255
 NOT_IN_EVENT_TYPES = "[^ -~\u00a0-\U0010fffd]"
 """A pattern that matches a control character. It is a negated class, as engines differ on anchors and class names."""
+
+
+FIRST_PLAUSIBLE = date(1990, 1, 1)
+LAST_PLAUSIBLE = date(2099, 12, 31)
+
+
+def is_plausible(day: date) -> bool:
+    """Return whether a day is plausible as the date of an event or an order."""
+    return FIRST_PLAUSIBLE <= day <= LAST_PLAUSIBLE

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from ecom_assets.tables import values
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.plausible import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
 
 if TYPE_CHECKING:
@@ -307,3 +307,22 @@ def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
     first = ibis.literal(datetime.combine(first_day - ONE_DAY, time()), type="timestamp")
     end = ibis.literal(datetime(2100, 1, 2), type="timestamp")  # noqa: DTZ001 (UTC without saying so)
     return ((moment < first) | (moment >= end)).fill_null(ibis.literal(value=False))
+
+
+Ends = tuple[date | None, date | None]
+"""The first and the last day; None where there is no such end."""
+
+
+def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
+    """Return the rows of the days between the ends."""
+    first, last = ends
+    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
+    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
+
+
+def days_definition(ends: Ends) -> dict[str, str | None]:
+    """Return the days for the definition of an answer; nothing if all days count."""
+    if ends == (None, None):
+        return {}
+    first, last = (str(day) if day else None for day in ends)
+    return {"first_date": first, "last_date": last}

@@ -1,12 +1,13 @@
-"""Which event is a visitor's first of a kind, in all of the data. METRICS "First time and first ever".
+"""Which of a visitor's events count: each, or the first of a kind in all data. METRICS "First time and first ever".
 
 Which event is first does not depend on the days of a question: events before these days count.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.lazy_ibis import ibis
 
 if TYPE_CHECKING:
@@ -35,3 +36,20 @@ def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table
     joined = events.left_join(ids, events.visitor_id == ids.first_visitor_id)
     is_first = (joined.event_id == joined.first_id).fill_null(ibis.literal(value=False))
     return joined.select(*events.columns, **{name: is_first})
+
+
+EVERY, FIRST_TIME, FIRST_EVER = "every", "first_time", "first_ever"
+OCCURRENCES: Final = (EVERY, FIRST_TIME, FIRST_EVER)
+"""Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
+MAX_TIMES: Final = 1_000
+"""How often something can be demanded to happen in a period."""
+
+
+def check_occurrence(place: str, value: Any) -> None:  # noqa: ANN401 (any value of a file)
+    """Raise if a value does not say which of a visitor's events count; `place` begins the error message.
+
+    Raises:
+        DefinitionError: It is none of `OCCURRENCES`.
+    """
+    if value not in OCCURRENCES:
+        raise DefinitionError(f"{place} has the unknown occurrence {value!r}; {did_you_mean(value, OCCURRENCES)}.")

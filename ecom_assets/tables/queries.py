@@ -218,7 +218,7 @@ class Reading(Protocol):
     newest_date: date
     """The newest day in the data, in the reporting time zone."""
     known: Mapping[str, KnownDays]
-    """The known days of each source; see `serving/source_days.py`."""
+    """The known days of each source; see `serving/reading.py`."""
     timezone: str
     """The reporting time zone, an IANA name."""
     currency: str

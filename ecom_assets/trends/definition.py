@@ -12,7 +12,7 @@ from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.breakdown import by_columns, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
 from ecom_assets.tables.days import CLOCK_S, WEEKDAYS
-from ecom_assets.tables.occurrence import EVERY, MAX_TIMES, OCCURRENCES, check_occurrence
+from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES, check_occurrence
 from ecom_assets.tables.presets import Preset, with_preset
 from ecom_assets.tables.values import check_unit
 from ecom_assets.trends.formula import Formula

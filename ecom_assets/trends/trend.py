@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 from ecom_assets.tables.columns import EXACT, column_of, holds, label_of, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_start, period_start
-from ecom_assets.tables.first_events import FIRST, with_first
+from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_TIME, with_first
 from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.occurrence import EVERY, FIRST_TIME
 from ecom_assets.tables.portable import ratio
 from ecom_assets.tables.query_runner import binds_dates
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, Series, Trend

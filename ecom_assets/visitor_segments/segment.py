@@ -14,12 +14,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.columns import column_of, holds, text_of
+from ecom_assets.tables.columns import EventFilter, column_of, holds, text_of
 from ecom_assets.tables.conditions import Where, columns_of, where_from, with_event_types
 from ecom_assets.tables.days import add_days
-from ecom_assets.tables.durations import parse_days
-from ecom_assets.tables.event_filter import EventFilter
-from ecom_assets.tables.values import json_path
+from ecom_assets.tables.values import json_path, parse_days
 
 MAX_DEPTH, MAX_PARTS = 10, 100
 """Bounds on what somebody else may send."""

@@ -1,12 +1,14 @@
 """The days of each table that were written, recorded by the writer, so that readers of changes need not read rows.
 
 The note is part of the transaction that writes. A reader compares the version of a day, the id of the newest write that
-covers it, with the version that it saw last: equal versions are equal rows.
+covers it, with the version that it saw last: equal versions are equal rows. How each table was computed last is
+recorded too, for explanations only.
 """
 
 import hashlib
+import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -18,7 +20,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.sql_text import text as literal
 
-if TYPE_CHECKING:  # engines write the notes
+if TYPE_CHECKING:
     from ecom_assets.warehouse.engine import Engine
 
 ALL_DAYS: Final = (date.min, date.max)
@@ -101,3 +103,51 @@ def writes_of(engine: "Engine", contract: type[Table]) -> Writes:
     # A column that the contract has gained is a change of every row.
     columns = hashlib.sha256(str(schema_of(contract)).encode()).hexdigest()[:8]
     return Writes([(row["first_date"], row["end_date"], f"{row['write_id']}-{columns}") for row in rows])
+
+
+class Computations(Table):
+    """One row per table: how its newest write computed it."""
+
+    layer = "raw"
+    group = "reconciliation"
+    written_by = "engine"
+    key = ("table_name",)
+
+    table_name = text("The table, such as `mart.revenue_daily`")
+    run_id = text("The Dagster run that wrote it last")
+    code_version = text("The version of ecom_assets that did")
+    computed_at = instant("When it did")
+    upstream_columns = text("The stored columns that it reads, by table, as JSON")
+    sql = text("The statement that computed the rows")
+
+
+def note_computation(
+    engine: "Engine", contract: type[Table], run_id: str, sql: str, upstream: Mapping[str, list[str]]
+) -> None:
+    """Record how a table was computed, if the engine records its writes.
+
+    Args:
+        engine: The open warehouse.
+        contract: The table.
+        run_id: The Dagster run.
+        sql: The statement that computed the rows.
+        upstream: The stored columns that the statement reads, by table.
+    """
+    if not engine.notes_writes:
+        return
+    engine.ensure(Computations)
+    place, name = engine.name_of(Computations), literal(contract.qualified_name())
+    values = ", ".join(
+        [
+            name,
+            literal(run_id),
+            literal(CODE_VERSION),
+            f"TIMESTAMP '{now_text()}'",
+            literal(json.dumps(upstream, sort_keys=True)),
+            literal(sql),
+        ]
+    )
+    with engine.transaction():
+        engine.begin_slice(contract)  # another run that writes the table waits, so that one row stays
+        engine.execute(f"DELETE FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
+        engine.execute(f"INSERT INTO {place} ({engine.columns_of(Computations)}) VALUES ({values})")  # noqa: S608 (as above)

@@ -87,7 +87,7 @@ def test_a_failed_run_gives_one_message_however_often_the_sensor_looks(
     daemon = Daemon(instance, settings_of(mailbox, dagster_url="https://dagster.shop.example/"))
     assert daemon.look() == "Nothing failed."
     run_id = run(instance, orders, customers, tags=DAYS)
-    assert daemon.look() == f"Told {ANN} of run {run_id}."
+    assert daemon.look() == f"Notified {ANN} of run {run_id}."
     assert daemon.look() == "Nothing failed."
     (message,) = mailbox.messages
     assert (message["To"], message["From"]) == (ANN, ANN)
@@ -168,7 +168,7 @@ def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is
     assert daemon.look() == down
     with mail_server() as mailbox:
         daemon.settings = settings_of(mailbox)
-        assert daemon.look() == f"Told {ANN} of run {first}. Told {ANN} of run {second}."
+        assert daemon.look() == f"Notified {ANN} of run {first}. Notified {ANN} of run {second}."
         assert daemon.look() == "Nothing failed."
     assert [message["Message-ID"] for message in mailbox.messages] == [
         f"<{run_id}.alert@ecom-assets>" for run_id in (first, second)
@@ -184,7 +184,7 @@ def test_the_next_attempt_of_a_run_is_reported_too_though_it_inherits_what_was_n
     inherited = instance.get_run_by_id(first)
     assert inherited is not None
     second = run(instance, orders, tags={ALERT_TAG: inherited.tags[ALERT_TAG]})
-    assert daemon.look() == f"Told {ANN} of run {second}."
+    assert daemon.look() == f"Notified {ANN} of run {second}."
     assert ["It is tried again by itself." in message.get_content() for message in mailbox.messages] == [True, False]
     run(instance, customers, tags={ALERT_TAG: "unsent"})
     assert [daemon.look(), daemon.look()] == ["Nothing failed.", "Nothing failed."]

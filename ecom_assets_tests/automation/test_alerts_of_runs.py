@@ -74,7 +74,7 @@ def test_the_command_sends_its_own_message_and_the_sensor_leaves_it_at_that(
         con.execute("UPDATE mart.session_days SET event_count = -1")
     result = ecom("run", "--events", events, "--select", "mart/sessions", home=home, env=env)
     assert result.exit_code == 1
-    assert f"Told {ANN}, bob@shop.example of run " in result.err
+    assert f"Notified {ANN}, bob@shop.example of run " in result.err
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
         assert Daemon(instance, settings_of(mailbox, home)).look() == "Nothing failed."
@@ -96,7 +96,7 @@ def test_a_message_that_the_command_could_not_send_is_sent_by_the_daemon(
     assert "s3cret" not in result.err + result.out
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
-        assert Daemon(instance, settings_of(mailbox, home)).look().startswith(f"Told {ANN} of run ")
+        assert Daemon(instance, settings_of(mailbox, home)).look().startswith(f"Notified {ANN} of run ")
     assert len(mailbox.messages) == 1
 
 

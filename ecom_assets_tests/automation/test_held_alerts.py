@@ -49,7 +49,7 @@ def test_held_days_are_one_message_a_day_however_many_runs_see_them(
     home = tmp_path / "home"
     first = run(home, reports, mailbox.port)
     assert first.exit_code == 1
-    assert f"Told {ANN} of 1 day held back." in first.err
+    assert f"Notified {ANN} of 1 day held back." in first.err
     run(home, reports, mailbox.port)
     assert run(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02").exit_code == 0
     [message] = mailbox.messages
@@ -70,7 +70,7 @@ def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:
         daemon = Daemon(instance, settings_of(mailbox, home))
-        assert daemon.look() == f"Told {ANN} of 1 day held back."
+        assert daemon.look() == f"Notified {ANN} of 1 day held back."
         assert daemon.look() == "Nothing failed."
     assert len(mailbox.messages) == 1
 
@@ -79,7 +79,7 @@ def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(tm
     missing = tmp_path / "user_order_log_inc.csv"
     result = run(tmp_path / "home", missing, mailbox.port)
     assert result.exit_code == 1
-    assert f"Told {ANN} of the run that did not begin." in result.err
+    assert f"Notified {ANN} of the run that did not begin." in result.err
     [message] = mailbox.messages
     assert message["Subject"] == "[ecom] run did not begin"
     assert str(missing) in message.get_content()

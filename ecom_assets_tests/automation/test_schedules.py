@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.jobs import customers_schedule, events_schedule, orders_schedule
+from ecom_assets.automation.jobs import EVENTS, ORDERS, customers_schedule, nightly_schedule
 from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.events.assets import raw_events
 from ecom_assets.sales.assets import SALES_ASSETS, customer_retention
@@ -17,7 +17,7 @@ from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 def requested(settings: Settings, at: datetime) -> tuple[str, str]:
     """Return the first and last day of the one run that is asked for at an instant."""
-    result = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    result = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(result, dg.RunRequest)
     return result.tags[RANGE_START], result.tags[RANGE_END]
 
@@ -53,7 +53,7 @@ def test_it_asks_for_no_day_before_the_first_partition() -> None:
     settings = Settings(first_day=date(2026, 3, 8))
     assert requested(settings, datetime(2026, 3, 10, 2, 0, tzinfo=UTC)) == ("2026-03-08", "2026-03-09")
     at = datetime(2026, 3, 8, 2, 0, tzinfo=UTC)
-    skipped = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+    skipped = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "2026-03-07 is before the first partition, 2026-03-08."
 
@@ -70,7 +70,7 @@ def test_the_days_asked_for_have_partitions() -> None:
 
 def test_orders_are_fetched_every_night_and_with_them_those_of_nights_that_failed() -> None:
     settings = Settings(timezone="Europe/Berlin", order_api_url="https://api.example.com/reports")
-    result = orders_schedule(settings)(
+    result = nightly_schedule(settings, ORDERS)(
         dg.build_schedule_context(scheduled_execution_time=datetime(2026, 3, 10, 0, 0, tzinfo=UTC))
     )
     assert isinstance(result, dg.RunRequest)
@@ -114,7 +114,7 @@ def test_the_sandbox_shop_has_its_customers_fetched_for_its_last_day() -> None:
 def test_a_sandbox_shop_that_ends_on_a_given_day_is_not_asked_for_later_ones() -> None:
     settings = Settings(sandbox_until=date(2026, 1, 30))
     for at, is_asked in ((datetime(2026, 1, 31, 2, tzinfo=UTC), True), (datetime(2026, 2, 1, 2, tzinfo=UTC), False)):
-        result = events_schedule(settings)(dg.build_schedule_context(scheduled_execution_time=at))
+        result = nightly_schedule(settings, EVENTS)(dg.build_schedule_context(scheduled_execution_time=at))
         assert isinstance(result, dg.RunRequest) is is_asked
     assert isinstance(result, dg.SkipReason)
     assert (result.skip_message or "").startswith("The sandbox shop ends on 2026-01-30: ECOM_SANDBOX_UNTIL")

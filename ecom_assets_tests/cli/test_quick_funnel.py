@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
 from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.delivery.ledger.place import open_store
+from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import CodedFiles

@@ -15,8 +15,7 @@ from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.destination import PAYLOADS, Answer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import DueEvents
-from ecom_assets.delivery.retries import export_as_requested
-from ecom_assets.delivery.sending import Exported
+from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings

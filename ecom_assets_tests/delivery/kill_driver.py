@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from ecom_assets.delivery.destination import Answer, Destination
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.place import open_store
+from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.payloads import EVENT_ROWS
 from ecom_assets.delivery.sending import Delivery
 from ecom_assets.delivery.tools.all import destinations

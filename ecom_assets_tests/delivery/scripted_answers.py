@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.place import open_store
+from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.delivery.batching import cut, cut_by
 from ecom_assets.delivery.destination import PAYLOADS
-from ecom_assets.delivery.texts import Texts
+from ecom_assets.delivery.texts import Texts, cut, cut_by
 from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, tool, visits
 from ecom_assets_tests.hypothesis_settings import examples
 

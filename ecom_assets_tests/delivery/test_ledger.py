@@ -13,8 +13,7 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.place import default_file, open_store
-from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore
+from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, default_file, open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.errors import DeliveryError
 from ecom_assets.settings.settings import Settings

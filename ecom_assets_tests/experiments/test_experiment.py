@@ -20,7 +20,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.experiments.experiment import Experiment, variant_counts
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.event_filter import EventFilter
+from ecom_assets.tables.columns import EventFilter
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at, by_definition

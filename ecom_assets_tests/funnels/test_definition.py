@@ -8,7 +8,7 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Exclusion, Funnel, FunnelStep
 from ecom_assets.tables.conditions import Condition, Group
-from ecom_assets.tables.durations import parse_duration
+from ecom_assets.tables.values import parse_duration
 
 
 def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:

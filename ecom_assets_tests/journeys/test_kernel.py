@@ -18,7 +18,7 @@ from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.sessions import answer as sessions
 from ecom_assets.sessions import kernel
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
-from ecom_assets.tables.ends import Ends
+from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Keying
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table

@@ -9,8 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.sandbox.provider import Today
-from ecom_assets.sandbox.shop.living import LivingShop
-from ecom_assets.sandbox.shop.trickle import DayInProgress
+from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.serving.realtime import real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.sandbox_shop import grows, sandbox_days

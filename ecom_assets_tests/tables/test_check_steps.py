@@ -8,8 +8,7 @@ import dagster as dg
 from ecom_assets.definitions import checks, table_assets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import Reads, TableAsset
-from ecom_assets.tables.check import CheckResult, TableCheck
-from ecom_assets.tables.check_steps import check_steps
+from ecom_assets.tables.check import CheckResult, TableCheck, check_steps
 from ecom_assets.tables.contract import Table, count
 
 

@@ -8,7 +8,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.select_complexity import OF_IBIS, complexity
+from ecom_assets.warehouse.local import OF_IBIS, complexity
 
 LINES = ibis.table({"id": "int64", "amount": "float64"}, name="lines")
 DOUBLED = LINES.mutate(double=LINES.amount * 2)

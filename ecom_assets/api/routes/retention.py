@@ -21,7 +21,7 @@ from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
 from ecom_assets.retention.who import CellList, who_answer
 from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.occurrence import MAX_TIMES
+from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 
 router = APIRouter(tags=["behaviour"])

@@ -10,7 +10,7 @@ from ecom_assets.api.auth.personal_data import require_personal
 from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router
-from ecom_assets.tables.occurrence import MAX_TIMES
+from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend
 from ecom_assets.trends.queries import trend_answer

@@ -21,7 +21,7 @@ from ecom_assets.api.store.store import Cancellation, NothingPublishedError, Pub
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import newest_publication
-from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
+from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table

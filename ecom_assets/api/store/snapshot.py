@@ -28,8 +28,8 @@ from ecom_assets.api.store.store import (
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.serving.places import serving_folder
+from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.serving.snapshot import POINTER, Snapshot
-from ecom_assets.serving.source_days import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row

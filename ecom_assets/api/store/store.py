@@ -99,7 +99,7 @@ class Published:
         data_version: The version of the data; equal versions have equal tables.
         published_at: When it was published, in UTC.
         newest_date: The newest day of events or orders; without data, the day of publication.
-        known: The known days of each source; see `serving/source_days.py`.
+        known: The known days of each source; see `serving/reading.py`.
         tables: What `explain` shows of each table, by its qualified name.
     """
 

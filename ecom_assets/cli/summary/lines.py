@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ecom_assets.automation.held_alert import held_line
+from ecom_assets.automation.alerts import held_line
 from ecom_assets.cli.chart import funnel_chart, percent
 from ecom_assets.cli.journeys import path_line
 from ecom_assets.funnels.daily import DEFAULT_NAME

@@ -10,8 +10,7 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import Ledger
-from ecom_assets.delivery.ledger.place import ledger_place, open_store
-from ecom_assets.delivery.ledger.store import Store
+from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine

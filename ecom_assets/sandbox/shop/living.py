@@ -1,7 +1,8 @@
 """The living shop: it ends on a given day and grows by the days since, without a change to the days that it has.
 
 Each calendar month is simulated by itself, from the seed and the month. So a day's files are the same bytes whenever
-they are written. Rows of a month arrive within it. Some of a month's people come again in the months after it.
+they are written. Rows of a month arrive within it. Some of a month's people come again in the months after it. The
+events of the current day arrive in small files, until the day's own file with the same rows replaces them.
 """
 
 import fcntl
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.atomic_files import replace_bytes
+from ecom_assets.atomic_files import replace_bytes, replacing
 from ecom_assets.sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_assets.sandbox.shop.files import write_parquet
 from ecom_assets.sandbox.shop.orders import OrderReport
-from ecom_assets.sandbox.shop.rows import Dice, Rows
+from ecom_assets.sandbox.shop.rows import SECOND, Dice, Rows
 from ecom_assets.sandbox.shop.shop import Cast, Shop
 from ecom_assets.sandbox.shop.truth import GENERATOR
 from ecom_assets.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
@@ -211,3 +212,54 @@ def living_customers(truth: dict[str, Any]) -> ShopCustomers:
             for month in months_between(opened, last)
         ]
     )
+
+
+FILE_US = 600 * SECOND
+"""Each file holds the rows that arrive within ten minutes."""
+FILE_NAME = "live-{:%H%M}.parquet"
+
+
+class DayInProgress:
+    """A day of a living shop, and the folder that its events arrive in."""
+
+    def __init__(self, shop: LivingShop, day: date) -> None:
+        """Simulate the day, after those of its month before it."""
+        simulated = shop.month(day.replace(day=1), day)
+        *_, today = simulated.simulate()
+        self.day = day
+        self._shop_folder = shop.folder
+        self._rows: pa.Table = simulated.columns.table(today.arrived)
+        self._received = today.arrived["received"]
+        self._written = 0
+
+    @property
+    def folder(self) -> Path:
+        """Return the landing folder of the day."""
+        return self._shop_folder / "events" / f"received_date={self.day}"
+
+    def arrive(self, now: datetime) -> int:
+        """Write what has arrived by now, and return how many rows are new; none once the day's own file is there."""
+        count = int(np.searchsorted(self._received, int(now.timestamp() * SECOND), side="right"))
+        if count == self._written:
+            return 0
+        with locked(self._shop_folder):
+            truth = truth_of(self._shop_folder)
+            if truth is None or last_day(truth) >= self.day:
+                return 0
+            self._write(self._written, count)
+        new, self._written = count - self._written, count
+        return new
+
+    def _write(self, begin: int, end: int) -> None:
+        """Write each file that has a row from `begin` to `end`, whole."""
+        file_of = self._received // FILE_US
+        for number in np.unique(file_of[begin:end]).tolist():
+            first, after = (int(np.searchsorted(file_of, bound)) for bound in (number, number + 1))
+            opened = datetime.fromtimestamp(number * FILE_US / SECOND, UTC)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / FILE_NAME.format(opened)
+            with replacing(path) as fresh:
+                write_parquet(self._rows.slice(first, min(after, end) - first), fresh)
+            if after <= end and begin == 0:  # it arrived before anybody looked, and real time need not read it
+                ended = (opened + timedelta(microseconds=FILE_US)).timestamp()
+                os.utime(path, (ended, ended))

@@ -1,6 +1,6 @@
 """Simulate a shop: write landing folders of events, an order report, a catalogue and the ground truth.
 
-`generate` is the entry point. `people.py`, `visits.py` and `bots.py` decide what happens, `faults.py` and `ledger.py`
+`generate` is the entry point. `people.py`, `visits.py` and `visits.py` decide what happens, `faults.py` and `ledger.py`
 add faults, `files.py` and `orders.py` write files, and `truth.py` counts.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop.bots import bot_count, bot_events
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_parquet
 from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTruth, arrived
@@ -24,7 +23,7 @@ from ecom_assets.sandbox.shop.people import make_schedule
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_assets.sandbox.shop.traffic import Pages
 from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth
-from ecom_assets.sandbox.shop.visits import World, walk
+from ecom_assets.sandbox.shop.visits import World, bot_count, bot_events, walk
 
 FIRST_DAY = date(2026, 1, 1)
 VISITS_AT_ONCE = 40_000

@@ -17,7 +17,7 @@ from typing import Literal
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.sources.files.places import files_below, is_ignored, require_readable_globs
-from ecom_assets.tables.plausible import is_plausible
+from ecom_assets.tables.bounds import is_plausible
 
 Format = Literal["csv", "ndjson", "parquet"]
 _ENDINGS: dict[str, Format] = {

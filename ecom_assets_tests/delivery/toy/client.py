@@ -12,8 +12,8 @@ from ecom_assets.delivery.batch_sender import (
     patience,
     read_common,
 )
-from ecom_assets.delivery.batching import cut
 from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.texts import cut
 from ecom_assets.delivery.tool import ToolContext
 
 from . import payload

@@ -21,10 +21,17 @@ from deltalake import DeltaTable
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.schema import kind_of, schema_of
-from ecom_assets.warehouse.engines.spark import commits as spark_commits
 from ecom_assets.warehouse.engines.spark import log as spark_log
-from ecom_assets.warehouse.engines.spark.commits import PENDING, TRANSACTIONS, Commits
-from ecom_assets.warehouse.engines.spark.log import KEEP_HOURS, Change, DataFile, Snapshot, TableLog
+from ecom_assets.warehouse.engines.spark.log import (
+    KEEP_HOURS,
+    PENDING,
+    TRANSACTIONS,
+    Change,
+    Commits,
+    DataFile,
+    Snapshot,
+    TableLog,
+)
 
 ONE, TWO = "2026-03-01", "2026-03-02"
 COLUMNS = ibis.schema({"visit_date": "date", "visitor_id": "string"})
@@ -175,7 +182,7 @@ def test_a_writer_that_dies_before_its_transaction_counts_changed_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(spark_commits, "replacing_text", dying)
+        patched.setattr(spark_log, "replacing_text", dying)
         with pytest.raises(KeyboardInterrupt):
             Commits(tmp_path).commit([change(log, ONE, to="never") for log in two_tables])
     assert seen_by_us(tmp_path, *two_tables) == ["old", "old"]
@@ -216,7 +223,7 @@ def test_a_transaction_that_counts_and_cannot_be_finished_says_so(
 
 
 def test_a_commit_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark_commits, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(spark_log, "PATIENCE_S", 0.02)
     log = table(tmp_path)
     mine = change(log, ONE, to="ann")
     with (

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.amplitude import client, payload
-from ecom_assets.delivery.tools.amplitude.deletion import DELETION
+from ecom_assets.delivery.tools.amplitude.client import DELETION
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 WINDOW_S = 7 * 86_400 - 3600

@@ -4,6 +4,7 @@ GA4 answers every request with 2xx and does not say what it accepted. It recogni
 transaction_id, but no other events. So records that may have reached it are not sent again, unless the shop allows it.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -19,8 +20,9 @@ from ecom_assets.delivery.batch_sender import (
     patience,
     read_common,
 )
-from ecom_assets.delivery.batching import cut_by
+from ecom_assets.delivery.deletion import Deletion, Send, taken
 from ecom_assets.delivery.sender import Limits, Reply, Request, Sender
+from ecom_assets.delivery.texts import cut_by
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
@@ -97,3 +99,37 @@ def _cut(payloads: pa.Table, *, limits: Limits) -> Iterator[pa.Table]:
     """Split payloads by person, because a request is for one person: its payloads are equal except for the events."""
     heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
     return cut_by(payloads, heads, most_records=limits.most_records, most_bytes=limits.most_bytes)
+
+
+PATH = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
+USER, CLIENT = "USER_ID", "CLIENT_ID"
+
+
+def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+    """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
+    return [*(f"{USER} {one}" for one in users), *(f"{CLIENT} {one}" for one in (*users, *anonymous))]
+
+
+def ask(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
+    """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
+    (one,) = ids
+    kind, _, value = one.partition(" ")
+    body = {
+        "kind": "analytics#userDeletionRequest",
+        "id": {"type": kind, "userId": value},
+        "propertyId": own.ga4_property_id,
+    }
+    request = Request(
+        own.ga4_deletion_address + PATH, json.dumps(body).encode(), bearer=own.ga4_deletion_token.get_secret_value()
+    )
+    result = taken("GA4", send(request)).content()
+    return f"data until {result.get('deletionRequestTime', 'now')}, requested"
+
+
+DELETION = Deletion(
+    needed=("ga4_property_id", "ga4_deletion_token"),
+    most=1,
+    ids=ids_of,
+    ask=ask,
+    secrets=lambda own: (own.ga4_deletion_token.get_secret_value(),),
+)

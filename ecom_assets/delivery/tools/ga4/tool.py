@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool
 from ecom_assets.delivery.tools.ga4 import client, payload
-from ecom_assets.delivery.tools.ga4.deletion import DELETION
+from ecom_assets.delivery.tools.ga4.client import DELETION
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
 EVENTS = Limits(most_records=25, most_bytes=129_999, pause_s=30.0)

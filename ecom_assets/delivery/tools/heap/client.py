@@ -18,8 +18,9 @@ from ecom_assets.delivery.batch_sender import (
     patience,
     read_common,
 )
-from ecom_assets.delivery.batching import cut
+from ecom_assets.delivery.deletion import Deletion, Send, taken
 from ecom_assets.delivery.sender import Reply, Request, Sender
+from ecom_assets.delivery.texts import cut
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
@@ -75,3 +76,25 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
         return Reading(BatchOutcome.TAKEN)
     is_about_us = _OUR_FAULT.search(reply.words) is not None
     return Reading(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, words=reply.words)
+
+
+TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
+
+
+def ask(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
+    """Submit some users, who are deleted in all environments of the account."""
+    address = own.heap_deletion_address
+    login = Request(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
+    token = str(taken("Heap", send(login)).content().get("access_token", ""))
+    body = json.dumps({"users": [{"identity": one} for one in ids]}).encode()
+    result = taken("Heap", send(Request(address + USERS, body, bearer=token))).content()
+    return f"request {result.get('deletion_request_id', 'without a number')}, pending"
+
+
+DELETION = Deletion(
+    needed=("heap_api_key",),
+    most=10_000,
+    ids=lambda users, anonymous: [*users, *anonymous],
+    ask=ask,
+    secrets=lambda own: (own.heap_app_id, own.heap_api_key.get_secret_value()),
+)

@@ -3,7 +3,7 @@
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.heap import client, payload
-from ecom_assets.delivery.tools.heap.deletion import DELETION
+from ecom_assets.delivery.tools.heap.client import DELETION
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)

@@ -19,9 +19,9 @@ from ecom_assets.delivery.batch_sender import (
     patience,
     read_common,
 )
-from ecom_assets.delivery.batching import cut
+from ecom_assets.delivery.deletion import Deletion, Send, taken
 from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
-from ecom_assets.delivery.texts import Texts
+from ecom_assets.delivery.texts import Texts, cut
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
@@ -130,3 +130,30 @@ def _rule(context: Context, *, takes_gzip: bool) -> HttpRule:
         per_s=own.mixpanel_events_per_s,
         takes_gzip=takes_gzip,
     )
+
+
+PATH = "/api/app/data-deletions/v3.0"
+DEVICE = "$device:"
+
+
+def ask(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
+    """Create a task that deletes the events and profiles of some distinct ids."""
+    request = Request(
+        own.mixpanel_deletion_address + PATH,
+        json.dumps({"distinct_ids": list(ids), "compliance_type": "GDPR"}).encode(),
+        params={"token": own.mixpanel_token.get_secret_value()},
+        bearer=own.mixpanel_gdpr_token.get_secret_value(),
+    )
+    results = taken("Mixpanel", send(request)).content().get("results")
+    task = results.get("task_id") if isinstance(results, dict) else None
+    return f"task {task or 'without a number'}, pending"
+
+
+DELETION = Deletion(
+    needed=("mixpanel_token", "mixpanel_gdpr_token"),
+    most=1_999,
+    per_s=1.0,
+    ids=lambda users, anonymous: [*users, *(DEVICE + one for one in anonymous)],
+    ask=ask,
+    secrets=lambda own: (own.mixpanel_token.get_secret_value(), own.mixpanel_gdpr_token.get_secret_value()),
+)

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.mixpanel import client, payload
-from ecom_assets.delivery.tools.mixpanel.deletion import DELETION
+from ecom_assets.delivery.tools.mixpanel.client import DELETION
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
