@@ -19,7 +19,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from ecom_assets.delivery.destination import Answer, DeliveryState
-from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import Limits, Patience, Reply, Request, Sender
 from ecom_assets.delivery.texts import Texts
 from ecom_assets.http.waiting import backoff_s
 from ecom_assets.settings.settings import Settings
@@ -103,30 +103,6 @@ class HttpDestination:
     def send(self, batch: pa.Table) -> Sequence[Answer]:
         """Send a batch and return a result for each record."""
         return BatchSender(self.protocol, batch).answers()
-
-
-def http_rule(  # noqa: PLR0913 (each is a trait of the tool, given by name)
-    settings: Settings,
-    name: str,
-    *,
-    named_by: str,
-    secrets: Sequence[str],
-    limits: Limits,
-    per_s: float | None,
-    takes_gzip: bool = False,
-) -> HttpRule:
-    """Return the HTTP rule of a tool, with the settings common to all tools; `per_s` replaces the documented rate."""
-    return HttpRule(
-        name=name,
-        settings=named_by,
-        secrets=tuple(secrets),
-        per_s=limits.per_s if per_s is None else per_s,
-        most_records=limits.most_records,
-        takes_gzip=takes_gzip,
-        connections=settings.delivery_senders,
-        connect_timeout_s=settings.delivery_connect_timeout_s,
-        read_timeout_s=settings.delivery_read_timeout_s,
-    )
 
 
 def patience(settings: Settings, limits: Limits) -> Patience:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import Patience, Reply, Request, Sender
 from ecom_assets.errors import DeliveryError
 from ecom_assets.http.waiting import backoff_s
 from ecom_assets.settings.settings import PREFIX
@@ -36,14 +36,13 @@ class Deletion(Generic[S]):
     most: int
     ids: Callable[[Sequence[str], Sequence[str]], list[str]]
     ask: Callable[[S, Sequence[str], Send], str]
-    secrets: Callable[[S], tuple[str, ...]]
     per_s: float = 5.0
     """Requests per second at most."""
     cannot: str = ""
 
     def missing(self, own: S) -> list[str]:
         """Return the environment variables that must be set and are not."""
-        return [PREFIX + name.upper() for name in self.needed if not _plain(getattr(own, name))]
+        return [PREFIX + name.upper() for name in self.needed if not plain(own, name)]
 
 
 def patient(sender: Sender, patience: Patience) -> Send:
@@ -80,10 +79,7 @@ def taken(name: str, reply: Reply) -> Reply:
     return reply
 
 
-def http_rule(name: str, secrets: Sequence[str], per_s: float) -> HttpRule:
-    """Return how deletion requests are sent: one at a time."""
-    return HttpRule(name=name, settings="", secrets=tuple(secrets), per_s=per_s, connections=1)
-
-
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else str(getattr(value, "get_secret_value", str)())
+def plain(own: ToolSettings, name: str) -> str:
+    """Return the text of a setting, also of a secret one."""
+    value = getattr(own, name)
+    return value if isinstance(value, str) else str(value.get_secret_value())

@@ -16,10 +16,6 @@ from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
 from ecom_assets.warehouse.sql_text import text
 
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 EVENT_KEYS = {
     "record_id": "event_id || '@' || strftime(event_at, '%Y-%m-%d')",
     "at_us": "epoch_us(event_at)",
@@ -90,7 +86,7 @@ class PayloadForm:
 
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config=_CONFIG)
+    return duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
 
 
 def json_object(fields: Mapping[str, str], *more: str) -> str:
@@ -107,8 +103,12 @@ def json_value(sql: str) -> str:
     return f"to_json({sql})::VARCHAR"
 
 
+MEASURES = {"characters": "length", "bytes": "strlen"}
+"""The SQL functions of the length of a text, by unit."""
+
+
 def any_longer(columns: str, most: int, measure: str = "length") -> str:
-    """Return the SQL that checks whether any text is too long, by `length` (characters) or `strlen` (bytes)."""
+    """Return the SQL that checks whether any text is too long, by one of `MEASURES`."""
     return " OR ".join(f"coalesce({measure}({one}), 0) > {most}" for one in columns.split(", "))
 
 
@@ -117,20 +117,38 @@ def nothing_known(tool: str) -> Refusal:
     return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be sent.", "known = '{}'")
 
 
+def text_too_long(tool: str, columns: str, most: int, unit: str = "characters", what: str = "") -> Refusal:
+    """Return the refusal of texts that a tool would truncate; `what` names the columns in other words."""
+    words = f"{what or f'One of {columns}'} has more than the {most} {unit} that {tool} takes."
+    return Refusal("text_too_long", words, any_longer(columns, most, MEASURES[unit]))
+
+
+def segment_too_long(tool: str, most: int, unit: str = "characters") -> Refusal:
+    """Return the refusal of names of visitor segments, in `segment_list`, that a tool would truncate."""
+    words = f"The name of a visitor segment has more than the {most} {unit} that {tool} takes."
+    longer = f"len(list_filter(segment_list, lambda one: {MEASURES[unit]}(one) > {most})) > 0"
+    return Refusal("segment_too_long", words, longer)
+
+
 def user_texts_too_long(tool: str, most: int) -> list[Refusal]:
     """Return the refusals of users whose texts, or names of segments, are longer than a tool takes, in characters."""
+    words = f"The names of the visitor segments have more than the {most} characters that {tool} takes."
     return [
-        Refusal(
-            "text_too_long",
-            f"The segment or tier has more than the {most} characters that {tool} takes.",
-            any_longer("segment, customer_tier", most),
-        ),
-        Refusal(
-            "segments_too_long",
-            f"The names of the visitor segments have more than the {most} characters that {tool} takes.",
-            any_longer("joined_segments", most),
-        ),
+        text_too_long(tool, "segment, customer_tier", most, what="The segment or tier"),
+        Refusal("segments_too_long", words, any_longer("joined_segments", most)),
     ]
+
+
+def forbidden_id(tool: str, column: str, ids: Sequence[str], also: str = "false") -> Refusal:
+    """Return the refusal of ids that a tool does not accept: none at all, some of `ids`, or those that meet `also`."""
+    words = f"{tool} refuses this user id, because many trackers send it where they know none."
+    listed = ", ".join(map(text, ids))
+    return Refusal("forbidden_id", words, f"{column} IS NULL OR lower({column}) IN ({listed}) OR {also}")
+
+
+def known_properties(segments: str) -> dict[str, str]:
+    """Return the SQL of what is known of a user, by the name of the property; `segments` is that of their segments."""
+    return {name: json_value(sql) for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: segments}.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +200,10 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
         source = f"(SELECT *, {sql} AS {name} FROM {source})"  # noqa: S608 (as below)
     whens = " ".join(f"WHEN {one.when} THEN {text(one.reason)}" for one in form.refusals)
     words = " ".join(f"WHEN {text(one.reason)} THEN {text(one.words)}" for one in form.refusals)
+    too_large = f"As JSON it has more than the {form.most_bytes} bytes that a record may have."
     query = f"""
         SELECT record_id, user_key, CASE WHEN reason IS NULL THEN payload END AS payload, reason,
-               CASE reason WHEN 'too_large' THEN {text(_too_large(form.most_bytes))} {words} ELSE property_words END
+               CASE reason WHEN 'too_large' THEN {text(too_large)} {words} ELSE property_words END
                AS words
         FROM (
             SELECT record_id, user_key, payload, property_words,
@@ -200,10 +219,6 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
     with _engine().cursor() as engine:  # a separate connection per call, because threads cannot share one
         engine.register("rows", rows)
         return engine.sql(query, params=used).to_arrow_table().cast(PAYLOADS)
-
-
-def _too_large(most_bytes: int) -> str:
-    return f"As JSON it has more than the {most_bytes} bytes that a record may have."
 
 
 EVENT_ROWS = pa.schema(

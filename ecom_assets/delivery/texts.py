@@ -66,24 +66,21 @@ class Texts(Sequence[str]):
 Sizes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def cut(payloads: pa.Table, *, most_records: int, most_bytes: int, around_bytes: int = 0) -> Iterator[pa.Table]:
+def cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
     """Yield batches in order, each as large as the limits allow.
 
     Args:
         payloads: `PAYLOADS` that can be sent. One that is larger than `most_bytes` becomes a separate batch.
         most_records: Maximum number of records in a batch.
         most_bytes: Maximum bytes of a request, counting a comma after each record.
-        around_bytes: Bytes that a request has in addition to its records.
     """
     begin = 0
-    for end in _ends(_sizes(payloads), most_records, most_bytes - around_bytes):
+    for end in _ends(_sizes(payloads), most_records, most_bytes):
         yield payloads.slice(begin, end - begin)
         begin = end
 
 
-def cut_by(
-    payloads: pa.Table, key: pa.ChunkedArray, *, most_records: int, most_bytes: int, around_bytes: int = 0
-) -> Iterator[pa.Table]:
+def cut_by(payloads: pa.Table, key: pa.ChunkedArray, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
     """Yield batches of records with the same key. Keys, and the records of a key, stay in their order."""
     codes = key.combine_chunks().dictionary_encode()
     if isinstance(codes, pa.ChunkedArray):
@@ -96,7 +93,7 @@ def cut_by(
     sizes = _sizes(together)
     for first, last in pairwise(bounds):
         begin = first
-        for end in _ends(sizes[first:last], most_records, most_bytes - around_bytes):
+        for end in _ends(sizes[first:last], most_records, most_bytes):
             yield together.slice(begin, first + end - begin)
             begin = first + end
 

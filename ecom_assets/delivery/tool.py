@@ -6,14 +6,20 @@ names a tool. CONTRIBUTING has the steps.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from ecom_assets.delivery.batch_sender import HttpDestination
-from ecom_assets.delivery.deletion import Deletion
+import pyarrow as pa
+from pydantic import SecretStr
+
+from ecom_assets.delivery import texts
+from ecom_assets.delivery.batch_sender import HttpDestination, Reading, ToolProtocol, patience
+from ecom_assets.delivery.deletion import Deletion, plain
 from ecom_assets.delivery.payloads import EventChoices
-from ecom_assets.delivery.sender import Limits
+from ecom_assets.delivery.sender import HttpRule, Limits, Reply, Request, Sender
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.tools import ToolSettings
@@ -26,11 +32,53 @@ S = TypeVar("S", bound=ToolSettings)
 class ToolContext(Generic[S]):
     """What a tool's client is created from."""
 
+    tool: "Tool[S]"
     settings: Settings
     own: S
     """The same settings, as an object of the tool's settings class."""
     choices: EventChoices
     limits: Limits
+
+    def destination(  # noqa: PLR0913 (each is a trait of the tool, given by name)
+        self,
+        make: Callable[[pa.Table, datetime], pa.Table],
+        request: Callable[[texts.Texts], Request],
+        read: Callable[[Reply, Sequence[str]], Reading],
+        *,
+        cut: Callable[..., Iterator[pa.Table]] = texts.cut,
+        around_bytes: int = 0,
+        takes_gzip: bool = False,
+        repeatable: Callable[[str], bool] = lambda _payload: True,
+    ) -> HttpDestination:
+        """Return a destination that keeps to the tool's limits and to the settings common to all tools.
+
+        Args:
+            make: Returns the `PAYLOADS` for rows of the mart; see `Destination`.
+            request: Returns the request with some payloads.
+            read: Interprets the response to them.
+            cut: Splits payloads into batches, by `most_records` and `most_bytes`.
+            around_bytes: Bytes that a request has in addition to its records.
+            takes_gzip: Whether requests are compressed.
+            repeatable: Whether a payload may be sent again when the tool may already have it.
+        """
+        settings, limits = self.settings, self.limits
+        per_s = getattr(self.own, f"{self.tool.name}_events_per_s", None)
+        rule = HttpRule(
+            name=self.tool.title,
+            settings=self.tool.account_settings,
+            secrets=self.tool.secrets(self.own),
+            per_s=limits.per_s if per_s is None else per_s,
+            most_records=limits.most_records,
+            takes_gzip=takes_gzip,
+            connections=settings.delivery_senders,
+            connect_timeout_s=settings.delivery_connect_timeout_s,
+            read_timeout_s=settings.delivery_read_timeout_s,
+        )
+        return HttpDestination(
+            make=make,
+            cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes - around_bytes),
+            protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, read, repeatable),
+        )
 
 
 @dataclass(frozen=True)
@@ -56,6 +104,8 @@ class Tool(Generic[S]):
     settings: type[S]
     needed: tuple[str, ...]
     """The fields that are required to send anything; messages name the first."""
+    account_settings: str
+    """The settings that say whose account it is, which messages name when the tool refuses it."""
     is_set: Callable[[S], bool]
     address: Callable[[S], str]
     project: Callable[[S], str]
@@ -74,6 +124,8 @@ class Tool(Generic[S]):
     """Another error in its settings, as a sentence; empty: none."""
     placeholders: Mapping[str, Any] = field(default_factory=dict)
     """Values that a dry run uses for required fields that are not set. They are not sent and are in no payload."""
+    secret_ids: tuple[str, ...] = ()
+    """Fields of plain text that must not appear in messages either."""
     deletion: Deletion[S] | None = None
     """How it is asked to delete a person; None: it cannot be asked."""
     has_stand_in: bool = False
@@ -92,6 +144,12 @@ class Tool(Generic[S]):
         """Return the settings as an object of the tool's settings class, a base class of `Settings`."""
         return cast("S", settings)
 
+    def secrets(self, own: S) -> tuple[str, ...]:
+        """Return what must not appear in messages: all secret settings of the tool."""
+        values = [getattr(own, name) for name in self.settings.model_fields]
+        plain = [getattr(own, name) for name in self.secret_ids]
+        return (*plain, *(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
+
     def account(self, settings: Settings) -> str:
         """Return the URL and project that identify the account in the ledger."""
         own = self.own(settings)
@@ -105,7 +163,7 @@ class Tool(Generic[S]):
         """
         own = self.own(settings)
         for first, second in self.halves:
-            if bool(_plain(own, first)) != bool(_plain(own, second)):
+            if bool(plain(own, first)) != bool(plain(own, second)):
                 raise SettingError(
                     f"Of {variable(first)} and {variable(second)} only one is set; set both, or neither."
                 )
@@ -116,7 +174,7 @@ class Tool(Generic[S]):
         """Return its destinations by name; nothing is sent yet."""
         own, opened = self.own(settings), {}
         for name, feed in self.feeds().items():
-            one = feed.open(ToolContext(settings, own, choices, feed.limits(own)))
+            one = feed.open(ToolContext(self, settings, own, choices, feed.limits(own)))
             one.name, one.account, one.former_account = name, self.account(settings), self.former_account(own)
             one.senders, one.confirms, one.takes_updates = settings.delivery_senders, self.confirms, feed is self.users
             one.safe_to_repeat, one.repeat_window_s = feed.safe_to_repeat(own), feed.repeat_window_s
@@ -132,8 +190,3 @@ def variable(field_name: str) -> str:
 def hashed(secret: str) -> str:
     """Return a prefix of a secret's hash, which may be stored in the ledger."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
-
-
-def _plain(own: ToolSettings, name: str) -> str:
-    value = getattr(own, name)
-    return value if isinstance(value, str) else str(value.get_secret_value())

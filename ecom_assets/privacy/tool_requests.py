@@ -7,8 +7,8 @@ from typing import Any
 
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.delivery.batch_sender import patience
-from ecom_assets.delivery.deletion import Deletion, http_rule, patient
-from ecom_assets.delivery.sender import Limits, Sender
+from ecom_assets.delivery.deletion import Deletion, patient
+from ecom_assets.delivery.sender import HttpRule, Limits, Sender
 from ecom_assets.delivery.tool import Tool
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
@@ -88,7 +88,7 @@ class ToolRequests:
         ids = deletion.ids(self._users, self._anonymous)
         done = answers.setdefault(tool.name, [])
         id_count = sum(one["id_count"] for one in done)
-        rule = http_rule(tool.title, deletion.secrets(own), deletion.per_s)
+        rule = HttpRule(tool.title, "", tool.secrets(own), per_s=deletion.per_s, connections=1)  # one at a time
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
             for first in range(id_count, len(ids), deletion.most):

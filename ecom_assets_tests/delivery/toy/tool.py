@@ -15,6 +15,7 @@ TOOL = Tool(
     title="Toy",
     settings=ToySettings,
     needed=("toy_key",),
+    account_settings="ECOM_TOY_KEY",
     is_set=lambda own: bool(own.toy_key.get_secret_value()),
     address=lambda own: own.toy_url,
     project=lambda own: hashed(own.toy_key.get_secret_value()),

@@ -1,27 +1,18 @@
 """Send to Amplitude: HTTP V2 or Batch for events, Identify for user properties.
 
 Amplitude accepts or refuses a whole request. For a refused request it names all invalid rows, or only the first. It
-recognizes a repeated event by its insert_id for seven days.
+recognizes a repeated event by its insert_id for seven days. Its User Privacy API schedules a deletion, which runs days
+later.
 """
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from ecom_assets.delivery.batch_sender import (
-    BatchOutcome,
-    HttpDestination,
-    Reading,
-    ToolProtocol,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
 from ecom_assets.delivery.deletion import Deletion, Send, taken
-from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
-from ecom_assets.delivery.texts import cut
+from ecom_assets.delivery.sender import Reply, Request
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
@@ -37,46 +28,26 @@ _OUR_FAULT = ("api key", "request path", "request body")
 
 def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    own, limits = context.own, context.limits
-    head = _head(own)
-    return HttpDestination(
-        make=lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
-        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=len(head) + 2),
-        protocol=ToolProtocol(
-            Sender(_rule(context, takes_gzip=True)),
-            patience(context.settings, limits),
-            lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
-            read,
-        ),
+    own, head = context.own, _head(context.own)
+    return context.destination(
+        lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
+        lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
+        read,
+        around_bytes=len(head) + 2,
+        takes_gzip=True,
     )
 
 
 def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
-    own, limits = context.own, context.limits
+    own = context.own
 
     def request(payloads: Sequence[str]) -> Request:
         key = own.amplitude_api_key.get_secret_value()
         form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
         return Request(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
-    return HttpDestination(
-        make=lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length),
-        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
-        protocol=ToolProtocol(Sender(_rule(context)), patience(context.settings, limits), request, read),
-    )
-
-
-def _rule(context: Context, *, takes_gzip: bool = False) -> HttpRule:
-    return http_rule(
-        context.settings,
-        "Amplitude",
-        named_by="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
-        secrets=[context.own.amplitude_api_key.get_secret_value()],
-        limits=context.limits,
-        per_s=context.own.amplitude_events_per_s,
-        takes_gzip=takes_gzip,
-    )
+    return context.destination(lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length), request, read)
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:
@@ -150,15 +121,15 @@ def _head(own: AmplitudeSettings) -> str:
     return f'{json.dumps({"api_key": key, **options})[:-1]}, "events": ['
 
 
-PATH = "/api/2/deletions/users"
+DELETIONS = "/api/2/deletions/users"
 REQUESTER = "ecom_assets"
 
 
-def ask(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
     """Schedule the deletion of some users of the project; users that Amplitude does not know are ignored."""
     body = {"user_ids": list(ids), "requester": REQUESTER, "ignore_invalid_id": "true", "delete_from_org": "false"}
     request = Request(
-        own.amplitude_deletion_address + PATH,
+        own.amplitude_deletion_address + DELETIONS,
         json.dumps(body).encode(),
         user=own.amplitude_api_key.get_secret_value(),
         password=own.amplitude_secret_key.get_secret_value(),
@@ -171,7 +142,6 @@ DELETION = Deletion(
     needed=("amplitude_secret_key",),
     most=100,
     ids=lambda users, _anonymous: list(users),
-    ask=ask,
-    secrets=lambda own: (own.amplitude_api_key.get_secret_value(), own.amplitude_secret_key.get_secret_value()),
+    ask=request_deletion,
     cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
 )

@@ -13,15 +13,17 @@ from ecom_assets.delivery.payloads import (
     SEGMENT_LIST,
     TITLED,
     USER_PROPERTIES,
-    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
-    any_longer,
     event_payloads,
+    forbidden_id,
     json_object,
     json_value,
+    known_properties,
     names_as,
+    segment_too_long,
+    text_too_long,
     user_payloads,
 )
 from ecom_assets.warehouse.sql_text import text
@@ -79,6 +81,7 @@ def events(
         choices: The shop's options for events.
         min_id_length: Minimum characters of an id. Requests must state it if it is not Amplitude's default.
     """
+    columns = "name, record_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
         named={
             "name": names_as(EVENT_NAMES),
@@ -94,7 +97,7 @@ def events(
                 "The event's type begins like one of Amplitude's own.",
                 " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_EVENTS),
             ),
-            too_long("name, record_id, source_session_id, product_id, product_category, page, referrer"),
+            text_too_long("Amplitude", columns, TEXT_CHARACTERS),
         ],
         most_bytes=RECORD_BYTES,
     )
@@ -103,8 +106,7 @@ def events(
 
 def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); properties that are no longer known are unset."""
-    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
-    known[VISITOR_SEGMENTS] = json_value("segment_list")
+    known = known_properties("segment_list")
     unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
     form = PayloadForm(
         named={"segment_list": SEGMENT_LIST, "sets": json_object(known), "unsets": json_object(unknown)},
@@ -117,7 +119,11 @@ def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
                 ),
             }
         ),
-        refusals=[*id_refusals("customer_id", min_id_length), too_long("segment, customer_tier"), long_segment()],
+        refusals=[
+            *id_refusals("customer_id", min_id_length),
+            text_too_long("Amplitude", "segment, customer_tier", TEXT_CHARACTERS),
+            segment_too_long("Amplitude", TEXT_CHARACTERS),
+        ],
         most_bytes=RECORD_BYTES,
     )
     return user_payloads(rows, form)
@@ -125,13 +131,8 @@ def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
 
 def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
     """Return the refusals of ids that Amplitude does not accept."""
-    forbidden = ", ".join(text(one) for one in FORBIDDEN_IDS)
     return [
-        Refusal(
-            "forbidden_id",
-            "Amplitude refuses this user id, because many trackers send it where they know none.",
-            f"{column} IS NULL OR lower({column}) IN ({forbidden}) OR regexp_full_match({column}, '[0-]*0[0-]*')",
-        ),
+        forbidden_id("Amplitude", column, FORBIDDEN_IDS, also=f"regexp_full_match({column}, '[0-]*0[0-]*')"),
         Refusal(
             "short_id",
             f"The user's id has fewer than {min_id_length} characters; set ECOM_AMPLITUDE_MIN_ID_LENGTH to what your "
@@ -144,21 +145,3 @@ def id_refusals(column: str, min_id_length: int) -> list[Refusal]:
             f"length({column}) > {TEXT_CHARACTERS}",
         ),
     ]
-
-
-def long_segment() -> Refusal:
-    """Return the refusal of names of visitor segments that Amplitude would truncate."""
-    return Refusal(
-        "segment_too_long",
-        f"The name of a visitor segment has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",
-        f"len(list_filter(segment_list, lambda one: length(one) > {TEXT_CHARACTERS})) > 0",
-    )
-
-
-def too_long(columns: str) -> Refusal:
-    """Return the refusal of texts that Amplitude would truncate."""
-    return Refusal(
-        "text_too_long",
-        f"One of {columns} has more than the {TEXT_CHARACTERS} characters that Amplitude takes.",
-        any_longer(columns, TEXT_CHARACTERS),
-    )

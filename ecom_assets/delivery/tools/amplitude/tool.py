@@ -5,7 +5,6 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.amplitude import client, payload
-from ecom_assets.delivery.tools.amplitude.client import DELETION
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 WINDOW_S = 7 * 86_400 - 3600
@@ -23,6 +22,7 @@ TOOL = Tool(
     title="Amplitude",
     settings=AmplitudeSettings,
     needed=("amplitude_api_key",),
+    account_settings="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
     is_set=lambda own: bool(own.amplitude_api_key.get_secret_value()),
     address=lambda own: own.amplitude_address,
     project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
@@ -30,6 +30,6 @@ TOOL = Tool(
     users=Feed(client.users, limits=lambda _own: IDENTIFY),
     event_names=payload.EVENT_NAMES,
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
-    deletion=DELETION,
+    deletion=client.DELETION,
     has_stand_in=True,
 )

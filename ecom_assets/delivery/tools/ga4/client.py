@@ -2,26 +2,19 @@
 
 GA4 answers every request with 2xx and does not say what it accepted. It recognizes repeated purchases by their
 transaction_id, but no other events. So records that may have reached it are not sent again, unless the shop allows it.
+Google's User Deletion API takes one id of a property at a time.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.delivery.batch_sender import (
-    BatchOutcome,
-    HttpDestination,
-    Reading,
-    ToolProtocol,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
 from ecom_assets.delivery.deletion import Deletion, Send, taken
-from ecom_assets.delivery.sender import Limits, Reply, Request, Sender
+from ecom_assets.delivery.sender import Reply, Request
 from ecom_assets.delivery.texts import cut_by
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.ga4 import payload as ga4
@@ -37,19 +30,29 @@ _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
     is_repeatable = context.own.ga4_unconfirmed == "at_least_once"
-    return HttpDestination(
-        make=lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
-        cut=partial(_cut, limits=context.limits),
-        protocol=_protocol(context, is_repeatable=is_repeatable),
+    return _destination(
+        context,
+        lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
+        lambda payload: is_repeatable or is_purchase(payload),
     )
 
 
 def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
-    return HttpDestination(
-        make=lambda rows, _sent_at: ga4.users(rows),
-        cut=partial(_cut, limits=context.limits),
-        protocol=_protocol(context, is_repeatable=True),
+    return _destination(context, lambda rows, _sent_at: ga4.users(rows), lambda _payload: True)
+
+
+def _destination(
+    context: Context, make: Callable[[pa.Table, datetime], pa.Table], repeatable: Callable[[str], bool]
+) -> HttpDestination:
+    own = context.own
+    params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
+    return context.destination(
+        make,
+        lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
+        read,
+        cut=_cut,
+        repeatable=repeatable,
     )
 
 
@@ -75,33 +78,13 @@ def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
     return Reading(BatchOutcome.HALVED, words=reply.words)
 
 
-def _protocol(context: Context, *, is_repeatable: bool) -> ToolProtocol:
-    own, secret = context.own, context.own.ga4_api_secret.get_secret_value()
-    rule = http_rule(
-        context.settings,
-        "GA4",
-        named_by="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
-        secrets=[secret],
-        limits=context.limits,
-        per_s=own.ga4_events_per_s,
-    )
-    params = {"measurement_id": own.ga4_measurement_id, "api_secret": secret}
-    return ToolProtocol(
-        Sender(rule),
-        patience(context.settings, context.limits),
-        lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
-        read,
-        repeatable=lambda payload: is_repeatable or is_purchase(payload),
-    )
-
-
-def _cut(payloads: pa.Table, *, limits: Limits) -> Iterator[pa.Table]:
+def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
     """Split payloads by person, because a request is for one person: its payloads are equal except for the events."""
     heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
-    return cut_by(payloads, heads, most_records=limits.most_records, most_bytes=limits.most_bytes)
+    return cut_by(payloads, heads, most_records=most_records, most_bytes=most_bytes)
 
 
-PATH = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
+DELETIONS = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
 USER, CLIENT = "USER_ID", "CLIENT_ID"
 
 
@@ -110,7 +93,7 @@ def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
     return [*(f"{USER} {one}" for one in users), *(f"{CLIENT} {one}" for one in (*users, *anonymous))]
 
 
-def ask(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
     """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
     (one,) = ids
     kind, _, value = one.partition(" ")
@@ -120,7 +103,9 @@ def ask(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
         "propertyId": own.ga4_property_id,
     }
     request = Request(
-        own.ga4_deletion_address + PATH, json.dumps(body).encode(), bearer=own.ga4_deletion_token.get_secret_value()
+        own.ga4_deletion_address + DELETIONS,
+        json.dumps(body).encode(),
+        bearer=own.ga4_deletion_token.get_secret_value(),
     )
     result = taken("GA4", send(request)).content()
     return f"data until {result.get('deletionRequestTime', 'now')}, requested"
@@ -130,6 +115,5 @@ DELETION = Deletion(
     needed=("ga4_property_id", "ga4_deletion_token"),
     most=1,
     ids=ids_of,
-    ask=ask,
-    secrets=lambda own: (own.ga4_deletion_token.get_secret_value(),),
+    ask=request_deletion,
 )

@@ -24,6 +24,7 @@ from ecom_assets.delivery.payloads import (
     names_as,
     nothing_known,
     segments_joined,
+    text_too_long,
     user_payloads,
     user_texts_too_long,
 )
@@ -120,14 +121,16 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
                 + " || ']'",
             }
         ),
-        refusals=_event_refusals(),
+        refusals=[
+            _client_id("client"),
+            *_time_refusals(),
+            *_name_refusals(),
+            *_commerce_refusals(),
+            *_length_refusals(),
+        ],
         most_bytes=RECORD_BYTES,
     )
     return event_payloads(rows, form, PROPERTIES, choices, sent_at)
-
-
-def _event_refusals() -> list[Refusal]:
-    return [_client_id("client"), *_time_refusals(), *_name_refusals(), *_commerce_refusals(), *_length_refusals()]
 
 
 def _time_refusals() -> list[Refusal]:
@@ -176,11 +179,7 @@ def _commerce_refusals() -> list[Refusal]:
 def _length_refusals() -> list[Refusal]:
     values = "event_id, product_id, product_category, transaction_id, search_term"
     return [
-        Refusal(
-            "text_too_long",
-            f"One of {values} has more than the {VALUE_CHARACTERS} characters that GA4 takes.",
-            any_longer(values, VALUE_CHARACTERS),
-        ),
+        text_too_long("GA4", values, VALUE_CHARACTERS),
         Refusal(
             "url_too_long",
             f"The page's address has more than {LOCATION_CHARACTERS} characters, or its referrer's more than "
@@ -206,11 +205,7 @@ def users(rows: pa.Table) -> pa.Table:
                 "events": text(f"[{event}]"),
             }
         ),
-        refusals=[
-            _client_id("customer_id"),
-            nothing_known("GA4"),
-            *user_texts_too_long("GA4", USER_VALUE_CHARACTERS),
-        ],
+        refusals=[_client_id("customer_id"), nothing_known("GA4"), *user_texts_too_long("GA4", USER_VALUE_CHARACTERS)],
         most_bytes=RECORD_BYTES,
     )
     return user_payloads(rows, form)

@@ -5,7 +5,6 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool
 from ecom_assets.delivery.tools.ga4 import client, payload
-from ecom_assets.delivery.tools.ga4.client import DELETION
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
 EVENTS = Limits(most_records=25, most_bytes=129_999, pause_s=30.0)
@@ -16,6 +15,7 @@ TOOL = Tool(
     title="GA4",
     settings=Ga4Settings,
     needed=("ga4_measurement_id", "ga4_api_secret"),
+    account_settings="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
     is_set=lambda own: bool(own.ga4_measurement_id and own.ga4_api_secret.get_secret_value()),
     address=lambda own: own.ga4_address,
     project=lambda own: own.ga4_measurement_id,
@@ -30,6 +30,6 @@ TOOL = Tool(
     event_names=payload.EVENT_NAMES,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
-    deletion=DELETION,
+    deletion=client.DELETION,
     has_stand_in=True,
 )

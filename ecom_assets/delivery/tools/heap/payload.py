@@ -11,18 +11,17 @@ from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
     EVERYTHING,
     TITLED,
-    USER_PROPERTIES,
-    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
-    any_longer,
     event_payloads,
     json_object,
     json_value,
+    known_properties,
     names_as,
     nothing_known,
     segments_joined,
+    text_too_long,
     user_payloads,
     user_texts_too_long,
 )
@@ -79,11 +78,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
                 f"The event's type must have 1 to {EVENT_CHARACTERS} characters.",
                 f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
             ),
-            Refusal(
-                "text_too_long",
-                f"One of {columns} has more than the {TEXT_CHARACTERS} characters that Heap takes.",
-                any_longer(columns, TEXT_CHARACTERS),
-            ),
+            text_too_long("Heap", columns, TEXT_CHARACTERS),
         ],
         most_bytes=RECORD_BYTES,
     )
@@ -92,17 +87,14 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 def users(rows: pa.Table) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); unknown values are left out, as Heap cannot unset."""
-    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
-    known[VISITOR_SEGMENTS] = json_value("joined_segments")
     form = PayloadForm(
-        named={"joined_segments": segments_joined("||"), "known": json_object(known)},
+        named={
+            "joined_segments": segments_joined("||"),
+            "known": json_object(known_properties("joined_segments")),
+        },
         user_key="customer_id",
         payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
-        refusals=[
-            _no_identity("customer_id"),
-            nothing_known("Heap"),
-            *user_texts_too_long("Heap", TEXT_CHARACTERS),
-        ],
+        refusals=[_no_identity("customer_id"), nothing_known("Heap"), *user_texts_too_long("Heap", TEXT_CHARACTERS)],
         most_bytes=RECORD_BYTES,
     )
     return user_payloads(rows, form)

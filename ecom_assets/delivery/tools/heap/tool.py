@@ -3,7 +3,6 @@
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.heap import client, payload
-from ecom_assets.delivery.tools.heap.client import DELETION
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
@@ -17,6 +16,7 @@ TOOL = Tool(
     title="Heap",
     settings=HeapSettings,
     needed=("heap_app_id",),
+    account_settings="ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL",
     is_set=lambda own: bool(own.heap_app_id),
     address=lambda own: own.heap_address,
     project=lambda own: hashed(own.heap_app_id),
@@ -25,6 +25,7 @@ TOOL = Tool(
     users=Feed(client.users, limits=lambda _own: LIMITS),
     event_names=payload.EVENT_NAMES,
     placeholders={"heap_app_id": "dry-run"},
-    deletion=DELETION,
+    secret_ids=("heap_app_id",),
+    deletion=client.DELETION,
     has_stand_in=True,
 )

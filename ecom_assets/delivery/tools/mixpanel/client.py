@@ -1,7 +1,7 @@
 """Send to Mixpanel: /import for events, /engage for user properties.
 
 If some rows of a request are invalid, Mixpanel names them and accepts the others. It always recognizes a repeated event
-by its event name, time, person and $insert_id.
+by its event name, time, person and $insert_id. Its GDPR API creates a task that deletes some distinct ids.
 """
 
 import json
@@ -10,18 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ecom_assets.delivery.batch_sender import (
-    BatchOutcome,
-    HttpDestination,
-    Reading,
-    ToolProtocol,
-    http_rule,
-    patience,
-    read_common,
-)
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
 from ecom_assets.delivery.deletion import Deletion, Send, taken
-from ecom_assets.delivery.sender import HttpRule, Reply, Request, Sender
-from ecom_assets.delivery.texts import Texts, cut
+from ecom_assets.delivery.sender import Reply, Request
+from ecom_assets.delivery.texts import Texts
 from ecom_assets.delivery.tool import ToolContext
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
@@ -34,7 +26,7 @@ _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 
 def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    own, limits = context.own, context.limits
+    own = context.own
     params = {"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {})
     user = own.mixpanel_service_user or own.mixpanel_token.get_secret_value()
     password = own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else ""
@@ -43,32 +35,20 @@ def events(context: Context) -> HttpDestination:
         body = payloads.between("[", "]")
         return Request(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
 
-    return HttpDestination(
-        make=lambda rows, sent_at: mixpanel.events(rows, sent_at, context.choices),
-        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes, around_bytes=2),
-        protocol=ToolProtocol(
-            Sender(_rule(context, takes_gzip=True)), patience(context.settings, limits), request, read
-        ),
-    )
+    make = partial(mixpanel.events, choices=context.choices)
+    return context.destination(make, request, read, around_bytes=2, takes_gzip=True)
 
 
 def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
-    own, limits = context.own, context.limits
-    token = f'{{"$token":{json.dumps(own.mixpanel_token.get_secret_value())},'
+    token = f'{{"$token":{json.dumps(context.own.mixpanel_token.get_secret_value())},'
 
     def request(payloads: Sequence[str]) -> Request:
         body = ",".join(token + payload[1:] for payload in payloads)
-        url = f"{own.mixpanel_address}/engage"
+        url = f"{context.own.mixpanel_address}/engage"
         return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
-    return HttpDestination(
-        make=lambda rows, _sent_at: mixpanel.users(rows),
-        cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes),
-        protocol=ToolProtocol(
-            Sender(_rule(context, takes_gzip=False)), patience(context.settings, limits), request, read
-        ),
-    )
+    return context.destination(lambda rows, _sent_at: mixpanel.users(rows), request, read)
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:
@@ -119,27 +99,14 @@ def _message(reply: Reply) -> str:
     return reply.words or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
 
 
-def _rule(context: Context, *, takes_gzip: bool) -> HttpRule:
-    own = context.own
-    return http_rule(
-        context.settings,
-        "Mixpanel",
-        named_by="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
-        secrets=[own.mixpanel_token.get_secret_value(), own.mixpanel_service_secret.get_secret_value()],
-        limits=context.limits,
-        per_s=own.mixpanel_events_per_s,
-        takes_gzip=takes_gzip,
-    )
-
-
-PATH = "/api/app/data-deletions/v3.0"
+DELETIONS = "/api/app/data-deletions/v3.0"
 DEVICE = "$device:"
 
 
-def ask(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
     """Create a task that deletes the events and profiles of some distinct ids."""
     request = Request(
-        own.mixpanel_deletion_address + PATH,
+        own.mixpanel_deletion_address + DELETIONS,
         json.dumps({"distinct_ids": list(ids), "compliance_type": "GDPR"}).encode(),
         params={"token": own.mixpanel_token.get_secret_value()},
         bearer=own.mixpanel_gdpr_token.get_secret_value(),
@@ -154,6 +121,5 @@ DELETION = Deletion(
     most=1_999,
     per_s=1.0,
     ids=lambda users, anonymous: [*users, *(DEVICE + one for one in anonymous)],
-    ask=ask,
-    secrets=lambda own: (own.mixpanel_token.get_secret_value(), own.mixpanel_gdpr_token.get_secret_value()),
+    ask=request_deletion,
 )

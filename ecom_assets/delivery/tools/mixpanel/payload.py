@@ -13,20 +13,20 @@ from ecom_assets.delivery.payloads import (
     EVERYTHING,
     SEGMENT_LIST,
     TITLED,
-    USER_PROPERTIES,
-    VISITOR_SEGMENTS,
     EventChoices,
     PayloadForm,
     Refusal,
-    any_longer,
     event_payloads,
+    forbidden_id,
     json_object,
     json_value,
+    known_properties,
     names_as,
     nothing_known,
+    segment_too_long,
+    text_too_long,
     user_payloads,
 )
-from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = TITLED
 TEXT_BYTES = 255
@@ -35,7 +35,7 @@ FIRST_US = 365 * 86_400 * 1_000_000
 """1971-01-01, the earliest time of an event that is accepted."""
 RECORD_BYTES = 999_999
 FORBIDDEN_IDS = (
-    "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
+    "", "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
     "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
 )  # fmt: skip
 _OWN_PROPERTIES = {
@@ -86,18 +86,14 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
             {"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}
         ),
         refusals=[
-            _forbidden_id("actor"),
+            forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
             Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
             Refusal(
                 "in_future",
                 "It happens later than it is sent: Mixpanel would give it another time.",
                 "at_us > $sent_us",
             ),
-            Refusal(
-                "text_too_long",
-                f"One of {columns} has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
-                any_longer(columns, TEXT_BYTES, "strlen"),
-            ),
+            text_too_long("Mixpanel", columns, TEXT_BYTES, "bytes"),
         ],
         most_bytes=RECORD_BYTES,
     )
@@ -106,35 +102,17 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
 
 def users(rows: pa.Table) -> pa.Table:
     """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`), without the project token, which requests add."""
-    known = {name: json_value(sql) for name, sql in USER_PROPERTIES.items()}
-    known[VISITOR_SEGMENTS] = json_value("segment_list")
+    ids = "customer_id, segment, customer_tier"
     form = PayloadForm(
-        named={"segment_list": SEGMENT_LIST, "known": json_object(known)},
+        named={"segment_list": SEGMENT_LIST, "known": json_object(known_properties("segment_list"))},
         user_key="customer_id",
         payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
         refusals=[
-            _forbidden_id("customer_id"),
+            forbidden_id("Mixpanel", "customer_id", FORBIDDEN_IDS),
             nothing_known("Mixpanel"),
-            Refusal(
-                "text_too_long",
-                f"The id, segment or tier has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
-                any_longer("customer_id, segment, customer_tier", TEXT_BYTES, "strlen"),
-            ),
-            Refusal(
-                "segment_too_long",
-                f"The name of a visitor segment has more than the {TEXT_BYTES} bytes that Mixpanel keeps.",
-                f"len(list_filter(segment_list, lambda one: strlen(one) > {TEXT_BYTES})) > 0",
-            ),
+            text_too_long("Mixpanel", ids, TEXT_BYTES, "bytes", what="The id, segment or tier"),
+            segment_too_long("Mixpanel", TEXT_BYTES, "bytes"),
         ],
         most_bytes=RECORD_BYTES,
     )
     return user_payloads(rows, form)
-
-
-def _forbidden_id(column: str) -> Refusal:
-    forbidden = ", ".join(text(one) for one in ("", *FORBIDDEN_IDS))
-    return Refusal(
-        "forbidden_id",
-        "Mixpanel refuses this user id, because many trackers send it where they know none.",
-        f"{column} IS NULL OR lower({column}) IN ({forbidden})",
-    )

@@ -5,7 +5,6 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 from ecom_assets.delivery.tools.mixpanel import client, payload
-from ecom_assets.delivery.tools.mixpanel.client import DELETION
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
@@ -32,6 +31,7 @@ TOOL = Tool(
     title="Mixpanel",
     settings=MixpanelSettings,
     needed=("mixpanel_token",),
+    account_settings="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
     is_set=lambda own: bool(own.mixpanel_token.get_secret_value() or own.mixpanel_service_user),
     address=lambda own: own.mixpanel_address,
     project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
@@ -41,6 +41,6 @@ TOOL = Tool(
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
     placeholders={"mixpanel_token": SecretStr("dry-run")},
-    deletion=DELETION,
+    deletion=client.DELETION,
     has_stand_in=True,
 )
