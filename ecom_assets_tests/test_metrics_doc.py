@@ -45,8 +45,6 @@ DAYS = Days.between(date(2026, 2, 28), date(2026, 4, 2))
 """Every day on which something happens on the page."""
 THREE_STEPS = ("product_view", "add_to_cart", "purchase")
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
-
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Platform]:

@@ -19,7 +19,6 @@ from ecom_assets_tests.api.served import HELD, wait_until
 from ecom_assets_tests.api.test_process import PATIENCE_S, answers, free_port
 from ecom_assets_tests.command import environment
 
-pytestmark = pytest.mark.xdist_group("api")
 WAYS = {"app": ["ecom_assets.api.app:app"], "factory": ["--factory", "ecom_assets.api.app:create_app"]}
 SALES = "/analytics/sales"
 

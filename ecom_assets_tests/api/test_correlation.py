@@ -11,7 +11,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.served import Running, serving
 
-pytestmark = pytest.mark.xdist_group("api")
 FUNNEL: dict[str, Any] = {"steps": ["product_view", "purchase"]}
 KEY = "a-key-with-the-scope-read"
 

@@ -11,7 +11,6 @@ from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.shop_files import PRODUCTS
 from ecom_assets_tests.api.test_every_number import CASES
 
-pytestmark = pytest.mark.xdist_group("api")
 Row = dict[str, Any]
 LISTS = {
     "/analytics/revenue/trend": "points", "/analytics/revenue/by-channel": "channels",

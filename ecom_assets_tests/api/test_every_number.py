@@ -25,7 +25,6 @@ from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_coverage import known
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
 
-pytestmark = pytest.mark.xdist_group("api")
 RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain")
 Expected = Callable[[PlainShop, Span], Row]

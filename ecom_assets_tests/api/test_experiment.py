@@ -11,7 +11,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.served import Running, serving
 
-pytestmark = pytest.mark.xdist_group("api")
 KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal")}
 QUESTION: dict[str, Any] = {"variant": "product_category", "goal": "purchase", "control": "Hats", "multiple": "first"}
 

@@ -9,7 +9,6 @@ import pytest
 
 from ecom_assets_tests.api.conftest import Asked
 
-pytestmark = pytest.mark.xdist_group("api")
 FIRST_VIEW = {"event_type": "page_view", "occurrence": "first_ever"}
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from ecom_assets_tests.api.conftest import Asked
 
-pytestmark = pytest.mark.xdist_group("api")
 VIEW, CART = "product_view", "add_to_cart"
 
 

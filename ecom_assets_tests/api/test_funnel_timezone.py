@@ -12,8 +12,6 @@ from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_paths import _streams
 from ecom_assets_tests.api.plain_shop import PlainShop
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 @pytest.mark.parametrize("timezone", ["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"])
 def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezone: str) -> None:

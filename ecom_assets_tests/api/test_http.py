@@ -13,7 +13,6 @@ import requests
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 
-pytestmark = pytest.mark.xdist_group("api")
 GETS = (
     "/", "/analytics/sales", "/analytics/customers", "/analytics/conversion", "/analytics/products/top",
     "/analytics/products/p1", "/analytics/categories", "/analytics/revenue/trend", "/analytics/revenue/by-channel",

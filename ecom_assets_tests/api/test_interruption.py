@@ -24,7 +24,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
 
-pytestmark = pytest.mark.xdist_group("api")
 HASTY = {"api_timeout_s": 0.5, "adhoc_at_once": 1, "adhoc_timeout_s": 600.0}
 """The time of an answer, which is to end the question, long before its own bound does."""
 MINUTES_S = 120

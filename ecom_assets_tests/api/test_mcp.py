@@ -32,7 +32,6 @@ from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.recipes import endpoint
 
-pytestmark = pytest.mark.xdist_group("api")
 READS, SEES_PEOPLE = "r" * 40, "p" * 40
 """Keys of two assistants."""
 FUNNEL = {"steps": ["page_view", "add_to_cart", "purchase"], "within": "7d"}

@@ -9,7 +9,6 @@ from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import PRODUCTS
 from ecom_assets_tests.api.test_csv import LISTS as CSV_LISTS
 
-pytestmark = pytest.mark.xdist_group("api")
 DAYS = 20
 CENT, MILLIONTH = 0.01, 1e-6
 

@@ -13,7 +13,6 @@ from ecom_assets.api.auth.personal_data import PERSONAL_COLUMNS
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, serving
 
-pytestmark = pytest.mark.xdist_group("api")
 FUNNEL: dict[str, Any] = {"steps": ["product_view", "add_to_cart"]}
 KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal", "admin", "personal")}
 ABOUT_PEOPLE = {

@@ -16,7 +16,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked, served
 from ecom_assets_tests.api.test_http import FUNNEL, GETS
 
-pytestmark = pytest.mark.xdist_group("api")
 QUESTIONS = (
     ("/analytics/funnel", FUNNEL),
     ("/analytics/funnel", {**FUNNEL, "per": "session", "time_range": "week"}),

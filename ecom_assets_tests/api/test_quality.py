@@ -6,7 +6,6 @@ The small shop's files have two copies too many and two rows that are no events 
 import csv
 from pathlib import Path
 
-import pytest
 import requests
 
 from ecom_assets.api.app import build_app
@@ -14,7 +13,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.served import serving
 
-pytestmark = pytest.mark.xdist_group("api")
 PATH = "/analytics/quality"
 ALL_DAYS = {"start_date": "2025-12-01", "end_date": "2026-03-31"}
 KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal")}

@@ -10,7 +10,6 @@ import pytest
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.markdown import ROOT
 
-pytestmark = pytest.mark.xdist_group("api")
 PAGES = ("README.md", "docs/api.md")
 SHOWN = "http://127.0.0.1:8000"
 

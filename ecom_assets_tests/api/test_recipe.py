@@ -1,14 +1,10 @@
 """CONTRIBUTING's endpoint, served beside the platform's own."""
 
-import pytest
-
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.recipes.endpoint import router
-
-pytestmark = pytest.mark.xdist_group("api")
 
 
 def test_an_endpoint_renders_what_its_query_returns(settings: Settings) -> None:

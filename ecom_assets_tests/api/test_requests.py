@@ -20,7 +20,6 @@ from ecom_assets_tests.api.served import serving
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import event
 
-pytestmark = pytest.mark.xdist_group("api")
 MONDAY = date(2026, 2, 2)
 TUESDAY = MONDAY + timedelta(days=1)
 UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")

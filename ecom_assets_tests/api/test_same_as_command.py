@@ -13,7 +13,6 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.command import ecom
 
-pytestmark = pytest.mark.xdist_group("api")
 ZONE = "Pacific/Auckland"
 """Eleven to thirteen hours ahead of the shop's UTC: most events are of another day there."""
 DAYS = {"start_date": "2026-01-10", "end_date": "2026-01-24"}

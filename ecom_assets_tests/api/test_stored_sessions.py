@@ -6,7 +6,6 @@ import pytest
 
 from ecom_assets_tests.api.conftest import Asked
 
-pytestmark = pytest.mark.xdist_group("api")
 OF_ALL = ["event_type is set"]
 """A condition that every event meets: with conditions, events are cut into sessions again."""
 ABOUT_THE_QUESTION = ("definition", "sql", "tables", "data_as_of")

@@ -13,7 +13,6 @@ from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.served import Running, serving
 
-pytestmark = pytest.mark.xdist_group("api")
 TWICE: dict[str, Any] = {"did": "purchase", "at_least": 2}
 QUESTIONS: dict[str, dict[str, Any]] = {
     "/analytics/trend": {"series": ["*:visitors"], "period": "month"},

@@ -32,7 +32,6 @@ from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Span
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.mail_server import HOST, mail_server
 
-pytestmark = pytest.mark.xdist_group("api")
 WEEKS = ("2026-W03", "2026-W04", "2026-W05")
 """The shop has events from 1 January to 9 February 2026; of these weeks all days and all days before are known."""
 ANN = "ann@shop.example"

@@ -11,8 +11,6 @@ from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import ShopPlatform
 from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, run, tables
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
-
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[ShopPlatform]:

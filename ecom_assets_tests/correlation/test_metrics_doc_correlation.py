@@ -1,11 +1,8 @@
 """What `docs/metrics.md` says about correlation, recomputed from its own input."""
 
-import pytest
-
 from ecom_assets.correlation.odds_ratio import odds_ratio
 from ecom_assets_tests.test_metrics_doc import tables
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 CONVERTED, OTHERS = 50, 150
 
 

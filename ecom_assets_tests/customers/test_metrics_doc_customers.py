@@ -14,8 +14,6 @@ from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, run, tables
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
-
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:

@@ -4,7 +4,6 @@ from datetime import date
 
 import duckdb
 import ibis.expr.types as ir
-import pytest
 
 from ecom_assets.customers.bg_nbd import BgNbd
 from ecom_assets.customers.contracts import NO_ORDER_VALUE_REASONS
@@ -22,8 +21,6 @@ from ecom_assets_tests.test_metrics_doc import PAGE, as_shown, tables
 
 FIRST = date(2026, 1, 1)
 SCORES = ("recency_score", "frequency_score", "monetary_score")
-
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 
 def by_percent_rank(purchases: Purchases) -> ir.Table:

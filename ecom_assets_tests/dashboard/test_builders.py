@@ -20,7 +20,6 @@ from ecom_assets.trends.definition import Trend
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read
 
-pytestmark = pytest.mark.xdist_group("api")
 STEPS = {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"}
 
 

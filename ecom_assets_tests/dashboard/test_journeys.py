@@ -9,8 +9,6 @@ from ecom_assets.dashboard.sankey import Flow, rows_of
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import read
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 def drawn(client: Client, query: str) -> list[dict[str, Any]]:
     page = read(client.get(f"/dashboard/journeys?time_range=year&least=all&{query}").text)

@@ -23,7 +23,6 @@ from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read, tiles_of
 
-pytestmark = pytest.mark.xdist_group("api")
 BAD = date(2026, 2, 3)
 
 

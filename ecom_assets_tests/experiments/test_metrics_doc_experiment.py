@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import pytest
-
 from ecom_assets.experiments.comparison import (
     Sample,
     beta_posterior,
@@ -18,8 +16,6 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.test_metrics_doc import PAGE, tables
-
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 
 def test_the_example_is_what_the_page_says() -> None:

@@ -3,15 +3,12 @@
 from collections import defaultdict
 from typing import Any
 
-import pytest
-
 from ecom_assets.funnels.contracts import ConversionByDimension
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.platform import Platform
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 HOME = "https://shop.example/"
 AGENTS = {
     "iPhone": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Mobile/15E148",

@@ -19,8 +19,6 @@ from ecom_assets_tests.retention.retention_answers import answer, bought, came, 
 from ecom_assets_tests.retention.retention_reference import Deed
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, tables
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
-
 
 def with_amounts(lines: list[Line]) -> list[Row]:
     return [

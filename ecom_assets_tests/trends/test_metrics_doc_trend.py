@@ -4,8 +4,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from ecom_assets.tables.conditions import SYMBOLS
 from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.queries import trend_answer
@@ -15,7 +13,6 @@ from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.test_metrics_doc import tables
 from ecom_assets_tests.trends.trend_reference import Deed, as_events
 
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 SERIES = ("purchase", "*:visitors", "purchase:sum(cart_amount)", "purchase:median(cart_amount)")
 
 

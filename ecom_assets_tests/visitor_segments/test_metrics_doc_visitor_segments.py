@@ -7,7 +7,6 @@ from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pytest
 import yaml
 
 from ecom_assets.visitor_segments.queries import COUNTS
@@ -17,8 +16,6 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import SCHEMA
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.test_metrics_doc import PAGE, tables
-
-pytestmark = pytest.mark.xdist_group("metrics_doc")
 
 
 def test_the_example_is_what_the_page_says() -> None:
