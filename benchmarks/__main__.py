@@ -1,7 +1,7 @@
 """`python -m benchmarks`: every benchmark in a process of its own, and one table that says which targets are met.
 
 A figure that misses its target says MISSED and makes the exit code 1. Run it on an idle machine; the table says how
-loaded it was. Not here: any measuring, which is in the scripts beside this file.
+loaded it was.
 """
 
 import argparse

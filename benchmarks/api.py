@@ -1,8 +1,8 @@
 """Answers of the API that no cache has, over two years of daily facts and fifty thousand products, on loopback.
 
 Each path is asked about ranges that nobody asked about before, so that nothing is known beforehand: a day, a week, 30,
-90 and 365 days, moved by a day each time. The target is for the median over all of these requests. Then a
-custom funnel over ten million events. Not here: cached answers (`api_cache.py`).
+90 and 365 days, moved by a day each time. The target is for the median over all of these requests. Then a custom funnel
+over ten million events.
 """
 
 import argparse

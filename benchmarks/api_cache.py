@@ -2,7 +2,7 @@
 
 Both are served by uvicorn with the same settings, on loopback, and asked in turn over one kept connection each. The
 cached one passes all that `ecom api` puts in front: log, metrics, key, rates, cache. The target is for the median time
-of a request; the servers' CPU time is reported beside it. Not here: answers that are not cached (`api.py`).
+of a request; the servers' CPU time is reported beside it.
 """
 
 import argparse

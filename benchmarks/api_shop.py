@@ -1,6 +1,6 @@
 """A published state of two years and fifty thousand products, made inside DuckDB, for `api.py` to be asked of.
 
-Every column is filled by arithmetic on row numbers: what the numbers are does not matter here. Not here: measuring.
+Every column is filled by arithmetic on row numbers: what the numbers are does not matter here.
 """
 
 from contextlib import closing

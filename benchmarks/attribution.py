@@ -1,7 +1,7 @@
 """Credit for a million purchases under every model, from sessions with channels to credit by channel, on DuckDB.
 
 A third of the visitors never buy, whose paths only removal effects need. Sums are checked before the time counts; the
-one model that a few lines of SQL can give is compared channel by channel. Not here: finding the channels of sessions.
+one model that a few lines of SQL can give is compared channel by channel.
 """
 
 import argparse

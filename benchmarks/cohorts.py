@@ -2,7 +2,7 @@
 
 Both read the same Parquet file, warm, in one process; counts are compared first, and repetitions take turns. Ours is
 what `ecom retention` asks, from events to cells, with value and what is complete: by its kernel, and by the portable
-expression. Not here: reading a shop's own layout.
+expression.
 """
 
 # ruff: noqa: PLC0415  # a process that only makes the events must not load the contenders

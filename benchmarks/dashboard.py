@@ -2,7 +2,6 @@
 
 Cold is a page's first request of a fresh server, warm its next one, filtered the first one for other days. A browser
 (headless Chromium) opens each page with an empty cache, and then by a link of the navigation, as people change pages.
-Not here: whether the numbers are right.
 """
 
 import argparse

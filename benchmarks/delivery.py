@@ -2,7 +2,7 @@
 
 Both read the same table, send 2,000 events a request to the same receiver in a process of its own, which answers at
 once, and the receiver must have counted every event before any time counts. Amplitude's client keeps no ledger: what it
-has not sent, a killed process loses. Not here: what a tool would check (the sandbox's receivers, in tests).
+has not sent, a killed process loses.
 """
 
 import argparse

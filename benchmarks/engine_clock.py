@@ -1,7 +1,6 @@
 """How much of a run is the engine's: the seconds in which DuckDB writes slices and answers questions.
 
 Making SQL from Ibis expressions is counted apart; it is the platform's overhead, not the engine's work.
-Not here: what is run.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Explaining numbers over ten million events: each walk must end at received rows that give the number again.
 
 The events are those of 90 days, each day 22,222 visitors with a session of five. Times are CPU seconds of a process
-that is warm, as a server is. Not here: what an explanation says.
+that is warm, as a server is.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""From an installed environment to the first numbers: `ecom run` with nothing given, over the sandbox shop.
-
-Not here: setting the environment up, which the network decides.
-"""
+"""From an installed environment to the first numbers: `ecom run` with nothing given, over the sandbox shop."""
 
 import json
 import sys

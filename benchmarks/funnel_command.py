@@ -3,7 +3,7 @@
 Text ids in one file, and integer ids in a landing folder per day; and the command alone over ten rows.
 
 The command refuses bad rows, names visitors and finds arrival days before it counts; ClickHouse only counts. Counts are
-compared first; repetitions take turns. Not here: the funnel's engines among each other (`funnel.py`).
+compared first; repetitions take turns.
 """
 
 # ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports

@@ -1,7 +1,7 @@
 """Funnels in full, in every order, beside ClickHouse's mode of that name; and what 20 steps cost against 5.
 
 "In full" is counts, times between steps, and the events that each unit took them by, from the portable expression on
-DuckDB; ClickHouse counts levels only. Counts are compared first. Not here: counts by the kernel (`funnel.py`).
+DuckDB; ClickHouse counts levels only. Counts are compared first.
 """
 
 import argparse

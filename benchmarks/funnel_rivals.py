@@ -1,7 +1,7 @@
 """The funnel of `benchmarks/funnel.py` in other tools: ClickHouse in a wheel, Polars and pandas.
 
-Each function opens its tool and gives the function that counts, so that starting up and counting can be
-measured separately. Not here: ours, and the measuring.
+Each function opens its tool and gives the function that counts, so that starting up and counting can be measured
+separately.
 """
 # ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports
 

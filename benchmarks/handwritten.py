@@ -1,8 +1,7 @@
 """The platform's main tables of events beside the same tables by hand-written SQL, both on DuckDB.
 
 `python benchmarks/handwritten.py` runs `ecom run`, limited to these tables and their checks, as a fresh process in a
-fresh home, and `handwritten.sql` as another, in turn. Times count only if all rows are equal. Not here: what the
-platform computes besides (`pipeline.py`).
+fresh home, and `handwritten.sql` as another, in turn. Times count only if all rows are equal.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""Running a program as a fresh process and saying what it cost; results in the shape of every benchmark.
-
-Not here: any program that is measured.
-"""
+"""Running a program as a fresh process and saying what it cost; results in the shape of every benchmark."""
 
 import json
 import os

@@ -3,7 +3,6 @@
 Each repetition takes fresh copies of two warehouses, in turn, so that other work on the machine meets both alike.
 Reported are the whole run's time, the engine's share of it, and what is left per asset: Dagster, the making of SQL,
 metadata.
-Not here: the making of events (`shop_data.py`), the whole pipeline (`pipeline.py`).
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """One more day of orders after a short and after a long history: what an increment costs must not depend on it.
 
-Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their lines: as many
-sales, of the same amount, as were made. Not here: the run itself (`one_more_day.py`).
+Each repetition takes fresh copies of two warehouses, in turn. Both are first compared with their lines: as many sales,
+of the same amount, as were made.
 """
 
 import argparse

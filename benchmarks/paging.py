@@ -2,7 +2,7 @@
 
 The API is the sandbox's stand-in in a process of its own. One at a time is measured on fewer pages and scaled up, each
 page costs the same; a fetch reads every page twice, to see that nothing shifted. Both must bring the same customers
-before any time counts. Not here: faults, which tests have.
+before any time counts.
 """
 
 import argparse

@@ -2,7 +2,6 @@
 
 Part of the rival in `pandas_pipeline.py`, written as somebody would who knows pandas well: Arrow strings for ids,
 categories for what repeats, whole numbers for time and money, no Python per row. It shares no code with the platform.
-Not here: sessions and what is built on them.
 """
 
 from functools import reduce

@@ -1,6 +1,6 @@
 """The daily five-step funnel in pandas, per session and per visitor-day, by category and in total.
 
-Part of the rival in `pandas_pipeline.py`. Not here: sessions (`pandas_sessions.py`).
+Part of the rival in `pandas_pipeline.py`.
 """
 
 import numpy as np

@@ -3,7 +3,6 @@
 `python benchmarks/pandas_pipeline.py EVENTS OUT` writes nine tables as Parquet and prints seconds per part. It keeps
 all in memory, knows no days to replace, no history and no interface; it computes the same numbers and checks the same
 claims.
-Not here: the comparison (`pipeline.py`).
 """
 
 import json

@@ -1,6 +1,6 @@
 """Sessions, their fragments by day, and engagement in pandas; stitching is free here, all of history is at hand.
 
-Part of the rival in `pandas_pipeline.py`. Not here: which events are clean (`pandas_events.py`), funnels.
+Part of the rival in `pandas_pipeline.py`.
 """
 
 import numpy as np

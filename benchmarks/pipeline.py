@@ -2,8 +2,7 @@
 
 `python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival on the same landing
 folders, compares their tables row by row, and reports wall time, CPU time and peak memory of both. CPU time is the
-steadier figure on a machine that does other work. Not here: the rival (`pandas_pipeline.py`), one
-more day (`one_more_day.py`).
+steadier figure on a machine that does other work.
 """
 
 import argparse

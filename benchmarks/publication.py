@@ -1,8 +1,7 @@
 """Publishing a mart in Postgres against `pandas.to_sql(method="multi")`; one more day after short and long history.
 
 Both write the same rows into tables of the same columns, types and keys, which are compared first. pandas writes few
-rows, and its time is scaled to as many as were published. Days have as many rows whatever the history. Not here: the
-computing of marts.
+rows, and its time is scaled to as many as were published. Days have as many rows whatever the history.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""The events that questions are asked of: a native layout with categories, amounts and properties, in one Parquet file.
-
-Not here: any measuring.
-"""
+"""The events that questions are asked of: the native layout with categories, amounts and properties, in one file."""
 
 import sys
 from pathlib import Path

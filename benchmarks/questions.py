@@ -2,7 +2,6 @@
 
 Both read one Parquet file of text ids, amounts and properties. Answers are compared first, number by number; then both
 take turns. The command also refuses bad rows, looks for surplus copies and finds who is who, which ClickHouse does not.
-Not here: the plain funnel with its other layouts (`funnel_command.py`), and engines among each other (`funnel.py`).
 """
 
 import argparse

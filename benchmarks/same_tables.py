@@ -1,6 +1,6 @@
 """Whether the platform's warehouse and a rival's Parquet files, or DuckDB file, hold the same numbers, row by row.
 
-`python benchmarks/same_tables.py WAREHOUSE RIVAL` says how many rows differ per table. Not here: computing either.
+`python benchmarks/same_tables.py WAREHOUSE RIVAL` says how many rows differ per table.
 """
 
 import json

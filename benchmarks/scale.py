@@ -3,8 +3,7 @@
 `python benchmarks/scale.py --engines duckdb postgres spark --size quick` runs every table of behaviour and every check
 once per engine, in a home of its own, as `ecom run --events` does. A stage is a subject: its seconds are the CPU time
 that the run and its engine's processes took during the steps that write and check its tables, which run one after
-another; the bytes are what its tables take in the engine afterwards. Not here: orders, deliveries, one more day
-(`one_more_day.py`).
+another; the bytes are what its tables take in the engine afterwards.
 """
 
 import argparse

@@ -2,7 +2,6 @@
 
 GA4's rule: half an hour of silence ends a session. Totals are compared first; then all take turns. The command also
 refuses bad rows and looks for surplus copies, and computes every column of a session; the others compute the totals.
-Not here: other questions (`questions.py`).
 """
 
 # ruff: noqa: PLC0415  # a contender measured as a whole process must not pay for the others' imports

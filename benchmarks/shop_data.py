@@ -1,7 +1,6 @@
 """The simulated shop's events that benchmarks read, made once and kept in `benchmarks/data`.
 
 One shop of 91 days serves them all, so that "the next day" is the same day whatever the history before it.
-Not here: any measuring.
 """
 
 # ruff: noqa: PLC0415  # the shop's libraries must not weigh on a process whose children's memory is measured

@@ -1,9 +1,9 @@
 """What one day costs on Snowflake: statements by kind and by table, and bytes, as its stand-in gets them.
 
 A small simulated shop is run up to its last day but one, then the last day is run and each of its statements is
-counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills
-the seconds in which a warehouse runs, so the count gives the credits of a small shop, where a statement takes about as
-long whatever it reads. Not here: large days, which the bytes of `scale.py` show.
+counted. What a statement takes on the service is not measured here: the stand-in is another engine. Snowflake bills the
+seconds in which a warehouse runs, so the count gives the credits of a small shop, where a statement takes about as long
+whatever it reads.
 """
 
 import argparse

@@ -1,7 +1,4 @@
-"""Journeys as test language: who did what, when; and the received rows that such events arrive as.
-
-Not here: how rows become tables (`platform.py`).
-"""
+"""Journeys as test language: who did what, when; and the received rows that such events arrive as."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,7 +1,4 @@
-"""The `ecom` command as tests use it: in this process where speed matters, in one of its own where warnings do.
-
-Not here: what commands should say.
-"""
+"""The `ecom` command as tests use it: in this process where speed matters, in one of its own where warnings do."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Servers and warehouses that many tests share. Not here: fixtures of one subject."""
+"""Servers and warehouses that many tests share."""
 
 import gc
 import os

@@ -1,7 +1,7 @@
 """Runs `ecom run` again and again in children that are killed, without loading its libraries each time.
 
 A program of its own, because forking is safe only where no threads run. It reads one JSON line per run, of `Attempt`'s
-fields, and answers with one. Not here: what the tables should be afterwards.
+fields, and answers with one.
 """
 
 import json

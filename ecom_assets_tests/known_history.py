@@ -1,6 +1,6 @@
 """Dagster's empty files, made once per process and copied: making them takes longer than most runs of tests.
 
-Not here: any content of them. A test that is about the files themselves finds what Dagster would have made.
+A test that is about the files themselves finds what Dagster would have made.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""A real SMTP server in the test's own process: with or without TLS and login, and with faults on demand.
-
-Not here: what is tested on it.
-"""
+"""A real SMTP server in the test's own process: with or without TLS and login, and with faults on demand."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""Markdown as test input: the tables and code of a page, section by section. Not here: what they should say."""
+"""Markdown as test input: the tables and code of a page, section by section."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Random histories of a small world: what people did, when it arrived, and in what order days were run.
 
-A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is
-run. Not here: what must come out.
+A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is run.
 """
 
 import random

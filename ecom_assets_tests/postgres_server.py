@@ -1,4 +1,4 @@
-"""A real Postgres server, from a wheel, for the length of a test session. Not here: what is tested on it."""
+"""A real Postgres server, from a wheel, for the length of a test session."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A small published table that tests write run by run, and what is logged of it. Not here: tests."""
+"""A small published table that tests write run by run, and what is logged of it."""
 
 from collections.abc import Iterable
 from datetime import date, datetime

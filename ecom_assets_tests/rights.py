@@ -1,4 +1,4 @@
-"""Files and folders that may not be read, also by tests that run as root. Not here: tests."""
+"""Files and folders that may not be read, also by tests that run as root."""
 
 import os
 from collections.abc import Iterator

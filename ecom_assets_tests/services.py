@@ -1,4 +1,4 @@
-"""The sandbox's stand-ins as tests use them, and settings that reach them without waiting. Not here: any test."""
+"""The sandbox's stand-ins as tests use them, and settings that reach them without waiting."""
 
 from pathlib import Path
 from typing import Any

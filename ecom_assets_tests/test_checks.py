@@ -1,7 +1,6 @@
 """Every check holds on a small good shop, and goes red for a defect of each kind that it checks to catch.
 
-Defects are planted by SQL in a finished table, as a fault of the platform would leave them. Not here: what is
-right.
+Defects are planted by SQL in a finished table, as a fault of the platform would leave them.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How long to wait before another attempt. Not here: attempts over real sockets (`test_customer_api.py`)."""
+"""How long to wait before another attempt."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,7 +1,4 @@
-"""No set of clean rows makes a table fail: rows at the bounds of amounts and quantities, against sums in plain Python.
-
-Not here: what is beyond the bounds (`test_clean.py`, `test_orders.py`).
-"""
+"""No clean rows make a table fail: rows at the bounds of amounts and quantities, against sums in plain Python."""
 
 from datetime import timedelta
 from decimal import Decimal

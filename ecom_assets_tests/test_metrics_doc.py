@@ -1,6 +1,6 @@
 """`docs/metrics.md` recomputed: its own input through the package's functions gives its own results.
 
-The tables are read from the page, so a definition and its description cannot drift apart. Not here: numbers.
+The tables are read from the page, so a definition and its description cannot drift apart.
 """
 
 from collections.abc import Iterable, Iterator

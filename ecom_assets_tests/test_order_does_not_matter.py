@@ -1,8 +1,7 @@
 """Whatever the order and grouping in which days are run, tables end as one run over everything leaves them.
 
-Each random plan lets rows arrive late, twice, broken, changed or not at all, and runs ranges of days in
-between, all tables or one. Then only the days whose inputs changed are run, in a random order, by single days and
-pairs. Not here: stories that a reader can redo (`test_sessions.py`).
+Each random plan lets rows arrive late, twice, broken, changed or not at all, and runs ranges of days in between, all
+tables or one. Then only the days whose inputs changed are run, in a random order, by single days and pairs.
 """
 
 import random

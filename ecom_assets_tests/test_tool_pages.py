@@ -1,7 +1,4 @@
-"""The pages about other tools: every command on them prints, over the example's events, what stands below it.
-
-Not here: the tables of what presets set (`test_docs.py`).
-"""
+"""The pages about other tools: every command on them prints, over the example's events, what stands below it."""
 
 import re
 import shlex

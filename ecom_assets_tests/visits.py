@@ -1,4 +1,4 @@
-"""From journeys to the sessions and numbered events that a rule makes of them. Not here: any test."""
+"""From journeys to the sessions and numbered events that a rule makes of them."""
 
 from datetime import datetime
 from functools import cache

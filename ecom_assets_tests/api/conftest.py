@@ -1,4 +1,4 @@
-"""The API over the small shop: files, a real run, a real server. Not here: what it must answer."""
+"""The API over the small shop: files, a real run, a real server."""
 
 import threading
 import time

@@ -1,7 +1,6 @@
 """Whole answers about sales, customers, products and stock, field by field, from the small shop's files.
 
-An answer is compared as a whole, so that a field that nobody recomputes cannot go by. Not here: paths of sessions
-(`plain_paths.py`).
+An answer is compared as a whole, so that a field that nobody recomputes cannot go by.
 """
 
 from collections import defaultdict

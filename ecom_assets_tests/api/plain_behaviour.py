@@ -1,7 +1,4 @@
-"""Whole answers about engagement, journeys, searches and cohorts, field by field, from the small shop's files.
-
-Not here: funnels and carts (`plain_paths.py`), sales (`plain_answers.py`).
-"""
+"""Whole answers about engagement, journeys, searches and cohorts, field by field, from the small shop's files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""How many days of a range the small shop's files cover, in plain Python, and what is null where they do not.
-
-Not here: the numbers (`plain_answers.py`).
-"""
+"""How many days of a range the small shop's files cover, in plain Python, and what is null where they do not."""
 
 from ecom_assets_tests.api.plain_shop import PlainShop, Row, Span, change
 

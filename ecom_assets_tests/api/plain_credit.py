@@ -1,4 +1,4 @@
-"""Which channels the small shop's orders are credited to, in plain Python. Not here: sessions (`plain_shop.py`)."""
+"""Which channels the small shop's orders are credited to, in plain Python."""
 
 from collections import defaultdict
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the last minutes of a list of events come to, every field, in plain Python. Not here: files, any test."""
+"""What the last minutes of a list of events come to, every field, in plain Python."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Whole answers about funnels, carts and retention, field by field, from the small shop's files.
-
-Not here: sales (`plain_answers.py`).
-"""
+"""Whole answers about funnels, carts and retention, field by field, from the small shop's files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What the small shop's customers are worth, in plain Python from the papers. Not here: who they are (`plain_shop.py`).
+"""What the small shop's customers are worth, in plain Python from the papers.
 
 The models are those of P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the Easy Way (2005), whose
 equations are named, and of P. S. Fader and B. G. S. Hardie, The Gamma-Gamma Model of Monetary Value (2013). They are

@@ -1,7 +1,4 @@
-"""Whole answers about weeks of customers, and orders beside events, field by field, from the small shop's files.
-
-Not here: sales of a period (`plain_answers.py`).
-"""
+"""Whole answers about weeks of customers, and orders beside events, field by field, from the small shop's files."""
 
 from collections import defaultdict
 from datetime import date, timedelta

@@ -1,6 +1,6 @@
 """What the small shop's files come to, in plain Python from the definitions of docs/metrics.md.
 
-Nothing here uses the platform's code. Not here: the files (`shop_files.py`).
+Nothing here uses the platform's code.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""A small app behind all that `ecom api` puts in front of one, on a real socket. Not here: any test."""
+"""A small app behind all that `ecom api` puts in front of one, on a real socket."""
 
 import io
 import socket

@@ -1,7 +1,4 @@
-"""A small shop in plain files: events, order lines, a catalogue and customers, made by chance from a seed.
-
-Not here: what comes of them (`plain_shop.py`).
-"""
+"""A small shop in plain files: events, order lines, a catalogue and customers, made by chance from a seed."""
 
 import csv
 import json

@@ -1,6 +1,6 @@
 """Every table that the API reads, computed from files without Dagster, in seconds, and published as a snapshot.
 
-The assets, their sources and the publication are the platform's own; only the run is not. Not here: the files.
+The assets, their sources and the publication are the platform's own; only the run is not.
 """
 
 import inspect

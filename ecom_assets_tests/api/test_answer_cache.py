@@ -1,4 +1,4 @@
-"""Answers that are kept by the version of their data, in memory. Not here: Redis (`test_redis_answers.py`)."""
+"""Answers that are kept by the version of their data, in memory."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Statements that serve all days: the days get in, and nothing else does. Not here: what is asked."""
+"""Statements that serve all days: the days get in, and nothing else does."""
 
 from datetime import date
 from typing import Any

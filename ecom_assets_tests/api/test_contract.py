@@ -1,7 +1,7 @@
 """The API held to its own OpenAPI document with requests by chance: no answer that it does not announce, no failure.
 
-Requests that fit the document and are refused are right here: that dates are in order, or that an event type exists,
-no schema can say. Not here: requests by hand (`test_http.py`).
+Requests that fit the document and are refused are right here: that dates are in order, or that an event type exists, no
+schema can say.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers as CSV: the list of each as rows, over HTTP and in a few answers by hand. Not here: the numbers."""
+"""Answers as CSV: the list of each as rows, over HTTP and in a few answers by hand."""
 
 import csv
 import io

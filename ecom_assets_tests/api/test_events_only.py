@@ -1,6 +1,6 @@
 """A shop that gave events and nothing else: its sales are those of its purchase events, and every answer says so.
 
-Recomputed from the events' file in plain Python. Not here: a shop with orders (`test_every_number.py`).
+Recomputed from the events' file in plain Python.
 """
 
 from collections import defaultdict

@@ -1,8 +1,6 @@
 """Every number of every answer, recomputed from the files in plain Python, and that no field goes uncompared.
 
-Answers are compared as a whole. Not here: the recomputation (`plain_….py`), real time, deliveries and data quality
-(`test_realtime.py`, `test_deliveries.py`, `test_quality.py`), what else lists and models must do
-(`test_parts_of_answers.py`).
+Answers are compared as a whole.
 """
 
 import re

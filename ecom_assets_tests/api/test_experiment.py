@@ -1,4 +1,4 @@
-"""`POST /analytics/experiment`: what is refused, and to whom. Not here: its numbers (`test_every_number.py`)."""
+"""`POST /analytics/experiment`: what is refused, and to whom."""
 
 from collections.abc import Iterator
 from typing import Any

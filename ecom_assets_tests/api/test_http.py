@@ -1,4 +1,4 @@
-"""How answers are carried: marks, compression, explanations, problem documents. Not here: the numbers."""
+"""How answers are carried: marks, compression, explanations, problem documents."""
 
 import json
 import re

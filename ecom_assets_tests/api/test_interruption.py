@@ -1,7 +1,4 @@
-"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come.
-
-Not here: when an answer is given up (`test_bounds.py`).
-"""
+"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""API keys as they are made, kept and revoked, by the command and by several processes. Not here: requests."""
+"""API keys as they are made, kept and revoked, by the command and by several processes."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""The API's log: a line of JSON for each request, with its id, and without a key. Not here: metrics, health."""
+"""The API's log: a line of JSON for each request, with its id, and without a key."""
 
 import io
 import json

@@ -1,6 +1,6 @@
 """The tools of assistants, by the official SDK's own client: in this process, over HTTP with keys, and over stdio.
 
-Each tool asks a route of the API, so what it answers is what the API answers. Not here: whether that is right.
+Each tool asks a route of the API, so what it answers is what the API answers.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How the API reports that it is well: health, metrics, headers, traces. Not here: its log (`test_logs.py`)."""
+"""How the API reports that it is well: health, metrics, headers, traces."""
 
 import asyncio
 import time

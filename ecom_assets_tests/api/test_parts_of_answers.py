@@ -1,4 +1,4 @@
-"""What lists, pages and models of the API's answers must do beside being right. Not here: every number of them."""
+"""What lists, pages and models of the API's answers must do beside being right."""
 
 import pytest
 

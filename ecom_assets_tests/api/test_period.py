@@ -1,4 +1,4 @@
-"""Ranges of days, and the hours of days on which clocks change. Not here: what is counted in them."""
+"""Ranges of days, and the hours of days on which clocks change."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""Who may ask about single people: the scope `personal`, from the contract of events. Not here: other scopes."""
+"""Who may ask about single people: the scope `personal`, from the contract of events."""
 
 import json
 from collections.abc import Iterator

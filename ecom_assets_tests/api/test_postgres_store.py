@@ -1,4 +1,4 @@
-"""The published schema in a real Postgres gives the answers that the snapshot gives. Not here: publishing."""
+"""The published schema in a real Postgres gives the answers that the snapshot gives."""
 
 import threading
 from collections.abc import Iterator

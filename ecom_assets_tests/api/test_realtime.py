@@ -1,4 +1,4 @@
-"""Real time from landing files: what happened in the last minutes, recomputed in plain Python. Not here: marts."""
+"""Real time from landing files: what happened in the last minutes, recomputed in plain Python."""
 
 import gzip
 import os

@@ -1,4 +1,4 @@
-"""The snapshot: swapped whole, noticed at once, and left to those who still read it. Not here: what is answered."""
+"""The snapshot: swapped whole, noticed at once, and left to those who still read it."""
 
 import json
 import threading

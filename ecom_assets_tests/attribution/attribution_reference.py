@@ -1,4 +1,4 @@
-"""Attribution by the definition, in plain Python and fractions: slow and obvious. Not here: any engine.
+"""Attribution by the definition, in plain Python and fractions: slow and obvious.
 
 A touch is (instant, channel); instants are seconds. A conversion is an instant with a number of cents.
 """

@@ -1,4 +1,4 @@
-"""From stories of touches and conversions to the credit that the transforms give. Not here: any test, sessions."""
+"""From stories of touches and conversions to the credit that the transforms give."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""GA4's channels by its own rules, from the addresses that events carry. Not here: sessions (`test_touches.py`)."""
+"""GA4's channels by its own rules, from the addresses that events carry."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Credit as METRICS defines it, as stories and compared with plain Python. Not here: channels, chains of days."""
+"""Credit as METRICS defines it, as stories and compared with plain Python."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,7 +1,6 @@
 """However events and order lines arrive, each run leaves channels and credit as one run over everything would.
 
 Days arrive in a random order, late rows among them; after each, only the days that it touches are run, as schedules do.
-Not here: sessions and sales themselves (`test_order_does_not_matter.py`, `test_orders_in_any_order.py`).
 """
 
 import random

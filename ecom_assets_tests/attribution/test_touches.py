@@ -1,7 +1,4 @@
-"""Sessions and where they came from, as stories; orders and the channels that led to them.
-
-Not here: the rules of channels (`attribution/test_channels.py`), credit (`test_attribution.py`).
-"""
+"""Sessions and where they came from, as stories; orders and the channels that led to them."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What looks for failures as Dagster's daemon does, and settings with which alerts are on. Not here: tests."""
+"""What looks for failures as Dagster's daemon does, and settings with which alerts are on."""
 
 from datetime import UTC, datetime
 from pathlib import Path

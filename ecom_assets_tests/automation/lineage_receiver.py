@@ -1,4 +1,4 @@
-"""A receiver of OpenLineage events on a real socket, which answers as a test wants. Not here: what it should get."""
+"""A receiver of OpenLineage events on a real socket, which answers as a test wants."""
 
 import json
 import threading

@@ -1,7 +1,4 @@
-"""One message for each run in which something failed: on a real instance, over a real SMTP server.
-
-Not here: how mail is sent (`test_mail.py`).
-"""
+"""One message for each run in which something failed: on a real instance, over a real SMTP server."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,7 +1,4 @@
-"""Alerts of the platform's own runs: from the sensor, from the real daemon, and from `ecom run` itself.
-
-Not here: what a message says (`test_alerts.py`).
-"""
+"""Alerts of the platform's own runs: from the sensor, from the real daemon, and from `ecom run` itself."""
 
 import subprocess
 import sys

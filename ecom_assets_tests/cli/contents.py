@@ -1,4 +1,4 @@
-"""What a warehouse holds, so that two can be compared whatever the order of their rows. Not here: making one.
+"""What a warehouse holds, so that two can be compared whatever the order of their rows.
 
 What is about runs and their requests is left out.
 """

@@ -1,4 +1,4 @@
-"""What `ecom run --json` prints, by name and type. Not here: the tests of it (`test_run_sandbox.py`)."""
+"""What `ecom run --json` prints, by name and type."""
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS

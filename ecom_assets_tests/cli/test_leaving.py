@@ -1,4 +1,4 @@
-"""How the `ecom` command ends its process: at once, with nothing lost. Not here: which exit code means what."""
+"""How the `ecom` command ends its process: at once, with nothing lost."""
 
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """The CDNOW purchases that both models were published with: 2,357 customers, a tenth of those of early 1997.
 
 The file comes with the package `lifetimes`, which has it from Bruce Hardie's page. Nothing of it is copied here, and no
-code of the package is run. Not here: what is published about them.
+code of the package is run.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A shop that tests about customers fill. Not here: what they ask."""
+"""A shop that tests about customers fill."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The language of tests about customers: one perfect customer, with changes, and what they do. Not here: tests."""
+"""The language of tests about customers: one perfect customer, with changes, and what they do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,4 @@
-"""Purchases as test language: who ordered on which day for how much, and the tables that such orders are read from.
-
-Not here: what follows from them.
-"""
+"""Purchases as test language: who ordered on which day for how much, and the tables that such orders are read from."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta

@@ -1,7 +1,4 @@
-"""Customers by story: what makes a version, and what behaviour says, each as of one day.
-
-Not here: what is valid (`test_customers.py`), the order in which days are computed (`test_customer_history.py`).
-"""
+"""Customers by story: what makes a version, and what behaviour says, each as of one day."""
 
 from datetime import date, timedelta
 from decimal import Decimal

@@ -1,7 +1,6 @@
 """Versions of customers are the same in whatever order the days of fetches are run, and by a few lines of plain Python.
 
-Random histories: people come, move, sign in, are missing, and are received again for a day that was fetched before. Not
-here: what a version says (`test_customers.py`).
+Random histories: people come, move, sign in, are missing, and are received again for a day that was fetched before.
 """
 
 import random

@@ -1,7 +1,4 @@
-"""Customers by story: which ids, names, e-mail addresses and times are valid, and what that costs.
-
-Not here: versions and behaviour (`test_customer_behaviour.py`), the order of days (`test_customer_history.py`).
-"""
+"""Customers by story: which ids, names, e-mail addresses and times are valid, and what that costs."""
 
 from datetime import date
 

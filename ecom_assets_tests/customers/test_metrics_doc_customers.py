@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about customers, recomputed from its own input. Not here: events, sales."""
+"""What `docs/metrics.md` says about customers, recomputed from its own input."""
 
 from collections.abc import Iterator
 from datetime import date

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about segments and value, recomputed from its own input. Not here: sales, customers."""
+"""What `docs/metrics.md` says about segments and value, recomputed from its own input."""
 
 from datetime import date
 

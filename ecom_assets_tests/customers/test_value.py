@@ -1,7 +1,4 @@
-"""From orders to what is expected of each customer: histories by story, and answers for data that are not enough.
-
-Not here: the models (`test_bg_nbd.py`, `test_gamma_gamma.py`).
-"""
+"""From orders to what is expected of each customer: histories by story, and answers for data that are not enough."""
 
 import random
 from decimal import Decimal

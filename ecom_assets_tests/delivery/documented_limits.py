@@ -1,6 +1,6 @@
 """What the tools' documents allow, in plain Python, written from the documents and not from our payloads.
 
-Each function returns what is wrong with a record as it is sent: nothing, if it may go. Not here: what we send.
+Each function returns what is wrong with a record as it is sent: nothing, if it may go.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A process that delivers and is killed: it forks one child per line of JSON on its standard input.
 
 Per child it prints the child's process id, and when it is over its exit status. A child either delivers all that is due
-and ends with 0, or dies at the phase that it was given. Not here: what kills it and compares (`killing.py`).
+and ends with 0, or dies at the phase that it was given.
 """
 
 import faulthandler

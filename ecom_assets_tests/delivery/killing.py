@@ -1,7 +1,7 @@
 """Kills deliveries at random moments and at the four phases of a request, and asks the receivers who has what.
 
 The deliverer, the receivers and the killer are three processes. What the deliverer believes is not asked; only for a
-tool that never confirms its list of what is in doubt is compared with what the tool has. Not here: the tests.
+tool that never confirms its list of what is in doubt is compared with what the tool has.
 """
 
 import json

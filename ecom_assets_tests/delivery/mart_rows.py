@@ -1,4 +1,4 @@
-"""Rows of the mart for payloads: short to write, whole in columns. Not here: any payload."""
+"""Rows of the mart for payloads: short to write, whole in columns."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,7 +1,7 @@
 """Deliveries to receivers that answer by a script, run again until nothing is left, and what must hold of the journal.
 
 Everything is read from the journal: no record is sent after the tool has said yes, none that must not be tried again,
-each user's records arrive in their order, and after 429 there is a pause. Not here: the tests.
+each user's records arrive in their order, and after 429 there is a pause.
 """
 
 from collections.abc import Callable, Iterator

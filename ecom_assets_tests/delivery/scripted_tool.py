@@ -1,4 +1,4 @@
-"""A tool that answers what a test sets, over real HTTP. Not here: what any real tool would say."""
+"""A tool that answers what a test sets, over real HTTP."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What a day's delivery and its tables come to over a small shop. Not here: what is sent after what is known."""
+"""What a day's delivery and its tables come to over a small shop."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta

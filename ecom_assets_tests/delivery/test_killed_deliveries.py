@@ -1,7 +1,6 @@
 """A delivery may be killed at any moment, and run again: each record is counted once, and what is in doubt is listed.
 
-Said by the receivers' journals, not by our ledger. 0 failures in n kills means less than 3/n of them may fail.
-Not here: the killing (`killing.py`).
+The receivers' request logs say so, not our ledger. 0 failures in n kills means less than 3/n of them may fail.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Each record once: what is sent after what the ledger knows. Not here: processes that are killed, real tools."""
+"""Each record once: what is sent after what the ledger knows."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

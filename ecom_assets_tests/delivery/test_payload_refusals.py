@@ -1,4 +1,4 @@
-"""What each tool would refuse, cut or move, at the edges of its documents. Not here: what becomes of what goes."""
+"""What each tool would refuse, cut or move, at the edges of its documents."""
 
 import json
 from datetime import timedelta

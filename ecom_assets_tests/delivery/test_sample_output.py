@@ -1,7 +1,6 @@
 """`docs/sample_output.json` is what `customers.json` looks like: five customers, as the platform writes them.
 
-`python -m ecom_assets_tests.delivery.test_sample_output` writes it again. Not here: the form of the file
-(`test_customers_json.py`).
+`python -m ecom_assets_tests.delivery.test_sample_output` writes it again.
 """
 
 import json

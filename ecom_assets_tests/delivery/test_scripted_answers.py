@@ -1,7 +1,4 @@
-"""Thousands of records through tools that answer by a script: in order, once, and never what must not be tried again.
-
-Not here: the scripts, and how the journal is read (`scripted_answers.py`).
-"""
+"""Thousands of records through tools that answer by a script: in order, once, and never what must not be repeated."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Questions to Dagster's webserver in GraphQL, as scripts ask them. Not here: starting it (`layout.py`)."""
+"""Questions to Dagster's webserver in GraphQL, as scripts ask them."""
 
 import json
 import time

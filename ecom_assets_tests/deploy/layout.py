@@ -1,7 +1,6 @@
 """The production layout without containers: the image's install lines and the services' commands, as processes here.
 
-What differs from the containers is where folders lie and at which ports servers listen. Not here: what the files say
-(`shipped.py`), Postgres (`postgres_over_tcp.py`).
+What differs from the containers is where folders lie and at which ports servers listen.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""A Postgres server as production has it: over TCP, every user with a password, set up by `deploy/postgres.sql`.
-
-Not here: the server over a socket that other tests share (`ecom_assets_tests/postgres_server.py`).
-"""
+"""A Postgres server as production has it: over TCP, every user with a password, set up by `deploy/postgres.sql`."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """What the files of `deploy/` say: how the image is built, what the services are started with, what asks after them.
 
-Tests run these commands, not copies of them. Not here: running them (`layout.py`).
+Tests run these commands, not copies of them.
 """
 
 import json

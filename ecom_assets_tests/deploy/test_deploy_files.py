@@ -1,7 +1,4 @@
-"""The files of `deploy/` held against each other: the same commands, folders, numbers and names, and no secret in any.
-
-Not here: whether they work (`test_production_layout.py`).
-"""
+"""The files of `deploy/` agree with each other: the same commands, folders, numbers and names, and no secret in any."""
 
 import configparser
 import re

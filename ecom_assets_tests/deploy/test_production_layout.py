@@ -1,7 +1,6 @@
 """The production layout as it is shipped: installed, started, used through the webserver's GraphQL, and stopped.
 
-Where there are no containers, its install lines and commands run as processes here, on a real Postgres. Not here: what
-happens when processes are killed (`test_lost_processes.py`).
+Where there are no containers, its install lines and commands run as processes here, on a real Postgres.
 """
 
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""The warning about event types that a shop has not sent before. Not here: which types are taken."""
+"""The warning about event types that a shop has not sent before."""
 
 from collections.abc import Iterator
 from datetime import timedelta

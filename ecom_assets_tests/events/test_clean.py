@@ -1,7 +1,6 @@
 """Which received rows are clean events, which are refused and why, and which of several copies stays.
 
-Every limit is tried on both sides. Days are UTC, `late_days` is 7, so an event of day d may arrive from d - 1
-to d + 7. Not here: who the visitor is (`test_identity.py`).
+Every limit is tried on both sides. Days are UTC, `late_days` is 7, so an event of day d may arrive from d - 1 to d + 7.
 """
 
 from collections import Counter

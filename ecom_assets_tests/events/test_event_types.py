@@ -1,4 +1,4 @@
-"""Which texts are event types: every well-formed one, or those of a list. Not here: other reasons (`test_clean.py`)."""
+"""Which texts are event types: every well-formed one, or those of a list."""
 
 import pytest
 

@@ -1,7 +1,4 @@
-"""Who a visitor is: the user, else the one of the same source session on that day, the next, or the last.
-
-Not here: cleaning, and sessions of visitors.
-"""
+"""Who a visitor is: the user, else the one of the same source session on that day, the next, or the last."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,4 @@
-"""Counts of experiments against their definition in plain Python and against ClickHouse, and what is refused.
-
-Not here: how variants compare (`test_comparison.py`).
-"""
+"""Counts of experiments against their definition in plain Python and against ClickHouse, and what is refused."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Cart abandonment by its definition, in plain Python: an independent answer to compare with. Not here: any test."""
+"""Cart abandonment by its definition, in plain Python: an independent answer to compare with."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

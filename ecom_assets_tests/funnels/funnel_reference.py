@@ -1,6 +1,6 @@
 """Ways to count a funnel, for tests: its definition tried out chain by chain, and ClickHouse in a wheel.
 
-Also how a list of events becomes what each way of counting takes. Not here: any expected number.
+Also how a list of events becomes what each way of counting takes.
 """
 
 import datetime as dt

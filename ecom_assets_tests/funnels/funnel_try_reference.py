@@ -1,7 +1,6 @@
 """A funnel's attempts in plain Python, written from the definitions: which events a unit took its steps by.
 
-Nothing is shared with the expressions but the definition of a funnel. Not here: counts of `ordered` and its kin
-(`funnel_reference.py`), ClickHouse.
+Nothing is shared with the expressions but the definition of a funnel.
 """
 
 from collections import defaultdict

@@ -1,7 +1,4 @@
-"""Carts left behind: by story, by plain Python on random streams, and in whatever order days come.
-
-Not here: sessions (`test_sessions.py`).
-"""
+"""Carts left behind: by story, by plain Python on random streams, and in whatever order days come."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence

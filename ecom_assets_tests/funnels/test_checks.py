@@ -1,7 +1,4 @@
-"""The check about funnels by dimension: rows that add up pass, and the one wrong row is found.
-
-Not here: that it holds on what the platform computes (`test_checks.py`, and every run).
-"""
+"""The check about funnels by dimension: rows that add up pass, and the one wrong row is found."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The time between two steps, against plain Python. Not here: times of each step (`test_report.py`)."""
+"""The time between two steps, against plain Python."""
 
 from statistics import mean, median
 

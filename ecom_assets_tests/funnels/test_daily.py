@@ -1,7 +1,4 @@
-"""The daily funnel by sessions and visitors: stories by hand, and random rows against a count by hand.
-
-Not here: the funnel engine itself (`test_funnel.py`).
-"""
+"""The daily funnel by sessions and visitors: stories by hand, and random rows against a count by hand."""
 
 import random
 from collections import Counter

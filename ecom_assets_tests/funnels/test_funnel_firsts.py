@@ -1,7 +1,4 @@
-"""Funnels whose steps are a visitor's first events, and steps that any event can be, against plain Python.
-
-Not here: first events of trends and of retention (their folders).
-"""
+"""Funnels whose steps are a visitor's first events, and steps that any event can be, against plain Python."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,6 @@
 """Every order of a funnel against ClickHouse where it has the order, and against plain Python where it has not.
 
-Streams are random, with ties, repeats, gaps around the window, and steps that match the same events. Not here: times,
-breakdowns and lists (`test_report.py`); `ordered` and `strict_increase` at length (`test_funnel_references.py`).
+Streams are random, with ties, repeats, gaps around the window, and steps that match the same events.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says of funnels by device and channel, recomputed from its input. Not here: the funnels."""
+"""What `docs/metrics.md` says of funnels by device and channel, recomputed from its input."""
 
 from collections import defaultdict
 from typing import Any

@@ -1,7 +1,4 @@
-"""Optional steps of funnels: by story, against plain Python, and what is refused.
-
-Not here: the option in commands, bodies and forms (`test_every_option.py` has the lists).
-"""
+"""Optional steps of funnels: by story, against plain Python, and what is refused."""
 
 from collections.abc import Sequence
 from dataclasses import replace

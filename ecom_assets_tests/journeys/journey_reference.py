@@ -1,4 +1,4 @@
-"""Journeys, searches and categories by the definition, in plain Python: an independent answer. Not here: any test."""
+"""Journeys, searches and categories by the definition, in plain Python: an independent answer."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

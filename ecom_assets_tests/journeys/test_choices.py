@@ -1,7 +1,4 @@
-"""Journeys from and to steps, of pages, and without some types: by story, and against plain Python.
-
-Not here: the platform's own journeys (`test_journeys.py`).
-"""
+"""Journeys from and to steps, of pages, and without some types: by story, and against plain Python."""
 
 import fnmatch
 import random

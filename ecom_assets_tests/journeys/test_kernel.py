@@ -1,4 +1,4 @@
-"""The kernel counts sessions and journeys as the expressions do, whatever the events are like. Not here: stories."""
+"""The kernel counts sessions and journeys as the expressions do, whatever the events are like."""
 
 import random
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""What `docs/metrics.md` says about journeys, searches, categories and stock, recomputed from its own input.
-
-Not here: events, sessions, sales.
-"""
+"""What `docs/metrics.md` says about journeys, searches, categories and stock, recomputed from its own input."""
 
 import shlex
 from collections import Counter

@@ -1,7 +1,7 @@
 """Whatever the order of runs, releases and better data, days are held and let in as one run over everything says.
 
 A day is held that has lines of one customer only, and comes in when somebody releases it, early or late, or when more
-lines come. Not here: stories that a reader can redo (`test_held_days.py`).
+lines come.
 """
 
 import random

@@ -1,8 +1,7 @@
 """Whatever the order and grouping in which days are run, the sales tables end as one run over everything leaves them.
 
 Lines come late, twice, corrected to another day, or are withdrawn; a correction may come weeks later. Then only the
-days whose inputs changed are run, by single days and pairs. Not here: stories that a reader can redo
-(`test_orders.py`).
+days whose inputs changed are run, by single days and pairs.
 """
 
 import random

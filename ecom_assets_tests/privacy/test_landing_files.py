@@ -1,7 +1,6 @@
 """A person's records leave landing files, whatever their format, and nothing else does: not a byte.
 
-Ann's records are those with her id, and those without a user of her session s1. Not here: which sessions are hers
-(`test_keeping_out.py`).
+Ann's records are those with her id, and those without a user of her session s1.
 """
 
 import gzip

@@ -1,7 +1,4 @@
-"""The checks about journeys, searches, products and stock: good rows pass, and the one wrong row is found.
-
-Not here: that they hold on what the platform computes (`test_checks.py`, and every run).
-"""
+"""The checks about journeys, searches, products and stock: good rows pass, and the one wrong row is found."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A shop of purchase events and orders in memory, and what the platform makes of it. Not here: what must come out."""
+"""A shop of purchase events and orders in memory, and what the platform makes of it."""
 
 import json
 from collections.abc import Iterable

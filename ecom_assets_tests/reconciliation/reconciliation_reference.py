@@ -1,6 +1,6 @@
 """Orders against purchase events by the definition, in plain Python: slow and obvious, over everything at once.
 
-It shares no code with the platform. Not here: the stories and random shops that it is held against.
+It shares no code with the platform.
 """
 
 import json

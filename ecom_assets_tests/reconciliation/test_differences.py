@@ -1,4 +1,4 @@
-"""Events against orders: who finds whom, and for which cause they differ, to the cent. Not here: runs in any order."""
+"""Events against orders: who finds whom, and for which cause they differ, to the cent."""
 
 import random
 from datetime import date, datetime, timedelta

@@ -1,7 +1,4 @@
-"""The sections of `docs/metrics.md` about orders against events, and about restatements, recomputed.
-
-Not here: other sections (`test_metrics_doc.py`, `test_metrics_doc_sales.py`).
-"""
+"""The sections of `docs/metrics.md` about orders against events, and about restatements, recomputed."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal

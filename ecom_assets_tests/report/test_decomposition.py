@@ -1,5 +1,6 @@
-"""Decompositions of a change: worked by hand, and adding up whatever the numbers."""
+"""Weeks as people write them; decompositions of a change: worked by hand, and adding up whatever the numbers."""
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.errors import UsageError
 from ecom_assets.report.decomposition import CENT, Ratio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.report.week import Week
 from ecom_assets_tests.markdown import Line, section
 
 COUNTS = st.integers(0, 40)
@@ -82,3 +85,24 @@ def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction
 def test_parts_of_another_total_are_refused() -> None:
     with pytest.raises(ValueError, match="is not the sum"):
         rounded([Fraction(1), Fraction(2)], Decimal("3.02"), CENT)
+
+
+@pytest.mark.parametrize(
+    ("written", "monday"),
+    [("2026-W04", date(2026, 1, 19)), ("2026-W01", date(2025, 12, 29)), ("2026-W53", date(2026, 12, 28))],
+)
+def test_a_week_is_that_of_iso_8601(written: str, monday: date) -> None:
+    week = Week.parse(written)
+    assert (week.monday, str(week), (week.sunday - monday).days) == (monday, written, 6)
+
+
+@pytest.mark.parametrize("wrong", ["2026-W60", "2025-W53", "2026-W00", "2026-04", "W04", "2026-W4", "", "2026-W04 "])
+def test_a_wrong_week_is_reported_in_one_sentence(wrong: str) -> None:
+    with pytest.raises(UsageError) as reported:
+        Week.parse(wrong)
+    assert str(reported.value) == f"--week {wrong!r} is not an ISO week; use YYYY-Www, such as 2026-W04."
+
+
+@pytest.mark.parametrize(("newest", "week"), [(date(2026, 1, 25), "2026-W04"), (date(2026, 1, 31), "2026-W04")])
+def test_the_newest_week_is_over(newest: date, week: str) -> None:
+    assert str(Week.newest_whole(newest)) == week

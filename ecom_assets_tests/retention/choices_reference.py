@@ -1,7 +1,4 @@
-"""Retention with all its choices in plain Python: each visitor, each start, each cell is looked at by itself.
-
-Not here: the platform's own cohorts, nor the modes by themselves (`retention_reference.py`).
-"""
+"""Retention with all its choices in plain Python: each visitor, each start, each cell is looked at by itself."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence

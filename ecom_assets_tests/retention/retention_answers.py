@@ -1,4 +1,4 @@
-"""From deeds to the cells that the package counts, each rule compiled once. Not here: other ways of counting."""
+"""From deeds to the cells that the package counts, each rule compiled once."""
 
 from collections.abc import Iterable
 from datetime import datetime

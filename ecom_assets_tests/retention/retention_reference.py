@@ -1,4 +1,4 @@
-"""Retention by its definition in plain Python, and by ClickHouse, to compare with. Not here: tests."""
+"""Retention by its definition in plain Python, and by ClickHouse, to compare with."""
 
 import json
 from collections import defaultdict

@@ -1,6 +1,6 @@
 """Retention's choices: recurring starts, hours, conditions, ranges, breakdowns, sums and who is in each cell.
 
-By story, against plain Python, and against ClickHouse. Not here: the modes and clocks by themselves (`test_cells.py`).
+By story, against plain Python, and against ClickHouse.
 """
 
 import json

@@ -1,7 +1,6 @@
 """The platform's retention is that of the definition, though it is added up from days without any visitor in them.
 
-That it is the same in whatever order days are run is asked of every table by `test_order_does_not_matter.py`. Not here:
-what retention is (`test_retention.py`).
+That it is the same in whatever order days are run is asked of every table by `test_order_does_not_matter.py`.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""The kernel counts retention as the expression does, wherever periods fit into its bits. Not here: stories."""
+"""The kernel counts retention as the expression does, wherever periods fit into its bits."""
 
 import random
 from datetime import date, datetime, timedelta

@@ -1,7 +1,6 @@
 """Retention of random streams against its definition in plain Python and against ClickHouse, and what always holds.
 
-Streams have what goes wrong in practice: ties, repeats, gaps around the edges of periods, odd days, nobody at all. Not
-here: stories (`test_retention.py`).
+Streams have what goes wrong in practice: ties, repeats, gaps around the edges of periods, odd days, nobody at all.
 """
 
 import random

@@ -1,7 +1,4 @@
-"""Reads a simulated shop again with SQL, which shares nothing with the code that made it.
-
-Not here: what is expected of the numbers.
-"""
+"""Reads a simulated shop again with SQL, which shares nothing with the code that made it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,4 @@
-"""The simulated shop as files: the same bytes each time, whole or not at all, and nothing else overwritten.
-
-Not here: what is in them (`test_shop_truth`, `test_shop_people`).
-"""
+"""The simulated shop as files: the same bytes each time, whole or not at all, and nothing else overwritten."""
 
 import csv
 import hashlib

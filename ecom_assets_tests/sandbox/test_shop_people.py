@@ -1,7 +1,4 @@
-"""The people of the simulated shop: they leak out of the funnel, come back, log in, and some are robots.
-
-Not here: the exact counts (`test_shop_truth`).
-"""
+"""The people of the simulated shop: they leak out of the funnel, come back, log in, and some are robots."""
 
 from itertools import pairwise
 

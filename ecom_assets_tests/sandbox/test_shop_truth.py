@@ -1,7 +1,4 @@
-"""The truth of the simulated shop, held against a recount over the files that it wrote.
-
-Not here: whether the shop is believable, and how its folder comes about.
-"""
+"""The truth of the simulated shop, held against a recount over the files that it wrote."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,7 +1,6 @@
 """A process that reads the published tables without a pause, also while the server is down, until its input ends.
 
-It prints, as JSON, how often it read and which different states it saw, in the order in which it first saw them. Not
-here: what it may see.
+It prints, as JSON, how often it read and which different states it saw, in the order in which it first saw them.
 """
 
 import json

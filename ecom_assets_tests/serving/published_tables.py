@@ -1,7 +1,4 @@
-"""Two small tables to publish, one cut by day and one not, and what readers see of them.
-
-Not here: tests; the reader that never stops looking (`publication_reader.py`).
-"""
+"""Two small tables to publish, one cut by day and one not, and what readers see of them."""
 
 from datetime import date
 from typing import Any

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about real time, recomputed from its own input. Not here: tables."""
+"""What `docs/metrics.md` says about real time, recomputed from its own input."""
 
 import os
 from datetime import UTC, datetime

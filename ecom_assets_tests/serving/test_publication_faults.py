@@ -1,6 +1,6 @@
 """Connections, servers and processes that die while tables are published: readers see the old, then the new.
 
-Another process reads without a pause all the while. Not here: what is published (`test_publication.py`).
+Another process reads without a pause all the while.
 """
 
 import os

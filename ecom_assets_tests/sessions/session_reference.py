@@ -1,4 +1,4 @@
-"""Sessions by the definition, in plain Python: an independent answer to compare with. Not here: any test."""
+"""Sessions by the definition, in plain Python: an independent answer to compare with."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

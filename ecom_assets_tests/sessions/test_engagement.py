@@ -1,7 +1,4 @@
-"""Engagement per day: sessions, rates and durations by hand; daily, weekly, monthly visitors against sets.
-
-Not here: what a session is (`test_sessions.py`).
-"""
+"""Engagement per day: sessions, rates and durations by hand; daily, weekly, monthly visitors against sets."""
 
 import random
 from collections.abc import Mapping, Sequence

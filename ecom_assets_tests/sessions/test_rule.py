@@ -1,7 +1,6 @@
 """The peers' rules, one story each: where the presets cut, and which of them the daily tables can keep.
 
-Times are UTC clock times of 2026-03-10; `+1` is the day after. Not here: what all rules have in common
-(`test_sessions.py`).
+Times are UTC clock times of 2026-03-10; `+1` is the day after.
 """
 
 import pytest

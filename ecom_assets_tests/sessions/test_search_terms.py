@@ -1,4 +1,4 @@
-"""Where a search's term is, and what it means. Not here: what came of it (`test_journeys.py`)."""
+"""Where a search's term is, and what it means."""
 
 from functools import cache
 

@@ -1,6 +1,6 @@
 """Sessions as METRICS defines them, as stories: who came when, and which visits that makes.
 
-Times are UTC clock times of 2026-03-10; `+1` is the day after. Not here: the order of runs.
+Times are UTC clock times of 2026-03-10; `+1` is the day after.
 """
 
 from datetime import timedelta

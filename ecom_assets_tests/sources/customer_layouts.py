@@ -1,4 +1,4 @@
-"""Customer APIs of other layouts, served on this machine, with every way of paging. Not here: tests."""
+"""Customer APIs of other layouts, served on this machine, with every way of paging."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A table of events in Snowflake, as tests fill it. Not here: tests."""
+"""A table of events in Snowflake, as tests fill it."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime

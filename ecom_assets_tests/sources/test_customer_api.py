@@ -1,7 +1,6 @@
 """Customers over real sockets: faults are retried or reported in a sentence, never answered by a guess.
 
-The API is the sandbox's stand-in; six customers are on three pages. Not here: pages that shift, records
-(`test_customer_pages.py`), what is kept on disk (`test_customer_cache.py`).
+The API is the sandbox's stand-in; six customers are on three pages.
 """
 
 import threading

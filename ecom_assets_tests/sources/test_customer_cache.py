@@ -1,4 +1,4 @@
-"""What is kept of the customer API's answers on disk: only what was whole, and never the key. Not here: the fetch."""
+"""What is kept of the customer API's answers on disk: only what was whole, and never the key."""
 
 import logging
 import sqlite3

@@ -1,7 +1,4 @@
-"""Customer APIs of other layouts through mappings: paging, nested fields, ids of either kind, and what does not fit.
-
-Not here: mappings that are wrong in themselves (`test_customer_mapping.py`).
-"""
+"""Customer APIs of other layouts through mappings: paging, nested fields, ids of either kind, and what does not fit."""
 
 import json
 from datetime import UTC, datetime

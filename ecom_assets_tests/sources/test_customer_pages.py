@@ -1,6 +1,6 @@
 """Customers on pages that shift while they are read; copies, conflicts and records that are none.
 
-The API is the sandbox's stand-in; six customers are on three pages. Not here: retries (`test_customer_api.py`).
+The API is the sandbox's stand-in; six customers are on three pages.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Order lines from files, through the shipped mappings and one's own. Not here: what files may look like at all."""
+"""Order lines from files, through the shipped mappings and one's own."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

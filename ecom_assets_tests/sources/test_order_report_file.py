@@ -1,4 +1,4 @@
-"""Whether a day's file of orders is whole, and landing it whole or not at all. Not here: fetching it."""
+"""Whether a day's file of orders is whole, and landing it whole or not at all."""
 
 import errno
 import os

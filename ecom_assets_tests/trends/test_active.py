@@ -1,7 +1,4 @@
-"""Weekly and monthly active visitors, and breakdowns by several columns, by story and against plain Python.
-
-Not here: the other measures (`test_trend.py`).
-"""
+"""Weekly and monthly active visitors, and breakdowns by several columns, by story and against plain Python."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

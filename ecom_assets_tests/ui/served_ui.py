@@ -1,4 +1,4 @@
-"""Dagster's webserver behind our guard, in this process and as one of its own. Not here: any test."""
+"""Dagster's webserver behind our guard, in this process and as one of its own."""
 
 import json
 import logging

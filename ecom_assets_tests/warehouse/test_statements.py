@@ -1,4 +1,4 @@
-"""KeptStatements that are written once for all days: they are those of a new compilation. Not here: the API's own."""
+"""Statements that are written once for all days are those of a new compilation; what is too complex is so to Ibis."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,9 +11,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.kept_statements import KeptStatements
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import OF_IBIS, complexity, connect
 from ecom_assets.warehouse.statements import kept_sql
 from ecom_assets_tests.builders import received
 from ecom_assets_tests.platform import Platform
@@ -194,3 +198,21 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_again(mo
     platform.close()
     assert answer["asked"] > 3 * 25
     assert answer["written"] < answer["asked"] * 2 / 3
+
+
+LINES = ibis.table({"id": "int64", "amount": "float64"}, name="lines")
+DOUBLED = LINES.mutate(double=LINES.amount * 2)
+QUERIES: dict[str, tuple[ir.Table, int | None]] = {
+    "a table": (LINES, 1),
+    "a random number": (LINES.mutate(chance=ibis.random()), None),
+    "a value that is used twice": (DOUBLED.mutate(sum=DOUBLED.double + DOUBLED.double), None),
+    "a self join": (DOUBLED.join(LINES.view(), "id"), None),
+    "an asset": (session_events(ibis.table(schema_of(CleanEvents), name="events"), SessionRule()), None),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_is_as_complex_as_ibis_says(name: str) -> None:
+    query, expected = QUERIES[name]
+    assert complexity(query.op()) == OF_IBIS(query.op())
+    assert expected is None or complexity(query.op()) == expected

@@ -1,4 +1,4 @@
-"""The stand-in of Amplitude: limits at their edges, shapes of answers, what counts as a repeat. Not here: faults."""
+"""The stand-in of Amplitude: limits at their edges, shapes of answers, what counts as a repeat."""
 
 import json
 from collections.abc import Iterator

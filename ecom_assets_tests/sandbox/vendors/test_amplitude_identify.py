@@ -1,4 +1,4 @@
-"""The stand-in of Amplitude's Identify: a form with properties of users. Not here: events."""
+"""The stand-in of Amplitude's Identify: a form with properties of users."""
 
 from collections.abc import Iterator
 

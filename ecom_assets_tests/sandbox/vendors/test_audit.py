@@ -1,4 +1,4 @@
-"""Who has what, by a receiver's journal alone. Not here: what the receivers themselves count."""
+"""Who has what, by a receiver's journal alone."""
 
 from collections import Counter
 from collections.abc import Callable

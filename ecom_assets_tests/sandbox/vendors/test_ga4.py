@@ -1,4 +1,4 @@
-"""The stand-in of GA4: it answers 204 to all, so what it has kept is asked, at each limit. Not here: faults."""
+"""The stand-in of GA4: it answers 204 to all, so what it has kept is asked, at each limit."""
 
 import json
 from collections.abc import Iterator

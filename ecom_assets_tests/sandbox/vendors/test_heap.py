@@ -1,4 +1,4 @@
-"""The stand-in of Heap: limits at their edges, what is refused whole, what counts as a repeat. Not here: faults."""
+"""The stand-in of Heap: limits at their edges, what is refused whole, what counts as a repeat."""
 
 from collections.abc import Iterator
 from typing import Any

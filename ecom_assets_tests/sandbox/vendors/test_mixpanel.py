@@ -1,4 +1,4 @@
-"""The stand-in of Mixpanel: limits at their edges, what of a refused batch is taken, repeats. Not here: faults."""
+"""The stand-in of Mixpanel: limits at their edges, what of a refused batch is taken, repeats."""
 
 import json
 from collections.abc import Iterator

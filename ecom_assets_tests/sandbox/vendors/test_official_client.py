@@ -1,4 +1,4 @@
-"""Amplitude's own client against the stand-in: what we answer makes sense to it. Not here: our deliveries."""
+"""Amplitude's own client against the stand-in: what we answer makes sense to it."""
 
 from pathlib import Path
 from threading import Event

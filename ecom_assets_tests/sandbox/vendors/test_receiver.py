@@ -1,7 +1,4 @@
-"""What receivers share, over real connections: faults as scripted, the request log, the audit, steering, both at once.
-
-Not here: what a tool takes.
-"""
+"""What receivers share, over real connections: scripted faults, the request log, the audit, steering, both at once."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""A tool that takes what every engine's shop delivers, and refuses some of it. Not here: what it is sent."""
+"""A tool that takes what every engine's shop delivers, and refuses some of it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext

@@ -1,7 +1,4 @@
-"""The whole asset graph, run through Dagster on any warehouse, and the tables that it leaves.
-
-Not here: which engines are compared (`test_parity.py`), what comes in (`shop_input.py`).
-"""
+"""The whole asset graph, run through Dagster on any warehouse, and the tables that it leaves."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date

@@ -1,7 +1,4 @@
-"""What every engine is given: a small simulated shop, and a file of rows that engines are known to disagree on.
-
-Not here: what comes of it.
-"""
+"""What every engine is given: a small simulated shop, and a file of rows that engines are known to disagree on."""
 
 from datetime import date
 from pathlib import Path

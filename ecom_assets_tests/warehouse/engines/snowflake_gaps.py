@@ -1,7 +1,6 @@
 """What Snowflake's stand-in cannot run or does otherwise than the service, by name, with how that is made up for.
 
-Each is covered by a test of the SQL that would be sent, in `test_snowflake_gaps.py`. Not here: the stand-in itself
-(`snowflake_stand_in.py`), which bridges what can be bridged.
+Each is covered by a test of the SQL that would be sent, in `test_snowflake_gaps.py`.
 """
 
 GAPS = {

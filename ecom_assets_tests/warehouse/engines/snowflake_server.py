@@ -1,4 +1,4 @@
-"""A stand-in for Snowflake, for the length of a test session. Not here: what is tested on it.
+"""A stand-in for Snowflake, for the length of a test session.
 
 `make test` sets up its environment, `.venv-snowflake`.
 """

@@ -1,7 +1,7 @@
 """The program that stands in for Snowflake: fakesnow's server, with the service's errors, and faults on demand.
 
 Run by the interpreter of `.venv-snowflake`, never imported by tests: it needs versions of duckdb and sqlglot that Ibis
-cannot have. Its only argument is the port. Not here: how tests start it (`snowflake_server.py`).
+cannot have. Its only argument is the port.
 
 `POST /stand-in/faults` with `{"match": REGEX, "errno": N, "sqlstate": S, "message": M, "times": N}` makes the next
 statements that match fail so, before they run; with `"gone": true` they break the connection, and their session is

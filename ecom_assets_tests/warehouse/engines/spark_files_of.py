@@ -1,4 +1,4 @@
-"""The files of a Spark table, found as any program finds them. Not here: tests."""
+"""The files of a Spark table, found as any program finds them."""
 
 from pathlib import Path
 

@@ -1,7 +1,4 @@
-"""What the embedded engine does by itself: its file, its memory, its words for faults.
-
-Not here: what every engine promises (`engines/test_slices.py`).
-"""
+"""What the embedded engine does by itself: its file, its memory, its words for faults."""
 
 import subprocess
 import sys

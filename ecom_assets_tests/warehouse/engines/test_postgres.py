@@ -1,7 +1,4 @@
-"""What Postgres does by itself: keys and indexes, locks, lost connections, refusals in a sentence without a secret.
-
-Not here: what every engine promises (`engines/`).
-"""
+"""What Postgres does by itself: keys and indexes, locks, lost connections, refusals in a sentence without a secret."""
 
 from collections.abc import Iterator
 from datetime import date

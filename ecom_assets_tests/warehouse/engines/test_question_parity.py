@@ -1,7 +1,6 @@
 """Questions with the choices that few ask for are answered by every engine as by the embedded one, row for row.
 
-The rows are some hundred events, written once for each engine. Not here: the platform's tables, and funnels and
-retention with what every question has (`test_parity.py`).
+The rows are some hundred events, written once for each engine.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""What Spark does by itself: one start per process, files that others can read, writers side by side.
-
-Not here: the log of which files count (`test_spark_log.py`), faults (`test_spark_faults.py`).
-"""
+"""What Spark does by itself: one start per process, files that others can read, writers side by side."""
 
 import duckdb
 import ibis

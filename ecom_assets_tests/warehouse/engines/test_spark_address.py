@@ -1,4 +1,4 @@
-"""Addresses and settings of Spark, and those that lead nowhere. Not here: what Spark does."""
+"""Addresses and settings of Spark, and those that lead nowhere."""
 
 from pathlib import Path
 

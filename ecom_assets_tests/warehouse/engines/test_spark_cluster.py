@@ -1,7 +1,4 @@
-"""Real clusters of one worker and of two, each part a process of its own, of which one is killed in the middle.
-
-Not here: local Spark (`test_spark.py`).
-"""
+"""Real clusters of one worker and of two, each part a process of its own, of which one is killed in the middle."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What can go wrong with Spark, said in one sentence, the old slice intact. Not here: wrong addresses."""
+"""What can go wrong with Spark, said in one sentence, the old slice intact."""
 
 import os
 import signal

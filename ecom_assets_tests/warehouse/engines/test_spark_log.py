@@ -1,6 +1,6 @@
 """The log of which files count: one writer wins whole, transactions are all or nothing, and old files go in time.
 
-Files are Arrow's here, so that no Spark has to start. Not here: writing by Spark (`test_spark.py`).
+Files are Arrow's here, so that no Spark has to start.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""SQL that is Spark's own: where Ibis spells it otherwise, and what catalogs are sent. Not here: tables."""
+"""SQL that is Spark's own: where Ibis spells it otherwise, and what catalogs are sent."""
 
 from datetime import date, datetime
 

@@ -1,7 +1,4 @@
-"""A small table that engines are tested with, and rows for it from outside the engine or from within.
-
-Not here: tests.
-"""
+"""A small table that engines are tested with, and rows for it from outside the engine or from within."""
 
 from datetime import date
 from typing import Any

@@ -1,10 +1,11 @@
-"""Nothing that the platform writes can be read by other users of the machine."""
+"""Files are written whole or not at all, and no other user of the machine can read them."""
 
 import stat
 from pathlib import Path
 
 import pytest
 
+from ecom_assets.atomic_files import replace_bytes, replacing_text
 from ecom_assets_tests.command import ecom, ecom_process, page_views, small_shop
 
 UNTIL_DUE = " or ".join(
@@ -55,3 +56,28 @@ def test_a_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").chmod(0o644)
     (actual,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
     assert (actual["ok"], actual["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
+
+
+def test_a_writer_that_fails_halfway_leaves_the_file_of_before_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.json"
+    path.write_text("before")
+
+    def half_a_file() -> None:
+        with replacing_text(path) as file:
+            file.write("half")
+            assert path.read_text() == "before"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half_a_file()
+    assert [one.name for one in tmp_path.iterdir()] == ["numbers.json"]
+    assert path.read_text() == "before"
+
+
+def test_a_new_file_takes_the_place_with_the_mode_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(b"before")
+    path.chmod(0o644)
+    replace_bytes(path, b"secret", 0o600)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"secret", 0o600)
+    assert [one.name for one in tmp_path.iterdir()] == ["key"]
