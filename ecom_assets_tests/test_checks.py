@@ -227,9 +227,7 @@ def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
     assert actual.examples
 
 
-def test_keys_are_compared_a_few_days_at_a_time_where_there_are_many(
-    shop: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_keys_are_compared_a_few_days_at_a_time(shop: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     held = check(shop, "staging.events: contract_holds")
     whole = result(shop, held)
     monkeypatch.setattr(contract_holds, "KEYS_AT_ONCE", 3)  # the first day has six events, the second two

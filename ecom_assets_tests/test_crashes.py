@@ -108,9 +108,7 @@ def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("step", "nth"), STEPS)
-def test_a_kill_at_a_named_step_is_mended_by_running_again(
-    driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int
-) -> None:
+def test_a_kill_at_a_step_is_mended(driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int) -> None:
     home = driver.new_home(tmp_path)
     exit_code, _ = driver.run(Attempt(str(home), step, nth, words=few.words))
     assert exit_code == KILLED
@@ -119,9 +117,7 @@ def test_a_kill_at_a_named_step_is_mended_by_running_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(MOMENTS))
-def test_a_kill_at_a_random_moment_is_mended_by_running_again(
-    driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int
-) -> None:
+def test_a_random_kill_is_mended_by_runs(driver: Driver, undisturbed: Undisturbed, tmp_path: Path, moment: int) -> None:
     share = (moment + random.Random(SEED + moment).random()) / MOMENTS  # noqa: S311 (no secret)
     home = driver.new_home(tmp_path)
     exit_code, _ = driver.run(Attempt(str(home), kill_after_s=share * undisturbed.took_s))
@@ -130,9 +126,7 @@ def test_a_kill_at_a_random_moment_is_mended_by_running_again(
 
 
 @pytest.mark.slow
-def test_a_kill_while_a_finished_warehouse_is_written_again_changes_nothing(
-    driver: Driver, few: Undisturbed, tmp_path: Path
-) -> None:
+def test_a_kill_as_a_warehouse_is_rewritten_changes_nothing(driver: Driver, few: Undisturbed, tmp_path: Path) -> None:
     home = driver.new_home(tmp_path)
     assert driver.run(Attempt(str(home), words=few.words))[0] == 0
     for step in ("slice_begun", "slice_written"):

@@ -19,9 +19,7 @@ def test_who_listens(tmp_path, pytestconfig):
 
 
 @pytest.mark.slow
-def test_a_session_from_the_background_starts_children_that_hear_ctrl_c_and_has_its_files_to_itself(
-    tmp_path: Path,
-) -> None:
+def test_a_background_session_starts_children_that_hear_ctrl_c_and_owns_its_files(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text(A_TEST)
     words = [sys.executable, "-m", "pytest", "-q", "-s", "-n", "0", "-p", "ecom_assets_tests.conftest"]
     command = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", *words, "--rootdir", str(tmp_path), str(tmp_path)]

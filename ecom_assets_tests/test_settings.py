@@ -31,9 +31,7 @@ def test_without_any_setting_the_platform_writes_below_one_folder(tmp_path: Path
     assert settings.sandbox_folder == Path(".ecom/sandbox")
 
 
-def test_values_come_from_the_environment_before_the_dotenv_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_comes_before_the_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("ECOM_LATE_DAYS=3\nECOM_TIMEZONE=Asia/Tokyo\nOTHER_TOOL=1\n")
     monkeypatch.setenv("ECOM_LATE_DAYS", "4")
     settings = load_settings()
@@ -76,9 +74,7 @@ def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.
         ("a" * 256, "is not an event type"),
     ],
 )
-def test_a_list_of_what_no_event_type_can_be_is_refused(
-    monkeypatch: pytest.MonkeyPatch, value: str, sentence: str
-) -> None:
+def test_a_list_of_no_event_types_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, sentence: str) -> None:
     monkeypatch.setenv("ECOM_EVENT_TYPES", value)
     with pytest.raises(SettingError, match=sentence):
         load_settings()
@@ -118,9 +114,7 @@ def test_every_setting_says_what_it_is_for() -> None:
     "value",
     ["ftp://api.example", "api.example/customers", "https://", "https://ann:secret@api.example", "http://a?key=secret"],
 )
-def test_an_address_of_an_api_is_a_plain_one_and_a_refusal_shows_no_secret(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_an_api_s_address_is_plain_and_a_refusal_shows_no_secret(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ECOM_CUSTOMER_API_URL", value)
     with pytest.raises(
         SettingError, match=r"ECOM_CUSTOMER_API_URL='.*' is wrong: is not an address such as https"
@@ -142,17 +136,13 @@ def test_an_address_of_an_api_is_taken_without_its_last_slash(monkeypatch: pytes
         ("DAGSTER_URL", "dagster.shop.example", "is not an address such as https://"),
     ],
 )
-def test_addresses_of_people_and_of_the_ui_are_checked(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
-) -> None:
+def test_addresses_of_mail_and_ui_are_checked(monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
     monkeypatch.setenv(f"ECOM_{name}", value)
     with pytest.raises(SettingError, match=rf"ECOM_{name}=.* is wrong: {why}"):
         load_settings()
 
 
-def test_passwords_in_addresses_are_in_no_refusal_and_in_nothing_that_python_shows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECOM_SMTP_URL", "smtp://shop:s3cret@mail.example")
     monkeypatch.setenv("ECOM_POSTGRES_URL", "postgres://shop:s3cret@db.example/shop")
     assert "s3cret" not in repr(load_settings())

@@ -51,9 +51,7 @@ def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, place:
     [("rees46_2019_10_01.csv", "rees46", "17,434"), ("otto_sessions.jsonl", "otto", "862")],
 )
 @pytest.mark.parametrize("tool", TOOLS)
-def test_the_five_questions_are_answered_of_a_real_file_too(
-    tool: str, file: str, mapping: str, rows: str, tmp_path: Path
-) -> None:
+def test_a_real_file_answers_the_questions_too(tool: str, file: str, mapping: str, rows: str, tmp_path: Path) -> None:
     """Of real clickstreams, whose words for what happens are others, by their mappings."""
     events = real_file(file)
     for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):

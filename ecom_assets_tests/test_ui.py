@@ -211,9 +211,7 @@ def test_a_table_s_page_shows_its_rows_columns_owner_and_meaning(served: Served,
     ("entry", "holds"), [("sql", "SELECT"), ("preview", "•••"), ("lineage", "mart.session_days.visitor_id")]
 )
 @pytest.mark.slow
-def test_a_materialization_shows_its_sql_a_preview_and_what_columns_are_made_of(
-    served: Served, page: Page, entry: str, holds: str
-) -> None:
+def test_a_materialization_shows_sql_preview_and_lineage(served: Served, page: Page, entry: str, holds: str) -> None:
     page.goto("/assets/mart/sessions?view=events")
     expect(page.get_by_text("Metadata", exact=True)).to_be_visible()
     page.get_by_role("row").filter(has_text=entry).get_by_text("[Show Markdown]").click()

@@ -218,9 +218,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
-def test_an_answer_says_its_days_and_which_of_them_and_of_those_before_are_known(
-    api: Asked, shop: PlainShop, days: str, path: str
-) -> None:
+def test_an_answer_says_which_days_and_days_before_are_known(api: Asked, shop: PlainShop, days: str, path: str) -> None:
     span, question = days_of(shop, days)
     answer = api.json(path, **question)
     assert answer["range"] == {

@@ -50,9 +50,7 @@ def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
         ("mart/session_events", {}, 409, "session_events is not here"),
     ],
 )
-def test_what_cannot_be_explained_is_refused_in_a_sentence(
-    api: Asked, path: str, parameters: dict[str, Any], status: int, result: str
-) -> None:
+def test_impossible_questions_fail(api: Asked, path: str, parameters: dict[str, Any], status: int, result: str) -> None:
     answer = api.get(f"/explain/{path}", None, **parameters)
     assert (answer.status_code, result in answer.json()["detail"]) == (status, True), answer.text
 

@@ -59,9 +59,7 @@ def sold(api: Asked, **days: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_day_is_released_over_http_by_the_next_run_over_it_and_the_failing_check_is_listed_until_then(
-    api: Asked, home: Path, reports: Path
-) -> None:
+def test_the_next_run_releases_a_day_and_its_check_is_listed_until_then(api: Asked, home: Path, reports: Path) -> None:
     [held] = api.json("/analytics/quality/held-days")["held_days"]
     assert (held["held_date"], held["reason"], held["held_row_count"]) == (BAD, "too_few_customers", 2)
     failing = {one["check_name"] for one in api.json("/operations/checks")["checks"]}
@@ -79,9 +77,7 @@ def test_a_day_is_released_over_http_by_the_next_run_over_it_and_the_failing_che
 
 
 @pytest.mark.slow
-def test_an_answer_says_which_days_are_held_and_has_their_numbers_once_they_are_released(
-    api: Asked, home: Path
-) -> None:
+def test_an_answer_lists_held_days_and_has_their_numbers_once_released(api: Asked, home: Path) -> None:
     held = sold(api, **FOUR_DAYS)
     orders = held["range"]["sources"]["orders"]
     assert (orders["data"], orders["held_days"], orders["previous_held_days"]) == ("part", [BAD], [])

@@ -103,9 +103,7 @@ def slow(request: pytest.FixtureRequest, settings: Settings, question: Asked) ->
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
-def test_what_ran_out_of_time_ends_in_the_engine_too_and_the_next_is_answered(
-    slow: Running, question: Asked, path: str
-) -> None:
+def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Asked, path: str) -> None:
     began = time.monotonic()
     answer = slow.get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")

@@ -83,9 +83,7 @@ def served_at(home: Path, store: FakeStore, now: datetime) -> ServedData:
 
 @pytest.mark.usefixtures("pointer")
 @pytest.mark.parametrize(("hours", "complaint"), [(0, ""), (24, ""), (25, "The data were published 25.0 h ago")])
-def test_data_are_fresh_for_as_long_as_the_setting_says(
-    home: Path, store: FakeStore, hours: float, complaint: str
-) -> None:
+def test_data_are_fresh_as_long_as_the_setting_says(home: Path, store: FakeStore, hours: float, complaint: str) -> None:
     served = served_at(home, store, NOON + timedelta(hours=hours))
     asyncio.run(served.version())
     assert served.complaint.startswith(complaint)

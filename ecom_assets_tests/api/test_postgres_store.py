@@ -60,9 +60,7 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("path", "body"), QUESTIONS)
-def test_questions_of_one_s_own_give_the_same_answers(
-    api: Asked, over_postgres: Asked, path: str, body: dict[str, object]
-) -> None:
+def test_custom_questions_give_the_same(api: Asked, over_postgres: Asked, path: str, body: dict[str, object]) -> None:
     assert reported(over_postgres.post(path, body)) == reported(api.post(path, body))
 
 

@@ -255,9 +255,7 @@ def test_the_route_states_range_lag_currency_and_definition(live: Running, landi
     assert "live_events" in explained["sql"][-1]
 
 
-def test_however_many_ask_the_files_are_read_once_in_a_while(
-    live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_read_once_in_a_while_only(live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     land(landing / "a.csv", [])
     reads = []
 

@@ -97,9 +97,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_the_route_answers_what_the_command_does(
-    api: Asked, settings: Settings, tmp_path: Path, name: str, timezone: str
-) -> None:
+def test_route_and_command_are_equal(api: Asked, settings: Settings, tmp_path: Path, name: str, timezone: str) -> None:
     path, body, words = QUESTIONS[name]
     answer = api.post(f"/analytics/{path}", {**body, "timezone": timezone}, limit=1000)
     assert answer.status_code == 200, answer.text

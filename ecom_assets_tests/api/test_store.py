@@ -125,9 +125,7 @@ def test_the_same_data_are_the_same_version_in_the_same_file(shop: Shop) -> None
     assert shop.files() == {first.file}
 
 
-def test_a_publication_that_dies_leaves_the_old_snapshot(
-    tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dying_publication_leaves_the_old_one(tmp_path: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.sell(10)
     shop.publish()
     shop.sell(99)

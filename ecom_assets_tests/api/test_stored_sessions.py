@@ -30,9 +30,7 @@ def numbers(api: Asked, path: str, body: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=["sessions", "time_decay", "markov"],
 )
-def test_stored_sessions_answer_as_cutting_the_events_again_does(
-    api: Asked, path: str, body: dict[str, Any], days: dict[str, str]
-) -> None:
+def test_stored_sessions_answer_as_events_do(api: Asked, path: str, body: dict[str, Any], days: dict[str, str]) -> None:
     stored = numbers(api, path, body | days)
     assert stored == numbers(api, path, body | days | {"where": OF_ALL})
     assert stored.get("sessions", 1) > 0

@@ -107,9 +107,7 @@ NAMES = st.sampled_from(["iss", "aud", "sub", "scope", "exp", "nbf", "iat", "jti
 @example(changed={"sub": ["ann"]}, head={})
 @example(changed={"sub": "ann\r\nx: y\ud800"}, head={})
 @example(changed={"aud": {"ecom_assets": 1}}, head={"kid": ["one"]})
-def test_no_token_whatever_it_claims_ends_in_a_failure(
-    served: Running, changed: dict[str, Any], head: dict[str, Any]
-) -> None:
+def test_no_token_ends_in_a_failure(served: Running, changed: dict[str, Any], head: dict[str, Any]) -> None:
     given_token = signed({"alg": "HS256", "typ": "JWT", **head}, {**claims(), **changed})
     assert served.get(SALES, given_token).status_code in {200, 401, 403}
 
@@ -183,9 +181,7 @@ def key_set(keys: dict[str, rsa.RSAPrivateKey]) -> Iterator[tuple[str, list[str]
         server.shutdown()
 
 
-def test_keys_of_a_key_set_come_and_unknown_ones_do_not_flood_its_server(
-    tmp_path: Path, private_key: rsa.RSAPrivateKey
-) -> None:
+def test_keys_of_a_key_set_come_and_unknown_ones_flood_nobody(tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
     with (
         key_set({"one": private_key}) as (url, question),
         running(tmp_path, jwt_jwks_url=url, jwt_issuer=ISSUER) as served,

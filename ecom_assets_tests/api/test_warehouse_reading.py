@@ -92,9 +92,7 @@ def test_the_open_warehouse_answers_as_its_snapshot(settings: Settings, warehous
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OF_THE_SUMMARY)
-def test_the_numbers_of_the_summary_are_the_same_in_postgres(
-    marts_in_postgres: Settings, warehouse: WarehouseReading, name: str
-) -> None:
+def test_the_summary_is_equal_in_postgres(marts_in_postgres: Settings, warehouse: WarehouseReading, name: str) -> None:
     period = last_week(warehouse)
     expected = OF_THE_SUMMARY[name](warehouse, period)
     with closing(publication_target(marts_in_postgres).open()) as engine:

@@ -208,9 +208,7 @@ def test_the_page_fits_a_phone_and_is_printed(reports: dict[str, Any], tmp_path:
     assert print_pdf(file.read_text(encoding="utf-8")).startswith(b"%PDF-")
 
 
-def test_the_command_prints_writes_and_answers_json(
-    settings: Settings, reports: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_command_prints_writes_and_gives_json(settings: Settings, reports: dict[str, Any], tmp_path: Path) -> None:
     home = settings.home
     out = tmp_path / "report.html"
     result = ecom("report", "--week", "2026-W04", "--out", out, "--json", home=home)

@@ -74,9 +74,7 @@ def test_a_week_before_counts_half_in_time_decay() -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("two_touches", "expected"), [("normalised", (0.25, 0.75)), ("split", (0.3, 0.7))])
-def test_two_touches_of_a_j_are_shared_as_mixpanel_or_as_amplitude(
-    two_touches: str, expected: tuple[float, float]
-) -> None:
+def test_two_touches_of_a_j_are_as_mixpanel_s_or_amplitude_s(two_touches: str, expected: tuple[float, float]) -> None:
     rule = AttributionRule(two_touches=two_touches, period_days=400)
     actual = credit("j", Story(((0, "A"), (60, "B")), (120,)), rule=rule)
     assert (actual["A"], actual["B"]) == expected

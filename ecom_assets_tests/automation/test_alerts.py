@@ -78,9 +78,7 @@ DAYS = {
 }
 
 
-def test_a_failed_run_gives_one_message_however_often_the_sensor_looks(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_a_failed_run_is_one_message_however_often_one_looks(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     daemon = Daemon(instance, settings_of(mailbox, dagster_url="https://dagster.shop.example/"))
     assert daemon.look() == "Nothing failed."
     run_id = run(instance, orders, customers, tags=DAYS)
@@ -115,9 +113,7 @@ def test_a_run_that_went_well_gives_none(instance: dg.DagsterInstance, mailbox: 
     assert mailbox.messages == []
 
 
-def test_a_failing_check_that_does_not_block_is_reported_with_what_was_seen(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_a_failing_check_without_blocking_is_reported(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     run_id = run(instance, customers, check_of_customers(passed=False, blocking=False))
     Daemon(instance, settings_of(mailbox)).look()
     (message,) = mailbox.messages
@@ -136,9 +132,7 @@ def test_a_failing_check_that_does_not_block_is_reported_with_what_was_seen(
     assert "Riga" not in message.get_content(), "examples stay where their readers have a login"
 
 
-def test_a_blocking_check_and_the_run_that_it_fails_are_one_message(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_a_blocking_check_and_the_run_it_fails_are_one_message(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     run(instance, customers, orders, check_of_customers(passed=False, blocking=True))
     Daemon(instance, settings_of(mailbox)).look()
     (message,) = mailbox.messages
@@ -148,9 +142,7 @@ def test_a_blocking_check_and_the_run_that_it_fails_are_one_message(
     assert checks.startswith("  customers, enough: There are more")
 
 
-def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is_back(
-    instance: dg.DagsterInstance,
-) -> None:
+def test_a_mail_server_that_is_down_is_one_line_and_messages_come_when_it_is_back(instance: dg.DagsterInstance) -> None:
     port = free_port()
     daemon = Daemon(instance, settings_of(Mailbox(port)))
     first = run(instance, orders)
@@ -172,9 +164,7 @@ def test_a_mail_server_that_is_down_is_one_line_and_the_messages_come_when_it_is
     ]
 
 
-def test_the_next_attempt_of_a_run_is_reported_too_though_it_inherits_what_was_noted(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_the_next_attempt_of_a_run_is_reported_too(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
     first = run(instance, orders, tags={"dagster/will_retry": "true"})
     daemon.look()
@@ -188,9 +178,7 @@ def test_the_next_attempt_of_a_run_is_reported_too_though_it_inherits_what_was_n
     assert not list(instance.get_run_records(dg.RunsFilter(tags={ALERT_TAG: "unsent"})))
 
 
-def test_a_run_without_a_failed_step_is_reported_in_dagster_s_words(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_a_run_without_a_failed_step_has_dagster_s_words(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     lost = instance.create_run_for_job(dg.job(name="nightly")(lambda: None))
     instance.report_run_failed(lost, message="The code location was restarted and has it no longer.")
     Daemon(instance, settings_of(mailbox)).look()
@@ -205,9 +193,7 @@ def test_a_run_that_a_person_stopped_is_no_failure(instance: dg.DagsterInstance,
     assert mailbox.messages == []
 
 
-def test_failures_while_the_daemon_was_away_are_reported_when_it_is_back(
-    instance: dg.DagsterInstance, mailbox: Mailbox
-) -> None:
+def test_failures_while_the_daemon_was_away_come_later(instance: dg.DagsterInstance, mailbox: Mailbox) -> None:
     daemon = Daemon(instance, settings_of(mailbox))
     daemon.look()
     run(instance, orders)

@@ -42,9 +42,7 @@ def broken_shop(home: Path) -> CommandResult:
 
 
 @pytest.mark.slow
-def test_a_table_that_breaks_its_contract_is_reported_by_the_sensor(
-    home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sensor_reports_a_broken_contract(home: Path, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     assert broken_shop(home).exit_code == 1
     monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
     with dg.DagsterInstance.get() as instance:

@@ -57,9 +57,7 @@ def test_each_run_is_read_back_however_many_there_are(storage: BatchingEventLogS
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the system does not list open files")
-def test_a_few_files_stay_open_until_the_history_is_given_back(
-    storage: BatchingEventLogStorage, tmp_path: Path
-) -> None:
+def test_a_few_files_stay_open_until_history_is_given_back(storage: BatchingEventLogStorage, tmp_path: Path) -> None:
     for number in range(3 * OPEN_FILES):
         storage.store_event(result(f"run-{number}"))
     assert len(open_files(tmp_path)) == OPEN_FILES
@@ -141,9 +139,7 @@ def test_events_written_together_are_those_written_one_by_one(tmp_path: Path) ->
     assert len(together) > 2 * (1 + 4 + 4)
 
 
-def test_an_event_of_a_batch_is_written_out_once_for_both_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_of_a_batch_is_written_once_for_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
 
     def remember(value: Any) -> str:

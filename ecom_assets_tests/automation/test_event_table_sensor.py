@@ -44,9 +44,7 @@ def test_a_run_without_days_takes_the_last_ones(account: SnowflakeEngine, snowfl
 
 @pytest.mark.brief
 @pytest.mark.xdist_group("snowflake")
-def test_the_sensor_asks_for_the_days_that_new_rows_belong_to(
-    account: SnowflakeEngine, snowflake_url: str, home: Path
-) -> None:
+def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     sensor = event_table_sensor(settings_of(home, address(snowflake_url)), now=lambda: NOON)
     first = sensor(dg.build_sensor_context())

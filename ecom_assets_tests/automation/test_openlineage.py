@@ -69,9 +69,7 @@ def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Rec
         assert began["eventTime"] <= ended["eventTime"]
 
 
-def test_tables_have_their_inputs_schema_rows_and_the_columns_they_are_made_of(
-    reported: tuple[CommandResult, Receiver, Path],
-) -> None:
+def test_tables_have_inputs_schema_rows_and_column_lineage(reported: tuple[CommandResult, Receiver, Path]) -> None:
     _, receiver, home = reported
     ended = receiver.named("mart.engagement_daily")[-1]
     assert {one["name"] for one in ended["inputs"]} == {Sessions.qualified_name(), SessionDays.qualified_name()}

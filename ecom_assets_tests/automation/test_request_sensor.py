@@ -19,9 +19,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dg.Defi
     return home, build_definitions(Settings(home=home))
 
 
-def test_a_run_is_started_over_the_days_and_the_tables_that_a_request_concerns(
-    definitions: tuple[Path, dg.Definitions],
-) -> None:
+def test_a_run_starts_over_the_days_and_tables_of_a_request(definitions: tuple[Path, dg.Definitions]) -> None:
     home, made = definitions
     sensor, requests = made.resolve_sensor_def("requests"), Requests(home)
 

@@ -144,9 +144,7 @@ def test_what_the_sensor_asks_for_runs(landing: Landing) -> None:
         assert instance.get_materialized_partitions(key) == {"2026-03-03", "2026-03-04", "2026-03-05"}
 
 
-def test_a_stray_row_is_a_run_of_its_own_and_the_years_between_are_none(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+def test_a_stray_row_is_a_run_of_its_own_without_years_between(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")

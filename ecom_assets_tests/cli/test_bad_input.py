@@ -99,9 +99,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
         (("--select", "(("), "--select '((' is not an asset selection"),
     ],
 )
-def test_an_unknown_mapping_or_table_is_refused(
-    home: Path, events: Path, words: tuple[str, ...], sentence: str
-) -> None:
+def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, words: tuple[str, ...], sentence: str) -> None:
     result = ecom("run", "--events", events, *words, home=home)
     assert result.exit_code == 2
     assert sentence in result.sentence
@@ -141,9 +139,7 @@ def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...],
         (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
     ],
 )
-def test_values_that_cannot_be_are_reported_in_one_sentence(
-    home: Path, events: Path, words: tuple[str, ...], begin: str
-) -> None:
+def test_impossible_values_are_one_sentence(home: Path, events: Path, words: tuple[str, ...], begin: str) -> None:
     (home.parent / "full").mkdir()
     (home.parent / "full" / "letter.txt").write_text("mine")
     result = ecom(*words, home=home)
@@ -190,9 +186,7 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
         ("DAGSTER_HOME", "{events}", "{events} cannot be written (File exists)"),
     ],
 )
-def test_a_wrong_setting_is_named_before_anything_is_written(
-    home: Path, events: Path, name: str, value: str, sentence: str
-) -> None:
+def test_a_wrong_setting_is_named_at_once(home: Path, events: Path, name: str, value: str, sentence: str) -> None:
     result = ecom("run", "--events", events, home=home, env={name: value.format(events=events)})
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence.format(events=events))

@@ -56,9 +56,7 @@ def holder(home: Path) -> Iterator[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("run",), ("status",)])
-def test_a_warehouse_that_another_process_holds_is_said_to_be_in_use(
-    home: Path, holder: int, command: tuple[str, ...]
-) -> None:
+def test_a_warehouse_of_another_process_is_said_to_be_in_use(home: Path, holder: int, command: tuple[str, ...]) -> None:
     result = ecom(*command, home=home, env={"ECOM_WAREHOUSE_PATIENCE_S": "0.3"})
     assert result.exit_code == 1
     assert re.fullmatch(
@@ -216,9 +214,7 @@ def fill(disk: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["ECOM_HOME", "ECOM_WAREHOUSE"])
-def test_a_full_disk_is_reported_in_a_sentence_and_changes_nothing(
-    home: Path, finished: Path, tiny_disk: Path, place: str
-) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(home: Path, finished: Path, tiny_disk: Path, place: str) -> None:
     moved = Path(shutil.copytree(home, tiny_disk / "home")) if place == "ECOM_HOME" else home
     file = (
         Path(shutil.copy(warehouse(home), tiny_disk / "own.duckdb")) if place == "ECOM_WAREHOUSE" else warehouse(moved)

@@ -46,9 +46,7 @@ def copied(home: Path, origin: str, to: str, *more: str) -> CommandResult:
 
 
 @pytest.mark.slow
-def test_a_warehouse_is_copied_there_and_back_with_equal_counts_and_checksums(
-    home: Path, postgres_url: str, tmp_path: Path
-) -> None:
+def test_a_warehouse_copied_there_and_back_has_equal_checksums(home: Path, postgres_url: str, tmp_path: Path) -> None:
     there = copied(home, embedded(home), postgres_url, "--json").json
     back = copied(home, postgres_url, f"duckdb://{tmp_path}/back.duckdb", "--json").json
     assert len(there) == TABLE_COUNT

@@ -100,9 +100,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
 
 @given(users=st.lists(st.text("aAnNuUdDeElLtTsSkK\u212a\u0130iI0-1(/)_ zZ", max_size=5), min_size=1), word=st.data())
 @examples(200)
-def test_bounds_of_users_are_believed_only_where_none_between_them_stands_for_nobody(
-    users: list[str], word: st.DataObject
-) -> None:
+def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[str], word: st.DataObject) -> None:
     nobody = word.draw(st.sampled_from(NULL_LIKE_IDS))
     spelled = "".join(
         word.draw(st.sampled_from((one, one.upper(), *{"k": "\u212a", "i": "\u0130"}.get(one, ())))) for one in nobody

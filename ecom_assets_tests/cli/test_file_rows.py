@@ -171,9 +171,7 @@ def test_read_is_counted_and_rejected_and_each_is_as_many_as_its_rows(rows: list
 @pytest.mark.slow
 @given(ROWS, st.sampled_from([(), ("product_id",), ("page_url", "is_bot"), ("properties.plan", "visitor_id")]))
 @examples(60)
-def test_of_parquet_files_the_columns_that_are_named_are_those_of_all_columns(
-    rows: list[tuple[str, ...]], named: tuple[str, ...]
-) -> None:
+def test_named_columns_of_parquet_are_those_of_all_columns(rows: list[tuple[str, ...]], named: tuple[str, ...]) -> None:
     """Copies differ in their page, which decides which of two simultaneous ones stays, whether it is named or not."""
     with TemporaryDirectory() as folder:
         for day in {row[-1] for row in rows}:

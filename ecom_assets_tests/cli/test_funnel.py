@@ -211,9 +211,7 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
         (("--step-where", "1: product_id is set"), "--step-where"),
     ],
 )
-def test_what_a_definition_file_says_cannot_be_said_beside_it(
-    home: Path, events: Path, words: tuple[str, ...], option: str
-) -> None:
+def test_a_definition_file_allows_no_option_too(home: Path, events: Path, words: tuple[str, ...], option: str) -> None:
     definition = events.with_name("funnel.yaml")
     definition.write_text("steps: [product_view, add_to_cart]\nwithin: 7d\n")
     result = ecom("funnel", "--events", events, "--definition", definition, *words, home=home)
@@ -341,9 +339,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--who", "who.txt"), "--who who.txt is neither .parquet nor .csv"),
     ],
 )
-def test_what_cannot_be_answered_is_reported_in_a_sentence(
-    home: Path, events: Path, words: tuple[str, ...], sentence: str
-) -> None:
+def test_impossible_questions_are_refused(home: Path, events: Path, words: tuple[str, ...], sentence: str) -> None:
     result = ecom("funnel", "--events", events, *words, home=home)
     assert result.exit_code in {1, 2}
     assert sentence in result.sentence

@@ -81,9 +81,7 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
 
 
 @pytest.mark.slow
-def test_better_data_let_a_day_in_and_it_ends_as_if_it_had_never_been_bad(
-    home: Path, reports: Path, tmp_path: Path
-) -> None:
+def test_better_data_let_a_day_in_as_if_it_had_never_been_bad(home: Path, reports: Path, tmp_path: Path) -> None:
     assert ecom(*RUN, "--orders", reports, home=home).exit_code == 1
     report(reports, BAD, "efgh")
     assert ecom(*RUN, "--orders", reports, "--from", BAD, "--to", BAD, home=home).exit_code == 0
@@ -114,9 +112,7 @@ def test_a_day_that_is_not_held_is_not_released(home: Path, reports: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_day_whose_report_is_missing_is_listed_until_somebody_says_that_there_was_none(
-    home: Path, reports: Path
-) -> None:
+def test_a_day_without_a_report_is_listed_until_somebody_says_there_was_none(home: Path, reports: Path) -> None:
     gap = "2026-03-06"
     report(reports, "2026-03-07", "abcd")
     report(reports, BAD, "efgh")

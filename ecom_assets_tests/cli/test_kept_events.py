@@ -65,9 +65,7 @@ def answered(events: Path, definition: dict[str, Any], days: QuestionDays) -> di
 
 
 @pytest.mark.parametrize("definition", TRENDS, ids=str)
-def test_trends_are_those_of_ibis_when_written_and_when_kept(
-    home: Path, events: Path, definition: dict[str, Any]
-) -> None:
+def test_trends_are_those_of_ibis_written_and_kept(home: Path, events: Path, definition: dict[str, Any]) -> None:
     assert home
     days = QuestionDays(day_count=30)
     with patch.object(KeptEvents, "open", return_value=None):
@@ -92,9 +90,7 @@ RETENTIONS: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("rule", RETENTIONS, ids=str)
 @pytest.mark.parametrize("range_of", [None, "starts", "events"])
-def test_retention_is_that_of_ibis_when_written_and_when_kept(
-    home: Path, events: Path, rule: dict[str, Any], range_of: str | None
-) -> None:
+def test_retention_is_always_that_of_ibis(home: Path, events: Path, rule: dict[str, Any], range_of: str | None) -> None:
     assert home
     scope = Scope(
         OwnData([str(events)], None, [], None), None, QuestionDays(day_count=20 if range_of else None), range_of

@@ -83,9 +83,7 @@ def test_a_day_that_comes_back_ends_it_by_itself(landing: Path, home: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_day_of_which_nothing_is_left_is_withdrawn_where_the_source_says_it_is_whole(
-    landing: Path, home: Path
-) -> None:
+def test_a_day_without_rows_is_withdrawn_where_the_source_says_it_is_whole(landing: Path, home: Path) -> None:
     run(landing, home)
     take_away(landing, "2026-01-02")
     (landing / "received_date=2026-01-02").mkdir()
@@ -116,9 +114,7 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at_the_gap(
-    tmp_path: Path, home: Path
-) -> None:
+def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(tmp_path: Path, home: Path) -> None:
     land(tmp_path / "events", "2026-01-01")
     land_orders(tmp_path / "orders", "2025-10-01")
     land_orders(tmp_path / "orders", "2026-01-01")
@@ -129,9 +125,7 @@ def test_a_source_that_begins_months_later_stops_nothing_of_a_run_that_is_cut_at
 
 
 @pytest.mark.slow
-def test_what_lies_before_a_gap_is_delivered_too_and_its_changed_numbers_are_reported(
-    landing: Path, home: Path, tmp_path: Path
-) -> None:
+def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, home: Path, tmp_path: Path) -> None:
     land(landing, "2026-06-01", rows=2)
     select = '+key:"mart/engagement_daily" or key:"mart/restatements" or key:"export/amplitude_events"'
     with AmplitudeReceiver(Setup(journal=tmp_path / "amplitude.journal")) as receiver:
@@ -182,9 +176,7 @@ def remove(home: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [spoil, remove])
-def test_a_warehouse_that_is_gone_is_built_whole_before_anything_is_published(
-    landing: Path, home: Path, loss: object
-) -> None:
+def test_a_lost_warehouse_is_built_whole_before_it_is_published(landing: Path, home: Path, loss: object) -> None:
     assert callable(loss)
     assert run(landing, home, select=SERVED).exit_code == 0
     whole = {"raw.events": [["2026-01-01", "2026-01-03"]]}
@@ -237,9 +229,7 @@ def test_days_that_were_let_go_are_missed_by_no_publication(landing: Path, home:
 
 
 @pytest.mark.slow
-def test_a_stray_row_is_asked_about_and_then_costs_its_own_day_only(
-    landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_confirmed_stray_row_costs_its_day_only(landing: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     land(landing, "2014-01-01", rows=1)
     refused = run(landing, home)
     assert refused.exit_code == 2

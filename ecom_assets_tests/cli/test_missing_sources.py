@@ -76,9 +76,7 @@ def test_cohorts_are_worth_what_purchases_say(home: Path, tmp_path: Path, amount
 
 
 @pytest.mark.slow
-def test_orders_alone_say_nothing_of_sessions_and_views(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_orders_alone_give_no_sessions_and_views(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "o.csv").write_text(ORDERS)
     monkeypatch.setenv("ECOM_ORDER_CUSTOMERS_OVER", "0")
     result = run(home, "--orders", tmp_path / "o.csv")

@@ -62,9 +62,7 @@ def test_a_run_ends_with_the_marts_in_postgres_equal_row_for_row(home: Path, pos
 
 
 @pytest.mark.slow
-def test_running_again_publishes_nothing_and_another_day_only_what_it_changed(
-    home: Path, events: Path, postgres_url: str
-) -> None:
+def test_running_again_publishes_nothing_and_another_day_its_own(home: Path, events: Path, postgres_url: str) -> None:
     first = run(home, events, postgres_url)
     assert "Published in postgres" in first.out
     assert "serving.postgres_marts" in first.err
@@ -95,9 +93,7 @@ def test_marts_that_break_their_contract_are_not_published(home: Path, events: P
 
 
 @pytest.mark.slow
-def test_a_postgres_that_is_away_fails_the_publication_only_and_the_next_run_makes_up_for_it(
-    home: Path, events: Path, postgres_url: str
-) -> None:
+def test_a_postgres_that_is_away_fails_the_publication_only(home: Path, events: Path, postgres_url: str) -> None:
     own_ledger = {"ECOM_POSTGRES_URL": NOWHERE, "ECOM_LEDGER_URL": f"sqlite:///{home}/ledger.sqlite"}
     result = ecom("run", "--events", events, *FEW_PUBLISHED, home=home, env=own_ledger)
     assert result.exit_code == 1

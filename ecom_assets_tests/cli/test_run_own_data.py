@@ -97,9 +97,7 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
         (("--from", "2026-02-30"), "--from '2026-02-30' is not a date; use YYYY-MM-DD, such as 2026-01-31."),
     ],
 )
-def test_days_that_cannot_be_are_refused_before_anything_is_written(
-    home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str
-) -> None:
+def test_impossible_days_are_refused_at_once(home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
     result = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, *FEW_TABLES, home=home)
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence)

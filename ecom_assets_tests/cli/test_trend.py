@@ -214,9 +214,7 @@ def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None
     assert (result.exit_code, "as in properties.brand" in result.sentence) == (2, True)
 
 
-def test_a_number_that_a_csv_file_has_as_text_is_warned_of_and_counted_where_it_is_mapped_as_one(
-    home: Path, tmp_path: Path
-) -> None:
+def test_a_number_that_is_text_in_csv_is_warned_of_and_counted_once_it_is_mapped(home: Path, tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(
         "at,who,what,fee\n2026-01-01 10:00:00,ann,buy,2.50\n2026-01-01 11:00:00,bob,buy,4\n"
     )
@@ -234,9 +232,7 @@ def test_a_number_that_a_csv_file_has_as_text_is_warned_of_and_counted_where_it_
     assert absent == "No event has properties.fees; look at the properties of one of them for its name."
 
 
-def test_an_unknown_zone_column_and_files_without_events_are_refused_by_their_own_names(
-    home: Path, tmp_path: Path
-) -> None:
+def test_an_unknown_zone_or_column_and_files_without_events_are_refused_by_name(home: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_text(HEADER + "\ne-1,ann,page_view,2026-01-01T10:00:00Z,,,,,,\n")
     words = ("trend", "--events", own)

@@ -55,9 +55,7 @@ def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(home: Path,
     }  # fmt: skip
 
 
-def test_segments_have_the_shape_that_scripts_read_and_rows_that_add_up_to_them(
-    home: Path, tmp_path: Path, cdnow_file: Path
-) -> None:
+def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(home: Path, tmp_path: Path, cdnow_file: Path) -> None:
     out = tmp_path / "segments.csv"
     result = ecom("segments", "--orders", cdnow_file, "--json", "--out", out, home=home)
     assert (result.exit_code, result.err) == (0, "")

@@ -49,9 +49,7 @@ def test_an_empty_cell_has_half_a_visitor() -> None:
     ("having", "lacking"),
     [((5, 5), (5, 5)), ((10, 90), (10, 90))],  # 10 · 10 / 20 = 5 in each cell, and 100 · 20 / 200 = 10
 )
-def test_there_are_enough_data_if_chance_gives_five_in_each_cell(
-    having: tuple[int, int], lacking: tuple[int, int]
-) -> None:
+def test_data_are_enough_if_chance_gives_five_in_each_cell(having: tuple[int, int], lacking: tuple[int, int]) -> None:
     assert odds_ratio(having, lacking, 0.95).is_enough
 
 

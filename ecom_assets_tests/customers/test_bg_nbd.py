@@ -146,9 +146,7 @@ def histories(draw: st.DrawFn) -> tuple[int, float, float]:
 
 @given(MODELS, histories(), st.floats(0.1, 500))
 @examples(300)
-def test_chances_are_chances_and_nothing_is_ever_not_a_number(
-    model: BgNbd, answer: tuple[int, float, float], ahead: float
-) -> None:
+def test_chances_are_chances_and_all_are_numbers(model: BgNbd, answer: tuple[int, float, float], ahead: float) -> None:
     assert np.isfinite(model.log_likelihood(story(*answer)))
     assert np.isfinite(model.slope(story(*answer))).all()
     assert 0 <= alive(model, *answer) <= 1
@@ -168,9 +166,7 @@ def test_the_longer_the_silence_the_less_alive(model: BgNbd, answer: tuple[int, 
 
 @given(MODELS, histories(), st.floats(0.1, 200), st.floats(1.001, 3))
 @examples(100)
-def test_the_farther_ahead_the_more_orders(
-    model: BgNbd, answer: tuple[int, float, float], ahead: float, times: float
-) -> None:
+def test_farther_ahead_more_orders(model: BgNbd, answer: tuple[int, float, float], ahead: float, times: float) -> None:
     near, far = (expected(model, *answer, span) for span in (ahead, ahead * times))
     assert far >= near * (1 - 1e-6) - 1e-9
 

@@ -224,9 +224,7 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
         (None, None, None, "website"),
     ],
 )
-def test_the_first_touch_gives_the_channel(
-    page: str | None, referrer: str | None, agent: str | None, channel: str
-) -> None:
+def test_first_touches_give_channels(page: str | None, referrer: str | None, agent: str | None, channel: str) -> None:
     result = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
     assert answer(result) == channel
 

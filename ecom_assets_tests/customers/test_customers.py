@@ -88,9 +88,7 @@ def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
     ("expected", "flaws", "score"),
     [(("email", "first_name", "last_name"), "last_name", 90), (("email",), None, 100), ((), None, 100)],
 )
-def test_a_field_that_the_shop_does_not_expect_costs_nothing(
-    expected: tuple[str, ...], flaws: str | None, score: int
-) -> None:
+def test_a_field_that_is_not_expected_costs_nothing(expected: tuple[str, ...], flaws: str | None, score: int) -> None:
     shop = Platform(customer_rule=CustomerRule(expected_fields=expected))
     row = one_of(shop, **dict.fromkeys(("last_name", "city", "country", "created_at", "updated_at", "last_login_at")))
     shop.close()

@@ -150,9 +150,7 @@ def test_nobody_gives_no_rows_and_a_reason() -> None:
         ([(f"c{n}", day, 0) for n in range(20) for day in (0, n % 4 + 1)], None, "too_few_customers"),
     ],
 )
-def test_what_cannot_be_estimated_is_null_with_a_reason(
-    orders: list[Ordered], orders_reason: str | None, values_reason: str | None
-) -> None:
+def test_no_estimate_has_a_reason(orders: list[Ordered], orders_reason: str | None, values_reason: str | None) -> None:
     for row in valued(sold(orders)):
         assert (row["no_model_reason"], row["no_order_value_reason"]) == (orders_reason, values_reason)
         missing = {name for name in EXPECTED if row[name] is None}

@@ -99,9 +99,7 @@ def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
         ("trend", {"series1": "purchase", "formula": "A +"}, "formula", "A +"),
     ],
 )
-def test_a_refusal_is_one_sentence_beside_its_field(
-    client: Client, path: str, choices: dict[str, str], field: str, result: str
-) -> None:
+def test_a_refusal_is_at_its_field(client: Client, path: str, choices: dict[str, str], field: str, result: str) -> None:
     form = page(client, path, **choices).one("form", class_="builder")
     (alert,) = [one for one in (*form.all("span"), *form.all("p")) if one.attributes.get("role") == "alert"]
     assert result in alert.text

@@ -93,9 +93,7 @@ def test_each_tool_gets_as_many_at_once_as_it_documents(name: str, most: int, se
         ("ga4_events", 130_000, {}),
     ],
 )
-def test_requests_stay_below_the_bytes_that_each_tool_documents(
-    name: str, limit: int, settings: dict[str, Any]
-) -> None:
+def test_requests_stay_below_the_bytes_each_tool_documents(name: str, limit: int, settings: dict[str, Any]) -> None:
     long = {f"p{at}": "é" * 100 for at in range(14)}
     rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
     destination = tool(name, **settings)

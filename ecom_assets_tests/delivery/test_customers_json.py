@@ -132,9 +132,7 @@ def test_the_address_stays_here_unless_it_is_asked_for(tmp_path: Path) -> None:
         ("city,city", "the field 'city' is named twice"),
     ],
 )
-def test_a_field_that_there_is_not_is_refused_with_those_that_there_are(
-    monkeypatch: pytest.MonkeyPatch, named: str, sentence: str
-) -> None:
+def test_an_unknown_field_is_refused_with_the_known(monkeypatch: pytest.MonkeyPatch, named: str, sentence: str) -> None:
     monkeypatch.setenv("ECOM_CUSTOMERS_JSON_FIELDS", named)
     with pytest.raises(SettingError, match=sentence):
         build_definitions(load_settings())
@@ -165,9 +163,7 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
         ({"events": "events.csv"}, ("0.00", "basic", 0, 0.0, "low")),
     ],
 )
-def test_what_no_source_has_is_null_and_counted_as_unknown(
-    tmp_path: Path, sources: dict[str, str], answer: tuple[object, ...]
-) -> None:
+def test_what_no_source_has_is_unknown(tmp_path: Path, sources: dict[str, str], answer: tuple[object, ...]) -> None:
     with shop_with(**sources) as shop:
         one_of(shop)
         write_customers(shop.table(Customers), tmp_path / "all.json", NOW, LAYOUT)
@@ -195,9 +191,7 @@ def test_the_summary_lies_beside_it_as_text_and_as_json(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.json", "all_summary.json", "all_summary.txt"]
 
 
-def test_a_file_that_could_not_be_finished_leaves_the_one_of_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_could_not_be_finished_leaves_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = written(tmp_path / "customers.json", {"customer_id": "1"})
 
     def broken(*_: Any) -> Any:

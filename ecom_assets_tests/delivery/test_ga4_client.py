@@ -77,9 +77,7 @@ def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool)
     }
 
 
-def test_the_secret_that_ga4_wants_in_the_address_is_in_no_log(
-    far_side: ScriptedTool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_secret_in_ga4_s_address_is_in_no_log(far_side: ScriptedTool, caplog: pytest.LogCaptureFixture) -> None:
     destination = tool("ga4_events", far_side.restart(RESET, Say(500), otherwise=GOT).url)
     with caplog.at_level(logging.DEBUG):
         destination.send(one_batch(destination, visits(anna=1)))

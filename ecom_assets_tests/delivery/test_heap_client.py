@@ -32,9 +32,7 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, p
 
 
 @pytest.mark.parametrize(("count", "requests"), [(200, 65), (3, 5), (2, 3), (1, 1)])
-def test_a_refusal_from_the_first_on_names_the_setting_to_look_at(
-    far_side: ScriptedTool, count: int, requests: int
-) -> None:
+def test_a_refusal_from_the_first_on_names_the_setting(far_side: ScriptedTool, count: int, requests: int) -> None:
     stranger = tool("heap_events", far_side.restart(otherwise=BAD).url, heap_events_per_s=0.0)
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
     assert {one.state for one in answers} == {DeliveryState.POSTPONED}

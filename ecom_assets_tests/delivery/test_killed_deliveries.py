@@ -40,9 +40,7 @@ def check(tool: str, result: Killed) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("tool", FIRST_ONLY)
 @pytest.mark.parametrize("count", [2, len(PHASES)])
-def test_a_few_killed_deliveries_lose_and_double_nothing(
-    tool: str, count: int, tmp_path: Path, deliverer: Deliverer
-) -> None:
+def test_a_few_kills_lose_and_double_nothing(tool: str, count: int, tmp_path: Path, deliverer: Deliverer) -> None:
     result = killed(tool, count, tmp_path, deliverer, seed=1)
     check(tool, result)
     assert sum(result.kills.values()) == count
@@ -57,9 +55,7 @@ def test_where_a_shop_chose_so_ga4_gets_events_twice_rather_than_not(tmp_path: P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
-def test_fifty_killed_deliveries_per_tool_lose_and_double_nothing(
-    tool: str, tmp_path: Path, deliverer: Deliverer
-) -> None:
+def test_fifty_kills_per_tool_lose_and_double_nothing(tool: str, tmp_path: Path, deliverer: Deliverer) -> None:
     result = killed(tool, 50, tmp_path, deliverer, seed=2)
     check(tool, result)
     assert min(result.kills.values()) >= 5

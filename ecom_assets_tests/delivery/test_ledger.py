@@ -107,9 +107,7 @@ def test_a_tool_that_never_confirms_gets_nothing_twice_and_one_batch_at_most_is_
     assert (len(bench.tool.received), bench.tool.doubled()) == (7, [])
 
 
-def test_a_record_that_changed_is_noted_where_the_tool_keeps_the_first_and_sent_where_it_takes_the_last(
-    bench: Bench,
-) -> None:
+def test_a_changed_record_is_noted_if_the_tool_keeps_the_first_and_sent_if_it_takes_the_last(bench: Bench) -> None:
     bench.deliver(rows("a", "b"))
     changed = bench.deliver(rows("a", 'b={"new": 1}'))
     assert (changed.sent, changed.changed, changed.outcomes) == (0, 1, {"delivered": 2})

@@ -78,9 +78,7 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
 
 
 @pytest.mark.slow
-def test_nothing_is_sent_and_no_copy_overwritten_while_the_ledger_is_emptier(
-    shop: DeliveredShop, tmp_path: Path
-) -> None:
+def test_nothing_is_sent_and_no_copy_replaced_while_the_ledger_is_emptier(shop: DeliveredShop, tmp_path: Path) -> None:
     before = copied(shop)
     (tmp_path / "ledger.sqlite").unlink()
     lost = "lacks 6 of the 6 deliveries that export.deliveries has.*`ecom ledger restore`"
@@ -130,9 +128,7 @@ class Shop:
 
 
 @pytest.mark.slow
-def test_a_lost_ledger_stops_deliveries_until_it_is_rebuilt_and_nothing_goes_twice(
-    tmp_path: Path, tools: Receivers
-) -> None:
+def test_a_lost_ledger_stops_deliveries_until_rebuilt_and_nothing_goes_twice(tmp_path: Path, tools: Receivers) -> None:
     shop = Shop(tmp_path, tools)
     shop.has(days=3)
     assert shop.export().exit_code == 0, "a first run has no copy to compare with"

@@ -14,9 +14,7 @@ TEXTS = st.lists(st.none() | st.text(max_size=40), max_size=12)
 
 @examples(150)
 @given(chunks=st.lists(TEXTS, max_size=4), begin=st.integers(0, 12), length=st.integers(0, 40))
-def test_each_text_has_its_own_hash_in_chunks_and_slices(
-    chunks: list[list[str | None]], begin: int, length: int
-) -> None:
+def test_each_text_has_its_hash_in_chunks_and_slices(chunks: list[list[str | None]], begin: int, length: int) -> None:
     column = pa.chunked_array(chunks, pa.string()).slice(begin, length)
     each = [0 if text is None else xxh3_64_intdigest(text.encode()) for text in column.to_pylist()]
     assert hashes_of(column).to_pylist() == each

@@ -74,9 +74,7 @@ def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("count", [1, 2, 25])
 @pytest.mark.parametrize("tool", RIGHT)
-def test_a_wrong_key_makes_no_dead_letter_of_users_however_few_go_together(
-    tools: Receivers, tool: str, count: int
-) -> None:
+def test_a_wrong_key_makes_no_dead_letters_however_few_go_together(tools: Receivers, tool: str, count: int) -> None:
     (setting,) = RIGHT[tool]
     wrong = {setting.removeprefix("ECOM_").lower(): "mistyped-key"}
     destination = tool_at(f"{tool}_users", getattr(tools, tool).url, **wrong)

@@ -55,9 +55,7 @@ def test_every_setting_of_the_file_is_taken(instance: dg.DagsterInstance) -> Non
     assert isinstance(instance.event_log_storage, BatchingPostgresEventLogStorage)
 
 
-def test_the_password_is_in_nothing_that_the_instance_shows(
-    instance: dg.DagsterInstance, variables: dict[str, str]
-) -> None:
+def test_the_instance_shows_the_password_nowhere(instance: dg.DagsterInstance, variables: dict[str, str]) -> None:
     assert variables["DAGSTER_PG_PASSWORD"] not in instance.info_str()
 
 
@@ -117,9 +115,7 @@ def test_events_written_together_are_those_written_one_by_one(
 
 
 @pytest.mark.slow
-def test_planned_days_of_a_table_take_one_statement_and_not_one_each(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_planned_days_take_one_statement(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     single: list[str] = []
     one_by_one = PostgresEventLogStorage.store_event
 

@@ -39,9 +39,7 @@ def shop() -> Iterator[Platform]:
         (None, []),
     ],
 )
-def test_a_type_is_new_in_the_days_of_the_run_that_has_it_first(
-    shop: Platform, days: Days | None, expected: list[dict[str, object]]
-) -> None:
+def test_a_type_is_new_where_it_is_first(shop: Platform, days: Days | None, expected: list[dict[str, object]]) -> None:
     actual = no_event_type_is_new.evaluate(days, shop.table(CleanEvents))
     assert (actual.broken_count, actual.examples) == (len(expected), expected)
     assert actual.looked_at_count > 0

@@ -187,9 +187,7 @@ def test_an_infinite_timestamp_is_refused_without_a_crash(shop: Platform, text: 
         (date(2026, 7, 1), datetime(2026, 7, 1, 22)),  # noqa: DTZ001
     ],
 )
-def test_a_day_ends_with_its_own_midnight_where_clocks_change(
-    berlin: Platform, received_date: date, midnight: datetime
-) -> None:
+def test_a_day_ends_at_midnight_as_clocks_change(berlin: Platform, received_date: date, midnight: datetime) -> None:
     days = Days((received_date,)).widened(before=1, after=2)
     hour = timedelta(hours=1)
     zone = {"timezone": "Europe/Berlin", "received_date": received_date}
@@ -230,9 +228,7 @@ def test_of_conflicting_copies_that_arrived_together_the_smaller_content_stays(s
     assert shop.rows(CleanEvents)[0]["user_id"] == "anna"
 
 
-def test_a_copy_that_arrives_seven_days_later_is_surplus_and_one_after_eight_is_too_late(
-    shop: Platform,
-) -> None:
+def test_a_copy_after_seven_days_is_surplus_and_one_after_eight_is_too_late(shop: Platform) -> None:
     kept, surplus = copies_of(shop, copy("09:00", 0), copy("09:00", 7, "b"), copy("09:00", 8, "c"))
     assert (kept, surplus) == ([("e1", day(0), "a")], [(day(0), 1, True)])
     assert [row["reject_reason"] for row in shop.rows(QuarantinedEvents)] == ["too_late"]

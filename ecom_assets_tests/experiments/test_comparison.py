@@ -145,9 +145,7 @@ def test_the_difference_of_means_is_normal() -> None:
 
 @examples(40)
 @given(p=st.floats(0.2, 0.8), difference=st.floats(0.001, 0.3), counts=st.tuples(*[st.integers(100, 10**6)] * 2))
-def test_the_p_value_is_the_alpha_whose_interval_ends_at_zero(
-    p: float, difference: float, counts: tuple[int, int]
-) -> None:
+def test_p_is_the_alpha_whose_interval_ends_at_zero(p: float, difference: float, counts: tuple[int, int]) -> None:
     control = Sample(counts[0], p, p * (1 - p))
     other = Sample(counts[1], p + difference, 0.1)
     at_five_percent = sequential(control, other, 0.95, 5_000)

@@ -158,9 +158,7 @@ def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_dow
         ("sessions", "event_count", "visitor_id = nobody", "No row of mart.sessions meets the conditions"),
     ],
 )
-def test_what_cannot_be_explained_is_refused_in_a_sentence(
-    shop: Platform, table: str, column: str, where: str, result: str
-) -> None:
+def test_impossible_questions_fail(shop: Platform, table: str, column: str, where: str, result: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         why(shop, table, column, *([where] if where else []))
     assert result in str(refused.value)

@@ -92,9 +92,7 @@ def test_exact_allows_nothing_in_between_and_any_allows_every_order() -> None:
 
 @examples(12)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3]))
-def test_a_chain_is_the_longest_then_the_earliest_step_by_step(
-    steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
-) -> None:
+def test_a_chain_is_longest_then_first(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
     events = random_streams(seed, streams=40, micros=micros)
     for order in ("ordered", "strict_increase", "clickhouse_default"):
         funnel = Funnel(steps, within_s, order)
@@ -154,9 +152,7 @@ exclusions = st.lists(
 
 @examples(12)
 @given(excluded=exclusions, within_s=st.integers(1, 6), seed=seeds)
-def test_an_excluded_event_ends_a_try_or_drops_the_unit(
-    excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int
-) -> None:
+def test_exclusions_end_attempt_or_unit(excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int) -> None:
     exclude = tuple(Exclusion(FunnelStep(name), after, before) for name, (after, before) in excluded)
     events = random_streams(seed, streams=60, longest=9)
     for rule in ("mixpanel", "posthog"):

@@ -60,9 +60,7 @@ def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]
 @pytest.mark.slow
 @examples(6)
 @given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3, SECOND]))
-def test_kernel_and_expression_give_the_same_counts_and_times(
-    steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int
-) -> None:
+def test_kernel_and_expression_are_equal(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
     con = connect()
     events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
     for order in EARLIEST:
@@ -111,9 +109,7 @@ def test_times_are_those_of_the_longest_then_earliest_try() -> None:
         ("step_2", {"shoes": [1, 1], "(none)": [2, 1]}),
     ],
 )
-def test_a_unit_counts_for_the_value_that_the_attribution_names(
-    attribution: str, expected: dict[str, list[int]]
-) -> None:
+def test_a_unit_counts_for_the_value_of_the_attribution(attribution: str, expected: dict[str, list[int]]) -> None:
     events = [
         Event("Ana", 0, "view", "hats"),
         Event("Ana", 1, "cart", "shoes"),

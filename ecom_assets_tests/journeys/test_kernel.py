@@ -81,18 +81,14 @@ def journeys_by_both(rows: list[dict[str, Any]], asked: dict[str, Any], ends: En
 
 @given(seed=st.integers(0, 10**6), asked=JOURNEYS, first=DAYS, last=DAYS)
 @examples(30)
-def test_the_kernel_counts_journeys_as_the_expression_does(
-    seed: int, asked: dict[str, Any], first: date | None, last: date | None
-) -> None:
+def test_journeys_are_counted_alike(seed: int, asked: dict[str, Any], first: date | None, last: date | None) -> None:
     quick, full = journeys_by_both(events_of(seed), asked, (first, last))
     assert quick == full
 
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(("ga4", "amplitude")), first=DAYS, last=DAYS)
 @examples(30)
-def test_the_kernel_counts_sessions_as_the_expression_does(
-    seed: int, rule: str, first: date | None, last: date | None
-) -> None:
+def test_sessions_are_counted_alike(seed: int, rule: str, first: date | None, last: date | None) -> None:
     question = SessionQuestion(rule, idle="1801s" if seed % 3 == 0 else None)
     with opened(events_of(seed)) as (con, events):
         quick = sessions_answer(con, events, question, (first, last))

@@ -59,9 +59,7 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
 @pytest.mark.parametrize(
     ("ledger", "shares"), [({}, False), ({"ECOM_LEDGER_URL": "postgres://shop@127.0.0.1:1/shop"}, True)]
 )
-def test_doctor_says_where_requests_are_and_who_must_share_them(
-    home: Path, ledger: dict[str, str], *, shares: bool
-) -> None:
+def test_doctor_says_where_requests_are_and_for_whom(home: Path, ledger: dict[str, str], *, shares: bool) -> None:
     answer = json.loads(ecom("doctor", "--json", home=home, env=ledger).out)
     (actual,) = (one for one in answer if one["subject"] == "requests")
     assert (actual["ok"], str(home / "operations.sqlite") in actual["found"]) == (True, True)

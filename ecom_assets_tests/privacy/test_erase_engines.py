@@ -85,9 +85,7 @@ def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
-def test_a_shop_in_postgres_forgets_her_and_so_do_published_marts(
-    tmp_path: Path, postgres_url: str, postgres_warehouse: str
-) -> None:
+def test_a_shop_in_postgres_forgets_her_everywhere(tmp_path: Path, postgres_url: str, postgres_warehouse: str) -> None:
     rows = [
         f"e{n}-{k},{who},{step},2026-01-0{k}T10:0{n}:00Z,p1,hats,s-{who}-{k},https://shop.example/,,20.00"
         for who, first in (("ann-4711", 0), ("bob-4712", 3))

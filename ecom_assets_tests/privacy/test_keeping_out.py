@@ -135,9 +135,7 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
     assert real_time(answer, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
 
 
-def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_be_allowed_to_read(
-    home: Path, postgres_url: str
-) -> None:
+def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(home: Path, postgres_url: str) -> None:
     settings = Settings(home=home, ledger_url=SecretStr(postgres_url))
     given = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
 
@@ -209,9 +207,7 @@ def test_the_check_of_a_table_finds_people_who_were_erased_and_nobody_else(
     assert checked(settings, contract, rows(contract, good, bad)) == (1, 2)
 
 
-def test_the_check_looks_at_the_days_of_the_run_and_passes_before_anybody_is_erased(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_the_check_looks_at_the_run_s_days_and_passes_before_any_erasure(settings: Settings, tmp_path: Path) -> None:
     bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
     assert checked(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
     assert checked(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)

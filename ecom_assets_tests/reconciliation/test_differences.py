@@ -74,9 +74,7 @@ def test_a_second_event_of_an_order_is_a_duplicate_whatever_its_amount(shop: Rec
 
 
 @pytest.mark.parametrize(("clock", "cause"), [("10:00:00", "duplicate"), ("10:00:01", "missing_order")])
-def test_an_event_that_names_no_order_repeats_another_of_the_last_hour(
-    shop: ReconciledShop, clock: str, cause: str
-) -> None:
+def test_an_event_without_an_order_repeats_one_of_the_last_hour(shop: ReconciledShop, clock: str, cause: str) -> None:
     events = [purchase("e1", "2026-03-10 09:00"), purchase("e2", f"2026-03-10 {clock}")]
     assert differences(shop, events, [line("x", "2026-03-10 09:00:10")]) == [("10", cause, "e2", Decimal(-20))]
 
@@ -99,9 +97,7 @@ def test_a_refund_and_its_event_match_beside_the_purchase_of_the_same_order(shop
     assert differences(shop, events, lines) == []
 
 
-def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_costs_nothing_over_both(
-    shop: ReconciledShop,
-) -> None:
+def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_both_add_up(shop: ReconciledShop) -> None:
     events = [purchase("e1", "2026-03-10 23:30", amount="19", order="A1")]
     lines = [line("A1-1", "2026-03-11 01:30", order_id="A1")]
     assert differences(shop, events, lines) == [
@@ -112,9 +108,7 @@ def test_a_clock_of_another_zone_moves_an_order_to_the_next_day_and_costs_nothin
 
 
 @pytest.mark.parametrize(("ordered", "count"), [("2026-03-11 12:00:00", 2), ("2026-03-11 12:00:01", 2)])
-def test_without_an_id_the_same_amount_within_fourteen_hours_is_the_same_purchase(
-    shop: ReconciledShop, ordered: str, count: int
-) -> None:
+def test_without_an_id_equal_amounts_of_fourteen_hours_match(shop: ReconciledShop, ordered: str, count: int) -> None:
     lines = [line("x", ordered)]
     actual = differences(shop, [purchase("e1", "2026-03-10 22:00")], lines)
     is_one = ordered.endswith("00")

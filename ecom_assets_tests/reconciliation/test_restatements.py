@@ -78,9 +78,7 @@ def test_rows_that_appear_and_vanish_on_a_published_day_are_restatements(shop: P
     ]
 
 
-def test_a_row_of_zeros_that_appears_changes_no_count_but_an_unknown_share_that_becomes_known_does(
-    shop: PublishedShop,
-) -> None:
+def test_a_new_row_of_zeros_changes_no_count_but_a_share_that_becomes_known_does(shop: PublishedShop) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10, share=None))
     shop.publish("run 2", (MONDAY,), number(MONDAY, 10, share=0.0), number(MONDAY, 0, "Oslo", None))
     assert [(row["column_name"], row["before_value"], row["after_value"]) for row in shop.rows(Restatements)] == [
@@ -139,9 +137,7 @@ def test_several_tables_keep_their_notes_of_one_day_apart(shop: PublishedShop) -
 
 
 @pytest.mark.parametrize("step", ["slice_begun", "slice_written"])
-def test_what_fails_before_the_commit_logs_nothing_and_is_logged_once_by_the_next(
-    shop: PublishedShop, step: str
-) -> None:
+def test_what_fails_before_the_commit_is_logged_once_by_the_next(shop: PublishedShop, step: str) -> None:
     shop.publish("run 1", (MONDAY,), number(MONDAY, 10))
     shop.fail_at(step)
     with pytest.raises(KeyboardInterrupt):

@@ -263,9 +263,7 @@ def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) 
 @pytest.mark.slow
 @examples(60)
 @given(questions(), st.integers(1, 3))
-def test_breakdowns_and_their_members_are_those_of_the_definition(
-    question: tuple[list[Act], Asked], limit: int
-) -> None:
+def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list[Act], Asked], limit: int) -> None:
     acts, requested = question
     requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=limit))
     kept: list[pa.Table] = []

@@ -111,9 +111,7 @@ def test_neither_the_order_of_rows_nor_repeats_matter(seed: int, rule: Retention
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.clock == "calendar"]))
 @examples(15)
-def test_who_began_is_in_one_cohort_and_whole_cells_do_not_change_when_more_days_come(
-    seed: int, rule: RetentionRule
-) -> None:
+def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int, rule: RetentionRule) -> None:
     deeds = stream(seed, "UTC", date(2026, 3, 1))
     until = datetime.fromisoformat("2026-03-20")
     early = cells([deed for deed in deeds if deed.at < until], rule)

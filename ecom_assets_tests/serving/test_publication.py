@@ -35,9 +35,7 @@ def source(tmp_path: Path) -> Iterator[DuckDBEngine]:
 FIRST = (1, "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva", "Riga, Rom")
 
 
-def test_the_first_publication_brings_every_row_and_says_what_it_came_to(
-    source: DuckDBEngine, target: PostgresEngine
-) -> None:
+def test_the_first_publication_brings_and_counts_every_row(source: DuckDBEngine, target: PostgresEngine) -> None:
     done = published(source, target)
     assert seen(target) == FIRST
     assert done.row_counts == done.written_row_counts == {"mart.visits": 3, "mart.cities": 2}
@@ -76,9 +74,7 @@ def test_publishing_again_changes_no_row(source: DuckDBEngine, target: PostgresE
     assert second.written == 0
 
 
-def test_rows_that_were_computed_again_and_are_the_same_are_not_written_again(
-    source: DuckDBEngine, target: PostgresEngine
-) -> None:
+def test_rows_that_were_recomputed_alike_are_not_written_again(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
     before = places(target)
     fill(source, {TWO: ["eva"], ONE: ["bob", "ann"]}, "Rom", "Riga")
@@ -86,9 +82,7 @@ def test_rows_that_were_computed_again_and_are_the_same_are_not_written_again(
     assert places(target) == before
 
 
-def test_a_day_that_changed_is_written_and_the_others_are_left_alone(
-    source: DuckDBEngine, target: PostgresEngine
-) -> None:
+def test_a_changed_day_is_written_and_others_are_left_alone(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
     before = places(target)
     fill(source, {TWO: ["kim"], THREE: ["lea"]}, "Riga", "Rom")
@@ -141,9 +135,7 @@ def test_what_a_person_has_made_in_the_schema_stays(source: DuckDBEngine, target
         target.execute("DROP ROLE reads_marts")
 
 
-def test_another_s_table_under_a_name_of_ours_is_refused_and_left_alone(
-    source: DuckDBEngine, target: PostgresEngine
-) -> None:
+def test_a_foreign_table_under_our_name_is_refused_and_left_alone(source: DuckDBEngine, target: PostgresEngine) -> None:
     target.execute("CREATE SCHEMA mart")
     target.execute("CREATE TABLE mart.cities (city text)")
     target.execute("INSERT INTO mart.cities VALUES ('mine')")
@@ -181,9 +173,7 @@ def test_a_column_that_a_contract_gained_is_added_and_filled(source: DuckDBEngin
     ]
 
 
-def test_a_table_whose_type_changed_is_replaced_unless_a_view_holds_on_to_it(
-    source: DuckDBEngine, target: PostgresEngine
-) -> None:
+def test_a_table_of_another_type_is_replaced_if_no_view_needs_it(source: DuckDBEngine, target: PostgresEngine) -> None:
     published(source, target)
     numbered = grown(visitor_id=count("Which visitor"))
     source.drop(Visits)
@@ -217,9 +207,7 @@ def test_an_address_of_another_kind_is_refused() -> None:
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_user_without_rights_learns_which_setting_to_look_at(
-    source: DuckDBEngine, target: PostgresEngine, postgres_url: str
-) -> None:
+def test_missing_rights_name_the_setting(source: DuckDBEngine, target: PostgresEngine, postgres_url: str) -> None:
     published(source, target)
     target.execute("CREATE ROLE guest LOGIN")
     target.execute("GRANT USAGE ON SCHEMA mart TO guest")
@@ -249,9 +237,7 @@ def postgres_source(postgres_server: str) -> Iterator[PostgresEngine]:
     engine.close()
 
 
-def test_another_postgres_is_published_as_well_and_unchanged_days_are_left_alone(
-    postgres_source: PostgresEngine, target: PostgresEngine
-) -> None:
+def test_another_postgres_is_published_if_changed(postgres_source: PostgresEngine, target: PostgresEngine) -> None:
     published(postgres_source, target)
     assert seen(target) == FIRST
     fill(postgres_source, {TWO: ["kim"]}, "Riga", "Rom")
@@ -259,9 +245,7 @@ def test_another_postgres_is_published_as_well_and_unchanged_days_are_left_alone
     assert published(postgres_source, target).written == 0
 
 
-def test_tables_that_another_run_changes_meanwhile_are_not_published_half(
-    postgres_source: PostgresEngine, target: PostgresEngine
-) -> None:
+def test_tables_that_change_now_are_published_whole(postgres_source: PostgresEngine, target: PostgresEngine) -> None:
     published(postgres_source, target)
     fill(postgres_source, {ONE: ["kim"]}, "Riga")
 

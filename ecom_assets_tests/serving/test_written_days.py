@@ -66,9 +66,7 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
 
 
 @pytest.mark.sampled(1)
-def test_a_day_that_was_written_again_with_the_same_rows_is_read_once_more_and_then_left_alone(
-    source: Engine, target: PostgresEngine
-) -> None:
+def test_a_day_that_was_rewritten_with_the_same_rows_is_read_once_more(source: Engine, target: PostgresEngine) -> None:
     published(source, target)
     fill(source, {ONE: ["bob", "ann"]}, "Riga", "Rom")
     assert published(source, target).written == 0
@@ -93,9 +91,7 @@ def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("change", ["cleared", "dropped", "migrated"])
-def test_a_table_that_is_emptied_dropped_or_migrated_is_read_whole(
-    source: Engine, target: PostgresEngine, change: str
-) -> None:
+def test_emptied_dropped_or_migrated_tables_are_read_whole(source: Engine, target: PostgresEngine, change: str) -> None:
     published(source, target)
     if change == "cleared":
         source.clear([Visits])
@@ -139,9 +135,7 @@ DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.of(ONE + ti
 
 @examples(40)
 @given(st.lists(st.tuples(DAYS | st.none(), st.integers(0, 2)), max_size=8))
-def test_fingerprints_from_notes_are_those_of_all_rows_whatever_was_written(
-    plan: list[tuple[Days | None, int]],
-) -> None:
+def test_fingerprints_from_notes_are_those_of_all_rows_whatever_happened(plan: list[tuple[Days | None, int]]) -> None:
     """Each write puts 0, 1 or 2 visitors on its days, or on the second of March where it replaces the whole table."""
     engine = _in_memory()
     known: dict[str, Fingerprint] = {}

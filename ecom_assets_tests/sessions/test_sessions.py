@@ -159,9 +159,7 @@ def test_sessions_are_those_of_the_definition(stream: list[tuple[str, int, str]]
 @pytest.mark.slow
 @examples(600)
 @given(stream=streams)
-def test_sessions_are_those_of_the_definition_in_hundreds_of_streams(
-    stream: list[tuple[str, int, str]],
-) -> None:
+def test_sessions_of_hundreds_of_streams_are_those_of_the_definition(stream: list[tuple[str, int, str]]) -> None:
     check_against_definition(stream)
 
 

@@ -46,9 +46,7 @@ def test_no_customers_are_an_answer_too(customer_api: CustomerService, tmp_path:
     assert (ids_of(fetched), fetched.total, fetched.is_settled) == ([], 0, True)
 
 
-def test_as_many_requests_are_under_way_as_allowed_and_never_more(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_as_many_requests_are_under_way_as_allowed_and_no_more(customer_api: CustomerService, tmp_path: Path) -> None:
     customer_api.records = people(*range(1, 41))
     customers_fetched(customer_api, tmp_path, Faults(latency_s=0.05), source_concurrency=4)
     assert customer_api.counts.most_at_once == 4
@@ -70,9 +68,7 @@ def test_as_many_requests_are_under_way_as_allowed_and_never_more(
     ],
     ids=["server_error", "dropped", "shorter than announced", "unannounced end", "429", "429 with nonsense"],
 )
-def test_three_failures_are_outlived_and_counted(
-    customer_api: CustomerService, tmp_path: Path, fault: Faults, cause: str
-) -> None:
+def test_three_failures_are_survived(customer_api: CustomerService, tmp_path: Path, fault: Faults, cause: str) -> None:
     fetched = customers_fetched(customer_api, tmp_path, fault)
     assert ids_of(fetched) == [*SIX]
     assert (fetched.costs.retry_counts, fetched.costs.request_count) == ({cause: 3}, 6 + 3)

@@ -46,9 +46,7 @@ def test_a_damaged_cache_is_rebuilt(customer_api: CustomerService, tmp_path: Pat
     assert kept.parent.stat().st_mode & 0o077 == 0
 
 
-def test_answers_are_kept_for_a_month(
-    customer_api: CustomerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_live_a_month(customer_api: CustomerService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert timedelta(days=30) == http_cache.KEPT
     customers_fetched(customer_api, tmp_path)
     monkeypatch.setattr(http_cache, "KEPT", timedelta(microseconds=1))

@@ -61,9 +61,7 @@ def test_the_score_expects_what_the_mapping_that_is_set_has(tmp_path: Path) -> N
         ({"key": {"header": "X Y"}}, "`key.header`: String should match pattern"),
     ],
 )
-def test_a_mapping_that_is_wrong_is_refused_in_a_sentence(
-    tmp_path: Path, change: dict[str, Any], sentence: str
-) -> None:
+def test_a_mapping_that_is_wrong_is_refused_with_why(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(json.dumps({"paging": {"kind": "none"}, "fields": {"id": "id"}} | change))
     with pytest.raises(MappingError) as refused:

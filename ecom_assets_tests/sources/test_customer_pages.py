@@ -21,17 +21,13 @@ from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, s
 # Shifting pages
 
 
-def test_a_customer_who_crosses_the_edge_of_a_page_is_found_by_the_next_pass(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_who_crosses_the_edge_of_a_page_is_found_by_another_pass(customer_api: CustomerService, tmp_path: Path) -> None:
     # After page 1 (1, 2) is read, 1 moves to the end: page 2 is now (4, 5), page 3 (6, 1), and 3 was on neither.
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=1), source_concurrency=1)
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([*SIX], True, 3)
 
 
-def test_pages_that_never_come_to_rest_are_reported_and_nobody_is_lost(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_pages_that_never_rest_are_reported_and_nobody_is_lost(customer_api: CustomerService, tmp_path: Path) -> None:
     restless = Faults(shift_every=2, shift_count=1000)
     fetched = customers_fetched(customer_api, tmp_path, restless, source_concurrency=1, customer_api_passes=4)
     assert (sorted(ids_of(fetched)), fetched.is_settled, fetched.pass_count) == ([*SIX], False, 4)
@@ -123,9 +119,7 @@ def test_the_latest_copy_of_a_customer_counts(customer_api: CustomerService, tmp
     assert (fetched.record_count, fetched.duplicate_count, fetched.conflicts) == (9, 3, ())
 
 
-def test_copies_of_one_time_that_differ_are_a_conflict_that_no_order_changes(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_different_copies_of_one_time_conflict_in_any_order(customer_api: CustomerService, tmp_path: Path) -> None:
     other = {**people(4)[0], "city": "Bonn"}
     same = people(5)[0]
     chosen = set()
@@ -140,9 +134,7 @@ def test_copies_of_one_time_that_differ_are_a_conflict_that_no_order_changes(
     assert chosen == {"Bonn"}  # "Bonn" sorts after "Berlin"
 
 
-def test_a_bad_record_is_set_aside_and_the_rest_of_its_page_comes(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_a_bad_record_is_set_aside_and_its_page_comes(customer_api: CustomerService, tmp_path: Path) -> None:
     bad: list[Any] = [
         {"email": "nobody@example.com"},
         {"id": "null"},
@@ -169,9 +161,7 @@ def test_a_bad_record_is_set_aside_and_the_rest_of_its_page_comes(
     assert "nobody" not in repr(fetched)
 
 
-def test_faults_of_every_kind_at_once_change_nothing_about_the_customers(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_faults_of_every_kind_change_nothing_about_customers(customer_api: CustomerService, tmp_path: Path) -> None:
     customer_api.records = people(*range(1, 101))
     faults = Faults(
         every=3,

@@ -112,9 +112,7 @@ def test_without_an_api_nothing_is_replaced() -> None:
     assert actual.metadata["not_fetched_because"] == "ECOM_CUSTOMER_API_URL is not set"
 
 
-def test_pages_that_never_settle_leave_records_of_everybody_who_was_met(
-    customer_api: CustomerService, tmp_path: Path
-) -> None:
+def test_pages_that_never_settle_leave_records_of_all_they_had(customer_api: CustomerService, tmp_path: Path) -> None:
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=999), customer_api_passes=3)
     reported = [int(one.record.id) for one in fetched.records if isinstance(one.record, Customer)]
     assert not fetched.is_settled

@@ -59,9 +59,7 @@ def test_without_both_a_row_arrived_on_its_own_day(tmp_path: Path, read: Read) -
     assert dates(read(file, timezone="Asia/Tokyo")) == ["2026-01-02", "2026-01-02"]
 
 
-def test_rows_from_the_future_or_without_a_time_arrived_on_the_files_last_usable_day(
-    tmp_path: Path, read: Read
-) -> None:
+def test_rows_of_the_future_or_without_time_arrived_on_the_last_usable_day(tmp_path: Path, read: Read) -> None:
     times = ["2026-01-01", "2026-01-04", "2099-01-01", "gibberish"]  # the file was written on January 5
     assert dates(read(timed(tmp_path / "e.csv", times, "2026-01-05"))) == [
         "2026-01-01", "2026-01-04", "2026-01-04", "2026-01-04",

@@ -72,9 +72,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     assert {row["source"] for row in actual} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
 
 
-def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
-    account: SnowflakeEngine, snowflake_url: str, home: Path
-) -> None:
+def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
         actual = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
@@ -87,9 +85,7 @@ def test_the_table_that_is_shipped_gives_times_money_and_json_as_text_too(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
-def test_times_with_a_zone_are_written_with_it(
-    account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str
-) -> None:
+def test_times_with_a_zone_keep_it(account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str) -> None:
     row = dict.fromkeys(FIELDS, "") | {"event_id": "e1", "event_timestamp": "2026-03-28 10:00:00+02:00"}
     fill(account, [row], {"event_timestamp": kind})
     with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
@@ -111,16 +107,12 @@ def test_an_account_elsewhere_is_not_the_warehouse_s(snowflake_url: str, account
         ("/EVENTS", {"events_mapping": "rees46"}, "ECOM_EVENTS_MAPPING='rees46' is for files"),
     ],
 )
-def test_an_address_without_a_table_is_refused(
-    snowflake_url: str, home: Path, path: str, more: dict[str, Any], why: str
-) -> None:
+def test_addresses_need_a_table(snowflake_url: str, home: Path, path: str, more: dict[str, Any], why: str) -> None:
     with pytest.raises(SettingError, match=why):
         EventTable(settings_of(home, address(snowflake_url, path), **more))
 
 
-def test_a_table_that_is_not_there_or_lacks_a_column_is_said(
-    account: SnowflakeEngine, snowflake_url: str, home: Path
-) -> None:
+def test_a_missing_table_or_column_is_reported(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     settings = settings_of(home, address(snowflake_url))
     with opened_table(settings) as table, pytest.raises(SourceError, match=r"no table .*SALES\.ECOMMERCE_EVENTS that"):
         table.rows(DAYS)

@@ -140,9 +140,7 @@ def test_several_formats_are_tried_in_their_order(tmp_path: Path, con: duckdb.Du
     ],
 )
 @pytest.mark.parametrize("session", SESSION_ZONES)
-def test_typed_times_of_parquet(
-    tmp_path: Path, con: duckdb.DuckDBPyConnection, typed: str, utc: str, session: str
-) -> None:
+def test_times_of_parquet(tmp_path: Path, con: duckdb.DuckDBPyConnection, typed: str, utc: str, session: str) -> None:
     file = write_parquet(tmp_path / "e.parquet", f"SELECT 'e1' AS id, 'search' AS kind, {typed} AS at, 7 AS who")
     fields = {
         "event_id": "id",

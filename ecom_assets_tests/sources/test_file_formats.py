@@ -32,9 +32,7 @@ def test_every_text_format_gives_the_rows_of_parquet(tmp_path: Path, read: Read,
 
 
 @pytest.mark.parametrize("has_statistics", [True, False])
-def test_an_empty_value_of_parquet_is_missing_whatever_the_footer_says(
-    tmp_path: Path, read: Read, *, has_statistics: bool
-) -> None:
+def test_empty_values_are_missing_whatever_footers_say(tmp_path: Path, read: Read, *, has_statistics: bool) -> None:
     # In e1 no row group has an empty user, in e2 the second one, in e3 all values are null.
     users: dict[str, list[str | None]] = {
         "e1": ["ann", "ben", None, "cleo"],
@@ -110,9 +108,7 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_
         ("e.parquet.gz", b"x", "is of a kind that is not read here"),
     ],
 )
-def test_a_file_that_is_not_what_it_says_is_refused(
-    tmp_path: Path, read: Read, name: str, content: bytes, result: str
-) -> None:
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, read: Read, name: str, content: bytes, result: str) -> None:
     file = write(tmp_path / name, content)
     for path in (file, tmp_path):
         with pytest.raises(SourceError, match=result) as refusal:

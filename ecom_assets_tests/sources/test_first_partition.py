@@ -53,18 +53,14 @@ def test_other_files_begin_where_a_run_found_their_first_day_and_never_later(hom
         assert first_day(loose) == date.fromisoformat(begins), f"after a run from {run} on"
 
 
-def test_one_source_without_dated_folders_leaves_the_beginning_unknown(
-    home: Path, landing: Path, tmp_path: Path
-) -> None:
+def test_a_source_without_dated_folders_leaves_the_start_unknown(home: Path, landing: Path, tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
     orders.write_text("never read\n")
     assert first_day(Settings(home=home, events=str(landing), orders=str(orders))) == NOWHERE
     assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, "who reads it says what is wrong"
 
 
-def test_the_ui_goes_on_with_the_files_of_the_last_run_where_none_are_set(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ECOM_EVENTS", "ECOM_EVENTS_MAPPING"):
         monkeypatch.setenv(name, "")  # put back after the test
     assert take_own_data(load_settings(home=home)) == "", "nothing ran here: the sandbox shop"

@@ -99,9 +99,7 @@ def test_rows_of_a_landing_folder_of_a_day_to_come_have_their_own_days(tmp_path:
     assert (result.json["tables"]["raw.events"], result.json["tables"]["staging.events"]) == (3, 3)
 
 
-def test_a_file_that_says_it_was_written_in_a_time_to_come_is_of_the_day_it_came_here(
-    tmp_path: Path, read: Read
-) -> None:
+def test_a_file_that_was_written_in_the_future_is_of_the_day_it_came_here(tmp_path: Path, read: Read) -> None:
     later = datetime.combine(a_year_from_now(), datetime.min.time())
     received = f"{a_year_from_now()}T00:00:00Z"
     file = write(tmp_path / "e.csv", csv_text([event(1, received=received), event(2, at=received, received="")]))
@@ -111,9 +109,7 @@ def test_a_file_that_says_it_was_written_in_a_time_to_come_is_of_the_day_it_came
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["received_date=1970-01-01", "received_date=2999-01-01"])
-def test_rows_of_a_landing_folder_of_a_day_that_cannot_be_have_their_own_days(
-    tmp_path: Path, read: Read, folder: str
-) -> None:
+def test_rows_of_a_landing_folder_of_no_real_day_have_their_own_days(tmp_path: Path, read: Read, folder: str) -> None:
     write(tmp_path / "in" / folder / "e.csv", csv_text([event(1)]))
     write(tmp_path / "in" / "received_date=2026-01-02" / "e.csv", csv_text([event(2)]))
     assert [row["received_date"] for row in read(tmp_path / "in")] == [date(2026, 1, 2)] * 2

@@ -49,9 +49,7 @@ def read_tiny(path: Path) -> tuple[list[tuple[str | None, str | None, str | None
     ],
 )
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_one_damaged_csv_line_is_kept_and_its_neighbours_are_read(
-    tmp_path: Path, line: bytes, kept: str, ending: str
-) -> None:
+def test_a_damaged_csv_line_is_kept_and_others_are_read(tmp_path: Path, line: bytes, kept: str, ending: str) -> None:
     file = write(tmp_path / f"t.csv{ending}", b'a,b,c\n7,"x,y",9\n' + line + b'\n\n8,"say ""hi""",9\n')
     assert read_tiny(file) == ([("7", "x,y", "9"), ("8", 'say "hi"', "9")], [kept])
 

@@ -203,9 +203,7 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
         ("reports,log.csv", False),
     ],
 )
-def test_days_are_checked_each_by_itself_where_all_orders_come_as_daily_reports(
-    tmp_path: Path, place: str, *, is_daily: bool
-) -> None:
+def test_each_day_is_checked_where_all_orders_are_daily_reports(tmp_path: Path, place: str, *, is_daily: bool) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
     write(tmp_path / "log.csv", HEADER, LINE)
     places = ",".join(str(tmp_path / one) for one in place.split(","))

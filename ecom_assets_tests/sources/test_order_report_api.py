@@ -245,9 +245,7 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
         ("/get_increment", {"status": "FAILED"}, r"failed on the increment of 2026-01-01; run again later"),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_reported(
-    orders: Path, tmp_path: Path, step: str, body: object, sentence: str
-) -> None:
+def test_a_senseless_answer_is_reported(orders: Path, tmp_path: Path, step: str, body: object, sentence: str) -> None:
     class Odd(OrderService):
         def answer(self, request: Request) -> Answer:
             return Answer.json(body) if request.path == step else super().answer(request)

@@ -47,9 +47,7 @@ def test_real_files_are_whole(name: str, rows: int) -> None:
     assert (counted.row_count, counted.fault) == (rows, "")
 
 
-def test_a_full_disk_leaves_the_earlier_file_and_nothing_half_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_earlier_file_and_no_half_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -55,9 +55,7 @@ def days_of(received: SliceOutput) -> list[date]:
     return actual
 
 
-def test_lines_come_with_the_day_of_their_increment_and_the_address_they_came_from(
-    service: OrderService, tmp_path: Path
-) -> None:
+def test_lines_have_the_day_and_the_address_of_their_increment(service: OrderService, tmp_path: Path) -> None:
     received = fetched(settings_for(tmp_path, orders=service), FIRST, SECOND)
     made = [FIRST] * len(service.rows_of(FIRST)) + [SECOND] * len(service.rows_of(SECOND))
     assert days_of(received) == made

@@ -128,9 +128,7 @@ def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
     return Settings(home=home, **(answer | given))
 
 
-def test_every_product_comes_through_every_fault(
-    api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_products_come_with_faults(api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecom_assets.sources.stock.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
     assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
@@ -162,9 +160,7 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
         ({"catalogue_api_url": "http://127.0.0.1:9"}, "does not answer.*ECOM_CATALOGUE_API_URL is right"),
     ],
 )
-def test_an_api_that_refuses_is_reported_in_a_sentence(
-    api: CatalogueService, tmp_path: Path, given: dict[str, Any], result: str
-) -> None:
+def test_a_refusing_api_is_reported(api: CatalogueService, tmp_path: Path, given: dict[str, Any], result: str) -> None:
     with pytest.raises(EcomError, match=result) as refused:
         fetch_catalogue(settings(api, tmp_path, **given))
     assert "wrong" not in str(refused.value)

@@ -146,9 +146,7 @@ def near(lines: list[Any]) -> list[Any]:
     by=st.sampled_from([None, "product_category"]),
     limit=st.integers(1, 4),
 )
-def test_lines_are_those_of_the_definition(
-    seed: int, series: list[Series], period: str, by: str | None, limit: int
-) -> None:
+def test_lines_are_as_the_definition(seed: int, series: list[Series], period: str, by: str | None, limit: int) -> None:
     deeds, trend = deeds_of(seed), Trend(tuple(series), period, by=by, limit=limit)
     days = [one.event_date for one in deeds]
     actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))

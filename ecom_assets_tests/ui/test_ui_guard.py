@@ -228,9 +228,7 @@ def test_behind_a_proxy_with_a_login_names_and_pages_are_still_looked_at(home: P
 
 
 @pytest.mark.slow
-def test_a_dagster_that_serves_or_starts_its_ui_otherwise_is_not_served_unguarded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_dagster_that_starts_its_ui_otherwise_is_not_served_unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
     from dagster_webserver import cli  # noqa: PLC0415 (2 s, for this test alone)
 
     from ecom_assets.ui import webserver  # noqa: PLC0415 (as above)

@@ -72,9 +72,7 @@ def test_a_day_whose_rows_went_missing_here_is_fetched_again(
     assert fetch(settings, warehouse) == 3
 
 
-def test_a_run_that_was_killed_goes_on_where_it_stopped(
-    account: SnowflakeEngine, snowflake_url: str, home: Path, warehouse: Engine
-) -> None:
+def test_a_killed_run_is_continued(account: SnowflakeEngine, snowflake_url: str, home: Path, warehouse: Engine) -> None:
     ship(account)
     settings = settings_of(home, address(snowflake_url))
 

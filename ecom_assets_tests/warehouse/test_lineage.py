@@ -96,9 +96,7 @@ def contract_named(name: str) -> type[Table]:
     return next(contract for contract in ALL if contract.qualified_name() == name)
 
 
-def test_every_column_of_every_table_is_traced_to_columns_that_exist(
-    traced: dict[str, dict[str, set[Source]]],
-) -> None:
+def test_every_column_is_traced_to_columns_that_exist(traced: dict[str, dict[str, set[Source]]]) -> None:
     tables = {contract.qualified_name(): contract for contract in ALL}
     for name, columns in traced.items():
         assert set(columns) == set(contract_named(name).columns)

@@ -130,9 +130,7 @@ def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> Non
     assert count["written"] == 1
 
 
-def test_a_question_that_stores_rows_on_the_way_is_written_once_for_all_connections(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_question_that_stores_rows_is_written_once_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the API, where each question has a connection: what it stores has the same name on each."""
     statements, count = KeptStatements(), Counter[str]()
 

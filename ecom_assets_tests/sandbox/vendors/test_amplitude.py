@@ -76,9 +76,7 @@ def test_so_many_bytes_pass_and_one_more_is_too_large(amplitude: AmplitudeReceiv
         (b'{"api_key": "x", "events": [{}]}', {"error": "Invalid API key: x"}),
     ],
 )
-def test_a_request_that_cannot_be_read_is_refused_whole(
-    amplitude: AmplitudeReceiver, body: bytes, result: dict[str, str]
-) -> None:
+def test_unreadable_requests_are_refused(amplitude: AmplitudeReceiver, body: bytes, result: dict[str, str]) -> None:
     assert ask(amplitude, BATCH, body) == (400, {"code": 400} | result)
 
 
@@ -108,9 +106,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "field"), INVALID)
-def test_a_wrong_value_refuses_the_batch_and_names_field_and_event(
-    amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str
-) -> None:
+def test_a_wrong_value_refuses_all_by_name(amplitude: AmplitudeReceiver, changes: dict[str, Any], field: str) -> None:
     before = amplitude.held
     status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
     assert (status, result["error"]) == (400, "Invalid field values on some events")
@@ -152,9 +148,7 @@ def test_properties_may_be_forty_deep(amplitude: AmplitudeReceiver) -> None:
         ({"revenueType": "purchase"}, {"revenue"}),
     ],
 )
-def test_a_missing_value_refuses_the_batch(
-    amplitude: AmplitudeReceiver, changes: dict[str, Any], fields: set[str]
-) -> None:
+def test_missing_values_refuse_a_batch(amplitude: AmplitudeReceiver, changes: dict[str, Any], fields: set[str]) -> None:
     status, result = to_amplitude(amplitude, amplitude_event(1), amplitude_event(2, **changes))
     assert (status, result["events_with_missing_fields"]) == (400, {field: [1] for field in fields})
 
@@ -202,9 +196,7 @@ def test_a_repeat_within_seven_days_is_not_counted_and_a_later_one_is(forgetful:
     assert forgetful.held.counted_count == 2
 
 
-def test_an_insert_id_is_known_per_device_and_events_without_one_are_all_counted(
-    forgetful: AmplitudeReceiver,
-) -> None:
+def test_an_insert_id_is_known_per_device_and_without_one_all_are_counted(forgetful: AmplitudeReceiver) -> None:
     to_amplitude(forgetful, amplitude_event(1), amplitude_event(1, device_id="device-2"))
     assert forgetful.held.counted_count == 2
     by_user = [amplitude_event(1, user_id=user, **NOBODY_ELSE) for user in ("anna-1", "anna-1", "bert-1")]

@@ -53,9 +53,7 @@ def test_a_thousand_records_pass_and_one_more_is_refused(heap: HeapReceiver, pat
         {"properties": []},
     ],
 )
-def test_one_wrong_event_refuses_the_whole_batch_and_is_not_named(
-    forgetful: HeapReceiver, changes: dict[str, Any]
-) -> None:
+def test_a_wrong_event_refuses_the_whole_batch_unnamed(forgetful: HeapReceiver, changes: dict[str, Any]) -> None:
     status, result = to_heap(forgetful, heap_event(1), heap_event(2, **changes))
     assert status == 400
     assert "event-2" not in result

@@ -51,9 +51,7 @@ def test_a_second_row_of_one_key_is_refused_and_the_old_rows_stay(engine: Postgr
 
 
 @pytest.mark.parametrize("where", ["outside", "within"])
-def test_a_connection_lost_in_the_middle_is_mended_and_the_slice_written(
-    engine: PostgresEngine, postgres_url: str, where: str
-) -> None:
+def test_a_connection_lost_midway_still_writes_the_slice(engine: PostgresEngine, postgres_url: str, where: str) -> None:
     engine.replace(Visits, from_outside((TWO, "kim")), None)
     rows = from_outside((ONE, "ann")) if where == "outside" else from_within(engine, (ONE, "ann"))
     handed_out = engine.table(Visits)

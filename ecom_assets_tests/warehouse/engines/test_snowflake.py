@@ -80,9 +80,7 @@ def stored(engine: SnowflakeEngine) -> list[tuple[date, str]]:
     return sorted(tuple(row.values()) for row in rows)
 
 
-def test_rows_of_its_own_tables_never_leave_the_account(
-    engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_own_tables_never_leave_the_account(engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     monkeypatch.setattr(engine, "take_in", lambda *_args: pytest.fail("rows left the account"))
     ones = engine.table(Visits)
@@ -108,9 +106,7 @@ def test_every_kind_of_value_comes_back_as_it_went_in(engine: SnowflakeEngine) -
     assert actual == [full, empty]
 
 
-def test_a_batch_at_a_time_is_held_and_all_or_none_are_kept(
-    engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_at_a_time_is_held_all_or_none_stay(engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecom_assets.warehouse.engine.BATCH_ROWS", 2)
     many = visits(*(visit(ONE, f"v{n}") for n in range(5)))
     assert engine.replace(Visits, many, Days((ONE,))).row_count == 5

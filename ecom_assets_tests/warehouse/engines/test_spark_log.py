@@ -164,9 +164,7 @@ def test_a_transaction_over_two_tables_shows_in_both(two_tables: tuple[TableLog,
     assert not (tmp_path / TRANSACTIONS / PENDING).exists()
 
 
-def test_a_transaction_that_was_overtaken_in_one_table_changes_none(
-    two_tables: tuple[TableLog, TableLog], tmp_path: Path
-) -> None:
+def test_a_transaction_overtaken_in_a_table_changes_none(two_tables: tuple[TableLog, TableLog], tmp_path: Path) -> None:
     visits, sessions = two_tables
     slow = [change(log, ONE, to="slow") for log in (visits, sessions)]
     Commits(tmp_path).commit([change(sessions, ONE, to="quick")])
