@@ -33,9 +33,8 @@ from ecom_assets.api.routes import (
     trends,
     visitor_segments,
 )
-from ecom_assets.api.store.opening import open_store
 from ecom_assets.api.store.served_data import ServedData
-from ecom_assets.api.store.store import Store
+from ecom_assets.api.store.store import Store, open_store
 from ecom_assets.settings.settings import Settings, load_settings
 
 ROUTERS: Final[list[APIRouter]] = [

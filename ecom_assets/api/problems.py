@@ -1,7 +1,6 @@
 """Errors as RFC 9457 problem documents."""
 
 import http
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,11 +14,10 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
-from starlette.types import Scope, Send
+from starlette.types import Scope
 
-from ecom_assets.api.auth.callers import VERSION_PREFIX
+from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
-from ecom_assets.api.auth.personal_data import ScopeNeededError
 from ecom_assets.api.middleware.headers import location_without_host
 from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.delivery.queries import NoLedgerError
@@ -222,18 +220,14 @@ class Refusal:
     detail: str
     headers: dict[str, str] = field(default_factory=dict)
 
-    async def send_to(self, scope: Scope, send: Send) -> None:
-        """Send this refusal as the response."""
+    def response(self, scope: Scope) -> JSONResponse:
+        """Return the response, and note its reason in the scope."""
         scope[REFUSED] = self.reason
-        content = {
-            "type": "about:blank",
-            "title": self.status.phrase,
-            "status": self.status.value,
-            "detail": self.detail,
-            "instance": scope["path"],
-        }
-        body = json.dumps(content).encode()
-        headers = {"content-type": "application/problem+json", "content-length": str(len(body)), **self.headers}
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": self.status.value, "headers": raw})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        body = refused_body(self.status, self.detail, scope["path"])
+        return JSONResponse(body, self.status, self.headers, MEDIA_TYPE)
+
+
+def refused_body(status: HTTPStatus, detail: str, path: str) -> dict[str, Any]:
+    """Return the problem document of a request that is refused before it reaches a route."""
+    body = Problem(title=status.phrase, status=status, detail=detail, instance=path)
+    return body.model_dump(exclude={"errors"})

@@ -12,11 +12,10 @@ from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.published_tables import PublishedTables
-from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.api.store.store import PublishedTables, QuestionTooLargeError
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import known_days

@@ -17,7 +17,7 @@ from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
-from ecom_assets.operations.failures import error_sentence, first_line
+from ecom_assets.operations.run_notes import error_sentence, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 

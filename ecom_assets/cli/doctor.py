@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from ecom_assets.cli.options import Json
 from ecom_assets.delivery.ledger.store import ledger_place
 from ecom_assets.errors import EcomError
-from ecom_assets.operations.store import OperationsStore
+from ecom_assets.operations.requests import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of

@@ -11,12 +11,10 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import check_keys
 from ecom_assets.errors import UsageError
-from ecom_assets.report.message import mail_server_of, send_report
-from ecom_assets.report.page import render_page
-from ecom_assets.report.pdf import print_pdf
-from ecom_assets.report.report import build_report
-from ecom_assets.report.text import text_lines
-from ecom_assets.report.week import Week
+from ecom_assets.report.page import print_pdf, render_page
+from ecom_assets.report.report import build_report, mail_server_of, send_report
+from ecom_assets.report.weekly import Week
+from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 
 SUFFIXES = (".html", ".pdf")

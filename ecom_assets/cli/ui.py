@@ -79,7 +79,7 @@ def ui(
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.settings.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.ui.access import door_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.ui.guard import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
     if message := take_own_data(settings):

@@ -7,7 +7,7 @@ A page is one file in `pages/`, found by being there:
     ))
 
     def alerts(view: View) -> Block:
-        answer = view.answer(products.inventory_alerts, products.AlertsParameters, limit=20)
+        answer = view.answer(products.inventory_alerts, limit=20)
         return DataTable(answer["alerts"], COLUMNS, csv=view.csv("/analytics/inventory/alerts", limit=1000))
 
 `view.answer` calls the route of the API with the days of the address, so a page shows what the API answers and holds no

@@ -15,22 +15,21 @@ import hmac
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ecom_assets.api.auth.callers import CALLER, Caller, name_of_caller
-from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.auth.callers import CALLER, Caller, ScopeNeededError, name_of_caller
+from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.messages import keep_message
 from ecom_assets.dashboard.page import PREFIX, Action, ActionRequest, Page
 from ecom_assets.dashboard.rendering import render_login, sentence_of
+from ecom_assets.dashboard.sessions import keep_message
 from ecom_assets.errors import EcomError, UsageError
 
-OWN_PORTS: Final = {"http": ":80", "https": ":443"}
 WRONG_KEY: Final = "This key is unknown or revoked."
 
 
@@ -95,12 +94,8 @@ def is_own_origin(request: Request) -> bool:
     """Return whether a form was sent by a page of this server, according to the browser's headers."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
-    origin, host = request.headers.get("origin"), request.headers.get("host", "")
-    if origin is None:
-        return True
-    parts = urlsplit(origin)
-    default = OWN_PORTS.get(parts.scheme, "")
-    return bool(parts.netloc) and parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
+    origin = request.headers.get("origin")
+    return origin is None or is_origin_of(origin, request.headers.get("host", ""))
 
 
 async def log_in(request: Request) -> Response:
@@ -115,16 +110,17 @@ async def log_in(request: Request) -> Response:
     cookie = known.begin(form.get("key", "").strip()) if is_own_origin(request) else None
     if cookie is None:
         return render_login(request, HTTPStatus.UNAUTHORIZED, WRONG_KEY, target)
-    secure = request.url.scheme == "https"
-    headers = {"set-cookie": sessions.set_cookie(sessions.COOKIE, cookie, sessions.LASTS_S, is_secure=secure)}
-    return RedirectResponse(target, HTTPStatus.SEE_OTHER, headers)
+    entered = RedirectResponse(target, HTTPStatus.SEE_OTHER)
+    sessions.set_cookie(request, entered, sessions.COOKIE, cookie, sessions.LASTS_S)
+    return entered
 
 
 async def log_out(request: Request) -> Response:
     """End the session of this browser."""
     check_form(request, await read_form(request))
-    headers = {"set-cookie": sessions.set_cookie(sessions.COOKIE, "", 0, is_secure=False)}
-    return RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER, headers)
+    left = RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER)
+    left.delete_cookie(sessions.COOKIE)
+    return left
 
 
 def own_address(address: str, otherwise: str = f"{PREFIX}/") -> str:

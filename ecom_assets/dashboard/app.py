@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.auth.callers import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.parameters import RequestContext

@@ -2,10 +2,50 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
 from ecom_assets.dashboard.formats import Kind
-from ecom_assets.dashboard.sparkline import Sparkline
+
+WIDTH, HEIGHT, MARGIN = 120, 32, 3
+FEWEST: Final = 2
+"""The fewest known values that make a line."""
+Number = int | float | Decimal | None
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """Lines through known values, `lines` as the points of polylines; unknown values leave gaps."""
+
+    lines: tuple[str, ...]
+    last: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, values: Sequence[Number]) -> "Sparkline | None":
+        """Return the line of some values in the order of time; None if too few are known."""
+        known = [float(one) for one in values if one is not None]
+        if len(known) < FEWEST:
+            return None
+        low, span = min(known), (max(known) - min(known)) or 1.0
+        step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
+        points = [
+            None
+            if one is None
+            else (MARGIN + place * step, HEIGHT - MARGIN - (float(one) - low) / span * (HEIGHT - 2 * MARGIN))
+            for place, one in enumerate(values)
+        ]
+        return cls(tuple(_runs(points)), next(one for one in reversed(points) if one))
+
+
+def _runs(points: Sequence[tuple[float, float] | None]) -> list[str]:
+    runs: list[list[str]] = [[]]
+    for point in points:
+        if point is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{point[0]:.1f},{point[1]:.1f}")
+    return [" ".join(run) for run in runs if run]
+
 
 Row = Mapping[str, Any]
 RIGHT: Final = {"count", "decimal", "money", "rate", "change", "seconds", "score"}
@@ -185,3 +225,49 @@ class Custom(Block):
     template: ClassVar[str] = "custom.html"
     file: str
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def meaning(answer: Mapping[str, Any], *names: str) -> str:
+    """Return the definitions of some numbers of an answer; by default of all."""
+    definition = answer["definition"]
+    matches = [definition[name] for name in names or definition if isinstance(definition.get(name), str)]
+    return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
+
+
+def compared_tile(  # noqa: PLR0913 (what a tile says)
+    answer: Mapping[str, Any],
+    part: str,
+    name: str,
+    label: str,
+    kind: Kind,
+    *,
+    table: str,
+    points: Sequence[Mapping[str, Any]] = (),
+    better: Literal["up", "down"] | None = "up",
+    href: str = "",
+) -> Tile:
+    """Return the tile of a number that an answer compares with the period before.
+
+    Args:
+        answer: The answer, with `previous`, `change` and `definition`.
+        part: The field of the answer that holds the numbers of the period.
+        name: The number.
+        label: What it is called.
+        kind: What it is.
+        table: The table that it is counted from.
+        points: The number over time.
+        better: Which direction is good.
+        href: A page that says more.
+    """
+    return Tile(
+        label,
+        answer[part][name],
+        kind,
+        meaning(answer, name),
+        previous=(answer["previous"] or {}).get(name),
+        change=answer["change"].get(name),
+        better=better,
+        trend=Sparkline.of([point[name] for point in points]),
+        why=Why(table, name),
+        href=href,
+    )

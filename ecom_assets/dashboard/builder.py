@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Final, Self
 
 import yaml
 from fastapi.encoders import jsonable_encoder
-from pydantic import BaseModel, ValidationError, create_model, model_validator
+from pydantic import ValidationError, create_model, model_validator
 
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
-from ecom_assets.dashboard.downloads import csv_address, data_address
-from ecom_assets.dashboard.page import NoDays, Page, Section, View
+from ecom_assets.dashboard.page import NoDays, Page, Section, View, csv_address, data_address, model_of
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -53,7 +52,7 @@ class Input:
         options: Pairs of value and label of a select; without them it is a text.
         kind: Of the HTML input.
         suggests: What the browser offers while typing: `types` of events, or `columns`.
-        about: Names by which a refusal may be about this field: of the body, or words of its sentence.
+        about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
         width: How many columns of the form it takes.
         place: Its number in a list that grows, of steps or series; 0 for others.
     """
@@ -68,6 +67,11 @@ class Input:
     width: int = 1
     place: int = 0
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return `about`, or its default."""
+        return self.about or (self.name,)
+
 
 ORDERS: Final[Options] = (
     ("", "Ordered: other events may lie between"),
@@ -80,14 +84,14 @@ ORDERS: Final[Options] = (
     ("allow_reentry", "With entering again"),
 )
 EXCLUDING: Final[Options] = (("", "keeps the steps before it"), ("posthog", "drops the whole funnel"))
-PER: Final = Input("per", "Count", "visitors, or properties.company", suggests="columns", about=("per",))
+PER: Final = Input("per", "Count", "visitors, or properties.company", suggests="columns")
 TIMEZONE: Final = Input("timezone", "Days begin in", "Europe/Berlin", about=("timezone", "time zone"))
-SEGMENT: Final = Input("segment", "Visitor segment", "a declared name", about=("segment",))
-WHERE: Final = Input("where", "Only events where", "product_category = Shoes", width=2, about=("where",))
-PRESET: Final = Input("preset", "As this tool would", options=PRESETS, about=("preset",))
+SEGMENT: Final = Input("segment", "Visitor segment", "a declared name")
+WHERE: Final = Input("where", "Only events where", "product_category = Shoes", width=2)
+PRESET: Final = Input("preset", "As this tool would", options=PRESETS)
 DAYS: Final = (
-    Input("start_date", "From", kind="date", about=("start_date",)),
-    Input("end_date", "To", kind="date", about=("end_date",)),
+    Input("start_date", "From", kind="date"),
+    Input("end_date", "To", kind="date"),
     TIMEZONE,
 )
 SESSION_RULES: Final[Options] = (
@@ -98,12 +102,7 @@ OF_SESSIONS: Final = (
     Input("session_rule", "Session rule", options=SESSION_RULES, about=("session_rule", "session rule")),
     WHERE,
     SEGMENT,
-    Input(
-        "preset",
-        "As this tool would",
-        options=tuple(one for one in PRESETS if one[0] != "clickhouse"),
-        about=("preset",),
-    ),
+    Input("preset", "As this tool would", options=tuple(one for one in PRESETS if one[0] != "clickhouse")),
 )
 """The fields of questions that cut events into sessions."""
 
@@ -190,7 +189,6 @@ class Question:
     """A kind of question: its route, and how the fields of the form become its body."""
 
     route: Route
-    body: type[BaseModel]
     make: Callable[[Any], dict[str, Any]]
     groups: tuple[Group, ...]
     command: str
@@ -225,7 +223,7 @@ def _answer(view: View, question: Question) -> Outcome:
     if any(not _value(view, name) for name in question.needs):
         return Outcome()
     try:
-        body = question.body.model_validate(question.make(view.filters))
+        body = model_of(question.route, "body").model_validate(question.make(view.filters))
         answer = question.route(view.context, Sliced.model_validate({"explain": True}), body)
     except ValidationError as error:
         first = error.errors()[0]
@@ -247,13 +245,13 @@ def _field_of_place(question: Question, view: View, place: list[str]) -> str:
         given = [one.name for one in _inputs(question) if one.name.startswith("step") and _value(view, one.name)]
         number = int(place[1]) if len(place) > 1 and place[1].isdigit() else len(given)
         return given[number] if number < len(given) else "step1"
-    return next((one.name for one in _inputs(question) if name in {one.name, *one.about}), "")
+    return next((one.name for one in _inputs(question) if name in {one.name, *one.words}), "")
 
 
 def _field_of_sentence(question: Question, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
     quoting = (one.name for one in _inputs(question) if (text := _value(view, one.name)) and f"'{text}'" in sentence)
-    named = (one.name for one in _inputs(question) if any(f"{word} " in f"{sentence} " for word in one.about))
+    named = (one.name for one in _inputs(question) if any(f"{word} " in f"{sentence} " for word in one.words))
     return next(quoting, "") or next(named, "")
 
 

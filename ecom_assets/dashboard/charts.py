@@ -1,15 +1,18 @@
 """Vega-Lite specifications of charts that pages share: no data, no colours and no fonts, which the theme adds.
 
 A specification is a plain dictionary: https://vega.github.io/vega-lite/docs/. Its data are the rows of the `Chart`, and
-named colours of the theme are in `static/dashboard.js`.
+named colours of the theme are in `static/dashboard.js`. The map has the names of countries of its shapes.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from ecom_assets.dashboard.formats import SIGNS
+from ecom_assets.dashboard.static_files import all_files
 
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
@@ -222,3 +225,36 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00"  # without a zone: the browser's own midnight, so no day moves
     return value
+
+
+SHAPES: Final = "vendor/countries.json"
+OTHER_NAMES: Final = {
+    "United States": "United States of America",
+    "USA": "United States of America",
+    "US": "United States of America",
+    "UK": "United Kingdom",
+    "Great Britain": "United Kingdom",
+    "The Netherlands": "Netherlands",
+    "Czech Republic": "Czechia",
+    "Bosnia and Herzegovina": "Bosnia and Herz.",
+    "Dominican Republic": "Dominican Rep.",
+    "Democratic Republic of the Congo": "Dem. Rep. Congo",
+    "North Macedonia": "Macedonia",
+    "Russian Federation": "Russia",
+    "Republic of Korea": "South Korea",
+    "Viet Nam": "Vietnam",
+    "T\u00fcrkiye": "Turkey",
+    "Ivory Coast": "C\u00f4te d'Ivoire",
+}
+
+
+def shape_of(country: str) -> str | None:
+    """Return the name of a country in the shapes; None if the map does not have it, such as a very small one."""
+    name = OTHER_NAMES.get(country, country)
+    return name if name in _names() else None
+
+
+@cache
+def _names() -> frozenset[str]:
+    shapes = json.loads(all_files()[SHAPES].content)["objects"]["countries"]["geometries"]
+    return frozenset(one["properties"]["name"] for one in shapes)

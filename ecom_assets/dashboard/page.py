@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar, Final, Literal, Self, TypeVar
-from urllib.parse import urlencode
+from inspect import signature
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
+from urllib.parse import quote, urlencode
 
+from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from ecom_assets.api.auth.callers import CALLER, Caller, Scope, name_of_caller
-from ecom_assets.api.parameters import DaysParameters, Parameters, RequestContext
+from ecom_assets.api.csv_answers import csv_of
+from ecom_assets.api.parameters import DaysParameters, RequestContext
 from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.explain.traces import is_explained
+from ecom_assets.explain.question import is_explained
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period, TimeRange
 
@@ -184,34 +187,20 @@ class View:
         """Return the currency of all amounts."""
         return self.context.reading.currency
 
-    def answer(
-        self,
-        route: Callable[..., dict[str, Any]],
-        kind: type[Parameters],
-        /,
-        **parameters: Any,  # noqa: ANN401 (any parameter of a route)
-    ) -> dict[str, Any]:
+    def answer(self, route: Callable[..., dict[str, Any]], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
         """Return the answer of a GET route of the API, for the days of the page if the route takes days.
-
-        Args:
-            route: The function of the route, which takes an `RequestContext` and its parameters.
-            kind: The model of its parameters.
-            parameters: What to ask besides the days.
 
         Raises:
             EcomError: What the route raises, such as `NoSourceError`.
         """
-        query = self.parameters_of(kind, **parameters)
-        called = getattr(route, "func", route), getattr(route, "args", ()), query.model_dump_json()
+        kind = model_of(route, "parameters")
+        days = self.filters.days if issubclass(kind, DaysParameters) else {}
+        query = kind.model_validate({**days, **parameters})
+        called = getattr(route, "func", route), str(getattr(route, "keywords", {})), query.model_dump_json()
         if called not in self._answers:
-            self._answers[called] = route(self.context, query)
+            self._answers[called] = route(self.context, parameters=query)
             self.ranges.append(self._answers[called]["range"])
         return self._answers[called]
-
-    def parameters_of(self, kind: type[A], /, **parameters: Any) -> A:  # noqa: ANN401 (as above)
-        """Return the parameters of a route, with the days of the page if the route takes days."""
-        days = self.filters.days if issubclass(kind, DaysParameters) else {}
-        return kind.model_validate({**days, **parameters})
 
     def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of a route's answer as CSV, for the days of the page."""
@@ -265,6 +254,14 @@ class View:
         return {name: str(self.ranges[0][name]) for name in ("start_date", "end_date")}
 
 
+@cache
+def model_of(route: Callable[..., Any], name: str) -> type[BaseModel]:
+    """Return the model of a parameter of a route's function."""
+    kind = signature(route).parameters[name].annotation
+    model: type[BaseModel] = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return model
+
+
 def address_of(path: str, choices: Mapping[str, Any]) -> str:
     """Return the address of a page with its choices; those that are None or empty are left out."""
     given = {name: str(value) for name, value in choices.items() if value is not None and value != ""}
@@ -311,3 +308,13 @@ def all_pages() -> tuple[Page, ...]:
     modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
     matches: list[Page] = [module.PAGE for module in modules]
     return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
+
+
+def csv_address(answer: dict[str, Any]) -> str:
+    """Return the list of an answer as the address of a CSV file, which a browser saves without another request."""
+    return data_address("text/csv", csv_of(jsonable_encoder(answer)))
+
+
+def data_address(kind: str, text: str) -> str:
+    """Return a text as an address of its own."""
+    return f"data:{kind};charset=utf-8,{quote(text)}"

@@ -14,16 +14,14 @@ from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ecom_assets.api.auth.callers import CALLER
-from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.problems import public_sentence
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted
-from ecom_assets.dashboard.messages import forget_message, message_for
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
-from ecom_assets.dashboard.sessions import token_of
+from ecom_assets.dashboard.sessions import MESSAGE, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, UsageError
@@ -148,7 +146,7 @@ def _response(
     )
     response = HTMLResponse(text, status, HEADERS)
     if notice:
-        forget_message(response)
+        response.delete_cookie(MESSAGE)
     return response
 
 

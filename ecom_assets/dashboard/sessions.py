@@ -2,24 +2,25 @@
 
 The cookie holds no key. It is signed with a secret of this installation and the hash of the key, so revoking or
 changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins.
+Another signed cookie has the result of the last action, which the next page shows and forgets.
 """
 
 import base64
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import SESSION_CALLER, Caller, scope_for
@@ -90,7 +91,7 @@ class SessionDoor:
         """Note the caller of a session; return the address of the login where a page needs one."""
         path: str = scope["path"]
         is_page = path == PREFIX or path.startswith(f"{PREFIX}/")
-        cookie = cookie_of(scope)
+        cookie = HTTPConnection(scope).cookies.get(COOKIE, "")
         caller = self._sessions.caller_of(cookie) if cookie and not credential_of(scope) else None
         if caller is not None and (is_page or scope["method"] in SAFE_METHODS):
             scope[SESSION_CALLER], scope[SESSION] = caller, cookie
@@ -101,19 +102,10 @@ class SessionDoor:
         return f"{PREFIX}/login?next={quote(path + (f'?{query}' if query else ''), safe='')}"
 
 
-def cookie_of(scope: Scope, name: str = COOKIE) -> str:
-    """Return the value of a cookie of a request; empty without it."""
-    try:
-        result = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return result.value if result else ""
-
-
-def set_cookie(name: str, value: str, lasts_s: int, *, is_secure: bool) -> str:
-    """Return the header that sets a cookie which scripts cannot read and other sites do not send."""
-    secure = "; Secure" if is_secure else ""
-    return f"{name}={value}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Strict{secure}"
+def set_cookie(request: Request, response: Response, name: str, value: str, lasts_s: int) -> None:
+    """Set a cookie which scripts cannot read and other sites do not send."""
+    is_secure = request.url.scheme == "https"
+    response.set_cookie(name, value, lasts_s, secure=is_secure, httponly=True, samesite="strict")
 
 
 def token_of(request: Request) -> str:
@@ -160,3 +152,20 @@ def _packed(text: bytes) -> str:
 
 def _unpacked(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+MESSAGE: Final = "ecom_said"
+MESSAGE_LASTS_S: Final = 60
+
+
+def keep_message(request: Request, response: Response, tone: str, text: str) -> None:
+    """Keep the result of an action for the next page of this browser; `tone` is good or bad."""
+    value = signed_text(secret_of(request.app.state.settings.home), json.dumps({"tone": tone, "text": text}))
+    set_cookie(request, response, MESSAGE, value, MESSAGE_LASTS_S)
+
+
+def message_for(request: Request) -> Mapping[str, str] | None:
+    """Return the result of the last action of this browser; None if there is none."""
+    cookie = request.cookies.get(MESSAGE, "")
+    text = cookie and read_signed_text(secret_of(request.app.state.settings.home), cookie)
+    return dict(json.loads(text)) if text else None

@@ -13,8 +13,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.notes import Notes
-from ecom_assets.explain.question import MOST_ADDED, Question
-from ecom_assets.explain.traces import TRACES
+from ecom_assets.explain.question import MOST_ADDED, TRACES, Question
 from ecom_assets.explain.walk import Level, as_number, walk
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of

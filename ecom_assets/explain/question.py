@@ -1,21 +1,40 @@
-"""The question to `ecom explain` and `/explain`: a table, the rows of interest, and one of their numbers."""
+"""The question to `ecom explain` and `/explain`: a table, the rows of interest, and one of their numbers.
+
+Which numbers can be explained is collected from the subjects' `trace.py`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.explain.traces import TRACES
-from ecom_assets.registry import ALL
+from ecom_assets.registry import ALL, SUBJECTS
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where, columns_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.literals import NO
+from ecom_assets.tables.trace import Below, TableTrace
 from ecom_assets.tables.values import Scalar
+
+_SUBJECTS: Final = [f"ecom_assets.{subject}.trace" for subject in SUBJECTS]
+_MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
+TRACES: Final[dict[type[Table], TableTrace]] = {one.contract: one for module in _MODULES for one in module.TRACES}
+"""How the numbers of each mart are traced down."""
+BELOW: Final[dict[type[Table], Below]] = {above: below for module in _MODULES for above, below in module.BELOW.items()}
+"""The next table below each table on the path."""
+_NUMBERS: Final = {(table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers}
+
+
+def is_explained(table: str, column: str) -> bool:
+    """Return whether a column of a table, by its qualified name, is a number that can be explained."""
+    return (table, column) in _NUMBERS
+
 
 NAMES: Final = {one.qualified_name(): one for one in ALL}
 MOST_ADDED: Final = 31

@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ecom_assets.operations.requests import Request, Requests
-from ecom_assets.operations.store import OperationsStore, Row
+from ecom_assets.operations.requests import OperationsStore, Request, Requests, Row
 
 CHECKS_DEFINITION: Final = {
     "checks": "The newest result of each check that failed or warned when it was evaluated last, failures first",

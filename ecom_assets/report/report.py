@@ -1,15 +1,20 @@
-"""Building the report from what is published and from Dagster's event log."""
+"""The report: built from what is published and from Dagster's event log, sent by e-mail, and its job and schedule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from typing import Any
+from email.message import EmailMessage
+from typing import Any, Final
 
 import dagster as dg
 
-from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.store import open_store
 from ecom_assets.automation.alerts import CheckResults, newest_results
-from ecom_assets.report.week import Week
-from ecom_assets.report.weekly import weekly_report
+from ecom_assets.automation.jobs import day_of
+from ecom_assets.automation.mail import MailServer, new_message
+from ecom_assets.errors import SettingError
+from ecom_assets.report.page import render_page
+from ecom_assets.report.weekly import Week, weekly_report
+from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import Settings
 
 
@@ -48,3 +53,97 @@ def _check_rows(results: CheckResults) -> dict[str, Any]:
             for one in results.failing
         ],
     }
+
+
+def report_message(settings: Settings, report: Mapping[str, Any]) -> EmailMessage:
+    """Return the message with a report; sent again, it has the same Message-ID."""
+    recipients = settings.report_email
+    sender = settings.alert_sender or recipients[0]
+    week = report["week"]
+    text = "\n".join([*text_lines(report), ""])
+    message = new_message(sender, recipients, f"Weekly report {week}", f"{week}.report", text)
+    message.add_attachment(render_page(report), subtype="html", filename=f"report-{week}.html")
+    return message
+
+
+def send_report(settings: Settings, report: Mapping[str, Any]) -> str:
+    """Send a report to those who are set, and return a line about it.
+
+    Raises:
+        SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
+        MailError: The server did not take it.
+    """
+    server = mail_server_of(settings)
+    refused = server.send(report_message(settings, report))
+    but = f", but the server refused {', '.join(refused)}" if refused else ""
+    return f"Sent the report of {report['week']} to {', '.join(settings.report_email)}{but}."
+
+
+def mail_server_of(settings: Settings) -> MailServer:
+    """Return the server that sends reports.
+
+    Raises:
+        SettingError: ECOM_REPORT_EMAIL or ECOM_SMTP_URL is not set.
+    """
+    if not settings.report_email:
+        raise SettingError("ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas.")
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        raise SettingError("ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL; set both to send reports, or neither.")
+    return MailServer.parse(url)
+
+
+NAME: Final = "weekly_report"
+AGAIN: Final = dg.RetryPolicy(max_retries=2, delay=60)
+"""Once more after a minute, where the mail server does not answer."""
+
+
+class ReportConfig(dg.Config):
+    """Which week to report on."""
+
+    week: str = ""
+    """An ISO week such as 2026-W04; by default the newest that is over in the data."""
+
+
+def report_job(settings: Settings, checks: Iterable[dg.AssetCheckKey]) -> dg.JobDefinition:
+    """Return the job that sends the report.
+
+    Raises:
+        SettingError: Recipients are set without a mail server, or its address is none.
+    """
+    mail_server_of(settings)
+    keys = list(checks)
+
+    @dg.op(name="send_report", retry_policy=AGAIN, description="Reads what is published, and sends the report.")
+    def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
+        week = Week.parse(config.week) if config.week else None
+        line = send_report(settings, build_report(settings, week, context.instance, keys))
+        context.log.info(line)
+        return line
+
+    @dg.job(
+        name=NAME,
+        executor_def=dg.in_process_executor,
+        description="Sends the report of a week to ECOM_REPORT_EMAIL.",
+    )
+    def weekly_report() -> None:
+        sent()
+
+    return weekly_report
+
+
+def report_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:  # noqa: ANN401 (a job of Dagster's)
+    """Return the schedule that sends the report each Monday morning, when the nightly runs are over."""
+
+    @dg.schedule(
+        name=NAME,
+        cron_schedule="0 7 * * 1",
+        execution_timezone=settings.timezone,
+        job=job,
+        description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
+    )
+    def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        week = str(Week.of(day_of(context.scheduled_execution_time, settings)).before)
+        return dg.RunRequest(run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}})
+
+    return mondays

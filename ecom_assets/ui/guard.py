@@ -5,23 +5,140 @@ reach the UI could start and delete runs: with a form, a GET request or a WebSoc
 that resolves to this machine (DNS rebinding).
 """
 
-import json
+import ipaddress
 import logging
+import secrets
+import time
+from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from typing import Final
+from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.auth.guard import Rates, counted_address
-from ecom_assets.ui.access import Door
-from ecom_assets.ui.login import PAGE, Logins
+from ecom_assets.api.auth.callers import Scope as Permission
+from ecom_assets.api.auth.guard import (
+    LONGEST_CREDENTIAL,
+    Credentials,
+    Rates,
+    counted_address,
+    is_loopback_name,
+    is_origin_of,
+)
+from ecom_assets.api.middleware.request_context import credentials_of
+from ecom_assets.api.problems import MEDIA_TYPE, refused_body
+from ecom_assets.errors import UsageError
+from ecom_assets.settings.settings import Settings
+
+
+@dataclass(frozen=True)
+class Door:
+    """What a request needs to be let through.
+
+    Attributes:
+        credentials: The keys and tokens for the login; None if no login is needed.
+        hosts: The allowed host names, in addition to the loopback names; None to allow any.
+    """
+
+    credentials: Credentials | None
+    hosts: frozenset[str] | None
+
+    def knows_host(self, host: str) -> bool:
+        """Return whether a `Host` header, with or without a port, names the UI."""
+        return self.hosts is None or is_loopback_name(host) or _name_of(host) in self.hosts
+
+
+def door_of(host: str, settings: Settings) -> Door:
+    """Return the access rules for the address that the UI listens on.
+
+    Raises:
+        UsageError: The UI would be open to other machines without a login.
+        EcomError: A setting is wrong, or the keys cannot be read.
+    """
+    names = frozenset(name.lower() for name in settings.ui_hosts)
+    if is_this_machine(host) or settings.ui_login == "proxy":
+        return Door(None, names)
+    credentials = credentials_of(settings)
+    if not credentials.are_needed():
+        raise UsageError(
+            f"Dagster's UI would be open to everybody who reaches {host}; make a key for its login with `ecom api-key "
+            "create --name NAME --scope admin`, or set ECOM_UI_LOGIN=proxy behind a proxy that has a login, or listen "
+            "on 127.0.0.1."
+        )
+    return Door(credentials, names or None)
+
+
+def is_this_machine(address: str) -> bool:
+    """Return whether a listen address can be reached only from this machine."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _name_of(host: str) -> str:
+    return (host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]).lower()
+
+
+COOKIE: Final = "ecom_ui"
+LASTS_S: Final = 12 * 3600
+MOST: Final = 1_000
+"""The maximum number of sessions; when it is reached, the oldest session ends."""
+PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Dagster's UI: log in</title>
+<style>body{{font:16px system-ui;margin:15vh auto;max-width:26em;padding:0 1em}}
+input,button{{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin-top:.6em}}</style></head>
+<body><h1>Dagster's UI</h1><p>{message}</p>
+<form method="post" action="{action}"><label>API key of scope admin
+<input type="password" name="key" autocomplete="current-password" required autofocus></label>
+<button>Log in</button></form></body></html>"""
+
+
+@dataclass(frozen=True)
+class _Session:
+    credential: str
+    ends_at: float
+
+
+class Logins:
+    """The login sessions. Each request checks the key again, so revoking a key ends its sessions immediately."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        """Start without sessions; `credentials` checks the keys and tokens."""
+        self._credentials = credentials
+        self._sessions: dict[str, _Session] = {}
+
+    async def may_enter(self, credential: str) -> bool:
+        """Return whether a key or token may use the UI."""
+        if not credential or len(credential) > LONGEST_CREDENTIAL:
+            return False
+        caller = await self._credentials.caller_of(credential)
+        return caller is not None and caller.may(Permission.ADMIN)
+
+    async def is_logged_in(self, connection: HTTPConnection) -> bool:
+        """Return whether a request has a session that has not expired, or the key itself, as scripts send it."""
+        session = self._sessions.get(connection.cookies.get(COOKIE, ""))
+        if session is not None and session.ends_at > time.monotonic():
+            return await self.may_enter(session.credential)
+        scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
+        return await self.may_enter(rest.strip() if scheme.lower() == "bearer" else "")
+
+    def begin(self, credential: str) -> str:
+        """Start a session for a key that `may_enter` has accepted, and return the value of its cookie."""
+        now = time.monotonic()
+        self._sessions = {name: one for name, one in self._sessions.items() if one.ends_at > now}
+        while len(self._sessions) >= MOST:
+            del self._sessions[next(iter(self._sessions))]
+        name = secrets.token_urlsafe(32)
+        self._sessions[name] = _Session(credential, now + LASTS_S)
+        return name
+
 
 LARGEST_FORM_BYTES = 16_384
 POLICY_VIOLATED = 1008
 """The close code of a refused WebSocket (RFC 6455, 7.4.1)."""
-_OWN_PORTS = {"http": ":80", "https": ":443"}
 _LOG = logging.getLogger("dagster-webserver")
 
 
@@ -66,7 +183,7 @@ class UiGuard:
         origin = connection.headers.get("origin")
         site, mode = (connection.headers.get(f"sec-fetch-{name}", "") for name in ("site", "mode"))
         is_elsewhere = site in {"cross-site", "same-site"} and mode != "navigate"
-        if is_elsewhere or (origin is not None and not _is_same(origin, hosts[0])):
+        if is_elsewhere or (origin is not None and not is_origin_of(origin, hosts[0])):
             detail = (
                 "A page from elsewhere may not ask Dagster's UI; a proxy in front must pass the Host on as it came."
             )
@@ -93,8 +210,10 @@ class UiGuard:
         if not await logins.may_enter(key):
             _LOG.warning("Somebody at %s tried to log in without an admin key.", request.client and request.client.host)
             return self._page("This key is unknown or revoked, or lacks the scope admin.")
-        cookie = logins.begin(key, is_secure=request.url.scheme == "https")
-        return RedirectResponse(f"{self._prefix}/", HTTPStatus.SEE_OTHER, {"set-cookie": cookie})
+        entered = RedirectResponse(f"{self._prefix}/", HTTPStatus.SEE_OTHER)
+        is_secure = request.url.scheme == "https"
+        entered.set_cookie(COOKIE, logins.begin(key), LASTS_S, secure=is_secure, httponly=True)
+        return entered
 
     def _page(self, message: str) -> Response:
         headers = {
@@ -103,15 +222,6 @@ class UiGuard:
         }
         page = PAGE.format(message=message, action=f"{self._prefix}/login")
         return HTMLResponse(page, HTTPStatus.UNAUTHORIZED, headers)
-
-
-def _is_same(origin: str, host: str) -> bool:
-    """Return whether an origin matches the requested host; the origin `null` never does."""
-    parts = urlsplit(origin)
-    default = _OWN_PORTS.get(parts.scheme)
-    if default is None:
-        return False
-    return parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
 
 
 def _runs_a_query_by_get(connection: HTTPConnection) -> bool:
@@ -134,14 +244,7 @@ async def _key_of_form(request: Request) -> str:
 def _refused(
     connection: HTTPConnection, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
-    problem = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "instance": connection.scope["path"],
-    }
-    return Response(json.dumps(problem), status, headers, "application/problem+json")
+    return JSONResponse(refused_body(status, detail, connection.scope["path"]), status, headers, MEDIA_TYPE)
 
 
 def _unframed(send: Send) -> Send:

@@ -13,8 +13,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.ui.access import Door, door_of
-from ecom_assets.ui.guard import UiGuard
+from ecom_assets.ui.guard import Door, UiGuard, door_of
 
 SERVES = "host_dagster_ui_with_workspace_process_context"
 """The name of the function that Dagster's command calls to serve the UI."""

@@ -14,7 +14,7 @@ import pytest
 
 from ecom_assets.api.app import create_app
 from ecom_assets.report.report import build_report
-from ecom_assets.report.week import Week
+from ecom_assets.report.weekly import Week
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.api.conftest import Asked, served

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.explain.traces import BELOW, TRACES
+from ecom_assets.explain.question import BELOW, TRACES
 from ecom_assets.registry import MARTS
 from ecom_assets.serving.assets import IN_SNAPSHOT, SERVED
 from ecom_assets.tables.trace import Count, Sum

@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app
+from ecom_assets.api.auth.callers import PERSONAL_COLUMNS
 from ecom_assets.api.auth.guard import FILE_NAME
-from ecom_assets.api.auth.personal_data import PERSONAL_COLUMNS
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, serving
 

@@ -19,12 +19,10 @@ from pydantic import SecretStr
 
 from ecom_assets.definitions import check_keys, schedules
 from ecom_assets.errors import SettingError
-from ecom_assets.report.job import NAME, report_job
-from ecom_assets.report.page import render_page
-from ecom_assets.report.pdf import print_pdf
-from ecom_assets.report.report import build_report
-from ecom_assets.report.text import text_lines
-from ecom_assets.report.week import Week
+from ecom_assets.report.page import print_pdf, render_page
+from ecom_assets.report.report import NAME, build_report, report_job
+from ecom_assets.report.weekly import Week
+from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.plain_credit import credited
 from ecom_assets_tests.api.plain_reconciliation import customer_weeks

@@ -94,7 +94,7 @@ def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
     entered = log_in(client, KEY)
     assert (entered.status_code, entered.headers["location"]) == (303, "/dashboard/?time_range=week")
     cookie = entered.headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=Strict"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
     assert KEY not in cookie
     assert client.get("/dashboard/").status_code == 200
     assert client.get("/analytics/sales?format=csv").status_code == 200, "so that links to CSV work"

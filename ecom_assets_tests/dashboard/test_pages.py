@@ -12,7 +12,7 @@ from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.customers.likelihood import NoFit
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.blocks import Chart
-from ecom_assets.dashboard.countries import shape_of
+from ecom_assets.dashboard.charts import shape_of
 from ecom_assets.dashboard.page import Page, all_pages
 from ecom_assets.dashboard.pages.customers import NO_MODEL
 from ecom_assets.dashboard.rendering import TEMPLATES

@@ -10,7 +10,7 @@ import pytest
 
 from ecom_assets.cli.explain import place_of
 from ecom_assets.explain.answer import Place
-from ecom_assets.explain.traces import TRACES
+from ecom_assets.explain.question import TRACES
 from ecom_assets.explain.walk import walk
 from ecom_assets.registry import MARTS
 from ecom_assets.settings.settings import Settings

@@ -9,9 +9,8 @@ from ecom_assets.cli.explain import place_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.answer import explain
-from ecom_assets.explain.matching import have_the_same_ids, thin
-from ecom_assets.explain.question import Question, table_named
-from ecom_assets.explain.traces import BELOW
+from ecom_assets.explain.question import BELOW, Question, table_named
+from ecom_assets.explain.walk import have_the_same_ids, thin
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.trace import Behind

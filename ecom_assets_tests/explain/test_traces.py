@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ecom_assets.explain.traces import BELOW, TRACES
+from ecom_assets.explain.question import BELOW, TRACES
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed, Count, Sum

@@ -18,7 +18,7 @@ from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.ui import development
-from ecom_assets.ui.access import door_of
+from ecom_assets.ui.guard import door_of
 from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.command import ecom, environment
 from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running, served_here
@@ -170,7 +170,7 @@ def test_an_admin_key_logs_in_until_it_is_revoked(beyond: Ui) -> None:
     entered = logged_in(beyond, key)
     assert (entered.status_code, entered.headers["location"]) == (303, "/")
     cookie = entered.headers["set-cookie"]
-    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
     assert key not in cookie
     session = cookie.partition(";")[0]
     assert beyond.ask("GET", "/", Cookie=session) == 200

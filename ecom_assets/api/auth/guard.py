@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -155,7 +156,7 @@ class Guard:
                 self._audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
             self._audit.denied(scope, refusal.reason, refusal.status)
-            await refusal.send_to(scope, send)
+            await refusal.response(scope)(scope, receive, send)
 
     async def _look(self, scope: Request) -> Refusal | None:
         are_needed = self._credentials.are_needed()
@@ -210,6 +211,14 @@ def is_loopback_name(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_origin_of(origin: str, host: str) -> bool:
+    """Return whether an `Origin` header names the host of a `Host` header; the origin `null` never does."""
+    parts = urlsplit(origin)
+    port = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    is_named = bool(port and parts.netloc)
+    return is_named and parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
 
 
 def counted_address(address: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ecom_assets.api.cache.kept import CachedAnswer
+from ecom_assets.api.cache.answers import CachedAnswer
 from ecom_assets.errors import SettingError
 from ecom_assets.optional_imports import packages_of
 

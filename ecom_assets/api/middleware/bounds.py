@@ -31,9 +31,9 @@ class Bounds:
         try:
             body = await self._body(scope, receive)
         except _TooLarge:
-            await self._too_large().send_to(scope, send)
+            await self._too_large().response(scope)(scope, receive, send)
         except TimeoutError:
-            await self._too_slow().send_to(scope, send)
+            await self._too_slow().response(scope)(scope, receive, send)
         except _ClientGoneError:
             return
         else:
@@ -81,7 +81,7 @@ class Bounds:
         self._ending.add(ending := asyncio.ensure_future(_end(cancellation, working)))
         ending.add_done_callback(self._ending.discard)
         if not answer.has_begun:
-            await self._out_of_time().send_to(scope, send)
+            await self._out_of_time().response(scope)(scope, receive, send)
 
     def _too_large(self) -> Refusal:
         detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."

@@ -1,8 +1,6 @@
 """Metrics for Prometheus: requests by route, cache look-ups, refusals, and the age of the data."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -10,18 +8,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-
-class Snapshot(Protocol):
-    """The facts about the served data that metrics and health checks need."""
-
-    @property
-    def published_at(self) -> datetime:
-        """Return when they were published."""
-
-    @property
-    def version(self) -> str:
-        """Return their version."""
 
 
 class ApiMetrics:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.auth.callers import Scope, may_see_people
-from ecom_assets.api.auth.personal_data import ScopeNeededError
+from ecom_assets.api.auth.callers import Scope, ScopeNeededError, may_see_people
 from ecom_assets.api.parameters import Context, Formatted, RequestContext
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.published_tables import PublishedTables
+from ecom_assets.api.store.store import PublishedTables
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.answer import Place, explain, keeper_on
 from ecom_assets.explain.question import Question, table_named

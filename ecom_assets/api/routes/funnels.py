@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented

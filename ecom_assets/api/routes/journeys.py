@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import Answer, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.questions import Name, QuestionEvents, SessionBody, check_session_ids, question_router

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.auth.personal_data import require_write
+from ecom_assets.api.auth.callers import may_see_people, require_write
 from ecom_assets.api.models import Answer, InUtc
 from ecom_assets.api.parameters import Context, DaysParameters, Parameters, RequestContext
 from ecom_assets.api.problems import documented

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
 from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.auth.personal_data import require_personal
+from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, QuestionAnswer, change_of, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router

@@ -17,11 +17,17 @@ from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.api.store.sql_cache import Compiled
-from ecom_assets.api.store.store import Cancellation, NothingPublishedError, Published, QuestionTooLargeError, Tables
+from ecom_assets.api.store.store import (
+    Cancellation,
+    NothingPublishedError,
+    Published,
+    StoreReading,
+    Tables,
+    published_days,
+)
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import newest_publication
-from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -97,13 +103,15 @@ class PostgresStore:
             name: {"row_count": count, "materialized_at": None, "asset_version": None, **publication}
             for name, count in json.loads(newest["table_row_counts"]).items()
         }
-        places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
-        ends = {source: _days(engine, *place) for source, place in places.items()}
-        noted = json.loads(newest.get("source_days") or "{}")
-        ends |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
-        held = json.loads(newest.get("held_days") or "{}")
-        ends |= {source: ends.get(source, KnownDays()).with_held(days) for source, days in held.items()}
-        return Published.at(at, newest["data_version"], tables, ends, self._settings.timezone)
+
+        def days_of(contract: type[Table], day: str) -> KnownDays:
+            name = engine.name_of(contract)
+            (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}")  # noqa: S608 (names come from contracts)
+            return KnownDays(row["first_day"], row["last_day"])
+
+        noted, held = (json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days"))
+        known = published_days(tables, days_of, noted, held)
+        return Published.at(at, newest["data_version"], tables, known, self._settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -113,8 +121,12 @@ class PostgresStore:
             engine.close()
 
 
-class PostgresReading:
-    """One request's view of a publication; see `StoreReading`."""
+class PostgresReading(StoreReading):
+    """One request's view of a publication."""
+
+    has_kernel = False
+    lacking = tuple(NOT_SHARED)
+    TIMED_OUT = psycopg.errors.QueryCanceled
 
     def __init__(
         self,
@@ -125,24 +137,12 @@ class PostgresReading:
         cancellation: Cancellation,
     ) -> None:
         """Set the connection, which has an open transaction."""
-        self.published = published
-        self.newest_date = published.newest_date
-        self.known = published.known
-        self.timezone = settings.timezone
-        self.currency = settings.currency
-        self.lacking = tuple(NOT_SHARED)
-        self.has_kernel = False
-        self.questions: list[str] = []
-        self.used: list[str] = []
+        super().__init__(published, settings, store.adhoc, cancellation)
         self._engine = engine
         self._tables = store.tables
         self._compiled = store.compiled
-        self._settings = settings
-        self._semaphore = store.adhoc
-        self._cancellation = cancellation
 
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return a whole table, lazily."""
+    def _table(self, contract: type[Table]) -> ir.Table:
         name = contract.qualified_name()
         if name not in self.published.tables:
             if contract.layer != MARTS:
@@ -150,8 +150,6 @@ class PostgresReading:
                     f"{name} is not published to Postgres, which gets the marts; `ecom status` shows it where runs are."
                 )
             raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/postgres_marts`.")
-        if name not in self.used:
-            self.used.append(name)
         if name not in self._tables:
             self._tables[name] = self._engine.stored_table(contract)
         return self._tables[name]
@@ -176,32 +174,15 @@ class PostgresReading:
         return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
 
     @contextlib.contextmanager
-    def adhoc(self) -> Iterator[Backend]:
-        """Open a separate connection with a timeout for statements; see `StoreReading`."""
-        timeout_s = self._settings.adhoc_timeout_s
-        if not self._semaphore.acquire(timeout=timeout_s):
-            raise QuestionTooLargeError(
-                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
-            )
+    def _connection(self, timeout_s: float) -> Iterator[Backend]:
         engine = publication_target(self._settings)
         try:
             engine.open()
             engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
             with self._cancellation.during(engine.con.con.cancel_safe):
                 yield engine.con
-        except psycopg.errors.QueryCanceled as error:
-            raise QuestionTooLargeError(
-                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
-            ) from error
         finally:
             engine.close()
-            self._semaphore.release()
-
-
-def _days(engine: PostgresEngine, contract: type[Table], day: str) -> KnownDays:
-    name = engine.name_of(contract)
-    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {name}")  # noqa: S608 (names come from contracts)
-    return KnownDays(row["first_day"], row["last_day"])
 
 
 def _as_clean(events: ir.Table) -> ir.Table:

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 
 from ecom_assets.api.problems import public_sentence
-from ecom_assets.api.store.store import Published, Store
+from ecom_assets.api.store.store import Published, Store, stamp_of
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.serving.places import serves_postgres, serving_folder
@@ -27,7 +26,7 @@ class ServedData:
         self._store = store
         self._now = now
         self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
-        self._stamp: object = None
+        self._stamp: object = "not read yet"
         self._published: Published | None = None
         self._trouble = ""
         self._fresh_for = timedelta(hours=settings.api_fresh_hours)
@@ -83,12 +82,4 @@ class ServedData:
             return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
 
     def _stamp_now(self) -> object:
-        return _stamp(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
-
-
-def _stamp(path: Path) -> object:
-    try:
-        result = path.stat()
-    except OSError:
-        return "missing"
-    return result.st_ino, result.st_mtime_ns
+        return stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)

@@ -22,13 +22,15 @@ from ecom_assets.api.store.store import (
     NothingPublishedError,
     Published,
     QuestionTooLargeError,
+    StoreReading,
     Tables,
     ended_after,
+    published_days,
+    stamp_of,
 )
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.serving.places import serving_folder
-from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.serving.snapshot import POINTER, Snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -67,7 +69,7 @@ class SnapshotStore:
 
     def _current(self) -> "_Opened":
         with self._lock:
-            stamp = _stamp(self._folder / POINTER)
+            stamp = stamp_of(self._folder / POINTER)
             if stamp is None:
                 raise NothingPublishedError(NOTHING)
             if self._opened is None or self._opened.stamp != stamp:
@@ -104,34 +106,23 @@ class _Opened:
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
 
 
-class SnapshotReading:
-    """One request's view of a snapshot; see `StoreReading`."""
+class SnapshotReading(StoreReading):
+    """One request's view of a snapshot."""
+
+    has_kernel = True
+    TIMED_OUT = duckdb.InterruptException
 
     def __init__(
-        self, opened: _Opened, settings: Settings, adhoc: threading.BoundedSemaphore, cancellation: Cancellation
+        self, opened: _Opened, settings: Settings, at_once: threading.BoundedSemaphore, cancellation: Cancellation
     ) -> None:
         """Set the open snapshot."""
-        self.published = opened.published
-        self.newest_date = opened.published.newest_date
-        self.known = opened.published.known
-        self.timezone = settings.timezone
-        self.currency = settings.currency
-        self.lacking: tuple[str, ...] = ()
-        self.has_kernel = True
-        self.questions: list[str] = []
-        self.used: list[str] = []
+        super().__init__(opened.published, settings, at_once, cancellation)
         self._opened = opened
-        self._settings = settings
-        self._semaphore = adhoc
-        self._cancellation = cancellation
 
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return a whole table, lazily."""
+    def _table(self, contract: type[Table]) -> ir.Table:
         name = contract.qualified_name()
         if name not in self._opened.tables:
             raise NothingPublishedError(f"{name} is not published yet; run `ecom run --select serving/marts`.")
-        if name not in self.used:
-            self.used.append(name)
         return self._opened.tables[name]
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
@@ -163,23 +154,13 @@ class SnapshotReading:
         return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
-    def adhoc(self) -> Iterator[Backend]:
-        """Open a separate connection, which is interrupted after a time limit; see `StoreReading`."""
-        timeout_s = self._settings.adhoc_timeout_s
-        if not self._semaphore.acquire(timeout=timeout_s):
-            raise QuestionTooLargeError(
-                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
-            )
+    def _connection(self, timeout_s: float) -> Iterator[Backend]:
         con = connect(self._opened.path, read_only=True)
         plain = con.con
         try:
             con.con = _Recorded(plain, self.questions)
             with self._cancellation.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
                 yield con
-        except duckdb.InterruptException as error:
-            raise QuestionTooLargeError(
-                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
-            ) from error
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
                 f"The question takes more memory than {self._settings.memory_limit}; ask about fewer days, or use "
@@ -187,7 +168,6 @@ class SnapshotReading:
             ) from error
         finally:
             con.disconnect()
-            self._semaphore.release()
 
 
 class _Recorded:
@@ -206,17 +186,9 @@ class _Recorded:
         return getattr(self._con, name)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        result = path.stat()
-    except FileNotFoundError:
-        return None
-    return result.st_ino, result.st_mtime_ns
-
-
 def _open(folder: Path, settings: Settings) -> _Opened:
     for _ in range(ATTEMPTS):
-        stamp, snapshot = _stamp(folder / POINTER), Snapshot.read(folder)
+        stamp, snapshot = stamp_of(folder / POINTER), Snapshot.read(folder)
         if stamp is None or snapshot is None:
             break
         path = folder / snapshot.file
@@ -234,9 +206,6 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
-    ends = {source: _days(con, *place) for source, place in PUBLISHED_DAYS_OF.items() if _has(snapshot, place[0])}
-    ends |= {source: KnownDays.of_texts(*noted) for source, noted in snapshot.source_days.items() if noted[0]}
-    ends |= {source: ends.get(source, KnownDays()).with_held(noted) for source, noted in snapshot.held_days.items()}
     tables: Tables = {
         name: {
             "row_count": one.row_count,
@@ -247,13 +216,10 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
         }
         for name, one in snapshot.tables.items()
     }
-    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, ends, timezone)
 
+    def days_of(contract: type[Table], day: str) -> KnownDays:
+        (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
+        return KnownDays(*ends)
 
-def _has(snapshot: Snapshot, contract: type[Table]) -> bool:
-    return contract.qualified_name() in snapshot.tables
-
-
-def _days(con: Backend, contract: type[Table], day: str) -> KnownDays:
-    (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
-    return KnownDays(*ends)
+    known = published_days(tables, days_of, snapshot.source_days, snapshot.held_days)
+    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, known, timezone)

@@ -4,17 +4,23 @@ The stores are `api/store/snapshot.py` and `api/store/postgres.py`.
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import EcomError
+from ecom_assets.explain.notes import StoredNotes
+from ecom_assets.serving.places import serves_postgres
+from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
 
@@ -83,6 +89,15 @@ Tables = dict[str, dict[str, str | int | None]]
 EVENTS, ORDERS = "events", "orders"
 
 
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Return what changes whenever a file is replaced; None if it is not there."""
+    try:
+        result = path.stat()
+    except OSError:
+        return None
+    return result.st_ino, result.st_mtime_ns
+
+
 class NothingPublishedError(EcomError):
     """The data are not published yet."""
 
@@ -113,59 +128,110 @@ class Published:
     def at(
         cls, published_at: datetime, data_version: str, tables: Tables, known: Mapping[str, KnownDays], timezone: str
     ) -> "Published":
-        """Return a state, with its newest day from the known days.
-
-        Args:
-            published_at: When it was published, in UTC.
-            data_version: The version of the data.
-            tables: What `explain` shows of each table.
-            known: The known days of each source.
-            timezone: The time zone of the days.
-        """
+        """Return a state, with its newest day from the known days, which are days of a time zone."""
         today = published_at.astimezone(ZoneInfo(timezone)).date()
         lasts = [known[source].last for source in (EVENTS, ORDERS) if source in known]
         newest = max((day for day in lasts if day), default=today)
         return cls(data_version, published_at, newest, known, tables)
 
 
-class StoreReading(Protocol):
-    """The tables of one published state, for one request; see `Reading` in `tables/queries.py`."""
+def published_days(
+    tables: Tables, days_of: Callable[[type[Table], str], KnownDays], noted: Mapping[str, Any], held: Mapping[str, Any]
+) -> dict[str, KnownDays]:
+    """Return the known days of each source: of its table, or as the publication notes them, with its held days.
 
-    published: Published
-    newest_date: date
-    known: Mapping[str, KnownDays]
-    timezone: str
-    currency: str
-    has_kernel: bool
+    Args:
+        tables: The published tables.
+        days_of: Returns the first and the last day in a column of a table.
+        noted: The first and the last known day of sources.
+        held: The days of sources that are held back.
+    """
+    places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
+    known = {source: days_of(*place) for source, place in places.items()}
+    known |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
+    return known | {source: known.get(source, KnownDays()).with_held(days) for source, days in held.items()}
+
+
+class StoreReading(ABC):
+    """The tables of one published state, for one request; see `Reading` in `tables/queries.py`.
+
+    Attributes:
+        questions: The SQL of the queries so far.
+        used: The names of the tables that were read so far.
+    """
+
+    has_kernel: ClassVar[bool]
     """Whether this store has the kernel, which counts funnels without a limit on their steps."""
-    lacking: tuple[str, ...]
+    lacking: ClassVar[tuple[str, ...]] = ()
     """The columns of clean events that are always null here, because they are not published."""
-    questions: list[str]
-    """The SQL of the queries so far."""
-    used: list[str]
-    """The names of the tables that were read so far."""
+    TIMED_OUT: ClassVar[type[Exception]]
+    """The error of the engine for a query that was cancelled after its time limit."""
+
+    def __init__(
+        self, published: Published, settings: Settings, at_once: threading.BoundedSemaphore, cancellation: Cancellation
+    ) -> None:
+        """Set the published state, and what limits queries on separate connections."""
+        self.published = published
+        self.newest_date, self.known = published.newest_date, published.known
+        self.timezone, self.currency = settings.timezone, settings.currency
+        self.questions: list[str] = []
+        self.used: list[str] = []
+        self._settings = settings
+        self._at_once = at_once
+        self._cancellation = cancellation
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
+        table = self._table(contract)
+        if (name := contract.qualified_name()) not in self.used:
+            self.used.append(name)
+        return table
 
+    @abstractmethod
+    def _table(self, contract: type[Table]) -> ir.Table:
+        """Return a published table, or raise `NothingPublishedError`."""
+
+    @abstractmethod
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result, in order, as dicts by column name."""
 
+    @abstractmethod
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; all answers from this state may share them."""
 
+    @abstractmethod
     def events(self) -> ir.Table:
         """Return clean events."""
 
+    @abstractmethod
     def events_in(self, con: SQLBackend) -> ir.Table:
         """Return the same events for a query on a connection of `adhoc`."""
 
-    def adhoc(self) -> AbstractContextManager[SQLBackend]:
+    @contextmanager
+    def adhoc(self) -> Iterator[SQLBackend]:
         """Open a separate connection for one long query, with limits on time and memory.
 
         Raises:
             QuestionTooLargeError: The query exceeded a limit, or too many others are running.
         """
+        timeout_s = self._settings.adhoc_timeout_s
+        if not self._at_once.acquire(timeout=timeout_s):
+            raise QuestionTooLargeError(
+                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
+            )
+        try:
+            with self._connection(timeout_s) as con:
+                yield con
+        except self.TIMED_OUT as error:
+            raise QuestionTooLargeError(
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+            ) from error
+        finally:
+            self._at_once.release()
+
+    @abstractmethod
+    def _connection(self, timeout_s: float) -> AbstractContextManager[SQLBackend]:
+        """Open a separate connection, whose queries are cancelled after a time limit."""
 
 
 class Store(Protocol):
@@ -183,3 +249,57 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close open files and connections."""
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store that the settings name: the schema published in Postgres, or else the snapshot."""
+    if serves_postgres(settings):
+        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
+
+        return PostgresStore(settings)
+    from ecom_assets.api.store.snapshot import SnapshotStore  # noqa: PLC0415 (not needed with Postgres)
+
+    return SnapshotStore(settings)
+
+
+class PublishedTables:
+    """The published tables on a connection of their own."""
+
+    def __init__(self, reading: StoreReading, con: SQLBackend) -> None:
+        """Set the published state, and the connection."""
+        self._published = reading.published.tables
+        self._con = con
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+        return self._con.table(contract.name, database=contract.layer)
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+        rows: list[Row] = self._con.to_pyarrow(question).to_pylist()
+        return rows
+
+    @property
+    def notes(self) -> StoredNotes:
+        """Return the notes of writers."""
+        return StoredNotes(self.query, self.is_stored, self.name_of)
+
+    def has(self, contract: type[Table]) -> bool:
+        """Return whether a table is published."""
+        return contract.qualified_name() in self._published
+
+    def is_stored(self, contract: type[Table]) -> bool:
+        """Return whether a table of notes is stored with the published tables."""
+        return contract.layer in self._con.list_databases() and contract.name in self._con.list_tables(
+            database=contract.layer
+        )
+
+    def query(self, sql: str) -> list[Row]:
+        """Run a small query."""
+        rows: list[Row] = self._con.sql(sql).to_pyarrow().to_pylist()
+        return rows
+
+    @staticmethod
+    def name_of(contract: type[Table]) -> str:
+        """Return the name of a table for SQL."""
+        return f'"{contract.layer}"."{contract.name}"'

@@ -8,10 +8,8 @@ from ecom_assets.api.routes import sales
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Filters, Page, Section, View
-from ecom_assets.dashboard.tiles import meaning
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why, meaning
+from ecom_assets.dashboard.page import Filters, Page, Section, View, csv_address
 
 NAMES: Final = {
     "first": "First touch",
@@ -77,7 +75,7 @@ def compared(view: View) -> Block:
 
 def chosen(view: View) -> Block:
     """Return the channels under the chosen model, against the period before."""
-    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, model=view.filters.model)
+    answer = view.answer(sales.revenue_by_channel, model=view.filters.model)
     return DataTable(
         answer["channels"],
         CHANNELS,
@@ -88,7 +86,7 @@ def chosen(view: View) -> Block:
 
 
 def _by_model(view: View) -> dict[str, dict[str, Any]]:
-    return {model: view.answer(sales.revenue_by_channel, sales.ChannelsParameters, model=model) for model in MODELS}
+    return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
 
 
 def _name(model: str) -> str:

@@ -3,52 +3,32 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import correlation
-from ecom_assets.api.routes.correlation import CorrelationBody
+from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    EXCLUDING,
-    ORDERS,
-    SEGMENT,
-    WHERE,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    exclusion,
-    given,
-    lines_of,
-    plain,
-    question_page,
-    split,
-    steps_group,
-    steps_of,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
+from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.funnels.answer import MOST_COMPILED_STEPS
 
 GROUPS: Final = (
-    steps_group("Funnel", MOST_COMPILED_STEPS, "cart_amount > 20"),
+    builder.steps_group("Funnel", MOST_COMPILED_STEPS, "cart_amount > 20"),
     Group(
         "How",
         (
             Input("within", "Window", "7d", about=("within", "duration")),
-            Input("properties", "Properties", "product_category, properties.key", width=2, about=("properties",)),
-            Input("limit", "At most", "20", kind="number", about=("limit",)),
-            *DAYS,
+            Input("properties", "Properties", "product_category, properties.key", width=2),
+            Input("limit", "At most", "20", kind="number"),
+            *builder.DAYS,
         ),
     ),
     Group(
         "More",
         (
-            Input("order", "Order", options=ORDERS, about=("order",)),
-            WHERE,
-            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types", about=("exclude",)),
-            Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
-            Input("confidence", "Confidence", "0.95", about=("confidence",)),
-            SEGMENT,
+            Input("order", "Order", options=builder.ORDERS),
+            builder.WHERE,
+            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types"),
+            Input("exclusion_rule", "What comes between", options=builder.EXCLUDING),
+            Input("confidence", "Confidence", "0.95"),
+            builder.SEGMENT,
         ),
         is_more=True,
     ),
@@ -70,10 +50,10 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     steps = [one.name for one in GROUPS[0].inputs]
     own = plain(fields, GROUPS, *steps, *OF_FUNNEL, "where", "properties")
     funnel = {
-        "steps": steps_of(fields, MOST_COMPILED_STEPS),
+        "steps": builder.steps_of(fields, MOST_COMPILED_STEPS),
         **{name: getattr(fields, name).strip() for name in OF_FUNNEL},
-        "exclude": [exclusion(one) for one in split(fields.exclude)],
-        "where": lines_of(fields.where),
+        "exclude": [builder.exclusion(one) for one in split(fields.exclude)],
+        "where": builder.lines_of(fields.where),
     }
     return given({"funnel": given(funnel), "properties": split(fields.properties), **own})
 
@@ -130,7 +110,7 @@ def _spec() -> dict[str, Any]:
     }
 
 
-QUESTION: Final = Question(correlation.correlation, CorrelationBody, body_of, GROUPS, "ecom correlation")
+QUESTION: Final = Question(correlation.correlation, body_of, GROUPS, "ecom correlation")
 PAGE = question_page(
     QUESTION,
     (Section("Odds ratios", answered(QUESTION, ratios)),),

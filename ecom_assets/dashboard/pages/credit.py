@@ -3,37 +3,25 @@
 from typing import Final
 
 from ecom_assets.api.routes import attribution
-from ecom_assets.api.routes.attribution import AttributionBody
-from ecom_assets.dashboard import charts
+from ecom_assets.dashboard import builder, charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    OF_SESSIONS,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    body_from,
-    question_page,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, question_page
+from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.dashboard.pages.attribution import NAMES
 
 GROUPS: Final = (
     Group(
         "Credit",
         (
-            Input("model", "Model", options=(("", "Of the preset"), *NAMES.items()), about=("model",)),
+            Input("model", "Model", options=(("", "Of the preset"), *NAMES.items())),
             Input("lookback", "Visits count for", "30d", about=("look-back", "duration")),
-            *DAYS,
+            *builder.DAYS,
         ),
     ),
     Group(
         "More",
         (
-            *OF_SESSIONS,
+            *builder.OF_SESSIONS,
             Input("half_life", "Weight halves in", "7d", about=("half-life",)),
             Input(
                 "two_touches",
@@ -69,8 +57,7 @@ def channels(answer: Answer) -> Block:
 
 QUESTION: Final = Question(
     attribution.attribution,
-    AttributionBody,
-    body_from(GROUPS),
+    builder.body_from(GROUPS),
     GROUPS,
     "ecom attribution",
     is_file_of_body=True,

@@ -3,13 +3,11 @@
 from functools import partial
 from typing import Final
 
-from ecom_assets.api.parameters import DaysParameters, Sliced
 from ecom_assets.api.routes import customers
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several, Tile, Tiles, Why
+from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several, Tile, Tiles, Why, compared_tile, meaning
 from ecom_assets.dashboard.formats import Kind
 from ecom_assets.dashboard.page import Page, Section, View
-from ecom_assets.dashboard.tiles import compared_tile, meaning
 
 SEGMENTS = (
     Column("segment", "Segment"),
@@ -45,7 +43,7 @@ NO_MODEL: Final = {
 
 def counts(view: View) -> Block:
     """Return new, returning and retained customers."""
-    answer = view.answer(customers.customers, DaysParameters)
+    answer = view.answer(customers.customers)
     tile = partial(compared_tile, answer, "customers", table="mart.sales")
     return Tiles(
         (
@@ -59,7 +57,7 @@ def counts(view: View) -> Block:
 
 def weeks(view: View) -> Block:
     """Return new and returning customers by week."""
-    answer = view.answer(customers.customer_retention, customers.WeeksParameters, limit=1000)
+    answer = view.answer(customers.customer_retention, limit=1000)
     parts = ("new_customers_count", "returning_customers_count")
     return Chart(
         charts.stacked("week_start_date", parts, ("New", "Returning")),
@@ -75,7 +73,7 @@ def weeks(view: View) -> Block:
 
 def segments(view: View) -> Block:
     """Return the segments by recency, frequency and value."""
-    answer = view.answer(customers.customer_segments, Sliced)
+    answer = view.answer(customers.customer_segments)
     return Chart(
         charts.ranking("segment", "customer_count", title="Customers", sort=None),
         answer["segments"],
@@ -91,7 +89,7 @@ def segments(view: View) -> Block:
 
 def value(view: View) -> Block:
     """Return what customers have brought and are expected to bring."""
-    answer = view.answer(customers.customers, DaysParameters)
+    answer = view.answer(customers.customers)
     worth = answer["value"]
 
     def tile(name: str, label: str, kind: Kind, column: str = "") -> Tile:
@@ -111,7 +109,7 @@ def value(view: View) -> Block:
 
 def profile(dimension: str, what: str, view: View) -> Block:
     """Return the current customers by the values of one dimension."""
-    answer = view.answer(customers.customer_profiles, customers.ProfilesParameters, dimension=dimension)
+    answer = view.answer(customers.customer_profiles, dimension=dimension)
     return Chart(
         charts.ranking("value", "customer_count", title="Customers", sort=None),
         answer["profiles"],

@@ -2,9 +2,7 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
-from ecom_assets.api.parameters import Parameters
+from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import reconciliation, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Tile, Tiles
@@ -42,7 +40,7 @@ REQUESTS: Final = (
 
 def totals(view: View) -> Block:
     """Return the sums over all destinations."""
-    answer = view.answer(reconciliation.deliveries, reconciliation.DeliveriesParameters, limit=1)
+    answer = view.answer(reconciliation.deliveries, limit=1)
     sums, definition = answer["totals"], answer["definition"]
     tiles = [Tile("Due", sums["due_count"], "count", definition["due_count"])]
     tiles += [Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()]
@@ -81,13 +79,13 @@ def tools(view: View) -> Block:
 
 def dead_letters(view: View) -> Block:
     """Return the records that could not be delivered, by reason; those that a tool has rejected can be sent again."""
-    answer = view.answer(requests.dead_letters, requests.DeadLettersParameters)
+    answer = view.answer(requests.dead_letters)
     rows = answer["dead_letters"]
     if not rows:
         return Notice("Every record of these days could be delivered, or still waits.", "good")
     waiting = {
         one["subject"]: one
-        for one in view.answer(requests.newest_requests, Parameters)["requests"]
+        for one in view.answer(requests.newest_requests)["requests"]
         if one["kind"] == "retry" and not one["is_taken"]
     }
     return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
@@ -95,7 +93,7 @@ def dead_letters(view: View) -> Block:
 
 def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
-    result = view.answer(requests.newest_requests, Parameters)["requests"]
+    result = view.answer(requests.newest_requests)["requests"]
     rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
     return DataTable(rows, REQUESTS, empty="Nobody has asked for a release or a retry yet.")
 
@@ -113,9 +111,7 @@ def by_day(view: View) -> Block:
 
 
 def _all_days(view: View) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = view.answer(
-        reconciliation.deliveries, reconciliation.DeliveriesParameters, limit=1000
-    )["deliveries"]
+    rows: list[dict[str, Any]] = view.answer(reconciliation.deliveries, limit=1000)["deliveries"]
     return rows
 
 

@@ -3,50 +3,35 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import experiments
-from ecom_assets.api.routes.experiments import ExperimentBody
+from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    SEGMENT,
-    WHERE,
-    Group,
-    Input,
-    Question,
-    context,
-    correct_first,
-    given,
-    lines_of,
-    plain,
-    question_page,
-    split,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section, View
+from ecom_assets.dashboard.builder import Group, Input, Question, given, plain, question_page, split
+from ecom_assets.dashboard.page import Section, View, csv_address
 
 GROUPS: Final = (
     Group(
         "Variants",
         (
-            Input("variant", "Variant in", "properties.variant", suggests="columns", about=("variant",)),
-            Input("control", "Control", "control", about=("control",)),
-            Input("exposure", "Exposed by", "any event that has one", suggests="types", about=("exposure",)),
-            Input("goal", "Goal", "purchase", suggests="types", about=("goal",)),
-            Input("within", "Within", "to the last day", about=("within",)),
-            Input("amount", "Also compare mean of", "cart_amount", suggests="columns", about=("amount",)),
+            Input("variant", "Variant in", "properties.variant", suggests="columns"),
+            Input("control", "Control", "control"),
+            Input("exposure", "Exposed by", "any event that has one", suggests="types"),
+            Input("goal", "Goal", "purchase", suggests="types"),
+            Input("within", "Within", "to the last day"),
+            Input("amount", "Also compare mean of", "cart_amount", suggests="columns"),
         ),
     ),
     Group(
         "More",
         (
-            Input("goal_where", "Goals where", "cart_amount > 20", about=("goal_where",)),
-            Input("exposure_where", "Exposures where", "properties.experiment = checkout", about=("exposure_where",)),
-            Input("shares", "Planned shares", "control=50, test=50", about=("shares",)),
-            *DAYS,
-            WHERE,
+            Input("goal_where", "Goals where", "cart_amount > 20"),
+            Input("exposure_where", "Exposures where", "properties.experiment = checkout"),
+            Input("shares", "Planned shares", "control=50, test=50"),
+            *builder.DAYS,
+            builder.WHERE,
             Input("multiple", "Who saw several", options=(("", "are left out"), ("first", "count for the first"))),
-            Input("confidence", "Confidence", "0.95", about=("confidence",)),
-            Input("planned_units", "Planned visitors", "5000", kind="number", about=("planned_units",)),
-            SEGMENT,
+            Input("confidence", "Confidence", "0.95"),
+            Input("planned_units", "Planned visitors", "5000", kind="number"),
+            builder.SEGMENT,
         ),
         is_more=True,
     ),
@@ -80,7 +65,7 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
 def _events(event_type: str, where: str) -> Any:  # noqa: ANN401 (an event type, or one with its conditions)
     if not where.strip():
         return event_type.strip()
-    return {"event_type": event_type.strip() or None, "where": lines_of(where)}
+    return {"event_type": event_type.strip() or None, "where": builder.lines_of(where)}
 
 
 def _parted(share: str) -> tuple[str, str, str]:
@@ -91,9 +76,9 @@ def variants(view: View) -> Block:
     """Return the conversion of each variant with its interval, and whether the split is the planned one."""
     if not view.filters.variant.strip():
         return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
-    answer = context(view, QUESTION).answer
+    answer = builder.context(view, QUESTION).answer
     if not answer:
-        return correct_first()
+        return builder.correct_first()
     ratio = answer["sample_ratio"]
     notes = [Notice(one, "bad") for one in answer["warnings"]]
     if ratio is not None and not ratio["is_mismatch"]:
@@ -146,7 +131,7 @@ def _spec() -> dict[str, Any]:
     }
 
 
-QUESTION: Final = Question(experiments.experiment, ExperimentBody, body_of, GROUPS, "ecom experiment", ("variant",))
+QUESTION: Final = Question(experiments.experiment, body_of, GROUPS, "ecom experiment", ("variant",))
 PAGE = question_page(
     QUESTION,
     (Section("Variants", variants),),

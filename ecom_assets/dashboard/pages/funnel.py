@@ -3,37 +3,11 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import funnels
-from ecom_assets.api.routes.funnels import FunnelBody, WhoParameters
-from ecom_assets.dashboard import charts
+from ecom_assets.dashboard import builder, charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
-from ecom_assets.dashboard.builder import (
-    EXCLUDING,
-    ORDERS,
-    PERIODS,
-    PRESET,
-    SEGMENT,
-    SESSION_RULES,
-    TIMEZONE,
-    WEEKDAYS,
-    WHERE,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    context,
-    correct_first,
-    exclusion,
-    given,
-    plain,
-    question_page,
-    split,
-    steps_group,
-    steps_of,
-)
-from ecom_assets.dashboard.downloads import csv_address
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.page import Section, View
+from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.funnels.definition import MAX_STEPS
 from ecom_assets.tables.breakdown import split_columns
 
@@ -44,13 +18,13 @@ OCCURRENCES: Final = (
 )
 UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
 GROUPS: Final = (
-    steps_group("Steps", MAX_STEPS, "cart_amount > 20; product_category = Shoes"),
+    builder.steps_group("Steps", MAX_STEPS, "cart_amount > 20; product_category = Shoes"),
     Group(
         "How",
         (
             Input("within", "Window", "7d", about=("within", "duration")),
-            Input("order", "Order", options=ORDERS, width=2, about=("order",)),
-            Input("per", "Count", options=UNITS, about=("per",)),
+            Input("order", "Order", options=builder.ORDERS, width=2),
+            Input("per", "Count", options=UNITS),
             Input(
                 "by",
                 "Break down by",
@@ -58,8 +32,8 @@ GROUPS: Final = (
                 suggests="columns",
                 about=("by", "breakdown"),
             ),
-            Input("over", "Over time, by", options=(("", "No"), *PERIODS), about=("over",)),
-            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types", about=("exclude",)),
+            Input("over", "Over time, by", options=(("", "No"), *builder.PERIODS)),
+            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types"),
         ),
     ),
     Group(
@@ -67,21 +41,23 @@ GROUPS: Final = (
         (
             Input("start_date", "Entered from", kind="date", about=("from", "first")),
             Input("end_date", "Entered to", kind="date", about=("to",)),
-            Input("last", "Or the last", "30d", about=("last",)),
-            TIMEZONE,
-            WHERE,
-            Input("occurrence", "Step 1 counts", options=OCCURRENCES, about=("occurrence",)),
+            Input("last", "Or the last", "30d"),
+            builder.TIMEZONE,
+            builder.WHERE,
+            Input("occurrence", "Step 1 counts", options=OCCURRENCES),
             Input("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
-            Input("hold", "Same value throughout", "product_id", suggests="columns", about=("hold",)),
-            Input("exclusion_rule", "What comes between", options=EXCLUDING, about=("exclusion_rule",)),
-            Input("by_attribution", "Breakdown's value from", "first, last, all, step_2", about=("by_attribution",)),
-            Input("limit", "Values by themselves", "25", kind="number", about=("limit",)),
-            Input("week_start", "Weeks begin on", options=WEEKDAYS, about=("week_start",)),
+            Input("hold", "Same value throughout", "product_id", suggests="columns"),
+            Input("exclusion_rule", "What comes between", options=builder.EXCLUDING),
+            Input("by_attribution", "Breakdown's value from", "first, last, all, step_2"),
+            Input("limit", "Values by themselves", "25", kind="number"),
+            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
             Input("times", "Time to convert, steps", "1-3", about=("time_to_convert",)),
-            Input("bins", "Its bins", "12, 1h, or 1m, 10m, 1h", about=("bins",)),
-            Input("session_rule", "Session rule", options=SESSION_RULES, about=("session_rule", "session rule")),
-            SEGMENT,
-            PRESET,
+            Input("bins", "Its bins", "12, 1h, or 1m, 10m, 1h"),
+            Input(
+                "session_rule", "Session rule", options=builder.SESSION_RULES, about=("session_rule", "session rule")
+            ),
+            builder.SEGMENT,
+            builder.PRESET,
             Input("who", "List who is at step", "2", kind="number", about=("Step",)),
             Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
         ),
@@ -102,7 +78,7 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
     """Return the body of the route from the fields of the form."""
     own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence", "per_value")
     steps = [one.name for one in GROUPS[0].inputs]
-    chosen = steps_of(fields, MAX_STEPS)
+    chosen = builder.steps_of(fields, MAX_STEPS)
     if fields.occurrence and chosen:
         chosen[0]["occurrence"] = fields.occurrence
     return given(
@@ -110,7 +86,7 @@ def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are mad
             "steps": chosen,
             **plain(fields, GROUPS, *own, *steps),
             **given({"per": fields.per_value.strip()}),
-            "exclude": [exclusion(one) for one in split(fields.exclude)],
+            "exclude": [builder.exclusion(one) for one in split(fields.exclude)],
             "by": split_columns(fields.by),
             "hold": split(fields.hold),
             "from": fields.start_date,
@@ -130,7 +106,7 @@ def _times(steps: str, bins: str) -> dict[str, Any] | None:
     return given({"from": first.strip(), "to": last.strip(), "bins": chosen})
 
 
-QUESTION: Final = Question(funnels.funnel, FunnelBody, body_of, GROUPS, "ecom funnel")
+QUESTION: Final = Question(funnels.funnel, body_of, GROUPS, "ecom funnel")
 
 
 def steps(answer: Answer) -> Block:
@@ -263,12 +239,14 @@ def _round(seconds: float) -> str:
 
 def who(view: View) -> Block:
     """Return who is at a step, for callers who may see people."""
-    result = context(view, QUESTION)
+    result = builder.context(view, QUESTION)
     if not result.answer:
-        return correct_first()
+        return builder.correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
-    parameters = WhoParameters.model_validate({"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"})
+    parameters = funnels.WhoParameters.model_validate(
+        {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
+    )
     answer = funnels.funnel_who(view.context, parameters, result.body)
     columns = (
         Column("visitor_id", "Visitor"),

@@ -5,7 +5,6 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from ecom_assets.api.routes import journeys
-from ecom_assets.api.routes.journeys import JourneysParameters
 from ecom_assets.dashboard import sankey
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable
 from ecom_assets.dashboard.page import Filters, Page, Section, View
@@ -83,7 +82,7 @@ def _around(view: View) -> tuple[list[Flow], int]:
 
 def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
     parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
-    rows: list[dict[str, Any]] = view.answer(journeys.journeys, JourneysParameters, **parameters)["transitions"]
+    rows: list[dict[str, Any]] = view.answer(journeys.journeys, **parameters)["transitions"]
     return rows
 
 

@@ -4,13 +4,21 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ecom_assets.api.parameters import DaysParameters, PagedDaysParameters
 from ecom_assets.api.routes import funnels, products, sales, sessions
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tile, Tiles, Why
+from ecom_assets.dashboard.blocks import (
+    Block,
+    Chart,
+    Column,
+    DataTable,
+    Sparkline,
+    Tile,
+    Tiles,
+    Why,
+    compared_tile,
+    meaning,
+)
 from ecom_assets.dashboard.page import Page, Section, View
-from ecom_assets.dashboard.sparkline import Sparkline
-from ecom_assets.dashboard.tiles import compared_tile, meaning
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
@@ -52,7 +60,7 @@ def key_numbers(view: View) -> Block:
 
 def revenue(view: View) -> Block:
     """Return the revenue by day."""
-    answer = view.answer(sales.revenue_trend, sales.TrendParameters)
+    answer = view.answer(sales.revenue_trend)
     return Chart(
         charts.line("start_date", "revenue_amount", kind="money", area=True, title="Revenue"),
         answer["points"],
@@ -66,20 +74,20 @@ def revenue(view: View) -> Block:
 
 def best_products(view: View) -> Block:
     """Return the products with the most revenue."""
-    answer = view.answer(products.top_products, products.TopParameters, limit=6)
+    answer = view.answer(products.top_products, limit=6)
     rows = [view.product(row) for row in answer["products"]]
     return DataTable(rows, BEST, csv=view.csv("/analytics/products/top", limit=1000))
 
 
 def best_channels(view: View) -> Block:
     """Return the channels with the most revenue."""
-    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, limit=6)
+    answer = view.answer(sales.revenue_by_channel, limit=6)
     return DataTable(answer["channels"], CHANNELS, csv=view.csv("/analytics/revenue/by-channel"))
 
 
 def _sales(view: View) -> list[Tile]:
-    answer = view.answer(sales.sales, DaysParameters)
-    points = view.answer(sales.revenue_trend, sales.TrendParameters)["points"]
+    answer = view.answer(sales.sales)
+    points = view.answer(sales.revenue_trend)["points"]
     of_sales = partial(
         compared_tile, answer, "sales", table="mart.revenue_daily", points=points, href=view.link("sales")
     )
@@ -91,7 +99,7 @@ def _sales(view: View) -> list[Tile]:
 
 
 def _conversion(view: View) -> list[Tile]:
-    answer = view.answer(funnels.conversion, funnels.ConversionParameters)
+    answer = view.answer(funnels.conversion)
     last_step = {"funnel_name": answer["funnel_name"], "unit": answer["unit"], "step": str(len(answer["steps"]))}
     return [
         Tile(
@@ -113,7 +121,7 @@ def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None
 
 
 def _sessions(view: View) -> list[Tile]:
-    answer = view.answer(sessions.engagement, PagedDaysParameters, limit=1000)
+    answer = view.answer(sessions.engagement, limit=1000)
     of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=answer["days"])
     return [
         of_sessions("session_count", "Sessions", "count"),

@@ -3,44 +3,31 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import journeys
-from ecom_assets.api.routes.journeys import JourneysBody
+from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tile, Tiles
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    OF_SESSIONS,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    given,
-    plain,
-    question_page,
-    split,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
+from ecom_assets.dashboard.page import Section, csv_address
 
 STEPS: Final = (("page_type", "Event types"), ("category", "Categories"), ("page", "Pages"))
 GROUPS: Final = (
     Group(
         "Paths",
         (
-            Input("by", "Steps are", options=STEPS, about=("by",)),
-            Input("from_step", "From step", "the beginning", suggests="types", about=("from_step",)),
-            Input("to_step", "To step", "the end", suggests="types", about=("to_step",)),
-            Input("exclude", "Without", "search", suggests="types", about=("exclude",)),
-            *DAYS,
+            Input("by", "Steps are", options=STEPS),
+            Input("from_step", "From step", "the beginning", suggests="types"),
+            Input("to_step", "To step", "the end", suggests="types"),
+            Input("exclude", "Without", "search", suggests="types"),
+            *builder.DAYS,
         ),
     ),
     Group(
         "More",
         (
-            Input("group", "Pages as one step", "/product/*", width=2, about=("group",)),
-            Input("min_count", "Transitions taken at least", "1", kind="number", about=("min_count",)),
-            Input("top", "Most paths", "10", kind="number", about=("top",)),
-            Input("most_steps", "Most steps of a path", "20", kind="number", about=("most_steps",)),
-            *OF_SESSIONS,
+            Input("group", "Pages as one step", "/product/*", width=2),
+            Input("min_count", "Transitions taken at least", "1", kind="number"),
+            Input("top", "Most paths", "10", kind="number"),
+            Input("most_steps", "Most steps of a path", "20", kind="number"),
+            *builder.OF_SESSIONS,
         ),
         is_more=True,
     ),
@@ -99,9 +86,7 @@ def transitions(answer: Answer) -> Block:
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
 
 
-QUESTION: Final = Question(
-    journeys.custom_journeys, JourneysBody, body_of, GROUPS, "ecom journeys", is_file_of_body=True
-)
+QUESTION: Final = Question(journeys.custom_journeys, body_of, GROUPS, "ecom journeys", is_file_of_body=True)
 PAGE = question_page(
     QUESTION,
     (

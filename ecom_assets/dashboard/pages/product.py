@@ -1,15 +1,14 @@
 """One product: its numbers against the period before, day by day, and what is bought with it."""
 
 from functools import partial
+from typing import Any
 
 from pydantic import Field
 
-from ecom_assets.api.parameters import SlicedOfDays
 from ecom_assets.api.routes import products
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, compared_tile
 from ecom_assets.dashboard.page import Filters, Page, Section, View
-from ecom_assets.dashboard.tiles import compared_tile
 
 DAYS = (
     Column("event_date", "Day", "date"),
@@ -32,24 +31,14 @@ class OneProduct(Filters):
     product: str = Field(max_length=500, title="Product")
 
 
-def _answer(view: View) -> dict[str, object]:
-    return view.answer(partial(_of_product, view.filters.product), SlicedOfDays)
-
-
-def _of_product(product: str, context: object, parameters: object) -> dict[str, object]:
-    return products.product(context, product, parameters)  # type: ignore[arg-type]  # as `View.answer` passes them
+def _answer(view: View) -> dict[str, Any]:
+    return view.answer(partial(products.product, product_id=view.filters.product))
 
 
 def numbers(view: View) -> Block:
     """Return the numbers of the product."""
     answer = _answer(view)
-    tile = partial(
-        compared_tile,
-        answer,
-        "product",
-        table="mart.product_performance",
-        points=answer["trend"],  # type: ignore[arg-type]  # rows
-    )
+    tile = partial(compared_tile, answer, "product", table="mart.product_performance", points=answer["trend"])
     return Tiles(
         (
             tile("revenue_amount", "Revenue", "money"),
@@ -68,7 +57,7 @@ def views(view: View) -> Block:
     path = f"/analytics/products/{view.filters.product}"
     return Chart(
         charts.line("event_date", "product_view_count", area=True, title="Views"),
-        answer["trend"],  # type: ignore[arg-type]  # rows
+        answer["trend"],
         DAYS,
         "Views of the product by day as a line.",
         csv=view.csv(path),
@@ -78,7 +67,7 @@ def views(view: View) -> Block:
 def related(view: View) -> Block:
     """Return what is bought with the product."""
     answer = _answer(view)
-    rows = [view.product(row) for row in answer["related"]]  # type: ignore[attr-defined]  # rows
+    rows = [view.product(row) for row in answer["related"]]
     return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
 
 

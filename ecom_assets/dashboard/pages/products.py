@@ -3,9 +3,8 @@
 from pydantic import Field
 
 from ecom_assets.api.routes import products
-from ecom_assets.dashboard.blocks import Block, Column, DataTable, Several, Tile, Tiles, Why
+from ecom_assets.dashboard.blocks import Block, Column, DataTable, Several, Tile, Tiles, Why, meaning
 from ecom_assets.dashboard.page import Filters, Page, Section, View
-from ecom_assets.dashboard.tiles import meaning
 from ecom_assets.products.queries import SortBy
 
 KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
@@ -51,7 +50,7 @@ class ProductFilters(Filters):
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
     chosen = view.filters.sort_by
-    answer = view.answer(products.top_products, products.TopParameters, limit=MOST_PRODUCTS, sort_by=chosen)
+    answer = view.answer(products.top_products, limit=MOST_PRODUCTS, sort_by=chosen)
     left = (answer["total_count"] or 0) - len(answer["products"])
     return DataTable(
         [view.product(row) for row in answer["products"]],
@@ -65,7 +64,7 @@ def top(view: View) -> Block:
 
 def categories(view: View) -> Block:
     """Return the categories: who looked, who put something into a cart, who bought."""
-    answer = view.answer(products.categories, products.CategoriesParameters, limit=1000)
+    answer = view.answer(products.categories, limit=1000)
     left = len(answer["categories"]) - MOST_CATEGORIES
     return DataTable(
         answer["categories"][:MOST_CATEGORIES],
@@ -79,7 +78,7 @@ def categories(view: View) -> Block:
 
 def stock(view: View) -> Block:
     """Return the stock that needs attention, as of the newest day."""
-    answer = view.answer(products.inventory_alerts, products.AlertsParameters, limit=MOST_ALERTS)
+    answer = view.answer(products.inventory_alerts, limit=MOST_ALERTS)
     rows = [{**view.product(row), "kind": KINDS[row["alert"]]} for row in answer["alerts"]]
     left = answer["total_count"] - len(rows)
     meanings = answer["definition"]

@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.personal_data import ON_THIS_MACHINE
-from ecom_assets.api.parameters import Parameters, SlicedOfDays
+from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import quality, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
@@ -78,7 +76,7 @@ class QualityFilters(Filters):
 
 def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
-    answer = view.answer(quality.row_accounting, SlicedOfDays, limit=1)
+    answer = view.answer(quality.row_accounting, limit=1)
     sums = {
         name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
     }
@@ -97,7 +95,7 @@ def totals(view: View) -> Block:
 
 def by_day(view: View) -> Block:
     """Return the outcomes of the rows of each day, as bars and as a table."""
-    answer = view.answer(quality.row_accounting, SlicedOfDays)
+    answer = view.answer(quality.row_accounting)
     outcomes = [
         {"accounted_date": day["accounted_date"], "source": day["source"], "outcome": label, "row_count": day[name]}
         for day in answer["days"]
@@ -154,7 +152,7 @@ def _bars() -> charts.Spec:
 
 def reasons(view: View) -> Block:
     """Return the quarantined rows by reason; each reason leads to its rows."""
-    answer = view.answer(quality.row_accounting, SlicedOfDays, limit=1)
+    answer = view.answer(quality.row_accounting, limit=1)
     most = max((row["row_count"] for row in answer["reasons"]), default=1)
     rows = [
         {
@@ -176,7 +174,7 @@ def samples(view: View) -> Block:
         return Notice("Choose a reason above to see some of its rows as they came.", "info")
     source = "orders" if view.filters.source == "orders" else "events"
     parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
-    rows = view.answer(quality.quarantined_samples, quality.SamplesParameters, **parameters)["samples"]
+    rows = view.answer(quality.quarantined_samples, **parameters)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
     columns = [Column(day, "Day", "date"), *(Column(name, _plain(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
@@ -191,8 +189,8 @@ def samples(view: View) -> Block:
 
 def held(view: View) -> Block:
     """Return the days that are held back, each with its release."""
-    answer = view.answer(quality.held_days, Parameters)
-    requested = view.answer(requests.newest_requests, Parameters)["requests"]
+    answer = view.answer(quality.held_days)
+    requested = view.answer(requests.newest_requests)["requests"]
     newest = {(one["subject"], one["first_day"]): one for one in reversed(requested) if one["kind"] == "release"}
     rows = [
         {
@@ -209,7 +207,7 @@ def held(view: View) -> Block:
 
 def checks(view: View) -> Block:
     """Return the checks that failed or warned when they were evaluated last."""
-    answer = view.answer(requests.failing_checks, Parameters)
+    answer = view.answer(requests.failing_checks)
     if not answer["evaluated_count"]:
         return Notice("No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this server.")
     rows = [
@@ -228,7 +226,7 @@ def checks(view: View) -> Block:
 
 def freshness(view: View) -> Block:
     """Return when each table was written last, and its newest day."""
-    answer = view.answer(requests.table_states, Parameters)
+    answer = view.answer(requests.table_states)
     listed = [row for row in answer["tables"] if row["row_count"] is not None or row["is_written"] is False]
     rows = [{**row, "state": _state(row)} for row in listed]
     rows.sort(key=lambda row: (row["is_written"] is not False, row["table_name"]))

@@ -5,31 +5,10 @@ from typing import Any, Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import retention
-from ecom_assets.api.routes.retention import RetentionBody, WhoParameters
-from ecom_assets.dashboard import charts
+from ecom_assets.dashboard import builder, charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    PER,
-    PERIODS,
-    PRESET,
-    SEGMENT,
-    WEEKDAYS,
-    WHERE,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    context,
-    correct_first,
-    given,
-    lines_of,
-    plain,
-    question_page,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section, View
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page
+from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.tables.breakdown import split_columns
 
 MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
@@ -42,39 +21,32 @@ GROUPS: Final = (
     Group(
         "Who comes back",
         (
-            Input("start", "Started with", "anything", suggests="types", about=("start",)),
-            Input("returning", "Came back with", "anything", suggests="types", about=("returning",)),
-            Input("period", "Periods", options=PERIODS, about=("period",)),
-            Input("last_period", "Up to period", "12", kind="number", about=("last_period",)),
-            Input("mode", "Came back", options=MODES, about=("mode",)),
-            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns", about=("by",)),
+            Input("start", "Started with", "anything", suggests="types"),
+            Input("returning", "Came back with", "anything", suggests="types"),
+            Input("period", "Periods", options=builder.PERIODS),
+            Input("last_period", "Up to period", "12", kind="number"),
+            Input("mode", "Came back", options=MODES),
+            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns"),
         ),
     ),
     Group(
         "More",
         (
-            *DAYS,
-            Input(
-                "range_of", "These days limit", options=(("", "all events"), ("starts", "starts")), about=("range_of",)
-            ),
-            Input(
-                "clock",
-                "Periods of",
-                options=(("", "The calendar"), ("rolling", "Each visitor's start")),
-                about=("clock",),
-            ),
-            Input("starting", "Cohort of", options=STARTINGS, about=("starting",)),
+            *builder.DAYS,
+            Input("range_of", "These days limit", options=(("", "all events"), ("starts", "starts"))),
+            Input("clock", "Periods of", options=(("", "The calendar"), ("rolling", "Each visitor's start"))),
+            Input("starting", "Cohort of", options=STARTINGS),
             Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
-            Input("week_start", "Weeks begin on", options=WEEKDAYS),
-            Input("sum_of", "Add up", "cart_amount", suggests="columns", about=("sum_of",)),
-            WHERE,
-            PER,
-            Input("start_where", "Starts where", "cart_amount > 20", about=("start_where",)),
-            Input("returning_where", "Returns where", "cart_amount > 20", about=("returning_where",)),
-            Input("at_least", "Returns needed", "1", kind="number", about=("at_least",)),
-            Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
-            SEGMENT,
-            PRESET,
+            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
+            Input("sum_of", "Add up", "cart_amount", suggests="columns"),
+            builder.WHERE,
+            builder.PER,
+            Input("start_where", "Starts where", "cart_amount > 20"),
+            Input("returning_where", "Returns where", "cart_amount > 20"),
+            Input("at_least", "Returns needed", "1", kind="number"),
+            Input("limit", "Values by themselves", "10", kind="number"),
+            builder.SEGMENT,
+            builder.PRESET,
             Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
             Input("who_period", "In its period", "all of it", about=("period",)),
             Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
@@ -95,7 +67,7 @@ CELLS: Final = (
 
 def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
-    of_lists = {name: lines_of(getattr(fields, name)) for name in ("start_where", "returning_where")}
+    of_lists = {name: builder.lines_of(getattr(fields, name)) for name in ("start_where", "returning_where")}
     brackets = [_bracket(one) for one in fields.brackets.split(",") if one.strip()]
     lists = {"brackets": brackets, "by": split_columns(fields.by), **of_lists}
     return given({**plain(fields, GROUPS, *(f"who_{name}" for name in WHO)), **lists})
@@ -114,9 +86,9 @@ MOST_COHORTS: Final = 26
 
 def heat_map(view: View) -> Block:
     """Return a cell per cohort and period."""
-    answer = context(view, QUESTION).answer
+    answer = builder.context(view, QUESTION).answer
     if not answer:
-        return correct_first()
+        return builder.correct_first()
     names = [total["period"] for total in answer["totals"]]
     shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
     cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are drawn; the CSV has all." if count > MOST_COHORTS else ""
@@ -261,16 +233,16 @@ def breakdown(answer: Answer) -> Block:
 
 def who(view: View) -> Block:
     """Return who is in a cell, for callers who may see people."""
-    result = context(view, QUESTION)
+    result = builder.context(view, QUESTION)
     if not result.answer:
-        return correct_first()
+        return builder.correct_first()
     fields = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
     if "cohort" not in fields:
         return Notice(
             "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
             "info",
         )
-    answer = retention.retention_who(view.context, WhoParameters.model_validate(fields), result.body)
+    answer = retention.retention_who(view.context, retention.WhoParameters.model_validate(fields), result.body)
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     return DataTable(
@@ -282,7 +254,7 @@ def who(view: View) -> Block:
     )
 
 
-QUESTION: Final = Question(retention.retention, RetentionBody, body_of, GROUPS, "ecom retention")
+QUESTION: Final = Question(retention.retention, body_of, GROUPS, "ecom retention")
 PAGE = question_page(
     QUESTION,
     (

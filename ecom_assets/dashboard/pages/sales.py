@@ -4,14 +4,12 @@ from functools import partial
 
 from pydantic import Field
 
-from ecom_assets.api.parameters import DaysParameters
 from ecom_assets.api.routes import products, sales
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, Why
-from ecom_assets.dashboard.countries import SHAPES, shape_of
+from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, Why, compared_tile, meaning
+from ecom_assets.dashboard.charts import SHAPES, shape_of
 from ecom_assets.dashboard.page import Filters, Page, Section, View
 from ecom_assets.dashboard.static_files import address_of_file
-from ecom_assets.dashboard.tiles import compared_tile, meaning
 from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
 TABLE = "mart.revenue_daily"
@@ -61,8 +59,8 @@ class SalesFilters(Filters):
 
 def totals(view: View) -> Block:
     """Return what was sold and refunded."""
-    answer = view.answer(sales.sales, DaysParameters)
-    points = view.answer(sales.revenue_trend, sales.TrendParameters)["points"]
+    answer = view.answer(sales.sales)
+    points = view.answer(sales.revenue_trend)["points"]
     tile = partial(compared_tile, answer, "sales", table=TABLE, points=points)
     return Tiles(
         (
@@ -79,7 +77,7 @@ def totals(view: View) -> Block:
 def trend(view: View) -> Block:
     """Return the revenue over time."""
     by = view.filters.granularity
-    answer = view.answer(sales.revenue_trend, sales.TrendParameters, granularity=by)
+    answer = view.answer(sales.revenue_trend, granularity=by)
     x = "started_at" if by == "hour" else "start_date"
     return Chart(
         charts.line(x, "revenue_amount", kind="money", area=True, title="Revenue"),
@@ -94,7 +92,7 @@ def trend(view: View) -> Block:
 
 def world_map(view: View) -> Block:
     """Return the countries with their revenue on a map."""
-    answer = view.answer(sales.geographic, sales.PlacesParameters, level="country", limit=1000)
+    answer = view.answer(sales.geographic, level="country", limit=1000)
     places = [{**place, "shape": shape_of(place["country"])} for place in answer["places"]]
     lost = [place["country"] for place in places if place["shape"] is None]
     rows = [{name: place[name] for name in ("shape", "country", "revenue_amount")} for place in places]
@@ -113,7 +111,7 @@ def world_map(view: View) -> Block:
 def places(view: View) -> Block:
     """Return the places with the most revenue."""
     level = view.filters.level
-    answer = view.answer(sales.geographic, sales.PlacesParameters, level=level, limit=MOST_PLACES)
+    answer = view.answer(sales.geographic, level=level, limit=MOST_PLACES)
     names = PLACE_NAMES[level]
     rows = [{**row, "place": ", ".join(row[name] for name in names if row[name])} for row in answer["places"]]
     left = (answer["total_count"] or 0) - len(rows)
@@ -127,7 +125,7 @@ def places(view: View) -> Block:
 
 def categories(view: View) -> Block:
     """Return the categories with their revenue."""
-    answer = view.answer(products.categories, products.CategoriesParameters, limit=1000)
+    answer = view.answer(products.categories, limit=1000)
     sold = [row for row in answer["categories"] if row["revenue_amount"]]
     sold.sort(key=lambda row: row["revenue_amount"], reverse=True)
     left, sold = len(sold[MOST_CATEGORIES:]), sold[:MOST_CATEGORIES]
@@ -147,7 +145,7 @@ def categories(view: View) -> Block:
 def channels(view: View) -> Block:
     """Return the channels with their revenue."""
     dimension = view.filters.dimension
-    answer = view.answer(sales.revenue_by_channel, sales.ChannelsParameters, dimension=dimension)
+    answer = view.answer(sales.revenue_by_channel, dimension=dimension)
     return Chart(
         charts.ranking("channel", "revenue_amount", kind="money", title="Revenue"),
         answer["channels"],

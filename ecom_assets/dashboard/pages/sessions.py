@@ -3,28 +3,18 @@
 from typing import Final
 
 from ecom_assets.api.routes import sessions
-from ecom_assets.api.routes.sessions import SessionsBody
+from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Tile, Tiles
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    OF_SESSIONS,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    body_from,
-    question_page,
-)
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, question_page
 from ecom_assets.dashboard.page import Section
 
 GROUPS: Final = (
     Group(
         "Sessions",
         (
-            *OF_SESSIONS,
+            *builder.OF_SESSIONS,
             Input("idle", "Ends after silence of", "30m", about=("idle", "duration")),
-            *DAYS,
+            *builder.DAYS,
         ),
     ),
 )
@@ -46,7 +36,7 @@ def totals(answer: Answer) -> Block:
 
 
 QUESTION: Final = Question(
-    sessions.custom_sessions, SessionsBody, body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True
+    sessions.custom_sessions, builder.body_from(GROUPS), GROUPS, "ecom sessions", is_file_of_body=True
 )
 PAGE = question_page(
     QUESTION,

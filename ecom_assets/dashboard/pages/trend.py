@@ -3,28 +3,10 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import trends
-from ecom_assets.api.routes.trends import TrendBody
-from ecom_assets.dashboard import charts
+from ecom_assets.dashboard import builder, charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import (
-    DAYS,
-    PER,
-    PERIODS,
-    PRESET,
-    SEGMENT,
-    WEEKDAYS,
-    WHERE,
-    Answer,
-    Group,
-    Input,
-    Question,
-    answered,
-    given,
-    plain,
-    question_page,
-)
-from ecom_assets.dashboard.downloads import csv_address
-from ecom_assets.dashboard.page import Section
+from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page
+from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.tables.breakdown import split_columns
 from ecom_assets.trends.definition import MAX_SERIES, Series, names_of
 
@@ -53,26 +35,26 @@ GROUPS: Final = (
     Group(
         "How",
         (
-            Input("period", "Periods", options=(("minute", "Minute"), *PERIODS), about=("period",)),
-            Input("kind", "Show", options=KINDS, about=("kind",)),
-            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns", about=("by",)),
-            Input("formula", "Formula", "A / B", about=("formula",)),
-            *DAYS,
+            Input("period", "Periods", options=(("minute", "Minute"), *builder.PERIODS)),
+            Input("kind", "Show", options=KINDS),
+            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns"),
+            Input("formula", "Formula", "A / B"),
+            *builder.DAYS,
         ),
     ),
     Group(
         "More",
         (
-            WHERE,
-            PER,
-            Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes")), about=("cumulative",)),
-            Input("at_least", "Events needed in a period", "1", kind="number", about=("at_least",)),
-            Input("moving_average", "Mean of periods", "7", kind="number", about=("moving_average",)),
-            Input("compare", "Range before", options=(("", "No"), ("true", "Beside it")), about=("compare",)),
-            Input("limit", "Values by themselves", "10", kind="number", about=("limit",)),
-            Input("week_start", "Weeks begin on", options=WEEKDAYS),
-            SEGMENT,
-            PRESET,
+            builder.WHERE,
+            builder.PER,
+            Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes"))),
+            Input("at_least", "Events needed in a period", "1", kind="number"),
+            Input("moving_average", "Mean of periods", "7", kind="number"),
+            Input("compare", "Range before", options=(("", "No"), ("true", "Beside it"))),
+            Input("limit", "Values by themselves", "10", kind="number"),
+            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
+            builder.SEGMENT,
+            builder.PRESET,
         ),
         is_more=True,
     ),
@@ -208,7 +190,7 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
     )
 
 
-QUESTION: Final = Question(trends.trend, TrendBody, body_of, GROUPS, "ecom trend")
+QUESTION: Final = Question(trends.trend, body_of, GROUPS, "ecom trend")
 PAGE = question_page(
     QUESTION,
     (Section("Trend", answered(QUESTION, chart)),),

@@ -13,8 +13,7 @@ from ecom_assets.dashboard.blocks import Block, Column, Custom, DataTable, Notic
 from ecom_assets.dashboard.formats import Kind, day_range
 from ecom_assets.dashboard.page import WHY, NoDays, Page, Section, View, address_of
 from ecom_assets.explain.answer import how_of
-from ecom_assets.explain.question import Question, table_named
-from ecom_assets.explain.traces import TRACES
+from ecom_assets.explain.question import TRACES, Question, table_named
 from ecom_assets.tables.conditions import where_from
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed
