@@ -193,10 +193,11 @@ class View:
         Raises:
             EcomError: What the route raises, such as `NoSourceError`.
         """
-        kind = model_of(route, "parameters")
+        function = getattr(route, "func", route)
+        kind = model_of(function, "parameters")
         days = self.filters.days if issubclass(kind, DaysParameters) else {}
         query = kind.model_validate({**days, **parameters})
-        called = getattr(route, "func", route), str(getattr(route, "keywords", {})), query.model_dump_json()
+        called = function, str(getattr(route, "keywords", {})), query.model_dump_json()
         if called not in self._answers:
             self._answers[called] = route(self.context, parameters=query)
             self.ranges.append(self._answers[called]["range"])
