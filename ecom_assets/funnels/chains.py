@@ -88,7 +88,7 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     """
     # Sorted, because to Ibis two selections that differ only in the order of names are the same.
     kept = sorted(set(current.columns) - {*units, "event_at"})
-    none = {name: ibis.null(current[name].type()) for name in kept}
+    none = {name: ibis.null(current[name].type().copy(nullable=True)) for name in kept}
     clock = current.event_at.type()
     both = ibis.union(
         current.select(*units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")),

@@ -90,7 +90,7 @@ def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units
 
 def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: list[str]) -> ir.Table:
     """Return the chains that candidates extend, each with the latest start of a chain up to its time."""
-    unknown = ibis.null(chains.start_at.type())
+    unknown = ibis.null(chains.start_at.type().copy(nullable=True))
     both = ibis.union(
         chains.select(*units, "event_at", "start_at", is_candidate=ibis.literal(0, "int8")),
         candidates.select(*units, "event_at", start_at=unknown, is_candidate=ibis.literal(1, "int8")),

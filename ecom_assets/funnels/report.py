@@ -107,7 +107,8 @@ def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
     if optional:
         before = ibis.window(group_by=key_columns(chains), order_by=chains.step, rows=(None, -1))
         is_optional = chains.step.isin(sorted(optional))
-        previous_at = is_optional.ifelse(ibis.null(chains.event_at.type()), chains.event_at).max().over(before)
+        unknown = ibis.null(chains.event_at.type().copy(nullable=True))
+        previous_at = is_optional.ifelse(unknown, chains.event_at).max().over(before)
     whole = chains.mutate(
         previous_at=previous_at,
         began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),

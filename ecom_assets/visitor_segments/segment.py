@@ -137,7 +137,7 @@ class Latest:
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: when the values were last known, and when they last met the conditions."""
         known = reduce(and_, [_is_set(events, column) for column in columns_of(self.where)])
-        never = ibis.null(events.event_at.type())
+        never = ibis.null(events.event_at.type().copy(nullable=True))
         return [
             known.ifelse(events.event_at, never).max(),
             (known & holds(events, self.where)).ifelse(events.event_at, never).max(),

@@ -12,6 +12,7 @@ from ecom_assets.api.auth.callers import PERSONAL_COLUMNS
 from ecom_assets.api.auth.guard import FILE_NAME
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, serving
+from ecom_assets_tests.api.test_questions import BOUGHT, EXPERIMENT
 
 FUNNEL: dict[str, Any] = {"steps": ["product_view", "add_to_cart"]}
 KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+personal", "admin", "personal")}
@@ -36,8 +37,9 @@ def keyed(settings: Settings) -> Iterator[Running]:
         yield actual
 
 
-def ask(keyed: Running, scope: str, body: dict[str, Any]) -> requests.Response:
-    return requests.post(f"{keyed.address}/analytics/funnel", json=body, headers={"X-API-Key": KEYS[scope]}, timeout=60)
+def ask(keyed: Running, scope: str, body: dict[str, Any], question: str = "funnel") -> requests.Response:
+    headers = {"X-API-Key": KEYS[scope]}
+    return requests.post(f"{keyed.address}/analytics/{question}", json=body, headers=headers, timeout=60)
 
 
 def test_the_list_is_that_of_the_contract() -> None:
@@ -59,9 +61,37 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: st
     assert {"reason": "wrong_scope", "caller": "setting:1", "path": "/analytics/funnel"}.items() <= lines[-2].items()
 
 
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(
+    ("question", "body"),
+    [
+        ("trend", {"series": ["*"], "by": "visitor_id"}),
+        ("trend", {"series": ["*"], "where": ["user_agent contains Firefox"]}),
+        ("trend", {"series": [{"event_type": "purchase", "where": [{"any_of": [{"user_id": "u01"}]}]}]}),
+        ("retention", {"by": "user_agent"}),
+        ("retention", {"start_where": ["visitor_id = u01"]}),
+        ("retention", {"returning_where": [{"user_id": "u01"}]}),
+        ("experiment", {**EXPERIMENT, "exposure": {"where": ["user_id != u01"]}}),
+        (
+            "experiment",
+            {**EXPERIMENT, "goal": {"event_type": "purchase", "where": [{"any_of": [{"visitor_id": "u01"}]}]}},
+        ),
+        ("experiment", {**EXPERIMENT, "where": ["user_agent contains Windows"]}),
+        ("experiment", {**EXPERIMENT, "variant": "user_agent", "control": "x", "shares": {"x": 1, "y": 1}}),
+        ("correlation", {"funnel": BOUGHT, "properties": ["user_agent"]}),
+        ("correlation", {"funnel": {**BOUGHT, "where": ["user_id = u01"]}}),
+        ("correlation", {"funnel": BOUGHT, "segment": {"latest": "visitor_id = u01"}}),
+    ],
+)
+def test_so_does_every_other_question(keyed: Running, question: str, body: dict[str, Any]) -> None:
+    result = {scope: ask(keyed, scope, body, question).status_code for scope in ("read", "read+personal")}
+    assert result == {"read": 403, "read+personal": 200}
+
+
 def test_a_question_about_many_needs_none(keyed: Running) -> None:
     body = {**FUNNEL, "by": "product_category", "hold": ["product_id"]}
     assert [ask(keyed, scope, body).status_code for scope in ("read", "admin")] == [200, 200]
+    assert ask(keyed, "read", {"funnel": BOUGHT}, "correlation").status_code == 200
 
 
 def test_without_keys_who_is_on_this_machine_may_ask(settings: Settings) -> None:
