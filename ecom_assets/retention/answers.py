@@ -33,9 +33,11 @@ from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
+from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
 from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.query_runner import QueryRunner
+from ecom_assets.trends.trend import has_no_values
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -138,6 +140,8 @@ def missing_warnings(
 ) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
     of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
+    if not _is_bare(rule, answer):
+        return of_types
     return [*of_types, *missing_property_warnings(con, events, rule.columns, rule.number_columns)]
 
 
@@ -179,6 +183,16 @@ def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
     start = [] if cohorts else [rule.start]
     returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.returning]
     return [name for name in (*start, *returning) if name]
+
+
+def _is_bare(rule: RetentionRule, answer: Mapping[str, Any]) -> bool:
+    """Return whether a key of `properties` may be missing: nobody starts or returns, or what counts has no value."""
+    cohorts = answer["cohorts"]
+    has_returns = any(any(one["returned"]) for one in cohorts)
+    has_sum = rule.sum_of is None or any(any(one["sum"]) for one in cohorts)
+    if not (has_returns and has_sum) or any(map(has_negation, (rule.where, rule.start_where, rule.returning_where))):
+        return True
+    return has_no_values(one["value"] for one in answer.get("breakdown", ()))
 
 
 def _range(between: Between) -> dict[str, str | None]:
@@ -251,7 +265,10 @@ def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
     counted = cohort_counts(runner, question.activity, rule, most_periods)
     if counted is None:
         return None
-    known = _reached(counted.newest_date, None, counted.period_count, question, whole_until)
+    newest_date, period_count = counted.newest_date, counted.period_count
+    if everything := _of_all_rows(question):
+        newest_date, period_count = everything["newest_date"], everything["span"] + 1
+    known = _reached(newest_date, None, period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
     length, reach = known.period_count, known.reach
     result = runner.table(cells_of, counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
@@ -290,10 +307,21 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
     (row,) = question.runner.rows(extent_of, activity, rule)
     if row["newest_date"] is None:
         return Known(None, whole_until, Reach(None, None), 1, has_money=False)
+    row |= {**(_of_all_rows(question) or {}), "money": row["money"]}
     # There are more months of 30 days than calendar months.
     more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
     known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
     return replace(known, has_money=row["money"] > 0)
+
+
+def _of_all_rows(question: Question) -> dict[str, Any] | None:
+    """Return `extent_of` all rows, which say how far the data reach; None if the rule looks at all of them."""
+    rule = question.rule
+    if rule.where == EVERYTHING and rule.per == "user":
+        return None
+    plain = replace(rule, where=EVERYTHING, per="user", starting="first_time", by=None, sum_of=None)
+    (row,) = question.runner.rows(extent_of, replace(question, rule=plain).activity, plain)
+    return row
 
 
 def _moment(activity: ir.Table, rule: RetentionRule) -> ir.TimestampValue | None:

@@ -113,7 +113,7 @@ def by_columns(place: str, by: object) -> tuple[str, ...]:
     columns = tuple(by) if isinstance(by, list | tuple) else () if by is None else (by,)
     for column in columns:
         check_by(place, column)
-    if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(columns)) < len(columns):
+    if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(named_columns(columns))) < len(columns):
         raise DefinitionError(f"{place} is 1 to {MAX_BY} different columns; got {by!r}.")
     return columns
 

@@ -129,6 +129,13 @@ def number_columns_of(where: Where) -> list[str]:
     return [where.column] if any(type(one) in {int, float} for one in where.values) else []
 
 
+def has_negation(where: Where) -> bool:
+    """Return whether a condition holds for a missing value."""
+    if isinstance(where, Group):
+        return any(map(has_negation, where.parts))
+    return where.operator in NEGATED
+
+
 def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
     """Return the conditions with each event type translated that `event_type` is compared with as a whole."""
     if isinstance(where, Group):

@@ -12,17 +12,17 @@ from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import missing_type_warnings
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
-from ecom_assets.tables.conditions import number_columns_of
+from ecom_assets.tables.conditions import Where, has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
 from ecom_assets.tables.query_runner import QueryRunner
 from ecom_assets.trends.active import active_changes, active_on
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
-    NONE,
     OTHER,
     events_of,
     flagged,
+    has_no_values,
     needed,
     top_values,
     values,
@@ -73,10 +73,13 @@ def trend_answer(con: SQLBackend | QueryRunner, events: ir.Table, trend: Trend, 
     }
 
 
+def _conditions(trend: Trend) -> list[Where]:
+    return [trend.where, *(one.where for one in trend.series)]
+
+
 def _number_columns(trend: Trend) -> list[str]:
     """Return the columns that a trend adds up or averages, or compares with a number or in bins."""
-    conditions = [trend.where, *(one.where for one in trend.series)]
-    named = [column for where in conditions for column in number_columns_of(where)]
+    named = [column for where in _conditions(trend) for column in number_columns_of(where)]
     return [
         *named,
         *binned_columns(trend.by_columns),
@@ -85,12 +88,17 @@ def _number_columns(trend: Trend) -> list[str]:
 
 
 def _is_bare(result: Mapping[str, Any], trend: Trend) -> bool:
-    """Return whether a key of `properties` may be missing: a series counts nothing, or all of it is without a value."""
-    if trend.kind != "trend":
-        return False
-    counted = {one["name"] for one in result["series"] if one["total"]}
-    only_none = trend.by is not None and {one["breakdown"] for one in result["series"]} <= {NONE}
-    return only_none or len(counted) < len(trend.series)
+    """Return whether a key of `properties` may be missing: something counts nothing, or counts what has no value."""
+    counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
+    counted = {one["name"] for one in counts if _counts_something(one)}
+    has_negations = any(map(has_negation, _conditions(trend)))
+    return has_negations or len(counted) < len(trend.series) or has_no_values(one.get("breakdown") for one in counts)
+
+
+def _counts_something(result: Mapping[str, Any]) -> bool:
+    return bool(
+        result.get("total") or result.get("visitor_count") or any(any(result.get(state, ())) for state in STATES)
+    )
 
 
 def _with_bins(runner: QueryRunner, events: ir.Table, trend: Trend, days: Range) -> Trend:

@@ -5,7 +5,7 @@ Sums are exact decimals and percentiles are values that occur, so they do not de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import reduce
@@ -133,6 +133,12 @@ def top_values(events: ir.Table, limit: int) -> ir.Table:
 def with_other(events: ir.Table, kept: Sequence[str]) -> ir.Table:
     """Return the events with every value of the breakdown that is not in `kept` replaced by `(other)`."""
     return events.mutate(breakdown=events.breakdown.isin(kept).ifelse(events.breakdown, ibis.literal(OTHER)))
+
+
+def has_no_values(shown: Iterable[str | None]) -> bool:
+    """Return whether, judging by the values of a breakdown, no event may have a value of one of its columns."""
+    names = {one for one in shown if one != OTHER}
+    return bool(names) and all(NONE in (one or "") for one in names)
 
 
 def values(events: ir.Table, series: Series, *, by_period: bool, first_only: bool = False) -> ir.Table:

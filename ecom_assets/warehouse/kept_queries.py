@@ -172,6 +172,8 @@ def _text(value: object, dates: dict[date, int]) -> str:
     if isinstance(value, _Call):
         return _call_text(value, dates)
     if type(value) in PLAIN:
+        if isinstance(value, str) and "MAKE_DATE(9" in value:
+            raise _NotKept  # it would be taken for a place of a date
         return repr(value)
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_text(key, dates)}: {_text(one, dates)}' for key, one in value.items())}}}"

@@ -72,5 +72,6 @@ def test_several_columns_are_one_breakdown() -> None:
         "shoes / purchase": [0, 0, 1, 0],
     }
     assert actual["definition"]["by"] == ["product_category", "event_type"]
-    with pytest.raises(DefinitionError, match="1 to 5 different columns"):
-        Trend((WAU,), by=("product_category", "product_category"))
+    for by in (("product_category", "product_category"), ("cart_amount:bins=3", "cart_amount:edges=5")):
+        with pytest.raises(DefinitionError, match="1 to 5 different columns"):
+            Trend((WAU,), by=by)

@@ -128,6 +128,15 @@ def test_time_zones_and_days_that_decide_about_the_statement_are_in_its_key() ->
     assert late == [1, 1], "a day that stands for others is not kept"
 
 
+def test_a_text_that_reads_like_the_place_of_a_date_stays_as_it_is() -> None:
+    text, statements = "MAKE_DATE(9000, 1, 1)", KeptStatements()
+    con = opened(rows=f"('1', 'ann', 'view', '2026-03-02 10:00', '2026-03-02', '{text}')")
+    runner = KeptQueryRunner(con, statements)
+    trend = Trend((Series("view"),), where=where_from({"city": text}))
+    rows = runner.table(within, runner.held("events"), MONDAY, FRIDAY)
+    assert len(runner.rows(events_of, rows, trend)) == 1
+
+
 def test_other_code_or_libraries_write_again(monkeypatch: pytest.MonkeyPatch) -> None:
     statements = KeptStatements()
     assert rows_of(opened(), statements, count_by, "city")[1] == 1
