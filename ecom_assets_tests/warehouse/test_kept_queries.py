@@ -133,7 +133,7 @@ def test_a_text_that_reads_like_the_place_of_a_date_stays_as_it_is() -> None:
     con = opened(rows=f"('1', 'ann', 'view', '2026-03-02 10:00', '2026-03-02', '{text}')")
     runner = KeptQueryRunner(con, statements)
     trend = Trend((Series("view"),), where=where_from({"city": text}))
-    rows = runner.table(within, runner.held("events"), MONDAY, FRIDAY)
+    rows = runner.table(within, runner.temp_table("events"), MONDAY, FRIDAY)
     assert len(runner.rows(events_of, rows, trend)) == 1
 
 
