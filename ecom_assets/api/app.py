@@ -100,9 +100,7 @@ def __getattr__(name: str) -> FastAPI:
 def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Return the API without API keys, rate limits or request limits: for tests, and for an app that wraps it.
 
-    Args:
-        settings: The settings.
-        store: The store to read from; by default the one that the settings name.
+    By default it reads from the store that the settings name.
     """
 
     @asynccontextmanager

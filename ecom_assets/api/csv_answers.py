@@ -102,9 +102,7 @@ def _list_of(answer: Row) -> list[Row]:
 def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
     """Yield the CSV rows for one row of the list: one per step, one per period, or the row itself.
 
-    Args:
-        row: The row.
-        periods: What the periods of the answer are called; without names they are numbered from 0, as of a cohort.
+    Periods without names in `periods` are numbered from 0, as those of a cohort.
     """
     inside = next((name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]

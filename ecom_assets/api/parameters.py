@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
+from ecom_assets.api.cache.answers import is_same
 from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
@@ -19,7 +20,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.sales.coverage import Source, known_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -60,6 +61,10 @@ class Sliced(Parameters):
 
     limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Most rows to return; default all")
     offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
+
+    def cut(self, result: dict[str, Any], listed: str) -> dict[str, Any]:
+        """Return a result with these rows of one of its lists, and how many it has."""
+        return cut(result, listed, self.limit, self.offset)
 
 
 class SlicedOfDays(DaysParameters, Sliced):
@@ -110,11 +115,9 @@ class RequestContext:
             self._response.headers["Cache-Control"] = "no-store"
 
     def period(self, parameters: DaysParameters, *sources: Source) -> Period:
-        """Return the requested days; a named range ends on the newest day that is known in all sources.
+        """Return the requested days; a named range ends on the newest day that is known in all sources of the numbers.
 
-        Args:
-            parameters: The parameters of the request.
-            sources: The sources of the numbers; those without data do not shorten the range.
+        Sources without data do not shorten the range.
         """
         known = known_days(self.reading, sources)
         period = Period.of(self._newest(known), parameters.time_range, parameters.start_date, parameters.end_date)
@@ -213,7 +216,7 @@ def request_context(request: Request, response: Response) -> Iterator[RequestCon
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
             headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}
-            if headers["ETag"] in _known(request):
+            if is_same(request.headers.get("if-none-match", "").encode("latin-1"), headers["ETag"].encode()):
                 raise NotModifiedError(headers)
             response.headers.update(headers)
         yield RequestContext(request, reading, response)
@@ -241,9 +244,3 @@ def _etag(request: Request, reading: StoreReading) -> str:
         state.append(published.published_at)
     identity = repr([request.url.path.removeprefix(VERSION_PREFIX), parameters, state])
     return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
-
-
-def _known(request: Request) -> set[str]:
-    """Return the ETags that the caller has; strong ones are compared as weak ones."""
-    marks = (one.strip() for one in request.headers.get("if-none-match", "").split(","))
-    return {mark if mark.startswith("W/") else f"W/{mark}" for mark in marks}

@@ -41,6 +41,7 @@ PAGED: Final = (
 )
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Breakdown = Name | Annotated[list[Name], Field(max_length=MAX_BY)]
 """A column, or several."""
@@ -135,12 +136,7 @@ def check_session_ids(context: RequestContext, rule: SessionRule) -> None:
 
 @dataclass(frozen=True)
 class QuestionEvents:
-    """The events of a question by POST, with their days in its time zone.
-
-    Attributes:
-        context: The request.
-        body: The definition.
-    """
+    """The events of a question by POST, with their days in the time zone of its body."""
 
     context: RequestContext
     body: Body
@@ -222,10 +218,8 @@ class QuestionEvents:
     def answer(self, parameters: Sliced, count: Count, *, reads_all: bool = False) -> dict[str, Any]:
         """Return the answer, or raise if the question covers too many events.
 
-        Args:
-            parameters: The parameters of the request.
-            count: A function that computes the answer from a connection, the events and their extent.
-            reads_all: Whether the function receives the events of all days, not only of those of the body.
+        `count` computes the answer from a connection, the events and their extent. With `reads_all` it receives the
+        events of all days, not only of those of the body.
         """
         reading, segment = self.context.reading, self.segment
         require(reading, EVENTS)

@@ -101,12 +101,9 @@ LOOK_AT_PARENT_S = 1.0
 
 
 def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False) -> None:
-    """Serve the API until SIGINT or SIGTERM; requests in progress are finished first.
+    """Serve a stack, by default the API alone, until SIGINT or SIGTERM; requests in progress are finished first.
 
-    Args:
-        settings: The settings of the API.
-        stack: What to serve; by default the API alone.
-        until_parent_ends: Whether to stop when the parent process ends, too.
+    With `until_parent_ends`, the end of the parent process stops it, too.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.

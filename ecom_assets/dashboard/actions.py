@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ecom_assets.api.auth.callers import CALLER, Caller, ScopeNeededError, name_of_caller
+from ecom_assets.api.auth.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.page import PREFIX, Action, ActionRequest, Page
@@ -79,10 +79,9 @@ def check_scope(request: Request, action: Action) -> None:
     """Raise if the caller lacks the scope of an action; without keys, callers are on this machine and may.
 
     Raises:
-        ScopeNeededError: The key has not the scope.
+        ScopeNeededError: The key lacks it.
     """
-    caller: Caller | None = request.scope.get(CALLER)
-    if caller is not None and not caller.may(action.scope):
+    if not may(request.scope, action.scope):
         raise ScopeNeededError(
             f"This needs a key of scope {action.scope.value!r}; log in with one of `ecom api-key create --scope "
             f"{action.scope.value}`.",

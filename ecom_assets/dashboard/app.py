@@ -52,18 +52,11 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
 def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
-    add_dashboard(app)
-    return app
-
-
-def add_dashboard(app: FastAPI) -> None:
-    """Add the pages to an API, as an application of their own with the same state."""
-    dashboard = Starlette(
-        routes=[*_routes()],
-        exception_handlers={HTTPException: _refused, EcomError: _failed, Exception: _broken},
-    )
+    handlers = {HTTPException: _refused, EcomError: _failed, Exception: _broken}
+    dashboard = Starlette(routes=_routes(), exception_handlers=handlers)
     dashboard.state = app.state
     app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
+    return app
 
 
 def _routes() -> list[BaseRoute]:

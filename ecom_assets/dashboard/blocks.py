@@ -248,16 +248,8 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.
 
-    Args:
-        answer: The answer, with `previous`, `change` and `definition`.
-        part: The field of the answer that holds the numbers of the period.
-        name: The number.
-        label: What it is called.
-        kind: What it is.
-        table: The table that it is counted from.
-        points: The number over time.
-        better: Which direction is good.
-        href: A page that says more.
+    The answer has the number in its field `part`, and besides `previous`, `change` and `definition`; the number is
+    counted from `table`, and `points` are its values over time.
     """
     return Tile(
         label,

@@ -164,12 +164,8 @@ class Choices(NoDays):
 def choices_of(name: str, groups: Sequence[Group], days: int | None = None, **first: str) -> type[Choices]:
     """Return the model of the parameters in the address of a builder.
 
-    Args:
-        name: The name of the model.
-        groups: The fields of the form.
-        days: The days of that question, up to the newest; None for all.
-        first: The question of an address without parameters. A select without an empty option keeps its value in
-        others.
+    `first` is the question of an address without parameters, and `days` how many days it covers, up to the newest; None
+    for all. A select without an empty option keeps its value of `first` in other addresses.
     """
     inputs = [one for group in groups for one in group.inputs]
     fields: dict[str, Any] = {
@@ -360,12 +356,7 @@ def question_page(
 ) -> Page:
     """Return the page of a question: its form, the sections of its answer, and its definition.
 
-    Args:
-        question: The question.
-        sections: The sections of the answer.
-        first: The fields of the question of an address without parameters, as in `choices_of`.
-        days: The days of that question.
-        page: The path, title, place and summary of the page.
+    `first` and `days` are those of `choices_of`; `page` has path, title, place and summary.
     """
     around = (Section("Question", form(question)), *sections, Section("Definition", definition(question)))
     asks = choices_of(f"{page['path'].capitalize()}Choices", question.groups, days, **first)

@@ -23,14 +23,9 @@ DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOve
 
 
 def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str = "") -> Spec:
-    """Return a line over days, with a point under the pointer.
+    """Return a line of the number `y` over the days `x`, with a point under the pointer.
 
-    Args:
-        x: The field with the day.
-        y: The field with the number.
-        kind: What the number is, as of `formats.Kind`.
-        area: Whether the area below it is filled.
-        title: What the number is called.
+    `kind` is what the number is, as of `formats.Kind`; `area` fills the area below the line.
     """
     mark: Spec = {"type": "area", "line": True, "opacity": 0.12} if area else {"type": "line"}
     # A line needs two days that follow each other: a day alone is drawn as a point.
@@ -110,11 +105,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
 def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: str = "money") -> Spec:
     """Return a map of the world's countries, darker where a number is higher.
 
-    Args:
-        rows: The rows; `shape` is the name of the country in the shapes.
-        shapes: The address of the shapes.
-        value: The field with the number.
-        kind: What it is.
+    In the rows, `shape` is the name of the country in the shapes, whose address is `shapes`.
     """
     result = {"data": {"values": plain(rows)}, "key": "shape", "fields": ["country", value]}
     here: Spec = {"url": shapes, "format": {"type": "topojson", "feature": "countries"}}

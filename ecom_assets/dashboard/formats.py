@@ -13,13 +13,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN401 (any cell of an answer)
-    """Return a value as text; a dash if it is unknown.
-
-    Args:
-        value: The value, as the API's routes return it.
-        kind: What it is.
-        currency: The ISO 4217 code of amounts.
-    """
+    """Return a value of the API's routes as text, a dash if it is unknown; `currency` is the ISO 4217 code."""
     if value is None or value == "":
         return UNKNOWN
     if kind == "money":

@@ -15,7 +15,7 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import CALLER, Caller, Scope, name_of_caller
+from ecom_assets.api.auth.callers import Scope, may, name_of_caller
 from ecom_assets.api.csv_answers import csv_of
 from ecom_assets.api.parameters import DaysParameters, RequestContext
 from ecom_assets.api.store.store import IN_SCOPE, Store
@@ -230,7 +230,7 @@ class View:
         """
         if why is None or not is_explained(why.table, why.column):
             return ""
-        days = self._newest_days()
+        days = {name: self.ranges[0][name] for name in ("start_date", "end_date")} if self.ranges else {}
         return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
 
     @property
@@ -241,18 +241,12 @@ class View:
         return token_of(self.request)
 
     def may(self, scope: Scope) -> bool:
-        """Return whether the caller has a scope; where no keys are used, callers are on this machine and may."""
-        caller: Caller | None = self.request.scope.get(CALLER)
-        return caller is None or caller.may(scope)
+        """Return whether the caller has a scope, as `callers.may`."""
+        return may(self.request.scope, scope)
 
     def action(self, path: str) -> Action:
         """Return an action of the page, for its form."""
         return next(one for one in self.page.actions if one.path == path)
-
-    def _newest_days(self) -> dict[str, str]:
-        if not self.ranges:
-            return {}
-        return {name: str(self.ranges[0][name]) for name in ("start_date", "end_date")}
 
 
 @cache

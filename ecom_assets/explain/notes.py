@@ -95,8 +95,7 @@ def computation_of(rows: list[dict[str, Any]]) -> Computation:
 def grouped(rows: Iterable[dict[str, Any] | None]) -> list[Write]:
     """Return the writes of some days, each once with its number of days, the newest first.
 
-    Args:
-        rows: For each day the note of the write that has it, or None.
+    For each day, `rows` has the note of its write, or None.
     """
     ranges: dict[tuple[Any, Any, Any], list[Any]] = {}
     for row in rows:

@@ -85,9 +85,7 @@ class Level:
 def walk(of: Count | Sum, behind: Sequence[Behind]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
-    Args:
-        of: How the number goes down, or one of its parts.
-        behind: The rows of the table whose numbers are added up.
+    `of` is how the number goes down, or one of its parts; `behind` are the rows whose numbers are added up.
     """
     level = Level(of.to, _behind(of, behind), of)
     while not level.is_received:
@@ -112,7 +110,10 @@ def _matched(below: Below, level: Level, behind: Behind) -> Iterator[Level]:
     yield replace(above, known=known)
     named = [*below.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
-    whole = _whole(below, behind, named)
+
+    def whole(chosen: ir.Table) -> ir.Table:
+        return _rows_of(below, behind, behind.keep(chosen.select(*named)), below.reads)
+
     is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], behind)
     if is_whole and have_the_same_ids(rows, below, behind):
         yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), known)
@@ -121,19 +122,14 @@ def _matched(below: Below, level: Level, behind: Behind) -> Iterator[Level]:
     yield Level(below.to, behind.keep(result.select(*at, *named)), level.of, whole)
 
 
-def _whole(below: Below, behind: Behind, named: Sequence[str]) -> Callable[[ir.Table], ir.Table]:
-    """Return what reads the rows of a page with all columns, by what they are found by and what they carry."""
+def _rows_of(below: Below, behind: Behind, few: ir.Table, names: Sequence[str]) -> ir.Table:
+    """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
 
-    def whole(chosen: ir.Table) -> ir.Table:
-        few = behind.keep(chosen.select(*named))
+    def near(contract: type[Table]) -> ir.Table:
+        table = behind.table(contract)
+        return table.semi_join(few, list(names)) if contract is below.to else table
 
-        def near(contract: type[Table]) -> ir.Table:
-            table = behind.table(contract)
-            return table.semi_join(few, list(below.reads)) if contract is below.to else table
-
-        return below.rows(few, replace(behind, table=near))
-
-    return whole
+    return below.rows(few, replace(behind, table=near))
 
 
 def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Level:
@@ -147,13 +143,7 @@ def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Lev
 
     def whole(chosen: ir.Table) -> ir.Table:
         few = behind.keep(kept.semi_join(chosen, found_by))
-        named = [name for name in below.reads if name in rows.columns]
-
-        def near(contract: type[Table]) -> ir.Table:
-            table = behind.table(contract)
-            return table.semi_join(few, named) if contract is below.to else table
-
-        return below.rows(few, replace(behind, table=near))
+        return _rows_of(below, behind, few, [name for name in below.reads if name in rows.columns])
 
     return Level(below.to, thin, of, whole)
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ecom_assets.operations.requests import OperationsStore, Request, Requests, Row
+from ecom_assets.operations.requests import OperationsStore, Requests, Row
 
 CHECKS_DEFINITION: Final = {
     "checks": "The newest result of each check that failed or warned when it was evaluated last, failures first",
@@ -29,22 +29,8 @@ def failing_checks(home: Path) -> dict[str, Any]:
 
 
 def _check(row: Row) -> Row:
-    names = (
-        "table_name",
-        "check_name",
-        "description",
-        "sentence",
-        "observed",
-        "evaluated_at",
-        "failing_since",
-        "run_id",
-    )
-    return {
-        **{name: row[name] for name in names},
-        "is_warning": bool(row["is_warning"]),
-        "limit": row["limit_value"],
-        "examples": json.loads(row["examples"]),
-    }
+    limit, _ = row.pop("limit_value"), row.pop("is_passed")
+    return {**row, "is_warning": bool(row["is_warning"]), "limit": limit, "examples": json.loads(row["examples"])}
 
 
 def noted_tables(home: Path) -> dict[str, Row]:
@@ -55,8 +41,4 @@ def noted_tables(home: Path) -> dict[str, Row]:
 
 def newest_requests(home: Path) -> list[Row]:
     """Return the newest requests, the newest first."""
-    return [_request(one) for one in Requests(home).newest()]
-
-
-def _request(one: Request) -> Row:
-    return {**vars(one), "is_taken": one.taken_at is not None}
+    return [one.to_mapping() for one in Requests(home).newest()]

@@ -121,6 +121,10 @@ class Request:
     taken_at: datetime | None = None
     run_id: str | None = None
 
+    def to_mapping(self) -> Row:
+        """Return it with whether a run has taken it."""
+        return {**vars(self), "is_taken": self.taken_at is not None}
+
     @property
     def days(self) -> Days:
         """Return its days."""
@@ -139,13 +143,9 @@ class Requests:
         self._store = OperationsStore(home)
 
     def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> Request:
-        """Store a request, and return it; an equal request that is still waiting is counted once more.
+        """Store a request of `who`, and return it; an equal request that is still waiting is counted once more.
 
-        Args:
-            kind: What to do.
-            subject: Whose day, or which destination.
-            days: First and last day.
-            who: Who asks.
+        The subject is the source of the days, or the destination; the days are the first and the last.
 
         Raises:
             WorkError: The file cannot be written.

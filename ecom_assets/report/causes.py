@@ -48,13 +48,8 @@ def of_sources(reading: Reading, period: Period, *sources: Source) -> Period:
 def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decimal) -> list[Row]:
     """Return what each part of each dimension adds to the change of revenue, the largest first.
 
-    A dimension whose source the shop lacks, or does not know for both weeks, is left out.
-
-    Args:
-        reading: The published tables.
-        period: The week.
-        now: Its revenue.
-        before: The revenue of the week before.
+    A dimension whose source the shop lacks, or does not know for both weeks, is left out. `now` and `before` are the
+    revenue of the week and of the week before.
     """
     result = []
     for dimension, (sources, amounts) in REVENUE_DIMENSIONS.items():
@@ -133,12 +128,8 @@ REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], Callable[[Readi
 def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
     """Return what each of three factors adds to the change of revenue; None where one of them is unknown or zero.
 
-    Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per order.
-
-    Args:
-        now: `revenue_amount`, `order_count` and the base of the week.
-        before: The same of the week before.
-        base: The name of the base, such as `session_count`.
+    Revenue is a base (sessions or customers), times orders per unit of the base, times revenue per order. `now` and
+    `before` have `revenue_amount`, `order_count` and the base, such as `session_count`.
     """
     names = (base, "order_count", "revenue_amount")
     if not all(row.get(name) for row in (now, before) for name in names[:2]):
@@ -165,11 +156,7 @@ def _number(value: Fraction) -> float:
 def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) -> Row | None:
     """Return the change of the average order value by marketing channel, as mix and rate; None where it is unknown.
 
-    Args:
-        reading: The published tables.
-        period: The week.
-        now: Its `order_count`, `revenue_amount` and `average_order_value`.
-        before: Those of the week before.
+    `now` and `before` have `order_count`, `revenue_amount` and `average_order_value` of the week and the one before.
     """
     known = of_sources(reading, period, "sales", "events")
     if not known.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:

@@ -66,10 +66,6 @@ def mix_and_rate(now: Mapping[str, Ratio], before: Mapping[str, Ratio]) -> dict[
     This is Kitagawa's decomposition (1955) with mean weights: a share that grows adds to the whole as far as the part's
     mean rate is above the whole's, and a rate that grows adds by the part's mean share.
 
-    Args:
-        now: The parts of the later period, by name.
-        before: The parts of the earlier one.
-
     Raises:
         ValueError: One of the periods has no denominator.
     """

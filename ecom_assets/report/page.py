@@ -47,11 +47,11 @@ def render_page(report: Mapping[str, Any]) -> str:
     )
     for name in ("number", "money", "signed_money", "percent", "change", "points", "factor", "part_name"):
         environment.filters[name] = getattr(wording, name)
-    causes = report["causes"]
+    causes, has_days = report["causes"], any(day["revenue_amount"] is not None for day in report["days"])
     return environment.get_template("report.html").render(
         report=report,
         cards=[(name, report["numbers"][name]) for name in CARDS],
-        chart=daily_chart(report["days"], report["currency"]) if _has_days(report) else None,
+        chart=daily_chart(report["days"], report["currency"]) if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
         revenue=[{**one, **_with_bars(_shortened(one["parts"]))} for one in causes["revenue"] or []],
         wording=wording,
@@ -59,14 +59,9 @@ def render_page(report: Mapping[str, Any]) -> str:
     )
 
 
-def _has_days(report: Mapping[str, Any]) -> bool:
-    return any(day["revenue_amount"] is not None for day in report["days"])
-
-
 def _with_bars(parts: Sequence[Row]) -> dict[str, Any]:
-    contributions = [row["contribution_amount"] for row in parts]
-    rows = [{**row, "bar": bar} for row, bar in zip(parts, widths(contributions), strict=True)]
-    return {"rows": rows, "zero": zero_of(contributions)}
+    zero, bars = bars_of([row["contribution_amount"] for row in parts])
+    return {"rows": [{**row, "bar": bar} for row, bar in zip(parts, bars, strict=True)], "zero": zero}
 
 
 def _shortened(parts: Sequence[Row]) -> list[Row]:
@@ -152,22 +147,14 @@ def _scale(low: float, high: float) -> list[float]:
     return [step * place for place in range(first, last + 1)]
 
 
-def widths(contributions: Sequence[Decimal]) -> list[tuple[float, float]]:
-    """Return start and width of each contribution's bar, in percent of a drawing with zero where it has to be."""
-    low, high = min([*contributions, Decimal(0)]), max([*contributions, Decimal(0)])
+def bars_of(contributions: Sequence[Decimal]) -> tuple[float, list[tuple[float, float]]]:
+    """Return where zero is, and start and width of each contribution's bar, in percent of the drawing."""
+    low, high = min([*contributions, ZERO]), max([*contributions, ZERO])
     reach = float(high - low) or 1.0
     zero = -float(low) / reach * 100
-    result = []
-    for one in contributions:
-        size = abs(float(one)) / reach * 100
-        result.append((round(zero if one > 0 else zero - size, 2), round(size, 2)))
-    return result
-
-
-def zero_of(contributions: Sequence[Decimal]) -> float:
-    """Return where zero is in such a drawing, in percent."""
-    low, high = min([*contributions, Decimal(0)]), max([*contributions, Decimal(0)])
-    return round(-float(low) / (float(high - low) or 1.0) * 100, 2)
+    sizes = [abs(float(one)) / reach * 100 for one in contributions]
+    starts = [zero if one > 0 else zero - size for one, size in zip(contributions, sizes, strict=True)]
+    return round(zero, 2), [(round(x, 2), round(size, 2)) for x, size in zip(starts, sizes, strict=True)]
 
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -23,11 +23,7 @@ def build_report(
 ) -> dict[str, Any]:
     """Return the report of a week, from one published state, with the checks that fail now.
 
-    Args:
-        settings: Where to read, time zone and currency.
-        week: The ISO week; by default the newest that is over in the data.
-        instance: Dagster's instance.
-        checks: The keys of all checks.
+    The week is by default the newest that is over in the data; `checks` are the keys of all checks.
 
     Raises:
         NothingPublishedError: Nothing is published yet.

@@ -114,13 +114,9 @@ Numbers = dict[str, Row]
 
 
 def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
-    """Return the report of a week, as `ecom report --json` prints it.
+    """Return the report of a week from one published state, as `ecom report --json` prints it.
 
     A number that is not known is None, with its reason under `missing`.
-
-    Args:
-        reading: One published state.
-        week: The ISO week.
     """
     period = Period("custom", week.monday, week.sunday)
     numbers, missing = _numbers(reading, period)

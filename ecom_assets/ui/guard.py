@@ -146,14 +146,7 @@ class UiGuard:
     """ASGI middleware around Dagster's webserver, for HTTP and WebSockets."""
 
     def __init__(self, app: ASGIApp, door: Door, rate: str = "none", prefix: str = "") -> None:
-        """Wrap the webserver.
-
-        Args:
-            app: The webserver.
-            door: What a request needs to be let through.
-            rate: The rate limit per address for requests that are not logged in.
-            prefix: The prefix of all paths.
-        """
+        """Wrap the webserver, whose paths have a prefix; `rate` limits requests of an address without a login."""
         self._app = app
         self._door = door
         self._logins = Logins(door.credentials) if door.credentials else None

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import httpx2
@@ -24,7 +25,7 @@ from starlette.testclient import TestClient
 
 from ecom_assets.api.app import ROUTERS, build_app
 from ecom_assets.api.auth.callers import VERSION_PREFIX
-from ecom_assets.api.mcp.server import LIST_METRICS, Asker, build_http, build_server
+from ecom_assets.api.mcp.server import LIST_METRICS, answer_from, build_http, build_server
 from ecom_assets.api.mcp.tools import Question, questions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Asked
@@ -86,7 +87,7 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(app: FastAPI, q
     async def listed(client: Client) -> Any:
         return (await client.list_tools()).tools
 
-    tools = talk(build_server(questions, Asker(app).ask), listed)
+    tools = talk(build_server(questions, partial(answer_from, app)), listed)
     assert {one.name for one in tools} == {LIST_METRICS, *routes()}
     assert len(tools) == 1 + len(routes()) > 25
     assert all(one.annotations.read_only_hint and one.description and one.title for one in tools)
@@ -106,14 +107,14 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
     questions = questions_of(app.openapi())
     assert questions["get_sold_days"].path == "/v1/analytics/sold-days"
     assert "release" not in questions
-    answer = talk(build_server(questions, Asker(app).ask), call("get_sold_days"))
+    answer = talk(build_server(questions, partial(answer_from, app)), call("get_sold_days"))
     assert answer.structured_content["day_count"] > 30
 
 
 def test_tools_answer_what_the_api_answers(app: FastAPI, api: Asked, questions: dict[str, Question]) -> None:
     plain = [one for one in questions.values() if one.method == "GET" and not one.input_schema["required"]]
     compared = 0
-    server = build_server(questions, Asker(app).ask)
+    server = build_server(questions, partial(answer_from, app))
     for question in plain:
         if question.name == "realtime":
             continue  # it is of the moment
@@ -127,7 +128,7 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Asked, questions: 
 
 
 def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, api: Asked) -> None:
-    server = build_server(questions_of(app.openapi()), Asker(app).ask)
+    server = build_server(questions_of(app.openapi()), partial(answer_from, app))
     arguments = {**FUNNEL, "by": "product_category", "limit": 2, "answer_limit": 1}
     there = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
     actual = talk(server, call("funnel", arguments)).structured_content
@@ -149,14 +150,14 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
 def test_a_wrong_question_is_answered_in_a_sentence(
     app: FastAPI, questions: dict[str, Question], tool: str, arguments: dict[str, Any], result: str
 ) -> None:
-    actual = talk(build_server(questions, Asker(app).ask), call(tool, arguments))
+    actual = talk(build_server(questions, partial(answer_from, app)), call(tool, arguments))
     assert actual.is_error
     assert result in actual.content[0].text
     assert "\n" not in actual.content[0].text
 
 
 def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict[str, Question]) -> None:
-    server = build_server(questions, Asker(app).ask)
+    server = build_server(questions, partial(answer_from, app))
     actual = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
     assert {
         "metric": "bounce_rate",

@@ -103,10 +103,15 @@ def is_health(path: str) -> bool:
     return _without_version(path) in HEALTH_PATHS
 
 
-def may_see_people(request: Request) -> bool:
-    """Return whether a request may query single people; if no keys are used, callers are on this machine and may."""
+def may(request: Request, scope: Scope) -> bool:
+    """Return whether the caller of a request has a scope; if no keys are used, callers are on this machine and may."""
     caller: Caller | None = request.get(CALLER)
-    return caller is None or caller.may(Scope.PERSONAL)
+    return caller is None or caller.may(scope)
+
+
+def may_see_people(request: Request) -> bool:
+    """Return whether a request may query single people."""
+    return may(request, Scope.PERSONAL)
 
 
 def _without_version(path: str) -> str:
@@ -134,14 +139,10 @@ class ScopeNeededError(EcomError):
 
 
 def require_personal(request: Request, named: Iterable[str]) -> None:
-    """Raise if a query names personal data and the key lacks the scope `personal`.
-
-    Args:
-        request: The request.
-        named: The columns that the query names.
+    """Raise if a query names columns with personal data, and the key lacks the scope `personal`.
 
     Raises:
-        ScopeNeededError: A column is personal data, and the key lacks the scope.
+        ScopeNeededError: The message names the first such column.
     """
     personal = [name for name in named if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
     if personal and not may_see_people(request):
@@ -158,14 +159,13 @@ def require_write(request: Request) -> str:
     Raises:
         ScopeNeededError: The key lacks the scope.
     """
-    caller: Caller | None = request.get(CALLER)
-    if caller is not None and not caller.may(Scope.WRITE):
+    if not may(request, Scope.WRITE):
         raise ScopeNeededError(
             f"This key has no scope {Scope.WRITE.value!r}, which leaving a request for a run needs; use one of `ecom "
             "api-key create --scope read --scope write`.",
             Scope.WRITE,
         )
-    return caller.name if caller else ON_THIS_MACHINE
+    return name_of_caller(request) or ON_THIS_MACHINE
 
 
 ON_THIS_MACHINE: Final = "somebody on this machine"

@@ -12,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from limits import RateLimitItem, parse
+from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Send
@@ -57,15 +57,8 @@ class Rates:
         item = self._items.get(kind)
         if item is None or self._limiter.hit(item, kind, name):
             return None
-        return TooMany(_rate_of(item), self._wait_s(item, kind, name))
-
-    def _wait_s(self, item: RateLimitItem, kind: str, name: str) -> int:
         left = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
-        return max(1, math.ceil(left))
-
-
-def _rate_of(item: RateLimitItem) -> str:
-    return f"{item.amount} per {item.GRANULARITY.name}"
+        return TooMany(f"{item.amount} per {item.GRANULARITY.name}", max(1, math.ceil(left)))
 
 
 LONGEST_CREDENTIAL = 8_192

@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import TypeAdapter
 
 from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.atomic_files import replacing_text
@@ -35,6 +38,9 @@ class ApiKey:
     revoked_at: datetime | None = None
 
 
+_FILE: Final = TypeAdapter(dict[Literal["keys"], list[ApiKey]])
+
+
 class KeyFile:
     """The keys of one `ECOM_HOME`. Several processes may change them; each change is atomic."""
 
@@ -50,11 +56,10 @@ class KeyFile:
             WorkError: The file cannot be read.
         """
         try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
-            return [_key_of(one) for one in kept["keys"]]
+            return _FILE.validate_json(self.path.read_bytes())["keys"]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise WorkError(
                 f"The API keys in {self.path} cannot be read ({type(error).__name__}); fix the file or restore it, or "
                 "move it away and make keys again."
@@ -195,15 +200,3 @@ FILE_NAME = "api_keys.json"
 def hash_of(key: str) -> str:
     """Return the hash of a key, which is what is stored."""
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _key_of(kept: dict[str, str]) -> ApiKey:
-    revoked = kept["revoked_at"]
-    return ApiKey(
-        key_id=kept["key_id"],
-        name=kept["name"],
-        scopes=tuple(Scope(scope) for scope in kept["scopes"]),
-        sha256=kept["sha256"],
-        created_at=datetime.fromisoformat(kept["created_at"]),
-        revoked_at=datetime.fromisoformat(revoked) if revoked else None,
-    )

@@ -7,7 +7,7 @@ own key: scopes, rates, limits and the log are the API's.
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpx2
@@ -45,26 +45,25 @@ READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True, destructive_hint=F
 Context = ServerRequestContext[Any, Any]
 
 
-@dataclass(frozen=True)
-class Asker:
-    """Asks the API in this process."""
-
-    application: ASGIApp
-
-    async def ask(self, question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (Starlette's request, None over stdio)
-        """Return the answer to a question; a refusal is returned as a result, so that the assistant can correct it."""
-        try:
-            path, query, body = question.request(arguments)
-        except ValueError as error:
-            return _text_result(str(error), is_error=True)
-        peer, headers = _caller_of(request)
-        transport = httpx2.ASGITransport(self.application, raise_app_exceptions=False, client=peer)
-        # No time limit of the client's: the API has its own.
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=None) as client:
-            response = await client.request(
-                question.method, path, params=query, headers=headers, json=body if question.method == "POST" else None
-            )
-        return _result(response)
+async def answer_from(
+    application: ASGIApp,
+    question: Question,
+    arguments: Mapping[str, Any],
+    request: Any,  # noqa: ANN401 (Starlette's request, None over stdio)
+) -> types.CallToolResult:
+    """Return the answer of the API in this process; a refusal is a result, so that the assistant can correct it."""
+    try:
+        path, query, body = question.request(arguments)
+    except ValueError as error:
+        return _text_result(str(error), is_error=True)
+    peer, headers = _caller_of(request)
+    transport = httpx2.ASGITransport(application, raise_app_exceptions=False, client=peer)
+    # No time limit of the client's: the API has its own.
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=None) as client:
+        response = await client.request(
+            question.method, path, params=query, headers=headers, json=body if question.method == "POST" else None
+        )
+    return _result(response)
 
 
 def _caller_of(request: Any) -> tuple[tuple[str, int], dict[str, str]]:  # noqa: ANN401 (as above)
@@ -92,12 +91,7 @@ def _text_result(text: str, *, structured: Any = None, is_error: bool = False) -
 
 
 def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable[types.CallToolResult]]) -> Server[Any]:
-    """Return the server of some questions.
-
-    Args:
-        questions: The questions by tool name.
-        ask: Answers a question, see `Asker.ask`.
-    """
+    """Return the server of some questions by tool name; `ask` answers one, see `answer_from`."""
 
     async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(one) for one in questions.values())])
@@ -146,13 +140,11 @@ def _metrics_tool() -> types.Tool:
 async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
     """Answer one assistant over standard input and output, until it hangs up.
 
-    Args:
-        settings: The settings of the API.
-        sees_people: Whether questions may be about single people: what is answered leaves this machine.
+    With `sees_people`, questions may be about single people: what is answered leaves this machine.
     """
     app = build_app(settings)
     scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
-    server = build_server(questions_of(app.openapi()), Asker(_as_caller(app, frozenset(scopes))).ask)
+    server = build_server(questions_of(app.openapi()), partial(answer_from, _as_caller(app, frozenset(scopes))))
     async with app.router.lifespan_context(app), stdio_server() as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
 
@@ -180,26 +172,24 @@ def build_http(settings: Settings) -> ApiStack:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
     app = build_app(settings)
-    questions = questions_of(app.openapi())
-    stack: list[ApiStack] = []
 
-    async def ask(question: Question, arguments: Mapping[str, Any], request: Any) -> types.CallToolResult:  # noqa: ANN401 (as above)
-        return await Asker(stack[0]).ask(question, arguments, request)
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        await stack(scope, receive, send)
 
-    _mount(app, build_server(questions, ask))
-    stack.append(build_stack(settings, app))
-    return stack[0]
+    _mount(app, build_server(questions_of(app.openapi()), partial(answer_from, guarded)))
+    stack = build_stack(settings, app)
+    return stack
 
 
-@dataclass(frozen=True)
 class _Named:
-    """An application that the log and the metrics name by its path."""
+    """The application of an endpoint, which the log and the metrics name by its path."""
 
-    application: ASGIApp
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = PATH
-        await self.application(scope, receive, send)
+        await self._application(scope, receive, send)
 
 
 def _mount(app: FastAPI, server: Server[Any]) -> None:

@@ -187,15 +187,10 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     return {**result, "anyOf": choices} if choices else result
 
 
-ANY: Final = ""
-
-
-def metrics_of(questions: Mapping[str, Question], named: str = ANY) -> list[dict[str, str]]:
+def metrics_of(questions: Mapping[str, Question], named: str = "") -> list[dict[str, str]]:
     """Return the metrics that can be asked for, each with its definition and its tool.
 
-    Args:
-        questions: The questions.
-        named: Only numbers in whose name, meaning or tool this text occurs; all by default.
+    With `named`, only those in whose name, meaning or tool this text occurs.
     """
     result = [
         {"metric": name, "meaning": meaning, "tool": question.name}

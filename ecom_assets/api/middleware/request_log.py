@@ -144,11 +144,8 @@ _LOGGERS: Final = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
 def json_lines(stream: TextIO | None = None) -> Iterator[None]:
     """Write the logs of the API and its server as JSON, one object per line, until the context ends.
 
-    The end undoes the setup. Otherwise `logging` would keep a handler, and with it everything that this module imports,
-    until the process ends, and DuckDB reports that as a leak on standard error.
-
-    Args:
-        stream: The output; by default standard error.
+    They go to a stream, by default to standard error. The end undoes the setup. Otherwise `logging` would keep a
+    handler, and with it everything that this module imports, until the process ends, and DuckDB reports that as a leak.
     """
     before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).level) for name in _LOGGERS}
     _write_json_lines(stream)

@@ -48,10 +48,6 @@ class CorrelationBody(Body):
     limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many event types and values are returned")
     confidence: float = Field(0.95, ge=0.5, le=0.9999, description="Confidence of intervals")
 
-    def correlation(self) -> Correlation:
-        """Return the definition."""
-        return Correlation.from_mapping(self.as_definition())
-
 
 class Correlated(BaseModel):
     """An event type, or a value of a property, and how it goes with conversion."""
@@ -81,7 +77,7 @@ class CorrelationAnswer(QuestionAnswer):
 )
 def correlation(context: Context, parameters: JustSliced, body: CorrelationBody) -> dict[str, Any]:
     """Return which event types and properties go with conversion, by odds ratios."""
-    definition = body.correlation()
+    definition = Correlation.from_mapping(body.as_definition())
     require_personal(context.request.scope, [*definition.funnel.columns, *definition.properties])
     check_published_columns(definition.funnel, context.reading.lacking)
     return QuestionEvents(context, body).answer(

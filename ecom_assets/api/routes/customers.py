@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, change_of, of
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, OfDays, Paged, Sliced
+from ecom_assets.api.parameters import Context, JustSliced, OfDays, PagedDaysParameters, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
-from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["customers"])
 NO_ORDERS = documented(409)
@@ -124,7 +123,7 @@ class CustomerWeek(BaseModel):
     refunded_amount: Money = of(CustomerRetention.refunded_amount, "-310.00")
 
 
-class WeeksParameters(DaysParameters, Paged):
+class WeeksParameters(PagedDaysParameters):
     """Which weeks to return, and for which category or city."""
 
     category: str | None = Field(None, max_length=500, description="Only lines of this category")
@@ -159,27 +158,25 @@ def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
 def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
-    result = cut(result, "segments", parameters.limit, parameters.offset)
-    return context.answer(parameters, customer_queries.SEGMENTS_DEFINITION, result, "sales")
+    return context.answer(parameters, customer_queries.SEGMENTS_DEFINITION, parameters.cut(result, "segments"), "sales")
 
 
 @router.get(
     "/analytics/customers/profiles",
     response_model=ProfilesAnswer,
-    responses=documented(409),
+    responses=NO_ORDERS,
     summary="Customers by tier, engagement, market and data quality",
 )
 def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
     """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
     result = customer_queries.customer_profiles(context.reading, parameters.dimension)
-    result = cut(result, "profiles", parameters.limit, parameters.offset)
-    return context.answer(parameters, customer_queries.PROFILES_DEFINITION, result, "sales")
+    return context.answer(parameters, customer_queries.PROFILES_DEFINITION, parameters.cut(result, "profiles"), "sales")
 
 
 @router.get(
     "/analytics/customers/retention",
     response_model=CustomerWeeksAnswer,
-    responses=documented(409),
+    responses=NO_ORDERS,
     summary="New, returning and refunded customers by week",
 )
 def customer_retention(context: Context, parameters: Annotated[WeeksParameters, Query()]) -> dict[str, Any]:

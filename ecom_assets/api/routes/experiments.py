@@ -53,10 +53,6 @@ class ExperimentBody(Body):
         5_000, ge=1, le=1_000_000_000, description="Units at which the sequential interval is narrowest"
     )
 
-    def experiment(self) -> Experiment:
-        """Return the definition."""
-        return Experiment.from_mapping(self.as_definition())
-
 
 class Ends(BaseModel):
     """The ends of an interval."""
@@ -121,7 +117,7 @@ class ExperimentAnswer(QuestionAnswer):
 @questions.post("/analytics/experiment", response_model=ExperimentAnswer, summary="An experiment: how variants compare")
 def experiment(context: Context, parameters: JustSliced, body: ExperimentBody) -> dict[str, Any]:
     """Return conversion and mean of each variant, with its difference from the control."""
-    definition = body.experiment()
+    definition = Experiment.from_mapping(body.as_definition())
     require_personal(context.request.scope, definition.columns)
     events_of_question = QuestionEvents(context, body)
 

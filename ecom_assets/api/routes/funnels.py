@@ -11,7 +11,7 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Breakdown, Name, QuestionEvents, check_session_ids, question_router
+from ecom_assets.api.questions import Body, Breakdown, Name, QuestionEvents, Weekday, check_session_ids, question_router
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -28,7 +28,6 @@ from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.queries import By, Unit
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
-from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["conversion"])
 questions = question_router()
@@ -128,13 +127,10 @@ def conversion(context: Context, parameters: Annotated[ConversionParameters, Que
     """Return the steps of a daily funnel, from the first page to the purchase, and the abandoned carts."""
     period = context.period(parameters, "events")
     result = funnel_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
-    return context.answer(
-        parameters, funnel_queries.DEFINITION, cut(result, "breakdown", parameters.limit, parameters.offset), period
-    )
+    return context.answer(parameters, funnel_queries.DEFINITION, parameters.cut(result, "breakdown"), period)
 
 
 Duration = Annotated[str, Field(max_length=30)]
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class EventBody(BaseModel):

@@ -32,6 +32,11 @@ class Health(Live):
     published_at: datetime | None = Field(description="When they were published, in UTC; null where there are none")
 
 
+_UNREADY: dict[int | str, dict[str, Any]] = {
+    _NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}
+}
+
+
 @router.get("/health/live", response_model=Live, summary="Liveness: whether the process answers")
 async def live(response: Response) -> dict[str, Any]:
     """Respond; a supervisor that restarts failed processes checks this."""
@@ -39,10 +44,11 @@ async def live(response: Response) -> dict[str, Any]:
     return {"live": True}
 
 
+@router.get("/health", response_model=Health, responses=_UNREADY, summary="Live and ready")
 @router.get(
     "/health/ready",
     response_model=Health,
-    responses={_NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}},
+    responses=_UNREADY,
     summary="Readiness: whether there are data to answer with",
 )
 async def ready(request: Request, response: Response) -> dict[str, Any]:
@@ -59,15 +65,6 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
         "data_as_of": published.newest_date if published else None,
         "published_at": published.published_at if published else None,
     }
-
-
-router.add_api_route(
-    "/health",
-    ready,
-    response_model=Health,
-    responses={_NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}},
-    summary="Live and ready",
-)
 
 
 @router.get("/metrics", response_class=Response, summary="Metrics for Prometheus")

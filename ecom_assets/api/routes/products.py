@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, change_of, of
-from ecom_assets.api.parameters import Context, DaysParameters, DaysSliced, Paged
+from ecom_assets.api.parameters import Context, DaysSliced, Paged, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
@@ -16,7 +16,7 @@ from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
-from ecom_assets.tables.queries import Coverage, cut
+from ecom_assets.tables.queries import Coverage
 
 router = APIRouter(tags=["products"])
 
@@ -69,7 +69,7 @@ class TopAnswer(MaybeSoldAnswer):
     products: list[TopProduct] = Field(description="The highest first, ties by id")
 
 
-class TopParameters(DaysParameters, Paged):
+class TopParameters(PagedDaysParameters):
     """Which products to return, and how to rank them."""
 
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
@@ -128,10 +128,6 @@ class CategoriesAnswer(MaybeSoldAnswer):
         description="How much of what was sold has a category; null where nothing was sold", examples=["whole"]
     )
     categories: list[Category] = Field(description="Most revenue first, then most looked at")
-
-
-class CategoriesParameters(DaysParameters, Paged):
-    """Which categories to return."""
 
 
 class Alert(BaseModel):
@@ -199,16 +195,11 @@ def product(
         raise HTTPException(
             404, f"No event and no order has the product {product_id!r}; look at /analytics/products/top."
         )
-    return context.answer(
-        parameters,
-        product_queries.PRODUCT_DEFINITION,
-        cut(result, "trend", parameters.limit, parameters.offset),
-        period,
-    )
+    return context.answer(parameters, product_queries.PRODUCT_DEFINITION, parameters.cut(result, "trend"), period)
 
 
 @router.get("/analytics/categories", response_model=CategoriesAnswer, summary="Categories: looked at and sold")
-def categories(context: Context, parameters: Annotated[CategoriesParameters, Query()]) -> dict[str, Any]:
+def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the views, carts and sales of each category."""
     period = context.period(parameters, "sales", "events")
     result = product_queries.categories(context.reading, period, limit=parameters.limit, offset=parameters.offset)

@@ -12,7 +12,6 @@ from ecom_assets.api.parameters import Context, DaysParameters, Parameters, Slic
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
-from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
@@ -60,9 +59,7 @@ def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()
     """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
     period = context.period(parameters)
     result = queries.row_accounting(context.reading, period)
-    return context.answer(
-        parameters, queries.DEFINITION, cut(result, "days", parameters.limit, parameters.offset), period
-    )
+    return context.answer(parameters, queries.DEFINITION, parameters.cut(result, "days"), period)
 
 
 class SamplesParameters(DaysParameters):

@@ -115,12 +115,10 @@ def realtime(request: Request, response: Response, parameters: Annotated[Paramet
         result = request.app.state.recent_reading.of(request)
     except NotFilesError as error:
         return problem(request, _CONFLICT, str(error))
-    except (DeliveryError, SettingError) as error:  # with erased people in it, no number is shown
+    except (DeliveryError, SettingError, SourceError) as error:  # with erased people in it, no number is shown
         structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
-        return problem(request, _UNAVAILABLE, NO_LIST, headers={"Retry-After": RETRY_S})
-    except SourceError as error:
-        structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
-        return problem(request, _UNAVAILABLE, UNREADABLE, headers={"Retry-After": RETRY_S})
+        sentence = NO_LIST if isinstance(error, DeliveryError | SettingError) else UNREADABLE
+        return problem(request, _UNAVAILABLE, sentence, headers={"Retry-After": RETRY_S})
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = result["windows"][-1]

@@ -198,8 +198,7 @@ class RetryBody(BaseModel):
 )
 def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
     """Ask the next run over a held day to let it in; who and when is recorded. Repeating it changes nothing."""
-    who = writer_of(context.request)
-    return _state(request_release(context, body, who))
+    return request_release(context, body, writer_of(context.request)).to_mapping()
 
 
 @router.post(
@@ -211,8 +210,7 @@ def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
 )
 def retry(context: Context, body: RetryBody) -> dict[str, Any]:
     """Ask the next run over their days to send again what a destination has refused."""
-    who = writer_of(context.request)
-    return _state(request_retry(context, body, who))
+    return request_retry(context, body, writer_of(context.request)).to_mapping()
 
 
 def writer_of(request: Request) -> str:
@@ -265,7 +263,3 @@ def _days(context: RequestContext, body: RetryBody) -> Period:
     first = body.start_date or (known.first if known else None) or context.reading.newest_date
     last = body.end_date or context.reading.newest_date
     return Period.of(context.reading.newest_date, "custom", min(first, last), last)
-
-
-def _state(request: RunRequest) -> dict[str, Any]:
-    return {**vars(request), "is_taken": request.taken_at is not None}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import Answer, Money, PeriodStart, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
-from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, Weekday, question_router
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import Question, retention_answer
@@ -78,9 +78,7 @@ class RetentionBody(Body):
     period: Literal["hour", "day", "week", "month", "quarter", "year"] = Field("week", description="Length of a period")
     mode: Literal["on", "on_or_after", "bracket"] = Field("on", description="What counts as coming back in N")
     clock: Literal["calendar", "rolling"] = Field("calendar", description="Periods of the calendar, or from each start")
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        "monday", description="Weekday on which weeks begin"
-    )
+    week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     brackets: list[tuple[StrictInt, StrictInt]] | None = Field(
         None, min_length=1, max_length=100, description="First and last period of each bracket, for mode=bracket"
     )
@@ -107,10 +105,6 @@ class RetentionBody(Body):
         "events",
         description="What the days limit: the starts, so that earlier starts and later returns count; or all events",
     )
-
-    def rule(self) -> RetentionRule:
-        """Return the definition."""
-        return RetentionRule.from_mapping(self.as_definition())
 
     @property
     def limits_starts(self) -> bool:
@@ -223,7 +217,7 @@ def _counted(
     body: RetentionBody,
     count: Callable[[Question, date | None], dict[str, Any]],
 ) -> dict[str, Any]:
-    rule, events_of_question = body.rule(), QuestionEvents(context, body)
+    rule, events_of_question = RetentionRule.from_mapping(body.as_definition()), QuestionEvents(context, body)
     require_personal(context.request.scope, rule.columns)
     between = events_of_question.days if body.limits_starts else (None, None)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, change_of, of
-from ecom_assets.api.parameters import Context, DaysParameters, OfDays, Paged, SlicedOfDays
+from ecom_assets.api.parameters import Context, OfDays, PagedDaysParameters, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
@@ -15,7 +15,7 @@ from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import City, RevenueDaily
 from ecom_assets.sales.coverage import sales_source
 from ecom_assets.sales.queries import Granularity, Level
-from ecom_assets.tables.queries import Coverage, cut
+from ecom_assets.tables.queries import Coverage
 
 router = APIRouter(tags=["sales"])
 NO_ORDERS = documented(409)
@@ -113,7 +113,7 @@ class Place(SalesNumbers):
     revenue_share: float | None = Field(description="Its part of the revenue of all places", examples=[0.2])
 
 
-class PlacesParameters(DaysParameters, Paged):
+class PlacesParameters(PagedDaysParameters):
     """Which places to return, and at which level."""
 
     level: Level = Field("country", description="What a place is")
@@ -131,9 +131,8 @@ class PlacesAnswer(SoldAnswer):
 def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return gross and net revenue, orders, items and average order value of a period and of the period before."""
     period = context.period(parameters, "sales")
-    return context.answer(
-        parameters, sales_queries.SALES_DEFINITION, sales_queries.sales(context.reading, period), period
-    )
+    result = sales_queries.sales(context.reading, period)
+    return context.answer(parameters, sales_queries.SALES_DEFINITION, result, period)
 
 
 @router.get(
@@ -147,10 +146,8 @@ def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query
     period = context.period(parameters, "sales")
     points = sales_queries.revenue_trend(context.reading, period, parameters.granularity)
     result = {"source": sales_source(context.reading), "granularity": parameters.granularity, "points": points}
-    result = cut(result, "points", parameters.limit, parameters.offset)
-    return context.answer(
-        parameters, {**sales_queries.TREND_DEFINITION, **sales_queries.SALES_DEFINITION}, result, period
-    )
+    definition = {**sales_queries.TREND_DEFINITION, **sales_queries.SALES_DEFINITION}
+    return context.answer(parameters, definition, parameters.cut(result, "points"), period)
 
 
 @router.get(
@@ -162,22 +159,12 @@ def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query
 def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameters, Query()]) -> dict[str, Any]:
     """Return the revenue credited to each marketing channel by one of eight models, or that of each sales channel."""
     if parameters.dimension == sales_queries.SALES_CHANNEL:
-        period = context.period(parameters, "sales")
-        sold = sales_queries.by_sales_channel(context.reading, period)
-        return context.answer(
-            parameters,
-            sales_queries.SALES_CHANNEL_DEFINITION,
-            cut(sold, "channels", parameters.limit, parameters.offset),
-            period,
-        )
-    period = context.period(parameters, "sales", "events")
-    result = sales_queries.by_channel(context.reading, period, parameters.model)
-    return context.answer(
-        parameters,
-        sales_queries.CHANNEL_DEFINITION,
-        cut(result, "channels", parameters.limit, parameters.offset),
-        period,
-    )
+        period, definition = context.period(parameters, "sales"), sales_queries.SALES_CHANNEL_DEFINITION
+        result = sales_queries.by_sales_channel(context.reading, period)
+    else:
+        period, definition = context.period(parameters, "sales", "events"), sales_queries.CHANNEL_DEFINITION
+        result = sales_queries.by_channel(context.reading, period, parameters.model)
+    return context.answer(parameters, definition, parameters.cut(result, "channels"), period)
 
 
 @router.get(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, Weekday, question_router
 from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend
@@ -61,9 +61,7 @@ class TrendBody(Body):
     kind: Literal["trend", "stickiness", "lifecycle"] = Field(
         "trend", description="Values by period, visitors by number of periods, or visitors by state and period"
     )
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        "monday", description="Weekday on which weeks begin"
-    )
+    week_start: Weekday = Field("monday", description="Weekday on which weeks begin")
     by: Breakdown | None = Field(None, description="Column to compare, bins such as cart_amount:bins=5, or up to 5")
     limit: int = Field(10, ge=1, le=1_000, description="How many values to show; the others are (other)")
     where: Conditions
@@ -76,10 +74,6 @@ class TrendBody(Body):
     preset: Literal["posthog", "amplitude", "mixpanel", "clickhouse", "ga4"] | None = Field(
         None, description="What this tool would do wherever the body says nothing"
     )
-
-    def trend(self) -> Trend:
-        """Return the definition."""
-        return Trend.from_mapping(self.as_definition())
 
 
 class Line(BaseModel):
@@ -154,18 +148,13 @@ class TrendAnswer(QuestionAnswer):
 @questions.post("/analytics/trend", response_model=TrendAnswer, summary="A custom trend")
 def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str, Any]:
     """Return counts of events or visitors over time, or statistics of a number column."""
-    definition = body.trend()
+    definition = Trend.from_mapping(body.as_definition())
     require_personal(context.request.scope, definition.columns)
-    events_of_question = QuestionEvents(context, body)
+    question = QuestionEvents(context, body)
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
-        seen = events_of_question.seen(con) if definition.is_compared else events
-        reach = Range.of_question(
-            events_of_question.reach(extent),
-            events_of_question.days,
-            events_of_question.timezone,
-            events_of_question.newest_at,
-        )
+        seen = question.seen(con) if definition.is_compared else events
+        reach = Range.of_question(question.reach(extent), question.days, question.timezone, question.newest_at)
         return trend_answer(con, seen, definition, reach)
 
-    return events_of_question.answer(parameters, count, reads_all=definition.reads_all)
+    return question.answer(parameters, count, reads_all=definition.reads_all)

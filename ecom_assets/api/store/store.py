@@ -240,8 +240,7 @@ class Store(Protocol):
     def reading(self, cancellation: "Cancellation | None" = None) -> AbstractContextManager[StoreReading]:
         """Open the newest published state, for as long as the context is open.
 
-        Args:
-            cancellation: Lets another thread cancel the queries of the request.
+        Another thread can cancel the queries of the request by `cancellation`.
 
         Raises:
             NothingPublishedError: Nothing is published yet.
