@@ -1,6 +1,6 @@
 """Custom attribution: which channels the purchases are credited to. METRICS "Attribution"."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -15,13 +15,12 @@ from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
 from ecom_assets.attribution.touches import sources_of_sessions, touches
-from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.days import Days, Ends, days_definition, of_days
-from ecom_assets.tables.presets import with_preset
+from ecom_assets.tables.presets import values_set
 from ecom_assets.tables.values import parse_duration
 
 KEYS: Final = ("model", "lookback", "half_life", "two_touches", "session_rule", "where", "preset")
@@ -49,11 +48,7 @@ class AttributionQuestion:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        """Refuse a session rule that does not exist.
-
-        Raises:
-            DefinitionError: There is no such rule.
-        """
+        """Refuse a session rule that does not exist by a `DefinitionError`."""
         SessionRule.preset(self.session_rule)
 
     @classmethod
@@ -63,10 +58,7 @@ class AttributionQuestion:
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"An attribution definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        check_keys(raw, KEYS, "an attribution definition")
-        values = {key: value for key, value in with_preset(PRESETS, raw, "attribution").items() if value is not None}
+        values = values_set(raw, KEYS, "an attribution definition", PRESETS, "attribution")
         given: dict[str, Any] = {
             f"{key}_s": parse_duration(values[key]) for key in ("lookback", "half_life") if key in values
         }
@@ -116,7 +108,7 @@ def attribution_answer(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
         stored: The sessions of the events, which are not cut into sessions then; left out if the question has
             conditions, or the channels of the touches are by other lists of sites.
     """
-    if stored and question.where == EVERYTHING and _is_current(con, stored.touches, channels):
+    if stored and question.where == EVERYTHING and _has_lists(con, stored.touches, channels):
         result = _prepare_stored(con, events, stored, ends)
     else:
         rule = SessionRule.preset(question.session_rule)
@@ -174,7 +166,8 @@ def _last_day(con: SQLBackend, column: ir.DateColumn) -> tuple[Days, int]:
     return Days((row["last"],)), 1 << max((row["last"] - row["first"]).days, LEAST_DAYS).bit_length()
 
 
-def _is_current(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
+def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> bool:
+    """Return whether the channels of all touches are by the lists of sites of a rule."""
     other = touched.filter(touched.source_lists_version != channels.lists.version)
     return int(con.to_pyarrow(other.count()).as_py()) == 0
 

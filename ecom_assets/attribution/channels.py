@@ -51,32 +51,24 @@ class SourceLists:
 
 
 def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
-    """Return the events that have a source, with `source`, `medium` and `campaign`.
+    """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
 
-    UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. All values are in
-    lower case.
-
-    Args:
-        events: Rows with `page_url` and `referrer_url`.
-        lists: The sites by category; visits from search engines are `organic`, not `referral`.
-        own_domains: Domains that are never a source, in addition to the domain of the page.
+    UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. Visits from search
+    engines of the lists are `organic`, not `referral`. `own_domains` are never a source, nor is the domain of the page.
     """
     result = _clues(events, own_domains)
     return _named(result.filter(result.has_source), lists)
 
 
 def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
-    """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`.
-
-    The arguments are those of `with_source`.
-    """
+    """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
     result = _named(_clues(events, own_domains), lists)
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
     return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in nothing.items()})
 
 
 def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
-    page = _before_fragment(_small(events.page_url))
+    page = _found(_small(events.page_url), "^([^#]*)", 1)
     events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
     events = events.mutate(
         page_host=host_of(events.page),
@@ -132,10 +124,6 @@ def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:
 def _small(text: ir.StringValue) -> ir.StringValue:
     # Engines change the case of non-ASCII letters differently, and Postgres does it by locale.
     return text.translate(ascii_uppercase, ascii_lowercase)
-
-
-def _before_fragment(url: ir.StringValue) -> ir.StringValue:
-    return _found(url, "^([^#]*)", 1)
 
 
 def _decoded(text: ir.StringValue) -> ir.StringValue:

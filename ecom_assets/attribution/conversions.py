@@ -9,12 +9,7 @@ from ecom_assets.tables.portable import union_all
 
 
 def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
-    """Return the purchases and refunds in events, and the orders and refunds in order lines.
-
-    Args:
-        session_events: Rows of `SessionEvents`.
-        lines: Rows of `UserOrderLog`.
-    """
+    """Return the purchases and refunds in `SessionEvents`, and the orders and refunds in rows of `UserOrderLog`."""
     return union_all(purchases(session_events), orders(lines))
 
 
@@ -23,15 +18,11 @@ def purchases(session_events: ir.Table) -> ir.Table:
     events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
     is_refund = events.event_type == "refund"
     worth = events.cart_amount
-    return events.select(
-        converted_date=events.event_date,
-        unit=ibis.literal("purchase"),
-        conversion_id=events.event_id,
-        visitor_id=events.visitor_id,
-        is_refund=is_refund,
-        converted_at=events.event_at,
-        revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY),
-    ).select(*Conversions.columns)
+    events = events.mutate(
+        unit=ibis.literal("purchase"), is_refund=is_refund, revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY)
+    )
+    events = events.rename(converted_date="event_date", conversion_id="event_id", converted_at="event_at")
+    return events.select(*Conversions.columns)
 
 
 def orders(lines: ir.Table) -> ir.Table:
@@ -39,17 +30,14 @@ def orders(lines: ir.Table) -> ir.Table:
     is_refund = lines.status == "refunded"
     signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
     lines = lines.select(
-        "customer_id", "order_id", "order_date", "ordered_at", is_refund=is_refund, revenue_amount=signed
+        converted_date="order_date",
+        conversion_id="order_id",
+        visitor_id="customer_id",
+        is_refund=is_refund,
+        ordered_at="ordered_at",
+        revenue_amount=signed,
     )
-    whole = lines.group_by("order_date", "order_id", "customer_id", "is_refund").agg(
+    whole = lines.group_by("converted_date", "conversion_id", "visitor_id", "is_refund").agg(
         converted_at=lines.ordered_at.min(), revenue_amount=lines.revenue_amount.sum().cast(MONEY)
     )
-    return whole.select(
-        converted_date=whole.order_date,
-        unit=ibis.literal("order"),
-        conversion_id=whole.order_id,
-        visitor_id=whole.customer_id,
-        is_refund=whole.is_refund,
-        converted_at=whole.converted_at,
-        revenue_amount=whole.revenue_amount,
-    ).select(*Conversions.columns)
+    return whole.mutate(unit=ibis.literal("order")).select(*Conversions.columns)

@@ -17,7 +17,7 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import first_rows, union_all
 
 UNITS_OF_ONE = 10**9
 FULL_WEIGHT = 2**40
@@ -31,13 +31,8 @@ def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days:
     """Return one row per conversion or refund of `days` and touch, in order from `place` 1 to `touch_count`.
 
     A conversion without a touch has one row with the channel `(none)`. A refund has the touches of the purchase that it
-    reverses: the last purchase of the visitor within `rule.refund_days` before the refund.
-
-    Args:
-        conversions: All rows of `Conversions`.
-        touches: All rows of `Touches`.
-        rule: Look-back and refund days.
-        days: Days of conversions.
+    reverses: the last purchase of the visitor within `rule.refund_days` before the refund. The arguments are all rows
+    of `Conversions` and `Touches`.
     """
     wanted = _anchored(conversions, rule, days)
     near = days.widened(before=rule.refund_days + rule.lookback_days + 2, after=1)
@@ -81,10 +76,7 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
 def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir.Table:
     """Return credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
 
-    Args:
-        walked: Rows of `paths`.
-        rule: Half-life and shapes.
-        models: Some of `SHARING`.
+    Rows of `paths` are shared by some of the models of `SHARING`.
     """
     placed = walked.mutate(**_helpers(walked, rule, models))
     parts: dict[str, ir.Value] = {}
@@ -143,21 +135,13 @@ Due = Callable[[ir.IntegerValue], Part]
 ONE = ibis.literal(1, "int64")
 
 
-def _due_first(_placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: ((place >= 1).ifelse(1, 0), ONE)
-
-
-def _due_last(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: ((place >= placed.touch_count).ifelse(1, 0), ONE)
-
-
-def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
-    chosen = (placed.led_place > 0).ifelse(placed.led_place, placed.touch_count)
+def _due_at(chosen: ir.IntegerValue) -> Due:
+    """Return that the touch at a place gets everything."""
     return lambda place: ((place >= chosen).ifelse(1, 0), ONE)
 
 
-def _due_linear(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return lambda place: (place, placed.touch_count)
+def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
+    return _due_at((placed.led_place > 0).ifelse(placed.led_place, placed.touch_count))
 
 
 def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
@@ -191,10 +175,10 @@ def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
 
 
 DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
-    "first": _due_first,
-    "last": _due_last,
+    "first": lambda _placed, _rule: _due_at(ONE),
+    "last": lambda placed, _rule: _due_at(placed.touch_count),
     "last_non_direct": _due_last_non_direct,
-    "linear": _due_linear,
+    "linear": lambda placed, _rule: lambda place: (place, placed.touch_count),
     "position": _due_by_shape("position"),
     "j": _due_by_shape("j"),
     "time_decay": _due_time_decay,
@@ -208,11 +192,9 @@ def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericVa
 
 
 def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
-    """Share the conversions that have touches by the removal effects of the purchase day: `credit` and `cents`.
+    """Share rows of `paths` with touches by the removal effects of the purchase day: `credit` and `cents`.
 
-    Args:
-        walked: Rows of `paths`.
-        effects: All rows of `ChannelRemovalEffects`.
+    `effects` are all rows of `ChannelRemovalEffects`.
     """
     whole = walked.filter(walked.place == 1)
     totals = whole.group_by("unit", "converted_date", "anchor_date", "is_touched").agg(
@@ -241,14 +223,9 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
 def channel_attribution(
     conversions: ir.Table, touches: ir.Table, effects: ir.Table, rule: AttributionRule, days: Days
 ) -> ir.Table:
-    """Return one row per day of `days`, unit, model and channel.
+    """Return one row per conversion day of `days`, unit, model and channel.
 
-    Args:
-        conversions: All rows of `Conversions`.
-        touches: All rows of `Touches`.
-        effects: All rows of `ChannelRemovalEffects`.
-        rule: Look-back and shapes.
-        days: Days of conversions.
+    The arguments are all rows of `Conversions`, `Touches` and `ChannelRemovalEffects`.
     """
     walked = paths(conversions, touches, rule, days)
     wide = shared(walked, rule, SHARING)
@@ -280,20 +257,13 @@ def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRu
     """Return one row per order and refund of `days` with its `channel`; the key is that of order lines.
 
     The channel is Direct if all touches are direct, and `(none)` without any touch. A refund has the channel of the
-    order that it reverses.
-
-    Args:
-        conversions: All rows of `Conversions`.
-        touches: All rows of `Touches`.
-        rule: Look-back.
-        days: Days of orders.
+    order that it reverses. The arguments are all rows of `Conversions` and `Touches`.
     """
     orders = conversions.filter(conversions.unit == "order")
     walked = paths(orders, touches, rule, days)
     latest = [(walked.channel == "Direct").ifelse(1, 0), walked.place.desc()]
     unit = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
-    ranked = walked.mutate(rank=ibis.row_number().over(ibis.window(group_by=unit, order_by=latest)))
-    chosen = ranked.filter(ranked.rank == 0)
+    chosen = first_rows(walked, unit, latest)
     return chosen.select(
         "channel",
         order_date="converted_date",

@@ -29,12 +29,8 @@ def step_spans(
 ) -> ir.Table:
     """Return transitions with the days on which they count: `unit`, `here`, `there`, `begin`, `until`, `step_count`.
 
-    Args:
-        conversions: All rows of `Conversions`.
-        touches: All rows of `Touches`.
-        rule: Look-back, and the number of days in a chain.
-        days: The days that a chain is computed for.
-        keep: Stores rows that are read several times, and returns them.
+    They are those of the chains of `days`, from all rows of `Conversions` and `Touches`. `keep` stores rows that are
+    read several times, and returns them.
     """
     watched = days.widened(before=rule.period_days - 1)
     converted = paths(conversions, touches, rule, watched)
@@ -80,7 +76,9 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule,
     known = keep(_unconverted(touches, conversions, rule))
     alone = known.filter(known.begin < known.until)
     alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
-    linked = _linked(known)
+    linked = known.filter(known.is_linked)
+    linked = linked.mutate(begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until))
+    linked = linked.filter(linked.begin < linked.until)
     linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())
     start, nothing = ibis.literal(START), ibis.literal(NOTHING)
     columns = ["unit", "begin", "until"]
@@ -115,18 +113,10 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
     known = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
     known = known.mutate(until=ibis.least(known.led_date.fill_null(FAR), _later(known.begin, rule.period_days)))
     in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
-    following = {
-        f"next_{name}": known[name].lead().over(in_order) for name in ("channel", "started_at", "begin", "until")
-    }
-    known = known.mutate(**following)
+    names = ("channel", "started_at", "begin", "until")
+    known = known.mutate(**{f"next_{name}": known[name].lead().over(in_order) for name in names})
     silence = known.next_started_at > known.started_at + ibis.interval(seconds=rule.lookback_s)
     return known.mutate(is_linked=known.next_channel.notnull() & ~silence)
-
-
-def _linked(known: ir.Table) -> ir.Table:
-    linked = known.filter(known.is_linked)
-    linked = linked.mutate(begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until))
-    return linked.filter(linked.begin < linked.until)
 
 
 FAR = ibis.date("8999-01-01")

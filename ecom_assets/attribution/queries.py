@@ -36,12 +36,9 @@ def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> li
 
 
 def compared_channels(rows: list[Row], nothing: Decimal | None, period: Period) -> list[Row]:
-    """Return the channels that have credit in the period or the one before, most revenue first.
+    """Return the channels in rows of `credits_of` that have credit in the period or the one before, most revenue first.
 
-    Args:
-        rows: Rows of `credits_of`.
-        nothing: The revenue of a channel without a row; None where revenue is unknown.
-        period: The period.
+    `nothing` is the revenue of a channel without a row; None where revenue is unknown.
     """
     now, before = ({row["channel"]: row for row in rows if row["is_current"] == which} for which in (1, 0))
     channels = [_channel(name, (now.get(name), before.get(name)), nothing, period) for name in {**now, **before}]

@@ -56,11 +56,7 @@ class AttributionRule:
     period_days: int = 30
 
     def __post_init__(self) -> None:
-        """Validate the rule.
-
-        Raises:
-            DefinitionError: A value is out of range or unknown.
-        """
+        """Refuse a value that is out of range or unknown by a `DefinitionError`."""
         if not 0 < self.lookback_s <= LONGEST_LOOKBACK_S:
             raise DefinitionError(
                 f"A look-back of {self.lookback_s} s cannot be: give more than 0 s and at most 366 d, such as 30d."

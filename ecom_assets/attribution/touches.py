@@ -7,7 +7,7 @@ from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, Channel
 from ecom_assets.attribution.contracts import FirstTouches, SessionSources, Touches
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import first_rows, union_all
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""
@@ -19,15 +19,11 @@ APP_AGENTS = "(okhttp|cfnetwork|dalvik|dart/|; wv[)])"
 
 
 def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
-    """Return the first event of each visitor and day, with its channels.
+    """Return the first event of each visitor and day, with its channels, from rows of `CleanEvents` of whole days.
 
-    Args:
-        events: Rows of `CleanEvents`, of whole days.
-        rule: The rule for `default_channel_group` of GA4; `acquisition_channel` does not need it.
+    The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it.
     """
-    in_order = ibis.window(group_by=["event_date", "visitor_id"], order_by=["event_at", "event_id"])
-    numbered = events.mutate(place=ibis.row_number().over(in_order))
-    first = numbered.filter(numbered.place == 0)
+    first = first_rows(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
     # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
     sourced = with_source_or_direct(first, rule.lists, rule.own_domains)
     return sourced.mutate(
@@ -38,14 +34,8 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def first_touch_ever(touches: ir.Table) -> ir.Table:
-    """Return the first day of each visitor, as `touched_date`, with its channels.
-
-    Args:
-        touches: All rows of `FirstTouches`.
-    """
-    in_order = ibis.window(group_by="visitor_id", order_by="event_date")
-    numbered = touches.mutate(place=ibis.row_number().over(in_order))
-    first = numbered.filter(numbered.place == 0)
+    """Return the first day of each visitor in `FirstTouches`, as `touched_date`, with its channels."""
+    first = first_rows(touches, "visitor_id", ["event_date"])
     return first.select("visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date")
 
 
@@ -53,9 +43,9 @@ def acquisition_channel(
     page_url: ir.StringColumn, referrer_url: ir.StringColumn, user_agent: ir.StringColumn
 ) -> ir.StringColumn:
     """Return email_campaign if UTM parameters or referrer show e-mail, mobile_app for an app, else website."""
-    parameters = [page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source")]
+    medium, source = (page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).lower() for name in ("medium", "source"))
     referrer, agent = referrer_url.lower(), user_agent.lower()
-    is_mail = parameters[0].isin(MAIL_WORDS).fill_null(NO) | parameters[1].isin(MAIL_WORDS).fill_null(NO)
+    is_mail = medium.isin(MAIL_WORDS).fill_null(NO) | source.isin(MAIL_WORDS).fill_null(NO)
     is_mail = is_mail | referrer.re_search(MAIL_HOSTS).fill_null(NO)
     is_app = referrer.re_search(APP_REFERRERS).fill_null(NO) | agent.re_search(APP_AGENTS).fill_null(NO)
     return ibis.cases((is_mail, "email_campaign"), (is_app, "mobile_app"), else_="website")
@@ -68,10 +58,7 @@ SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 def session_sources(events: ir.Table, session_events: ir.Table, rule: ChannelRule) -> ir.Table:
     """Return the first event with a source of each session fragment; sessions are split at midnight.
 
-    Args:
-        events: Rows of `CleanEvents`.
-        session_events: Rows of `SessionEvents`, of the same days.
-        rule: Site lists and own domains.
+    The events are rows of `CleanEvents` and of `SessionEvents` of the same days.
     """
     sourced = with_source(
         events.select("event_id", "event_date", "page_url", "referrer_url"), rule.lists, rule.own_domains
@@ -87,8 +74,7 @@ def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
-    first = sourced.mutate(nth=ibis.row_number().over(ibis.window(group_by=FRAGMENT, order_by="event_number")))
-    first = first.filter(first.nth == 0)
+    first = first_rows(sourced, FRAGMENT, ["event_number"])
     return first.mutate(
         channel=rule.channel(first.source, first.medium, first.campaign),
         source_lists_version=ibis.literal(rule.lists.version),
@@ -98,18 +84,17 @@ def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
 def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days | None = None) -> ir.Table:
     """Return one row per session that started on `days` (all if None), except sessions with refunds only.
 
-    Args:
-        sessions: All rows of `Sessions`.
-        arrived: All rows of `SessionSources`.
-        rule: The rule whose version sessions without a source get.
-        days: Days on which sessions started.
+    The arguments are all rows of `Sessions` and `SessionSources`; sessions without a source get the version of the
+    rule's lists.
     """
     sessions = sessions.filter(sessions.event_count > sessions.refund_count)
     if days is not None:
         sessions = sessions.filter(days.contain(sessions.started_date))
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
-    alone, crossing = (_narrow(sessions.filter(one)) for one in (~crosses, crosses))
+    columns = ("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
+    alone, crossing = (sessions.filter(one).select(*columns) for one in (~crosses, crosses))
+    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
     nothing["source_lists_version"] = rule.lists.version
@@ -118,21 +103,13 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
     )
 
 
-def _narrow(sessions: ir.Table) -> ir.Table:
-    return sessions.select("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
-
-
 def _of_one_fragment(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
     is_same = [sessions.visitor_id == arrived.visitor_id, sessions.started_at == arrived.fragment_started_at]
     return sessions.left_join(arrived, is_same).select(sessions, *(arrived[name] for name in SOURCED))
 
 
 def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
     inside = (sessions.started_at <= arrived.fragment_started_at) & (arrived.fragment_started_at <= sessions.ended_at)
     joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
     joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
-    in_order = ibis.window(group_by="session_id", order_by="fragment_started_at")
-    numbered = joined.mutate(place=ibis.row_number().over(in_order))
-    return numbered.filter(numbered.place == 0).select(*sessions.columns, *SOURCED)
+    return first_rows(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)

@@ -1,6 +1,5 @@
 """How conversions go down to purchase events or order lines, and what credit is computed from."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import ibis.expr.types as ir
@@ -8,25 +7,21 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.contracts import ChannelAttribution, ChannelRemovalEffects, Conversions
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
 
-BELOW: Final[Mapping[type[Table], Below]] = {}
 CONVERTING: Final = ("purchase", "refund")
 
 
 def _purchases(behind: Behind) -> ir.Table:
     """Return the purchases and refunds of a row's day."""
-    day = behind.row["converted_date"]
-    events = behind.within(CleanEvents, day, day)
+    events = behind.on_day(CleanEvents, "converted_date")
     events = events.filter(events.event_type.isin(CONVERTING))
     return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
 
 
 def _lines(behind: Behind) -> ir.Table:
     """Return the order lines of a row's day."""
-    day = behind.row["converted_date"]
-    lines = behind.within(UserOrderLog, day, day)
+    lines = behind.on_day(UserOrderLog, "converted_date")
     return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
 
 

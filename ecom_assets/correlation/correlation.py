@@ -41,11 +41,7 @@ class Correlation:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        """Refuse a definition that cannot be answered.
-
-        Raises:
-            DefinitionError: A value is out of range, or the funnel has parts that make no sense here.
-        """
+        """Refuse a value out of range, or a funnel with parts that make no sense here, by a `DefinitionError`."""
         if len(self.funnel.steps) == 1:
             raise DefinitionError("In a funnel of one step everybody converts; give a correlation two steps or more.")
         if self.funnel.per != "user" or self.funnel.by is not None or self.funnel.hold:
@@ -90,11 +86,8 @@ class Correlation:
 def entrants(events: ir.Table, funnel: Funnel) -> ir.Table:
     """Return who entered a funnel: `visitor_id`, `entered_at`, `until_at` and `is_converted`, 1 or 0.
 
-    `until_at` is the time of the last step, or the end of the window for those who did not convert.
-
-    Args:
-        events: Clean events with the columns that the funnel names.
-        funnel: The definition.
+    `until_at` is the time of the last step, or the end of the window for those who did not convert. The events are
+    clean ones with the columns that the funnel names.
     """
     chains = funnel_chains(events, funnel)
     visitors = chains.group_by("visitor_id").agg(

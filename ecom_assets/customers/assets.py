@@ -16,10 +16,10 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
+from ecom_assets.customers.customers import customer_profiles as compute_customer_profiles
 from ecom_assets.customers.customers import customers as compute_customers
 from ecom_assets.customers.customers import duplicate_customers as compute_duplicate_customers
 from ecom_assets.customers.customers import quarantined_customers as compute_quarantined_customers
-from ecom_assets.customers.profiles import customer_profiles as compute_customer_profiles
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.assets import EVERY_SALE

@@ -15,6 +15,7 @@ SEGMENTS = (
     "Hibernating",
     "Lost",
 )
+BUYER = "The customer of the orders; the visitor of the purchase events where there are no orders"
 NO_MODEL_REASONS = ("too_few_customers", "no_repeat_orders", "no_spread", "not_converged")
 NO_ORDER_VALUE_REASONS = (*NO_MODEL_REASONS, "no_finite_mean")
 
@@ -34,9 +35,7 @@ class CustomerSegments(Table):
     group = "customers"
     key = ("customer_id",)
 
-    customer_id = text(
-        "The customer of the orders; the visitor of the purchase events where there are no orders", pii=True
-    )
+    customer_id = text(BUYER, pii=True)
     as_of_date = day("The newest day in the data, from whose end the row looks back")
     last_order_date = day("Day of the last order")
     recency_days = count("From last_order_date to as_of_date", unit="days")
@@ -55,9 +54,7 @@ class LifetimeValue(Table):
     group = "customers"
     key = ("customer_id",)
 
-    customer_id = text(
-        "The customer of the orders; the visitor of the purchase events where there are no orders", pii=True
-    )
+    customer_id = text(BUYER, pii=True)
     as_of_date = day("The newest day in the data: models are fitted to everything until its end")
     repeat_order_count = count("x: days with an order, after the first such day", unit="days")
     first_to_last_days = count("t_x: from the first such day to the last", unit="days")

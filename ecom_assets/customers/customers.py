@@ -10,15 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
-from operator import or_
+from operator import add, or_
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.touches import first_touch_ever
 from ecom_assets.customers.contracts import (
+    PROFILE_DIMENSIONS,
     SCORED_FIELDS,
     UNKNOWN_DOMAIN,
+    CustomerProfiles,
     Customers,
     DuplicateCustomers,
     QuarantinedCustomers,
@@ -27,8 +30,11 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
 from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import first_rows, union_all
 
 OTHER = "other"
+UNKNOWN: Final = "unknown"
+"""Stands for a null tier or level in profiles; listed only if a customer has it."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,7 @@ class MarketSegments:
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a place that is in two segments.
-
-        Raises:
-            DefinitionError: A segment is called `other`, or a country, region or city is in two.
-        """
+        """Refuse a segment that is called `other`, or a place in two segments, by a `DefinitionError`."""
         if any(one.name == OTHER for one in self.segments):
             raise DefinitionError(f"`{OTHER}` is what is left, and cannot be a segment; give it another name.")
         split = {country for one in self.segments for country in one.regions}
@@ -131,11 +133,7 @@ class CustomerRule:
     has_sales: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse thresholds in the wrong order.
-
-        Raises:
-            DefinitionError: The threshold of a higher level is below that of a lower one.
-        """
+        """Refuse a threshold of a higher level below that of a lower one by a `DefinitionError`."""
         for what, lower, higher in (
             ("sessions of high engagement", self.medium_sessions, self.high_sessions),
             ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),
@@ -204,14 +202,8 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Return every version of every customer.
 
-    Args:
-        raw: All rows of `RawCustomers`.
-        sessions: All rows of `Sessions`.
-        conversions: All rows of `Conversions`.
-        touches: All rows of `FirstTouches`.
-        rule: Thresholds, fields of the score, and the reporting time zone.
-        markets: The market segments of addresses.
-        days: The days of the fetches, to find when each day ends in the time zone.
+    The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; `days` are those of the
+    fetches, to find when each ends in the time zone.
     """
     versions = customer_versions(raw)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
@@ -252,13 +244,8 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 def latest_copies(raw: ir.Table) -> ir.Table:
     """Return each customer once per fetch: the copy that changed last, or of equal times, the greatest payload."""
     good = raw.filter(raw.reject_reason.isnull())
-    changed_at = good.updated_at.fill_null(LONG_AGO)
-    in_order = ibis.window(
-        group_by=["received_date", "customer_id"],
-        order_by=[ibis.desc(changed_at), ibis.desc(good.payload), good.record_number],
-    )
-    numbered = good.mutate(place=ibis.row_number().over(in_order))
-    return numbered.filter(numbered.place == 0).drop("place")
+    newest_first = [ibis.desc(good.updated_at.fill_null(LONG_AGO)), ibis.desc(good.payload), good.record_number]
+    return first_rows(good, ["received_date", "customer_id"], newest_first)
 
 
 _BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
@@ -320,7 +307,7 @@ def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, d
     last_event_at = fetched.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
     seen = ibis.coalesce(fetched.last_login_at, last_event_at), ibis.coalesce(last_event_at, fetched.last_login_at)
     # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
-    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _OF_VISITS}
+    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _BEHAVIOUR[1:]}
     nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
     spent = fetched.bought_count.isnull().ifelse(nothing, fetched.year_revenue_amount)
     return fetched.mutate(
@@ -331,7 +318,6 @@ def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, d
     )
 
 
-_OF_VISITS = ("recent_session_count", "recent_engaged_us")
 _TIMES = ("created_at", "updated_at", "last_login_at")
 
 
@@ -342,14 +328,8 @@ def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
         for name in SCORED_FIELDS
         if name in rule.expected_fields
     ]
-    listed = reduce(
-        lambda left, right: left.concat(right),
-        (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws),
-        ibis.literal(""),
-    )
-    flaw_count = reduce(
-        lambda left, right: left + right, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0)
-    )
+    listed = reduce(add, (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws), ibis.literal(""))
+    flaw_count = reduce(add, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0))
     described = described.mutate(flaws=listed, flaw_count=flaw_count)
     described = described.mutate(data_quality_score=quality_score(described.flaw_count))
     score = described.data_quality_score
@@ -361,13 +341,10 @@ def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
     )
     by_sessions = rule.engagement_level(described.recent_session_count, described.recent_engaged_s)
     by_api = rule.level_of_score(described.engagement_score)
-    level = ibis.cases(
-        (described.last_event_at.isnull() & described.engagement_score.notnull(), by_api), else_=by_sessions
-    )
     return described.mutate(
         activity_status=ibis.cases((described.seen_at.isnull(), "unknown"), (is_active, "active"), else_="inactive"),
         engagement_source=source,
-        engagement_level=level,
+        engagement_level=(source == "api").fill_null(NO).ifelse(by_api, by_sessions),
         customer_tier=rule.customer_tier(described.year_revenue_amount),
         flawed_fields=described.flaws.substr(1).nullif(""),
         quality_band=ibis.cases(*((score >= least, band) for least, band in BANDS), else_="low"),
@@ -378,3 +355,18 @@ def quality_score(flaw_count: ir.IntegerValue) -> ir.IntegerValue:
     """Return 100 minus 10 for each missing or invalid field, never below 0."""
     left = 100 - POINTS_PER_FLAW * flaw_count
     return (left < 0).ifelse(0, left)
+
+
+def customer_profiles(customers: ir.Table) -> ir.Table:
+    """Return the current customers for each value of each dimension, without personal data, from all `Customers`."""
+    current = customers.filter(customers.is_current)
+    valued = union_all(
+        *(
+            current.select("as_of_date", dimension=ibis.literal(name), value=current[name].fill_null(UNKNOWN))
+            for name in PROFILE_DIMENSIONS
+        )
+    )
+    counts = valued.group_by("dimension", "value")
+    return counts.agg(as_of_date=valued.as_of_date.max(), customer_count=valued.count()).select(
+        *CustomerProfiles.columns
+    )

@@ -58,9 +58,8 @@ class GammaGamma:
 def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoFit":
     """Return the maximum-likelihood model of the amounts, or the reason why there is none.
 
-    Args:
-        orders: The orders of each customer after the first.
-        amount: The total amount of these orders. Customers without orders or without an amount are left out.
+    `orders` are those of each customer after the first, and `amount` their total. Customers without orders or without
+    an amount are left out.
     """
     has_amount = (orders > 0) & (amount > 0)
     if has_amount.sum() < LEAST_CUSTOMERS:

@@ -24,11 +24,9 @@ class Purchases:
 
     @classmethod
     def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the orders in rows of `Sales`; lines of one customer, day and order id are one order.
+        """Return the orders in all rows of `Sales`; lines of one customer, day and order id are one order.
 
-        Args:
-            sold: All rows of `Sales`.
-            until: The last day to include; None for the newest day in the data.
+        Days after `until` are left out; None includes all.
         """
         if until is not None:
             sold = sold.filter(sold.order_date <= ibis.literal(until))
@@ -41,25 +39,14 @@ class Purchases:
             revenue_amount=sold.revenue_amount.sum().cast(MONEY),
         )
         shipped_date = (orders.order_count > 0).ifelse(orders.order_date, ibis.null("date"))
-        orders = orders.select(
-            "customer_id",
-            "order_count",
-            "shipped_amount",
-            "revenue_amount",
-            order_date=shipped_date,
-            last_order_date=shipped_date,
-        )
+        orders = orders.mutate(order_date=shipped_date, last_order_date=shipped_date).drop("order_id")
         return cls(orders, _newest(sold, "order_date", until))
 
     @classmethod
     def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
-        """Return the purchases in rows of `Sessions`, on the day on which the session started.
+        """Return the purchases in all rows of `Sessions`, on the day on which the session started.
 
-        Sessions have no amounts of refunds, so revenue is the amount of the purchases.
-
-        Args:
-            sessions: All rows of `Sessions`.
-            until: The last day to include; None for the newest day in the data.
+        Sessions have no amounts of refunds, so revenue is the amount of the purchases. Days after `until` are left out.
         """
         if until is not None:
             sessions = sessions.filter(sessions.started_date <= ibis.literal(until))
@@ -76,12 +63,7 @@ class Purchases:
 
     @classmethod
     def of_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
-        """Return the orders, or the purchases of sessions if there is not a single order line.
-
-        Args:
-            sold: All rows of `Sales`.
-            sessions: All rows of `Sessions`.
-        """
+        """Return the orders in all rows of `Sales`; without a single one, the purchases in all rows of `Sessions`."""
         ordered, bought = cls.of_sales(sold), cls.of_sessions(sessions)
         no_order = ordered.as_of.filter(ordered.as_of.as_of_date.isnull()).select(no_order=1)
         instead = bought.orders.cross_join(no_order).drop("no_order")

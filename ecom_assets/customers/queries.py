@@ -25,7 +25,7 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
-from ecom_assets.customers.profiles import UNKNOWN
+from ecom_assets.customers.customers import UNKNOWN
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
@@ -94,18 +94,16 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     now, before = ({name: int(result.get(f"{name}_{which}") or 0) for name in COUNTS} for which in ("now", "before"))
     kept, kept_before = (int(result.get(f"retained_{which}") or 0) for which in ("now", "before"))
     earlier = int(result.get("earlier_customer_count") or 0)
-    here: Row = {**now, "retention_rate": _retained(kept, before["customer_count"], period)}
-    there: Row = {**before, "retention_rate": _retained(kept_before, earlier, period.previous)}
+    rate = share(kept, before["customer_count"]) if period.is_comparable else None
+    rate_before = share(kept_before, earlier) if period.previous.is_comparable else None
+    here: Row = {**now, "retention_rate": rate}
+    there: Row = {**before, "retention_rate": rate_before}
     return {
         "source": source,
         "customers": if_known(here, period),
         **compared(here, there, NUMBERS, period),
         "value": value(reading),
     }
-
-
-def _retained(kept: int, customer_count: int, period: Period) -> float | None:
-    return share(kept, customer_count) if period.is_comparable else None
 
 
 def value(reading: Reading) -> Row:
@@ -144,17 +142,13 @@ def segments(reading: Reading) -> list[Row]:
     """
     sales_source(reading)
     table = reading.table(CustomerSegments)
-    rows = {
-        row["segment"]: row
-        for row in reading.rows(
-            table.group_by("segment").agg(
-                customer_count=table.count(),
-                order_count=table.order_count.sum(),
-                revenue_amount=table.revenue_amount.sum().cast(MONEY),
-                recency_days_sum=table.recency_days.sum(),
-            )
-        )
-    }
+    sums = table.group_by("segment").agg(
+        customer_count=table.count(),
+        order_count=table.order_count.sum(),
+        revenue_amount=table.revenue_amount.sum().cast(MONEY),
+        recency_days_sum=table.recency_days.sum(),
+    )
+    rows = {row["segment"]: row for row in reading.rows(sums)}
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
     return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
@@ -242,22 +236,19 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, 
 
 def value_totals(rows: pa.Table) -> dict[str, Any]:
     """Return sums over rows of `LifetimeValue`; expected values are null without a model or without customers."""
+    amounts = rows["lifetime_value_amount"].drop_null().to_pylist()
     return {
         "customers": rows.num_rows,
         "repeat_customers": pc.sum(pc.greater(rows["repeat_order_count"], 0)).as_py() or 0,
         "expected_alive": _sum(rows["alive_probability"]),
         "expected_orders": _sum(rows["expected_order_count"]),
-        "lifetime_value_amount": _money(rows["lifetime_value_amount"]),
+        "lifetime_value_amount": f"{sum(amounts, Decimal(0)):.2f}" if amounts else None,
     }
 
 
 def _sum(column: pa.ChunkedArray) -> float | None:
     # `fsum` is exact, so the order of rows does not matter.
     return round(fsum(column.drop_null().to_pylist()), 6) if len(column) > column.null_count else None
-
-
-def _money(column: pa.ChunkedArray) -> str | None:
-    return f"{sum(column.drop_null().to_pylist(), Decimal(0)):.2f}" if len(column) > column.null_count else None
 
 
 MILLION: Final = 1_000_000
@@ -274,13 +265,7 @@ NO_SOURCE = "none"
 
 
 def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = fetch_rows) -> dict[str, Any]:
-    """Return the counts of current customers.
-
-    Args:
-        customers: All rows of `Customers`.
-        segments: All market segments.
-        fetch: The function that reads rows.
-    """
+    """Return the counts of current customers in rows of `Customers`; `segments` are all market segments."""
     current = customers.filter(customers.is_current)
     # Points are whole numbers, so their sum does not depend on the order of rows.
     result = current.group_by(*COUNTED_VALUES, "engagement_source", "flawed_fields").agg(
@@ -318,10 +303,7 @@ def _by_value(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> 
 def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:
     """Return the counts of customers as of the newest fetch, and of the records fetched in a period.
 
-    Args:
-        reading: Where to read the tables.
-        segments: All market segments.
-        period: The days of the fetches.
+    `segments` are all market segments.
     """
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])

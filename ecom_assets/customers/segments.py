@@ -47,11 +47,7 @@ class SegmentRule:
     scores: str = "percent_rank"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown method of scoring.
-
-        Raises:
-            DefinitionError: There is no method of that name.
-        """
+        """Refuse an unknown method of scoring by a `DefinitionError`."""
         if self.scores not in _SCORES:
             raise DefinitionError(f"There are no scores by {self.scores!r}; {did_you_mean(self.scores, _SCORES)}.")
 

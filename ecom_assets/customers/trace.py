@@ -10,10 +10,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
-
-BELOW: Final[Mapping[type[Table], Below]] = {}
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
 
 
 def _lines(behind: Behind) -> ir.Table:
@@ -28,9 +25,12 @@ def _shipped(behind: Behind) -> ir.Table:
 
 def _later_shipped(behind: Behind) -> ir.Table:
     """Return the shipped lines of a customer after the first day with one."""
-    lines = _shipped(behind)
-    first = lines.agg(first_date=lines.order_date.min())
-    return lines.cross_join(first).filter(lambda both: both.order_date > both.first_date).drop("first_date")
+    return _after_first_day(_shipped(behind), "order_date")
+
+
+def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
+    first = rows.agg(first_date=rows[day].min())
+    return rows.cross_join(first).filter(lambda both: both[day] > both.first_date).drop("first_date")
 
 
 def _bought_in(behind: Behind) -> ir.Table:
@@ -40,15 +40,13 @@ def _bought_in(behind: Behind) -> ir.Table:
 
 
 def _later_bought_in(behind: Behind) -> ir.Table:
-    sessions = _bought_in(behind)
-    first = sessions.agg(first_date=sessions.started_date.min())
-    return sessions.cross_join(first).filter(lambda both: both.started_date > both.first_date).drop("first_date")
+    return _after_first_day(_bought_in(behind), "started_date")
 
 
 def _purchases(*, later: bool) -> Sum:
     def rows(behind: Behind) -> ir.Table:
         sessions = (_later_bought_in if later else _bought_in)(behind)
-        events = behind.where(CleanEvents, visitor_id=behind.row["customer_id"], event_type="purchase")
+        events = _purchase_events(behind)
         inside = events.event_at.between(sessions.started_at, sessions.ended_at)
         return events.join(sessions, [events.visitor_id == sessions.visitor_id, inside]).select(events)
 

@@ -42,11 +42,7 @@ class ValueRule:
     discount_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse spans and rates that are out of range.
-
-        Raises:
-            DefinitionError: A span is not positive or too long, or the rate is not between 0 and 1.
-        """
+        """Refuse a span or rate that is out of range by a `DefinitionError`."""
         for what, value, most in (
             ("horizon in days", self.horizon_days, MOST_DAYS),
             ("months of value", self.value_months, MOST_MONTHS),
@@ -101,25 +97,23 @@ class ValueModels:
 def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRule) -> pa.Table:
     """Return the rows of `histories` with the other columns of `LifetimeValue`.
 
-    Args:
-        histories_table: The fetched rows of `histories`.
-        models: The models, fitted to these rows or to others.
-        rule: How far to look ahead, and the discount rate.
+    The models may be fitted to these rows or to others.
     """
-    x = _numbers(histories_table, "repeat_order_count")
-    first_to_last, observed = (
-        _numbers(histories_table, f"{name}_days") / WEEK_DAYS for name in ("first_to_last", "observed")
-    )
+    x, first_to_last, observed = (_numbers(histories_table, name) for name in HISTORY[2:5])
+    first_to_last, observed = first_to_last / WEEK_DAYS, observed / WEEK_DAYS
     columns: dict[str, Any] = {}
     chance, discounted, value = None, None, None
     if isinstance(models.orders, Fitted):
         orders = models.orders.model
         chance = orders.alive_probability(x, first_to_last, observed)
         near, discounted = _expected(orders, x, observed, rule)
-        columns |= {"alive_probability": _rounded(chance), "expected_order_count": _rounded(chance * near)}
+        columns |= {
+            "alive_probability": np.round(chance, DECIMALS),
+            "expected_order_count": np.round(chance * near, DECIMALS),
+        }
     if isinstance(models.values, Fitted):
         value = models.values.model.expected_value(x, _cents(histories_table) / 100)
-        columns["expected_order_value"] = _rounded(value)
+        columns["expected_order_value"] = np.round(value, DECIMALS)
     if chance is not None and discounted is not None and value is not None:
         columns["lifetime_value_amount"] = _money(chance * discounted * value)
     return _with_columns(histories_table, columns | _model_columns(models, rule))
@@ -198,10 +192,6 @@ def _cents(table: pa.Table) -> Floats:
     hundred = pa.scalar(100, pa.decimal128(3, 0))
     cents: npt.NDArray[np.int64] = pc.multiply(amounts, hundred).cast(pa.int64()).to_numpy()
     return cents.astype(np.float64)
-
-
-def _rounded(numbers: Floats) -> Floats:
-    return np.round(numbers, DECIMALS)
 
 
 def _money(amounts: Floats) -> pa.Array:

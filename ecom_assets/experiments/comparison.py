@@ -11,10 +11,10 @@
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -121,77 +121,47 @@ def _p_value(squared: float, grown: float) -> float:
     return min(1.0, math.exp(-evidence))
 
 
-class Posterior(Protocol):
-    """The posterior distribution of a variant, after the data."""
-
-    def density(self, at: Floats) -> Floats:
-        """Return the probability density."""
-
-    def below(self, at: Floats) -> Floats:
-        """Return the probability of smaller values."""
-
-    def quantiles(self, shares: Floats) -> Floats:
-        """Return the values below which these shares of probability lie."""
-
-
 @dataclass(frozen=True)
-class BetaPosterior:
-    """A share: Beta(a, b)."""
+class Posterior:
+    """The posterior distribution of a variant, after the data.
 
-    a: float
-    b: float
+    Attributes:
+        density: Returns the probability density at some values.
+        below: Returns the probability of values smaller than these.
+        quantiles: Returns the values below which these shares of probability lie.
+    """
 
-    def density(self, at: Floats) -> Floats:
-        """Return the probability density."""
+    density: Callable[[Floats], Floats]
+    below: Callable[[Floats], Floats]
+    quantiles: Callable[[Floats], Floats]
+
+
+def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 1)) -> Posterior:
+    """Return the posterior of a share; with the prior Beta(1, 1), all shares are equally likely."""
+    a, b = prior[0] + successes, prior[1] + count - successes
+
+    def density(at: Floats) -> Floats:
         inside = np.clip(at, 0, 1)
-        result = np.exp(xlogy(self.a - 1, inside) + xlog1py(self.b - 1, -inside) - betaln(self.a, self.b))
+        result = np.exp(xlogy(a - 1, inside) + xlog1py(b - 1, -inside) - betaln(a, b))
         return np.where(inside == at, result, 0.0)
 
-    def below(self, at: Floats) -> Floats:
-        """Return the probability of smaller values."""
-        result: Floats = betainc(self.a, self.b, np.clip(at, 0, 1))
-        return result
-
-    def quantiles(self, shares: Floats) -> Floats:
-        """Return the values below which these shares of probability lie."""
-        result: Floats = betaincinv(self.a, self.b, shares)
-        return result
+    return Posterior(density, lambda at: betainc(a, b, np.clip(at, 0, 1)), lambda shares: betaincinv(a, b, shares))
 
 
-@dataclass(frozen=True)
-class NormalPosterior:
-    """A mean of many units: normal, after a flat prior."""
+def normal_posterior(mean: float, deviation: float) -> Posterior:
+    """Return the posterior of a mean of many units: normal, after a flat prior."""
 
-    mean: float
-    deviation: float
+    def density(at: Floats) -> Floats:
+        scaled: Floats = np.exp(-(((at - mean) / deviation) ** 2) / 2)
+        return scaled / (deviation * math.sqrt(math.tau))
 
-    def density(self, at: Floats) -> Floats:
-        """Return the probability density."""
-        result: Floats = np.exp(-(((at - self.mean) / self.deviation) ** 2) / 2) / (
-            self.deviation * math.sqrt(math.tau)
-        )
-        return result
-
-    def below(self, at: Floats) -> Floats:
-        """Return the probability of smaller values."""
-        result: Floats = ndtr((at - self.mean) / self.deviation)
-        return result
-
-    def quantiles(self, shares: Floats) -> Floats:
-        """Return the values below which these shares of probability lie."""
-        result: Floats = self.mean + self.deviation * ndtri(shares)
-        return result
+    return Posterior(density, lambda at: ndtr((at - mean) / deviation), lambda shares: mean + deviation * ndtri(shares))
 
 
-def beta_posterior(successes: int, count: int, prior: tuple[float, float] = (1, 1)) -> BetaPosterior:
-    """Return the posterior of a share; with the prior Beta(1, 1), all shares are equally likely."""
-    return BetaPosterior(prior[0] + successes, prior[1] + count - successes)
-
-
-def normal_posterior(sample: Sample) -> NormalPosterior | None:
+def posterior_of_mean(sample: Sample) -> Posterior | None:
     """Return the posterior of a mean; None if the number does not vary."""
     deviation = math.sqrt(sample.variance / sample.count) if sample.variance > 0 else 0.0
-    return NormalPosterior(sample.mean, deviation) if deviation > 0 else None
+    return normal_posterior(sample.mean, deviation) if deviation > 0 else None
 
 
 def probability_best(posteriors: Sequence[Posterior]) -> list[float]:

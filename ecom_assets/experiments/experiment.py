@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.columns import ANY_EVENT, EventFilter, holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
+from ecom_assets.tables.portable import first_rows
 from ecom_assets.tables.values import check_column, parse_duration
 
 MIN_VARIANTS: Final = 2
@@ -77,11 +78,7 @@ class Experiment:
     planned_units: int = 5_000
 
     def __post_init__(self) -> None:
-        """Refuse a definition that cannot be answered.
-
-        Raises:
-            DefinitionError: A value is unknown or out of range.
-        """
+        """Refuse a value that is unknown or out of range by a `DefinitionError`."""
         check_column("The variant of an experiment", self.variant)
         if self.amount is not None:
             check_column("The amount of an experiment", self.amount)
@@ -185,13 +182,8 @@ def variant_counts(events: ir.Table, experiment: Experiment, first: date, last: 
         DefinitionError: A column is missing, or has another kind of value.
     """
     units = _outcomes(events, experiment, first, last)
-    if experiment.multiple == "first":
-        units = units.mutate(is_counted=ibis.literal(1))
-    else:
-        is_mixed = units.is_mixed == 1
-        units = units.mutate(
-            variant=is_mixed.ifelse(ibis.null("string"), units.variant), is_counted=is_mixed.ifelse(0, 1)
-        )
+    is_out = (units.is_mixed == 1) & ibis.literal(experiment.multiple != "first")
+    units = units.mutate(variant=is_out.ifelse(ibis.null("string"), units.variant), is_counted=is_out.ifelse(0, 1))
     square = (units.amount * units.amount).cast(EXACT)
     return units.group_by("variant").agg(
         unit_count=units.is_counted.sum(),
@@ -249,8 +241,5 @@ def _first_exposures(events: ir.Table, experiment: Experiment, first: date, last
     if experiment.multiple == "exclude":
         return units
     # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
-    in_order = ibis.window(group_by="visitor_id", order_by=["event_at", "event_id"])
-    rows = rows.filter(rows.variant.notnull())
-    ranked = rows.mutate(place=ibis.row_number().over(in_order))
-    firsts = ranked.filter(ranked.place == 0).select("visitor_id", "variant")
-    return units.drop("variant").join(firsts, "visitor_id")
+    firsts = first_rows(rows.filter(rows.variant.notnull()), "visitor_id", ["event_at", "event_id"])
+    return units.drop("variant").join(firsts.select("visitor_id", "variant"), "visitor_id")

@@ -22,7 +22,7 @@ from ecom_assets.experiments.comparison import (
     beta_posterior,
     credible_difference,
     credible_interval,
-    normal_posterior,
+    posterior_of_mean,
     probability_best,
     sample_ratio,
     sequential,
@@ -161,7 +161,7 @@ def _amounts(one: Counts) -> _Metric:
     if not one.unit_count:
         return _Metric(None, None)
     sample = Sample.of_sums(one.amount_sum, one.amount_square_sum, one.unit_count)
-    return _Metric(sample, normal_posterior(sample))
+    return _Metric(sample, posterior_of_mean(sample))
 
 
 def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str, Any]]:

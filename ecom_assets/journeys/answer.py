@@ -1,13 +1,12 @@
 """The answer to a custom journey query: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.errors import DefinitionError, check_keys
+from ecom_assets.errors import DefinitionError
 from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
 from ecom_assets.journeys.kernel import journey_counts
@@ -17,9 +16,9 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
-from ecom_assets.tables.days import Ends, days_definition
+from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels
-from ecom_assets.tables.presets import with_preset
+from ecom_assets.tables.presets import values_set
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -46,11 +45,7 @@ class JourneyQuestion:
     top: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse a rule that does not exist, and numbers of paths that cannot be.
-
-        Raises:
-            DefinitionError: One of them is wrong.
-        """
+        """Refuse a rule that does not exist, or an impossible number of paths, by a `DefinitionError`."""
         SessionRule.preset(self.session_rule)
         if type(self.top) is not int or not 1 <= self.top <= MOST_PATHS:
             raise DefinitionError(f"`top` {self.top!r} shows no path, or too many; give 1 to {MOST_PATHS:,}.")
@@ -62,10 +57,7 @@ class JourneyQuestion:
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A journey definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        check_keys(raw, KEYS, "a journey definition")
-        values = {key: value for key, value in with_preset(PRESETS, raw, "journeys").items() if value is not None}
+        values = values_set(raw, KEYS, "a journey definition", PRESETS, "journeys")
         given: dict[str, Any] = {key: values[key] for key in CHOSEN if key in values}
         given |= {LISTS[key]: _texts(key, values[key]) for key in LISTS if key in values}
         given |= {"where": where_from(values["where"])} if values.get("where") else {}
@@ -171,10 +163,7 @@ def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
 def _started(events: ir.Table, ends: Ends) -> ir.Table:
     """Return the sessions that started on the days."""
     started = events.group_by(*SESSION).agg(started_date=events.event_date.min())
-    first, last = ends
-    started = started if first is None else started.filter(started.started_date >= first)
-    started = started if last is None else started.filter(started.started_date <= last)
-    return sessions_of(events).semi_join(started, list(SESSION))
+    return sessions_of(events).semi_join(of_days(started, "started_date", ends), list(SESSION))
 
 
 def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:

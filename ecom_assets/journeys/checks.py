@@ -3,8 +3,14 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
-from ecom_assets.journeys.journeys import DIMENSIONS, EXIT, START
+from ecom_assets.journeys.contracts import (
+    DIMENSIONS,
+    CategoryPerformance,
+    Journeys,
+    JourneyTransitions,
+    SearchPerformance,
+)
+from ecom_assets.journeys.journeys import EXIT, START
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days

@@ -53,11 +53,7 @@ class JourneyChoices:
     most_steps: int = JourneyRule.most_steps
 
     def __post_init__(self) -> None:
-        """Refuse choices that do not go together.
-
-        Raises:
-            DefinitionError: A choice is unknown or out of range, or needs another one.
-        """
+        """Refuse a choice that is unknown, out of range, or does not fit the others, by a `DefinitionError`."""
         if self.by not in CHOICES:
             raise DefinitionError(f"There are no journeys by {self.by!r}; {did_you_mean(self.by, CHOICES)}.")
         if self.pages and self.by != "page":
@@ -79,12 +75,7 @@ class JourneyChoices:
 
 
 def step_events(events: ir.Table, choices: JourneyChoices) -> ir.Table:
-    """Return the events that can be steps, with their `page`.
-
-    Args:
-        events: Rows of `CleanEvents`.
-        choices: The excluded types, and the patterns of pages.
-    """
+    """Return the rows of `CleanEvents` that can be steps, with their `page`."""
     if choices.excluded:
         events = events.filter(~events.event_type.isin(choices.excluded))
     return events.mutate(page=page_of(events.page_url, choices.pages))
@@ -96,31 +87,28 @@ def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue
     path = (path == "").ifelse("/", path)
     if not patterns:
         return path
-    matches = ((path.re_search(_regex(one)), ibis.literal(one)) for one in patterns)
+    regexes = {one: ".*".join(re.escape(part) for part in one.strip().split("*")) for one in patterns}
+    matches = ((path.re_search(f"^{regex}$"), ibis.literal(one)) for one, regex in regexes.items())
     return path.isnull().ifelse(ibis.null("string"), ibis.cases(*matches, else_=path))
 
 
 def part_of(steps: ir.Table, choices: JourneyChoices) -> ir.Table:
     """Return the part of each session's steps from one step to another; sessions without that part are left out.
 
-    Args:
-        steps: The result of `journey_steps`.
-        choices: The step at which paths begin, and the step at which they end.
-
-    Returns:
-        The steps with new places, and with `is_late` where earlier steps on the way to a step were left out.
+    The steps are those of `journey_steps`. They get new places, and `is_late` where earlier steps on the way to a step
+    were left out.
     """
     session = ibis.window(group_by=list(JOURNEY))
-    first = _place_of(steps, choices.from_step) if choices.from_step else (steps.place == 1).ifelse(1, _nothing())
-    steps = steps.mutate(first_place=first.cast("int64").min().over(session))
-    last = steps.place
+    nothing = ibis.null("int64")
+    is_first = steps.step == choices.from_step if choices.from_step else steps.place == 1
+    steps = steps.mutate(first_place=is_first.ifelse(steps.place, nothing).min().over(session))
     if choices.to_step:
         # A path from a step to the same step ends when it comes again.
         after = steps.place > steps.first_place if choices.from_step else steps.place >= steps.first_place
-        last = (after & (steps.step == choices.to_step)).ifelse(steps.place, _nothing())
-        steps = steps.mutate(last_place=last.min().over(session))
+        last = (after & (steps.step == choices.to_step)).ifelse(steps.place, nothing).min()
     else:
-        steps = steps.mutate(last_place=last.max().over(session))
+        last = steps.place.max()
+    steps = steps.mutate(last_place=last.over(session))
     steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
     kept = steps.last_place - choices.rule.most_steps + 1
     begins = steps.first_place if choices.from_step else ibis.greatest(steps.first_place, kept)
@@ -131,15 +119,3 @@ def part_of(steps: ir.Table, choices: JourneyChoices) -> ir.Table:
     placed = own.mutate(next_step=own.step.lead().over(in_order).fill_null(EXIT), is_late=own.begins > own.first_place)
     place = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
     return placed.mutate(place=place).drop("first_place", "last_place", "begins")
-
-
-def _place_of(steps: ir.Table, step: str) -> ir.IntegerValue:
-    return (steps.step == step).ifelse(steps.place, _nothing())
-
-
-def _nothing() -> ir.IntegerScalar:
-    return ibis.null("int64")
-
-
-def _regex(pattern: str) -> str:
-    return "^" + ".*".join(re.escape(part) for part in pattern.strip().split("*")) + "$"

@@ -3,6 +3,7 @@
 from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, rate, text
 
 DIMENSIONS = ("page_type", "category")
+"""What the steps of the platform's journeys are."""
 
 
 class Journeys(Table):

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.journeys.contracts import Journeys, JourneyTransitions
+from ecom_assets.journeys.contracts import DIMENSIONS, Journeys, JourneyTransitions
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -23,25 +23,12 @@ FIRST_ID = ""
 
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
-    """Return the sessions that started on `days`, with the columns that journeys need.
-
-    Args:
-        sessions: All rows of `Sessions`.
-        days: Days on which sessions started.
-    """
+    """Return the rows of `Sessions` that started on `days`, with the columns that journeys need."""
     mine = sessions.filter(days.contain(sessions.started_date))
-    return mine.select(
-        "visitor_id",
-        "session_id",
-        "started_date",
-        "is_bot",
-        session_started_at="started_at",
-        is_converted=mine.purchase_count > 0,
-    )
+    added = {"session_started_at": mine.started_at, "is_converted": mine.purchase_count > 0}
+    return mine.select("visitor_id", "session_id", "started_date", "is_bot", **added)
 
 
-DIMENSIONS = ("page_type", "category")
-"""What the steps of the platform's journeys are."""
 CHOICES = (*DIMENSIONS, "page")
 """What the steps of a journey can be."""
 
@@ -52,8 +39,8 @@ class JourneyRule:
 
     `dimensions`: `page_type` takes the type of each event, with the same names as in funnels; `category` takes the
     product category of the events that have one, and skips the others; `page` takes the column `page`, which queries
-    add. `most_steps` (steps, 20): a longer path keeps
-    this many steps and ends in an ellipsis; its length, and the counts of transitions, include all steps.
+    add. `most_steps` (steps, 20): a longer path keeps this many steps and ends in an ellipsis; its length, and the
+    counts of transitions, include all steps.
     `most_places` (steps, 10): transitions are counted by their place in the session up to this one, which includes all
     later ones.
     """
@@ -63,11 +50,7 @@ class JourneyRule:
     most_places: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse unknown dimensions and numbers that are out of range.
-
-        Raises:
-            DefinitionError: A dimension is unknown, or a number is out of range.
-        """
+        """Refuse an unknown dimension, or a number out of range, by a `DefinitionError`."""
         for dimension in self.dimensions:
             if dimension not in CHOICES:
                 raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, CHOICES)}.")
@@ -80,12 +63,8 @@ class JourneyRule:
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
 
-    `event_steps` returns the same with the event of each step.
-
-    Args:
-        events: Events with the `session_started_at` of their session, each in one of `sessions`.
-        sessions: Sessions, identified by `visitor_id` and `session_started_at`.
-        rule: What a step is.
+    The events have the `session_started_at` of their session; `visitor_id` and that identify `sessions`. `event_steps`
+    returns the same with the event of each step.
     """
     return event_steps(events, sessions, rule).drop("event_id")
 
@@ -106,13 +85,7 @@ def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.T
 
 
 def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return one row per session and dimension.
-
-    Args:
-        steps: The result of `journey_steps`.
-        sessions: The result of `session_starts`.
-        rule: How many steps of a path are kept.
-    """
+    """Return one row per session and dimension from the results of `journey_steps` and `session_starts`."""
     with_sessions = paths_of(steps, rule).join(sessions, list(SESSION))
     return with_sessions.rename(started_at="session_started_at").select(*Journeys.columns)
 
@@ -133,24 +106,15 @@ def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Count the transitions between steps, by day and place.
-
-    Args:
-        steps: The result of `journey_steps`.
-        sessions: The result of `session_starts`.
-        rule: Up to which place transitions are counted separately.
-    """
+    """Count the transitions of `journey_steps` by day and place, for the result of `session_starts`."""
     rows = counted_transitions(steps.join(sessions, list(SESSION)), rule, "started_date")
     return rows.select(*JourneyTransitions.columns)
 
 
 def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Table:
-    """Count transitions by place, per dimension and `unit`.
+    """Count the transitions of `journey_steps` by place, per dimension and the columns of `unit`.
 
-    Args:
-        steps: The result of `journey_steps`, with `is_converted` of the sessions.
-        rule: Up to which place transitions are counted separately.
-        unit: More columns to count by.
+    The steps have the `is_converted` of their sessions.
     """
     place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
     return steps.group_by(*unit, "dimension", place=place, from_step=steps.step, to_step=steps.next_step).agg(
@@ -194,9 +158,7 @@ def sessions_of(events: ir.Table) -> ir.Table:
 def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
     """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
 
-    Args:
-        journeys_table: Rows of `Journeys`, of one dimension.
-        most: The maximum number of paths; equally frequent ones are sorted by text, and those that are cut come last.
+    Of rows of `Journeys` of one dimension; equally frequent paths are sorted by text, and those that are cut come last.
     """
     rows = journeys_table.group_by("path", "is_cut").agg(
         session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()

@@ -19,9 +19,8 @@ CATEGORY_TYPES = ("category_view", "product_view", "add_to_cart", "purchase")
 def search_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and term.
 
-    Args:
-        events: At least the events of `SEARCH_TYPES`, with their `search_term`, and the `session_started_at` and
-            `started_date` of their session.
+    The events are at least those of `SEARCH_TYPES`, with their `search_term`, and the `session_started_at` and
+    `started_date` of their session.
     """
     searches = searches_of(events)
     # Sessions of one visitor start at different times, so `SESSION` identifies them.
@@ -44,8 +43,7 @@ def search_performance(events: ir.Table) -> ir.Table:
 def searches_of(events: ir.Table) -> ir.Table:
     """Return one row per search, with its number in its session, and whether a product was viewed or put into the cart.
 
-    Args:
-        events: As for `search_performance`.
+    The events are those of `search_performance`.
     """
     events = events.filter(events.event_type.isin(SEARCH_TYPES))
     so_far = ibis.cumulative_window(group_by=list(SESSION), order_by=["event_at", "event_id"])
@@ -62,9 +60,8 @@ def searches_of(events: ir.Table) -> ir.Table:
 def category_performance(events: ir.Table) -> ir.Table:
     """Return one row per day and category.
 
-    Args:
-        events: At least the events of `CATEGORY_TYPES`, with the `session_started_at` and `started_date` of their
-            session.
+    The events are at least those of `CATEGORY_TYPES`, with the `session_started_at` and `started_date` of their
+    session.
     """
     each = category_sessions(events)
     rows = each.group_by("started_date", "product_category").agg(
@@ -84,8 +81,7 @@ def category_performance(events: ir.Table) -> ir.Table:
 def category_sessions(events: ir.Table) -> ir.Table:
     """Return one row per session and category: the place of its first view, and of the last cart and purchase.
 
-    Args:
-        events: As for `category_performance`.
+    The events are those of `category_performance`.
     """
     events = events.filter(events.event_type.isin(CATEGORY_TYPES))
     in_order = ibis.window(group_by=list(SESSION), order_by=["event_at", "event_id"])

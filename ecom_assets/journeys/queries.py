@@ -113,12 +113,7 @@ def path_rows(paths: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict
 
 
 def path_row(row: Row, total: int) -> dict[str, Any]:
-    """Return a row of `top_paths` as part of an answer.
-
-    Args:
-        row: The row.
-        total: How many sessions there are with any path.
-    """
+    """Return a row of `top_paths` as part of an answer; `total` is how many sessions there are with any path."""
     count, converted = int(row["session_count"]), int(row["converted_session_count"])
     return {
         "path": steps_of(row["path"]),

@@ -14,11 +14,9 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.search_terms import with_search_terms
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
-from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, TableTrace, Way
+from ecom_assets.tables.trace import Behind, Count, RowsOf, TableTrace, Way, ratio
 
-BELOW: Final[Mapping[type[Table], Below]] = {}
 STARTED: Final = "started_date"
 
 
@@ -64,8 +62,7 @@ def _transitions(*, converted: bool) -> RowsOf:
 
 def _members(behind: Behind) -> ir.Table:
     """Return the events of the sessions that started on a row's day, with their search terms."""
-    events = events_in_sessions(sessions_of_day(behind, STARTED), behind)
-    return with_search_terms(events)
+    return with_search_terms(events_in_sessions(sessions_of_day(behind, STARTED), behind))
 
 
 def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
@@ -107,13 +104,8 @@ SEARCHES: Final[Mapping[str, Way]] = {
     "clicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 1)),
     "unclicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 0)),
     "cart_search_count": Count(Sessions, _searches(lambda found: found.is_in_cart == 1)),
-    "click_rate": Computed("clicked_search_count ÷ search_count", ("clicked_search_count", "search_count")),
-    "cart_rate": Computed("cart_search_count ÷ search_count", ("cart_search_count", "search_count")),
-}
-AMONG_VIEWING: Final = {
-    "cart_rate": "cart_session_count",
-    "any_cart_rate": "any_cart_session_count",
-    "purchase_rate": "purchase_session_count",
+    "click_rate": ratio("clicked_search_count", "search_count"),
+    "cart_rate": ratio("cart_search_count", "search_count"),
 }
 CATEGORIES: Final[Mapping[str, Way]] = {
     **{f"{kind}_count": _category_events(kind) for kind in COUNTED_TYPES},
@@ -122,8 +114,8 @@ CATEGORIES: Final[Mapping[str, Way]] = {
     "any_cart_session_count": _category_sessions(lambda each: each.last_cart > each.first_view),
     "purchase_session_count": _category_sessions(lambda each: each.last_purchase > each.first_view),
     **{
-        rate: Computed(f"{count} ÷ viewing_session_count", (count, "viewing_session_count"))
-        for rate, count in AMONG_VIEWING.items()
+        f"{one}_rate": ratio(f"{one}_session_count", "viewing_session_count")
+        for one in ("cart", "any_cart", "purchase")
     },
 }
 TRACES: Final = (

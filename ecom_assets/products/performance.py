@@ -18,11 +18,8 @@ ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
 OF_SALES = ("purchase", "refund")
 SOLD = ("purchase_count", "sold_item_count", "refunded_item_count")
-COUNTS = (
-    *(f"{kind}_count" for kind in TYPES),
-    "viewing_visitor_count", "cart_visitor_count", *SOLD,
-)  # fmt: skip
 OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
+COUNTS = (*OF_VIEWS, *SOLD)
 PRICED = "priced_count"
 """Positive if an order, or an event of a purchase or refund, has an amount."""
 AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
@@ -31,14 +28,9 @@ AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
 def product_performance(
     events: ir.Table, sold: ir.Table, days: Days, sales_source: str, *, has_views: bool = True
 ) -> ir.Table:
-    """Return one row per day of `days` and product.
+    """Return one row per day of `days` and product, from all rows of `SessionEvents` and `Sales`.
 
-    Args:
-        events: All rows of `SessionEvents`.
-        sold: All rows of `Sales`.
-        days: The days to compute.
-        sales_source: `orders`, or `events` for a shop without orders.
-        has_views: Whether the shop has events; without them, views are unknown.
+    `sales_source` is `orders`, or `events` for a shop without orders; without events (`has_views`), views are unknown.
     """
     events = events.filter(days.contain(events.event_date))
     unnamed = _unnamed_days(events)

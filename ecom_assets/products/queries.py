@@ -4,7 +4,6 @@ Most are sums of `mart.product_performance`, whose purchases come from orders, o
 """
 
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any, Final, Literal
 
 import ibis
@@ -19,7 +18,7 @@ from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.sales.queries import NUMBERS, category_sales, numbers
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import can_be_null
+from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
     CHANGE,
     EVENTS,
@@ -93,8 +92,9 @@ def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | N
         items = _items(reading)
         short = short.left_join(items, short.product_id == items.item_id)
         short = short.filter(ibis.coalesce(short.product_category, short.item_category) == category)
-    number = _per_view(short) if sort_by == "conversion" else short[SORTED_BY[sort_by]]
-    return short.select("product_id", number=number)
+    if sort_by == "conversion":
+        return short.select("product_id", number=ratio(short.purchase_count, short.product_view_count))
+    return short.select("product_id", number=short[SORTED_BY[sort_by]])
 
 
 def _items(reading: Reading) -> ir.Table:
@@ -122,7 +122,10 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product": sold.numbers(here, period),
         "previous": None if period.previous.data == "none" else sold.numbers(there, period.previous),
         "change": sold.changes(here, there, period),
-        "trend": [{"event_date": day, **sold.numbers(by_day.get(day), _day(period, day))} for day in period.days.dates],
+        "trend": [
+            {"event_date": day, **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day))}
+            for day in period.days.dates
+        ],
         "related": related(reading, product_id),
     }
 
@@ -155,20 +158,10 @@ def related(reading: Reading, product_id: str) -> list[Row]:
 
 
 def _sum(rows: list[Row]) -> Row | None:
-    if not rows:
-        return None
-    counts: Row = {name: _total([row[name] for row in rows], 0) for name in PRODUCT_COUNTS}
-    return counts | {name: _total([row[name] for row in rows], ZERO) for name in AMOUNTS}
-
-
-def _total(numbers: list[Any], nothing: Any) -> Any:  # noqa: ANN401 (counts or money)
-    """Return the sum of the known numbers; None if none is known."""
-    known = [one for one in numbers if one is not None]
-    return sum(known, nothing) if known else None
-
-
-def _day(period: Period, day: date) -> Period:
-    return replace(period, start_date=day, end_date=day)
+    """Return the sums of the known numbers, each None if none is known; None without rows."""
+    zeros = dict.fromkeys(PRODUCT_COUNTS, 0) | dict.fromkeys(AMOUNTS, ZERO)
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in zeros}
+    return {name: sum(some, zeros[name]) if some else None for name, some in known.items()} if rows else None
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
@@ -180,10 +173,6 @@ def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
 def _last_category(rows: ir.Table) -> ir.Value:
     """Return the product's category on the newest day, because it can change over time."""
     return rows.product_category.argmax(rows.event_date, where=rows.product_category.notnull())
-
-
-def _per_view(sums: ir.Table) -> ir.FloatingValue:
-    return sums.purchase_count.cast("float64") / sums.product_view_count.cast("float64").nullif(0)
 
 
 @dataclass(frozen=True)
@@ -319,8 +308,7 @@ def _alert_counts(reading: Reading) -> dict[str, int]:
 
 def definition() -> dict[str, Any]:
     """Return the definition of an alert, with its thresholds."""
-    rule = InventoryRule()
-    return {"alert": InventoryAlerts.columns["alert"].description, **vars(rule)}
+    return {"alert": InventoryAlerts.columns["alert"].description, **vars(InventoryRule())}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError
 from ecom_assets.products.contracts import InventoryAlerts
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import ratio
+from ecom_assets.tables.portable import first_rows, ratio
 
 
 @dataclass(frozen=True)
@@ -26,51 +26,33 @@ class InventoryRule:
     dead_days: int = 90
 
     def __post_init__(self) -> None:
-        """Refuse lengths below one day.
-
-        Raises:
-            DefinitionError: A length is below 1.
-        """
+        """Refuse a length below one day by a `DefinitionError`."""
         for name in ("sales_days", "overstock_days", "dead_days"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")
 
 
 def newest_stock(raw: ir.Table) -> ir.Table:
-    """Return the stock of the newest day, one row per product: its last valid line.
-
-    Args:
-        raw: All rows of `RawStock`.
-    """
+    """Return the stock of the newest day in `RawStock`, one row per product: its last valid line."""
     newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
     good = newest.filter(newest.received_date == newest.newest_date, newest.reject_reason.isnull())
-    last_first = ibis.window(group_by="product_id", order_by=good.record_number.desc())
-    numbered = good.mutate(place=ibis.row_number().over(last_first))
-    return numbered.filter(numbered.place == 0)
+    return first_rows(good, "product_id", [good.record_number.desc()])
 
 
 def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
-    """Return one row per product that needs attention.
-
-    Args:
-        raw: All rows of `RawStock`.
-        products: All rows of `ProductPerformance`.
-        rule: The thresholds.
-    """
+    """Return one row per product that needs attention, from all rows of `RawStock` and `ProductPerformance`."""
     levels = stock_levels(raw, products, rule)
     return levels.filter(levels.alert.notnull()).select(*InventoryAlerts.columns)
 
 
 def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
-    """Return one row per product in stock data, with days of cover and `alert`, which is null without an alert.
-
-    The arguments are those of `inventory_alerts`.
-    """
+    """Return one row per product in `RawStock`, with days of cover and `alert`, which is null without an alert."""
     stock = newest_stock(raw)
     stock = stock.mutate(as_of_date=stock.received_date)
     sold = _sold(stock, products, rule)
     rows = stock.left_join(sold, "product_id").select(stock, sold.sold_item_count, sold.last_sold_date)
-    rows = rows.cross_join(_history(products))
+    sales = products.filter(products.sold_item_count > 0)
+    rows = rows.cross_join(sales.agg(first_sold_date=sales.event_date.min()))  # earlier sales are unknown
     in_days = rows.as_of_date.delta(rows.first_sold_date, unit="day") + 1
     known_days = ibis.greatest(in_days.fill_null(0), 0).cast("int64")
     rows = rows.mutate(
@@ -82,9 +64,8 @@ def stock_levels(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.T
     cover = ratio(rows.stock_count * rows.sales_days_count, rows.sold_item_count)
     rows = rows.mutate(days_of_cover=cover)
     is_still = rows.last_sold_date.isnull() | (rows.as_of_date.delta(rows.last_sold_date, unit="day") >= rule.dead_days)
-    is_low = (rows.stock_count < rows.reorder_point_count).fill_null(NO) | (
-        rows.days_of_cover < rows.lead_time_days
-    ).fill_null(NO)
+    is_below, is_short = rows.stock_count < rows.reorder_point_count, rows.days_of_cover < rows.lead_time_days
+    is_low = is_below.fill_null(NO) | is_short.fill_null(NO)
     alert = ibis.cases(
         (rows.stock_count <= 0, "out_of_stock"),
         (is_low, "low"),
@@ -105,9 +86,3 @@ def _sold(stock: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
         sold_item_count=until.sold_item_count.sum(where=until.event_date >= first).fill_null(0),
         last_sold_date=until.event_date.max(),
     )
-
-
-def _history(products: ir.Table) -> ir.Table:
-    """Return the first day on which anything was sold: earlier sales are unknown."""
-    sold = products.filter(products.sold_item_count > 0)
-    return sold.agg(first_sold_date=sold.event_date.min())

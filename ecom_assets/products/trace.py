@@ -1,7 +1,7 @@
 """How product performance and inventory alerts are traced: to events, order lines and the catalogue."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import ibis.expr.types as ir
@@ -12,18 +12,14 @@ from ecom_assets.products.performance import ORDERS, TYPES
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sales.trace import revenue_ways, with_status
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way
-
-BELOW: Final[Mapping[type[Table], Below]] = {}
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way, ratio
 
 
 def _events(*kinds: str) -> RowsOf:
     """Return the events of some types that name a row's product on its day."""
 
     def rows(behind: Behind) -> ir.Table:
-        day = behind.row["event_date"]
-        events = behind.within(CleanEvents, day, day)
+        events = behind.on_day(CleanEvents, "event_date")
         events = events.filter(events.event_type.isin(kinds), events.product_id == behind.row["product_id"])
         return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
 
@@ -57,11 +53,9 @@ PERFORMANCE: Final[Mapping[str, Way]] = {
     "shipped_amount": _by_source("shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")),
     "refunded_amount": _by_source("refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")),
     "revenue_amount": _by_source("revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")),
-    "cart_rate": Computed(
-        "cart_visitor_count ÷ viewing_visitor_count", ("cart_visitor_count", "viewing_visitor_count")
-    ),
-    "purchases_per_cart": Computed("purchase_count ÷ add_to_cart_count", ("purchase_count", "add_to_cart_count")),
-    "purchases_per_view": Computed("purchase_count ÷ product_view_count", ("purchase_count", "product_view_count")),
+    "cart_rate": ratio("cart_visitor_count", "viewing_visitor_count"),
+    "purchases_per_cart": ratio("purchase_count", "add_to_cart_count"),
+    "purchases_per_view": ratio("purchase_count", "product_view_count"),
 }
 
 
@@ -73,17 +67,18 @@ def _stock_line(behind: Behind) -> ir.Table:
 
 def _sold_lately(behind: Behind) -> ir.Table:
     """Return the sales of a row's product in the days that count for its stock."""
-    row, rule = behind.row, behind.rules["inventory_rule"]
-    first = row["as_of_date"] - timedelta(days=rule.sales_days - 1)
-    sold = behind.within(Sales, first, row["as_of_date"])
-    return sold.filter(sold.item_id == row["product_id"])
+    sold = behind.within(Sales, *_sales_days(behind))
+    return sold.filter(sold.item_id == behind.row["product_id"])
 
 
 def _bought_lately(behind: Behind) -> ir.Table:
-    row, rule = behind.row, behind.rules["inventory_rule"]
-    first = row["as_of_date"] - timedelta(days=rule.sales_days - 1)
-    events = behind.within(CleanEvents, first, row["as_of_date"])
-    return events.filter(events.event_type == "purchase", events.product_id == row["product_id"])
+    events = behind.within(CleanEvents, *_sales_days(behind))
+    return events.filter(events.event_type == "purchase", events.product_id == behind.row["product_id"])
+
+
+def _sales_days(behind: Behind) -> tuple[date, date]:
+    last: date = behind.row["as_of_date"]
+    return last - timedelta(days=behind.rules["inventory_rule"].sales_days - 1), last
 
 
 SOLD: Final = ByRow(
@@ -100,8 +95,8 @@ STOCK: Final[Mapping[str, Way]] = {
         "the days up to as_of_date, as many as the rule of inventory alerts has, or as there are days with sales data",
         ("as_of_date",),
     ),
-    "daily_sold_items": Computed("sold_item_count ÷ sales_days_count", ("sold_item_count", "sales_days_count")),
-    "days_of_cover": Computed("stock_count ÷ daily_sold_items", ("stock_count", "daily_sold_items")),
+    "daily_sold_items": ratio("sold_item_count", "sales_days_count"),
+    "days_of_cover": ratio("stock_count", "daily_sold_items"),
 }
 TRACES: Final = (
     TableTrace(ProductPerformance, "products", PERFORMANCE),

@@ -54,9 +54,10 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the outcomes of the received rows of a period: per source, per day, and by reject reason."""
     days = [row for source in SOURCES for row in _days(reading, source, period)]
     days.sort(key=lambda row: (row["accounted_date"], row["source"]))
-    sources = [
-        _with_residue({"source": source, **_sums(row for row in days if row["source"] == source)}) for source in SOURCES
-    ]
+    sources = []
+    for source in SOURCES:
+        mine = [row for row in days if row["source"] == source]
+        sources.append(_with_residue({"source": source, **{one: sum(row[one] for row in mine) for one in COUNTS}}))
     reasons = [row for source in SOURCES for row in _reasons(reading, source, period)]
     reasons.sort(key=lambda row: (-row["row_count"], row["source"], row["reject_reason"]))
     return {"days": days, "sources": sources, "reasons": reasons}
@@ -67,16 +68,10 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     rows = _in_period(reading, tables.daily, tables.day)
     names = [name for name in COUNTS if name in tables.daily.columns]
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
-    return [_with_residue({"accounted_date": row[tables.day], "source": source} | _counts(row)) for row in result]
-
-
-def _counts(row: Row) -> Row:
-    return {name: row.get(name, 0) for name in COUNTS}
-
-
-def _sums(rows: Iterable[Row]) -> Row:
-    listed = list(rows)
-    return {name: sum(row[name] for row in listed) for name in COUNTS}
+    return [
+        _with_residue({"accounted_date": row[tables.day], "source": source, **{one: row.get(one, 0) for one in COUNTS}})
+        for row in result
+    ]
 
 
 def _with_residue(row: Row) -> Row:
@@ -106,11 +101,7 @@ class Wanted:
 def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> list[Row]:
     """Return sample rows that were quarantined in a period, the newest day first.
 
-    Args:
-        reading: The published tables.
-        period: The days.
-        wanted: Which rows.
-        may_see_people: Whether personal data may be shown; else they are replaced.
+    Personal data are replaced unless they may be seen.
     """
     tables = SOURCES[wanted.source]
     rows = _in_period(reading, tables.samples, tables.day)

@@ -48,13 +48,7 @@ class ReconciliationRule:
 
 
 def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
-    """Return one row per order of a day, for its shipped lines and for its refunded lines.
-
-    Args:
-        lines: Rows of `UserOrderLog`.
-        rule: How order ids are found in the ids of lines.
-        days: Order days.
-    """
+    """Return one row per order of a day, for its shipped lines and for its refunded ones, in rows of `UserOrderLog`."""
     lines = lines.filter(days.contain(lines.order_date))
     lines = lines.mutate(
         kind=(lines.status == "refunded").ifelse("refund", "purchase"),
@@ -69,13 +63,7 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
 
 
 def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
-    """Return one row per purchase or refund event of `days`, with the order that it names.
-
-    Args:
-        events: Rows of `CleanEvents`.
-        rule: Where events contain order ids.
-        days: Event days.
-    """
+    """Return one row per purchase or refund in the `CleanEvents` of `days`, with the order that it names."""
     events = events.filter(days.contain(events.event_date), events.event_type.isin(("purchase", "refund")))
     named = [
         events.properties.re_extract(f'"{key}"[ ]*:[ ]*"?([^",}}]+)', 1).nullif("").nullif("null")
@@ -188,11 +176,7 @@ ZERO = ibis.literal(0, MONEY)
 def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
     """Return one row per difference on `days`.
 
-    Args:
-        events: All rows of `CleanEvents`; only those near `days` are used.
-        lines: All rows of `UserOrderLog`; only those near `days` are used.
-        rule: When an order and an event are the same purchase.
-        days: The days to compute.
+    The tables are all rows of `CleanEvents` and `UserOrderLog`, of which only those near `days` are used.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
@@ -205,16 +189,11 @@ def reconciliation_daily(
 ) -> ir.Table:
     """Return one row per day of `days` with an order or event.
 
-    Args:
-        events: All rows of `CleanEvents`.
-        lines: All rows of `UserOrderLog`.
-        differences: All rows of `OrderEventReconciliation`.
-        rule: The rule by which the differences were computed.
-        days: The days to compute.
+    The tables are all rows of `CleanEvents`, `UserOrderLog` and `OrderEventReconciliation`.
     """
     orders, bought = orders_of(lines, rule, days), events_of(events, rule, days)
     differences = differences.filter(days.contain(differences.reconciled_date))
-    record = differences.kind.concat(" ").concat(differences.record_id)
+    record, amount = differences.kind.concat(" ").concat(differences.record_id), differences.difference_amount
     ordered = orders.group_by(reconciled_date=orders.order_date).agg(
         order_count=orders.count(), order_amount=_signed(orders, orders.order_amount).sum()
     )
@@ -224,7 +203,7 @@ def reconciliation_daily(
     differing = differences.group_by("reconciled_date").agg(
         unmatched_count=record.nunique(where=differences.side == "order"),
         **{f"{cause}_count": (differences.cause == cause).ifelse(1, 0).sum() for cause in CAUSES},
-        **{f"{cause}_amount": _of(differences, cause).sum() for cause in CAUSES},
+        **{f"{cause}_amount": (differences.cause == cause).ifelse(amount, ZERO).sum() for cause in CAUSES},
     )
     per_day = _side_by_side(ordered, happened, differing)
     per_day = per_day.mutate(
@@ -237,11 +216,8 @@ def reconciliation_daily(
 def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     """Return the days of orders or events whose differences a run over `days` can change, in a column `day`.
 
-    Args:
-        events: All rows of `CleanEvents`.
-        lines: All rows of `UserOrderLog`.
-        changed: All rows of `ChangedOrderDays`.
-        days: The days of the run: event days, and arrival days of order lines.
+    The tables are all rows of `CleanEvents`, `UserOrderLog` and `ChangedOrderDays`; `days` are event days, and arrival
+    days of order lines.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
     moved = changed_days(changed, days)
@@ -256,12 +232,8 @@ def reconciled_days(events: ir.Table, lines: ir.Table, changed: ir.Table, days: 
 
 def _without_event(pairing: Pairing) -> ir.Table:
     alone = pairing.orders.anti_join(pairing.pairs, ORDER)
-    return _row(
-        alone,
-        side="order",
-        cause=(alone.kind == "refund").ifelse("refund", "missing_event"),
-        difference=alone.order_amount,
-    )
+    cause = (alone.kind == "refund").ifelse("refund", "missing_event")
+    return _row(alone, side="order", cause=cause, difference=alone.order_amount)
 
 
 def _without_order(pairing: Pairing) -> ir.Table:
@@ -269,12 +241,8 @@ def _without_order(pairing: Pairing) -> ir.Table:
     again = pairing.repeated.mutate(is_repeated=1)
     alone = alone.left_join(again, EVENT).drop("event_date_right", "event_id_right")
     unknown = (alone.kind == "refund").ifelse("refund", "missing_order")
-    return _row(
-        alone,
-        side="event",
-        cause=alone.is_repeated.notnull().ifelse("duplicate", unknown),
-        difference=-alone.event_amount.fill_null(ZERO),
-    )
+    cause = alone.is_repeated.notnull().ifelse("duplicate", unknown)
+    return _row(alone, side="event", cause=cause, difference=-alone.event_amount.fill_null(ZERO))
 
 
 def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
@@ -295,7 +263,7 @@ def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
 def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.DecimalValue) -> ir.Table:
     """Return orders, events or pairs in the columns of the contract; missing columns are null."""
     who = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
-    stated_amount = {
+    own = {
         "cause": cause,
         "difference_amount": _signed(rows, difference),
         "reconciled_date": rows[f"{side}_date"],
@@ -304,18 +272,12 @@ def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.Dec
         "customer_id": ibis.coalesce(*who),
     }
     contract = OrderEventReconciliation.columns
-    known = {name: stated_amount.get(name, rows[name] if name in rows.columns else None) for name in contract}
-    return rows.select(
-        **{name: ibis.null(contract[name].type) if value is None else value for name, value in known.items()}
-    )
+    missing = {name: ibis.null(one.type) for name, one in contract.items() if name not in {*own, *rows.columns}}
+    return rows.select(**{name: own.get(name, missing.get(name, name)) for name in contract})
 
 
 def _signed(rows: ir.Table, money: ir.DecimalValue) -> ir.DecimalValue:
     return (rows.kind == "refund").ifelse(-money, money).cast(MONEY)
-
-
-def _of(differences: ir.Table, cause: str) -> ir.DecimalValue:
-    return (differences.cause == cause).ifelse(differences.difference_amount, ZERO)
 
 
 def _side_by_side(*parts: ir.Table) -> ir.Table:

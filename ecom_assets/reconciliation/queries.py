@@ -34,18 +34,13 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     require_orders(reading)
     table = reading.table(OrderEventReconciliationDaily)
     mine = table.filter(in_period(table.reconciled_date)).select(*COLUMNS)
-    sums = mine.agg(**{name: mine[name].sum().cast(_kind(name)) for name in NUMBERS})
-    (row,) = reading.rows(sums, period)
+    kinds: dict[str, tuple[Any, Any]] = {
+        name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
+    }
+    (row,) = reading.rows(mine.agg(**{name: mine[name].sum().cast(kind) for name, (kind, _) in kinds.items()}), period)
     days, total = page_of(reading, mine, ["reconciled_date"], page, period)
-    return {"reconciliation": if_known(_numbers(row), period), "total_count": total, "days": days}
-
-
-def _kind(name: str) -> Any:  # noqa: ANN401 (a type of Ibis)
-    return MONEY if name.endswith("_amount") else "int64"
-
-
-def _numbers(row: Row) -> Row:
-    return {name: row[name] or (ZERO if name.endswith("_amount") else 0) for name in NUMBERS}
+    numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
+    return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
 
 
 SUMMED: Final = ("order_count", "event_count", "matched_count", "order_amount", "event_amount", "difference_amount")

@@ -7,12 +7,13 @@ change is logged twice. See docs/adr/0014.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -38,21 +39,21 @@ class Movement:
     @classmethod
     def between(cls, old: Counts, new: Counts) -> "Movement":
         """Compare the counts at two points in time."""
-        gained = [
-            (table, arrival, result - old.get(table, {}).get(arrival, 0))
-            for table, by_arrival in new.items()
-            for arrival, result in by_arrival.items()
-        ]
-        lost = sum(
-            max(0, result - new.get(table, {}).get(arrival, 0))
-            for table, by_arrival in old.items()
-            for arrival, result in by_arrival.items()
-        )
+        gained = _more(new, old)
         arrived_on: dict[str, list[str]] = {}
-        for table, arrival, more in gained:
-            if more > 0:
-                arrived_on.setdefault(table, []).append(arrival)
-        return cls(sum(more for _, _, more in gained if more > 0), lost, arrived_on)
+        for table, arrival in gained:
+            arrived_on.setdefault(table, []).append(arrival)
+        return cls(sum(gained.values()), sum(_more(old, new).values()), arrived_on)
+
+
+def _more(these: Counts, those: Counts) -> dict[tuple[str, str], int]:
+    """Return by how much counts are greater than others, by table and arrival day."""
+    differences = {
+        (table, arrival): count - those.get(table, {}).get(arrival, 0)
+        for table, by_arrival in these.items()
+        for arrival, count in by_arrival.items()
+    }
+    return {place: more for place, more in differences.items() if more > 0}
 
 
 def as_text(counts: Counts) -> str:
@@ -170,10 +171,7 @@ class RestatementLog:
     def watching(self, contract: type[Table], days: Days, own: Days) -> "Watch | None":
         """Return a watch to call before and after a slice is replaced; None for tables that are not published.
 
-        Args:
-            contract: The table.
-            days: The days that are replaced.
-            own: The days of the run.
+        `days` are replaced; `own` are the days of the run.
         """
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
@@ -259,7 +257,7 @@ class Watch:
         old = self.notes.get(day)
         if old is not None and day not in changed:
             return {**old, **noted}
-        who = {"run_id": self.log.run_id, "published_at": _now()}
+        who = {"run_id": self.log.run_id, "published_at": now_utc_without_zone()}
         return {"published_date": day, "table_name": self.contract.qualified_name(), **noted, **who}
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
@@ -271,7 +269,7 @@ class Watch:
         days = {one.day for one in changes}
         ids = self._ids({day: moved[day] for day in days})
         reasons = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
-        who = {"run_id": self.log.run_id, "restated_at": _now()}
+        who = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
         rows = [self._entry(one) | reasons[one.day] | who for one in changes]
         for row in rows:
             self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
@@ -335,7 +333,3 @@ def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
 def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:
     kinds = schema_of(contract).to_pyarrow()
     return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in rows], schema=kinds)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

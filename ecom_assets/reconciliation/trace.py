@@ -13,17 +13,14 @@ from ecom_assets.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way
 
-BELOW: Final[Mapping[type[Table], Below]] = {}
 PURCHASE, REFUND = KINDS
 
 
 def _lines(behind: Behind) -> ir.Table:
     """Return the order lines of a row's day, counted as the order or the refund that they are part of."""
-    day = behind.row["reconciled_date"]
-    lines = behind.within(UserOrderLog, day, day)
+    lines = behind.on_day(UserOrderLog, "reconciled_date")
     is_refund = lines.status == "refunded"
     kind = is_refund.ifelse(REFUND, PURCHASE)
     return lines.mutate(kind=kind, sign=is_refund.ifelse(-1, 1), counted_as=kind.concat(" ").concat(lines.order_id))
@@ -31,8 +28,7 @@ def _lines(behind: Behind) -> ir.Table:
 
 def _events(behind: Behind) -> ir.Table:
     """Return the purchase and refund events of a row's day."""
-    day = behind.row["reconciled_date"]
-    events = behind.within(CleanEvents, day, day)
+    events = behind.on_day(CleanEvents, "reconciled_date")
     events = events.filter(events.event_type.isin(KINDS))
     return events.mutate(kind=events.event_type, sign=(events.event_type == REFUND).ifelse(-1, 1))
 
@@ -63,8 +59,7 @@ def _named_by_orders(cause: str, sign: int) -> RowsOf:
     def rows(behind: Behind) -> ir.Table:
         pairs = _differences(behind, cause, "order").select("event_date", "event_id", "kind")
         events = behind.table(CleanEvents).semi_join(pairs, ["event_date", "event_id"])
-        signs = (events.event_type == REFUND).ifelse(-sign, sign)
-        return events.mutate(sign=signs)
+        return events.mutate(sign=(events.event_type == REFUND).ifelse(-sign, sign))
 
     return rows
 
@@ -72,10 +67,6 @@ def _named_by_orders(cause: str, sign: int) -> RowsOf:
 def _plain(rows: RowsOf) -> RowsOf:
     """Return the rows without what they count as, to be added up."""
     return lambda behind: rows(behind).drop("counted_as")
-
-
-def _matched(behind: Behind) -> ir.Table:
-    return _lines(behind).anti_join(_differences(behind, "", "order"), ["kind", "order_id"])
 
 
 def _orders(cause: str) -> Count:
@@ -99,7 +90,10 @@ ORDER_TOTAL: Final = Sum(UserOrderLog, _plain(_lines), "payment_amount")
 DAILY: Final[Mapping[str, Way]] = {
     "order_count": Count(UserOrderLog, _lines),
     "event_count": Count(CleanEvents, _events),
-    "matched_count": Count(UserOrderLog, _matched),
+    "matched_count": Count(
+        UserOrderLog,
+        lambda behind: _lines(behind).anti_join(_differences(behind, "", "order"), ["kind", "order_id"]),
+    ),
     "order_amount": ORDER_TOTAL,
     "event_amount": Sum(CleanEvents, _events, "cart_amount"),
     "difference_amount": Computed("order_amount less event_amount", ("order_amount", "event_amount")),

@@ -6,9 +6,7 @@ return, and the amount paid. Cohorts and cells are counted from it in `retention
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from ecom_assets.retention.rule import RetentionRule
@@ -16,18 +14,16 @@ from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import EXACT, holds, label_of, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import Days, hour_number, hour_start, period_number
+from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
 from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.trends.trend import NONE, OTHER
+from ecom_assets.tables.portable import first_rows
+from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from ecom_assets.tables.query_runner import QueryRunner
-
-Between = tuple[date | None, date | None]
-"""The first and last day of a range; None where it has no end."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,7 @@ class Hours:
 
 
 def event_activity(events: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
-    """Return the activity of clean events; the amount paid is the amount of a purchase.
-
-    Args:
-        events: Rows of `CleanEvents`.
-        rule: The rule with the event types of starts and returns.
-        hours: For periods of an hour.
+    """Return the activity of rows of `CleanEvents`; the amount paid is that of a purchase. Hours need `hours`.
 
     Raises:
         DefinitionError: A column of the rule is missing, or has another kind of value.
@@ -54,12 +45,7 @@ def event_activity(events: ir.Table, rule: RetentionRule, hours: Hours | None = 
 
 
 def order_activity(lines: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
-    """Return activity of clean order lines: a refunded line is a `refund` with a negative amount, else a `purchase`.
-
-    Args:
-        lines: Rows of `UserOrderLog`.
-        rule: The rule with the types of starts and returns.
-        hours: For periods of an hour.
+    """Return the activity of rows of `UserOrderLog`: each is a `purchase`, or a `refund` with a negative amount.
 
     Raises:
         DefinitionError: A column of the rule is missing, or has another kind of value.
@@ -91,27 +77,22 @@ def by_period(rows: ir.Table) -> ir.Table:
     )
 
 
-def starts(activity: ir.Table, rule: RetentionRule, between: Between = (None, None)) -> ir.Table:
+def starts(activity: ir.Table, rule: RetentionRule, between: Ends = (None, None)) -> ir.Table:
     """Return who starts in which cohort: one row per visitor, or per visitor and cohort if these recur.
 
-    Args:
-        activity: The activity; with times on the rolling clock and for a breakdown.
-        rule: The retention rule.
-        between: The days on which visitors may start; a first start on another day puts them into no cohort.
-
-    Returns:
-        `visitor_id`, `cohort_number`, `start_date`, and as the rule needs them `start_at`, `start_hour` and `label`.
+    Its columns are `visitor_id`, `cohort_number`, `start_date`, and as the rule needs them `start_at`, `start_hour` and
+    `label`. Visitors whose first start is on a day that is not `between` are in no cohort.
     """
     begun = activity.filter(activity.is_start == 1)
     begun = begun.mutate(cohort_number=numbered(begun, rule))
     if rule.is_recurring:
-        begun = within(begun, "event_date", between)
+        begun = of_days(begun, "event_date", between)
     unit = ["visitor_id", "cohort_number"] if rule.is_recurring else ["visitor_id"]
     when = {"cohort_number": begun.cohort_number.min(), "start_date": begun.event_date.min()}
     when |= {"start_hour": begun.hour_at.min()} if rule.period == "hour" else {}
     when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
     rows = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
-    rows = within(rows, "start_date", between)
+    rows = of_days(rows, "start_date", between)
     return rows.join(_labels(begun, unit), unit) if rule.by else rows
 
 
@@ -121,38 +102,18 @@ def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
     firsts = begun.join(first_at, unit)
     firsts = firsts.filter(firsts.event_at == firsts.first_at)
     # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
-    in_order = ibis.window(group_by=unit, order_by=["event_id", "label"])
-    placed = firsts.mutate(place=ibis.row_number().over(in_order))
-    return placed.filter(placed.place == 0).select(*unit, "label")
-
-
-def top_labels(rows: ir.Table, limit: int) -> ir.Table:
-    """Return the values of the breakdown with most starts; ties are in alphabetical order."""
-    counted = rows.group_by("label").agg(visitor_count=rows.count())
-    return counted.order_by(ibis.desc("visitor_count"), "label").limit(limit)
-
-
-def with_other(rows: ir.Table, kept: Sequence[str]) -> ir.Table:
-    """Return starts with every label that is not in `kept` replaced by `(other)`."""
-    return rows.mutate(label=rows.label.isin(kept).ifelse(rows.label, ibis.literal(OTHER)))
+    return first_rows(firsts, unit, ["event_id", "label"]).select(*unit, "label")
 
 
 def shown_labels(runner: QueryRunner, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    result = [row["label"] for row in runner.rows(top_labels, started, rule.limit + 1)]
+    result = [row["label"] for row in runner.rows(top_values, started, "label", rule.limit + 1)]
     kept = in_order(rule.by_columns, result[: rule.limit])
     if len(result) == len(kept):
         return kept, started
-    return [*kept, OTHER], runner.table(with_other, started, kept)
-
-
-def within(rows: ir.Table, day: str, between: Between) -> ir.Table:
-    """Return the rows whose day is in a range."""
-    first, last = between
-    rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows
-    return rows.filter(rows[day] <= ibis.literal(last)) if last else rows
+    return [*kept, OTHER], runner.table(with_other, started, "label", kept)
 
 
 def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
@@ -185,15 +146,8 @@ def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Ta
         more["value"] = (is_return == 1).ifelse(number, ibis.null(EXACT))
     if hours:
         more["hour_at"] = hour_start(rows.event_at, rows.event_date, hours.days, hours.timezone)
-    return rows.select(
-        "visitor_id",
-        "event_date",
-        "event_at",
-        is_start=is_start,
-        is_return=is_return,
-        amount="amount",
-        **more,
-    )
+    columns = {"is_start": is_start, "is_return": is_return, "amount": rows.amount, **more}
+    return rows.select("visitor_id", "event_date", "event_at", **columns)
 
 
 def _counts(rows: ir.Table, event_type: str | None, where: Where) -> ir.IntegerValue:

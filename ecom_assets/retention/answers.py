@@ -1,24 +1,22 @@
-"""Answers to custom retention: which visitors or customers come back, from events or order lines."""
+"""Answers to custom retention: which visitors or customers come back, from events or order lines, and who they are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing_properties import missing_property_warnings
 from ecom_assets.events.missing_types import Words, missing_type_warnings
 from ecom_assets.retention.activity import (
-    Between,
     Hours,
     by_period,
     event_activity,
     numbered,
     shown_labels,
     starts,
-    within,
 )
 from ecom_assets.retention.cells import (
     Reach,
@@ -34,7 +32,7 @@ from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
-from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at, period_text
+from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
 from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.query_runner import QueryRunner
 from ecom_assets.trends.trend import has_no_values
@@ -71,7 +69,7 @@ class Question:
     timezone: str
     days: int
     build: Build = event_activity
-    between: Between = (None, None)
+    between: Ends = (None, None)
     keep: Keep | None = None
 
     @property
@@ -154,7 +152,9 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     """
     result = _counted(question, whole_until)
     rule, known = question.rule, result.known
-    definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days(), **_range(question.between)}
+    definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days()}
+    if question.between != (None, None):
+        definition |= {"range_of": "starts", **days_definition(question.between)}
     answer = {"definition": definition, **_answer(question, result, result.cells)}
     if result.by_label is None:
         return answer
@@ -166,11 +166,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
 
 
 def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
-    """Raise if an event type is unknown.
-
-    Raises:
-        DefinitionError: An event type is unknown; the message names the first.
-    """
+    """Refuse an unknown event type by a `DefinitionError` that names the first."""
     names = dict.fromkeys(known)
     for name in wanted:
         if name not in names:
@@ -193,14 +189,6 @@ def _is_bare(rule: RetentionRule, answer: Mapping[str, Any]) -> bool:
     if not (has_returns and has_sum) or any(map(has_negation, (rule.where, rule.start_where, rule.returning_where))):
         return True
     return has_no_values(one["value"] for one in answer.get("breakdown", ()))
-
-
-def _range(between: Between) -> dict[str, str | None]:
-    """Return the days on which visitors start; nothing if all days count."""
-    if between == (None, None):
-        return {}
-    first, last = (str(day) if day else None for day in between)
-    return {"range_of": "starts", "first_date": first, "last_date": last}
 
 
 def _counted(question: Question, whole_until: date | None) -> Counted:
@@ -242,19 +230,16 @@ def _with_bins(question: Question) -> Question:
         # The starts as returns, whose numbers are added up.
         of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
         numbers = question.runner.table(question.build, question.rows, replace(of_starts, sum_of=column), None)
-        numbers = question.runner.table(within, numbers, "event_date", question.between)
+        numbers = question.runner.table(of_days, numbers, "event_date", question.between)
         (known,) = question.runner.rows(ends_of_column, numbers, "value")
         ends[column] = known["least"], known["greatest"]
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
 
 
-KERNEL_PERIODS: Final = ("day", "week", "month")
-
-
 def _suits_kernel(question: Question) -> bool:
     rule = question.rule
-    is_plain = rule.clock == "calendar" and rule.period in KERNEL_PERIODS
+    is_plain = rule.clock == "calendar" and rule.period in {"day", "week", "month"}
     is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
     return question.runner.duckdb is not None and is_plain and not question.keep and question.between == (None, None)
 
@@ -291,7 +276,9 @@ def days_of(activity: ir.Table) -> ir.Table:
 
 def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
     """Return how far activity reaches: its periods, days and newest time, and how much of it paid, as a row."""
-    at = _moment(activity, rule)
+    # On the rolling clock, and by hours, whole days are not enough.
+    hour_at = activity.hour_at if rule.period == "hour" else None
+    at = activity.event_at if rule.clock == "rolling" else hour_at
     numbers = numbered(activity, rule)
     return activity.agg(
         span=numbers.max() - numbers.min(),
@@ -322,13 +309,6 @@ def _of_all_rows(question: Question) -> dict[str, Any] | None:
     plain = replace(rule, where=EVERYTHING, per="user", starting="first_time", by=None, sum_of=None)
     (row,) = question.runner.rows(extent_of, replace(question, rule=plain).activity, plain)
     return row
-
-
-def _moment(activity: ir.Table, rule: RetentionRule) -> ir.TimestampValue | None:
-    """Return the column by which the data reach further than whole days; None if days are enough."""
-    if rule.clock == "rolling":
-        return activity.event_at
-    return activity.hour_at if rule.period == "hour" else None
 
 
 def _reached(
@@ -393,3 +373,70 @@ def _total(row: dict[str, Any], *, has_money: bool) -> dict[str, Any]:
         return whole
     total = float(row["cumulative_value_amount"])
     return whole | {"sum": total, "sum_per_visitor": total / size if size else None}
+
+
+@dataclass(frozen=True)
+class CellList:
+    """Which list: of a cohort and one of its periods, at most so many.
+
+    Attributes:
+        cohort: The cohort, as an answer names it.
+        period: The period or bracket, as an answer names it; None for all visitors of the cohort.
+        limit: The most visitors to list.
+        has_returned: Whether those who came back are listed, or those who did not.
+        value: The value of the breakdown; None for all.
+    """
+
+    cohort: str
+    period: str | None
+    limit: int
+    has_returned: bool = True
+    value: str | None = None
+
+
+def who_answer(question: Question, listed: CellList, whole_until: date | None = None) -> dict[str, Any]:
+    """Return the visitors in a cell, in order, and how many they are.
+
+    Raises:
+        DefinitionError: There is no such cohort, period or value.
+    """
+    kept: list[ir.Table] = []
+    answer = answer_activity(replace(question, keep=kept.append), whole_until)
+    _check_cell(answer, listed)
+    (members,) = kept
+    # An hour is known by its time in UTC, other periods by their first day.
+    at = datetime.fromisoformat(listed.cohort)
+    start = at.astimezone(UTC).replace(tzinfo=None) if question.rule.period == "hour" else at.date()
+    members = members.filter(members.cohort_date == ibis.literal(start, members.cohort_date.type()))
+    if listed.value is not None:
+        members = members.filter(members.breakdown == listed.value)
+    if listed.period is not None:
+        first, _, last = listed.period.partition("-")
+        came = members.filter(members.first_period == int(first), members.last_period == int(last or first))
+        members = came if listed.has_returned else members.anti_join(came, "visitor_id")
+    visitors = members.select("visitor_id").distinct().order_by("visitor_id")
+    runner = question.runner
+    (counted,) = runner.rows(lambda: visitors.agg(n=visitors.count()))
+    return {
+        "definition": answer["definition"],
+        "cohort": listed.cohort,
+        "period": listed.period,
+        "count": int(counted["n"]),
+        "who": runner.rows(lambda: visitors.limit(listed.limit)),
+    }
+
+
+def _check_cell(answer: Mapping[str, Any], listed: CellList) -> None:
+    parts = {part["value"]: part for part in answer.get("breakdown", ())}
+    if listed.value is not None and listed.value not in parts:
+        raise DefinitionError(f"No value {listed.value!r} stands by itself; {did_you_mean(listed.value, parts)}.")
+    part = answer if listed.value is None else parts[listed.value]
+    cohorts = {one["cohort"]: one for one in part["cohorts"]}
+    if listed.cohort not in cohorts:
+        raise DefinitionError(f"There is no cohort {listed.cohort!r}; {did_you_mean(listed.cohort, cohorts)}.")
+    names = [one["period"] for one in part["totals"]]
+    begun = names[: len(cohorts[listed.cohort]["returned"])]
+    if listed.period is not None and listed.period not in begun:
+        raise DefinitionError(
+            f"The cohort {listed.cohort} has no period {listed.period!r}; {did_you_mean(listed.period, begun)}."
+        )

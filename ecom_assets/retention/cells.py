@@ -67,13 +67,9 @@ def retention(
 def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
     """Return the rows of `retention` from cohorts and counts that were computed before.
 
-    Args:
-        cohorts: cohort_number, visitor_count and start_date, the first day on which a visitor of the cohort started; on
-            the rolling clock also first_start_at and last_start_at, for hours start_hour, for a breakdown label.
-        counts: Rows of `counted`.
-        rule: The retention rule.
-        period_count: As for `retention`.
-        reach: How far the data reach.
+    `counts` are rows of `counted`. `cohorts` have cohort_number, visitor_count and start_date, the first day on which a
+    visitor of the cohort started; on the rolling clock also first_start_at and last_start_at, for hours start_hour, and
+    for a breakdown label.
     """
     rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, _unit(rule))
     returned = rows.on_or_after_count if rule.mode == "on_or_after" else rows.on_count
@@ -98,14 +94,8 @@ def ordered_totals(cells: ir.Table) -> ir.Table:
 def members(activity: ir.Table, rule: RetentionRule, period_count: int, started: ir.Table) -> ir.Table:
     """Return who counts in which cell: one row per visitor and cell, and one without a cell for those in none.
 
-    Args:
-        activity: As for `retention`.
-        rule: The retention rule.
-        period_count: As for `retention`.
-        started: The result of `starts`.
-
-    Returns:
-        `cohort_date`, `label` (with `by`), `visitor_id`, and the cell's `first_period` and `last_period`.
+    `started` is the result of `starts`; the other arguments are those of `retention`. The columns are `cohort_date`,
+    `label` (with `by`), `visitor_id`, and the cell's `first_period` and `last_period`.
     """
     cells, unit = rule.cells(period_count), _unit(rule)
     came = _came(_visits(activity, started, rule), cells, rule, unit)
@@ -122,15 +112,12 @@ def members(activity: ir.Table, rule: RetentionRule, period_count: int, started:
 
 
 def totals(rows: ir.Table) -> ir.Table:
-    """Return one row per cell, over the cohorts that are complete there; incomplete cohorts do not count.
+    """Return one row per cell of `retention`, over the cohorts that are complete there; others do not count.
 
-    Args:
-        rows: Rows of `retention`.
-
-    Returns:
-        `cell`, `cohort_count`, `visitor_count`, `returned_count`, `retention_rate`, `cumulative_revenue_amount` and
-        `lifetime_value`, which is revenue per visitor; rates and values are null if no cohort is complete. With a
-        `label`, one row per value of the breakdown and cell; with `sum_of`, `cumulative_value_amount`.
+    The columns are `cell`, `cohort_count`, `visitor_count`, `returned_count`, `retention_rate`,
+    `cumulative_revenue_amount` and `lifetime_value`, which is revenue per visitor; rates and values are null if no
+    cohort is complete. With a `label`, one row per value of the breakdown and cell; with `sum_of`,
+    `cumulative_value_amount`.
     """
     whole = rows.is_complete
     labels = ["label"] if "label" in rows.columns else []
@@ -192,7 +179,7 @@ def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit:
     visits = visits.mutate(cell=_cell_of(visits.place, cells))
     came = visits.filter(visits.is_return > 0)
     if rule.mode == "bracket":
-        came = came.filter(came.cell.notnull(), came.place >= _first_of(came.cell, cells))
+        came = came.filter(came.cell.notnull(), came.place >= _end_of(came.cell, cells, 0))
     if rule.at_least > 1:
         within = [] if rule.mode == "bracket" else ["place"]
         counts = came.group_by(*unit, "visitor_id", "cell", *within).agg(return_count=came.is_return.sum())
@@ -205,14 +192,9 @@ def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit:
 def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Table:
     """Return each cell of a grid with its counts, zero if nobody came, and cumulative sums.
 
-    Args:
-        grid: One row per cohort and cell.
-        counts: The on_count, last_count and sums of some cells.
-        unit: The columns that identify a cohort.
-
-    Returns:
-        The grid with on_count, on_or_after_count (last_count of this cell and all after it), and each sum, such as
-        revenue_amount, also up to this cell, as cumulative_revenue_amount.
+    The grid has one row per cohort, which `unit` identifies, and cell; `counts` have on_count, last_count and sums of
+    some. Added are on_count, on_or_after_count (last_count of this cell and all after it), and each sum, such as
+    revenue_amount, also up to this cell, as cumulative_revenue_amount.
     """
     sums = {name: kind for name, kind in SUMS.values() if name in counts.columns}
     joined = grid.left_join(counts, [*unit, "cell"])
@@ -234,7 +216,7 @@ def cell_table(cells: Sequence[Bracket]) -> ir.Table:
     """Return the cells as rows: `cell`, `first_period`, `last_period`."""
     numbers = number_table(len(cells))
     numbers = numbers.select(cell=numbers.number)
-    return numbers.mutate(first_period=_first_of(numbers.cell, cells), last_period=_last_of(numbers.cell, cells))
+    return numbers.mutate(first_period=_end_of(numbers.cell, cells, 0), last_period=_end_of(numbers.cell, cells, 1))
 
 
 def _unit(rule: RetentionRule) -> list[str]:
@@ -275,19 +257,15 @@ def _cohort_date(cohorts: ir.Table, rule: RetentionRule) -> ir.Value:
 def _limits(rule: RetentionRule, reach: Reach) -> tuple[ir.IntegerValue, ir.IntegerValue]:
     """Return the number of the newest period, and of the first that may be incomplete."""
     if rule.period == "hour" and reach.newest_at is not None and reach.open_at is not None:
-        return hour_number(_instant(reach.newest_at)), hour_number(_instant(reach.open_at))
+        return hour_number(_scalar(reach.newest_at)), hour_number(_scalar(reach.open_at))
     days = (_scalar(day, "date") for day in (reach.newest_date, reach.open_date))
     newest, opened = (period_number(day, rule.period, rule.week_start) for day in days)
     return newest, opened
 
 
-def _scalar(value: object, kind: str) -> ir.Scalar:
+def _scalar(value: object, kind: str = "timestamp(6)") -> ir.Scalar:
     """Return a value as an expression, if it is not one."""
     return value if isinstance(value, ibis.Expr) else ibis.literal(value, kind)
-
-
-def _instant(moment: object) -> ir.TimestampScalar:
-    return _scalar(moment, "timestamp(6)")
 
 
 def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
@@ -297,8 +275,8 @@ def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reac
         length_s = ROLLING_S[rule.period]
         begins_at = grid.first_start_at + (grid.first_period * length_s).as_interval("s")
         ends_at = grid.last_start_at + ((grid.last_period + 1) * length_s).as_interval("s")
-        begun = begins_at <= _instant(reach.newest_at)
-        is_complete = (ends_at <= _instant(reach.open_at)) & (grid.cohort_number < opened)
+        begun = begins_at <= _scalar(reach.newest_at)
+        is_complete = (ends_at <= _scalar(reach.open_at)) & (grid.cohort_number < opened)
     else:
         begun = grid.cohort_number + grid.first_period <= newest
         is_complete = grid.cohort_number + grid.last_period < opened
@@ -316,16 +294,11 @@ def _cell_of(place: ir.IntegerValue, cells: Sequence[Bracket]) -> ir.IntegerValu
     return ibis.cases(*((place <= last, ibis.literal(n, "int64")) for n, (_, last) in enumerate(cells)), else_=nothing)
 
 
-def _first_of(cell: ir.IntegerValue, cells: Sequence[Bracket]) -> ir.IntegerValue:
-    return cell if _is_plain(cells) else _looked_up(cell, [first for first, _ in cells])
-
-
-def _last_of(cell: ir.IntegerValue, cells: Sequence[Bracket]) -> ir.IntegerValue:
-    return cell if _is_plain(cells) else _looked_up(cell, [last for _, last in cells])
-
-
-def _looked_up(cell: ir.IntegerValue, values: Sequence[int]) -> ir.IntegerValue:
-    cases = ((cell == n, ibis.literal(value, "int64")) for n, value in enumerate(values))
+def _end_of(cell: ir.IntegerValue, cells: Sequence[Bracket], end: int) -> ir.IntegerValue:
+    """Return the first period of a cell (`end` 0), or the last one (`end` 1)."""
+    if _is_plain(cells):
+        return cell
+    cases = ((cell == n, ibis.literal(ends[end], "int64")) for n, ends in enumerate(cells))
     return ibis.cases(*cases, else_=ibis.null("int64"))
 
 

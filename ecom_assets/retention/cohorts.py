@@ -22,12 +22,7 @@ UNIT = ["cohort_by", "period", "cohort_number"]
 
 
 def returning_visitors_daily(fragments: ir.Table, days: Days) -> ir.Table:
-    """Return the number of visitors on each of `days`, by the days of their first and previous visits.
-
-    Args:
-        fragments: All rows of `SessionDays`.
-        days: The days to compute.
-    """
+    """Return the visitors on each of `days` by the days of their first and previous visits, from all `SessionDays`."""
     of_days = fragments.filter(days.contain(fragments.event_date)).select("visitor_id").distinct()
     visits = visitor_days(fragments.filter(fragments.event_date < days.end).semi_join(of_days, "visitor_id"))
     kinds = union_all(
@@ -56,9 +51,7 @@ def later_days(fragments: ir.Table, days: Days) -> ir.Table:
 def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
     """Return one row per non-empty cohort and period that has begun for it, for the first 31 periods.
 
-    Args:
-        came: All rows of `ReturningVisitorsDaily`.
-        week_start: The weekday on which weeks begin.
+    `came` are all rows of `ReturningVisitorsDaily`.
     """
     placed = _placed(came, week_start)
     grid = _grid(placed, came.event_date.max().as_scalar(), week_start)

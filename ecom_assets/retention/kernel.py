@@ -7,7 +7,7 @@ together, and the bits rotated so that the first one is the period in which they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -64,7 +64,7 @@ class CohortCounts:
 def cohort_counts(
     con: SQLBackend | QueryRunner, activity: ir.Table, rule: RetentionRule, most_periods: int
 ) -> CohortCounts | None:
-    """Return the counts; None if the data have no visitors, or more periods than there are bits.
+    """Return the counts of activity; None if the data have no visitors, or more periods than there are bits.
 
     Args:
         con: The DuckDB connection of `activity`, or its runner.
@@ -97,7 +97,7 @@ def cohort_counts(
         by_label = _stored(
             runner, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True))
         )
-    whole = _stored(runner, VISITORS, *tables(rows, _added(paid.values())))
+    whole = _stored(runner, VISITORS, *tables(rows, paid.get(None, {})))
     return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
 
 
@@ -154,18 +154,13 @@ def _tables(
     for place, whole in enumerate(parts):
         for begin in range(whole.start, whole.stop, MOST_ROWS):
             some = slice(begin, min(begin + MOST_ROWS, whole.stop))
-            bits = _since(came[some], int(cohorts[place]), newest)
-            counts[place] += _in_cells(bits, visitors[some], cells, rule.mode)
+            bits, cohort = np.unpackbits(came[some], axis=1, bitorder="little"), int(cohorts[place])
+            # One bit per visitor and period, from that of the cohort to the newest one.
+            since = np.roll(bits, -(cohort % bits.shape[1]), axis=1)[:, : newest - cohort + 1]
+            counts[place] += _in_cells(since, visitors[some], cells, rule.mode)
     sizes, starts = [visitors[one].sum() for one in parts], [days[one].min() for one in parts]
     table = {"cohort_number": cohorts, "visitor_count": np.array(sizes, int), "start_day": np.array(starts, int)}
     return table, _as_table(cohorts, counts, rule.mode, paid)
-
-
-def _added(parts: Iterable[Paid]) -> Paid:
-    total: Paid = {}
-    for part in parts:
-        total |= {key: total.get(key, Decimal(0)) + amount for key, amount in part.items()}
-    return total
 
 
 def _labelled(labels: Sequence[str], parts: Sequence[Arrays]) -> Arrays:
@@ -244,12 +239,6 @@ def _number_sql(rule: RetentionRule) -> str:
     return f"({days} + {EPOCH_WEEKDAY - WEEKDAYS.index(rule.week_start) + 7 * AHEAD_WEEKS}) // 7"
 
 
-def _since(came: Bits, cohort: int, newest: int) -> Bits:
-    """Return 1 or 0 for each visitor of a cohort and each period, from that of the cohort to the newest one."""
-    bits = np.unpackbits(came, axis=1, bitorder="little")
-    return np.roll(bits, -(cohort % bits.shape[1]), axis=1)[:, : newest - cohort + 1]
-
-
 def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: str) -> Counts:
     """Return the number of visitors per cell: who came in it, or with `on_or_after` for the last time."""
     if mode == "bracket":
@@ -262,7 +251,10 @@ def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: st
 
 
 def _paid(runner: QueryRunner, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
-    """Return the revenue by label, cohort and cell; a payment counts in the first cell that has not ended by then."""
+    """Return the revenue by cohort and cell, of each label and (None) of all.
+
+    A payment counts in the first cell that has not ended by then.
+    """
     rows = runner.sql(runner.table(payments_of, begun))
     sql = f"""
         SELECT label, cohort_number, one.number - cohort_number AS place, sum(one.amount)
@@ -271,8 +263,10 @@ def _paid(runner: QueryRunner, begun: ir.Table, cells: tuple[Bracket, ...]) -> d
     values: dict[str | None, Paid] = {}
     for name, cohort, place, amount in _duckdb(runner).execute(sql).fetchall():
         cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
-        if cell is not None:
-            own = values.setdefault(name, {})
+        if cell is None:
+            continue
+        for label in {name, None}:
+            own = values.setdefault(label, {})
             own[cohort, cell] = own.get((cohort, cell), Decimal(0)) + amount
     return values
 

@@ -24,12 +24,11 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) 
         "cohort_by": cohort_by,
         "period": period,
         "total_count": total,
-        "cohorts": [_rounded(row) for row in result],
+        "cohorts": [
+            {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
+            for row in result
+        ],
     }
-
-
-def _rounded(row: Row) -> Row:
-    return {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
 
 
 REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
@@ -41,7 +40,9 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
 
     The lifetime value is null if no purchase event has an amount.
     """
-    has_money = _has_purchase_amounts(reading)
+    events = reading.table(SessionEvents)
+    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    has_money = bool(reading.state(paid.select("event_id").limit(1)))
     rows = reading.table(RetentionCohorts)
     rows = rows.filter(rows.cohort_by == "first_activity", rows.is_complete)
     sums = rows.group_by("period", "period_number").agg(
@@ -54,12 +55,6 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
         period: [_whole_cohorts(n, result[period, n], has_money=has_money) for n in periods if (period, n) in result]
         for period, periods in REPORTED_PERIODS.items()
     }
-
-
-def _has_purchase_amounts(reading: Reading) -> bool:
-    events = reading.table(SessionEvents)
-    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
-    return bool(reading.state(paid.select("event_id").limit(1)))
 
 
 def _whole_cohorts(number: int, row: Row, *, has_money: bool) -> dict[str, Any]:

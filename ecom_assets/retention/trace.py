@@ -1,7 +1,5 @@
 """How returning visitors and cohorts are traced: to the days of their visitors, and to their purchases."""
 
-from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final
 
 import ibis
@@ -10,11 +8,8 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
-from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import period_number, period_start
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace
-
-BELOW: Final[Mapping[type[Table], Below]] = {}
+from ecom_assets.tables.trace import Behind, Count, RowsOf, Sum, TableTrace, ratio
 
 
 def _counted_visits(behind: Behind) -> ir.Table:
@@ -41,21 +36,17 @@ def _purchases_of(visits: RowsOf) -> RowsOf:
     """Return the purchases during some visits."""
 
     def rows(behind: Behind) -> ir.Table:
-        bought = behind.table(CleanEvents)
         result = visits(behind)
-        days = behind.span(result, "event_date", "event_date")
-        bought = bought.filter(bought.event_type == "purchase", days.contain(bought.event_date))
-        return bought.semi_join(result, ["visitor_id", "event_date"])
+        events = behind.near(CleanEvents, result, "event_date")
+        return events.filter(events.event_type == "purchase").semi_join(result, ["visitor_id", "event_date"])
 
     return rows
 
 
 def _of_cohort(first: int | None, last: int | None) -> RowsOf:
-    """Return the visits of a cohort's visitors in its periods.
+    """Return the visits of a cohort's visitors in its periods, from one to another, counted from that of the row.
 
-    Args:
-        first: The first of the periods, counted from that of the row; None for the cohort's own first.
-        last: The last, also; None for all later ones.
+    Without a `first`, they begin with the cohort's own first period; without a `last`, all later ones are included.
     """
 
     def rows(behind: Behind) -> ir.Table:
@@ -64,16 +55,13 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
         firsts = visits.group_by("visitor_id").agg(first_date=visits.event_date.min())
         mine = firsts.filter(period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"])
         came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(mine, "visitor_id")
-        number = _periods_since(came.event_date, row["cohort_date"], row["period"], week_start)
+        begun: Any = ibis.literal(row["cohort_date"])
+        number, start = (period_number(day, row["period"], week_start) for day in (came.event_date, begun))
+        number = number - start
         came = came.filter(number >= (0 if first is None else row["period_number"] + first))
         return came if last is None else came.filter(number <= row["period_number"] + last)
 
     return rows
-
-
-def _periods_since(day: ir.DateValue, start: date, period: str, week_start: str) -> ir.IntegerValue:
-    begun: Any = ibis.literal(start)
-    return period_number(day, period, week_start) - period_number(begun, period, week_start)
 
 
 def _starts(behind: Behind) -> ir.Table:
@@ -81,7 +69,6 @@ def _starts(behind: Behind) -> ir.Table:
     return _of_cohort(None, -behind.row["period_number"])(behind)
 
 
-OF_VISITORS: Final = ("returned_on_count", "visitor_count")
 TRACES: Final = (
     TableTrace(
         ReturningVisitorsDaily,
@@ -98,15 +85,11 @@ TRACES: Final = (
             "visitor_count": Count(SessionDays, _starts, unit="visitor_id"),
             "returned_on_count": Count(SessionDays, _of_cohort(0, 0), unit="visitor_id"),
             "returned_on_or_after_count": Count(SessionDays, _of_cohort(0, None), unit="visitor_id"),
-            "retention_on_rate": Computed("returned_on_count ÷ visitor_count", OF_VISITORS),
-            "retention_on_or_after_rate": Computed(
-                "returned_on_or_after_count ÷ visitor_count", ("returned_on_or_after_count", "visitor_count")
-            ),
+            "retention_on_rate": ratio("returned_on_count", "visitor_count"),
+            "retention_on_or_after_rate": ratio("returned_on_or_after_count", "visitor_count"),
             "revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(0, 0)), "cart_amount"),
             "cumulative_revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(None, 0)), "cart_amount"),
-            "lifetime_value": Computed(
-                "cumulative_revenue_amount ÷ visitor_count", ("cumulative_revenue_amount", "visitor_count")
-            ),
+            "lifetime_value": ratio("cumulative_revenue_amount", "visitor_count"),
         },
     ),
 )

@@ -51,10 +51,7 @@ def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Ta
     is_total = ibis.and_(*(revenue[name] == ALL for name in DIMENSIONS))
     parts = [(_signed(sold), _both_amounts(revenue.filter(is_total)))]
     parts += [(_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS]
-    results = [_same_sums(days, *part) for part in parts]
-    examples = [example for result in results for example in result.examples]
-    counts = [(result.broken_count, result.looked_at_count) for result in results]
-    return CheckResult(sum(broken for broken, _ in counts), sum(seen for _, seen in counts), examples)
+    return _both(*(_same_sums(days, *part) for part in parts))
 
 
 @check(CustomerRetention, reads=(Sales, CustomerRetention))
@@ -74,12 +71,13 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
     wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))
-    people = result_of(wrong, retention)
-    return CheckResult(
-        sums.broken_count + people.broken_count,
-        sums.looked_at_count + people.looked_at_count,
-        [*sums.examples, *people.examples],
-    )
+    return _both(sums, result_of(wrong, retention))
+
+
+def _both(*results: CheckResult) -> CheckResult:
+    """Return several results as one."""
+    examples = [example for one in results for example in one.examples]
+    return CheckResult(sum(one.broken_count for one in results), sum(one.looked_at_count for one in results), examples)
 
 
 def _signed(sold: ir.Table) -> ir.Table:

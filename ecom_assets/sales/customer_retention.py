@@ -18,10 +18,7 @@ DAYS_AFTER_MONDAY = 6
 def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Table:
     """Return one row per week, category and city, with totals over categories and cities.
 
-    Args:
-        sold: All rows of `Sales`.
-        customers: All rows of `Customer`.
-        days: The weeks whose Monday is among these days are computed.
+    The weeks are those whose Monday is among `days`; the tables are all rows of `Sales` and `Customer`.
     """
     sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
     sold = sold.mutate(week_start_date=start_of_week(sold.order_date))
@@ -39,13 +36,8 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
 def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     """Return the Mondays of the weeks that can change if orders of `days` or `changed` change, in a column `day`.
 
-    If a first order is added, removed or moved, later orders become returning or new. So every later week with sales is
-    included.
-
-    Args:
-        sold: All rows of `Sales`.
-        changed: More order days, in a column `day`.
-        days: The days of the run.
+    If a first order is added, removed or moved, later orders become returning or new. So every later week in `sold`,
+    all rows of `Sales`, is included. `changed` are more order days, in a column `day`.
     """
     touched = union_all(day_table(days), changed)
     touched = touched.select(day=start_of_week(touched.day)).distinct()

@@ -12,6 +12,7 @@ from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Calendar, City, Customer, Item
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+from ecom_assets.tables.portable import first_rows
 
 SATURDAY = 6
 
@@ -71,9 +72,8 @@ def customer(lines: ir.Table) -> ir.Table:
         refunded_amount=(-lines.payment_amount).sum(where=~is_shipped).fill_null(zero).cast(MONEY),
     )
     joined = latest.join(sums, "customer_id")
-    return joined.mutate(revenue_amount=(joined.shipped_amount + joined.refunded_amount).cast(MONEY)).select(
-        *Customer.columns
-    )
+    net = (joined.shipped_amount + joined.refunded_amount).cast(MONEY)
+    return joined.mutate(revenue_amount=net).select(*Customer.columns)
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
@@ -82,8 +82,7 @@ def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
     latest = lines.group_by(key).agg(ordered_at=lines.ordered_at.max())
     seen = lines.semi_join(latest, [key, "ordered_at"]).select(key, *attributes).distinct()
     order = [seen[name].fill_null("").desc() for name in attributes]
-    placed = seen.mutate(place=ibis.row_number().over(ibis.window(group_by=key, order_by=order)))
-    return placed.filter(placed.place == 0).select(key, *attributes)
+    return first_rows(seen, key, order)
 
 
 VERSION = "2026-11"

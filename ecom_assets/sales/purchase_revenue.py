@@ -26,11 +26,7 @@ DIMENSIONS = ("product_category", *PLACE_NAMES)
 
 
 def purchase_revenue_daily(events: ir.Table) -> ir.Table:
-    """Return the totals of each day, and the sums by category and by place, with `(all)` in the other dimensions.
-
-    Args:
-        events: Rows of `CleanEvents`.
-    """
+    """Return the totals of each day in `CleanEvents` and the sums by category and by place, `(all)` in the others."""
     bought = purchases_and_refunds(events)
     parts = [
         purchase_totals(bought, ["event_date", *kept]).mutate(

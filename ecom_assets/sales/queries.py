@@ -30,7 +30,7 @@ from ecom_assets.sales.purchase_revenue import PURCHASE, REFUND, purchase_totals
 from ecom_assets.sales.sales import DIMENSIONS, added_up
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import HOUR_S, ONE_DAY, Days, day_start, hours_of
+from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of
 from ecom_assets.tables.queries import (
     CHANGE,
     ZERO,
@@ -58,9 +58,7 @@ NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
 Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
 SALES_DEFINITION: Final = (
-    {name: RevenueDaily.columns[name].description for name in (*COUNTS, *AMOUNTS, "average_order_value")}
-    | {"change": CHANGE}
-    | SOURCE
+    {name: RevenueDaily.columns[name].description for name in NUMBERS} | {"change": CHANGE} | SOURCE
 )
 
 
@@ -182,9 +180,14 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
             "with granularity=day."
         )
     is_of_orders = sales_source(reading) == ORDERS
-    sold = _ordered_once(reading.table(Sales), period) if is_of_orders else _dated(reading.events())
+    events = {"order_date": "event_date", "ordered_at": "event_at"}
+    sold = reading.table(Sales) if is_of_orders else reading.events().rename(events)
     sold = sold.filter(period.contains(sold.order_date))
-    sold = sold.mutate(hour_number=_hour(sold, period.days, reading.timezone))
+    sold = _ordered_once(sold) if is_of_orders else sold
+    since_s = (
+        sold.ordered_at.epoch_seconds() - day_start(sold.order_date, period.days, reading.timezone).epoch_seconds()
+    )
+    sold = sold.mutate(hour_number=(since_s.cast("int64") // HOUR_S).cast("int64"))
     counted = (added_up if is_of_orders else purchase_totals)(sold, ["order_date", "hour_number"])
     result = {(row["order_date"], row["hour_number"]): row for row in reading.rows(counted)}
     return [
@@ -194,47 +197,27 @@ def _by_hour(reading: Reading, period: Period) -> list[Row]:
     ]
 
 
-def _dated(events: ir.Table) -> ir.Table:
-    """Return events with the columns of day and time renamed to those of order lines."""
-    return events.rename(order_date="event_date", ordered_at="event_at")
-
-
-def _ordered_once(sold: ir.Table, period: Period) -> ir.Table:
-    """Return the period's lines; only the first line per order, status and day keeps its order id.
+def _ordered_once(sold: ir.Table) -> ir.Table:
+    """Return lines of which only the first per order, status and day keeps its order id.
 
     So an order with lines in several hours counts in one hour, and the hours add up to the day.
     """
-    sold = sold.filter(period.contains(sold.order_date))
     first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
     placed = sold.mutate(place=ibis.row_number().over(first))
     return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
 
 
-def _hour(sold: ir.Table, days: Days, timezone: str) -> ir.IntegerValue:
-    since = sold.ordered_at.epoch_seconds() - day_start(sold.order_date, days, timezone).epoch_seconds()
-    return (since.cast("int64") // HOUR_S).cast("int64")
-
-
 def _sum(rows: list[Row | None]) -> Row:
     matches = [row for row in rows if row is not None]
     sums: dict[str, Any] = {name: sum(row[name] for row in matches) for name in COUNTS}
-    sums |= {name: _amount([row[name] for row in matches]) for name in AMOUNTS}
-    return numbers(sums)
-
-
-def _amount(amounts: list[Decimal | None]) -> Decimal | None:
-    """Return the sum of the known amounts; None if there are amounts and all of them are unknown."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, ZERO) if known or not amounts else None
-
-
-def _week(day: date) -> date:
-    return day - day.weekday() * ONE_DAY
+    known = {name: [row[name] for row in matches if row[name] is not None] for name in AMOUNTS}
+    # An amount is unknown if there are rows, and none of them has it.
+    return numbers(sums | {name: sum(some, ZERO) if some or not matches else None for name, some in known.items()})
 
 
 STARTS: Final[dict[str, Callable[[date], date]]] = {
     "day": lambda day: day,
-    "week": _week,
+    "week": lambda day: day - day.weekday() * ONE_DAY,
     "month": lambda day: day.replace(day=1),
 }
 """For each granularity, a function that returns the first day of the part that a day is in."""
@@ -255,7 +238,12 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
         NoSourceError: There are no order lines, and no purchase event has a place.
     """
     source = sales_source(reading)
-    placed = _of_orders(reading) if source == ORDERS else _of_purchases(reading)
+    if source == ORDERS:
+        table = reading.table(RevenueDaily)
+        placed = table.filter(table.channel == ALL, table.item_category == ALL, table.city_id != ALL)
+        placed = placed.join(reading.table(City), "city_id")
+    else:
+        placed = _of_purchases(reading)
     rows = reading.rows(added(placed.filter(in_period(placed.order_date)), PLACE_COLUMNS[level]), period)
     whole = revenue_of(rows)
     places = [
@@ -269,12 +257,6 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
     places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
     total = None if period.data == "none" else len(places)
     return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
-
-
-def _of_orders(reading: Reading) -> ir.Table:
-    table, cities = reading.table(RevenueDaily), reading.table(City)
-    rows = table.filter(table.channel == ALL, table.item_category == ALL, table.city_id != ALL)
-    return rows.join(cities, "city_id")
 
 
 def _of_purchases(reading: Reading) -> ir.Table:
@@ -315,7 +297,7 @@ def customer_weeks(
 
 def newest_customer_week(reading: Reading, period: Period) -> Row | None:
     """Return the newest week with order lines that overlaps a period, over all categories and cities."""
-    monday = replace(period, start_date=period.start_date - period.start_date.weekday() * ONE_DAY)
+    monday = replace(period, start_date=STARTS["week"](period.start_date))
     table = reading.table(CustomerRetention)
     weeks = table.filter(in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL)
     rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)

@@ -16,12 +16,9 @@ ORDER = ["order_date", "order_id", "customer_id", "status"]
 
 
 def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
-    """Return one row per order line of `days`.
+    """Return one row per order line of `days`, from all rows of `UserOrderLog`.
 
-    Args:
-        lines: All rows of `UserOrderLog`.
-        channels: The `channel` of each order, see `attribution/credit.py`.
-        days: Order days.
+    `channels` have the `channel` of each order, see `attribution/credit.py`.
     """
     lines = lines.filter(days.contain(lines.order_date)).left_join(channels, ORDER).select(lines, channels.channel)
     is_refund = lines.status == "refunded"
@@ -33,23 +30,13 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
 
 
 def product_sales_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """Return one row per day of `days` and item.
-
-    Args:
-        sold: All rows of `Sales`.
-        days: Order days.
-    """
+    """Return one row per day of `days` and item, from all rows of `Sales`."""
     sold = sold.filter(days.contain(sold.order_date))
     return added_up(sold, ["order_date", "item_id"]).select(*ProductSalesDaily.columns)
 
 
 def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
-    """Return the totals of each day of `days`, and the sums by each dimension, with `(all)` in the other dimensions.
-
-    Args:
-        sold: All rows of `Sales`.
-        days: Order days.
-    """
+    """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others, from all `Sales`."""
     sold = sold.filter(days.contain(sold.order_date))
     parts = [
         added_up(sold, ["order_date", *kept]).mutate(

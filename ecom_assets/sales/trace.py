@@ -23,22 +23,20 @@ from ecom_assets.sales.purchase_revenue import purchases_and_refunds
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import start_of_week
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping, ratio
 
 SHIPPED, REFUNDED = "shipped", "refunded"
 
 
 def lines_of_sales(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the clean order line of each sale."""
-    lines = behind.table(UserOrderLog)
-    lines = lines.filter(behind.span(rows, "order_date", "order_date").contain(lines.order_date))
-    return keeping(lines, rows, ["uniq_id"])
+    return keeping(behind.near(UserOrderLog, rows, "order_date"), rows, ["uniq_id"])
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {
     Sales: Below(UserOrderLog, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True)
 }
-AVERAGE: Final = Computed("revenue_amount ÷ order_count", ("revenue_amount", "order_count"))
+AVERAGE: Final = ratio("revenue_amount", "order_count")
 
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
@@ -94,16 +92,11 @@ def _this_line(behind: Behind) -> ir.Table:
     return behind.where(UserOrderLog, order_date=behind.row["order_date"], uniq_id=behind.row["uniq_id"])
 
 
-def _of_customer(behind: Behind) -> ir.Table:
-    return behind.where(UserOrderLog, customer_id=behind.row["customer_id"])
-
-
 def _purchases(kind: str | None) -> RowsOf:
     """Return the purchase and refund events of a day and of the values in a row's other key columns."""
 
     def rows(behind: Behind) -> ir.Table:
-        day = behind.row["event_date"]
-        bought = purchases_and_refunds(behind.within(CleanEvents, day, day))
+        bought = purchases_and_refunds(behind.on_day(CleanEvents, "event_date"))
         for name in PurchaseRevenueDaily.key[1:]:
             if behind.row[name] != "(all)":
                 bought = bought.filter(bought[name] == behind.row[name])
@@ -128,12 +121,7 @@ PURCHASES: Final[Mapping[str, Way]] = {
 
 
 def _week(behind: Behind, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
-    """Return the sales of a row's week, category and city.
-
-    Args:
-        behind: The row.
-        conditions: `status`, and `is_new` for those of new customers or of all others.
-    """
+    """Return the sales of a row's week, category and city of a `status`; with `is_new`, of new customers or others."""
     row = behind.row
     monday = row["week_start_date"]
     sold = behind.within(Sales, monday, monday + timedelta(days=6))
@@ -184,7 +172,9 @@ WEEKS: Final[Mapping[str, Way]] = {
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
     "refunded_amount": Sum(Sales, _in_week(status=REFUNDED), "payment_amount"),
 }
-OF_CUSTOMER: Final = revenue_ways(UserOrderLog, _of_customer)
+OF_CUSTOMER: Final = revenue_ways(
+    UserOrderLog, lambda behind: behind.where(UserOrderLog, customer_id=behind.row["customer_id"])
+)
 TRACES: Final = (
     TableTrace(
         Customer,

@@ -1,13 +1,12 @@
 """The answer to a custom question about sessions: how many, how long, and of how many visitors. METRICS "Session"."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import session_sums, suits
 from ecom_assets.sessions.queries import session_totals, totals_of
@@ -17,7 +16,7 @@ from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels, union_all
-from ecom_assets.tables.presets import with_preset
+from ecom_assets.tables.presets import values_set
 from ecom_assets.tables.queries import Fetch
 from ecom_assets.tables.values import parse_duration
 
@@ -42,11 +41,7 @@ class SessionQuestion:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        """Refuse a rule that does not exist, and an idle time that cannot be.
-
-        Raises:
-            DefinitionError: One of them is wrong.
-        """
+        """Refuse a rule that does not exist, or an impossible idle time, by a `DefinitionError`."""
         _ = self.rule
 
     @classmethod
@@ -56,10 +51,7 @@ class SessionQuestion:
         Raises:
             DefinitionError: A key is unknown, or a value does not fit.
         """
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A session definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        check_keys(raw, KEYS, "a session definition")
-        given = {key: value for key, value in with_preset(PRESETS, raw, "sessions").items() if value is not None}
+        given = values_set(raw, KEYS, "a session definition", PRESETS, "sessions")
         where = where_from(given.pop("where")) if given.get("where") else EVERYTHING
         return cls(**{**given, "where": where})
 
@@ -105,14 +97,7 @@ def sessions_answer(
 
 
 def stored_answer(sessions: ir.Table, question: SessionQuestion, ends: Ends, fetch: Fetch) -> dict[str, Any]:
-    """Return the same from sessions that were computed before, by the rule of a question without conditions.
-
-    Args:
-        sessions: Rows of `Sessions`.
-        question: The query.
-        ends: The first and the last day on which the sessions started; None for no limit.
-        fetch: Returns the rows of a small result.
-    """
+    """Return the same from rows of `Sessions` by the rule of a question, which has no conditions."""
     totals = session_totals(of_days(sessions, "started_date", ends), fetch)
     return {"definition": {**question.to_mapping(), **days_definition(ends)}, **totals}
 

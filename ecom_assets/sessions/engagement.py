@@ -11,13 +11,7 @@ WEEK_DAYS = 7
 
 
 def engagement_daily(sessions: ir.Table, fragments: ir.Table, days: Days) -> ir.Table:
-    """Return the engagement of each day of `days` that has visitors.
-
-    Args:
-        sessions: All rows of `Sessions`.
-        fragments: All rows of `SessionDays`.
-        days: The days to compute.
-    """
+    """Return the engagement of each day of `days` that has visitors, from all rows of `Sessions` and `SessionDays`."""
     visitors = active_visitors(fragments, days)
     numbers = _session_numbers(sessions, days)
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)

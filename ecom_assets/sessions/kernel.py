@@ -131,11 +131,7 @@ def times_of(part: Part, instants: Ints) -> Ints:
 def session_sums(con: Backend, events: ir.Table, rule: SessionRule, ends: Ends) -> dict[str, Any] | None:
     """Return what `sessions.queries.totals_of` takes; None if there are too many events.
 
-    Args:
-        con: The DuckDB connection of `events`.
-        events: Rows of `CleanEvents`, of all days.
-        rule: A rule that suits the kernel.
-        ends: The first and the last day on which sessions started; None for no limit.
+    The events are rows of `CleanEvents` of all days; the sessions that count started between the ends.
     """
     is_view, is_key = (events.event_type.isin(types) for types in (rule.view_types, rule.key_event_types))
     code = is_view.ifelse(VIEW, 0).cast("int64") + is_key.ifelse(KEY, 0).cast("int64")

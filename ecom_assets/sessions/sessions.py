@@ -12,7 +12,6 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EVENT_TYPES
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.gaps import campaign_of, is_gap
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
@@ -28,12 +27,10 @@ ROBOT_PACE_S = 2.0
 
 
 def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) -> ir.Table:
-    """Return every clean event with its session fragment, its number in it, and the time until the next event.
+    """Return each row of `CleanEvents` with its session fragment, its number in it, and the time until the next event.
 
-    Args:
-        events: Rows of `CleanEvents`.
-        rule: When a session ends.
-        by_day: Cut at midnight, so that a day needs its own events only; otherwise fragments are whole sessions.
+    With `by_day`, fragments are cut at midnight, so that a day needs its own events only; otherwise they are whole
+    sessions.
     """
     unit = ["event_date", "visitor_id"] if by_day or rule.midnight_split else ["visitor_id"]
     if rule.trust_source_session_id:
@@ -52,14 +49,7 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
 
 
 def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str) -> ir.Table:
-    """Return the totals of each session fragment: one row per visit and day.
-
-    Args:
-        events: Rows of `SessionEvents`.
-        rule: The session rule.
-        days: The days of `events`, for daylight saving.
-        timezone: The reporting time zone.
-    """
+    """Return the totals of each session fragment: one row per visit and day, from the `SessionEvents` of `days`."""
     fragments = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
     idle = ibis.interval(seconds=rule.idle_timeout_s)
     starts_at = day_start(fragments.event_date, days, timezone)
@@ -72,13 +62,7 @@ def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str)
 
 
 def sessions(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
-    """Return the whole sessions that started on `days`, including their parts after midnight.
-
-    Args:
-        fragments: All rows of `SessionDays`.
-        rule: The session rule.
-        days: The days on which the sessions started.
-    """
+    """Return the whole sessions that started on `days`, with their parts after midnight, from all `SessionDays`."""
     alone = fragments.filter(days.contain(fragments.event_date), ~_near_midnight(fragments))
     alone = alone.mutate(session_started_at=alone.started_at)
     candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
@@ -88,15 +72,9 @@ def sessions(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
 
 
 def stitch(fragments: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the fragments near midnight of some visitors, with the start of the session that each belongs to.
+    """Return the rows of `SessionDays` near midnight of some visitors, with the `session_started_at` of their session.
 
-    Args:
-        fragments: All rows of `SessionDays`.
-        of_visitors: Rows whose `visitor_id` selects the visitors.
-        rule: The session rule.
-
-    Returns:
-        These fragments with `session_started_at`.
+    `fragments` are all rows; those of the visitors in `of_visitors` are stitched.
     """
     near = fragments.filter(_near_midnight(fragments)).semi_join(of_visitors, "visitor_id")
     in_order = ibis.window(group_by="visitor_id", order_by="started_at")
@@ -116,10 +94,7 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
     after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(day="event_date")
     before = Days.of(first for first, _ in days.widened(before=1).runs())
     reaching = fragments.filter(before.contain(fragments.event_date), fragments.is_near_next_midnight)
-    stitched = stitch(fragments, reaching, rule)
-    stitched = stitched.mutate(
-        started_date=stitched.event_date.min().over(ibis.window(group_by=["visitor_id", "session_started_at"]))
-    )
+    stitched = _with_start_day(stitch(fragments, reaching, rule))
     stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)
     return union_all(after, stitched.select(day="started_date")).distinct()
 
@@ -134,6 +109,19 @@ def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
 def source_session_of(events: ir.Table) -> ir.StringValue:
     """Return the source's session id as part of a key: empty text if there is none."""
     return events.source_session_id.fill_null("")
+
+
+def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
+    """Return whether the gap between two timestamps is longer than the idle timeout."""
+    return later > earlier + ibis.interval(seconds=rule.idle_timeout_s)
+
+
+def campaign_of(page_url: ir.StringValue) -> ir.StringValue:
+    """Return source, medium and campaign from the UTM parameters of a page; null if it has none."""
+    source, medium, campaign = (
+        page_url.re_extract(rf"[?&]utm_{name}=([^&#]*)", 1).fill_null("") for name in ("source", "medium", "campaign")
+    )
+    return source.concat("|", medium, "|", campaign).nullif("||")
 
 
 def _of_first_visitor(events: ir.Table) -> ir.Table:
@@ -170,9 +158,8 @@ def _campaign_changes(events: ir.Table, unit: Sequence[str]) -> tuple[ir.Table, 
     events = events.mutate(campaign_number=seen)
     known = events.campaign.max().over(ibis.window(group_by=[*unit, "campaign_number"]))
     events = events.mutate(known_campaign=known)
-    events = events.mutate(
-        previous_campaign=events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
-    )
+    previous = events.known_campaign.lag().over(ibis.window(group_by=unit, order_by=order))
+    events = events.mutate(previous_campaign=previous)
     return events, events.campaign.notnull() & (events.campaign != events.previous_campaign.fill_null(""))
 
 
@@ -239,7 +226,7 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within the same second
         parts.append(merged.started_at.microsecond().cast("string"))
     if rule.trust_source_session_id:
-        parts.append(merged.source_session_id.fill_null(""))
+        parts.append(source_session_of(merged))
     return merged.mutate(
         session_id=reduce(lambda left, right: left.concat("-").concat(right), parts),
         is_engaged=engaged,
@@ -254,21 +241,11 @@ SESSION = ("visitor_id", "session_started_at")
 def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
     """Return the events of the sessions that started on `days`, including events after midnight.
 
-    Args:
-        events: All rows of `SessionEvents`, or only those of the relevant types.
-        fragments: All rows of `SessionDays`.
-        days: The days on which the sessions start.
-        rule: The session rule.
-
-    Returns:
-        The events with the `session_started_at` and `started_date` of their session.
+    The events are rows of `SessionEvents`, all or those of some types, and the fragments all rows of `SessionDays`. The
+    result has the `session_started_at` and `started_date` of their session.
     """
-    candidates = fragments.filter(
-        days.contain(fragments.event_date), fragments.is_near_previous_midnight | fragments.is_near_next_midnight
-    )
-    stitched = stitch(fragments, candidates, rule)
-    started_date = stitched.event_date.min().over(ibis.window(group_by=list(SESSION)))
-    stitched = stitched.mutate(started_date=started_date)
+    candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
+    stitched = _with_start_day(stitch(fragments, candidates, rule))
     # Keeping other sessions of these visitors would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
     stitched = stitched.filter(near).select(
@@ -279,3 +256,7 @@ def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: 
     alone = alone.mutate(session_started_at=alone.fragment_started_at, started_date=alone.event_date)
     crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)
     return union_all(alone, crossing)
+
+
+def _with_start_day(stitched: ir.Table) -> ir.Table:
+    return stitched.mutate(started_date=stitched.event_date.min().over(ibis.window(group_by=list(SESSION))))

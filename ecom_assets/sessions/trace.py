@@ -11,7 +11,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Session
 from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping
+from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping, ratio
 
 RUN: Final = ("visitor_id", "started_at", "ended_at")
 """What identifies the events of a session, or of one of its days."""
@@ -19,15 +19,13 @@ RUN: Final = ("visitor_id", "started_at", "ended_at")
 
 def events_of_sessions(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the events of some sessions: those of the visitor from the session's first event to its last."""
-    events = behind.table(CleanEvents)
-    events = events.filter(behind.span(rows, "started_date", "ended_date").contain(events.event_date))
+    events = behind.near(CleanEvents, rows, "started_date", "ended_date")
     return keeping(events, rows, _between(events, rows))
 
 
 def events_of_fragments(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the events of some sessions cut at midnight."""
-    events = behind.table(CleanEvents)
-    events = events.filter(behind.span(rows, "event_date", "event_date").contain(events.event_date))
+    events = behind.near(CleanEvents, rows, "event_date")
     return keeping(events, rows, [events.event_date == rows.event_date, *_between(events, rows)])
 
 
@@ -41,9 +39,7 @@ def _between(events: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
 
 def same_events(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the clean events of rows that have the id and the day of one."""
-    events = behind.table(CleanEvents)
-    events = events.filter(behind.span(rows, "event_date", "event_date").contain(events.event_date))
-    return keeping(events, rows, ["event_date", "event_id"])
+    return keeping(behind.near(CleanEvents, rows, "event_date"), rows, ["event_date", "event_id"])
 
 
 BELOW: Final[Mapping[type[Table], Below]] = {
@@ -102,7 +98,7 @@ def _visitors(days: int) -> Count:
 
 
 def _one_event(behind: Behind) -> ir.Table:
-    events = behind.within(CleanEvents, behind.row["event_date"], behind.row["event_date"])
+    events = behind.on_day(CleanEvents, "event_date")
     return events.filter(events.event_id == behind.row["event_id"])
 
 
@@ -133,24 +129,18 @@ TRACES: Final = (
             "engaged_session_count": _sessions(is_engaged=True),
             "single_page_session_count": _sessions(is_single_page=True),
             "bot_session_count": _sessions(is_bot=True),
-            "engagement_rate": Computed(
-                "engaged_session_count ÷ session_count", ("engaged_session_count", "session_count")
-            ),
+            "engagement_rate": ratio("engaged_session_count", "session_count"),
             "bounce_rate": Computed(
                 "1 less engaged_session_count ÷ session_count", ("engaged_session_count", "session_count")
             ),
-            "single_page_rate": Computed(
-                "single_page_session_count ÷ session_count", ("single_page_session_count", "session_count")
-            ),
+            "single_page_rate": ratio("single_page_session_count", "session_count"),
             "pages_per_session": Computed("Σ view_count of the sessions ÷ session_count", inputs=_sessions()),
             "mean_duration_s": Computed("the mean of duration_s of the sessions", inputs=_sessions()),
             "median_duration_s": Computed("the median of duration_s of the sessions", inputs=_sessions()),
             "daily_visitor_count": _visitors(1),
             "weekly_visitor_count": _visitors(WEEK_DAYS),
             "monthly_visitor_count": _visitors(MONTH_DAYS),
-            "stickiness_rate": Computed(
-                "daily_visitor_count ÷ monthly_visitor_count", ("daily_visitor_count", "monthly_visitor_count")
-            ),
+            "stickiness_rate": ratio("daily_visitor_count", "monthly_visitor_count"),
         },
     ),
 )

@@ -1,9 +1,9 @@
-"""Helpers that make Ibis expressions portable: union, division, and nullable columns."""
+"""Helpers that make Ibis expressions portable: union, first rows, division, and nullable columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ecom_assets.tables.lazy_ibis import ibis
 
@@ -31,6 +31,12 @@ def union_all(*tables: ir.Table) -> ir.Table:
     return ibis.union(
         *(table.select(**{name: table[name].cast(kind) for name, kind in kinds.items()}) for table in tables)
     )
+
+
+def first_rows(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
+    """Return the first row of each unit, by an order without ties."""
+    numbered = rows.mutate(row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order)))
+    return numbered.filter(numbered.row_place == 0).drop("row_place")
 
 
 def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:

@@ -61,6 +61,15 @@ class Behind:
         rows = self.table(contract)
         return rows.filter(Days.between(first, last + ONE_DAY).contain(rows[day or str(contract.day_column)]))
 
+    def on_day(self, contract: type[Table], column: str) -> ir.Table:
+        """Return the rows of a table on the day in a column of the row."""
+        return self.within(contract, self.row[column], self.row[column])
+
+    def near(self, contract: type[Table], rows: ir.Table, first: str, last: str = "") -> ir.Table:
+        """Return the rows of a table on the days from one column of some rows to another, or on those of one column."""
+        table = self.table(contract)
+        return table.filter(self.span(rows, first, last or first).contain(table[str(contract.day_column)]))
+
     def span(self, rows: ir.Table, first: str, last: str) -> Days:
         """Return the days between the least value of one column of some rows and the greatest of another."""
         (result,) = self.ask(rows.agg(first=rows[first].min(), last=rows[last].max()))
@@ -116,6 +125,11 @@ class Computed:
     how: str
     columns: tuple[str, ...] = ()
     inputs: Count | None = None
+
+
+def ratio(part: str, whole: str) -> Computed:
+    """Return that a number is one column divided by another."""
+    return Computed(f"{part} ÷ {whole}", (part, whole))
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,7 @@ class Series:
     each: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown measure, or a column that does not fit the measure.
-
-        Raises:
-            DefinitionError: The measure is unknown, lacks its column, or takes none.
-        """
+        """Refuse an unknown measure, one without its column, or a column that it cannot have by a `DefinitionError`."""
         check_occurrence(f"The series of {self.event_type or '*'!r}", self.occurrence)
         if self.measure not in MEASURES:
             raise DefinitionError(
@@ -209,11 +205,7 @@ class Trend:
     at_least: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a definition that cannot be answered.
-
-        Raises:
-            DefinitionError: A value is unknown or out of range, or a measure or the formula does not fit.
-        """
+        """Refuse a value that is unknown or out of range, or does not fit the others, by a `DefinitionError`."""
         if not 1 <= len(self.series) <= MAX_SERIES:
             raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
         choices = {"period": PERIODS, "week start": WEEKDAYS, "kind": KINDS}

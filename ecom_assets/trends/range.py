@@ -13,14 +13,13 @@ from ecom_assets.tables.days import (
     ONE_DAY,
     WEEKDAYS,
     Days,
+    Ends,
     day_starts_at,
     first_day_of,
     hours_of,
     next_start,
 )
 from ecom_assets.trends.definition import MOST_DAYS, Trend
-
-Ends = tuple[date | None, date | None]
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,7 @@ class Range:
         return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at)
 
     def check(self, trend: Trend) -> None:
-        """Raise if there would be too many hours or minutes.
-
-        Raises:
-            DefinitionError: The range is too long.
-        """
+        """Refuse too many days by the hour or minute by a `DefinitionError`."""
         days = (self.last - self.first).days + 1
         most = MOST_DAYS.get(trend.period, days)
         if days > most:

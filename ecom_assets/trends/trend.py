@@ -35,15 +35,9 @@ def within(events: ir.Table, first: date, last: date) -> ir.Table:
 
 
 def events_of(events: ir.Table, trend: Trend, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
-    """Return the events of all series, with `breakdown` (null without a breakdown) and `period_date`.
+    """Return the rows of `CleanEvents` of all series, with `breakdown` (null without one) and `period_date`.
 
-    By the hour or minute, `period_date` is the UTC time at which it starts.
-
-    Args:
-        events: Rows of `CleanEvents`.
-        trend: The definition.
-        days: By the hour or minute, the days of the events.
-        timezone: The reporting time zone, in which hours begin.
+    By the hour or minute, `period_date` is the UTC time at which it starts; `days` are then the days of the events.
 
     Raises:
         DefinitionError: A column is missing, or has another kind of value.
@@ -92,11 +86,9 @@ def flagged(trend: Trend) -> Trend:
 
 
 def with_firsts(events: ir.Table, trend: Trend) -> ir.Table:
-    """Return the events of the units, with the column of each series of first events.
+    """Return the rows of `CleanEvents` of all days by unit, with the column of each series of first events.
 
-    Args:
-        events: Rows of `CleanEvents` of all days.
-        trend: The definition, `flagged`.
+    The trend is `flagged`.
 
     Raises:
         DefinitionError: A column is missing.
@@ -124,15 +116,15 @@ def _event_count(events: ir.Table) -> ir.IntegerScalar:
     return events.event_count.sum() if "event_count" in events.columns else events.count()
 
 
-def top_values(events: ir.Table, limit: int) -> ir.Table:
-    """Return the values of the breakdown with most events; ties are in alphabetical order."""
-    by_value = events.group_by("breakdown").agg(event_count=_event_count(events))
-    return by_value.order_by(ibis.desc("event_count"), "breakdown").limit(limit)
+def top_values(rows: ir.Table, column: str, limit: int) -> ir.Table:
+    """Return the values of a breakdown's column with most rows or events; ties are in alphabetical order."""
+    by_value = rows.group_by(column).agg(row_count=_event_count(rows))
+    return by_value.order_by(ibis.desc("row_count"), column).limit(limit)
 
 
-def with_other(events: ir.Table, kept: Sequence[str]) -> ir.Table:
-    """Return the events with every value of the breakdown that is not in `kept` replaced by `(other)`."""
-    return events.mutate(breakdown=events.breakdown.isin(kept).ifelse(events.breakdown, ibis.literal(OTHER)))
+def with_other(rows: ir.Table, column: str, kept: Sequence[str]) -> ir.Table:
+    """Return the rows with every value of a breakdown's column that is not in `kept` replaced by `(other)`."""
+    return rows.mutate(**{column: rows[column].isin(kept).ifelse(rows[column], ibis.literal(OTHER))})
 
 
 def has_no_values(shown: Iterable[str | None]) -> bool:
@@ -142,14 +134,10 @@ def has_no_values(shown: Iterable[str | None]) -> bool:
 
 
 def values(events: ir.Table, series: Series, *, by_period: bool, first_only: bool = False) -> ir.Table:
-    """Return the values of a series: `breakdown`, `period_date` (with `by_period`) and `value`.
+    """Return the values of a series in rows of `events_of`: `breakdown`, `period_date` (with `by_period`) and `value`.
 
-    Args:
-        events: Rows of `events_of`.
-        series: The series.
-        by_period: Whether to return a value for each period, or one for the whole range.
-        first_only: Whether a visitor counts only in the period of their first event, so that a running sum counts
-            distinct visitors.
+    With `first_only`, a visitor counts only in the period of their first event, so that a running sum counts distinct
+    visitors.
     """
     rows = events.filter(is_of(events, series))
     units = ["breakdown", "period_date"] if by_period else ["breakdown"]

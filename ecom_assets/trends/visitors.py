@@ -1,16 +1,15 @@
-"""Stickiness and lifecycle: in how many periods visitors do something, and who is new, comes back or stays away.
-
-METRICS "Trend".
-"""
+"""Visitors over time: weekly and monthly active ones, stickiness, and lifecycle. METRICS "Trend"."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING
 
 from ecom_assets.tables.days import CLOCK_S, hour_number, period_number
 from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import union_all
-from ecom_assets.trends.definition import Series, Trend
+from ecom_assets.trends.definition import ACTIVE, Series, Trend
 from ecom_assets.trends.trend import is_of
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ STATES = ("new", "returning", "resurrecting", "dormant")
 def stickiness(events: ir.Table, series: Series, at_least: int = 1) -> ir.Table:
     """Return how many visitors did something in how many periods: `breakdown`, `period_count`, `visitor_count`.
 
-    Args:
-        events: Rows of `events_of`.
-        series: What they did.
-        at_least: How often they have to do it in a period for that to count.
+    Only periods with `at_least` so many of their events, rows of `events_of`, count.
     """
     rows = events.filter(is_of(events, series))
     if at_least > 1:
@@ -39,15 +35,16 @@ def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
     """Return how many visitors are in which state: `number` (of the period), `state` and `visitor_count`.
 
     A visitor is `new` in the first period in which they do something, `returning` in one right after another,
-    `resurrecting` in one after a gap, and `dormant` in the first period of each gap.
-
-    Args:
-        events: Rows of `events_of`, from the first day of the data.
-        series: What they do.
-        trend: The definition, for its periods.
+    `resurrecting` in one after a gap, and `dormant` in the first period of each gap. The events are rows of `events_of`
+    from the first day of the data.
     """
     rows = events.filter(is_of(events, series))
-    active = rows.select("visitor_id", number=_number(rows, trend)).distinct()
+    number = (
+        hour_number(rows.period_date, CLOCK_S[trend.period])
+        if trend.is_by_clock
+        else period_number(rows.event_date, trend.period, trend.week_start)
+    )
+    active = rows.select("visitor_id", number=number).distinct()
     in_order = ibis.window(group_by="visitor_id", order_by="number")
     placed = active.mutate(before=active.number.lag().over(in_order), after=active.number.lead().over(in_order))
     state = ibis.cases(
@@ -61,7 +58,26 @@ def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
     return both.group_by("number", "state").agg(visitor_count=both.count())
 
 
-def _number(events: ir.Table, trend: Trend) -> ir.IntegerValue:
-    if trend.is_by_clock:
-        return hour_number(events.period_date, CLOCK_S[trend.period])
-    return period_number(events.event_date, trend.period, trend.week_start)
+def active_changes(events: ir.Table, series: Series) -> ir.Table:
+    """Return by how much the number of active visitors changes on each day: `breakdown`, `event_date`, `change`.
+
+    A visitor is active from a day with an event on for so many days, or until the next such day, from which it counts
+    again. So the number on a day is how many began to be active up to it, minus how many ended. The events are rows of
+    `events_of`, also of the days before the range that count for its first day.
+    """
+    rows = events.filter(is_of(events, series))
+    days = rows.select("breakdown", "visitor_id", "event_date").distinct()
+    in_order = ibis.window(group_by=["breakdown", "visitor_id"], order_by="event_date")
+    placed = days.mutate(next_date=days.event_date.lead().over(in_order))
+    over = (placed.event_date + ibis.interval(days=ACTIVE[series.measure])).cast("date")
+    ends = ibis.least(over, placed.next_date.fill_null(over))
+    both = union_all(
+        placed.select("breakdown", "event_date", change=ibis.literal(1, "int64")),
+        placed.select("breakdown", event_date=ends, change=ibis.literal(-1, "int64")),
+    )
+    return both.group_by("breakdown", "event_date").agg(change=both.change.sum().cast("int64"))
+
+
+def active_on(changes: Mapping[date, int], day: date) -> int:
+    """Return how many visitors are active on a day."""
+    return sum(change for at, change in changes.items() if at <= day)

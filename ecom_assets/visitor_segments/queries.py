@@ -5,7 +5,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.queries import END, NoSourceError, Page, Period, Reading, Row, in_period, page_of
+from ecom_assets.tables.queries import END, NoSourceError, Page, Period, Reading, in_period, page_of
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 
 COUNTS: Final = ("visitor_count", "entered_count", "left_count")
@@ -33,14 +33,11 @@ def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, 
     segments = daily.select("segment").distinct()
     rows = segments.left_join(numbers, "segment").drop("segment_right")
     result, total = page_of(reading, rows, [rows.segment], page, period)
-    return {"total_count": total, "segments": [_numbers(row) for row in result]}
-
-
-def _numbers(row: Row) -> Row:
-    return {
-        "segment": row["segment"],
-        **{name: None if row[name] is None else int(row[name]) for name in COUNTS},
-    }
+    segments_counted = [
+        {"segment": row["segment"], **{name: row[name] if row[name] is None else int(row[name]) for name in COUNTS}}
+        for row in result
+    ]
+    return {"total_count": total, "segments": segments_counted}
 
 
 def visitor_segments_daily(reading: Reading, period: Period, segment: str | None, page: Page) -> dict[str, Any]:

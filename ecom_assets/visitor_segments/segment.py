@@ -42,11 +42,7 @@ class Did:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Reject impossible numbers.
-
-        Raises:
-            DefinitionError: A number is out of range.
-        """
+        """Refuse a number that is out of range by a `DefinitionError`."""
         for name, number in (("at_least", self.at_least), ("at_most", self.at_most)):
             if number is not None and (type(number) is not int or not 0 <= number <= MAX_COUNT):
                 raise DefinitionError(f"`{name}` of a visitor segment cannot be {number!r}; give 0 to {MAX_COUNT:,}.")
@@ -91,11 +87,7 @@ class FirstSeen:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Reject impossible days.
-
-        Raises:
-            DefinitionError: There are none, or they are in the wrong order.
-        """
+        """Refuse days that are missing, or in the wrong order, by a `DefinitionError`."""
         if self.within_days is None and self.first is None and self.last is None:
             raise DefinitionError(
                 "`first_seen` of a visitor segment needs `within`, `from` or `to`, as in within: 30d."
@@ -136,7 +128,8 @@ class Latest:
 
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: when the values were last known, and when they last met the conditions."""
-        known = reduce(and_, [_is_set(events, column) for column in columns_of(self.where)])
+        values = ((text_of if json_path(one) else column_of)(events, one) for one in columns_of(self.where))
+        known = reduce(and_, [value.notnull() for value in values])
         never = ibis.null(events.event_at.type().copy(nullable=True))
         return [
             known.ifelse(events.event_at, never).max(),
@@ -150,10 +143,6 @@ class Latest:
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file."""
         return {"latest": self.where.to_mapping()}
-
-
-def _is_set(events: ir.Table, column: str) -> ir.BooleanValue:
-    return (text_of(events, column) if json_path(column) else column_of(events, column)).notnull()
 
 
 @dataclass(frozen=True)
@@ -246,28 +235,20 @@ def leaves_of(rule: Rule) -> Iterator[Leaf]:
 
 def columns_named(segment: VisitorSegment) -> list[str]:
     """Return the columns that the conditions of a segment name."""
-    result = []
-    for leaf in leaves_of(segment.rule):
-        if isinstance(leaf, Did):
-            result += columns_of(leaf.event.where)
-        elif isinstance(leaf, Latest):
-            result += columns_of(leaf.where)
-    return result
+    leaves = (leaf.event if isinstance(leaf, Did) else leaf for leaf in leaves_of(segment.rule))
+    return [column for one in leaves if not isinstance(one, FirstSeen) for column in columns_of(one.where)]
 
 
 def event_types(segment: VisitorSegment) -> list[str]:
     """Return the event types that a segment names."""
-    matches = [leaf.event.event_type for leaf in leaves_of(segment.rule) if isinstance(leaf, Did)]
-    return [one for one in matches if one is not None]
+    types = (leaf.event.event_type for leaf in leaves_of(segment.rule) if isinstance(leaf, Did))
+    return [one for one in types if one is not None]
 
 
 def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:
     """Return the `visitor_id` of each visitor in a segment, as of the end of a day; later events do not matter.
 
-    Args:
-        events: Rows of `CleanEvents`, of all days.
-        segment: The definition.
-        as_of: The day.
+    The events are rows of `CleanEvents` of all days.
 
     Raises:
         DefinitionError: A column is missing, or is compared with a value of another kind.
@@ -284,12 +265,9 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
 
 
 def is_met(rule: Rule, values: Sequence[Sequence[ir.Value]], as_of: ir.DateValue) -> ir.BooleanValue:
-    """Return whether a visitor meets a rule.
+    """Return whether a visitor meets a rule as of a day.
 
-    Args:
-        rule: The rule.
-        values: Of each of its `leaves_of`, what its `columns` aggregate.
-        as_of: The day.
+    `values` are what the `columns` of each of its `leaves_of` aggregate.
     """
     tests = (leaf.test(as_of, *own) for leaf, own in zip(leaves_of(rule), values, strict=True))
     return _combined(rule, tests)

@@ -6,8 +6,9 @@ sums over each visitor's days, instead of every visitor on every day. All segmen
 events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -19,16 +20,13 @@ from ecom_assets.visitor_segments.segment import Did, FirstSeen, Latest, Leaf, V
 
 MOST_DAYS = 100_000
 """More than the days between any two plausible events."""
+SO_FAR: Final[Mapping[type[Leaf], str]] = {Did: "sum", FirstSeen: "min", Latest: "max"}
+"""How what a part counts on each day becomes what it counts until a day."""
 PER_VISITOR = {"group_by": "visitor_id", "order_by": "day"}
 
 
 def stays(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
-    """Return one row per segment, visitor and stay in it, in the columns of `VisitorSegments`.
-
-    Args:
-        events: All rows of `CleanEvents`.
-        segments: The definitions; at least one.
-    """
+    """Return one row per segment (at least one), visitor and stay in it, in the columns of `VisitorSegments`."""
     newest = events.agg(as_of_date=events.event_date.max())
     days = _visitor_days(events, segments)
     return union_all(*(_stays(days, place, segment, newest) for place, segment in enumerate(segments)))
@@ -37,10 +35,7 @@ def stays(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
 def daily_counts(entered_and_left: ir.Table, events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
     """Return the visitors of each segment at the end of each day, in the columns of `VisitorSegmentsDaily`.
 
-    Args:
-        entered_and_left: All rows of `VisitorSegments`.
-        events: All rows of `CleanEvents`.
-        segments: The definitions; at least one.
+    `entered_and_left` are all rows of `VisitorSegments`, and `events` of `CleanEvents`; there is at least one segment.
     """
     rows = entered_and_left
     left = rows.filter(rows.left_date.notnull())
@@ -97,7 +92,7 @@ def _stays(days: ir.Table, place: int, segment: VisitorSegment, newest: ir.Table
     so_far = ibis.window(**PER_VISITOR, preceding=None, following=0)
     seen = points.mutate(
         **{
-            name: (points[name].sum() if isinstance(leaf, Did) else _extreme(leaf, points[name])).over(so_far)
+            name: getattr(points[name], SO_FAR[type(leaf)])().over(so_far)
             for leaf, own in zip(leaves, names, strict=True)
             for name in own
         }
@@ -113,10 +108,6 @@ def _stays(days: ir.Table, place: int, segment: VisitorSegment, newest: ir.Table
         .mutate(is_current=lambda rows: rows.left_date.isnull())
         .select(*VisitorSegments.columns)
     )
-
-
-def _extreme(leaf: Leaf, column: ir.Column) -> ir.Value:
-    return column.min() if isinstance(leaf, FirstSeen) else column.max()
 
 
 def _points(days: ir.Table, leaves: Sequence[Leaf], names: Sequence[Sequence[str]]) -> ir.Table:

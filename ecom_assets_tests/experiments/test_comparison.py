@@ -12,12 +12,12 @@ from scipy.special import betaln
 
 from ecom_assets.experiments.comparison import (
     Interval,
-    NormalPosterior,
     Sample,
     beta_posterior,
     credible_difference,
     credible_interval,
     normal_posterior,
+    posterior_of_mean,
     probability_best,
     sample_ratio,
     sequential,
@@ -72,7 +72,7 @@ def test_the_credible_interval_of_means_is_that_of_growthbook_s_example() -> Non
     ends = {"a": (7.098780136176828, 7.157987489967789, 7.217194843758751)}
     ends["b"] = (7.64180598628119, 7.694499927525767, 7.747193868770344)
     a, b = (
-        NormalPosterior(middle, (high - low) / 2 / scipy.stats.norm.ppf(0.975)) for low, middle, high in ends.values()
+        normal_posterior(middle, (high - low) / 2 / scipy.stats.norm.ppf(0.975)) for low, middle, high in ends.values()
     )
     assert is_near(credible_difference(a, b, 0.95), 0.457256, 0.615769, by=5e-6)
 
@@ -118,8 +118,8 @@ def test_variants_of_very_different_sizes_lose_no_digits(sizes: tuple[int, int])
     """As many units as these make normal distributions of the posteriors, but for the one of 100 units."""
     a, b = (beta_posterior(round(size * 0.3), size) for size in sizes)
     actual = credible_difference(a, b, 0.95)
-    means = [one.a / (one.a + one.b) for one in (a, b)]
-    spreads = [mean * (1 - mean) / (one.a + one.b + 1) for mean, one in zip(means, (a, b), strict=True)]
+    means = [(round(size * 0.3) + 1) / (size + 2) for size in sizes]
+    spreads = [mean * (1 - mean) / (size + 3) for mean, size in zip(means, sizes, strict=True)]
     near = scipy.stats.norm(means[1] - means[0], math.sqrt(sum(spreads))).interval(0.95)
     assert is_near(actual, near[0], near[1], by=0.03 * (near[1] - near[0]))
     assert sum(probability_best([a, b])) == pytest.approx(1, abs=1e-6)
@@ -136,7 +136,7 @@ def test_the_interval_of_a_difference_holds_as_many_draws_as_it_says() -> None:
 
 
 def test_the_difference_of_means_is_normal() -> None:
-    control, other = normal_posterior(Sample(400, 10.0, 100.0)), normal_posterior(Sample(400, 11.0, 100.0))
+    control, other = posterior_of_mean(Sample(400, 10.0, 100.0)), posterior_of_mean(Sample(400, 11.0, 100.0))
     assert control is not None
     assert other is not None
     assert rounded(credible_difference(control, other, 0.95), 6) == (-0.385904, 2.385904), "1 ± 1.959964 · √0.5"
@@ -180,7 +180,7 @@ def test_where_nothing_varies_nothing_is_said_of_the_difference() -> None:
     nobody = Sample.of_successes(0, 500)
     assert sequential(nobody, nobody, 0.95, 5_000) is None
     one_unit = Sample.of_sums(Fraction(5), Fraction(25), 1)
-    assert (sequential(one_unit, one_unit, 0.95, 5_000), normal_posterior(one_unit)) == (None, None)
+    assert (sequential(one_unit, one_unit, 0.95, 5_000), posterior_of_mean(one_unit)) == (None, None)
 
 
 def test_a_control_of_zero_has_no_relative_difference() -> None:

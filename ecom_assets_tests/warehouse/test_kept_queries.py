@@ -67,7 +67,7 @@ def test_rows_are_those_of_ibis_and_written_once_for_all_days_and_processes(tmp_
         rows = runner.table(events_of, runner.table(within, events, first, FRIDAY), trend)
         stored = runner.stored("stored_events", needed, rows, trend)
         by_value = [runner.rows(values, stored, one, by_period=True) for one in trend.series]
-        return *(sorted(some, key=str) for some in by_value), runner.rows(top_values, stored, 1)
+        return *(sorted(some, key=str) for some in by_value), runner.rows(top_values, stored, "breakdown", 1)
 
     for number, first in enumerate((MONDAY, TUESDAY, MONDAY)):
         statements = KeptStatements()

@@ -15,11 +15,10 @@ from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContex
 from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, Weekday, question_router
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention import queries as retention_queries
-from ecom_assets.retention.answers import Question, retention_answer
+from ecom_assets.retention.answers import CellList, Question, retention_answer, who_answer
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.rule import MAX_LIMIT, MAX_PERIOD, RetentionRule
-from ecom_assets.retention.who import CellList, who_answer
 from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
