@@ -168,7 +168,7 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     if not has_orders(settings):
         return NoOrders(OrderReader(reader, settings.timezone, ""))
     catalogue = settings.sandbox_folder / "catalogue.parquet"
-    return SandboxOrders(OrderReader(reader, settings.timezone, SANDBOX, catalogue), settings, ensure_sandbox)
+    return SandboxOrders(settings, ensure_sandbox, OrderReader(reader, settings.timezone, SANDBOX, catalogue))
 
 
 def customer_source_of(settings: Settings) -> CustomerSource:

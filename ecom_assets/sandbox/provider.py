@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.customer_api.source import customers_received, no_customers
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.order_reports.source import OrderReader
@@ -32,25 +33,37 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows, SliceOutput
 
 
-class SandboxStock:
-    """The sandbox shop's stock; "today" is the shop's last day."""
+@dataclass(frozen=True)
+class _OfSandbox:
+    """A source of the sandbox shop; "today" is the shop's last day."""
 
-    def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
-        self._settings = settings
-        self._prepare = prepare
+    settings: Settings
+    prepare: Callable[[Settings], None]
+    """Creates the shop's data if they are missing."""
+
+    def folder(self) -> Path:
+        """Return the shop's folder, with its data."""
+        self.prepare(self.settings)
+        return self.settings.sandbox_folder
+
+    def settings_with(self, **values: object) -> Settings:
+        """Return the settings with the values of a stand-in, which does not need to be protected from load."""
+        return self.settings.model_copy(update={**values, "source_retry_base_s": RETRY_BASE_S})
+
+
+class SandboxStock(_OfSandbox):
+    """The sandbox shop's stock."""
 
     def received(self, days: Days) -> SliceOutput:
         """Return the fetched stock if the shop's last day is among the days; otherwise return no rows and no days."""
-        self._prepare(self._settings)
-        folder = self._settings.sandbox_folder
+        folder = self.folder()
         today = last_day_in(folder)
         if today not in days.dates:
             return no_stock(f"stock is only known as it is now, {today} in the sandbox")
         faults = Faults(server_errors=1, truncated=1)
         with CatalogueService(folder / "catalogue.parquet", faults=faults) as service:
-            there = {"catalogue_api_url": service.api_url, "catalogue_api_key": SecretStr(service.key)}
-            settings = self._settings.model_copy(update={**there, "source_retry_base_s": RETRY_BASE_S})
+            key = SecretStr(service.key)
+            settings = self.settings_with(catalogue_api_url=service.api_url, catalogue_api_key=key)
             return fetched_stock(fetch_catalogue(settings), today, SANDBOX)
 
 
@@ -65,38 +78,32 @@ def bad_order_day() -> Faults:
     )  # fmt: skip
 
 
-class SandboxOrders:
+@dataclass(frozen=True)
+class SandboxOrders(_OfSandbox):
     """The sandbox shop's order lines; increments are stored in its folder, those of a real shop in `ECOM_HOME`."""
 
-    def __init__(self, reader: OrderReader, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
-        self._reader = reader
-        self._settings = settings
-        self._prepare = prepare
+    reader: OrderReader
 
     def received(self, days: Days) -> SliceOutput:
         """Fetch and store the increments of the days, and return their rows."""
-        self._prepare(self._settings)
-        folder = self._settings.sandbox_folder
+        folder = self.folder()
         with OrderService(folder / "orders.parquet", faults=bad_order_day()) as service:
-            there = {
-                "home": folder,
-                "order_api_url": service.api_url,
-                "order_api_nickname": order_service.NICKNAME,
-                "order_api_cohort": order_service.COHORT,
-                "order_api_key": SecretStr(service.key),
-                "order_api_poll_s": POLL_S,
-                "source_retry_base_s": RETRY_BASE_S,
-            }
-            return self._reader.fetched(self._settings.model_copy(update=there), days)
+            settings = self.settings_with(
+                home=folder,
+                order_api_url=service.api_url,
+                order_api_nickname=order_service.NICKNAME,
+                order_api_cohort=order_service.COHORT,
+                order_api_key=SecretStr(service.key),
+                order_api_poll_s=POLL_S,
+            )
+            return self.reader.fetched(settings, days)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the days' stored increments; None if there are none."""
-        return self._reader.landed_rows(self._settings.sandbox_folder, days)
+        return self.reader.landed_rows(self.settings.sandbox_folder, days)
 
 
 RETRY_BASE_S = 0.1
-"""Short, because a stand-in does not need to be protected from load."""
 
 
 def bad_customer_day() -> Faults:
@@ -107,31 +114,21 @@ def bad_customer_day() -> Faults:
     )  # fmt: skip
 
 
-class SandboxCustomers:
-    """The sandbox shop's customers; "today" is the shop's last day."""
-
-    def __init__(self, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Store the settings, and `prepare`, which creates the shop's data if they are missing."""
-        self._settings = settings
-        self._prepare = prepare
+class SandboxCustomers(_OfSandbox):
+    """The sandbox shop's customers."""
 
     def received(self, days: Days) -> SliceOutput:
         """Return the fetched customers if the shop's last day is among the days; otherwise no rows and no days."""
-        self._prepare(self._settings)
-        folder = self._settings.sandbox_folder
+        folder = self.folder()
         today = last_day_in(folder)
         if today not in days.dates:
             return no_customers(f"a fetch belongs to the day on which it is made, {today} in the sandbox")
         with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
-            return customers_received(self._fetched_from(service), today, SANDBOX)
-
-    def _fetched_from(self, service: CustomerService) -> CustomerFetch:
-        # The service has another port each time, so its stored responses would never be used again.
-        with TemporaryDirectory() as home:
-            there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
-            return fetch_customers(
-                self._settings.model_copy(update={**there, "home": Path(home), "source_retry_base_s": RETRY_BASE_S})
-            )
+            # The service has another port each time, so its stored responses would never be used again.
+            with TemporaryDirectory() as home:
+                there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
+                fetched = fetch_customers(self.settings_with(**there, home=Path(home)))
+            return customers_received(fetched, today, SANDBOX)
 
 
 def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:

@@ -112,9 +112,6 @@ def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(names)
-    writer.writerows([_csv_value(row[name]) for name in names] for row in rows)
+    values = ([row[name] for name in names] for row in rows)
+    writer.writerows([one.isoformat() if isinstance(one, datetime) else one for one in row] for row in values)
     return text.getvalue().encode()
-
-
-def _csv_value(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -70,7 +70,9 @@ def running_services(
         UsageError: A port is in use.
     """
     ports, made = ports or Ports(), customers_of(folder)
-    truth: dict[str, object] = {"customers": made.truth, "orders": _orders(folder)}
+    shop = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    by_month = {month: one["orders"] for month, one in shop.get("months", {}).items()}
+    truth: dict[str, object] = {"customers": made.truth, "orders": by_month if is_living(shop) else shop["orders"]}
     (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     with (
         CustomerService(made.records, ports.customers, faults) as customers,
@@ -93,11 +95,3 @@ def customers_of(folder: Path) -> ShopCustomers:
     return make_customers(
         seed=settings["seed"], visitors=settings["visitors"], first_day=first_day, days=settings["days"]
     )
-
-
-def _orders(folder: Path) -> object:
-    """Return the ground truth of the shop's orders; of a living one, by month."""
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    if is_living(truth):
-        return {month: one["orders"] for month, one in truth["months"].items()}
-    return truth["orders"]

@@ -126,11 +126,7 @@ class Faults:
 def page_of(request: Request, key: str, size: int, most: int) -> tuple[int, int] | Answer:
     """Return the number and the size of the requested page; the error if the key or the page is invalid.
 
-    Args:
-        request: The request.
-        key: The key that `X-API-KEY` must have.
-        size: The default number of records of a page.
-        most: The most records of a page.
+    `X-API-KEY` must have the key. A page has `size` records by default, and `most` at most.
     """
     if (given := request.headers.get("x-api-key")) != key:
         return Answer.json({"error": "missing or unknown API key"}, 401 if given is None else 403)
@@ -240,9 +236,10 @@ class Service(ABC):
         if fault == "dropped":
             connection.drop()
         elif fault == "rate_limited":
-            connection.send(
-                Answer.json({"error": "too many requests"}, 429, **_retry_after(self.plan.faults.retry_after))
-            )
+            after = self.plan.faults.retry_after
+            after = formatdate(time.time() + 1, usegmt=True) if after == "date" else after
+            headers = {"Retry-After": after} if after else {}
+            connection.send(Answer.json({"error": "too many requests"}, 429, **headers))
         elif fault == "server_errors":
             connection.send(Answer.json({"error": "internal error"}, 500))
         else:
@@ -260,12 +257,6 @@ class Service(ABC):
             except (ValueError, TypeError, AttributeError, UsageError) as error:
                 return Answer.json({"error": str(error)}, 400)
         return Answer.json(asdict(self.faults))
-
-
-def _retry_after(form: str) -> dict[str, str]:
-    if form == "date":
-        return {"Retry-After": formatdate(time.time() + 1, usegmt=True)}
-    return {"Retry-After": form} if form else {}
 
 
 class _Server(ThreadingHTTPServer):

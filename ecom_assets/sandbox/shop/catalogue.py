@@ -65,12 +65,8 @@ def make_catalogue(dice: Dice) -> Catalogue:
     factor = 0.4 + 1.8 * dice.unit("price", product) ** 2
     price = np.maximum((typical * factor).astype(np.int64) // 100 * 100 + 90, 490)
     cost = (price * (0.4 + 0.3 * dice.unit("cost", product))).astype(np.int64)
-    return Catalogue(_names(), category, price, cost, _popularity(dice))
-
-
-def _names() -> tuple[str, ...]:
-    """Return "adjective noun" for every product; names are unique."""
-    return tuple(f"{adjective} {noun}" for _, _, _, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
+    names = tuple(f"{adjective} {noun}" for *_, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
+    return Catalogue(names, category, price, cost, _popularity(dice))
 
 
 def _popularity(dice: Dice) -> Floats:

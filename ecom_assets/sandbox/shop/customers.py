@@ -4,7 +4,6 @@ Every visitor is a customer. Names, cities and ids match the orders; ids match t
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -32,6 +31,7 @@ _NAMES = (
     ("محمد", "علي"),
     ("O'Neil-Å", "D\u2019Arcy"),
 )
+_NAME = ("first_name", "last_name")
 _EMPTY = (("", ""), ("   ", "\t"), (None, None))
 _INVALID_DATES = ("0000-00-00", "2026-02-30T10:00:00Z", "yesterday", "")
 FUTURE = "2999-01-01T00:00:00Z"
@@ -70,9 +70,11 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int, firs
     for person, flaw in flaws.items():
         record, choice = records[person], int(dice.below(60, "customer flaw kind", people[person : person + 1])[0])
         if flaw == "older_copy":
-            copies.append(_older_copy(record))
+            # Their record of 30 days earlier, with another address.
+            moved = {"city": "Bremen", "region": None, "country": "DE"}
+            copies.append({**record, **moved, "updated_at": earlier(record["updated_at"], days=30)})
         else:
-            _SPOIL[flaw](record, choice)
+            _spoil(record, flaw, choice)
     copies.sort(key=lambda record: int(record["id"]))
     return ShopCustomers([*records, *copies], _truth(records, copies, Counter(flaws.values())))
 
@@ -126,56 +128,26 @@ def _instant(begin: datetime, seconds: int) -> str:
     return (begin + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _no_email(record: Record, choice: int) -> None:
-    record["email"] = (None, "")[choice % 2]
-
-
-def _bad_email(record: Record, choice: int) -> None:
-    record["email"] = _MALFORMED[choice % len(_MALFORMED)].format(name=str(record["first_name"]).lower())
-
-
-def _bad_date(record: Record, choice: int) -> None:
-    record["created_at"] = _INVALID_DATES[choice % len(_INVALID_DATES)]
-
-
-def _future_date(record: Record, _choice: int) -> None:
-    record["last_login_at"] = FUTURE
-
-
-def _no_date(record: Record, choice: int) -> None:
-    record["last_login_at"] = None
-    if choice % 2:
+def _spoil(record: Record, flaw: str, choice: int) -> None:
+    """Give a record a flaw, of which `choice` selects one of several forms."""
+    if flaw == "missing_date" and choice % 2:
         del record["created_at"]
-
-
-def _unicode_name(record: Record, choice: int) -> None:
-    record["first_name"], record["last_name"] = _NAMES[choice % len(_NAMES)]
-
-
-def _empty_name(record: Record, choice: int) -> None:
-    record["first_name"], record["last_name"] = _EMPTY[choice % len(_EMPTY)]
-
-
-_SPOIL: dict[str, Callable[[Record, int], None]] = {
-    "missing_email": _no_email,
-    "malformed_email": _bad_email,
-    "invalid_date": _bad_date,
-    "future_date": _future_date,
-    "missing_date": _no_date,
-    "unicode_name": _unicode_name,
-    "empty_name": _empty_name,
-}
+    email = _MALFORMED[choice % len(_MALFORMED)].format(name=str(record["first_name"]).lower())
+    changes: dict[str, Record] = {
+        "missing_email": {"email": (None, "")[choice % 2]},
+        "malformed_email": {"email": email},
+        "invalid_date": {"created_at": _INVALID_DATES[choice % len(_INVALID_DATES)]},
+        "future_date": {"last_login_at": FUTURE},
+        "missing_date": {"last_login_at": None},
+        "unicode_name": dict(zip(_NAME, _NAMES[choice % len(_NAMES)], strict=True)),
+        "empty_name": dict(zip(_NAME, _EMPTY[choice % len(_EMPTY)], strict=True)),
+    }
+    record |= changes[flaw]
 
 
 def earlier(instant: str, **by: int) -> str:
     """Return a time of a record, moved back by the given `timedelta` arguments."""
     return (datetime.fromisoformat(instant) - timedelta(**by)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _older_copy(record: Record) -> Record:
-    """Return the customer's record of 30 days earlier, with another address."""
-    moved = {"city": "Bremen", "region": None, "country": "DE"}
-    return {**record, **moved, "updated_at": earlier(record["updated_at"], days=30)}
 
 
 def _truth(records: list[Record], copies: list[Record], flaws: Counter[str]) -> dict[str, Any]:

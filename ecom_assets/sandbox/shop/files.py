@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop import traffic as t
 from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID
 from ecom_assets.sandbox.shop.people import known_customer_id
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, Words
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows
 
 
 @contextmanager
@@ -132,7 +132,9 @@ class Columns:
         for flaw, texts in _GARBLED.items():
             hit = rows["flaw"] == flaw
             if hit.any():
-                columns |= {name: _garbled(columns[name], hit, rows["variant"], texts[name]) for name in texts}
+                for name, wrong in texts.items():
+                    values = pa.array([wrong[v % len(wrong)] for v in rows["variant"][hit].tolist()], pa.string())
+                    columns[name] = pc.replace_with_mask(columns[name], pa.array(hit), values)
         return pa.table(columns)
 
     def order_ids(self, numbers: Ints) -> list[str]:
@@ -141,7 +143,9 @@ class Columns:
         return ids
 
     def _ids(self, purpose: str, numbers: Ints) -> pa.Array:
-        return _hex(self._dice.bits(purpose, numbers), numbers == r.NOTHING)
+        """Return each id as 16 hexadecimal digits."""
+        data = _HEX[self._dice.bits(purpose, numbers).byteswap().view(np.uint8)]
+        return _fixed(data.view(np.uint8).reshape(len(numbers), 16), numbers == r.NOTHING)
 
     def _property_texts(self, rows: Rows) -> pa.Array:
         texts = _coded(self._properties, rows["properties"])
@@ -162,12 +166,6 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 def _coded(texts: pa.Array, codes: Ints) -> pa.Array:
     return texts.take(pa.array(codes, mask=codes == r.NOTHING))
-
-
-def _hex(words: Words, is_null: Flags) -> pa.Array:
-    """Return each word as 16 hexadecimal digits."""
-    data = _HEX[words.byteswap().view(np.uint8)]
-    return _fixed(data.view(np.uint8).reshape(len(words), 16), is_null)
 
 
 def _fixed(chars: Chars, is_null: Flags | None = None) -> pa.Array:
@@ -199,15 +197,6 @@ _INSTANT_FRAME = np.frombuffer(b"\0" * 10 + b"T\0\0:\0\0:\0\0.\0\0\0\0\0\0Z", np
 
 
 def _money(cents: Ints) -> pa.Array:
-    """Return cents as decimal text, such as `-0.05`."""
     values, place = np.unique(cents, return_inverse=True)
-    texts = [
-        None if v == r.NO_MONEY else f"{'-' if v < 0 else ''}{abs(v) // 100}.{abs(v) % 100:02d}"
-        for v in values.tolist()
-    ]
+    texts = [None if v == r.NO_MONEY else r.money_text(v) for v in values.tolist()]
     return pa.array(texts, pa.string()).take(pa.array(place))
-
-
-def _garbled(column: pa.Array, hit: Flags, variant: Ints, texts: Sequence[str | None]) -> pa.Array:
-    wrong = [texts[v % len(texts)] for v in variant[hit].tolist()]
-    return pc.replace_with_mask(column, pa.array(hit), pa.array(wrong, pa.string()))

@@ -55,9 +55,8 @@ class Ledger:
 
     def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
         """Return the events with faults: higher amounts, missing order ids and repeated purchases."""
-        dearer, nameless = (
-            orders["number"][chosen] for chosen in (orders["fault"] == DEARER, self._who(orders) == _NAMELESS)
-        )
+        dearer = orders["number"][orders["fault"] == DEARER]
+        nameless = orders["number"][self._who(orders) == _NAMELESS]
         bought = events["type"] == r.PURCHASE
         events["cents"] += np.where(bought & np.isin(events["number"], dearer), SHIPPING_CENTS, 0)
         events["order"][bought & np.isin(events["number"], nameless)] = r.NOTHING
@@ -134,7 +133,7 @@ class LedgerTruth:
         return {
             "by_cause": dict(self._counts),
             "by_date": {
-                str(day): {cause: _money(int(cents[n])) for cause, cents in self._cents.items() if cents[n]}
+                str(day): {cause: r.money_text(int(cents[n])) for cause, cents in self._cents.items() if cents[n]}
                 for n, day in enumerate(days)
             },
         }
@@ -142,7 +141,3 @@ class LedgerTruth:
     def _add(self, cause: str, at: Ints, cents: Ints, counted: int = 1) -> None:
         self._counts[cause] += counted * len(at)
         np.add.at(self._cents[cause], at // r.DAY - self._first, cents)
-
-
-def _money(cents: int) -> str:
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class LivingShop:
             orders.append(rows.orders)
             day = month + rows.day * ONE_DAY
             if day >= begin:
-                self._land(shop, rows.arrived, day)
+                self._replace_day(day, shop.columns.table(rows.arrived))
                 progress((day - begin).days + 1, (self.until - begin).days + 1)
         if not (catalogue := self.folder / "catalogue.parquet").exists():
             shop.write_catalogue(catalogue, round(self.new_people * sum(STAYING)))
@@ -131,11 +132,8 @@ class LivingShop:
             eager=EAGER,
         )
 
-    def _land(self, shop: Shop, rows: Rows, day: date) -> None:
-        """Write the landing folder of a finished day, which replaces what had arrived during the day."""
-        self._replace_day(day, shop.columns.table(rows))
-
     def _replace_day(self, day: date, table: pa.Table) -> None:
+        """Write the landing folder of a finished day, which replaces what had arrived during the day."""
         landing, partial = self.folder / "events" / f"received_date={day}", self.folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)
         write_parquet(table, partial / "new" / "part-00000.parquet")
@@ -204,11 +202,10 @@ def living_customers(truth: dict[str, Any]) -> ShopCustomers:
     opened = first
     for _ in STAYING[1:]:
         opened = (opened - ONE_DAY).replace(day=1)
+    of_month = partial(make_customers, seed=seed, visitors=new_people, days=0)
     return joined_customers(
         [
-            make_customers(
-                seed=seed, visitors=new_people, first_day=month, days=0, first_person=_month_index(month) * new_people
-            )
+            of_month(first_day=month, first_person=_month_index(month) * new_people)
             for month in months_between(opened, last)
         ]
     )

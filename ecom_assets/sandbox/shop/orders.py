@@ -112,28 +112,22 @@ class OrderReport:
     """Turns orders into lines, numbered in the order in which they are added."""
 
     def __init__(self, world: World, columns: Columns, rows_before: int = 0) -> None:
-        self._world, self._columns = world, columns
-        self.rows = rows_before
+        self._world, self._columns, self.rows = world, columns, rows_before
 
     def lines(self, orders: Rows) -> pa.Table:
         """Return the lines of orders and refunds, in the columns of `user_order_log`."""
-        lines = self._lines(orders)
-        self.rows += len(lines)
-        return lines
-
-    def _lines(self, orders: Rows) -> pa.Table:
         orders = orders[np.lexsort((orders["number"], orders["at"]))]
         whole = np.repeat(np.arange(len(orders)), orders["lines"])
         nth = np.arange(len(whole)) - np.repeat(np.cumsum(orders["lines"]) - orders["lines"], orders["lines"])
         product, quantity = orders["products"][whole, nth], orders["quantities"][whole, nth]
         order, visitor = orders[whole], orders["visitor"][whole]
         dice, catalogue = self._world.dice, self._world.catalogue
-        city = city_of(dice, visitor)
-        names = names_of(dice, visitor)
+        city, names = city_of(dice, visitor), names_of(dice, visitor)
         ids = zip(self._columns.order_ids(order["number"]), nth + 1, order["is_refund"], strict=True)
+        first, self.rows = self.rows + 1, self.rows + len(whole)
         return pa.table(
             {
-                "id": self.rows + 1 + np.arange(len(whole)),
+                "id": first + np.arange(len(whole)),
                 "uniq_id": [f"{order_id}-{line}{'-r' if is_refund else ''}" for order_id, line, is_refund in ids],
                 "date_time": pa.array(order["at"]).cast(pa.timestamp("us")),
                 "city_id": city + 1,

@@ -74,20 +74,15 @@ Rows: TypeAlias = Any
 def blank(size: int) -> Rows:
     """Return events in which every optional field is null."""
     rows = np.zeros(size, EVENT)
-    for name in (
-        "product",
-        "category",
-        "session",
-        "page",
-        "referrer",
-        "cookie",
-        "agent",
-        "properties",
-        "order",
-    ):
+    for name in ("product", "category", "session", "page", "referrer", "cookie", "agent", "properties", "order"):
         rows[name] = NOTHING
     rows["cents"] = NO_MONEY
     return rows
+
+
+def money_text(cents: int) -> str:
+    """Return cents as decimal text, such as `-0.05`."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
 def joined(parts: list[Rows], dtype: np.dtype[Any] = EVENT) -> Rows:

@@ -150,7 +150,11 @@ class Shop:
                 if len(rows.orders):
                     orders.write_table(report.lines(rows.orders))
                 progress(rows.day + 1, self.until)
-        return self.truth(self._settings())
+        settings = {
+            "seed": self.seed, "days": self.cast.days, "visitors": len(self.cast.people),
+            "first_day": self.cast.first_day.isoformat(), "late_days": f.LATE_DAYS,
+        }  # fmt: skip
+        return self.truth(settings)
 
     def write_catalogue(self, path: Path, visitors: int) -> None:
         """Write the products, with the stock of a shop with this many visitors."""
@@ -240,15 +244,6 @@ class Shop:
             self._on_the_way.setdefault(later, []).append(rows[arrival == later])
         rows = joined([rows[arrival == day], *self._on_the_way.pop(day, [])])
         return rows[np.lexsort((rows["number"], rows["received"]))]
-
-    def _settings(self) -> dict[str, object]:
-        return {
-            "seed": self.seed,
-            "days": self.cast.days,
-            "visitors": len(self.cast.people),
-            "first_day": self.cast.first_day.isoformat(),
-            "late_days": f.LATE_DAYS,
-        }
 
 
 def _check(*, days: int, visitors: int, seed: int, first_day: date) -> None:

@@ -25,11 +25,7 @@ def _utm(source: str, medium: str, campaign: str) -> str:
     return f"utm_source={source}&utm_medium={medium}&utm_campaign={campaign}"
 
 
-_GOOGLE, _FACEBOOK, _INSTAGRAM = (
-    "https://www.google.com/",
-    "https://l.facebook.com/",
-    "https://l.instagram.com/",
-)
+_GOOGLE, _FACEBOOK = "https://www.google.com/", "https://l.facebook.com/"
 _HOME, _MIXED, _DEEP = (0.8, 0.15, 0.05), (0.4, 0.3, 0.3), (0.1, 0.2, 0.7)
 SOURCES = (
     Source("google organic", "", _GOOGLE, 27, 16, 0.5, _MIXED),

@@ -57,11 +57,11 @@ class EventTruth:
     def add_orders(self, orders: Rows, catalogue: Catalogue) -> None:
         """Count orders or refunds."""
         cents = total_cents(catalogue, orders)
-        kinds = (
-            ("orders", "shipped_amount", ~orders["is_refund"]),
-            ("refunds", "refunded_amount", orders["is_refund"]),
-        )
-        for kind, amount, chosen in kinds:
+        is_refund = orders["is_refund"]
+        for kind, amount, chosen in (
+            ("orders", "shipped_amount", ~is_refund),
+            ("refunds", "refunded_amount", is_refund),
+        ):
             self._add_happened(kind, orders["at"][chosen])
             self._add_happened(amount, orders["at"][chosen], cents[chosen])
             self._counts[f"{kind}_lines"] += int(orders["lines"][chosen].sum())
@@ -84,21 +84,18 @@ class EventTruth:
         first, last = np.minimum.reduceat(rows["at"], begin), np.maximum.reduceat(rows["at"], begin)
         self._add_happened("sessions", first)
         self._counts["midnight_sessions"] += int(np.count_nonzero(first // r.DAY != last // r.DAY))
-        is_bot, is_known = (
-            rows["visitor"][begin] >= self._first_bot,
-            np.maximum.reduceat(rows["is_known"], begin),
-        )
+        is_bot, is_known = rows["visitor"][begin] >= self._first_bot, np.maximum.reduceat(rows["is_known"], begin)
+        is_login = is_known & ~np.minimum.reduceat(rows["is_known"], begin)
         self._counts["bot_sessions"] += int(np.count_nonzero(is_bot))
         self._counts["anonymous_sessions"] += int(np.count_nonzero(~is_known))
         self._counts["crawler_sessions"] += int(np.count_nonzero(is_bot & ~is_known))
-        self._counts["login_sessions"] += int(
-            np.count_nonzero(is_known & ~np.minimum.reduceat(rows["is_known"], begin))
-        )
+        self._counts["login_sessions"] += int(np.count_nonzero(is_login))
         seen = np.bitwise_or.reduceat(np.left_shift(1, rows["type"].astype(np.int64)), begin)
         self._funnel += np.array([np.count_nonzero(seen >> step & 1) for step in FUNNEL])
 
     def truth(self, settings: dict[str, object]) -> dict[str, object]:
         """Return all counts, with the structure of `truth.json`."""
+        days = [(self._first_day + timedelta(days=i)).isoformat() for i in range(len(self._received["rows"]))]
         return {
             "generator": GENERATOR,
             "settings": settings,
@@ -107,8 +104,14 @@ class EventTruth:
             "visitors": self._visitors(),
             "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
             "orders": self._orders(),
-            "by_received_date": self._by_received_date(),
-            "by_event_date": self._by_event_date(),
+            "by_received_date": {day: self._received_on(i) for i, day in enumerate(days)},
+            "by_event_date": {
+                day: {
+                    name: r.money_text(int(n[i])) if name.endswith("_amount") else int(n[i])
+                    for name, n in self._happened.items()
+                }
+                for i, day in enumerate(days)
+            },
         }
 
     def _events(self) -> dict[str, object]:
@@ -125,13 +128,7 @@ class EventTruth:
         }
 
     def _sessions(self) -> dict[str, object]:
-        names = (
-            "bot_sessions",
-            "refund_sessions",
-            "anonymous_sessions",
-            "login_sessions",
-            "midnight_sessions",
-        )
+        names = ("bot_sessions", "refund_sessions", "anonymous_sessions", "login_sessions", "midnight_sessions")
         total = {"idle_s": IDLE_S, "total": int(self._happened["sessions"].sum())}
         return {**total, **{name: self._counts[name] for name in names}}
 
@@ -153,35 +150,14 @@ class EventTruth:
             "order_lines": self._counts["orders_lines"],
             "refunds": int(self._happened["refunds"].sum()),
             "refund_lines": self._counts["refunds_lines"],
-            "shipped_amount": _money(gross),
-            "refunded_amount": _money(refunded),
-            "revenue": _money(gross - refunded),
+            "shipped_amount": r.money_text(gross),
+            "refunded_amount": r.money_text(refunded),
+            "revenue": r.money_text(gross - refunded),
         }
 
-    def _by_received_date(self) -> dict[str, object]:
-        plain = ("rows", "clean", "duplicates")
-        return {
-            day: {name: int(self._received[name][i]) for name in plain}
-            | {"quarantined": {reason: int(self._received[reason][i]) for reason in REASONS}}
-            for i, day in enumerate(self._dates())
-        }
-
-    def _by_event_date(self) -> dict[str, object]:
-        return {
-            day: {name: _shown(name, int(n[i])) for name, n in self._happened.items()}
-            for i, day in enumerate(self._dates())
-        }
-
-    def _dates(self) -> list[str]:
-        return [(self._first_day + timedelta(days=i)).isoformat() for i in range(len(self._received["rows"]))]
+    def _received_on(self, i: int) -> dict[str, object]:
+        plain = {name: int(self._received[name][i]) for name in ("rows", "clean", "duplicates")}
+        return {**plain, "quarantined": {reason: int(self._received[reason][i]) for reason in REASONS}}
 
 
 _HAPPENED = ("clean", "sessions", "orders", "shipped_amount", "refunds", "refunded_amount")
-
-
-def _money(cents: int) -> str:
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
-
-
-def _shown(name: str, number: int) -> int | str:
-    return _money(number) if name.endswith("_amount") else number

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from ecom_assets.sandbox.services.service import Answer
 from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, depth_and_length, parsed, text
-from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 MOST_CHARS, MOST_DEPTH = 1024, 40
 MOST_GROUP_TYPES, MOST_GROUPS = 5, 10
@@ -143,7 +143,7 @@ DEDUP_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class AmplitudeRates:
+class AmplitudeRates(Rates):
     """The rate limits; None: unlimited.
 
     http_v2_per_s: Events per second and user or device, over 30 s, for HTTP V2.
@@ -160,11 +160,6 @@ class AmplitudeRates:
     updates_per_hour: int | None = 1_800
 
     WINDOW_S = 30.0
-
-    @classmethod
-    def none(cls) -> "AmplitudeRates":
-        """Return rates without limits."""
-        return cls(None, None, None, None, None)
 
 
 @dataclass(frozen=True)
@@ -212,11 +207,7 @@ class AmplitudeReceiver(Receiver):
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
-        return {
-            "amplitude_url": self.url,
-            "amplitude_api_key": self.key,
-            "amplitude_secret_key": SECRET_KEY,
-        }
+        return {"amplitude_url": self.url, "amplitude_api_key": self.key, "amplitude_secret_key": SECRET_KEY}
 
     def refusal(self, status: int) -> Answer:
         """Return the response with this status."""
@@ -251,8 +242,8 @@ class AmplitudeReceiver(Receiver):
         events = content["events"]
         if len(events) > MOST_EVENTS:
             return Decision(self.refusal(413))
-        if content_of_answer := self._refused(incoming.request.path, content, events):
-            return content_of_answer
+        if refusal := self._refused(incoming.request.path, content, events):
+            return refusal
         done = {"events_ingested": len(events), "payload_size_bytes": len(incoming.body)}
         answer = Answer.json({"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)})
         return Decision(answer, _event_entries(events), events)
@@ -273,9 +264,8 @@ class AmplitudeReceiver(Receiver):
         if flaws:
             return _flawed(flaws)
         silenced = [at for at, event in enumerate(events) if event.get("device_id") in self.behaviour.silenced_devices]
-        return self._silenced(events, silenced) if silenced else None
-
-    def _silenced(self, events: list[Any], silenced: list[int]) -> Decision:
+        if not silenced:
+            return None
         return _bad(
             "Events silenced for device_id",
             eps_threshold=self.rates.http_v2_per_s,
@@ -325,11 +315,7 @@ class AmplitudeReceiver(Receiver):
                 dropped.append(at)
             else:
                 self._updates.add({entry.user: 1}, now_s)
-        kept = (
-            [entry for at, entry in enumerate(decision.entries) if at not in set(dropped)]
-            if dropped
-            else decision.entries
-        )
+        kept = [entry for at, entry in enumerate(decision.entries) if at not in set(dropped)]
         return Decision(decision.answer, kept, decision.records, dropped)
 
     def _throttled(self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]) -> Answer:

@@ -52,7 +52,7 @@ def amplitude(key: str, secret: str) -> Deletions:
     """Return Amplitude's: basic authentication by key and secret, up to 100 ids."""
 
     def handle(incoming: Incoming) -> tuple[Answer, list[str]]:
-        if _basic(incoming.request) != (key, secret):
+        if basic_login(incoming.request) != (key, secret):
             return Answer.json({"error": "Unauthorized"}, UNAUTHORIZED), NOTHING
         ids = _texts(parsed(incoming.body), "user_ids")
         if not ids or len(ids) > MOST_AMPLITUDE:
@@ -66,7 +66,7 @@ def heap(app_id: str, api_key: str) -> Deletions:
     """Return Heap's: a token by basic authentication, then up to 10,000 users by identity or user id."""
 
     def token(incoming: Incoming) -> tuple[Answer, list[str]]:
-        if _basic(incoming.request) != (app_id, api_key):
+        if basic_login(incoming.request) != (app_id, api_key):
             return Answer.json({"err": "Unauthorized"}, UNAUTHORIZED), NOTHING
         return Answer.json({"access_token": ISSUED}), NOTHING
 
@@ -116,13 +116,14 @@ def ga4(property_id: str, oauth_token: str) -> Deletions:
     return Deletions({GA4: handle})
 
 
-def _basic(request: Request) -> tuple[str, str]:
+def basic_login(request: Request) -> tuple[str, str]:
+    """Return user and password of basic authentication, empty if there is none."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     try:
         user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return "", ""
-    return (user, password) if scheme == "Basic" else ("", "")
+    return (user, password) if scheme.lower() == "basic" else ("", "")
 
 
 def _bearer(request: Request) -> str:

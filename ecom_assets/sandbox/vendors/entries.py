@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from ecom_assets.sandbox.services.service import Answer, Request
 
-EVENT, PROFILE = "event", "profile"
 Kind = Literal["event", "profile"]
 
 

@@ -175,11 +175,7 @@ class Ga4Receiver(Receiver):
     takes_gzip = False
 
     def __init__(
-        self,
-        setup: Setup | None = None,
-        *,
-        measurement_id: str = MEASUREMENT_ID,
-        api_secret: str = API_SECRET,
+        self, setup: Setup | None = None, *, measurement_id: str = MEASUREMENT_ID, api_secret: str = API_SECRET
     ) -> None:
         """Start listening."""
         self.measurement_id, self.api_secret = measurement_id, api_secret

@@ -14,7 +14,7 @@ from typing import Any
 from ecom_assets.sandbox.services.service import Answer
 from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
-from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 APP_ID, API_KEY = "sandbox-heap-app", "sandbox-heap-key"
 TRACK, PROPERTIES = "/api/track", "/api/add_user_properties"
@@ -26,7 +26,7 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
-class HeapRates:
+class HeapRates(Rates):
     """The rate limits; None: unlimited.
 
     user_per_min: Records in bulk requests per identity and minute.
@@ -38,11 +38,6 @@ class HeapRates:
     app_per_min: int | None = 15_000
     single_per_30_s: int | None = 30
 
-    @classmethod
-    def none(cls) -> "HeapRates":
-        """Return rates without limits."""
-        return cls(None, None, None)
-
 
 class HeapReceiver(Receiver):
     """Serves `POST /api/track` and `/api/add_user_properties`, with the app_id in the body.
@@ -53,13 +48,7 @@ class HeapReceiver(Receiver):
     tool = "heap"
     takes_gzip = False
 
-    def __init__(
-        self,
-        setup: Setup | None = None,
-        *,
-        rates: HeapRates | None = None,
-        app_id: str = APP_ID,
-    ) -> None:
+    def __init__(self, setup: Setup | None = None, *, rates: HeapRates | None = None, app_id: str = APP_ID) -> None:
         """Start listening."""
         rates = rates or HeapRates()
         self.app_id = app_id
@@ -115,12 +104,8 @@ class HeapReceiver(Receiver):
 
 
 _WORDS = {
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    413: "Payload Too Large",
-    429: "Too Many Requests",
-}
+    400: "Bad Request", 404: "Not Found", 408: "Request Timeout", 413: "Payload Too Large", 429: "Too Many Requests",
+}  # fmt: skip
 
 
 def _bad(words: str) -> Decision:

@@ -4,8 +4,6 @@ The documentation contradicts itself on the largest size of a request and on how
 `MixpanelBehaviour` has a switch for each.
 """
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from urllib.parse import parse_qsl
 from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
-from ecom_assets.sandbox.vendors.receiver import Rate, Receiver, Setup
+from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 FORBIDDEN_IDS = frozenset(
     {
@@ -131,7 +129,7 @@ class MixpanelProject:
 
 
 @dataclass(frozen=True)
-class MixpanelRates:
+class MixpanelRates(Rates):
     """The rate limits; None: unlimited.
 
     bytes_per_min: Uncompressed bytes per minute.
@@ -140,11 +138,6 @@ class MixpanelRates:
 
     bytes_per_min: int | None = 2_000_000_000
     events_per_min: int | None = 1_800_000
-
-    @classmethod
-    def none(cls) -> "MixpanelRates":
-        """Return rates without limits."""
-        return cls(None, None)
 
 
 @dataclass(frozen=True)
@@ -215,14 +208,8 @@ class MixpanelReceiver(Receiver):
 
     def _knows(self, request: Request) -> bool:
         """Return whether the credentials are valid; only a service account requires the project's id."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        try:
-            user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):
-            return False
+        user, password = deletions.basic_login(request)
         project = request.query.get("project_id")
-        if scheme.lower() != "basic":
-            return False
         if user == self.project.token and not password:
             return project in {None, self.project.project_id}
         return (user, password) == self.project.account and project == self.project.project_id

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.services.service import CONTROL, Answer, Connection, Request, Service
@@ -35,6 +35,15 @@ from ecom_assets.sandbox.vendors.faults import (
     Step,
 )
 from ecom_assets.sandbox.vendors.request_log import Journal, Received, head_of, received_in
+
+
+class Rates:
+    """The base of a tool's rate limits: a frozen dataclass whose fields are the limits; None: unlimited."""
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return rates without limits."""
+        return cls(**dict.fromkeys(cls.__annotations__))
 
 
 class Rate:
@@ -303,15 +312,8 @@ class Receiver(Service):
             self._hold(decision.entries, now_s)
             answer = decision.answer if is_good else self._mishap(step)
             status = answer.status if is_complete else NO_ANSWER
-            received = Received(
-                now_s,
-                status,
-                is_complete,
-                bool(decision.entries),
-                decision.refused,
-                head + request.body,
-                len(request.body),
-            )
+            raw, refused = head + request.body, decision.refused
+            received = Received(now_s, status, is_complete, bool(decision.entries), refused, raw, len(request.body))
             return answer, self._journal.add(received) if self._journal else 0
 
     def _incoming(self, request: Request, now_s: float) -> Incoming | None:
