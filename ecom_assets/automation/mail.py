@@ -135,15 +135,7 @@ class MailServer:
 
 
 def new_message(sender: str, recipients: Sequence[str], headline: str, name: str, text: str) -> EmailMessage:
-    """Return a plain-text message.
-
-    Args:
-        sender: Its sender.
-        recipients: Who gets it.
-        headline: What its subject says.
-        name: What it is about: the same for each attempt at one message, so that a copy is known as one.
-        text: What it says.
-    """
+    """Return a plain-text message; its `name` is the same for each attempt, so that copies are known as one message."""
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)

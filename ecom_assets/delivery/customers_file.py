@@ -3,7 +3,6 @@
 import json
 import unicodedata
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,14 +120,11 @@ def _lines(current: ir.Table, fields: tuple[str, ...], place: Path) -> Iterator[
     batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
     shown = ", ".join(f"{_as_json(name)} AS {name}" for name in fields)
     sql = f"SELECT to_json(row_)::VARCHAR FROM (SELECT {shown} FROM some_rows) row_"  # noqa: S608 (names come from contracts)
-    con = duckdb.connect()
-    try:
+    with duckdb.connect() as con:
         con.execute("SET threads = 1")  # rows stay in their order
         for batch in in_order(iter(batches), batches.schema, BATCH_ROWS, place):
             con.register("some_rows", pa.Table.from_batches([batch]))
             yield [line for (line,) in con.execute(sql).fetchall()]
-    finally:
-        con.close()
 
 
 def _as_json(name: str) -> str:
@@ -182,12 +178,15 @@ def in_order(
     Rows without a name come last. The sorted data is in a separate folder in `place`, readable by its owner only, until
     all rows are consumed.
     """
-    with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, closing(_scratch(Path(folder))) as con:
+    with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, duckdb.connect(f"{folder}/sorting.duckdb") as con:
+        con.execute(f"SET memory_limit = '{MEMORY}'")
+        con.execute(f"SET temp_directory = {text(f'{folder}/spilled')}")
         empty = schema.append(pa.field("sort_name", pa.string())).empty_table()
         con.register("no_rows", empty)
         con.execute("CREATE TABLE rows_ AS FROM no_rows")
         for batch in batches:
-            con.register("some_rows", _with_key(batch))
+            keys = pa.array((sort_key(name.as_py()) for name in batch.column("full_name")), pa.string())
+            con.register("some_rows", pa.Table.from_batches([batch]).append_column("sort_name", keys))
             con.execute("INSERT INTO rows_ FROM some_rows")
         # UTF-8 bytes sort like code points, and digit strings of equal length sort like numbers.
         result = con.sql(
@@ -196,17 +195,4 @@ def in_order(
             " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN length(ltrim(customer_id, '0')) END,"
             " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN ltrim(customer_id, '0') END, customer_id"
         )
-        reader: pa.RecordBatchReader = result.to_arrow_reader(chunk_rows)
-        yield from reader
-
-
-def _scratch(folder: Path) -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(folder / "sorting.duckdb")
-    con.execute(f"SET memory_limit = '{MEMORY}'")
-    con.execute(f"SET temp_directory = {text(str(folder / 'spilled'))}")
-    return con
-
-
-def _with_key(batch: pa.RecordBatch) -> pa.Table:
-    keys = pa.array((sort_key(name.as_py()) for name in batch.column("full_name")), pa.string())
-    return pa.Table.from_batches([batch]).append_column("sort_name", keys)
+        yield from result.to_arrow_reader(chunk_rows)

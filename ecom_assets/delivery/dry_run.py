@@ -1,13 +1,11 @@
 """A dry run: write to files what would be sent, one payload per line, and what would be refused and why."""
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.delivery.destination import Destination
@@ -50,8 +48,10 @@ class DryDestination:
         return result
 
     def _write_day(self, a_day: date, result: DryRun) -> None:
+        identity = _identity(self.store, self.destination)
+        around = (None, None) if self.due.is_whole else (a_day - ONE_DAY, a_day + ONE_DAY)
         with ExitStack() as stack:
-            known = stack.enter_context(_Known(self, a_day)).records
+            known = stack.enter_context(closing(KnownRecords(self.store if identity else None, identity, *around)))
             files = {
                 name: stack.enter_context((result.folder / f"{a_day}{end}.ndjson").open("w", encoding="utf-8"))
                 for name, end in (("send", ""), ("refuse", "_refused"))
@@ -62,7 +62,8 @@ class DryDestination:
                 going = payloads.filter(pc.equal(plan["decision"], "send"))
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())
-                files["refuse"].writelines(_refusals(refused))
+                refusals = refused.select(["record_id", "reason", "words"]).to_pylist()
+                files["refuse"].writelines(json.dumps(row) + "\n" for row in refusals)
                 result.due += len(chunk)
                 result.would_send += len(going)
                 result.would_refuse += len(refused)
@@ -70,27 +71,7 @@ class DryDestination:
                 result.byte_count += pc.sum(pc.binary_length(going["payload"])).as_py() or 0
 
 
-class _Known:
-    """A context with the ledger's records of a day."""
-
-    def __init__(self, dry: DryDestination, a_day: date) -> None:
-        identity, store = _identity(dry.store, dry.destination), dry.store
-        around = (None, None) if dry.due.is_whole else (a_day - ONE_DAY, a_day + ONE_DAY)
-        self.records = KnownRecords(store if identity else None, identity, *around)
-
-    def __enter__(self) -> "_Known":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.records.close()
-
-
 def _identity(store: Store | None, destination: Destination) -> int | None:
     key = (destination.name, destination.account)
     rows = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
     return int(rows[0][0]) if rows else None
-
-
-def _refusals(refused: pa.Table) -> Iterator[str]:
-    for row in refused.select(["record_id", "reason", "words"]).to_pylist():
-        yield json.dumps(row) + "\n"

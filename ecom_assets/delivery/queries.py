@@ -48,13 +48,9 @@ GROUP BY ALL ORDER BY record_count DESC, destination, outcome, reason
 def dead_letters(
     settings: Settings, period: Period, destination: str | None = None, *, may_see_people: bool
 ) -> list[dict[str, Any]]:
-    """Return the dead letters of a period by destination and reason.
+    """Return the dead letters of a period by destination and reason, of all destinations or one.
 
-    Args:
-        settings: Where the ledger is.
-        period: The days that the records are of.
-        destination: Only this one.
-        may_see_people: Whether record ids and the tools' words may be shown.
+    With `may_see_people`, record ids and the tools' words are shown.
 
     Raises:
         NoLedgerError: There is no ledger.
@@ -65,12 +61,9 @@ def dead_letters(
         with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known:
             known.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
             rows = known.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
-    return [_dead(row, may_see_people=may_see_people) for row in rows]
-
-
-def _dead(row: dict[str, Any], *, may_see_people: bool) -> dict[str, Any]:
-    shown = row if may_see_people else {**row, "words": row["words"] and HIDDEN, "examples": []}
-    return {**shown, "can_retry": row["outcome"] == "rejected"}
+    if not may_see_people:
+        rows = [{**row, "words": row["words"] and HIDDEN, "examples": []} for row in rows]
+    return [{**row, "can_retry": row["outcome"] == "rejected"} for row in rows]
 
 
 def deliveries(settings: Settings, period: Period, destination: str | None) -> dict[str, Any]:

@@ -110,16 +110,6 @@ MOST_AHEAD = 2
 """Maximum batches per lane that wait or are being sent when the next chunk is added."""
 
 
-@dataclass(frozen=True)
-class _Batch:
-    payloads: pa.Table
-    """Includes the column `payload_hash`, because a tool may batch records in a different order."""
-
-    @property
-    def hashes(self) -> bytes:
-        return bytes(self.payloads[HASH].to_numpy().astype("<u8").tobytes())
-
-
 class Delivery:
     """A delivery to one destination by one writer, one day at a time."""
 
@@ -202,9 +192,10 @@ class _DayDelivery:
             retry_rejected=delivery.retry_rejected,
         )
         self.stats = DeliveryStats()
-        self.lanes: list[deque[_Batch]] = [deque() for _ in range(delivery.lane_count)]
-        self.rest: list[_Batch | None] = [None] * delivery.lane_count
-        self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, _Batch]] = {}
+        # Batches include the column `payload_hash`, because a tool may batch records in a different order.
+        self.lanes: list[deque[pa.Table]] = [deque() for _ in range(delivery.lane_count)]
+        self.rest: list[pa.Table | None] = [None] * delivery.lane_count
+        self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, pa.Table]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
 
@@ -217,7 +208,8 @@ class _DayDelivery:
                     ahead = decides.submit(next, coming, None)
                     self._take_in(plan)
                     self._pump(senders, leave=MOST_AHEAD * len(self.lanes))
-                self._queue_rest()
+                for lane, left in zip(self.lanes, self.rest, strict=True):
+                    lane.extend([] if left is None else [left])
                 self._pump(senders, leave=0)
             except BaseException:
                 senders.shutdown(wait=True, cancel_futures=True)
@@ -261,16 +253,10 @@ class _DayDelivery:
     def _cut(self, lane: int, payloads: pa.Table) -> None:
         """Split a lane's records into batches; the last one stays open for more records."""
         if (rest := self.rest[lane]) is not None:
-            payloads = pa.concat_tables([rest.payloads, payloads])
-        batches = [_Batch(cut) for cut in self.destination.batches(payloads)]
+            payloads = pa.concat_tables([rest, payloads])
+        batches = list(self.destination.batches(payloads))
         self.lanes[lane].extend(batches[:-1])
         self.rest[lane] = batches[-1] if batches else None
-
-    def _queue_rest(self) -> None:
-        for lane, left in enumerate(self.rest):
-            if left is not None:
-                self.lanes[lane].append(left)
-                self.rest[lane] = None
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
         """Send until at most `leave` batches wait or are being sent."""
@@ -301,44 +287,45 @@ class _DayDelivery:
                 self._answer(number, batch, answers)
             busy = {lane for lane, _, _ in self.under_way.values()}
             free = [lane for lane in range(len(self.lanes)) if lane not in busy]
-            going = [(lane, result) for lane in free if (result := self._next(lane))]
+            going = [(lane, batch) for lane in free if (batch := self._next(lane)) is not None]
             numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
         for (lane, batch), number in zip(going, numbers, strict=True):
             self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
 
-    def _next(self, lane: int) -> _Batch | None:
+    def _next(self, lane: int) -> pa.Table | None:
         """Return the lane's next batch, without records that must wait."""
         while self.lanes[lane]:
             batch = self.lanes[lane].popleft()
             if self.delivery.is_down:
-                self.stats.outcomes[WAITING] += len(batch.payloads)
+                self.stats.outcomes[WAITING] += len(batch)
                 continue
             if not self.blocked:
                 return batch
-            waits = pc.is_in(batch.payloads["user_key"], pa.array(sorted(self.blocked)))
+            waits = pc.is_in(batch["user_key"], pa.array(sorted(self.blocked)))
             self.stats.outcomes[WAITING] += pc.sum(waits).as_py()
             goes = pc.invert(waits)
             if pc.any(goes).as_py():
-                return _Batch(batch.payloads.filter(goes))
+                return batch.filter(goes)
         return None
 
-    def _intent(self, batch: _Batch) -> Intent:
-        byte_count = pc.sum(pc.binary_length(batch.payloads["payload"])).as_py()
+    def _intent(self, batch: pa.Table) -> Intent:
+        byte_count = pc.sum(pc.binary_length(batch["payload"])).as_py()
         self.stats.byte_count += byte_count
-        return Intent(self.day, batch.payloads["record_id"].to_pylist(), batch.hashes, byte_count)
+        hashes = batch[HASH].to_numpy().astype("<u8").tobytes()
+        return Intent(self.day, batch["record_id"].to_pylist(), hashes, byte_count)
 
-    def _send(self, batch: _Batch) -> Sequence[Answer]:
+    def _send(self, batch: pa.Table) -> Sequence[Answer]:
         if not self.ledger.may_write(self.delivery.writer):
             raise DeliveryError(
                 f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
             )
-        return self.destination.send(batch.payloads)
+        return self.destination.send(batch)
 
-    def _answer(self, number: int, batch: _Batch, answers: Sequence[Answer]) -> None:
+    def _answer(self, number: int, batch: pa.Table, answers: Sequence[Answer]) -> None:
         outcomes = self._outcomes(answers)
-        if len(outcomes) != len(batch.payloads):
+        if len(outcomes) != len(batch):
             raise DeliveryError(
-                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch.payloads)} records; fix it."
+                f"{self.destination.name} gave {len(outcomes)} answers to {len(batch)} records; fix it."
             )
         self.ledger.answer(number, outcomes)
         is_one = outcomes.count(outcomes[0]) == len(outcomes)
@@ -359,7 +346,7 @@ class _DayDelivery:
         known: dict[Answer, Outcome] = {}
         return [known.get(one) or known.setdefault(one, Outcome.of(one, self.destination)) for one in answers]
 
-    def _hold_back(self, batch: _Batch, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
+    def _hold_back(self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
         """Hold back later records of users whose records wait, or all records if the destination accepts nothing."""
         if counted.keys() <= {DELIVERED, UNCONFIRMED}:
             self.failures = 0
@@ -367,7 +354,7 @@ class _DayDelivery:
         names = [one.name for one in outcomes]
         is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
         self.failures = 0 if is_taken else self.failures + 1
-        users = batch.payloads["user_key"]
+        users = batch["user_key"]
         is_down = not is_taken and (self.failures >= FAILURES or pc.count_distinct(users).as_py() > 1)
         self.delivery.is_down |= self.stats.is_refused_by(outcomes) or is_down
         come_again = {POSTPONED, IN_DOUBT} if self.destination.safe_to_repeat else {POSTPONED}
@@ -446,14 +433,8 @@ def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date,
 def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, days: Days, run_id: str) -> Exported:
     """Deliver the due records of some days, and take the requests for them: dead letters are sent again.
 
-    A request waits if the run does not cover all of its days, or if the tool refuses our account.
-
-    Args:
-        delivery_context: The destinations, the ledger and where requests are.
-        name: The destination.
-        due: What is due.
-        days: The days of the run; none for records without days, which are all due.
-        run_id: The run that delivers.
+    A request waits if the run does not cover all of its days, or if the tool refuses our account. Records without days
+    are all due, and have no `days`.
 
     Raises:
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.

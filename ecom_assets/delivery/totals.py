@@ -41,12 +41,8 @@ def user_properties(
 def visitor_segment_names(stays: ir.Table, sessions: ir.Table) -> ir.Table:
     """Return the segments that each known visitor is in: `customer_id`, and `visitor_segments`, one name to a line.
 
-    A visitor who is in none has an empty text, so that a tool hears of those who left. Anonymous visitors and robots
-    are left out.
-
-    Args:
-        stays: All rows of `VisitorSegments`.
-        sessions: All rows of `Sessions`.
+    A visitor who is in none has an empty text, so that those who left are updated in tools. Anonymous visitors and
+    robots are left out. It reads all rows of `VisitorSegments` (`stays`) and `Sessions`.
     """
     known = sessions.filter(~sessions.is_bot, ~sessions.visitor_id.startswith("anon-"))
     users = known.group_by(customer_id=known.visitor_id).agg(as_of_date=known.started_date.max())
@@ -77,13 +73,7 @@ def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
 
 
 def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> ir.Table:
-    """Count purchase and refund events of `days` by day, destination, account and outcome, as `purchase_count`.
-
-    Args:
-        events: All rows of `CleanEvents`.
-        deliveries: All rows of `Deliveries`.
-        days: The days to count.
-    """
+    """Count purchase and refund events of `days` by day, destination, account and outcome, as `purchase_count`."""
     due = due_events(events, days)
     due = due.filter(due.event_type.isin(PURCHASES))
     due = due.select(
@@ -99,11 +89,8 @@ def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> 
 def reconciliation_daily(noted: ir.Table, purchases: ir.Table, orders: ir.Table) -> ir.Table:
     """Add purchases and orders to the ledger's totals; return one row per row of `noted`.
 
-    Args:
-        noted: The ledger's totals of each day and destination: the columns of `ReconciliationDaily` up to
-            newest_batch_number.
-        purchases: The result of `purchases_by_outcome` for the same days.
-        orders: `reconciled_date` and `order_count` for the same days.
+    `noted` has the columns of `ReconciliationDaily` up to newest_batch_number, `orders` has `reconciled_date` and
+    `order_count`, and `purchases` is the result of `purchases_by_outcome`, all for the same days.
     """
     is_of = {"accepted": "delivered", "unacknowledged": "unconfirmed"}
     summed = purchases.group_by(*DAY_AND_PLACE).agg(

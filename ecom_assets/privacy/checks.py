@@ -4,7 +4,7 @@ It looks for keyed hashes of erased people; `ecom erase --verify` proves absence
 a run's days are looked at: what an earlier run wrote, it has looked at.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -35,12 +35,8 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
             tables=(table,),
         )
         for table in tables
-        if table.written_by == "asset" and _names_people(table)
+        if table.written_by == "asset" and any(name in table.columns for name in PEOPLE)
     ]
-
-
-def _names_people(table: type[Table]) -> bool:
-    return any(name in table.columns for name in PEOPLE)
 
 
 def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
@@ -52,18 +48,12 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
     if contract in COLUMNS:  # as received: also whole lines, and sessions and devices without a user
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)
-    finders: dict[str, Callable[[set[str]], set[str]]] = {
-        "user_id": partial(erased.among, USER),
-        "customer_id": partial(erased.among, USER),
-        "visitor_id": partial(_visitors, erased),
-    }
-    ids = {name: _distinct(rows, name) for name in PEOPLE if name in contract.columns}
-    return _result(contract, sum(len(finders[name](values)) for name, values in ids.items()), looked_at)
-
-
-def _distinct(rows: ir.Table, name: str) -> set[str]:
-    values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
-    return {str(value) for value in values if value is not None}
+    broken = 0
+    for name in (one for one in PEOPLE if one in contract.columns):
+        values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
+        ids = {str(value) for value in values if value is not None}
+        broken += len(_visitors(erased, ids) if name == "visitor_id" else erased.among(USER, ids))
+    return _result(contract, broken, looked_at)
 
 
 def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:

@@ -32,11 +32,9 @@ class ErasedIds:
     """The hashes of the ids of erased people."""
 
     def __init__(self, settings: Settings, *, is_reader: bool = False) -> None:
-        """Take the settings; nothing is opened before it is asked.
+        """Take the settings; nothing is opened before it is needed.
 
-        Args:
-            settings: Where the ledger is, and the key.
-            is_reader: Whether nothing is written to the ledger's database, whose user may only be allowed to read.
+        A reader writes nothing to the ledger's database, whose user may only be allowed to read.
         """
         self._settings = settings
         self._is_reader = is_reader
@@ -146,11 +144,7 @@ class KeyedHashes:
 
 
 def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
-    """Return the hashes with the key in the settings, else with the one in the home folder.
-
-    Args:
-        settings: The settings.
-        create: Whether to create a missing key; else None is returned.
+    """Return the hashes with the key in the settings, else with the one in the home folder, created if `create`.
 
     Raises:
         SettingError: The key file cannot be read or written.

@@ -84,13 +84,15 @@ def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files:
     person = requested.completed(engine)
     raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
     records = record_ids(engine, person)
+    with _ledger(settings) as store:
+        ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
     return Plan(
         person,
         raw,
         tables_with(engine, person, records),
         _files(settings, person) if has_files else [],
         records,
-        _ledger_count(settings, person, records),
+        ledger_count,
         other_files.naming(settings, person),
         days_held(engine),
     )
@@ -143,7 +145,10 @@ class Erasure:
     def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
         # First nobody may bring the rows in again; then what tables are computed from; then what is made of it.
         return {
-            "blocked": ("Recording the hashes of the person's ids.", self._block),
+            "blocked": (
+                "Recording the hashes of the person's ids.",
+                lambda: {"new_hashes": erased_people.add(self.settings, self._person.ids)},
+            ),
             "files": ("Taking the person's records out of landing files.", self._clean_files),
             "raw_rows": ("Deleting the person's rows from raw tables.", self._delete_rows),
             "ledger": ("Hashing the person's records in the ledger of deliveries.", self._hash_ledger),
@@ -151,7 +156,10 @@ class Erasure:
             "left_rows": ("Deleting what no run has computed again.", self._delete_left),
             "purged": ("Removing the bytes of deleted rows.", self._purge),
             "tools": ("Requesting the deletion of the person from the tools.", self._request_deletions),
-            "other_files": ("Removing caches and files that name the person.", self._clean_other_files),
+            "other_files": (
+                "Removing caches and files that name the person.",
+                lambda: other_files.clean(self.settings, self._person),
+            ),
             "verified": ("Proving that nothing is left.", self._verify),
         }
 
@@ -164,9 +172,6 @@ class Erasure:
         result = open_key(self.settings, create=True)
         assert result is not None  # noqa: S101 (a missing key is created)
         return result
-
-    def _block(self) -> dict[str, int]:
-        return {"new_hashes": erased_people.add(self.settings, self._person.ids)}
 
     def _clean_files(self) -> list[dict[str, Any]]:
         if not self.has_files:
@@ -186,7 +191,8 @@ class Erasure:
     def _hash_ledger(self) -> None:
         with _ledger(self.settings) as store:
             if store is not None:
-                hash_records(store, _ledger_person(self._person, self.pending.days_of_records), self._hashes)
+                person = LedgerPerson(self.pending.days_of_records, frozenset(self._person.users))
+                hash_records(store, person, self._hashes)
 
     def _recompute(self) -> dict[str, Any]:
         days = self._days()
@@ -234,15 +240,14 @@ class Erasure:
     def _tool_requests(self) -> ToolRequests:
         return ToolRequests(self.settings, self._person, self.skipped_tools)
 
-    def _clean_other_files(self) -> list[str]:
-        return other_files.clean(self.settings, self._person)
-
     def _verify(self) -> dict[str, Any]:
         with closing(_opened(self.settings)) as engine:
             left = remains_of(self.settings, engine, self._person, self.pending.records, has_files=self.has_files)
         if any(left.values()):
+            places = ", ".join([str(one) for result in left.values() for one in result][:5])
             raise WorkError(
-                f"The erasure left {_listed(left)}; run the same command again, and report this if it stays."
+                f"The erasure left rows or bytes of the person in {places}; run the same command again, and report "
+                "this if it stays."
             )
         return {"tables_looked_at": len(ALL), "left": left}
 
@@ -313,11 +318,6 @@ def remains_of(
     }
 
 
-def _listed(left: dict[str, Any]) -> str:
-    places = [str(one) for result in left.values() for one in result]
-    return f"rows or bytes of the person in {', '.join(places[:5])}"
-
-
 def _opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
@@ -325,15 +325,6 @@ def _opened(settings: Settings) -> Engine:
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         return [one for files in landing_files(con, settings) for one in find_records(files, person)]
-
-
-def _ledger_person(person: Person, records: dict[str, date]) -> LedgerPerson:
-    return LedgerPerson(records, frozenset(person.users))
-
-
-def _ledger_count(settings: Settings, person: Person, records: dict[str, date]) -> int:
-    with _ledger(settings) as store:
-        return count_records(store, _ledger_person(person, records)) if store else 0
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A person's records in the ledger of deliveries: their ids become keyed hashes, so that counts stay the same."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -65,20 +65,15 @@ def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int
             if len(places) == len(records):
                 store.count("UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL", (number,))
         changed += len(places)
-    _hash_changes(store, person.ids, hashes)
+    with store.transaction():
+        renamed = [(hashed(hashes, one), one) for one in sorted(person.ids)]
+        store.many("UPDATE changes SET record_id = ? WHERE record_id = ?", renamed)
     return changed
 
 
 def hashed(hashes: KeyedHashes, record_id: str) -> str:
     """Return the replacement of the id of an erased record."""
     return ERASED + hashes.of(RECORD, record_id)
-
-
-def _hash_changes(store: Store, ids: Iterable[str], hashes: KeyedHashes) -> None:
-    with store.transaction():
-        store.many(
-            "UPDATE changes SET record_id = ? WHERE record_id = ?", [(hashed(hashes, one), one) for one in sorted(ids)]
-        )
 
 
 def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:

@@ -48,7 +48,9 @@ def clean(settings: Settings, person: Person) -> list[str]:
             changed.append(str(path))
     for path in (one for glob in LOGS for one in sorted(settings.home.glob(glob))):
         if pattern is not None and _has(path, pattern):
-            _remove_lines(path, pattern)
+            with replacing(path) as fresh, path.open("rb") as lines, fresh.open("wb") as kept:
+                kept.writelines(line for line in lines if not pattern.search(line))
+                fresh.chmod(path.stat().st_mode & 0o7777)
             changed.append(str(path))
     for path in sorted(settings.dagster_home.rglob("*.db")):
         if pattern is not None and _has(path, pattern):
@@ -110,9 +112,3 @@ def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     except FileNotFoundError:  # a file that another process has just removed
         return False
     return False
-
-
-def _remove_lines(path: Path, pattern: re.Pattern[bytes]) -> None:
-    with replacing(path) as fresh, path.open("rb") as lines, fresh.open("wb") as kept:
-        kept.writelines(line for line in lines if not pattern.search(line))
-        fresh.chmod(path.stat().st_mode & 0o7777)

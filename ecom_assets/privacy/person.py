@@ -54,7 +54,7 @@ class Person:
     @property
     def visitors(self) -> tuple[str, ...]:
         """Return the visitor ids that tables can have of the person."""
-        escaped = [f"user-{one}" if _looks_anonymous(one) else one for one in self.users]
+        escaped = [f"user-{one}" if one.startswith(ANONYMOUS) or _ESCAPED.match(one) else one for one in self.users]
         return (*escaped, *(f"{ANONYMOUS}{one}" for one in self.sessions))
 
     @property
@@ -74,7 +74,7 @@ class Person:
             tuple(dict.fromkeys([*self.sessions, *sessions])),
             devices,
             shared + others,
-            self._users_of_sessions(events),
+            tuple(sorted(_distinct(events, "user_id", "session_id", self.sessions) - set(self.users))),
         )
 
     def _own(self, events: ir.Table, name: str) -> tuple[tuple[str, ...], int]:
@@ -85,10 +85,6 @@ class Person:
             if row["user_id"] is not None and row["user_id"] not in self.users
         }  # fmt: skip
         return tuple(sorted(used - taken)), len(taken)
-
-    def _users_of_sessions(self, events: ir.Table) -> tuple[str, ...]:
-        result = _distinct(events, "user_id", "session_id", self.sessions)
-        return tuple(sorted(result - set(self.users)))
 
 
 def _distinct(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
@@ -106,7 +102,3 @@ def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Se
 def user_of(visitor: str) -> str:
     """Return the user of a visitor id that is not anonymous, see `visitor_of_user`."""
     return visitor.removeprefix("user-") if _ESCAPED.match(visitor) else visitor
-
-
-def _looks_anonymous(user: str) -> bool:
-    return user.startswith(ANONYMOUS) or bool(_ESCAPED.match(user))

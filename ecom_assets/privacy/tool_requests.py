@@ -22,13 +22,7 @@ Answers = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class ToolRequests:
-    """The requests to all configured tools.
-
-    Args:
-        settings: Which tools are set.
-        person: Whom they are to delete.
-        skipped: Names of tools that are not asked.
-    """
+    """The requests to all configured tools, except those that are `skipped`, to delete a person."""
 
     settings: Settings
     person: Person
@@ -74,10 +68,6 @@ class ToolRequests:
         return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.own(self.settings))}
 
     @property
-    def _users(self) -> list[str]:
-        return [one for one in self.person.visitors if not one.startswith(ANONYMOUS)]
-
-    @property
     def _anonymous(self) -> list[str]:
         return [one for one in self.person.visitors if one.startswith(ANONYMOUS)]
 
@@ -85,7 +75,8 @@ class ToolRequests:
         self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]
     ) -> None:
         own = tool.own(self.settings)
-        ids = deletion.ids(self._users, self._anonymous)
+        users = [one for one in self.person.visitors if not one.startswith(ANONYMOUS)]
+        ids = deletion.ids(users, self._anonymous)
         done = answers.setdefault(tool.name, [])
         id_count = sum(one["id_count"] for one in done)
         rule = HttpRule(tool.title, "", tool.secrets(own), per_s=deletion.per_s, connections=1)  # one at a time

@@ -84,11 +84,13 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
 def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> dict[str, int]:
     """Delete a person's remaining rows, such as in tables that no run computes any more; return the counts."""
     deleted: dict[str, int] = {}
+    nobody = f"{engine.quoted('user_id')} IS NULL AND "
     for contract, result in _found(engine, person, records):
         table = engine.table(contract)
         kept = table.filter(~_is_of(table, result))
         conditions = [
-            f"{_nobody(engine, table, name)}{engine.quoted(name)} IN ({', '.join(map(engine.text_of, some))})"
+            f"{nobody if _is_of_nobody(table, name) else ''}{engine.quoted(name)} IN "
+            f"({', '.join(map(engine.text_of, some))})"
             for name, values in result.items()
             for some in _parts(sorted(values))
         ]
@@ -100,14 +102,10 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
     """Return the tables that have rows of a person, with their number; none after an erasure."""
     return {
-        contract.qualified_name(): int(_of(engine, contract, result).count().to_pyarrow().as_py())
-        for contract, result in _found(engine, person, records)
+        contract.qualified_name(): int(table.filter(_is_of(table, values)).count().to_pyarrow().as_py())
+        for contract, values in _found(engine, person, records)
+        for table in [engine.table(contract)]
     }
-
-
-def _of(engine: Engine, contract: type[Table], values: Mapping[str, set[str]]) -> ir.Table:
-    table = engine.table(contract)
-    return table.filter(_is_of(table, values))
 
 
 def _found(engine: Engine, person: Person, records: Iterable[str]) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
@@ -119,7 +117,9 @@ def _found(engine: Engine, person: Person, records: Iterable[str]) -> Iterator[t
             if (values := _present(engine.table(contract), name, wanted))
         }
         result |= {
-            name: values for name in _texts(contract) if (values := _naming(engine.table(contract), name, person))
+            name: values
+            for name in TEXTS
+            if name in contract.columns and (values := _naming(engine.table(contract), name, person))
         }
         if result:
             yield contract, result
@@ -135,10 +135,6 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
     if contract in OF_DELIVERIES:
         wanted["record_id"] = {*records, *person.users}
     return {name: ids for name, ids in wanted.items() if ids and name in contract.columns}
-
-
-def _texts(contract: type[Table]) -> list[str]:
-    return [name for name in TEXTS if name in contract.columns]
 
 
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
@@ -178,10 +174,6 @@ def _has(table: ir.Table, name: str, values: Sequence[str]) -> ir.BooleanValue:
 def _is_of_nobody(table: ir.Table, name: str) -> bool:
     """Return whether a column identifies the person only of rows without a user."""
     return name in {"session_id", "source_session_id", "anonymous_id"} and "user_id" in table.columns
-
-
-def _nobody(engine: Engine, table: ir.Table, name: str) -> str:
-    return f"{engine.quoted('user_id')} IS NULL AND " if _is_of_nobody(table, name) else ""
 
 
 def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, set[str]]:

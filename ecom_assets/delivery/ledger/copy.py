@@ -1,6 +1,7 @@
 """Copy the ledger's rows of some days for the warehouse."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -51,7 +52,8 @@ def deliveries_of(store: Store | None, days: Days) -> ir.Table:
     con.con.register("rows", schema.empty_table())
     con.con.execute("CREATE TABLE deliveries AS SELECT * FROM rows")
     if store:
-        for a_day in _days_sent(store, days):
+        sent = {date.fromisoformat(day) for (day,) in store.rows("SELECT DISTINCT day FROM batches")}
+        for a_day in sorted(sent.intersection(days.dates)):
             con.con.register("rows", _day(store, a_day).cast(schema))
             con.con.execute("INSERT INTO deliveries SELECT * FROM rows")
     return con.table("deliveries")
@@ -66,15 +68,8 @@ def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
 
-def _days_sent(store: Store, days: Days) -> list[date]:
-    rows = store.rows("SELECT DISTINCT day FROM batches ORDER BY day")
-    wanted = set(days.dates)
-    return [a_day for (day_text,) in rows if (a_day := date.fromisoformat(day_text)) in wanted]
-
-
 def _day(store: Store, a_day: date) -> pa.Table:
-    known = KnownRecords(store, None, a_day, a_day)
-    try:
+    with closing(KnownRecords(store, None, a_day, a_day)) as known:
         given = store.rows("SELECT id, name, account FROM destinations")
         changes = "SELECT destination_id, record_id, found_at FROM changes WHERE day = ?"
         known.con.register(
@@ -83,8 +78,6 @@ def _day(store: Store, a_day: date) -> pa.Table:
         kinds = {"destination_id": pa.int64(), "record_id": pa.string(), "found_at": pa.string()}
         known.con.register("change", table_of(kinds, store.rows(changes, (a_day.isoformat(),))))
         return known.con.sql(DELIVERIES).to_arrow_table()
-    finally:
-        known.close()
 
 
 def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -121,7 +114,11 @@ def gap_of(store: Store | None, engine: Engine) -> Gap:
     """
     rows = engine.table(Deliveries).group_by("destination", "record_date").agg(n=lambda table: table.count())
     copied = {(row["destination"], row["record_date"].isoformat()): row["n"] for row in rows.to_pyarrow().to_pylist()}
-    known = _known(store)
+    per_day = (
+        "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = b.destination_id "
+        "GROUP BY d.name, b.day"
+    )
+    known = {(name, day): int(number) for name, day, number in store.rows(per_day)} if store else {}
     missing = sum(max(number - known.get(key, 0), 0) for key, number in copied.items())
     return Gap(int(missing), int(sum(copied.values())))
 
@@ -138,13 +135,3 @@ def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
             f"{gap.copied_count:,} deliveries that export.deliveries has, so these would be sent again; nothing was "
             "sent: put your backup of the ledger back, or rebuild it with `ecom ledger restore`."
         )
-
-
-def _known(store: Store | None) -> dict[tuple[str, str], int]:
-    if store is None:
-        return {}
-    rows = store.rows(
-        "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = b.destination_id "
-        "GROUP BY d.name, b.day"
-    )
-    return {(name, day): int(number) for name, day, number in rows}

@@ -62,9 +62,7 @@ class Outcome:
         name = answer.state.value
         if answer.state is DeliveryState.DELIVERED and not destination.confirms:
             name = UNCONFIRMED
-        if (
-            answer.state is DeliveryState.POSTPONED and answer.reason == NO_ANSWER
-        ):  # the destination may have accepted it
+        if answer.state is DeliveryState.POSTPONED and answer.reason == NO_ANSWER:  # it may have been accepted
             name = DeliveryState.IN_DOUBT.value
         return cls(name, answer.reason, answer.words, answer.attempts)
 
@@ -114,7 +112,8 @@ class Ledger:
             self._settle(writer, destination)
             yield writer
         finally:
-            self._release(writer)
+            release = "UPDATE destinations SET is_free = 1 WHERE id = ? AND token = ?"
+            self.store.count(release, (writer.destination_id, writer.token))
 
     def may_write(self, writer: Writer) -> bool:
         """Return whether no other writer has taken over."""
@@ -178,17 +177,11 @@ class Ledger:
 
     def note_day(self, writer: Writer, day: date, noted: DayNote) -> None:
         """Within a turn, record the outcomes of a day."""
+        place = writer.destination_id, _text(day)
         self.store.count(
             "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
             "WHERE destination_id = ? AND day = ?",
-            (
-                noted.pending_count,
-                noted.due_count,
-                noted.changed_count,
-                json.dumps(noted.outcomes),
-                writer.destination_id,
-                _text(day),
-            ),
+            (noted.pending_count, noted.due_count, noted.changed_count, json.dumps(noted.outcomes), *place),
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:
@@ -247,27 +240,17 @@ class Ledger:
             )
         return Writer(identity, token + 1)
 
-    def _release(self, writer: Writer) -> None:
-        self.store.count(
-            "UPDATE destinations SET is_free = 1 WHERE id = ? AND token = ?", (writer.destination_id, writer.token)
-        )
-
     def _settle(self, writer: Writer, destination: Destination) -> None:
         """Mark batches as in doubt if their sender died before the response and it is too late to repeat them."""
         window_s = destination.repeat_window_s if destination.safe_to_repeat else 0.0
         if window_s is None:
             return
+        last = _text(self.now() - timedelta(seconds=window_s))
         with self.turn(writer):
             self.store.count(
                 "UPDATE batches SET outcome = 'in_doubt', reason = ?, words = ?, answered_at = ? "
                 "WHERE destination_id = ? AND outcome IS NULL AND intended_at <= ?",
-                (
-                    NO_ANSWER,
-                    BROKEN_OFF,
-                    _text(self.now()),
-                    writer.destination_id,
-                    _text(self.now() - timedelta(seconds=window_s)),
-                ),
+                (NO_ANSWER, BROKEN_OFF, _text(self.now()), writer.destination_id, last),
             )
 
     def _add(self, writer: Writer, intent: Intent, known: Outcome | None) -> int:
@@ -326,7 +309,7 @@ def _is_dead(holder: str | None) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass
     return False
 
 

@@ -42,18 +42,14 @@ def restore(store: Store, engine: Engine) -> Restored:
     done = Restored()
     with store.transaction():
         taken = {number for (number,) in store.rows("SELECT number FROM batches")}
-        for a_day in _days(engine):
+        days = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
+        for a_day in sorted(row["record_date"] for row in days):
             for batch in _batches(engine, a_day):
                 _bring_back(store, batch, taken, done)
         if done.batch_count:
             store.rows(store.spelling["next_number"])
         done.day_count = _bring_back_days(store, engine)
     return done
-
-
-def _days(engine: Engine) -> list[date]:
-    rows = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
-    return sorted(row["record_date"] for row in rows)
 
 
 def _batches(engine: Engine, a_day: date) -> Iterator[list[Row]]:
@@ -70,7 +66,9 @@ def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored)
     first = batch[0]
     identity, number = _identity(store, first), first["batch_number"]
     if number in taken:
-        known = _known_records(store, identity, first["record_date"])
+        query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
+        batches = store.rows(query, (identity, first["record_date"].isoformat()))
+        known = {one for (ids,) in batches for one in json.loads(ids)}
         batch = [row for row in batch if row["record_id"] not in known]
         number = max(taken) + 1
     if not batch:
@@ -123,11 +121,6 @@ def _identity(store: Store, row: Row) -> int:
     store.count(insert, key)
     ((result,),) = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
     return int(result)
-
-
-def _known_records(store: Store, identity: int, a_day: date) -> set[str]:
-    query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
-    return {one for (ids,) in store.rows(query, (identity, a_day.isoformat())) for one in json.loads(ids)}
 
 
 def _bring_back_days(store: Store, engine: Engine) -> int:

@@ -6,10 +6,11 @@ Not here: the ledger's records (`ledger.py`), whose libraries a question to a fi
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from ecom_assets.atomic_files import sync_folder
 from ecom_assets.errors import DeliveryError
@@ -50,32 +51,47 @@ VIEW = """{create_view} sendings AS
 Parameters = Sequence[Any]
 
 
-class Store(Protocol):
-    """A database; statements use `?` for parameters."""
+class Store(ABC):
+    """A database; statements use `?` for parameters. Threads may share it."""
 
     address: str
-    spelling: dict[str, str]
+    spelling: ClassVar[Mapping[str, str]]
     """SQL fragments that differ between databases."""
+    _con: Any
+    """A connection by Python's standard interface for databases."""
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
-        ...
+        with self._plain_errors():
+            cursor = self._con.execute(self._written(sql), parameters)
+            return cursor.fetchall() if cursor.description else []
 
     def count(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a statement and return how many rows it changed."""
-        ...
+        with self._plain_errors():
+            return int(self._con.execute(self._written(sql), parameters).rowcount)
 
     def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
-        ...
-
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """Lock out other writers, and commit all changes to disk, or none."""
-        ...
+        with self._plain_errors(), contextlib.closing(self._con.cursor()) as cursor:
+            cursor.executemany(self._written(sql), parameters)
 
     def close(self) -> None:
         """Close the database."""
-        ...
+        self._con.close()
+
+    @abstractmethod
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Lock out other writers, and commit all changes to disk, or none."""
+
+    @abstractmethod
+    def _plain_errors(self) -> contextlib.AbstractContextManager[None]:
+        """Replace errors of the database by sentences; one thread at a time is inside."""
+
+    @staticmethod
+    def _written(sql: str) -> str | bytes:
+        """Return a statement as the database reads it."""
+        return sql
 
 
 def create_tables(store: Store) -> None:
@@ -93,10 +109,10 @@ MAY_READ = """SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privileg
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"""
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A SQLite file that survives a power cut: each commit is on disk before it returns."""
 
-    spelling = {  # noqa: RUF012 (never changed)
+    spelling: ClassVar = {
         "serial": "INTEGER PRIMARY KEY",
         "blob": "BLOB",
         "lock": "",
@@ -130,21 +146,6 @@ class SqliteStore:
         except (OSError, sqlite3.Error) as error:
             raise self._refusal(error) from error
 
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
-        with self._plain_errors():
-            return self._con.execute(sql, parameters).fetchall()
-
-    def count(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run a statement and return how many rows it changed."""
-        with self._plain_errors():
-            return self._con.execute(sql, parameters).rowcount
-
-    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each set of parameters."""
-        with self._plain_errors():
-            self._con.executemany(sql, parameters)
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Lock out other writers, and commit all changes to disk, or none."""
@@ -156,10 +157,6 @@ class SqliteStore:
                 self._con.execute("ROLLBACK")
                 raise
             self._con.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._con.close()
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -176,10 +173,10 @@ class SqliteStore:
         )
 
 
-class PostgresStore:
+class PostgresStore(Store):
     """A schema of a Postgres database."""
 
-    spelling = {  # noqa: RUF012 (never changed)
+    spelling: ClassVar = {
         "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "blob": "BYTEA",
         "lock": " FOR UPDATE",
@@ -206,30 +203,12 @@ class PostgresStore:
         self._error = psycopg.Error
         self._lock = threading.RLock()
         with self._plain_errors():
-            self._con: psycopg.Connection[Any] = psycopg.connect(
-                url, autocommit=True, connect_timeout=10, application_name="ecom_assets ledger"
-            )
+            self._con = psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="ecom_assets ledger")
             self._con.execute("SET synchronous_commit = on")
             with self._con.transaction():
                 self._con.execute(self.spelling["alone"].encode())
                 self._con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
             self._con.execute(f"SET search_path = {SCHEMA}".encode())
-
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
-        with self._plain_errors():
-            cursor = self._con.execute(_placed(sql), parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    def count(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run a statement and return how many rows it changed."""
-        with self._plain_errors():
-            return self._con.execute(_placed(sql), parameters).rowcount
-
-    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each set of parameters."""
-        with self._plain_errors(), self._con.cursor() as cursor:
-            cursor.executemany(_placed(sql), parameters)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -237,9 +216,9 @@ class PostgresStore:
         with self._plain_errors(), self._con.transaction():
             yield
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._con.close()
+    @staticmethod
+    def _written(sql: str) -> bytes:
+        return sql.replace("?", "%s").encode()
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -281,10 +260,6 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
         raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({message}).") from None
 
 
-def _placed(sql: str) -> bytes:
-    return sql.replace("?", "%s").encode()
-
-
 POSTGRES = ("postgres://", "postgresql://")
 
 
@@ -321,12 +296,9 @@ def _refuse_second_ledger(store: Store, earlier: Path) -> None:
     """Refuse to start a new ledger if an earlier one exists: all its records would be sent again."""
     if not earlier.exists() or _has_batches(store):
         return
-    before = SqliteStore(earlier)
-    try:
+    with contextlib.closing(SqliteStore(earlier)) as before:
         if not _has_batches(before):
             return
-    finally:
-        before.close()
     store.close()
     raise DeliveryError(
         f"The ledger of deliveries is {before.address}, and {store.address} has none yet, so everything would be sent "

@@ -73,13 +73,10 @@ _EVENT = {
 def events(
     rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING, min_id_length: int = MIN_ID_LENGTH
 ) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events: known visitors have a user id, anonymous ones a device id.
+    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`): known visitors have a user id, others a device id.
 
-    Args:
-        rows: `EVENT_COLUMNS`.
-        sent_at: Not used: Amplitude accepts events of any age.
-        choices: The shop's options for events.
-        min_id_length: Minimum characters of an id. Requests must state it if it is not Amplitude's default.
+    `sent_at` is not used: Amplitude accepts events of any age. Requests must state a `min_id_length` (characters) that
+    is not Amplitude's default.
     """
     columns = "name, record_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(

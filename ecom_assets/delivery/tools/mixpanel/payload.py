@@ -65,14 +65,10 @@ PROPERTIES = PropertyRule(
 
 
 def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events.
+    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`).
 
-    Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires.
-
-    Args:
-        rows: `EVENT_COLUMNS`.
-        sent_at: When they are sent. Mixpanel would change the time of an event that is later than this.
-        choices: The shop's options for events.
+    Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires. Mixpanel would change the
+    time of an event that is later than `sent_at`.
     """
     columns = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
     form = PayloadForm(
