@@ -147,29 +147,22 @@ def _publish(
     warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
 ) -> Snapshot:
     require_history(context.run.tags, warehouse, settings, what="nothing was published")
-    built_on = History.of_warehouse(warehouse, settings).runs
-    folder, origins = serving_folder(settings), _origins(context.instance)
-    is_rewritten = context.run.tags.get(REWRITE) == "true"
     return publish_snapshot(
         warehouse,
-        folder,
+        serving_folder(settings),
         IN_SNAPSHOT,
-        origins,
+        {contract.qualified_name(): _origin(context.instance, asset_key(contract)) for contract in IN_SNAPSHOT},
         context.run.run_id,
-        built_on,
+        History.of_warehouse(warehouse, settings).runs,
         order_rule,
         history=RunHistory(context.instance),
-        is_rewritten=is_rewritten,
+        is_rewritten=context.run.tags.get(REWRITE) == "true",
         memory_limit=settings.memory_limit,
     )
 
 
-def _origins(instance: dg.DagsterInstance) -> dict[str, Origin]:
-    """Return which run made each table last."""
-    return {contract.qualified_name(): _origin(instance, asset_key(contract)) for contract in IN_SNAPSHOT}
-
-
 def _origin(instance: dg.DagsterInstance, key: dg.AssetKey) -> Origin:
+    """Return which run made a table last."""
     event = instance.get_latest_materialization_event(key)
     if event is None or event.asset_materialization is None:
         return Origin()

@@ -49,10 +49,7 @@ State = dict[str, Slices]
 def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = None) -> dict[str, Fingerprint]:
     """Return the fingerprint of each day that has rows, by ISO date; of a table without days that of all rows.
 
-    Args:
-        engine: The open engine that has the table.
-        contract: The table.
-        known: Earlier fingerprints of it in this engine; days that were not written since are not read again.
+    Days of the `known` fingerprints, earlier ones in this engine, that were not written since are not read again.
     """
     engine.ensure(contract)
     writes = writes_of(engine, contract)  # before the rows: a write between the two is met again next time

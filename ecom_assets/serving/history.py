@@ -72,14 +72,9 @@ class History:
 def require_history(
     tags: Mapping[str, str], engine: Engine, settings: Settings, *, what: str, published: History | None = None
 ) -> None:
-    """Refuse to publish or export an incomplete warehouse, unless the run's tag allows it.
+    """Refuse to publish or export an incomplete warehouse, unless a tag of the run allows it.
 
-    Args:
-        tags: The run's.
-        engine: The open warehouse.
-        settings: Whose data it is for.
-        what: What does not happen, as the end of a sentence.
-        published: What the last publication was built on, if it is known already.
+    The message ends in `what` does not happen. `published` is what the last publication was built on, if it is known.
 
     Raises:
         WarehouseError: Days are missing.

@@ -37,14 +37,7 @@ MOST_ROWS: Final = 20_000
 def plot_of(engine: Engine, contract: type[Table], days: Days | None, timezone: str, currency: str) -> str | None:
     """Return the picture of a table as Markdown, for the last days up to the newest of those written.
 
-    Returns None if the table has no picture, or nothing to show.
-
-    Args:
-        engine: The open warehouse.
-        contract: The table that was written.
-        days: The days that were written; None for a table that is written whole.
-        timezone: The reporting time zone.
-        currency: The currency of amounts.
+    Returns None if the table has no picture, or nothing to show. `days` is None for a table that is written whole.
     """
     draw = PLOTS.get(contract)
     if draw is None or (days is not None and not days.dates):

@@ -35,14 +35,7 @@ class WarehouseReading:
 
     @classmethod
     def from_engine(cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date) -> "WarehouseReading":
-        """Return a reading that knows which days the data of each source hold.
-
-        Args:
-            engine: The open warehouse.
-            settings: Time zone and currency.
-            order_rule: Which held order lines are clean.
-            today: The newest day where there are no data.
-        """
+        """Return a reading that knows which days the data of each source hold; without data the newest is `today`."""
         known = {source: KnownDays.of_texts(*ends) for source, ends in source_days(engine).items()}
         for source, held in held_dates(engine, order_rule).items():
             known[source] = known.get(source, KnownDays()).with_held(held)
@@ -90,8 +83,5 @@ def _ends(engine: Engine, contract: type[Table], column: str) -> Ends:
     # Not through Ibis: it takes the ends of a column that is never null for never null, and an empty table has none.
     day = engine.quoted(column)
     (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-    return _text(row["first_day"]), _text(row["last_day"])
-
-
-def _text(day: date | None) -> str | None:
-    return day.isoformat() if day else None
+    first, last = (day.isoformat() if day else None for day in (row["first_day"], row["last_day"]))
+    return first, last

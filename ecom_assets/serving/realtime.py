@@ -73,13 +73,7 @@ class _Read:
 def real_time(
     settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeople | None = None
 ) -> dict[str, Any]:
-    """Return what happened in the last minutes.
-
-    Args:
-        settings: Where events come from, and how they are mapped and cleaned.
-        now: The instant, with its zone.
-        rule: Which windows.
-        erased_people: The people whose rows do not count.
+    """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
 
     Raises:
         NotFilesError: Events come from a stream.
@@ -143,14 +137,18 @@ def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
     con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime, erased_people: ErasedPeople | None
 ) -> ir.Table:
     """Clean events of the newest files or rows, each once, in a table of `con`."""
-    raw = _raw_events(con, settings, read)
+    mapping = load_mapping(mapping_name(settings))
+    none = RecordFiles(con.con, mapping, settings.timezone, layouts=())
+    con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {_rows(none, settings)}")
+    _insert(con, read.found.paths, settings, read)
+    raw = con.table(RAW, database=("temp", "main"))
     if is_table(settings):
         _insert_rows(con, settings, read, now, since)
     if erased_people is not None:
         raw, _ = erased_people.left_out(RawEvents, raw)
     first = now.date() - 2 * ONE_DAY
     days = Days.between(first, first + 5 * ONE_DAY)
-    accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
+    accepted = mapping.accepted_types(settings.event_types)
     rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
     copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
     events = clean.as_clean_events(resolve_visitors(copies, copies, rule.late_days))
@@ -158,14 +156,6 @@ def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
     read.questions.append(sql)
     con.raw_sql(f"CREATE TEMP TABLE {LIVE} AS {sql}")
     return con.table(LIVE, database=("temp", "main"))
-
-
-def _raw_events(con: Backend, settings: Settings, read: _Read) -> ir.Table:
-    mapping = load_mapping(mapping_name(settings))
-    none = RecordFiles(con.con, mapping, settings.timezone, layouts=())
-    con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {_rows(none, settings)}")
-    _insert(con, read.found.paths, settings, read)
-    return con.table(RAW, database=("temp", "main"))
 
 
 def _insert(con: Backend, paths: Sequence[str], settings: Settings, read: _Read) -> None:

@@ -22,9 +22,7 @@ Counted = tuple[ir.Table, str, str | None]
 def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
     """Return one row per day, in `day`, with each count and the `residue`: the first count minus all others.
 
-    Args:
-        days: The days; None for all.
-        counted: The rows of each count, by its name; received rows come first.
+    Received rows come first in `counted`. Without days, all count.
     """
     zero = ibis.literal(0, "int64")
     parts = []
@@ -39,13 +37,7 @@ def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
 
 
 def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
-    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number.
-
-    Args:
-        quarantined: Quarantined rows.
-        contract: The table of samples.
-        days: The days.
-    """
+    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number."""
     day = str(contract.day_column)
     rows = quarantined.filter(days.contain(quarantined[day]))
     return first_rows(rows, (day, "reject_reason")).select(*contract.columns)
@@ -58,12 +50,8 @@ SAMPLES: Final = 5
 def first_rows(rows: ir.Table, by: tuple[str, ...], most: int = SAMPLES) -> ir.Table:
     """Return the first rows of each group, with their place in `sample_number` and the group's size in `row_count`.
 
-    Rows are ordered by the day of arrival and then by all of their text, so rows that tie are equal in all of it.
-
-    Args:
-        rows: Rows with `received_date`.
-        by: The columns of the group.
-        most: The most rows of a group.
+    Rows are ordered by the day of arrival (`received_date`) and then by all of their text, so rows that tie are equal
+    in all of it.
     """
     texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
     in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])

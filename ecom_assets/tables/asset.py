@@ -148,7 +148,7 @@ class TableAsset:
 
     Most are tables that the checks compare the result with: without this order, the checks of a run over the table and
     everything upstream would fail. Others decide which days are invalid, where no input is downstream of them."""
-    automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None
+    automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
 
     @property
@@ -200,10 +200,7 @@ class TableAsset:
     def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
         """Return the table on the days of a run and on the days that the run invalidates.
 
-        Args:
-            run: The days of the run; empty if the table is not partitioned by day.
-            parameters: The tables of `reads`, the rules and the resources, by name.
-            warehouse: Where `invalidated_by` reads its tables.
+        A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         """
         if self.invalidated_by is None:
             return self.function(**_arguments(self.function, {**parameters, "days": run}))
@@ -235,22 +232,16 @@ def table_asset(
     contract: type[Table],
     *,
     invalidated_by: Invalidation | None = None,
-    automation: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None = None,
+    automation: Condition | None = None,
     deps: tuple[dg.AssetKey, ...] = (),
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
 
     The function takes as parameters the names of `reads`, `days` (the days to compute), and any rule or resource that
-    `definitions.py` passes to all functions, by name.
-
-    Args:
-        contract: The contract of the table that the function returns.
-        invalidated_by: For a table where new input for one day changes other days too: the function that returns those
-            days. They are computed and replaced together with the days of the run.
-        automation: When Dagster requests the asset automatically.
-        deps: Assets that must be up to date first, although the function does not read them.
-        reads: Upstream tables by parameter name.
+    `definitions.py` passes to all functions, by name. Where new input for one day changes other days of the table too,
+    `invalidated_by` returns those days: they are computed and replaced together with the days of the run. See
+    `TableAsset` for the others.
     """
     ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
     return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation)

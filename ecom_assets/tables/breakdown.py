@@ -136,12 +136,8 @@ def open_columns(by: Iterable[str]) -> list[str]:
 def with_ends(by: Sequence[str], limit: int, ends: Mapping[str, Ends]) -> tuple[tuple[str, ...], int]:
     """Return a breakdown in which bins of equal width have their edges, and how many of its values are shown.
 
-    Bins of a single column are all shown, whatever the limit.
-
-    Args:
-        by: The parts of the breakdown.
-        limit: How many values are shown, unless they are bins.
-        ends: The least and the greatest number of each of `open_columns`.
+    Bins of a single column are all shown, whatever the limit. `ends` has the least and the greatest number of each of
+    `open_columns`.
     """
     edged = [bins.between(*ends.get(bins.column, (None, None))) if (bins := bins_of(one)) else one for one in by]
     first = edged[0] if len(edged) == 1 else ""

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.tables.asset import TableAsset, asset_key
@@ -183,7 +182,11 @@ def _evaluate(contract: type[Table], days: Days | None, rows: ir.Table) -> Check
     measures = {f"measure_{n}": value for n, value in enumerate(broken.values())}
     result = rows.agg(looked_at=rows.count(), **measures).to_pyarrow().to_pylist()[0]
     counts = {what: int(result[f"measure_{n}"]) for n, what in enumerate(broken)}
-    counts.update(_repeated_keys(contract, rows, int(result["looked_at"])))
+    if contract.key:
+        parts = _parts(contract, rows, int(result["looked_at"]))
+        keys = [part.group_by(*contract.key).agg(copies=lambda t: t.count()) for part in parts]
+        repeated = (int(one.filter(one.copies > 1).count().to_pyarrow().as_py()) for one in keys)
+        counts[f"{', '.join(contract.key)}: is not unique"] = sum(repeated)
     examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
     return CheckResult(sum(counts.values()), int(result["looked_at"]), examples)
 
@@ -199,18 +202,6 @@ def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
     if column.one_of:
         values["is not among the known values"] = value.notin(column.one_of)
     return values
-
-
-def _repeated_keys(contract: type[Table], rows: ir.Table, row_count: int) -> dict[str, int]:
-    if not contract.key:
-        return {}
-    repeated = sum(_repeated_count(contract, part) for part in _parts(contract, rows, row_count))
-    return {f"{', '.join(contract.key)}: is not unique": repeated}
-
-
-def _repeated_count(contract: type[Table], rows: ir.Table) -> int:
-    keys = rows.group_by(*contract.key).agg(copies=lambda t: t.count())
-    return int(keys.filter(ibis._.copies > 1).count().to_pyarrow().as_py())
 
 
 def _parts(contract: type[Table], rows: ir.Table, row_count: int) -> list[ir.Table]:
@@ -238,11 +229,8 @@ def check_steps(
 ) -> list[dg.AssetChecksDefinition]:
     """Return the Dagster checks, with those of a table in as few steps as the order of the tables allows.
 
-    Args:
-        checks: The checks.
-        assets: The assets in the order in which they are computed. A check that compares its table with one that is
-            computed from it waits for that one, and the checks that block it must not.
-        pool: The concurrency pool; runs whose steps share a pool take turns.
+    The assets are in the order in which they are computed. A check that compares its table with one that is computed
+    from it waits for that one, and the checks that block it must not. Runs whose steps share a `pool` take turns.
     """
     below = _below(assets)
     steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
@@ -259,7 +247,6 @@ def check_steps(
 
 def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.AssetChecksDefinition:
     contract = checks[0].contract
-    by_name = {one.name: one for one in checks}
 
     @dg.multi_asset_check(
         name=f"{contract.layer}__{contract.name}_checks{'' if number == 1 else f'_{number}'}",
@@ -270,22 +257,17 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
     )
     def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from _results([one for name, one in by_name.items() if name in selected], context)
+        days = days_of_run(context.run.tags)
+        errors: list[Exception] = []
+        for one in (one for one in checks if one.name in selected):
+            try:
+                yield one.result(days, context.resources)
+            except Exception as error:  # noqa: BLE001 (raised below, after the results of the others)
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     return evaluate
-
-
-def _results(checks: Sequence[TableCheck], context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate all checks, and raise afterwards if one could not look: the others say what they found first."""
-    days = days_of_run(context.run.tags)
-    errors: list[Exception] = []
-    for one in checks:
-        try:
-            yield one.result(days, context.resources)
-        except Exception as error:  # noqa: BLE001 (raised below, whatever it is)
-            errors.append(error)
-    if errors:
-        raise errors[0]
 
 
 def _below(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:

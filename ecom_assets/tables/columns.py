@@ -81,10 +81,7 @@ def text_by(rows: ir.Table, by: str) -> ir.StringValue:
 def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str, ...], int]:
     """Return a breakdown in which bins of equal width have their edges, and how many of its values are shown.
 
-    Args:
-        rows: The rows whose least and greatest numbers bound the bins.
-        by: The parts of the breakdown.
-        limit: How many values are shown, unless they are bins.
+    The least and greatest numbers of `rows` bound the bins. `limit` values are shown, unless they are bins.
 
     Raises:
         DefinitionError: A column is missing, or is not a number column.
@@ -186,7 +183,12 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     if where.operator == "is_set":
         return (text_of(rows, where.column) if json_path(where.column) else column_of(rows, where.column)).notnull()
     if where.operator in {"contains", "matches"}:
-        text, sought = _text(rows, where), str(where.values[0])
+        named, sought = column_of(rows, where.column), str(where.values[0])
+        if not json_path(where.column) and not named.type().is_string():
+            raise DefinitionError(
+                f"{where.operator} looks into text, and {where.column} holds {kind_of_column(named)}."
+            )
+        text = text_of(rows, where.column)
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
     if where.operator in {"equals", "one_of"} and json_path(where.column):
         return _is_one_of(rows, where)
@@ -231,13 +233,6 @@ def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 
     return test
 
 
-def _text(rows: ir.Table, where: Condition) -> ir.StringValue:
-    named = column_of(rows, where.column)
-    if not json_path(where.column) and not named.type().is_string():
-        raise DefinitionError(f"{where.operator} looks into text, and {where.column} holds {kind_of_column(named)}.")
-    return text_of(rows, where.column)
-
-
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:
     return _inside(column_of(rows, column), json_path(column))
 
@@ -264,10 +259,6 @@ class EventFilter:
     @classmethod
     def from_mapping(cls, raw: object, place: str) -> EventFilter:
         """Build it from a definition file: an event type (`*` is any), or `{event_type, where}`.
-
-        Args:
-            raw: What the file has.
-            place: What it defines, for the error.
 
         Raises:
             DefinitionError: It is neither, or a key is unknown.

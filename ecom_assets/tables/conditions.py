@@ -51,6 +51,8 @@ _SIGNS: Final = "|".join(re.escape(one) for one in sorted(SYMBOLS, key=len, reve
 _WRITTEN: Final = re.compile(
     rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
+_OR: Final = re.compile(r"""\s+or\s+(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""", re.IGNORECASE)
+"""` or ` outside quotes."""
 _VALUE: Final = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)"|([^,'"]+?))\s*(?:,|$)""")
 _EXAMPLES: Final = "\"product_category = shoes\", 'cart_amount between 10 and 50' or 'page_url contains /sale'"
 
@@ -211,13 +213,8 @@ def _check_pattern(place: str, pattern: str) -> None:
 
 
 def _any_of(text: str) -> Where:
-    parts = [_parse_one(part) for part in _outside_quotes(text)]
+    parts = [_parse_one(part) for part in _OR.split(text)]
     return parts[0] if len(parts) == 1 else Group("any_of", tuple(parts))
-
-
-def _outside_quotes(text: str) -> list[str]:
-    """Split at ` or ` outside quotes."""
-    return re.split(r"""\s+or\s+(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""", text, flags=re.IGNORECASE)
 
 
 def _parse_one(text: str) -> Condition:
@@ -236,13 +233,10 @@ def _parse_one(text: str) -> Condition:
             raise DefinitionError(f"{text!r} needs two values, as in 'cart_amount between 10 and 50'.")
         return Condition(column, operator, tuple(_value(end) for end in ends.groups()))
     if operator in {"one_of", "not_one_of"}:
-        return Condition(column, operator, tuple(_value(one) for one in _listed(rest)))
+        listed = [one.group(0).strip() for one in _VALUE.finditer(rest)]
+        return Condition(column, operator, tuple(_value(one.removesuffix(",")) for one in listed if one))
     plain = operator in {"contains", "matches", "not_contains", "not_matches"}
     return Condition(column, operator, (_unquoted(rest),) if plain else (_value(rest),) if rest else ())
-
-
-def _listed(rest: str) -> list[str]:
-    return [one.group(0).strip().removesuffix(",").strip() for one in _VALUE.finditer(rest) if one.group(0).strip()]
 
 
 def _unquoted(text: str) -> str:

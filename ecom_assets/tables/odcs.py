@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets.tables.contract import Column, Limit, Table
+from ecom_assets.tables.contract import Column, Table
 
 API_VERSION: Final = "v3.2.0"
 LOGICAL_TYPES: Final = {
@@ -31,13 +31,9 @@ Checks = Mapping[str, Sequence[tuple[str, str, bool]]]
 def one_document(
     tables: Sequence[type[Table]], version: str, checks: Checks, server: Mapping[str, Any] | None = None
 ) -> Document:
-    """Return one document with all tables.
+    """Return one document with all tables and the checks beside the contracts, in a version: that of the package.
 
-    Args:
-        tables: The contracts.
-        version: The version of the contracts: that of the package.
-        checks: What is evaluated beside the contracts themselves.
-        server: Where the tables are, as the standard has it; left out where it is not known.
+    `server` says where the tables are, as the standard has it; it is left out where that is not known.
     """
     result = _opening("ecom_assets", "ecom_assets", version, server)
     result["description"] = {"purpose": "Every table of the platform, from received rows to published numbers."}
@@ -122,8 +118,10 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
         result |= {"partitioned": True, "partitionKeyPosition": 1}
     if column.pii:
         result |= {"classification": PERSONAL, "tags": [PERSONAL]}
-    if limits := _limits(column) if logical in NUMBERS else {}:
-        result["logicalTypeOptions"] = limits
+    limits = {"minimum": column.at_least, "maximum": column.at_most} if logical in NUMBERS else {}
+    if known := {name: one for name, one in limits.items() if one is not None}:
+        numbers = {name: float(one) if isinstance(one, Decimal) else one for name, one in known.items()}
+        result["logicalTypeOptions"] = numbers
     if column.one_of:
         result["enum"] = [{"value": value} for value in column.one_of]
     if column.unit:
@@ -131,15 +129,6 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
     if reference:
         result["relationships"] = [{"type": "foreignKey", "to": reference}]
     return result
-
-
-def _limits(column: Column) -> Document:
-    limits = {"minimum": column.at_least, "maximum": column.at_most}
-    return {name: _number(limit) for name, limit in limits.items() if limit is not None}
-
-
-def _number(limit: Limit) -> Limit:
-    return float(limit) if isinstance(limit, Decimal) else limit
 
 
 def _of_key(table: type[Table]) -> list[Document]:

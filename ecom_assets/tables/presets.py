@@ -20,12 +20,7 @@ Preset = Mapping[str, Any]
 
 
 def preset_of(presets: Mapping[str, Preset], name: object, question: str) -> Preset:
-    """Return the values that a tool uses for a question.
-
-    Args:
-        presets: The subject's presets, by the name of the tool.
-        name: The name of a tool.
-        question: The subject, as in "ClickHouse has no sessions".
+    """Return the values that a tool uses for a question, which errors name as in "ClickHouse has no sessions".
 
     Raises:
         DefinitionError: There is no such tool, or none of its rules for this question is known.

@@ -100,11 +100,7 @@ class Period:
     ) -> "Period":
         """Return the requested period: 30 days by default, and a `custom` range if only dates are set.
 
-        Args:
-            newest: The newest day in the data.
-            time_range: The name of the range.
-            start: The first day of a custom range.
-            end: The last day of a custom range.
+        A named range ends on the `newest` day in the data; a custom one includes `start` and `end`.
 
         Raises:
             DefinitionError: A custom range lacks a date, ends before it starts or is too long; or another has dates.
@@ -354,12 +350,7 @@ def page_of(
 ) -> tuple[list[Row], int]:
     """Return a page of a table's rows, and the number of all its rows.
 
-    Args:
-        reading: The snapshot that has the table.
-        rows: The table.
-        order: The sort order of the rows; it must have no ties.
-        page: Which rows to return.
-        period: The days to bind to `PARAMETERS`, if the table uses them.
+    The sort order must have no ties. `period` has the days to bind to `PARAMETERS`, if the table uses them.
     """
     counted = rows.mutate(total_count=rows.count().over(ibis.window()))
     result = reading.rows(counted.order_by(order).limit(page.limit, offset=page.offset), period)
@@ -398,13 +389,13 @@ def rejected_rows(
 ) -> dict[str, Any]:
     """Return the counts of quarantined rows by reason, the most frequent first, and of surplus copies in a period.
 
-    Args:
-        reading: The snapshot that has the tables.
-        quarantined: A table with `reject_reason`.
-        duplicates: A table with `surplus_count`.
-        period: The partitions of the tables to count.
+    The first table has a column `reject_reason`, the second one `surplus_count`.
     """
-    rejected, surplus = (_in_partitions(reading, contract) for contract in (quarantined, duplicates))
+    rejected, surplus = (
+        table.filter(in_period(table[contract.day_column or ""]))
+        for contract in (quarantined, duplicates)
+        for table in [reading.table(contract)]
+    )
     reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
     (copies,) = reading.rows(surplus.agg(n=surplus.surplus_count.sum()), period)
     ordered = sorted(reasons, key=lambda row: (-row["n"], row["reject_reason"]))
@@ -412,11 +403,6 @@ def rejected_rows(
         "quarantined": {row["reject_reason"]: int(row["n"]) for row in ordered},
         "duplicates": int(copies["n"] or 0),
     }
-
-
-def _in_partitions(reading: Reading, contract: type[Table]) -> ir.Table:
-    table = reading.table(contract)
-    return table.filter(in_period(table[contract.day_column or ""]))
 
 
 def revenue_of(rows: Iterable[Row]) -> Decimal:

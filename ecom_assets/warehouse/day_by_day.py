@@ -7,7 +7,6 @@ continues where it stopped when it is started again.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import Protocol, TypeVar
 
 import ibis
@@ -77,26 +76,20 @@ def replace_day_by_day(
 ) -> tuple[Written, Days]:
     """Replace the slice of each day in its own transaction; skip days that are unchanged since they were fetched.
 
-    Args:
-        engine: The open warehouse.
-        contract: The table.
-        given: The rows.
-        replace: The function that replaces a slice; the engine's own by default.
-
-    Returns:
-        What was written, and all days except those that `replace` did not replace.
+    By default, `replace` is the engine's own. Returns what was written, and all days but those it did not replace.
 
     Raises:
         ConnectionLostError: A connection was lost, and every retry failed; finished days are kept.
         WarehouseError: The source or the warehouse returned an error.
     """
     source = given.source
+    replace = replace or (lambda contract, rows, days: (engine.replace(contract, rows, days), days))
     retry = reconnecting(source.reconnect)
     versions = retry(source.versions, given.days)
     kept = _unchanged(engine, contract, given, versions)
     count, sql, left = 0, str(source.rows(given.days).compile()), set[date]()
     for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
-        written, done = retry(_fetch, contract, source, one, replace or partial(_replaced, engine))
+        written, done = retry(_fetch, contract, source, one, replace)
         if not done.dates:
             left.add(one.first)
             continue
@@ -104,10 +97,6 @@ def replace_day_by_day(
         engine.replace(FetchedDays, note, one)
         count += written.row_count
     return Written(count, sql), Days.of(set(given.days.dates) - left)
-
-
-def _replaced(engine: Engine, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
-    return engine.replace(contract, rows, days), days
 
 
 def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions: Mapping[date, str]) -> set[date]:
@@ -118,12 +107,7 @@ def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions:
         f"SELECT {engine.columns_of(FetchedDays)} FROM {engine.name_of(FetchedDays)}"  # noqa: S608 (names come from contracts)
         f"{engine.where(FetchedDays, given.days)}"
     )
-    day_column = engine.quoted(str(contract.day_column))
-    counted = engine.query(
-        f"SELECT {day_column} AS received_date, count(*) AS n FROM {engine.name_of(contract)}"  # noqa: S608 (as above)
-        f"{engine.where(contract, given.days)} GROUP BY 1"
-    )
-    present = {row["received_date"]: int(row["n"]) for row in counted}
+    present = engine.day_counts(contract, given.days)
     return {
         row["received_date"]
         for row in noted

@@ -258,8 +258,8 @@ class Engine(SqlNames, ABC):
         rows = self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
-    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the row count of each of some days that has rows, including uncommitted changes."""
+    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+        """Return the row count of each of some days (all days if None) that has rows, including uncommitted changes."""
         day = self.quoted(str(contract.day_column))
         return {
             row["counted_day"]: int(row["n"])
@@ -268,6 +268,12 @@ class Engine(SqlNames, ABC):
                 f"{self.where(contract, days)} GROUP BY 1"
             )
         }
+
+    def noted_rows(self, contract: type[Table]) -> list[dict[str, Any]]:
+        """Return all rows of a small table; none if there is no such table yet."""
+        if not self.has(contract):
+            return []
+        return self.query(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
 
     def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
         """Replace the rows of some days with the result of `make` on them; call it within a transaction."""

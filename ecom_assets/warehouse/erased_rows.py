@@ -63,10 +63,7 @@ def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int
 
 def notes_of(engine: Engine, contract: type[Table]) -> list[dict[str, Any]]:
     """Return the recorded counts of a raw table."""
-    if not engine.has(ErasedRows):
-        return []
-    rows = engine.query(f"SELECT {engine.columns_of(ErasedRows)} FROM {engine.name_of(ErasedRows)}")  # noqa: S608 (names come from contracts)
-    return [row for row in rows if row["source_table"] == contract.qualified_name()]
+    return [row for row in engine.noted_rows(ErasedRows) if row["source_table"] == contract.qualified_name()]
 
 
 def _renewed(name: str, counts: dict[FileDay, int], days: set[date], old: pa.Table) -> pa.Table:

@@ -21,21 +21,22 @@ from ecom_assets.warehouse.written_slices import CODE_VERSION, note_computation
 
 Source = tuple[str, str, str]
 """Layer, table and column."""
+Sources = Mapping[str, set[Source]]
+Known = dict[ops.Relation, Sources]
 
 
 def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
     """Return the stored columns that each column of `table` is computed from."""
-    known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
-    return dict(_of_relation(table.op(), known))
+    return dict(_of_relation(table.op(), {}))
 
 
-def _of_relation(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
+def _of_relation(op: ops.Relation, known: Known) -> Sources:
     if op not in known:
         known[op] = _trace(op, known)
     return known[op]
 
 
-def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> Mapping[str, set[Source]]:
+def _trace(op: ops.Relation, known: Known) -> Sources:
     if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
         # Names in contracts are lower case, but an engine may store them in upper case.
@@ -54,7 +55,7 @@ def _trace(op: ops.Relation, known: dict[ops.Relation, Mapping[str, set[Source]]
     return {name: set() for name in op.schema.names}
 
 
-def _of_value(value: ops.Node, known: dict[ops.Relation, Mapping[str, set[Source]]]) -> set[Source]:
+def _of_value(value: ops.Node, known: Known) -> set[Source]:
     fields = value.find(ops.Field, filter=ops.Value)
     return set().union(*(_of_relation(field.rel, known)[field.name] for field in fields))
 
@@ -64,17 +65,13 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
-    known: dict[ops.Relation, Mapping[str, set[Source]]] = {}
-    result = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in _stored(table)}
+    known: Known = {}
+    stored = table.op().find(ops.DatabaseTable)
+    result = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in stored}
     for field in table.op().find(ops.Field):
         for layer, name, column in _of_relation(field.rel, known)[field.name]:
             result[f"{layer}.{name}"].add(column)
     return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
-
-
-def _stored(table: ir.Table) -> list[ops.DatabaseTable]:
-    matches: list[ops.DatabaseTable] = table.op().find(ops.DatabaseTable)
-    return matches
 
 
 CODE = "code_version"
@@ -179,7 +176,10 @@ class WarehouseIOManager(dg.IOManager):
             metadata[CODE] = CODE_VERSION
         context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
         note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
-        self._report_once(context, self._explanation(contract, rows, days, written))
+        # Of the newest day of the run only: on every day, the explanation was most of a history of gigabytes.
+        newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
+        explanation = self._explanation(contract, rows, days, written)
+        context.step_context.add_asset_metadata(explanation, context.asset_key, newest)
 
     def _guarded(
         self,
@@ -198,12 +198,6 @@ class WarehouseIOManager(dg.IOManager):
         if isinstance(obj, DayByDay):
             return replace_day_by_day(self._engine, contract, obj, replace)
         return replace(contract, rows, days)
-
-    @staticmethod
-    def _report_once(context: dg.OutputContext, metadata: Mapping[str, Any]) -> None:
-        """Add metadata to the newest day of the run only: on every day, they were most of a history of gigabytes."""
-        newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
-        context.step_context.add_asset_metadata(metadata, context.asset_key, newest)
 
     def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
@@ -240,7 +234,10 @@ class WarehouseIOManager(dg.IOManager):
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
     ) -> dict[str, Any]:
         """Return the metadata that explain a slice: schema, lineage, SQL and a preview."""
-        lineage = _within_platform(column_lineage(rows))
+        lineage = {
+            name: sorted(source for source in sources if source[0] in LAYERS)
+            for name, sources in column_lineage(rows).items()
+        }
         plot = self._plot(self._engine, contract, days)
         return {
             **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
@@ -259,10 +256,6 @@ class WarehouseIOManager(dg.IOManager):
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
-
-
-def _within_platform(lineage: Mapping[str, set[Source]]) -> dict[str, list[Source]]:
-    return {name: sorted(source for source in sources if source[0] in LAYERS) for name, sources in lineage.items()}
 
 
 def _dagster_lineage(lineage: Mapping[str, list[Source]]) -> dg.TableColumnLineage:

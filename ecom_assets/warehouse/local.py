@@ -20,9 +20,9 @@ from ibis.backends.sql import rewrites
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.formats.pyarrow import PyArrowData
 
+from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
-from ecom_assets.warehouse.json_keys import WholeKeys
 from ecom_assets.warehouse.kept_statements import STATEMENTS
 from ecom_assets.warehouse.sql_text import ident, text
 from ecom_assets.warehouse.statements import kept_sql
@@ -30,6 +30,27 @@ from ecom_assets.warehouse.statements import kept_sql
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
+
+
+class WholeKeys:
+    """A method of a compiler of Ibis', which finds it by its name: a key is one key, whatever characters it has."""
+
+    __slots__ = ()
+
+    def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return the value of a key, or of a place in a list.
+
+        Raises:
+            DefinitionError: The key has a character that sqlglot would not escape.
+        """
+        if not isinstance(index, sge.Literal) or not index.is_string:
+            return super().visit_JSONGetItem(op, arg=arg, index=index)  # type: ignore[misc]  # the compiler's own
+        if set(index.this) & set("'\"\\"):
+            raise DefinitionError(
+                f"The key {index.this!r} of a JSON object has a quote or a backslash; name another key."
+            )
+        path = sge.JSONPath(expressions=[sge.JSONPathRoot(), sge.JSONPathKey(this=index.this)])
+        return sge.JSONExtract(this=arg, expression=path)
 
 
 class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
@@ -133,18 +154,20 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
 
     def compile_streaming(self, rows: ir.Table) -> str:
         """Return the statement that computes rows, with repeated scans left for DuckDB to run as scans."""
-        return kept_sql(STATEMENTS, rows, "streaming", self._write_streaming)
 
-    def _write_streaming(self, rows: ir.Table) -> str:
-        return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)
+        def write(rows: ir.Table) -> str:
+            return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)
+
+        return kept_sql(STATEMENTS, rows, "streaming", write)
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:
     """Add the two methods that Ibis 12.0.0 calls to DuckDB 2's connection and relation.
 
     DuckDB 2.0 removed them from connections and deprecated them on relations. The next release of Ibis calls the new
-    names. A test fails as soon as this shim is no longer needed.
+    names. A test fails as soon as this shim is no longer needed. Ibis counts the complexity of selects by `complexity`.
     """
+    rewrites.complexity = complexity
     for holder in (duckdb.DuckDBPyRelation, duckdb.DuckDBPyConnection):
         table, reader = _quietly(holder.to_arrow_table), _quietly(holder.to_arrow_reader)
         setattr(holder, "fetch_arrow_table", table)  # noqa: B010 (the stubs do not know the name)
@@ -171,7 +194,6 @@ def _quietly(method: Callable[..., object]) -> Callable[..., object]:
 def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
     """Open a DuckDB database through Ibis, in memory without a path; its time zone is UTC."""
     adapt_duckdb_2_to_ibis_12()
-    count_complexity_once()
     con: DuckDB = DuckDB().connect(path or ":memory:", read_only=read_only)
     for statement in SETTINGS:
         con.raw_sql(statement)
@@ -181,7 +203,6 @@ def connect(path: Path | None = None, *, read_only: bool = False) -> DuckDB:
 def adopted(con: duckdb.DuckDBPyConnection) -> DuckDB:
     """Return Ibis' view of an open connection, which is set as `plain_connection` does."""
     adapt_duckdb_2_to_ibis_12()
-    count_complexity_once()
     backend: DuckDB = DuckDB.from_connection(con)
     return backend
 
@@ -227,8 +248,3 @@ def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
             counts[one] = 1 + sum(counts[child] for child in children)
         left.pop()
     return counts[node]
-
-
-def count_complexity_once() -> None:
-    """Make Ibis use this function from now on."""
-    rewrites.complexity = complexity

@@ -101,7 +101,9 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
         WarehouseError: A value cannot be cast; the table is unchanged.
     """
     planned = changes(engine, contract)
-    fresh = _beside(contract)
+    # The same contract under another name, for the new table that is filled before it replaces the old one.
+    named = {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"}
+    fresh: type[Table] = type(contract.__name__, (contract,), named)
     engine.drop(fresh)
     if any(change.empties for change in planned):
         engine.ensure(fresh)
@@ -110,11 +112,6 @@ def migrate(engine: Engine, contract: type[Table]) -> int:
     if planned:
         engine.put_in_place(fresh, contract)
     return engine.row_count(contract)
-
-
-def _beside(contract: type[Table]) -> type[Table]:
-    """Return the same contract under another name, for the new table that is filled before it replaces the old one."""
-    return type(contract.__name__, (contract,), {"__doc__": contract.__doc__, "name": f"{contract.name}__migrated"})
 
 
 def _cast(stored: ir.Table, contract: type[Table]) -> ir.Table:

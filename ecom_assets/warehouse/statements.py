@@ -27,10 +27,7 @@ from ibis.expr.operations.udf import InputType
 from ecom_assets.warehouse.kept_statements import FIRST_STAND_IN, KeptStatements
 
 ADAPTED: Final = blake2b(
-    b"".join(
-        Path(__file__).with_name(f"{name}.py").read_bytes()
-        for name in ("local", "json_keys", "statements", "kept_statements")
-    ),
+    b"".join(Path(__file__).with_name(f"{one}.py").read_bytes() for one in ("local", "statements", "kept_statements")),
     digest_size=8,
 ).hexdigest()
 """The modules in which Ibis' compiler is adapted, by their source: any edit makes all kept statements unknown."""

@@ -59,21 +59,16 @@ class _LostDaysError(Exception):
 
 @dataclass
 class WithdrawalGuard:
-    """Replace slices of raw tables for one run.
-
-    Args:
-        engine: The open warehouse.
-        gate: The limits that define what far fewer rows are.
-        whole_days: Returns the days of a table that its source reports as complete.
-        run_id: The run that writes.
-        is_allowed: Whether the run allows withdrawals.
-    """
+    """Replace slices of raw tables for one run."""
 
     engine: Engine
     gate: SourceGate
+    """The limits that define what far fewer rows are."""
     whole_days: WholeDays
+    """Returns the days of a table that its source reports as complete."""
     run_id: str
     is_allowed: bool
+    """Whether the run allows withdrawals."""
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written, and the replaced days."""
@@ -94,8 +89,19 @@ class WithdrawalGuard:
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
         gone = [day for day in kept.dates if watch.stored.get(day) and not watch.found.get(day)]
         held = sorted(set(days.dates) - set(kept.dates))
-        fresh = [_row(watch, name, day, now, None, self.run_id) for day in held]
-        fresh += [_row(watch, name, day, now, now, self.run_id) for day in gone]
+        since = [*((day, None) for day in held), *((day, now) for day in gone)]
+        fresh = [
+            {
+                "received_date": day,
+                "source_table": name,
+                "stored_count": watch.stored.get(day, 0),
+                "offered_count": watch.found.get(day, 0),
+                "noticed_at": now,
+                "withdrawn_at": gone_at,
+                "run_id": self.run_id,
+            }
+            for day, gone_at in since
+        ]
         settled = {*held, *gone, *(day for day in kept.dates if watch.found.get(day))}
         self.engine.ensure(Withdrawals)
         noted = {row["received_date"] for row in notes_of(self.engine, name)} & settled
@@ -146,38 +152,18 @@ def is_guarded(contract: type[Table]) -> bool:
 
 def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
     """Return the row count of each raw table by day of arrival."""
-    values: dict[str, dict[date, int]] = {}
-    for contract in (one for one in raw_tables if engine.has(one)):
-        day = engine.quoted(str(contract.day_column))
-        rows = engine.query(f"SELECT {day} AS counted_day, count(*) AS n FROM {engine.name_of(contract)} GROUP BY 1")  # noqa: S608 (names come from contracts)
-        values[contract.qualified_name()] = {row["counted_day"]: int(row["n"]) for row in rows}
-    return values
+    return {one.qualified_name(): engine.day_counts(one, None) for one in raw_tables if engine.has(one)}
 
 
 def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
     """Return the withdrawals of one raw table or of all tables, sorted by day."""
-    if not engine.has(Withdrawals):
-        return []
-    rows = engine.query(f"SELECT {engine.columns_of(Withdrawals)} FROM {engine.name_of(Withdrawals)}")  # noqa: S608 (names come from contracts)
-    matches = [row for row in rows if source_table in {None, row["source_table"]}]
+    matches = [row for row in engine.noted_rows(Withdrawals) if source_table in {None, row["source_table"]}]
     return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
 
 
 def held_withdrawals(engine: Engine, source_table: str | None = None) -> list[Row]:
     """Return the withdrawals of days that are held."""
     return [row for row in notes_of(engine, source_table) if row["withdrawn_at"] is None]
-
-
-def _row(watch: _Watch, name: str, day: date, now: datetime, gone_at: datetime | None, run_id: str) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
-    return {
-        "received_date": day,
-        "source_table": name,
-        "stored_count": watch.stored.get(day, 0),
-        "offered_count": watch.found.get(day, 0),
-        "noticed_at": now,
-        "withdrawn_at": gone_at,
-        "run_id": run_id,
-    }
 
 
 def _renewed(name: str, fresh: list[Row], old: pa.Table) -> pa.Table:

@@ -126,27 +126,14 @@ def note_computation(
 ) -> None:
     """Record how a table was computed, if the engine records its writes.
 
-    Args:
-        engine: The open warehouse.
-        contract: The table.
-        run_id: The Dagster run.
-        sql: The statement that computed the rows.
-        upstream: The stored columns that the statement reads, by table.
+    `upstream` has the stored columns that the statement reads, by table.
     """
     if not engine.notes_writes:
         return
     engine.ensure(Computations)
     place, name = engine.name_of(Computations), literal(contract.qualified_name())
-    values = ", ".join(
-        [
-            name,
-            literal(run_id),
-            literal(CODE_VERSION),
-            f"TIMESTAMP '{now_text()}'",
-            literal(json.dumps(upstream, sort_keys=True)),
-            literal(sql),
-        ]
-    )
+    by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
+    values = f"{name}, {by}, {literal(json.dumps(upstream, sort_keys=True))}, {literal(sql)}"
     with engine.transaction():
         engine.begin_slice(contract)  # another run that writes the table waits, so that one row stays
         engine.execute(f"DELETE FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)

@@ -70,14 +70,9 @@ class Schedule:
 def make_schedule(
     dice: Dice, *, days: int, people: Ints, first_day: date, known_before: Flags | None = None
 ) -> Schedule:
-    """Return all visits of all people; each person has at least one.
+    """Return all visits of all people, given by ascending ids; each person has at least one.
 
-    Args:
-        dice: Random numbers of these days.
-        days: Number of days.
-        people: The ids of the people who visit, in ascending order.
-        first_day: The first of the days.
-        known_before: Which of the people visited before these days; by default none.
+    `known_before` are those of the people who visited before these days; by default none.
     """
     visitors = len(people)
     weekday = (np.arange(days, dtype=np.int64) + first_day.weekday()) % 7

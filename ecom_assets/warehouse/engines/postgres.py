@@ -24,7 +24,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.json_keys import WholeKeys
+from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import text
 
 

@@ -121,13 +121,7 @@ def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING
                 + " || ']'",
             }
         ),
-        refusals=[
-            _client_id("client"),
-            *_time_refusals(),
-            *_name_refusals(),
-            *_commerce_refusals(),
-            *_length_refusals(),
-        ],
+        refusals=[_client_id("client"), *_time_refusals(), *_name_refusals(), *_content_refusals()],
         most_bytes=RECORD_BYTES,
     )
     return event_payloads(rows, form, PROPERTIES, choices, sent_at)
@@ -161,7 +155,8 @@ def _name_refusals() -> list[Refusal]:
     ]
 
 
-def _commerce_refusals() -> list[Refusal]:
+def _content_refusals() -> list[Refusal]:
+    values = "event_id, product_id, product_category, transaction_id, search_term"
     return [
         Refusal(
             "purchase_without_item",
@@ -173,12 +168,6 @@ def _commerce_refusals() -> list[Refusal]:
             "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
             "name = 'refund' AND order_id IS NULL",
         ),
-    ]
-
-
-def _length_refusals() -> list[Refusal]:
-    values = "event_id, product_id, product_category, transaction_id, search_term"
-    return [
         text_too_long("GA4", values, VALUE_CHARACTERS),
         Refusal(
             "url_too_long",

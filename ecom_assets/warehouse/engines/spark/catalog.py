@@ -110,8 +110,8 @@ class CatalogTables:
         rows = self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where}")  # noqa: S608 (names come from contracts)
         return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
 
-    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the rows of each of some days that has any."""
+    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+        """Return the row count of each of some days (all days if None) that has rows."""
         day, where = f"`{contract.day_column}`", condition(contract, days)
         name = self.name_of(contract)
         rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (as above)

@@ -132,8 +132,8 @@ class SparkEngine(Engine):
         with self._plain_errors():
             return self.tables.rows_of(contract, days)
 
-    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the number of rows of each of some days that has any, as above."""
+    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+        """Return the row count of each of some days (all days if None) that has rows, as above."""
         with self._plain_errors():
             return self.tables.day_counts(contract, days)
 

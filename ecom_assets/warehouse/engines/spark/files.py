@@ -193,15 +193,16 @@ class FileTables:
                 result.append(pa.Table.from_arrays(columns, schema=schema))
         return pa.concat_tables(result)
 
-    def day_counts(self, contract: type[Table], days: Days) -> dict[date, int]:
-        """Return the row count of each of some days that has rows, from the log."""
+    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
+        """Return the row count of each of some days (all days if None) that has rows, from the log."""
         return {date.fromisoformat(day): rows_in(files) for day, files in self._slices(contract, days).items()}
 
-    def _slices(self, contract: type[Table], days: Days) -> Slices:
+    def _slices(self, contract: type[Table], days: Days | None) -> Slices:
         snapshot = self.snapshot(contract)
         staged = (self._staged or {}).get(str(self.log(contract.layer, contract.name).folder))
         slices = (staged.onto(snapshot) if staged else snapshot).slices
-        return {str(day): slices[str(day)] for day in days.dates if str(day) in slices}
+        wanted = slices if days is None else map(str, days.dates)
+        return {day: slices[day] for day in wanted if day in slices}
 
     def show(self, layer: str, name: str) -> None:
         """Point the session's view at the newest snapshot of a table, if there is one."""
