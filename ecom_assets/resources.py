@@ -10,8 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.delivery.tools.resources import tool_resources
+from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.privacy.ingestion import ErasedPeople

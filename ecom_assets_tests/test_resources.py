@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.clock import today_in
 from ecom_assets.customers.contracts import Customers, RawCustomers
 from ecom_assets.definitions import build_definitions
-from ecom_assets.delivery.tools.resources import tool_resource
+from ecom_assets.delivery.tools.all import tool_resource
 from ecom_assets.errors import SettingError, WarehouseError
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.settings.resource import MASK

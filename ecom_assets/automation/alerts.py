@@ -158,7 +158,7 @@ class Alerts:
         """Return the alerts that are set; None where none are.
 
         Raises:
-            SettingError: The server's address is none, or one of two settings is missing.
+            SettingError: The server's address is wrong, or one of two settings is missing.
         """
         url = settings.smtp_url.get_secret_value()
         if not settings.alert_email and (not url or settings.report_email):

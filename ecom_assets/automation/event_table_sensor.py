@@ -18,9 +18,9 @@ INTERVAL_S = 300
 
 
 def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that reports the versions of the last days to Dagster, and asks for a run if one changed.
+    """Return the sensor that reports the versions of the last days to Dagster, and requests a run if one changed.
 
-    The cursor holds the version of each day as it was when the sensor last asked.
+    The cursor holds the version of each day as it was at its last look.
     """
 
     @dg.sensor(

@@ -43,7 +43,7 @@ class MailServer:
         """Read an address such as `smtp://user:password@host:587?starttls=true`.
 
         Raises:
-            SettingError: It is none.
+            SettingError: It is not an address of a mail server.
         """
         parts, port = _split(url)
         options = {name: values[-1].lower() for name, values in parse_qs(parts.query, keep_blank_values=True).items()}

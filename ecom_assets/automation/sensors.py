@@ -33,9 +33,9 @@ SETTLED: Final = timedelta(seconds=30)
 
 
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
-    """Return the sensor that sees new or changed landing files and asks for the days that they touch.
+    """Return the sensor that sees new or changed landing files and requests runs over the days that they change.
 
-    The cursor holds each file's size and time of modification, as they were when the sensor last asked. Without one,
+    The cursor holds each file's size and time of modification, as they were at its last look. Without one,
     files from before the last run over events count as taken in.
     """
 
@@ -75,7 +75,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
 
 
 def _last_day(settings: Settings, now: Clock) -> date:
-    """Return the last day that the sensor asks for: today; of the sandbox shop, the last day that is over."""
+    """Return the last day that the sensor requests: today; of the sandbox shop, the last day that is over."""
     days = () if settings.has_own_data else sandbox_days(settings).dates
     return days[-1] if days else day_of(now(), settings)
 
@@ -159,7 +159,7 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
 
 
 def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
-    """Leave out long times in which the files have no rows, and refuse a span that nobody can mean.
+    """Leave out long times in which the files have no rows, and refuse a span that is implausibly long.
 
     Raises:
         UsageError: The files span more than ECOM_MAX_DAYS.
@@ -222,7 +222,7 @@ def request_sensor(
     def requests(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         waiting = Requests(settings.home).waiting()
         if not waiting:
-            yield dg.SkipReason("Nobody has asked for anything.")
+            yield dg.SkipReason("There are no requests.")
         for one in waiting:
             filters = dg.RunsFilter(tags={TAG: str(one.number)}, statuses=UNFINISHED)
             if context.instance.get_run_records(filters, limit=1):

@@ -127,7 +127,7 @@ NOT_KNOWN = "not_known"
 REFUSED = "refused"
 TOO_LARGE = "too_large"
 AFTER = "It comes after a record that has to wait."
-_STRANGER_REFUSALS = 64
+_UNKNOWN_REFUSALS = 64
 """If a tool has accepted nothing yet, it is assumed to refuse our account after this many refusals."""
 
 
@@ -193,7 +193,7 @@ class BatchSender:
             part = self._parts.popleft()
             if part.places:
                 self._send(part)
-        self._forgive_if_a_stranger()
+        self._postpone_if_unknown()
         answers = [answer for answer in self._answers if answer is not None]
         assert len(answers) == len(self._payloads)  # noqa: S101 (each part ends in answers, or in parts)
         return answers
@@ -265,8 +265,8 @@ class BatchSender:
 
     def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
         self._refusals += 1
-        if self._refusals > _STRANGER_REFUSALS and not self._protocol.sender.has_taken:
-            self._postpone_all(left, NOT_KNOWN, self._stranger())
+        if self._refusals > _UNKNOWN_REFUSALS and not self._protocol.sender.has_taken:
+            self._postpone_all(left, NOT_KNOWN, self._unknown_account())
             return
         if len(left.places) == 1:
             reason = TOO_LARGE if reading.outcome is BatchOutcome.SMALLER else REFUSED
@@ -276,19 +276,19 @@ class BatchSender:
         for half in (left.places[middle:], left.places[:middle]):
             self._parts.appendleft(replace(left.of(half), failures=0))
 
-    def _stranger(self) -> str:
+    def _unknown_account(self) -> str:
         return (
             f"{self._rule.name} refuses all that it is sent and has taken nothing yet, so nothing counts as sent; "
             f"correct {self._rule.settings}."
         )
 
-    def _forgive_if_a_stranger(self) -> None:
+    def _postpone_if_unknown(self) -> None:
         """Postpone refused records if the tool named none and never accepted any: it may refuse our account."""
         if self._protocol.sender.has_taken:
             return
         for place, one in enumerate(self._answers):
             if one is not None and one.reason == REFUSED:
-                self._answers[place] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, self._stranger(), one.attempts)
+                self._answers[place] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, self._unknown_account(), one.attempts)
 
     def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
         patience = self._protocol.patience

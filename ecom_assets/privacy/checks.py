@@ -1,7 +1,7 @@
 """The check that erased people are absent: of each table that names people, none of its ids is of somebody erased.
 
 It looks for keyed hashes of erased people; `ecom erase --verify` proves absence by the ids themselves. Only the rows of
-a run's days are looked at: what an earlier run wrote, it has looked at.
+a run's days are read: an earlier run has checked what it wrote.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Erase a person: plan, record the intent, take each step once, and write a receipt.
 
-Each step may be taken again, so a killed erasure goes on with the step in which it was killed.
+Each step may be taken again, so a killed erasure continues with the step in which it was killed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -127,7 +127,7 @@ class Erasure:
         """Take every step that is not done yet, and return the receipt and its path.
 
         Raises:
-            WorkError: A step failed; the same erasure goes on with it when it is run again.
+            WorkError: A step failed; the same erasure continues with it when it is run again.
         """
         write_pending(self.settings, self.pending)
         for name, (sentence, step) in self._steps().items():

@@ -23,15 +23,15 @@ PENDING = "pending.json"
 
 @dataclass
 class Pending:
-    """An erasure: whom it is of, what was found, and which steps are done.
+    """An erasure: the person, what was found, and which steps are done.
 
     Args:
-        requested_at: When it was asked for, in UTC.
-        person: Whom it is of.
+        requested_at: When it was requested, in UTC.
+        person: The person who is erased.
         records: The ids of the person's events in the ledger, with their days.
         found: What was found before anything was removed.
         first_date: The first day whose tables must be computed again; None if none.
-        results: What each finished step came to.
+        results: The result of each finished step.
     """
 
     requested_at: str

@@ -35,14 +35,14 @@ class Person:
     devices: tuple[str, ...] = ()
     shared: int = 0
     known_as: tuple[str, ...] = field(default=())
-    """Users who were seen in a session that was asked for by its id; they are erased only if asked for."""
+    """Users who were seen in a session that was requested by its id; they are erased only if requested, too."""
 
     @classmethod
     def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
         """Return the person for visitor ids, as in the tables, and customer ids.
 
         Raises:
-            UsageError: Nothing is asked for, or an id is empty.
+            UsageError: Nobody is named, or an id is empty.
         """
         given = [*visitors, *customers]
         if not given or not all(one.strip() for one in given):

@@ -7,9 +7,8 @@ from typing import Any
 
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.delivery.batch_sender import patience
-from ecom_assets.delivery.deletion import Deletion, patient
 from ecom_assets.delivery.sender import HttpRule, Limits, Sender
-from ecom_assets.delivery.tool import Tool
+from ecom_assets.delivery.tool import Deletion, Tool, patient
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
 from ecom_assets.events.identity import ANONYMOUS

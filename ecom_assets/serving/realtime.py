@@ -121,7 +121,7 @@ def _newest(settings: Settings, now: datetime, rule: RealTimeRule) -> NewestFile
         if "://" in place:
             kind = place.partition("://")[0]
             raise NotFilesError(
-                f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; ask "
+                f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; use "
                 "/analytics/sales for what is published, or land the events as files."
             )
     since = _since(now, rule)

@@ -123,7 +123,7 @@ FREE_TEXT = ("properties",)
 class WarehouseIOManager(dg.IOManager):
     """Load inputs as lazy slices of tables, and replace slices with outputs."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 (each is one thing that it asks)
+    def __init__(  # noqa: PLR0913, PLR0917 (each is one thing that it needs)
         self,
         engine: Engine,
         contracts: Mapping[str, type[Table]],

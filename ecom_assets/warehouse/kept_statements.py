@@ -51,7 +51,7 @@ class KeptStatements:
         return _filled(template, dates) if dates else template
 
     def has(self, about: object) -> bool:
-        """Return whether this was asked before, and keep that it was."""
+        """Return whether this was asked for before, and record it."""
         key = _key(about)
         is_known = key in self._kept or self._read(key) is not None
         if not is_known:

@@ -60,5 +60,5 @@ def test_a_port_that_is_taken_is_reported(home: Path) -> None:
         result = ecom("sandbox", "up", "--customer-port", str(port), home=home)
     assert (result.exit_code, result.sentence) == (
         2,
-        f"Port {port} is not to be had (Address already in use); give another, or 0.",
+        f"Port {port} is not available (Address already in use); give another, or 0.",
     )

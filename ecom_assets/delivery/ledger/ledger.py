@@ -157,9 +157,10 @@ class Ledger:
 
     def note_changes(self, writer: Writer, day: date, changed: pa.Table) -> None:
         """Within a turn, record which records have changed since delivery: `record_id`, `payload_hash`."""
+        hashes = changed["payload_hash"].to_numpy().astype("int64")  # databases have no unsigned numbers
         rows = [
-            (writer.destination_id, _text(day), row["record_id"], _signed(row["payload_hash"]), _text(self.now()))
-            for row in changed.to_pylist()
+            (writer.destination_id, _text(day), one, int(signed), _text(self.now()))
+            for one, signed in zip(changed["record_id"].to_pylist(), hashes, strict=True)
         ]
         self.store.many(
             "INSERT INTO changes (destination_id, day, record_id, payload_hash, found_at) VALUES (?, ?, ?, ?, ?) "
@@ -293,10 +294,6 @@ def _most_common(outcomes: Sequence[Outcome]) -> Outcome:
     if outcomes.count(first) == len(outcomes):
         return first
     return Counter(outcomes).most_common(1)[0][0]
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def _is_dead(holder: str | None) -> bool:

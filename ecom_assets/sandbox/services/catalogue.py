@@ -34,10 +34,10 @@ class CatalogueService(Service):
         """Return a page of products, or an error."""
         if (request.method, request.path) != ("GET", PATH):
             return Answer.json({"error": "not found"}, 404)
-        asked = page_of(request, self.key, 100, MOST_PER_PAGE)
-        if isinstance(asked, Answer):
-            return asked
-        number, size = asked
+        page = page_of(request, self.key, 100, MOST_PER_PAGE)
+        if isinstance(page, Answer):
+            return page
+        number, size = page
         total = len(self.products)
         data = self.products[(number - 1) * size : number * size]
         return Answer.json({"page": number, "total": total, "total_pages": -(-total // size), "data": data})

@@ -56,8 +56,14 @@ class CustomerService(Service):
             return Answer.json({"error": "not found"}, 404)
         if request.method != "GET":
             return Answer.json({"error": "method not allowed"}, 405)
-        asked = page_of(request, self.key, 6, MOST_PER_PAGE)
-        return asked if isinstance(asked, Answer) else self._with_etag(request, self._page(*asked))
+        place = page_of(request, self.key, 6, MOST_PER_PAGE)
+        if isinstance(place, Answer):
+            return place
+        page = self._page(*place)
+        etag = f'"{hashlib.sha256(json.dumps(page).encode()).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == etag:
+            return Answer(304, headers={"ETag": etag})
+        return Answer.json(page, ETag=etag)
 
     def _page(self, number: int, size: int) -> dict[str, Any]:
         faults = self.faults
@@ -75,10 +81,3 @@ class CustomerService(Service):
         if number <= faults.malformed_pages:
             data.append(_MALFORMED[(number - 1) % len(_MALFORMED)])
         return {"page": number, "per_page": size, "total": total, "total_pages": -(-total // size), "data": data}
-
-    @staticmethod
-    def _with_etag(request: Request, page: dict[str, Any]) -> Answer:
-        etag = f'"{hashlib.sha256(json.dumps(page).encode()).hexdigest()[:32]}"'
-        if request.headers.get("if-none-match") == etag:
-            return Answer(304, headers={"ETag": etag})
-        return Answer.json(page, ETag=etag)

@@ -154,7 +154,7 @@ class Service(ABC):
         try:
             self._server = _Server(self, port)
         except OSError as error:
-            raise UsageError(f"Port {port} is not to be had ({error.strerror}); give another, or 0.") from error
+            raise UsageError(f"Port {port} is not available ({error.strerror}); give another, or 0.") from error
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 

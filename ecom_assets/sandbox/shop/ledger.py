@@ -13,12 +13,12 @@ from ecom_assets.sandbox.shop.catalogue import Catalogue
 from ecom_assets.sandbox.shop.orders import total_cents
 from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, Rows, joined
 
-(NONE, PHONED, UNRECORDED, DEARER, UNTOLD, SHIFTED) = range(6)
+(NONE, PHONED, UNRECORDED, SURCHARGED, UNREPORTED, SHIFTED) = range(6)
 """An order's fault: none, no event, no order, another amount, no refund event, or a clock two hours ahead."""
 PHONE_SHARE, NAMELESS_SHARE = 0.06, 0.06
 """Shares of customers who also order by phone, and of those whose purchase events have no order id."""
-UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
-UNTOLD_RATE, SHIFTED_RATE = 0.4, 0.6
+UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
+UNREPORTED_RATE, SHIFTED_RATE = 0.4, 0.6
 """Shares of refunds without an event, and of orders in a day's last two hours that the log dates two hours ahead."""
 SHIPPING_CENTS = 490
 """The shipping costs that some events add to the order's amount."""
@@ -36,10 +36,10 @@ class Ledger:
         """Return the visits' events and orders with faults; added rows are numbered from `first_number`."""
         who, fate = self._who(orders), self._dice.unit("ledger", _key(orders))
         is_plain = (who == _PLAIN) & ~orders["is_refund"]
-        lost, dearer, again = np.cumsum([UNRECORDED_RATE, DEARER_RATE, REPEATED_RATE])
+        lost, surcharged, again = np.cumsum([UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE])
         orders["fault"][is_plain & (fate < lost)] = UNRECORDED
-        orders["fault"][is_plain & (fate >= lost) & (fate < dearer)] = DEARER
-        is_repeated = is_plain & (fate >= dearer) & (fate < again)
+        orders["fault"][is_plain & (fate >= lost) & (fate < surcharged)] = SURCHARGED
+        is_repeated = is_plain & (fate >= surcharged) & (fate < again)
         is_late = (orders["at"] % r.DAY >= r.DAY - SHIFT_US) & (orders["at"] + SHIFT_US < self._end_us)
         ahead = is_late & self._dice.chance(SHIFTED_RATE, "ledger clock", _key(orders))
         is_shifted = is_plain & (fate >= again) & ahead
@@ -48,17 +48,19 @@ class Ledger:
         orders["at"] += np.where(is_shifted, SHIFT_US, 0)
         return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
 
-    def untold(self, refunds: Rows) -> Rows:
+    def with_unreported(self, refunds: Rows) -> Rows:
         """Return the refunds, and mark those without an event."""
-        refunds["fault"] = np.where(self._dice.chance(UNTOLD_RATE, "ledger refund", _key(refunds)), UNTOLD, NONE)
+        refunds["fault"] = np.where(
+            self._dice.chance(UNREPORTED_RATE, "ledger refund", _key(refunds)), UNREPORTED, NONE
+        )
         return refunds
 
     def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
         """Return the events with faults: higher amounts, missing order ids and repeated purchases."""
-        dearer = orders["number"][orders["fault"] == DEARER]
+        surcharged = orders["number"][orders["fault"] == SURCHARGED]
         nameless = orders["number"][self._who(orders) == _NAMELESS]
         bought = events["type"] == r.PURCHASE
-        events["cents"] += np.where(bought & np.isin(events["number"], dearer), SHIPPING_CENTS, 0)
+        events["cents"] += np.where(bought & np.isin(events["number"], surcharged), SHIPPING_CENTS, 0)
         events["order"][bought & np.isin(events["number"], nameless)] = r.NOTHING
         again = events[bought & np.isin(events["number"], repeated)]
         again["at"] += r.SECOND + self._dice.below(_RELOAD_US, "ledger reload", _key(again))
@@ -116,8 +118,8 @@ class LedgerTruth:
         for cause, fault, cents in (
             ("missing_event", PHONED, total),
             ("missing_order", UNRECORDED, -total),
-            ("amount_differs", DEARER, np.full_like(total, -SHIPPING_CENTS)),
-            ("refund", UNTOLD, -total),
+            ("amount_differs", SURCHARGED, np.full_like(total, -SHIPPING_CENTS)),
+            ("refund", UNREPORTED, -total),
             ("time_zone_shift", SHIFTED, total),
         ):
             chosen = orders["fault"] == fault

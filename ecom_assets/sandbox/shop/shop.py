@@ -17,7 +17,7 @@ from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_parquet
-from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNTOLD, Ledger, LedgerTruth, arrived
+from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNREPORTED, Ledger, LedgerTruth, arrived
 from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue, written_orders
 from ecom_assets.sandbox.shop.people import make_schedule
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
@@ -203,8 +203,8 @@ class Shop:
         ids = self.cast.bots
         first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)
         bots = bot_events(self.world, day, ids, first_visit, self._number)
-        refunds = self._ledger.untold(self._refunds.of_day(day))
-        paid_back = refund_events(self.world, refunds[refunds["fault"] != UNTOLD], self._number + len(bots))
+        refunds = self._ledger.with_unreported(self._refunds.of_day(day))
+        paid_back = refund_events(self.world, refunds[refunds["fault"] != UNREPORTED], self._number + len(bots))
         self._number += len(bots) + len(paid_back)
         return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
 

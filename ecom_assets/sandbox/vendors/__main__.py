@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--ports", type=int, nargs=4, default=(0, 0, 0, 0), metavar=("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")
     )
-    parser.add_argument("--no-rates", action="store_true", help="take any number of records of whomever")
+    parser.add_argument("--no-rates", action="store_true", help="accept any number of records")
     parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
     given = parser.parse_args(arguments)
     keep_private()

@@ -11,9 +11,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
-from ecom_assets.delivery.deletion import Deletion, Send, taken
 from ecom_assets.delivery.sender import Reply, Request
-from ecom_assets.delivery.tool import ToolContext
+from ecom_assets.delivery.tool import Deletion, Send, ToolContext, taken
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 

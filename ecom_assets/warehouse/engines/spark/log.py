@@ -165,14 +165,14 @@ class TableLog:
         """Add a column, which is null in existing rows; `columns` has its type."""
         table = self._newest()
         wanted = [one for one in _schema(columns).fields if one.name == name]
-        if table is not None and name not in self._names(table):
+        if table is not None and name not in {one.name for one in table.schema().fields}:
             with self._plain_errors():
                 table.alter.add_columns(wanted)
 
     def put(self, change: Change, *, is_decided: bool = False) -> None:
         """Make a change the table's; where another commit comes first, look again.
 
-        A change that `is_decided` belongs to a transaction that counts, and is no longer asked whether it may.
+        A change that `is_decided` belongs to a transaction that counts, and is no longer checked.
 
         Raises:
             ConnectionLostError: Another writer has replaced the same slices.
@@ -282,9 +282,6 @@ class TableLog:
         """Flush the commit to disk, so that it survives a power failure."""
         sync_file(max((self.folder / LOG).glob("*.json")))
         sync_folder(self.folder / LOG)
-
-    def _names(self, table: DeltaTable) -> set[str]:
-        return {one.name for one in table.schema().fields}
 
     @contextlib.contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -404,7 +401,8 @@ class Commits:
             seen = log.current()
             if seen is not None:  # else it was dropped since
                 days = None if one["days"] is None else tuple(one["days"])
-                log.put(Change(log, seen, days, _slices(one["slices"])), is_decided=True)
+                slices = {day: tuple(DataFile(**file) for file in files) for day, files in one["slices"].items()}
+                log.put(Change(log, seen, days, slices), is_decided=True)
         self._pending.unlink()
 
     @contextlib.contextmanager
@@ -421,10 +419,6 @@ class Commits:
         slices = {day: [asdict(file) for file in files] for day, files in change.slices.items()}
         table = change.log.folder.relative_to(self._root).as_posix()
         return {"table": table, "days": change.days, "slices": slices}
-
-
-def _slices(written: dict[str, list[dict[str, Any]]]) -> Slices:
-    return {day: tuple(DataFile(**file) for file in files) for day, files in written.items()}
 
 
 def _is_locked(handle: int) -> bool:

@@ -234,7 +234,7 @@ def _started(address: SparkAddress, settings: dict[str, str]) -> SparkSession:
     if not address.is_local:
         _require_listening(address)
     conf = SparkConf(loadDefaults=False).setMaster(address.master).setAll(list(settings.items()))
-    # What is handed to Java at its start stands in the list of processes; Spark itself hears the secrets later.
+    # What is handed to Java at its start stands in the list of processes; Spark itself gets the secrets later.
     public = SparkConf(loadDefaults=False).setAll([pair for pair in conf.getAll() if not SECRET.search(pair[0])])
     log = _scratch(address) / "spark.log"
     interrupt = signal.getsignal(signal.SIGINT)
@@ -261,8 +261,8 @@ def _why_not_started(address: SparkAddress, log: Path, error: Exception) -> Ware
         return WarehouseError(
             f"{address.shown} needs Java and none was found; install Java 17 or 21, or set JAVA_HOME to one."
         )
-    telling = [line for line in lines if "rror" in line or "xception" in line] or lines or [str(error)]
-    return WarehouseError(f"{address.shown}: Spark did not start ({telling[0][:200]}); fix that, see ECOM_SPARK_CONF.")
+    errors = [line for line in lines if "rror" in line or "xception" in line] or lines or [str(error)]
+    return WarehouseError(f"{address.shown}: Spark did not start ({errors[0][:200]}); fix that, see ECOM_SPARK_CONF.")
 
 
 def _connected(address: SparkAddress) -> SparkSession:

@@ -64,7 +64,7 @@ class JsonReading:
 
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
-"""What makes a part dearer to compute than to store; a mere scan is not."""
+"""What makes a part more expensive to compute than to store; a scan alone is not."""
 
 
 @contextlib.contextmanager
@@ -79,7 +79,9 @@ def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[D
             uses = sum(table.name == part.alias for table in query.find_all(sge.Table))
             if uses > 1 and part.find(*WORTH_STORING):
                 views.append(f"stage_{number}_{part.alias}")
-                _store(session, _text(part.this, inlined), folder / part.alias, views[-1])
+                place, rows = f"file://{folder / part.alias}", session.sql(_text(part.this, inlined))
+                rows.write.parquet(place)
+                session.read.schema(rows.schema).parquet(place).createOrReplaceTempView(views[-1])
                 _rename(query, part.alias, views[-1])
             else:
                 inlined[part.alias] = part
@@ -91,12 +93,6 @@ def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[D
             for view in views:
                 session.catalog.dropTempView(view)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _store(session: SparkSession, sql: str, place: Path, view: str) -> None:
-    rows = session.sql(sql)
-    rows.write.parquet(f"file://{place}")
-    session.read.schema(rows.schema).parquet(f"file://{place}").createOrReplaceTempView(view)
 
 
 def _text(body: sge.Expr, inlined: dict[str, sge.CTE]) -> str:
