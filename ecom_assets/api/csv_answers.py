@@ -6,6 +6,7 @@ One mechanism serves all routes, so new routes have it too.
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -26,19 +27,17 @@ _OK: Final = 200
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
 class CsvAnswers:
-    """ASGI middleware that converts JSON responses to CSV on request; error responses do not change."""
+    """ASGI middleware that converts JSON responses of an app to CSV on request; error responses do not change."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the app, which responds with JSON."""
-        self._app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and convert the response if the query has `format=csv`."""
         if scope["type"] == "http" and ("format", "csv") in parse_qsl(scope["query_string"].decode("latin-1")):
-            await self._app(scope, receive, _Turned(send).send)
-        else:
-            await self._app(scope, receive, send)
+            send = _Turned(send).send
+        await self.app(scope, receive, send)
 
 
 class _Turned:

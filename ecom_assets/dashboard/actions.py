@@ -3,7 +3,8 @@
 A page names its actions; each is at the page's address with its own path:
 
     def release(action: ActionRequest) -> str:
-        release_day(action.settings, action.form["day"], action.caller)
+        with action.request_context() as context:
+            release_day(context, action.form["day"], action.caller)
         return "The day is released; the next run takes it in."
 
     PAGE = Page("quality", "Data quality", ..., actions=(Action("release", release),))

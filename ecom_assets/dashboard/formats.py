@@ -38,6 +38,11 @@ def day_range(start: date, end: date) -> str:
     return f"{_day(start)} {DASH} {_day(end)}"
 
 
+def in_words(name: str) -> str:
+    """Return a name of code as people read it: `out_of_stock` as Out of stock."""
+    return name.replace("_", " ").capitalize()
+
+
 def _day(value: date) -> str:
     return f"{value.day} {value:%b} {value.year}"
 

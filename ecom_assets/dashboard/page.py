@@ -23,7 +23,6 @@ from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained
-from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period, TimeRange
 
 PREFIX: Final = "/dashboard"
@@ -90,12 +89,6 @@ class ActionRequest:
 
     request: Request
     form: Mapping[str, str]
-
-    @property
-    def settings(self) -> Settings:
-        """Return the settings of the API."""
-        result: Settings = self.request.app.state.settings
-        return result
 
     @property
     def caller(self) -> str:

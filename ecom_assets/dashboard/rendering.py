@@ -19,7 +19,7 @@ from ecom_assets.api.problems import public_sentence
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
-from ecom_assets.dashboard.formats import day_range, formatted
+from ecom_assets.dashboard.formats import day_range, formatted, in_words
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
@@ -110,7 +110,7 @@ class Choice:
 def choices_of(filters: BaseModel) -> list[Choice]:
     """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
     return [
-        Choice(name, field.title or _in_words(name), str(getattr(filters, name)), _options(field))
+        Choice(name, field.title or in_words(name), str(getattr(filters, name)), _options(field))
         for name, field in type(filters).model_fields.items()
         if name not in Filters.DAYS and getattr(filters, name) is not None
     ]
@@ -121,11 +121,7 @@ def _options(field: FieldInfo) -> tuple[tuple[str, str], ...]:
     values = [one for one in get_args(field.annotation) if isinstance(one, str)]
     extra = field.json_schema_extra
     labels: Any = extra.get("labels", {}) if isinstance(extra, dict) else {}
-    return tuple((one, labels.get(one) or _in_words(one)) for one in values)
-
-
-def _in_words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return tuple((one, labels.get(one) or in_words(one)) for one in values)
 
 
 def _templates_of(block: Block) -> list[str]:

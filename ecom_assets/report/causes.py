@@ -38,6 +38,7 @@ CUSTOMER_KINDS: Final = {
 CONVERSION_DIMENSIONS: Final[tuple[By, ...]] = ("device", "channel")
 SIX_DECIMALS: Final = Decimal(1).scaleb(-DECIMALS)
 Amounts = Mapping[str, Decimal]
+MaybeAmounts = Mapping[str, Decimal | None]
 
 
 def of_sources(reading: Reading, period: Period, *sources: Source) -> Period:
@@ -57,12 +58,16 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         if not known.is_comparable:
             continue
         try:
-            here, there = (amounts(reading, one) for one in (known, known.previous))
+            here, there = (_known(amounts(reading, one)) for one in (known, known.previous))
         except NoSourceError:
             continue
         if len({*here, *there} - {REST}) > 1:
             result.append({"dimension": dimension, "parts": _contributions((here, now), (there, before))})
     return result
+
+
+def _known(amounts: MaybeAmounts) -> Amounts:
+    return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
 def _contributions(here: tuple[Amounts, Decimal], there: tuple[Amounts, Decimal]) -> list[Row]:
@@ -85,42 +90,32 @@ def _contribution(name: str, now: Decimal, before: Decimal, change: Decimal) -> 
     }
 
 
-def _of_channels(reading: Reading, period: Period) -> Amounts:
-    return _amounts(by_channel(reading, period, DEFAULT_MODEL)["channels"], "channel")
-
-
-def _of_sales_channels(reading: Reading, period: Period) -> Amounts:
-    return _amounts(by_sales_channel(reading, period)["channels"], "channel")
-
-
-def _of_categories(reading: Reading, period: Period) -> Amounts:
-    return _amounts([{"value": name, **row} for name, row in category_sales(reading, period).items()], "value")
-
-
-def _of_countries(reading: Reading, period: Period) -> Amounts:
-    return _amounts(geography(reading, period, "country", limit=MOST_PLACES)["places"], "country")
-
-
-def _of_devices(reading: Reading, period: Period) -> Amounts:
-    return {name: amount for name, amount in device_revenue(reading, period).items() if amount is not None}
-
-
-def _of_customers(reading: Reading, period: Period) -> Amounts:
+def _of_customers(reading: Reading, period: Period) -> MaybeAmounts:
     weeks = customer_weeks(reading, period, None, None, Page(1))["weeks"]
     return {kind: weeks[0][column] if weeks else ZERO for kind, column in CUSTOMER_KINDS.items()}
 
 
-def _amounts(rows: list[Row], name: str) -> Amounts:
-    return {row[name]: row["revenue_amount"] for row in rows if row["revenue_amount"] is not None}
+def _by(name: str, rows: list[Row]) -> MaybeAmounts:
+    return {row[name]: row["revenue_amount"] for row in rows}
 
 
-REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], Callable[[Reading, Period], Amounts]]]] = {
-    MARKETING_CHANNEL: (("sales", "events"), _of_channels),
-    "item_category": (("sales",), _of_categories),
-    NEW_OR_RETURNING: (("sales",), _of_customers),
-    DEVICE: (("sales", "events"), _of_devices),
-    SALES_CHANNEL: (("sales",), _of_sales_channels),
-    "country": (("sales",), _of_countries),
+def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
+    return {name: row["revenue_amount"] for name, row in category_sales(reading, period).items()}
+
+
+AmountsOf = Callable[[Reading, Period], MaybeAmounts]
+SALES: Final[tuple[Source, ...]] = ("sales",)
+BOTH: Final[tuple[Source, ...]] = ("sales", "events")
+REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = {
+    MARKETING_CHANNEL: (BOTH, lambda tables, week: _by("channel", by_channel(tables, week, DEFAULT_MODEL)["channels"])),
+    "item_category": (SALES, _of_categories),
+    NEW_OR_RETURNING: (SALES, _of_customers),
+    DEVICE: (BOTH, device_revenue),
+    SALES_CHANNEL: (SALES, lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"])),
+    "country": (
+        SALES,
+        lambda tables, week: _by("country", geography(tables, week, "country", limit=MOST_PLACES)["places"]),
+    ),
 }
 """The sources that each dimension of revenue is counted from, and the amounts of its parts."""
 
@@ -136,17 +131,14 @@ def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
         return None
     if now["revenue_amount"] is None or before["revenue_amount"] is None:
         return None
-    here, there = (_factors(*(Fraction(row[name]) for name in names)) for row in (now, before))
+    exact = ([Fraction(row[name]) for name in names] for row in (now, before))
+    here, there = ([units, orders / units, revenue / orders] for units, orders, revenue in exact)
     parts = rounded(factor_contributions(here, there), now["revenue_amount"] - before["revenue_amount"], CENT)
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
         {"factor": factor, "value": _number(one), "previous": _number(other), "contribution_amount": part}
         for factor, one, other, part in zip(factors, here, there, parts, strict=True)
     ]
-
-
-def _factors(base: Fraction, orders: Fraction, revenue: Fraction) -> list[Fraction]:
-    return [base, orders / base, revenue / orders]
 
 
 def _number(value: Fraction) -> float:

@@ -120,7 +120,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
     """
     period = Period("custom", week.monday, week.sunday)
     numbers, missing = _numbers(reading, period)
-    causes = _causes(reading, period, numbers)
+    causes, received = _causes(reading, period, numbers), row_accounting(reading, period)
     return {
         "week": str(week),
         "start_date": week.monday,
@@ -134,7 +134,10 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "days": _days(reading, period),
         "causes": causes,
         "largest_causes": largest_causes(causes),
-        "rows": _received(reading, period),
+        "rows": {
+            "sources": [one for one in received["sources"] if one["received_count"]],
+            "reasons": received["reasons"],
+        },
         "held_days": held(reading),
         "missing": missing,
     }
@@ -157,13 +160,6 @@ def _known_of(period: Period) -> Row:
         "previous_data": period.previous.data,
         "previous_held_days": list(period.previous.known_days.held),
     }
-
-
-def _received(reading: Reading, period: Period) -> dict[str, list[Row]]:
-    """Return what became of the rows received of the week, by source, and why some were quarantined."""
-    result = row_accounting(reading, period)
-    sources = [one for one in result["sources"] if one["received_count"]]
-    return {"sources": sources, "reasons": result["reasons"]}
 
 
 def _numbers(reading: Reading, period: Period) -> tuple[Numbers, dict[str, str]]:

@@ -155,12 +155,8 @@ def caveats(report: Mapping[str, Any]) -> list[str]:
         if held := [*known["previous_held_days"], *known["held_days"]]:
             days = ", ".join(str(day) for day in held)
             result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
-    missing = [f"{SUBJECTS[subject]}: {_small(sentence)}" for subject, sentence in report["missing"].items()]
-    return [*result, *missing]
-
-
-def _small(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+    missing = report["missing"].items()
+    return [*result, *(f"{SUBJECTS[subject]}: {sentence[0].lower()}{sentence[1:]}" for subject, sentence in missing)]
 
 
 def held_sentence(day: Mapping[str, Any]) -> str:

@@ -123,6 +123,7 @@ class AuditLog:
         self._handler.close()
 
 
+@dataclass(frozen=True)
 class Guard:
     """ASGI middleware that passes on only allowed requests.
 
@@ -130,34 +131,32 @@ class Guard:
     requests that a web page sends under another name for this machine (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, credentials: Credentials, rates: Rates, audit: AuditLog) -> None:
-        """Wrap the app with the credentials, the rate limits and the log of denied requests."""
-        self._app = app
-        self._credentials = credentials
-        self._rates = rates
-        self._audit = audit
+    app: ASGIApp
+    credentials: Credentials
+    rates: Rates
+    audit: AuditLog
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         refusal = await self._look(scope)
         if refusal is None:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             if scope.get(REFUSED) == WRONG_SCOPE:  # refused by a route, which knows the query
-                self._audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
+                self.audit.denied(scope, WRONG_SCOPE, HTTPStatus.FORBIDDEN)
         else:
-            self._audit.denied(scope, refusal.reason, refusal.status)
+            self.audit.denied(scope, refusal.reason, refusal.status)
             await refusal.response(scope)(scope, receive, send)
 
     async def _look(self, scope: Request) -> Refusal | None:
-        are_needed = self._credentials.are_needed()
+        are_needed = self.credentials.are_needed()
         if not are_needed and not _is_of_this_machine(scope):
             return _wrong_host()
         if is_health(scope["path"]):
             return None
-        if too_many := self._rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
+        if too_many := self.rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
             return _too_many(too_many, "this address")
         needed = scope_for(scope["path"]) if are_needed else None
         return None if needed is None else await self._look_at_caller(scope, needed)
@@ -170,14 +169,14 @@ class Guard:
             return _unknown(
                 "missing_key", "A key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."
             )
-        caller = await self._credentials.caller_of(credential) if len(credential) <= LONGEST_CREDENTIAL else None
+        caller = await self.credentials.caller_of(credential) if len(credential) <= LONGEST_CREDENTIAL else None
         if caller is None:
             return _unknown("wrong_key", "This key or token is unknown, revoked or over; ask for a new one.")
         return self._look_at_scope(scope, caller, needed)
 
     def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> Refusal | None:
         scope[CALLER] = caller
-        if too_many := self._rates.count("key", caller.name):
+        if too_many := self.rates.count("key", caller.name):
             return _too_many(too_many, "this key")
         if not caller.may(needed):
             detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."

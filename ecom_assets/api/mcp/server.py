@@ -7,6 +7,7 @@ own key: scopes, rates, limits and the log are the API's.
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -181,15 +182,15 @@ def build_http(settings: Settings) -> ApiStack:
     return stack
 
 
+@dataclass(frozen=True)
 class _Named:
     """The application of an endpoint, which the log and the metrics name by its path."""
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
+    application: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ROUTE] = PATH
-        await self._application(scope, receive, send)
+        await self.application(scope, receive, send)
 
 
 def _mount(app: FastAPI, server: Server[Any]) -> None:

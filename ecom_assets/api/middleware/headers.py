@@ -1,5 +1,6 @@
 """Security headers that every response gets, unless it sets them itself; redirects without the host; and HEAD."""
 
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -54,17 +55,16 @@ def location_without_host(request: Request) -> str | None:
     return quote(other) + (f"?{query.decode('latin-1')}" if query else "")
 
 
+@dataclass(frozen=True)
 class Head:
     """ASGI middleware that answers HEAD as GET, so that each route need not; RFC 9110 requires both of a server."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap the app."""
-        self._app = app
+    app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a HEAD request on as GET, and its response without the body."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
 
         async def without_body(message: Message) -> None:
@@ -72,6 +72,6 @@ class Head:
 
         inner = {**scope, "method": "GET"}
         try:
-            await self._app(inner, receive, without_body)
+            await self.app(inner, receive, without_body)
         finally:
             scope.update({name: value for name, value in inner.items() if name != "method"})  # for the request log

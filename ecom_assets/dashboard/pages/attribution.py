@@ -42,7 +42,7 @@ def side_by_side(view: View) -> Block:
     result = _by_model(view)
     order = [row["channel"] for row in result[DEFAULT_MODEL]["channels"]]
     rows = [
-        {"channel": row["channel"], "model": _name(model), "revenue_amount": row["revenue_amount"]}
+        {"channel": row["channel"], "model": NAMES[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()
         for row in sorted(answer["channels"], key=lambda one: _place(order, one["channel"]))
     ]
@@ -67,7 +67,7 @@ def compared(view: View) -> Block:
         for row in result[model]["channels"]:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
-    columns = [Column("channel", "Channel"), *(Column(model, _name(model), "money") for model in MODELS)]
+    columns = [Column("channel", "Channel"), *(Column(model, NAMES[model], "money") for model in MODELS)]
     rows = list(channels.values())
     csv = csv_address({"channels": rows})
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")
@@ -87,10 +87,6 @@ def chosen(view: View) -> Block:
 
 def _by_model(view: View) -> dict[str, dict[str, Any]]:
     return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
-
-
-def _name(model: str) -> str:
-    return NAMES.get(model, model.replace("_", " ").capitalize())
 
 
 def _place(order: list[str], channel: str) -> int:

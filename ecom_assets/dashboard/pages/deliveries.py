@@ -23,6 +23,12 @@ TOOLS: Final = (
     *(Column(name, label, "count") for name, label in OUTCOMES.items()),
     Column("newest_date", "Newest day", "date"),
 )
+SHARES: Final = (
+    Column("destination", "Destination"),
+    Column("outcome", "Outcome"),
+    Column("record_count", "Records", "count"),
+    Column("share", "Share of due", "rate"),
+)
 DAYS: Final = (
     Column("reconciled_date", "Day", "date"),
     Column("destination", "Destination"),
@@ -42,29 +48,28 @@ def totals(view: View) -> Block:
     """Return the sums over all destinations."""
     answer = view.answer(reconciliation.deliveries, limit=1)
     sums, definition = answer["totals"], answer["definition"]
-    tiles = [Tile("Due", sums["due_count"], "count", definition["due_count"])]
-    tiles += [Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()]
-    return Tiles(tiles, compared=False)
+    labels = {"due_count": "Due", **OUTCOMES}
+    return Tiles([Tile(label, sums[name], "count", definition[name]) for name, label in labels.items()], compared=False)
 
 
 def by_tool(view: View) -> Block:
     """Return the sums of each destination, as bars of shares and as a table."""
-    rows = _by_tool(_all_days(view))
+    rows = _by_tool(view)
     shares = [
-        {"destination": row["destination"], "outcome": label, "record_count": row[name], "due_count": row["due_count"]}
+        {
+            "destination": row["destination"],
+            "outcome": label,
+            "record_count": row[name],
+            "share": row[name] / max(row["due_count"], 1),
+        }
         for row in rows
         for name, label in OUTCOMES.items()
         if row[name]
     ]
     return Chart(
         _stacked(),
-        shares and [{**one, "share": one["record_count"] / max(one["due_count"], 1)} for one in shares],
-        (
-            Column("destination", "Destination"),
-            Column("outcome", "Outcome"),
-            Column("record_count", "Records", "count"),
-            Column("share", "Share of due", "rate"),
-        ),
+        shares,
+        SHARES,
         "A bar per destination: the shares of due records that were accepted, rejected, in doubt and so on.",
         csv=view.csv("/analytics/deliveries", limit=1000),
         height=max(120, 34 * len(rows)),
@@ -74,7 +79,7 @@ def by_tool(view: View) -> Block:
 
 def tools(view: View) -> Block:
     """Return the sums of each destination as a table."""
-    return DataTable(_by_tool(_all_days(view)), TOOLS, empty="Nothing was due on these days.")
+    return DataTable(_by_tool(view), TOOLS, empty="Nothing was due on these days.")
 
 
 def dead_letters(view: View) -> Block:
@@ -115,14 +120,13 @@ def _all_days(view: View) -> list[dict[str, Any]]:
     return rows
 
 
-def _by_tool(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = sorted({day["destination"] for day in days})
-    return [_sums(name, [day for day in days if day["destination"] == name]) for name in names]
-
-
-def _sums(name: str, days: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = {count: sum(day[count] for day in days) for count in ("due_count", *OUTCOMES)}
-    return {"destination": name, **counts, "newest_date": max(day["reconciled_date"] for day in days)}
+def _by_tool(view: View) -> list[dict[str, Any]]:
+    sums: dict[str, dict[str, Any]] = {}
+    for day in sorted(_all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])):
+        name, counts = day["destination"], ("due_count", *OUTCOMES)
+        one = sums.setdefault(name, {"destination": name, **dict.fromkeys(counts, 0)})
+        one |= {**{count: one[count] + day[count] for count in counts}, "newest_date": day["reconciled_date"]}
+    return list(sums.values())
 
 
 def _stacked() -> charts.Spec:
@@ -134,12 +138,7 @@ def _stacked() -> charts.Spec:
             "x": {**charts.number("share", "rate"), "stack": "zero", "scale": {"domain": [0, 1]}},
             "color": {"field": "outcome", "type": "nominal", "title": None, "sort": order, "scale": {"domain": order}},
             "order": {"field": "outcome", "sort": "ascending"},
-            "tooltip": [
-                charts.tip("destination", "text", "Destination"),
-                charts.tip("outcome", "text", "Outcome"),
-                charts.tip("record_count", "count", "Records"),
-                charts.tip("share", "rate", "Share of due"),
-            ],
+            "tooltip": charts.tips(SHARES),
         },
     }
 

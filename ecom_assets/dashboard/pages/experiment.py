@@ -52,12 +52,13 @@ COLUMNS: Final = (
 def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
     """Return the body of the route from the fields of the form."""
     own = ("goal", "goal_where", "exposure", "exposure_where", "shares")
+    shares = (one.rpartition("=") for one in split(fields.shares))
     return given(
         {
             **plain(fields, GROUPS, *own),
             "goal": _events(fields.goal, fields.goal_where),
             "exposure": _events(fields.exposure, fields.exposure_where),
-            "shares": {name.strip(): part.strip() for name, _, part in map(_parted, split(fields.shares))},
+            "shares": {name.strip(): part.strip() for name, _, part in shares},
         }
     )
 
@@ -66,10 +67,6 @@ def _events(event_type: str, where: str) -> Any:  # noqa: ANN401 (an event type,
     if not where.strip():
         return event_type.strip()
     return {"event_type": event_type.strip() or None, "where": builder.lines_of(where)}
-
-
-def _parted(share: str) -> tuple[str, str, str]:
-    return share.rpartition("=")
 
 
 def variants(view: View) -> Block:

@@ -19,6 +19,7 @@ from ecom_assets.dashboard.blocks import (
     meaning,
 )
 from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.pages.sales import CHANGES
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
@@ -29,19 +30,13 @@ POINTS = (
     Column("order_count", "Orders", "count"),
     Column("average_order_value", "Average order", "money"),
 )
-
 BEST = (
     Column("name", "Product", href="href"),
     Column("product_category", "Category"),
     Column("sold_item_count", "Sold", "count"),
     Column("revenue_amount", "Revenue", "money"),
 )
-CHANNELS = (
-    Column("channel", "Channel"),
-    Column("revenue_change", "Change", "change"),
-    Column("revenue_share", "Share", "rate", bar="revenue_share"),
-    Column("revenue_amount", "Revenue", "money"),
-)
+CHANNELS = (Column("channel", "Channel"), *CHANGES)
 
 
 def key_numbers(view: View) -> Block:

@@ -7,7 +7,7 @@ from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import quality, requests
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
-from ecom_assets.dashboard.formats import formatted
+from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, Filters, Page, Section, View
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.contract import HIDDEN
@@ -21,6 +21,12 @@ DAYS: Final = (
     Column("received_count", "Received", "count"),
     *(Column(name, label, "count") for name, label in OUTCOMES.items()),
     Column("residue_count", "Lost", "count"),
+)
+OUTCOME_ROWS: Final = (
+    Column("accounted_date", "Day", "date"),
+    Column("source", "Source"),
+    Column("outcome", "Outcome"),
+    Column("row_count", "Rows", "count"),
 )
 REASONS: Final = (
     Column("label", "Reason", href="address"),
@@ -61,8 +67,6 @@ SAMPLE_COLUMNS: Final = {
     ),
 }
 """What is shown of a sample row; the CSV has all of its columns."""
-
-
 NEWEST: Final = 14
 """Rows of days and sources that are shown; the CSV has all."""
 
@@ -81,16 +85,13 @@ def totals(view: View) -> Block:
         name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
     }
     definition = answer["definition"]
-    result = [
-        Tile("Received", sums["received_count"], "count", definition["received_count"]),
-        *(Tile(label, sums[name], "count", definition[name]) for name, label in OUTCOMES.items()),
-        Tile("Lost", sums["residue_count"], "count", definition["residue_count"]),
-    ]
-    lost = sums["residue_count"]
+    labels, lost = {"received_count": "Received", **OUTCOMES, "residue_count": "Lost"}, sums["residue_count"]
+    counts = [Tile(label, sums[name], "count", definition[name]) for name, label in labels.items()]
+    tiles = Tiles(counts, compared=False)
     if not lost:
-        return Tiles(result, compared=False)
+        return tiles
     notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")
-    return Several((notice, Tiles(result, compared=False)))
+    return Several((notice, tiles))
 
 
 def by_day(view: View) -> Block:
@@ -107,12 +108,7 @@ def by_day(view: View) -> Block:
             Chart(
                 _bars(),
                 outcomes,
-                (
-                    Column("accounted_date", "Day", "date"),
-                    Column("source", "Source"),
-                    Column("outcome", "Outcome"),
-                    Column("row_count", "Rows", "count"),
-                ),
+                OUTCOME_ROWS,
                 "Bars of each day: rows that are quarantined, surplus or held.",
                 height=220,
                 empty="Every received row of these days is clean.",
@@ -140,12 +136,7 @@ def _bars() -> charts.Spec:
             "x": charts.days_of_bars("accounted_date"),
             "y": charts.number("row_count", "count"),
             "color": {"field": "outcome", "type": "nominal", "title": None},
-            "tooltip": [
-                charts.day_tip("accounted_date"),
-                charts.tip("source", "text", "Source"),
-                charts.tip("outcome", "text", "Outcome"),
-                charts.tip("row_count", "count", "Rows"),
-            ],
+            "tooltip": charts.tips(OUTCOME_ROWS),
         },
     }
 
@@ -157,7 +148,7 @@ def reasons(view: View) -> Block:
     rows = [
         {
             **row,
-            "label": _plain(row["reject_reason"]),
+            "label": in_words(row["reject_reason"]),
             "share": row["row_count"] / most,
             "address": f"{view.here(source=row['source'], reason=row['reject_reason'])}#s5-title",
         }
@@ -176,7 +167,7 @@ def samples(view: View) -> Block:
     parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
     rows = view.answer(quality.quarantined_samples, **parameters)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
-    columns = [Column(day, "Day", "date"), *(Column(name, _plain(name)) for name in SAMPLE_COLUMNS[source])]
+    columns = [Column(day, "Day", "date"), *(Column(name, in_words(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
         columns.append(Column("malformed_row", "Line as it came"))
     is_hidden = any(value == HIDDEN for row in rows for value in row.values())
@@ -213,7 +204,7 @@ def checks(view: View) -> Block:
     rows = [
         {
             **row,
-            "label": _plain(row["check_name"]) + (" (warning)" if row["is_warning"] else ""),
+            "label": in_words(row["check_name"]) + (" (warning)" if row["is_warning"] else ""),
             "said": row["sentence"] or row["description"],
         }
         for row in answer["checks"]
@@ -250,10 +241,6 @@ def _ago(text: str) -> str:
     at = datetime.fromisoformat(text)
     past_s = (datetime.now(UTC) - (at if at.tzinfo else at.replace(tzinfo=UTC))).total_seconds()
     return f"{formatted(past_s, 'seconds')} ago"
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def release(sent: ActionRequest) -> str:

@@ -117,16 +117,6 @@ def heat_map(view: View) -> Block:
     )
 
 
-TIPS: Final = [
-    charts.tip("cohort", "text", "Cohort"),
-    charts.tip("size", "count", "Size"),
-    charts.tip("period", "text", "Period"),
-    charts.tip("returned", "count", "Came back"),
-    charts.tip("rate", "rate", "Share"),
-    charts.tip("state", "text", "Period is"),
-]
-
-
 def _map(names: list[str], view: View) -> charts.Spec:
     base = {
         "x": {
@@ -137,7 +127,7 @@ def _map(names: list[str], view: View) -> charts.Spec:
             "axis": {"orient": "top", "labelAngle": 0, "grid": False},
         },
         "y": {"field": "cohort", "type": "ordinal", "title": None, "axis": {"grid": False}},
-        "tooltip": TIPS,
+        "tooltip": charts.tips(CELLS),
     }
     pale = {"condition": {"test": "datum.state === 'not over yet'", "value": 0.45}, "value": 1}
     colour = {

@@ -21,29 +21,17 @@ POINTS = (
     Column("order_count", "Orders", "count"),
     Column("average_order_value", "Average order", "money"),
 )
-SOLD = (
-    Column("order_count", "Orders", "count"),
-    Column("revenue_share", "Share", "rate", bar="revenue_share"),
-    Column("revenue_amount", "Revenue", "money"),
-)
 PLACES = (
     Column("revenue_share", "Share", "rate"),
     Column("revenue_amount", "Revenue", "money"),
 )
-CATEGORIES = (
-    Column("product_category", "Category"),
-    Column("order_count", "Orders", "count"),
+CHANGES = (
     Column("revenue_change", "Change", "change"),
     Column("revenue_share", "Share", "rate", bar="revenue_share"),
     Column("revenue_amount", "Revenue", "money"),
 )
-CHANNELS = (
-    Column("channel", "Channel"),
-    Column("order_count", "Orders", "decimal"),
-    Column("revenue_change", "Change", "change"),
-    Column("revenue_share", "Share", "rate", bar="revenue_share"),
-    Column("revenue_amount", "Revenue", "money"),
-)
+CATEGORIES = (Column("product_category", "Category"), Column("order_count", "Orders", "count"), *CHANGES)
+CHANNELS = (Column("channel", "Channel"), Column("order_count", "Orders", "decimal"), *CHANGES)
 PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
@@ -99,7 +87,7 @@ def world_map(view: View) -> Block:
     return Chart(
         charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
         answer["places"],
-        (Column("country", "Country"), *SOLD),
+        (Column("country", "Country"), Column("order_count", "Orders", "count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
         height=380,

@@ -107,7 +107,7 @@ def _check_results(view: View, values: Row) -> list[Block]:
     if values["note"]:
         blocks.append(Notice(values["note"], "info"))
     if values["from_columns"]:
-        links = [{"name": name, "href": _here(view, column=name)} for name in values["from_columns"]]
+        links = [{"name": name, "href": view.here(column=name)} for name in values["from_columns"]]
         blocks.append(DataTable(links, [Column("name", "Computed from", href="href")]))
     return blocks
 
@@ -150,9 +150,9 @@ def _received_page(view: View, part: Row) -> list[Block]:
     last = part["offset"] + len(part["rows"])
     pages = {"before": "", "after": ""}
     if part["offset"]:
-        pages["before"] = _here(view, offset=max(part["offset"] - part["limit"], 0) or None)
+        pages["before"] = view.here(offset=max(part["offset"] - part["limit"], 0) or None)
     if last < count:
-        pages["after"] = _here(view, offset=last)
+        pages["after"] = view.here(offset=last)
     note = f"Rows {first:,} to {last:,} of {count:,} of {part['table']}." if part["rows"] else ""
     return [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
 
@@ -217,12 +217,6 @@ def _found(view: View) -> Row | None:
     return values
 
 
-def _here(view: View, **choices: object) -> str:
-    parameters: NumberParameters = view.filters
-    given = parameters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    return address_of(WHY, {**given, **choices})
-
-
 def _table_of(rows: list[Row], note: str) -> DataTable:
     """Return rows without the columns that are empty in all of them."""
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
@@ -237,7 +231,7 @@ def _cut(value: object) -> object:
 
 
 def _numbers(view: View, answer: Row) -> Block:
-    rows = [{**one, "href": _here(view, column=one["column"])} for one in answer["numbers"]]
+    rows = [{**one, "href": view.here(column=one["column"])} for one in answer["numbers"]]
     columns = [
         Column("column", "Number", href="href"),
         Column("description", "Meaning"),
