@@ -22,9 +22,8 @@ from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL, data_dictionary
-from ecom_assets.settings.alerts import AlertSettings
+from ecom_assets.settings.alerts import AlertSettings, LineageSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
-from ecom_assets.settings.lineage import LineageSettings
 from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings

@@ -61,7 +61,7 @@ from ecom_assets.sessions.checks import SESSION_CHECKS
 from ecom_assets.settings.private_files import keep_private
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.checks import file_row_checks, source_checks
-from ecom_assets.sources.customer_api.source import has_customers
+from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds

@@ -22,12 +22,13 @@ from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, Sandbo
 from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers, has_customers
+from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
+from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
-from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, has_orders
+from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, has_orders
 from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
-from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, has_stock
-from ecom_assets.sources.whole_days import whole_days
+from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
+from ecom_assets.tables.received import NoSource
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import file_reader
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
@@ -165,7 +166,8 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     if settings.order_api_url:
         return ApiOrders(OrderReader(reader, settings.timezone, settings.order_api_url, settings.catalogue), settings)
     if not has_orders(settings):
-        return NoOrders(OrderReader(reader, settings.timezone, ""))
+        nothing = OrderReader(reader, settings.timezone, "").nothing
+        return NoSource(partial(nothing, "neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set"))
     catalogue = settings.sandbox_folder / "catalogue.parquet"
     return SandboxOrders(settings, ensure_sandbox, OrderReader(reader, settings.timezone, SANDBOX, catalogue))
 
@@ -174,7 +176,7 @@ def customer_source_of(settings: Settings) -> CustomerSource:
     """Return the source of customers: the configured API, else the sandbox's, or none."""
     if settings.customer_api_url:
         return ApiCustomers(settings)
-    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NoCustomers()
+    return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NO_CUSTOMERS
 
 
 def stock_source_of(settings: Settings) -> StockSource:
@@ -183,4 +185,4 @@ def stock_source_of(settings: Settings) -> StockSource:
         return ApiStock(settings)
     if settings.catalogue:
         return FileStock(settings)
-    return SandboxStock(settings, ensure_sandbox) if has_stock(settings) else NoStock()
+    return SandboxStock(settings, ensure_sandbox) if has_stock(settings) else NO_STOCK

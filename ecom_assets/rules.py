@@ -4,8 +4,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.clock import now_utc
@@ -33,7 +31,7 @@ from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days, has_events, has_orders
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
-from ecom_assets.tables.definition_text import definition_from
+from ecom_assets.tables.definition_text import definition_in
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.tables.values import parse_duration
 from ecom_assets.visitor_segments.segment import VisitorSegment
@@ -155,10 +153,7 @@ def read_funnels(path: Path) -> tuple[DailyFunnel, ...]:
     Raises:
         DefinitionError: The file cannot be read, declares none or too many, or a funnel cannot be computed daily.
     """
-    try:
-        read = definition_from(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    read = definition_in(path)
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_FUNNELS:
         raise DefinitionError(f"{path} declares no funnels; give 1 to {MOST_FUNNELS} names, each with its `steps`.")
     return tuple(_funnel(path, name, raw) for name, raw in read.items())

@@ -131,7 +131,7 @@ def test_pure_files_read_no_clock() -> None:
 
 
 def test_commands_load_nothing_heavy_until_they_run() -> None:
-    for path in (PACKAGE / "cli" / f"{name}.py" for name in ("__init__", "app", "options", "error_messages")):
+    for path in (PACKAGE / "cli" / f"{name}.py" for name in ("__init__", "app", "options")):
         heavy = {"dagster", "ibis", "duckdb", "pandas", "pyarrow"} & {name.split(".")[0] for name in imports(path)}
         assert heavy == set(), f"{name_of(path)} makes every command wait for {heavy}"
 

@@ -14,7 +14,7 @@ import pytest
 
 from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.events import clean
-from ecom_assets.events.accounting import accounting
+from ecom_assets.events.clean import accounting
 from ecom_assets.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,

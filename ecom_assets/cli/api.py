@@ -2,13 +2,17 @@
 
 import json
 import threading
-from datetime import datetime
+import webbrowser
 from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.api.auth.keys import ApiKey, KeyFile
 from ecom_assets.cli.options import Json
+from ecom_assets.cli.ui import prepare_server
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.settings.settings import Settings, load_settings
 
 OPENS_AFTER_S = 2.0
 """Seconds after which the browser is opened: the server listens by then."""
@@ -31,8 +35,6 @@ def dashboard(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve the dashboard with the HTTP API, until Ctrl-C."""
-    import webbrowser  # noqa: PLC0415 (only needed here)
-
     from ecom_assets.dashboard.page import PREFIX  # noqa: PLC0415 (loads FastAPI)
 
     settings = _ready(host, port)
@@ -43,18 +45,13 @@ def dashboard(
     _serve(settings)
 
 
-def _ready(host: str | None, port: int | None) -> Any:  # noqa: ANN401 (its type is imported only when called)
-    from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (only needed here)
-    from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (only needed here)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
-
+def _ready(host: str | None, port: int | None) -> Settings:
     settings = load_settings(api_host=host, api_port=port)
-    close_to_others(own_places(settings), settings.home)
-    refuse_taken("API", settings.api_host, settings.api_port)
+    prepare_server("API", settings)
     return settings
 
 
-def _serve(settings: Any, *, until_parent_ends: bool = False) -> None:  # noqa: ANN401 (as above)
+def _serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.dashboard.app import build_dashboard_stack  # noqa: PLC0415 (loads FastAPI)
 
@@ -69,8 +66,6 @@ def create_key(
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show it this once."""
-    from ecom_assets.api.auth.callers import Scope  # noqa: PLC0415 (only needed here)
-
     scopes = scope or [Scope.READ.value]
     for one in scopes:
         if one not in set(Scope):
@@ -109,22 +104,15 @@ def revoke_key(
     typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} is revoked.")
 
 
-def _file() -> Any:  # noqa: ANN401 (its type is imported only when called)
-    from ecom_assets.api.auth.keys import KeyFile  # noqa: PLC0415 (loads the clock and files)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
-
+def _file() -> KeyFile:
     return KeyFile(load_settings().home)
 
 
-def _shown(key: Any) -> dict[str, Any]:  # noqa: ANN401 (as above)
+def _shown(key: ApiKey) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "name": key.name,
         "scopes": [scope.value for scope in key.scopes],
-        "created_at": _second(key.created_at),
-        "revoked_at": _second(key.revoked_at),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "revoked_at": key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else None,
     }
-
-
-def _second(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="seconds") if at else None

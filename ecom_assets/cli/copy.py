@@ -18,12 +18,13 @@ from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import copy_table
 
 
-def copy_tables(origin: str, to: str, *, overwrite: bool, as_json: bool) -> None:
-    """Copy and compare every table that the source has.
-
-    Raises:
-        UsageError: Both addresses are the same, the source is missing or empty, or the target already has rows.
-    """
+def copy(
+    origin: Annotated[str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")],
+    to: Annotated[str, typer.Option(help="Address of the warehouse to fill.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace rows that the target has.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy every table to another warehouse, and compare counts and checksums."""
     if origin == to:
         raise UsageError("--from and --to are the same warehouse; name two.")
     with ExitStack() as stack:
@@ -56,13 +57,3 @@ def _opened(stack: ExitStack, url: str, which: str) -> Engine:
     engine.open()
     stack.callback(engine.close)
     return engine
-
-
-def copy(
-    origin: Annotated[str, typer.Option("--from", help="Address of the warehouse to read, as in ECOM_WAREHOUSE.")],
-    to: Annotated[str, typer.Option(help="Address of the warehouse to fill.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace rows that the target has.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Copy every table to another warehouse, and compare counts and checksums."""
-    copy_tables(origin, to, overwrite=overwrite, as_json=as_json)

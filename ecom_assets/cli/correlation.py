@@ -1,28 +1,12 @@
 """`ecom correlation`: its options, and the result as text."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import checking
-from ecom_assets.cli.options import (
-    DURATIONS,
-    Definition,
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
-    SegmentName,
-    Timezone,
-    Where,
-    all_paths,
-    options_or_definition,
-    print_answer,
-)
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.options import DURATIONS, Where
+from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import load_settings
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
 Within = Annotated[str | None, typer.Option(help=f"From the first step to the last, 7d if not given: {DURATIONS}.")]
@@ -32,50 +16,40 @@ Properties = Annotated[
 ]
 
 
+@about_files
 def correlation(
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     steps: Steps = None,
     within: Within = None,
     order: Annotated[str | None, typer.Option(help="Order of the steps, as for ecom funnel.")] = None,
     properties: Properties = None,
     where: Where = None,
-    segment: SegmentName = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
-    timezone: Timezone = None,
     limit: Annotated[int | None, typer.Option(help="How many to show, 20 if not given.")] = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
-    definition: Definition = None,
-    as_json: Json = False,
 ) -> None:
     """Find which event types and properties go with the conversion of a funnel."""
-    days = QuestionDays.read(first, to, last)
     named = steps and [step.strip() for step in steps.split(",")]
     funnel = {"steps": named, "within": within, "order": order, "where": where}
     given = {"properties": properties, "limit": limit, "confidence": confidence}
-    query = _read_definition(definition, funnel, given)
-    settings = load_settings(events_mapping=mapping, timezone=timezone)
-    with checking(all_paths(events, more), settings) as opened:
+    query = _read_definition(request, funnel, given)
+    with request.checking() as opened:
         from ecom_assets.cli.correlation_answer import answer_correlation  # noqa: PLC0415 (loads Ibis beside the check)
 
-        answer = answer_correlation(opened, query, days, segment)
-    print_answer(answer, lambda: correlation_lines(answer), as_json=as_json)
+        answer = answer_correlation(opened, query, request.days, request.segment)
+    request.print(answer, lambda: correlation_lines(answer))
 
 
-def _read_definition(definition: Path | None, funnel: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def _read_definition(request: FileQuestion, funnel: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file or from the options.
 
     Raises:
         UsageError: There are both a file and options, or neither.
     """
-    if definition is None and not funnel["steps"]:
+    if request.definition is None and not funnel["steps"]:
         raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
     names = {"properties": "property"}
-    entries = options_or_definition(definition, {**funnel, **given}, "correlation", "funnel", names)
-    if definition is None:
+    entries = request.query({**funnel, **given}, "correlation", "funnel", names)
+    if request.definition is None:
         entries["funnel"] = {key: entries.pop(key) for key in funnel if key in entries}
     return entries
 

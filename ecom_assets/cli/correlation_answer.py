@@ -5,14 +5,13 @@ from typing import Any
 
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.question_events import QuestionEvents
-from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.correlation.correlation import Correlation
 from ecom_assets.correlation.queries import correlation_answer
-from ecom_assets.tables.days import of_days
+from ecom_assets.tables.days import DayRange, of_days
 
 
 def answer_correlation(
-    opened: OpenedFiles, definition: dict[str, Any], days: QuestionDays, segment: str | None = None
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
 ) -> dict[str, Any]:
     """Return what goes with conversion, from the events of files.
 

@@ -21,9 +21,10 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.private_files import open_to_others, own_places
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.customer_api.mapping import mapping_of
-from ecom_assets.sources.customer_api.source import has_customers
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import has_events, has_orders, open_orders, orders_place
 from ecom_assets.warehouse.factory import new_engine
 
@@ -33,7 +34,7 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: whether it is ok, what was found, and how to fix it."""
+    """The result of one check: whether it is ok, what was found, and how to fix it if it is not."""
 
     subject: str
     ok: bool
@@ -41,17 +42,26 @@ class Finding:
     fix: str = ""
 
 
-def show_diagnosis(*, as_json: bool) -> bool:
-    """Print every finding, and return whether all are ok."""
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, and how to fix it."""
+
+    found: str
+    fix: str = "see the sentence above"
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API; each problem has its fix."""
     findings = diagnose()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
             typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject:10} {finding.found}")
-            if finding.fix and not finding.ok:
+            if finding.fix:
                 typer.echo(f"                fix: {finding.fix}")
-    return all(finding.ok for finding in findings)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
 
 
 def diagnose() -> list[Finding]:
@@ -60,184 +70,177 @@ def diagnose() -> list[Finding]:
         settings = load_settings()
     except EcomError as error:
         return [Finding("settings", ok=False, found=str(error), fix="correct the environment or .env")]
-    looks: list[tuple[str, Callable[[Settings], Finding]]] = [
-        ("versions", _versions),
-        ("disk", _disk),
-        ("privacy", _privacy),
-        ("warehouse", _warehouse),
-        ("events", _events),
-        ("orders", _orders),
-        ("customers", _customers),
-        ("dagster", _dagster_home),
-        ("requests", _requests),
-        ("alerts", _alerts),
-        ("lineage", _lineage),
-        ("publishing", _publishing),
-        ("api", _api),
+    looks: dict[str, Callable[[Settings], str | Problem]] = {
+        "versions": _versions,
+        "disk": _disk,
+        "privacy": _privacy,
+        "warehouse": _warehouse,
+        "events": _events,
+        "orders": _orders,
+        "customers": _customers,
+        "dagster": _dagster_home,
+        "requests": _requests,
+        "alerts": _alerts,
+        "lineage": _lineage,
+        "publishing": _publishing,
+        "api": _api,
+    }
+    known = f"{len(Settings.model_fields)} known, all well"
+    return [
+        Finding("settings", ok=True, found=known),
+        *(_finding(name, look, settings) for name, look in looks.items()),
     ]
-    findings = [Finding("settings", ok=True, found=f"{len(Settings.model_fields)} known, all well")]
-    for subject, look in looks:
-        try:
-            findings.append(look(settings))
-        except EcomError as error:
-            findings.append(Finding(subject, ok=False, found=str(error), fix="see the sentence above"))
-    return findings
 
 
-def _versions(_settings: Settings) -> Finding:
+def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: Settings) -> Finding:
+    try:
+        result = look(settings)
+    except EcomError as error:
+        result = Problem(str(error))
+    if isinstance(result, str):
+        return Finding(subject, ok=True, found=result)
+    return Finding(subject, ok=False, found=result.found, fix=result.fix)
+
+
+def _versions(_settings: Settings) -> str | Problem:
     wrong = []
     for line in requires("ecom-assets") or []:
         needed = Requirement(line)
         if needed.marker is None and version(needed.name) not in needed.specifier:
             wrong.append(f"{needed.name} {version(needed.name)} where {needed.specifier} is needed")
+    if wrong:
+        return Problem("; ".join(wrong), "make setup")
     python = ".".join(map(str, sys.version_info[:3]))
-    rows = "; ".join(wrong) or f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
-    return Finding("versions", ok=not wrong, found=rows, fix="make setup")
+    return f"Python {python}, dagster {version('dagster')}, duckdb {version('duckdb')}"
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> str | Problem:
     place = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    result = f"{free / 1e9:.1f} GB free at {place}"
-    return Finding(
-        "disk",
-        ok=free >= LEAST_FREE_BYTES,
-        found=result,
-        fix="free some space, or set ECOM_HOME to another disk",
-    )
+    found = f"{free / 1e9:.1f} GB free at {place}"
+    is_enough = free >= LEAST_FREE_BYTES
+    return found if is_enough else Problem(found, "free some space, or set ECOM_HOME to another disk")
 
 
-def _privacy(settings: Settings) -> Finding:
+def _privacy(settings: Settings) -> str | Problem:
     """Check whether other users of this machine can read customers, keys or logs."""
     secrets = [path for path in (Path(".env").absolute(), settings.snowflake_private_key_path) if path]
     left_open = open_to_others([*own_places(settings), *secrets])
     if not left_open:
-        return Finding("privacy", ok=True, found="nothing that was written can be read by other users")
+        return "nothing that was written can be read by other users"
     more = f" and {len(left_open) - 1:,} more" if len(left_open) > 1 else ""
-    return Finding(
-        "privacy",
-        ok=False,
-        found=f"other users of this machine can read {left_open[0]}{more}",
-        fix=f"chmod -R go= {' '.join(dict.fromkeys(map(str, _tops(left_open))))}",
+    tops = [path for path in left_open if not any(other in path.parents for other in left_open)]
+    return Problem(
+        f"other users of this machine can read {left_open[0]}{more}",
+        f"chmod -R go= {' '.join(dict.fromkeys(map(str, tops)))}",
     )
 
 
-def _tops(paths: list[Path]) -> list[Path]:
-    """Return the paths that are not inside another of them."""
-    return [path for path in paths if not any(other in path.parents for other in paths)]
-
-
-def _warehouse(settings: Settings) -> Finding:
+def _warehouse(settings: Settings) -> str:
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
-        return Finding("warehouse", ok=True, found=f"none yet at {engine.address}; the first run makes it")
+        return f"none yet at {engine.address}; the first run makes it"
     engine.open()
     engine.close()
-    return Finding("warehouse", ok=True, found=f"{engine.address} opens")
+    return f"{engine.address} opens"
 
 
-def _events(settings: Settings) -> Finding:
+def _events(settings: Settings) -> str:
     if not has_events(settings):
-        return Finding("events", ok=True, found="none set; the tables of behaviour are skipped")
+        return "none set; the tables of behaviour are skipped"
     if not settings.events and sandbox_is_missing(settings):
-        return Finding("events", ok=True, found="none set; the sandbox shop is made at the first run")
+        return "none set; the sandbox shop is made at the first run"
     if is_table(settings):
         return _event_table(settings)
-    files = open_events(duckdb.connect(), settings, events_place(settings))
-    result = f"{len(files.files())} files in {', '.join(events_place(settings))} fit the mapping {files.mapping.name}"
-    return Finding("events", ok=True, found=result)
+    return _fitting(open_events(duckdb.connect(), settings, events_place(settings)), events_place(settings))
 
 
-def _orders(settings: Settings) -> Finding:
+def _orders(settings: Settings) -> str:
     if not has_orders(settings):
-        return Finding("orders", ok=True, found="none set; the tables of sales are skipped")
+        return "none set; the tables of sales are skipped"
     if not settings.orders and sandbox_is_missing(settings):
-        return Finding("orders", ok=True, found="none set; the sandbox shop is made at the first run")
+        return "none set; the sandbox shop is made at the first run"
     if not settings.orders:
-        return Finding("orders", ok=True, found=f"come from {settings.order_api_url or 'the sandbox shop'}")
-    files = open_orders(duckdb.connect(), settings)
-    places = ", ".join(orders_place(settings))
-    return Finding(
-        "orders", ok=True, found=f"{len(files.files())} files in {places} fit the mapping {files.mapping.name}"
-    )
+        return f"come from {settings.order_api_url or 'the sandbox shop'}"
+    return _fitting(open_orders(duckdb.connect(), settings), orders_place(settings))
 
 
-def _customers(settings: Settings) -> Finding:
+def _fitting(files: RecordFiles, places: list[str]) -> str:
+    return f"{len(files.files())} files in {', '.join(places)} fit the mapping {files.mapping.name}"
+
+
+def _customers(settings: Settings) -> str:
     markets = ", ".join(segments_of(settings).names)
     if not has_customers(settings):
-        return Finding("customers", ok=True, found="none set; the tables of customers are skipped")
+        return "none set; the tables of customers are skipped"
     if not settings.customer_api_url:
-        return Finding("customers", ok=True, found=f"come from the sandbox shop; markets are {markets}")
+        return f"come from the sandbox shop; markets are {markets}"
     mapping = mapping_of(settings)
     scored = ", ".join(mapping.expected_fields) or "nothing"
     result = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"
-    return Finding("customers", ok=True, found=f"{result}; the score expects {scored}; markets are {markets}")
+    return f"{result}; the score expects {scored}; markets are {markets}"
 
 
-def _event_table(settings: Settings) -> Finding:
+def _event_table(settings: Settings) -> str:
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
         from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only event tables need the packages)
 
     with opened_table(settings) as table:
         days = table.newest_days
         count = sum(state.row_count for state in table.states(days).values())
-        result = f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
-    return Finding("events", ok=True, found=result)
+        return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"
 
 
-def _dagster_home(settings: Settings) -> Finding:
+def _dagster_home(settings: Settings) -> str | Problem:
     home = settings.dagster_home
-    ready = (home / "dagster.yaml").exists()
-    result = f"{home}" + ("" if ready else " is made at the first run")
-    writable = not home.exists() or _is_writable(home)
-    return Finding("dagster", ok=writable, found=result, fix=f"make {home} writable, or set DAGSTER_HOME")
+    found = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
+    return found if _is_writable(home) else Problem(found, f"make {home} writable, or set DAGSTER_HOME")
 
 
-def _requests(settings: Settings) -> Finding:
+def _requests(settings: Settings) -> str | Problem:
     """Report where requests and notes of runs are: in a file, even if everything else is in Postgres."""
     place = OperationsStore(settings.home).path.absolute()
-    result = f"are in {place}, with what runs note of checks and tables"
+    found = f"are in {place}, with what runs note of checks and tables"
     if isinstance(ledger_place(settings), str):
-        result += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
-    writable = not place.parent.exists() or _is_writable(place.parent)
-    return Finding("requests", ok=writable, found=result, fix=f"make {place.parent} writable for the API and for runs")
+        found += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
+    return found if _is_writable(place.parent) else Problem(found, f"make {place.parent} writable for the API and runs")
 
 
-def _alerts(settings: Settings) -> Finding:
+def _alerts(settings: Settings) -> str:
     from ecom_assets.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
 
     alerts = Alerts.of(settings)
     if alerts is None:
-        return Finding("alerts", ok=True, found="none set; failures are shown by Dagster and by `ecom run` only")
+        return "none set; failures are shown by Dagster and by `ecom run` only"
     alerts.server.try_login()
-    return Finding("alerts", ok=True, found=f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}")
+    return f"{alerts.server.address} answers; for {', '.join(alerts.recipients)}"
 
 
-def _lineage(settings: Settings) -> Finding:
+def _lineage(settings: Settings) -> str | Problem:
     if not settings.openlineage_url:
-        return Finding("lineage", ok=True, found="none set; runs are not reported as OpenLineage events")
+        return "none set; runs are not reported as OpenLineage events"
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
         from ecom_assets.automation.openlineage import trouble_of_receiver  # noqa: PLC0415 (an extra)
 
-    trouble = trouble_of_receiver(settings)
-    return Finding(
-        "lineage",
-        ok=not trouble,
-        found=f"{settings.openlineage_url} {trouble or 'answers; each run is reported to it'}",
-        fix="start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; runs go on without it",
-    )
+    if trouble := trouble_of_receiver(settings):
+        fix = "start the receiver, or correct ECOM_OPENLINEAGE_URL and ECOM_OPENLINEAGE_API_KEY; runs go on without it"
+        return Problem(f"{settings.openlineage_url} {trouble}", fix)
+    return f"{settings.openlineage_url} answers; each run is reported to it"
 
 
-def _publishing(settings: Settings) -> Finding:
+def _publishing(settings: Settings) -> str | Problem:
     from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.serving.published import published_state  # noqa: PLC0415 (loads Dagster)
 
     state = published_state(settings, MARTS)
-    fix = "see the sentence above"
-    return Finding("publishing", ok=state.ok, found=state.found or "none set; the marts stay in the warehouse", fix=fix)
+    found = state.found or "none set; the marts stay in the warehouse"
+    return found if state.ok else Problem(found)
 
 
 def _is_writable(folder: Path) -> bool:
+    """Return whether files can be written to a folder; one that is not there yet will be made."""
+    if not folder.exists():
+        return True
     probe = folder / ".ecom-doctor"
     try:
         probe.touch()
@@ -247,24 +250,14 @@ def _is_writable(folder: Path) -> bool:
     return True
 
 
-def _api(settings: Settings) -> Finding:
+def _api(settings: Settings) -> str | Problem:
     from ecom_assets.api.cache.redis import redis_trouble  # noqa: PLC0415 (only needed here)
     from ecom_assets.api.middleware.request_context import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)
-    place = f"{settings.api_host}:{settings.api_port}"
+    if trouble := redis_trouble(settings.redis_url.get_secret_value()):
+        fix = "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
+        return Problem(trouble, fix)
     who = "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
-    trouble = redis_trouble(settings.redis_url.get_secret_value())
-    return Finding(
-        "api",
-        ok=not trouble,
-        found=trouble or f"answers {who}, at {place}",
-        fix="start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself",
-    )
-
-
-def doctor(as_json: Json = False) -> None:
-    """Check settings, versions, disk, warehouse, events, alerts, lineage, publishing, API; each finding has its fix."""
-    if not show_diagnosis(as_json=as_json):
-        raise typer.Exit(1)
+    return f"answers {who}, at {settings.api_host}:{settings.api_port}"

@@ -182,15 +182,12 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
         UsageError: One of somebody else must be finished first.
     """
     pending = read_pending(settings)
-    if pending and not (set(requested.users) <= set(pending.person.users) and _within(requested, pending.person)):
+    known = pending.person if pending else requested
+    if not (set(requested.users) <= set(known.users) and set(requested.sessions) <= set(known.sessions)):
         raise UsageError(
             "An erasure of somebody else was not finished; finish it first, with the same command as before."
         )
     return pending
-
-
-def _within(requested: Person, result: Person) -> bool:
-    return set(requested.sessions) <= set(result.sessions)
 
 
 def _require_yes(plan: Plan, *, yes: bool) -> None:

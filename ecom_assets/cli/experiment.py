@@ -6,23 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.chart import BAR_WIDTH, duration
-from ecom_assets.cli.opened_files import checking
-from ecom_assets.cli.options import (
-    Definition,
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
-    SegmentName,
-    Timezone,
-    Where,
-    all_paths,
-    options_or_definition,
-    print_answer,
-)
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.options import Where
+from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import load_settings
 
 Variant = Annotated[
     str | None, typer.Option(help="Column or properties.key that names the variant, such as properties.variant.")
@@ -46,10 +32,9 @@ PlannedUnits = Annotated[
 ]
 
 
+@about_files
 def experiment(
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     variant: Variant = None,
     goal: Goal = None,
     goal_where: GoalWhere = None,
@@ -64,27 +49,19 @@ def experiment(
         typer.Option(help="Units that saw several variants: exclude (default), or first for the first seen."),
     ] = None,
     where: Where = None,
-    segment: SegmentName = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
-    timezone: Timezone = None,
     confidence: Annotated[float | None, typer.Option(help="Confidence of intervals; 0.95 if not given.")] = None,
     planned_units: PlannedUnits = None,
-    definition: Definition = None,
-    as_json: Json = False,
 ) -> None:
     """Compare the variants of an experiment: conversion and mean by variant, and whether they differ."""
-    days = QuestionDays.read(first, to, last)
     given: dict[str, Any] = {"variant": variant, "goal": _event(goal, goal_where), "within": within, "amount": amount}
     given |= {"exposure": _event(exposure, exposure_where), "control": control, "shares": _read_shares(shares)}
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
-    query = options_or_definition(definition, given, "experiment", "variant", {"shares": "share"})
-    with checking(all_paths(events, more), load_settings(events_mapping=mapping, timezone=timezone)) as opened:
+    query = request.query(given, "experiment", "variant", {"shares": "share"})
+    with request.checking() as opened:
         from ecom_assets.cli.experiment_answer import answer_experiment  # noqa: PLC0415 (loads Ibis beside the check)
 
-        answer = answer_experiment(opened, query, days, segment)
-    print_answer(answer, lambda: experiment_lines(answer), as_json=as_json)
+        answer = answer_experiment(opened, query, request.days, request.segment)
+    request.print(answer, lambda: experiment_lines(answer))
 
 
 def _event(event_type: str | None, where: list[str] | None) -> dict[str, Any] | None:

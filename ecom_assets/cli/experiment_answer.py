@@ -5,14 +5,14 @@ from typing import Any
 
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.question_events import QuestionEvents
-from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.tables.days import DayRange
 
 
 def answer_experiment(
-    opened: OpenedFiles, definition: dict[str, Any], days: QuestionDays, segment: str | None = None
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
 ) -> dict[str, Any]:
     """Return how the variants of an experiment compare, from the events of files.
 

@@ -64,25 +64,6 @@ class ExportRequest:
         return [*result, *(["customers_json"] if CUSTOMERS in self.places else [])]
 
 
-def show_export(request: ExportRequest, *, as_json: bool) -> bool:
-    """Deliver, or write payloads; print the result, and return whether everything was delivered.
-
-    Raises:
-        UsageError: A tool is not configured, or there is nothing to deliver.
-    """
-    settings, days = _prepared(request)
-    if request.is_dry:
-        shown = _dry(settings, request, days)
-        typer.echo(json.dumps(shown) if as_json else "\n".join(_dry_lines(shown)))
-        return True
-    outcome = _delivered(settings, request, days, quiet=as_json)
-    totals = delivery_totals(outcome)
-    shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
-    typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
-    _complain(outcome, totals)
-    return outcome.is_well and not sum(one["pending"] for one in totals["deliveries"].values())
-
-
 def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     """Return the settings and the days, after checking the whole request before anything is sent."""
     settings = load_settings()
@@ -91,7 +72,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
         raise UsageError(
             f"There is no warehouse yet at {engine.address}, so there is nothing to export; run `ecom run`."
         )
-    with closing(new_engine(settings).open()) as opened:
+    with closing(engine.open()) as opened:
         settings = with_origin(opened, settings)
         days = _days(opened, settings, request.requested_days)
     unset = [place for place in request.places if place in SETTING_OF.keys() - set_tools(settings)]
@@ -188,7 +169,17 @@ def export(
     places, last = split_days(to)
     requested_days = RequestedDays.read(first, last)
     request = ExportRequest(places, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
-    if not show_export(request, as_json=as_json):
+    settings, days = _prepared(request)
+    if dry_run:
+        shown = _dry(settings, request, days)
+        typer.echo(json.dumps(shown) if as_json else "\n".join(_dry_lines(shown)))
+        return
+    outcome = _delivered(settings, request, days, quiet=as_json)
+    totals = delivery_totals(outcome)
+    shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
+    typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
+    _complain(outcome, totals)
+    if not outcome.is_well or sum(one["pending"] for one in totals["deliveries"].values()):
         raise typer.Exit(1)
 
 

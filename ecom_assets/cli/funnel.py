@@ -1,65 +1,56 @@
 """`ecom funnel`: its options, and the answer in lines."""
 
 import csv
+import json
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.cli.opened_files import OpenedFiles, checking, cleans_by_default, may_hold_erased
 from ecom_assets.cli.options import (
     DURATIONS,
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
     PresetName,
-    SegmentName,
     SessionRuleName,
-    Timezone,
     Where,
-    all_paths,
     is_typed,
-    print_answer,
     read_definition,
     session_rule_of,
 )
-from ecom_assets.cli.quick_funnel import quick_answer
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.events.missing import warnings_of
 from ecom_assets.funnels.definition import Funnel, named_step
-from ecom_assets.funnels.kernel.counts import suits
+from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.steps import step_answers, step_rows, types_in_doubt
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import DayRange
+from ecom_assets.warehouse.duckdb_settings import plain_connection
 
-
-def definition_of(path: Path) -> dict[str, Any]:
-    """Return a funnel's definition from a file.
-
-    Raises:
-        UsageError: The file cannot be read, or holds no YAML or JSON.
-    """
-    return read_definition(path, "funnel", "steps")
+ALL_DAYS: Final = DayRange()
 
 
 def answer(
     paths: list[str],
-    mapping: str | None,
+    settings: Settings,
     definition: dict[str, Any],
     who: Path | None,
     session_rule: SessionRule,
-    days: QuestionDays | None = None,
-    timezone: str | None = None,
+    days: DayRange = ALL_DAYS,
     segment: str | None = None,
 ) -> dict[str, Any]:
     """Return the answer to a funnel; if `who` is given, write who is at each step to it."""
     funnel = Funnel.from_mapping(definition)
-    settings = load_settings(events_mapping=mapping, timezone=timezone)
-    days = days or QuestionDays()
-    is_whole = who is None and days == QuestionDays() and segment is None
+    is_whole = who is None and not days.is_given and segment is None
     result = _quick(paths, settings, funnel) if paths and is_whole else None
     if result is not None:
         return result
@@ -72,7 +63,7 @@ def _from_events(
     funnel: Funnel,
     who: Path | None,
     session_rule: SessionRule,
-    days: QuestionDays,
+    days: DayRange,
     segment: str | None,
 ) -> dict[str, Any]:
     """Return the answer by Ibis, which is imported while the rows are checked."""
@@ -104,7 +95,33 @@ def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, An
     query = funnel.translated(words.translate)
     is_quick = not (query.over or query.time_to_convert) and suits(query) and _is_plain(query)
     is_quick = is_quick and cleans_by_default(settings, words) and not may_hold_erased(settings)
-    return quick_answer(paths, settings, words, query) if is_quick else None
+    return _quick_answer(paths, settings, words, query) if is_quick else None
+
+
+def _quick_answer(
+    paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
+) -> dict[str, Any] | None:
+    """Return the answer to a funnel whose steps no event can share; None if there are no rows, or too many."""
+    con = plain_connection(settings.memory_limit)
+    files = RecordFiles.open(con, paths, mapping, settings.timezone)
+    if not 0 < files.row_count() <= MOST_ROWS:
+        return None
+    coded = CodedFiles(con, files, settings.late_days)
+    code, plan = event_code(funnel)
+    events = coded.events(code, plan)
+    if events is None:
+        return None
+    ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
+    times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
+    numbers = step_rows(times)
+    doubted = types_in_doubt(funnel, numbers)
+    return {
+        "definition": json.loads(json.dumps(funnel.to_mapping())),
+        "steps": step_answers(funnel, numbers),
+        "breakdown": [],
+        "warnings": warnings_of(doubted, coded.clean_types() if doubted else (), mapping.own_words()),
+        "rows": FileRows(events.read, events.rejected | {DUPLICATE: events.surplus}).as_json(),
+    }
 
 
 def _is_plain(funnel: Funnel) -> bool:
@@ -122,10 +139,7 @@ OCCURRENCE = (
     "the conditions. '2: first_time' is of step 2."
 )
 STEP_WHERE = "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold."
-BESIDE_A_DEFINITION = {
-    "who", "definition", "as_json", "events", "more", "mapping", "session_rule", "first", "to", "last", "timezone",
-    "segment",
-}  # fmt: skip
+BESIDE_A_DEFINITION = {*signature(FileQuestion).parameters, "who", "session_rule"}
 OVER = "A cohort for each hour, day, week, month, quarter or year of entry, with a funnel of its own."
 TIMES = "The time between two steps in bins, such as 1:3."
 BINS = "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; chosen if not given."
@@ -155,14 +169,11 @@ By = Annotated[list[str] | None, typer.Option(help=BY)]
 ByAttribution = Annotated[str, typer.Option(help="Whose value counts: first, last, all, step_1, step_2, …")]
 Limit = Annotated[int, typer.Option(help="How many values to show; the rest is Other.")]
 Who = Annotated[Path | None, typer.Option(help="Write who is at each step to this .parquet or .csv file.")]
-Definition = Annotated[Path | None, typer.Option(help="A YAML or JSON file instead of --steps and the rest.")]
 
 
+@about_files
 def funnel(
-    context: typer.Context,
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     steps: Steps = None,
     within: Within = "7d",
     order: Annotated[str, typer.Option(help=ORDERS)] = "ordered",
@@ -176,56 +187,38 @@ def funnel(
     by: By = None,
     by_attribution: ByAttribution = "first",
     limit: Limit = 25,
-    segment: SegmentName = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
-    timezone: Timezone = None,
     over: Over = None,
     week_start: WeekStart = "monday",
     time_to_convert: TimesOption = None,
     bins: Bins = None,
     who: Who = None,
-    definition: Definition = None,
     session_rule: SessionRuleName = "ga4",
     preset: PresetName = None,
-    as_json: Json = False,
 ) -> None:
     """Count who got how far through the steps."""
     given: dict[str, Any] = {"steps": steps, "step_where": step_where, "within": within, "order": order, "per": per}
     given |= {"exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit, "occurrence": occurrence}
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
-    query = _query(context, definition, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
-    rule, days = session_rule_of(context, query.get("preset"), session_rule), QuestionDays.read(first, to, last)
-    _print((all_paths(events, more), mapping, query, who), rule, (days, timezone, segment), as_json=as_json)
+    query = _query(request, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
+    name = session_rule_of(request.context, query.get("preset"), session_rule)
+    rule = SessionRule.preset(name)
+    result = answer(request.paths, request.settings, query, who, rule, request.days, request.segment)
+    result |= {"session_rule": name} if result["definition"]["per"] == "session" else {}
+    request.print(result, lambda: _lines(result, who))
 
 
-def _print(
-    query: tuple[list[str], str | None, dict[str, Any], Path | None],
-    session_rule: str,
-    limits: tuple[QuestionDays, str | None, str | None],
-    *,
-    as_json: bool,
-) -> None:
-    result = answer(*query, SessionRule.preset(session_rule), *limits)
-    print_answer(_with_rule(result, session_rule), lambda: _lines(result, query[-1]), as_json=as_json)
-
-
-def _with_rule(values: dict[str, Any], session_rule: str) -> dict[str, Any]:
-    return values | ({"session_rule": session_rule} if values["definition"]["per"] == "session" else {})
-
-
-def _query(context: typer.Context, definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+def _query(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file or from the options.
 
     Raises:
         UsageError: There are neither steps nor a file, or both.
     """
+    context, definition = request.context, request.definition
     if (given["steps"] is None) == (definition is None):
         raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
     if definition is not None:
         _refuse_more_than_a_definition(context)
-        return definition_of(definition)
+        return read_definition(definition, "funnel", "steps")
     _refuse_what_has_no_effect(context, given)
     steps, hold = _steps(given["steps"], given.pop("step_where"), given.pop("occurrence")), given["hold"]
     times = _times(given["time_to_convert"], given.pop("bins"))

@@ -4,25 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import checking
-from ecom_assets.cli.options import (
-    Definition,
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
-    PresetName,
-    SegmentName,
-    SessionRuleName,
-    Timezone,
-    Where,
-    all_paths,
-    options_or_definition,
-    print_answer,
-    typed,
-)
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.cli.options import PresetName, SessionRuleName, Where
+from ecom_assets.cli.question import FileQuestion, about_files
 
 FromStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths begin; others are left out.")]
 ToStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths end; others are left out.")]
@@ -33,11 +16,9 @@ Pages = Annotated[
 MinCount = Annotated[int, typer.Option(help="Show transitions that are taken at least so many times.")]
 
 
+@about_files
 def journeys(
-    context: typer.Context,
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     by: Annotated[str, typer.Option(help="What a step is: page_type, category or page.")] = "page_type",
     top: Annotated[int, typer.Option(help="How many of the most frequent paths to print.")] = 10,
     from_step: FromStep = None,
@@ -46,27 +27,18 @@ def journeys(
     group: Pages = None,
     min_count: MinCount = 1,
     where: Where = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
-    timezone: Timezone = None,
-    segment: SegmentName = None,
     session_rule: SessionRuleName = "ga4",
-    definition: Definition = None,
     preset: PresetName = None,
-    as_json: Json = False,
 ) -> None:
     """Show which steps sessions take one after another, and which paths end in a purchase."""
     given: dict[str, Any] = {"by": by, "top": top, "from_step": from_step, "to_step": to_step, "exclude": exclude}
     given |= {"group": group, "min_count": min_count, "where": where, "session_rule": session_rule, "preset": preset}
-    query = options_or_definition(definition, typed(context, given), "journey", "by")
-    days = QuestionDays.read(first, to, last)
-    settings = load_settings(events_mapping=mapping, timezone=timezone)
-    with checking(all_paths(events, more), settings) as opened:
+    query = request.query(request.typed(given), "journey", "by")
+    with request.checking() as opened:
         from ecom_assets.cli.journeys_answer import answer_journeys  # noqa: PLC0415 (loads Ibis beside the check)
 
-        answer = answer_journeys(opened, query, days, segment)
-    print_answer(answer, lambda: _lines(answer), as_json=as_json)
+        answer = answer_journeys(opened, query, request.days, request.segment)
+    request.print(answer, lambda: _lines(answer))
 
 
 def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:

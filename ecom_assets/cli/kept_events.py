@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.sources.files.direct_view import DIRECT, view_direct
+from ecom_assets.sources.files.coded_events import DIRECT, view_direct
 from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 from ecom_assets.warehouse.kept_statements import STATEMENTS
 

@@ -10,13 +10,13 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
+from ecom_assets.settings.settings import load_settings
 
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
     from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.delivery.ledger.store import open_store  # noqa: PLC0415 (loads the destinations)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()
@@ -26,10 +26,7 @@ def restore(as_json: Json = False) -> None:
     with closing(engine.open()), closing(open_store(settings)) as store:
         done = bring_back(store, engine)
         result = {**vars(done), "ledger": store.address, "warehouse": engine.address}
-    if as_json:
-        typer.echo(json.dumps(result))
-        return
-    typer.echo(_restored_line(result))
+    typer.echo(json.dumps(result) if as_json else _restored_line(result))
 
 
 def backup(
@@ -37,7 +34,6 @@ def backup(
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
     from ecom_assets.delivery.ledger.store import ledger_place  # noqa: PLC0415 (loads the destinations)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
 
     place = ledger_place(load_settings())
     if not isinstance(place, Path):
@@ -56,7 +52,6 @@ def reset(
 ) -> None:
     """Forget the warehouse's copy of what was delivered, so that a new ledger may begin: everything is sent again."""
     from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily  # noqa: PLC0415 (only here)
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 
     if not yes:

@@ -45,11 +45,9 @@ def _require_fitting(host: str | None, port: int | None, *, http: bool, personal
 def _serve_http(settings: Settings) -> None:
     from ecom_assets.api.mcp.server import PATH, build_http  # noqa: PLC0415 (needs the extra)
     from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
-    from ecom_assets.cli.ui import refuse_taken  # noqa: PLC0415 (only needed here)
-    from ecom_assets.settings.private_files import close_to_others, own_places  # noqa: PLC0415 (only needed here)
+    from ecom_assets.cli.ui import prepare_server  # noqa: PLC0415 (only needed here)
 
-    close_to_others(own_places(settings), settings.home)
-    refuse_taken("MCP server", settings.api_host, settings.api_port)
+    prepare_server("MCP server", settings)
     address = f"http://{settings.api_host}:{settings.api_port}"
     typer.echo(f"Assistants are answered at {address}{PATH}, and the API at {address}; stop it with Ctrl-C.", err=True)
     serve(settings, stack=build_http(settings))

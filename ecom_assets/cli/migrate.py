@@ -1,6 +1,7 @@
 """`ecom migrate`: show how stored tables differ from their contracts, and change them."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
@@ -13,25 +14,24 @@ from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.migration import Change, changes, migrate
 
 
-def migrate_tables(*, do_it: bool, as_json: bool) -> None:
-    """Print the plan, after carrying it out if `do_it` is true."""
+def migrate_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Do what the plan says.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what stored tables lack of their contracts, and do it with --yes."""
     engine = new_engine(load_settings())
     if not engine.exists():
         typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; the first run makes it.")
         return
-    engine.open()
-    try:
+    with closing(engine.open()):
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
-        if do_it:
-            for contract in (one for one, result in plan.items() if result):
-                migrate(engine, contract)
-    finally:
-        engine.close()
+        for contract in (one for one, result in plan.items() if result and yes):
+            migrate(engine, contract)
     planned = [change for result in plan.values() for change in result]
     if as_json:
-        typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": do_it}))
+        typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": yes}))
     else:
-        typer.echo("\n".join(_lines(planned, engine.address, done=do_it)))
+        typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
 
 
 def _lines(planned: list[Change], address: str, *, done: bool) -> list[str]:
@@ -46,11 +46,3 @@ def _lines(planned: list[Change], address: str, *, done: bool) -> list[str]:
         else "Nothing was changed yet; `ecom migrate --yes` does it, table by table, each whole or not at all."
     )
     return [f"In {address}:", *lines, end, *backfill]
-
-
-def migrate_command(
-    yes: Annotated[bool, typer.Option("--yes", help="Do what the plan says.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Show what stored tables lack of their contracts, and do it with --yes."""
-    migrate_tables(do_it=yes, as_json=as_json)

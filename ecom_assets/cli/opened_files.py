@@ -56,8 +56,11 @@ class OpenedFiles:
         return self.begun.result() if self.begun else self._check()
 
     def _check(self) -> CheckedRows | None:
-        is_parquet = all(file.format == "parquet" for file in self.files.files())
-        if not is_parquet or not cleans_by_default(self.settings, self.mapping) or may_hold_erased(self.settings):
+        if (
+            not self.files.is_parquet
+            or not cleans_by_default(self.settings, self.mapping)
+            or may_hold_erased(self.settings)
+        ):
             return None
         if not 0 < self.files.row_count() <= MOST_ROWS:
             return None

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
 from ecom_assets.sessions.rule import TOOL_RULES
-from ecom_assets.tables.definition_text import definition_from
+from ecom_assets.tables.definition_text import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -59,11 +58,6 @@ def is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def typed(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are given."""
-    return {name: value for name, value in options.items() if is_typed(context, name)}
-
-
 def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:
     """Return `--session-rule` if it is given; else the rule of the preset's tool, if it has sessions."""
     return session_rule if is_typed(context, "session_rule") else TOOL_RULES.get(str(preset), session_rule)
@@ -104,37 +98,10 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
     Raises:
         UsageError: The file cannot be read, or is not a YAML or JSON object.
     """
-    try:
-        read = definition_from(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    read = definition_in(path)
     if not isinstance(read, dict):
         raise UsageError(f"{path} holds no {what} definition; begin it with `{first_key}:`.")
     return read
-
-
-def options_or_definition(
-    path: Path | None, options: dict[str, Any], what: str, first_key: str, names: dict[str, str] | None = None
-) -> dict[str, Any]:
-    """Return the definition of an analysis from its file or from the options.
-
-    Args:
-        path: The file, if one is given.
-        options: What options say, by the key of the definition; one that was not given is None, [] or False.
-        what: What the file defines, for errors.
-        first_key: A key that each such definition has.
-        names: How options are called that are not called as their key.
-
-    Raises:
-        UsageError: There are both a file and options, or the file cannot be read.
-    """
-    given = {key: value for key, value in options.items() if value is not None and value != [] and value is not False}
-    if path is None:
-        return given
-    if given:
-        given_options = ", ".join(f"--{(names or {}).get(key, key).replace('_', '-')}" for key in given)
-        raise UsageError(f"--definition says what {given_options} would; leave one of them out.")
-    return read_definition(path, what, first_key)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
-from ecom_assets.cli.direct_events import DirectEvents
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
+from ecom_assets.cli.kept_events import ordinary_events
 from ecom_assets.cli.opened_files import OpenedFiles, may_hold_erased
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
@@ -28,6 +28,7 @@ from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.files.coded_events import DIRECT, CheckedRows, repeated, view_direct
 from ecom_assets.sources.files.kinds import EventMapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.contract import Table
@@ -35,7 +36,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.literals import NO
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
-from ecom_assets.warehouse.local import adopted, connect, keep_within
+from ecom_assets.warehouse.local import adopted, connect, keep_within, temporary
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
 
 FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
@@ -126,7 +127,8 @@ class FilePurchases:
     def _stored(cls, con: Backend, purchases: Purchases, rows: FileRows) -> "FilePurchases":
         """Compute them once, since an answer asks several times."""
         orders, as_of = (
-            _stored(con, name, rows) for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
+            temporary(con, f"purchase_{name}", con.compile(table))
+            for name, table in (("orders", purchases.orders), ("as_of", purchases.as_of))
         )
         return cls(con, Purchases(orders, as_of), rows)
 
@@ -134,11 +136,6 @@ class FilePurchases:
         """Return the last day of the data that is included; None without any data."""
         result: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
         return result.isoformat() if result else None
-
-
-def _stored(con: Backend, name: str, rows: ir.Table) -> ir.Table:
-    con.raw_sql(f"CREATE OR REPLACE TEMP TABLE purchase_{name} AS {con.compile(rows)}")
-    return con.table(f"purchase_{name}", database=("temp", "main"))
 
 
 LINES = "file_orders"
@@ -203,9 +200,7 @@ class FileOrders:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
         rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
         # Copies are looked for in several passes, and a file is expensive to read.
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {rows}")
-        lines = self.con.table(LINES, database=("temp", "main"))
-        return _without_erased(self.settings, RawUserOrderLog, lines)
+        return _without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
 
     def _days(self) -> Days:
         """Return every day on which a clean line can have been ordered."""
@@ -217,6 +212,56 @@ class FileOrders:
         # All of it, because what is left unread would keep the connection busy.
         ((first,),) = self.con.con.execute(query).fetchall()
         return Days.between(first, last + ONE_DAY) if first else Days(())
+
+
+SPECIAL, SIGHTINGS = "special_events", "special_sightings"
+
+
+@dataclass(frozen=True)
+class DirectEvents:
+    """Clean events read straight from Parquet files by each query of a question, instead of from a stored copy.
+
+    One check of all rows says which rules of cleaning any row breaks; only these are in the query. The few events
+    without a user, or with an id that may repeat, are cleaned by the full definitions and stored.
+
+    Attributes:
+        con: The engine.
+        files: The files.
+        rule: What makes a row a clean event, the default.
+        checked: What the check of all rows says.
+    """
+
+    con: Backend
+    files: RecordFiles
+    rule: CleaningRule
+    checked: CheckedRows
+
+    def ordinary(self, *, is_dated: bool) -> ir.Table:
+        """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
+        is_dated = view_direct(self.con.con, self.files, self.rule.late_days, self.checked, is_dated=is_dated)
+        direct = self.con.table(DIRECT, database=("temp", "main"))
+        return ordinary_events(direct, has_escaped=self.checked.has_escaped, is_dated=is_dated)
+
+    def special(self, received: str, days: Days) -> ir.Table:
+        """Return the clean events without a user, or with an id that may repeat.
+
+        Args:
+            received: The view of all received rows.
+            days: The range of their arrival days.
+        """
+        conditions = ["user_id IS NULL"] if self.checked.has_anonymous else []
+        conditions += [f"hash(event_id) IN {repeated()}"] if self.checked.has_repeated else []
+        copies = self._clean_rows(SPECIAL, select("*", received, " OR ".join(conditions)), days)
+        anonymous = select("session_id", SPECIAL, "user_id IS NULL")
+        seen = self._clean_rows(SIGHTINGS, select("*", received, f"session_id IN ({anonymous})"), days)
+        resolved = resolve_visitors(copies, seen, self.rule.late_days)
+        return clean.as_clean_events(clean.unique_copies(resolved, clean.surplus_copies(copies, self.rule)))
+
+    def _clean_rows(self, name: str, rows: str, days: Days) -> ir.Table:
+        received = temporary(self.con, f"{name}_received", rows, "VIEW")
+        classified = clean.classify(received, self.rule, days)
+        kept = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
+        return temporary(self.con, name, self.con.compile(kept))
 
 
 RECEIVED = "received_events"
@@ -294,7 +339,7 @@ class FileEvents:
         """
         wanted = {name.partition(".")[0] for name in columns}
         wanted = {MADE_OF.get(name, name) for name in wanted}
-        if not self._is_parquet or wanted - {*ALL_COLUMNS}:
+        if not self.files.is_parquet or wanted - {*ALL_COLUMNS}:
             return self
         columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *wanted})
         return replace(self, columns=columns, named=frozenset(wanted))
@@ -303,9 +348,9 @@ class FileEvents:
         """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
         if self.direct is not None:
             ordinary = self.direct.ordinary(is_dated=self.named is None or "received_date" in self.named)
-            if not self.direct.has_special:
+            if not self.direct.checked.has_special:
                 return ordinary
-            special = self.direct.special(self._view_received(), self._days)
+            special = self.direct.special(self._view_received().get_name(), self._days)
             return union_all(ordinary, special.select(*ordinary.columns))
         resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
         if self.keeps_copies:
@@ -348,10 +393,6 @@ class FileEvents:
         checked = self.opened.checked
         return None if checked is None else DirectEvents(self.con, self.files, self.rule, checked)
 
-    @property
-    def _is_parquet(self) -> bool:
-        return all(file.format == "parquet" for file in self.files.files())
-
     @cached_property
     def _classified(self) -> ir.Table:
         """Return every row, with the reason if it is rejected."""
@@ -365,8 +406,7 @@ class FileEvents:
         rows = self._classified
         # A view, because the engine would store what a query names twice, with all its columns.
         copies = rows.filter(rows.reject_reason.isnull()).drop("reject_reason")
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {COPIES} AS {self.con.compile(copies)}")
-        return self.con.table(COPIES, database=("temp", "main"))
+        return temporary(self.con, COPIES, self.con.compile(copies), "VIEW")
 
     @cached_property
     def _duplicates(self) -> ir.Table:
@@ -374,8 +414,7 @@ class FileEvents:
         return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.con.compile_streaming(rows)}")
-        return self.con.table(name, database=("temp", "main"))
+        return temporary(self.con, name, self.con.compile_streaming(rows))
 
     @property
     def rule(self) -> CleaningRule:
@@ -390,14 +429,12 @@ class FileEvents:
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""
-        rows = self.con.table(self._view_received(), database=("temp", "main"))
-        return _without_erased(self.settings, RawEvents, rows)
+        return _without_erased(self.settings, RawEvents, self._view_received())
 
-    def _view_received(self) -> str:
+    def _view_received(self) -> ir.Table:
         own_day = day_in_zone("event_at", self.settings.timezone)
-        sql = f"SELECT *, {own_day} AS event_date, '' AS source FROM ({self.files.received_sql()})"  # noqa: S608 (quoted by sql_text)
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {RECEIVED} AS {sql}")
-        return RECEIVED
+        sql = select(f"*, {own_day} AS event_date, '' AS source", f"({self.files.received_sql()})")
+        return temporary(self.con, RECEIVED, sql, "VIEW")
 
     @cached_property
     def _days(self) -> Days:

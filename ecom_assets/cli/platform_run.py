@@ -1,7 +1,8 @@
 """A run of the platform from the command line: a real Dagster run, in this process, with its events in the instance."""
 
 import logging
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -17,9 +18,8 @@ from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions, RequestedDays
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.run_days import DaysOfRun
-from ecom_assets.cli.run_lineage import reported_run
 from ecom_assets.customers.assets import raw_customers
-from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.definitions import build_definitions, lineage_of, without_source
 from ecom_assets.delivery.assets import deliver_also
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
@@ -27,7 +27,7 @@ from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.sandbox.provider import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.customer_api.source import has_customers
+from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.files.places import joined_places
 from ecom_assets.sources.first_partition import remember_first_day, remember_paths
 from ecom_assets.sources.order_reports.source import has_events, has_orders
@@ -293,6 +293,28 @@ class PlatformRun:
                 else:
                     if message:
                         self.progress.say(message)
+
+
+@contextmanager
+def reported_run(
+    settings: Settings, instance: dg.DagsterInstance, run_id: str, warn: Callable[[str], None]
+) -> Iterator[None]:
+    """Report the run inside the block, if a receiver is set; a receiver that is down is a warning, never an error."""
+    lineage = lineage_of(settings)
+    if lineage is None:
+        yield
+        return
+    from ecom_assets.automation.openlineage import OwnRun  # noqa: PLC0415 (an extra)
+
+    own = OwnRun(lineage, run_id, EVERYTHING)
+    yield
+    try:
+        run = instance.get_run_by_id(run_id)
+        message = own.finish(instance, run) if run else ""
+    except Exception as error:  # noqa: BLE001 (whatever lineage comes to, the run is what it was)
+        message = f"The lineage of the run could not be sent ({type(error).__name__}: {error})."
+    if message:
+        warn(message)
 
 
 def report_refusal(error: EcomError, own: OwnData) -> None:

@@ -1,6 +1,6 @@
 """The events of files that a question is about: clean, of some days, and of the visitors of one segment."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -10,9 +10,10 @@ import ibis.expr.types as ir
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.own_files import FileEvents
-from ecom_assets.cli.ranges import QuestionDays
+from ecom_assets.cli.question import ends_of
 from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.errors import SourceError
+from ecom_assets.tables.days import DayRange, Ends
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class QuestionEvents:
     def open(
         cls,
         opened: OpenedFiles,
-        days: QuestionDays,
+        days: DayRange,
         segment: str | None,
         *,
         without: str,
@@ -86,3 +87,27 @@ def _ends(clean: ir.Table, timezone: str) -> tuple[tuple[date, date], datetime |
     if timezone == "UTC":
         return (known["oldest_at"].date(), newest_at.date()), newest_at
     return (known["first"], known["last"]), newest_at
+
+
+def answer_of_files(
+    files: FileEvents,
+    days: DayRange,
+    segment: str | None,
+    columns: Iterable[str] | None,
+    answer_of: Callable[[ir.Table, Ends], dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the answer to a question about the events of files, with its warnings, its segment and its rows.
+
+    Args:
+        files: The files.
+        days: The days that are asked about.
+        segment: The visitor segment that is asked about; None for all visitors.
+        columns: The columns that the question names; None for all.
+        answer_of: Returns the answer, from the events of the visitors and the days.
+    """
+    only = QuestionSegment.read(segment, files)
+    files = files if columns is None else files.naming([*columns, *only.columns])
+    clean = files.clean()
+    ends, warnings = ends_of(clean, "event_date", days)
+    answer = answer_of(only.events(clean, ends[1]), ends) | ({"warnings": warnings} if warnings else {})
+    return only.complete(answer, clean) | {"rows": files.rows.as_json()}

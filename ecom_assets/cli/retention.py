@@ -1,34 +1,45 @@
 """`ecom retention`: its options, and the result as text."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ecom_assets.cli.opened_files import checking
-from ecom_assets.cli.options import (
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
-    Orders,
-    OwnData,
-    SegmentName,
-    Timezone,
-    Where,
-    day_of,
-    options_or_definition,
-    print_answer,
-)
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
-from ecom_assets.cli.retention_scope import Scope
+from ecom_assets.cli.options import Mapping, Orders, OwnData, Where, day_of
+from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.days import DayRange
 
 RANGES_OF = ("starts", "events")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The scope of a question: its files, days and visitors, and the file to write the list of visitors to.
+
+    Attributes:
+        data: The files of events or orders.
+        whole_until: Their last complete day, if given.
+        days: The days that are asked about.
+        range_of: `starts` or None, on which visitors start; or `events`, so that nothing else is looked at.
+        timezone: The reporting time zone, if not that of the settings.
+        who: The file for the list of who counts in which cell.
+        segment: The visitor segment that is asked about; None for all visitors.
+    """
+
+    data: OwnData
+    whole_until: date | None
+    days: DayRange
+    range_of: str | None = None
+    timezone: str | None = None
+    who: Path | None = None
+    segment: str | None = None
 
 
 def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
@@ -104,13 +115,11 @@ PER_HELP = "user, or properties.key (its values in place of visitors); user if n
 Per = Annotated[str | None, typer.Option(help=PER_HELP)]
 AtLeast = Annotated[int | None, typer.Option(help="How many returns a period or bracket needs; 1 if not given.")]
 Who = Annotated[Path | None, typer.Option(help="Write who counts in which cell to this .parquet or .csv file.")]
-Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but files and days.")]
 
 
+@about_files
 def retention(
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     orders: Orders = None,
     orders_mapping: Mapping = None,
     period: Period = None,
@@ -130,23 +139,22 @@ def retention(
     sum_of: Sum = None,
     per: Per = None,
     at_least: AtLeast = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
-    segment: SegmentName = None,
     range_of: RangeOf = None,
-    timezone: Timezone = None,
     preset: Preset = None,
-    definition: Definition = None,
     whole_until: WholeUntil = None,
     who: Who = None,
-    as_json: Json = False,
 ) -> None:
     """Count who of each period's new visitors, or customers, came back, and what they were worth."""
     given = _given(locals())
-    own, until = OwnData.read(events, orders, more, (mapping, orders_mapping)), day_of(whole_until, "--whole-until")
-    scope = Scope(own, until, _days(QuestionDays.read(first, to, last), range_of), range_of, timezone, who, segment)
-    _print(scope, _rule(definition, given), as_json=as_json)
+    own = OwnData.read(request.events, orders, request.more, (request.mapping, orders_mapping))
+    until, days = day_of(whole_until, "--whole-until"), _days(request.days, range_of)
+    scope, rule = Scope(own, until, days, range_of, request.timezone, who, request.segment), _rule(request, given)
+    if range_of == "events" and rule.starting == "first_ever":
+        raise UsageError(
+            "--starting first_ever is known of all data, but --range-of events leaves days out; use starts."
+        )
+    answer = answer_retention(scope, rule)
+    request.print(answer, lambda: retention_lines(answer, who))
 
 
 PARAMETERS = {"returning_where": "return_where", "last_period": "periods"}
@@ -159,19 +167,10 @@ def _given(parameters: dict[str, Any]) -> dict[str, Any]:
     return {key: parameters[PARAMETERS.get(key, key)] for key in keys}
 
 
-def _print(scope: Scope, rule: RetentionRule, *, as_json: bool) -> None:
-    if scope.range_of == "events" and rule.starting == "first_ever":
-        raise UsageError(
-            "--starting first_ever is known of all data, but --range-of events leaves days out; use starts."
-        )
-    answer = answer_retention(scope, rule)
-    print_answer(answer, lambda: retention_lines(answer, scope.who), as_json=as_json)
-
-
-def _days(days: QuestionDays, range_of: str | None) -> QuestionDays:
+def _days(days: DayRange, range_of: str | None) -> DayRange:
     if range_of is not None:
         check_choice("range", range_of, RANGES_OF)
-        if days == QuestionDays():
+        if not days.is_given:
             raise UsageError("--range-of says what --from, --to or --last limit; give one of them, or leave it out.")
     return days
 
@@ -181,14 +180,14 @@ OTHER_NAMES = {"returning": "return", "returning_where": "return-where", "last_p
 """The options that are not called as in a definition."""
 
 
-def _rule(definition: Path | None, options: dict[str, Any]) -> RetentionRule:
+def _rule(request: FileQuestion, options: dict[str, Any]) -> RetentionRule:
     """Return the rule from a definition file, or from a preset and the options.
 
     Raises:
         UsageError: Options do not go together.
     """
-    given = options_or_definition(definition, options, "retention", "period", OTHER_NAMES)
-    return _from_options(given) if definition is None else RetentionRule.from_mapping(given)
+    given = request.query(options, "retention", "period", OTHER_NAMES)
+    return _from_options(given) if request.definition is None else RetentionRule.from_mapping(given)
 
 
 def _from_options(given: dict[str, Any]) -> RetentionRule:

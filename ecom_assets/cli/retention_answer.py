@@ -8,15 +8,14 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
-from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.cli.retention_scope import Scope
-from ecom_assets.cli.row_days import ends_of
+from ecom_assets.cli.question import ends_of
+from ecom_assets.cli.retention import Scope
 from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.days import ONE_DAY, of_days
+from ecom_assets.tables.days import ONE_DAY, DayRange, of_days
 
 ORDER_TYPES = ("purchase", "refund")
 
@@ -57,7 +56,7 @@ def _of_segment(only: QuestionSegment, events: ir.Table, scope: Scope) -> tuple[
     first, last = scope.days.within(known["newest"])
     whole_until = scope.whole_until or known["newest"] - ONE_DAY
     rows = only.events(events, last or known["newest"])
-    return rows, replace(scope, days=QuestionDays(first, last), whole_until=whole_until)
+    return rows, replace(scope, days=DayRange(first, last), whole_until=whole_until)
 
 
 def retention_of_orders(settings: Settings, scope: Scope, rule: RetentionRule) -> dict[str, Any]:

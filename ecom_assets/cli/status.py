@@ -1,6 +1,7 @@
 """`ecom status`: show each table's rows, newest data, last run and failing checks."""
 
 import json
+from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -27,32 +28,26 @@ WIDTH = 120
 """The least width of the table in characters; a narrower terminal wraps lines, so names are not cut."""
 
 
-def show_status(*, as_json: bool) -> None:
-    """Print the state of every table."""
+def status(as_json: Json = False) -> None:
+    """Show each table: rows, newest data, last run, failing checks."""
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
         typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; run `ecom run`.")
         return
     prepare_dagster_home(settings)
-    engine.open()
-    try:
-        with dg.DagsterInstance.get() as instance:
-            failing = _failing_checks(instance, build_definitions(settings))
-            published = published_state(settings, MARTS)
-            lost = held_withdrawals(engine)
-            rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
-    finally:
-        engine.close()
+    with closing(engine.open()), dg.DagsterInstance.get() as instance:
+        failing = _failing_checks(instance, build_definitions(settings))
+        published = published_state(settings, MARTS)
+        lost = held_withdrawals(engine)
+        rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
     if as_json:
         typer.echo(json.dumps(rows))
-    else:
-        _draw(rows)
-        typer.echo("\n".join(["", *lines]) if (lines := _held_lines(rows)) else "", nl=bool(lines))
-        for line in _lost_lines(lost):
-            typer.echo(line)
-        if published.found:
-            typer.echo(published.found)
+        return
+    _draw(rows)
+    held = [held_line(one) for row in rows for one in row["held_days"]]
+    for line in [*([""] if held else []), *held, *_lost_lines(lost), *filter(None, [published.found])]:
+        typer.echo(line)
 
 
 def _state(
@@ -65,7 +60,7 @@ def _state(
 ) -> dict[str, Any]:
     key = asset_key(contract)
     event = instance.get_latest_materialization_event(key)
-    row_count, newest = None, None
+    row_count, newest, is_orders = None, None, contract is UserOrderLog
     if engine.has(contract):
         row_count = engine.row_count(contract)
         newest = _newest_day(engine, contract) if contract.day_column else None
@@ -76,19 +71,10 @@ def _state(
         "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
-        "held_days": _held(engine) if contract is UserOrderLog else [],
+        "held_days": [held_day_entry(row) for row in held_days(engine, HeldOrderDays)] if is_orders else [],
         "lost_days": [str(one["received_date"]) for one in lost if one["source_table"] == contract.qualified_name()],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
-
-
-def _held(engine: Engine) -> list[dict[str, Any]]:
-    """Return the days whose order lines are held back."""
-    return [held_day_entry(row) for row in held_days(engine, HeldOrderDays)]
-
-
-def _held_lines(rows: list[dict[str, Any]]) -> list[str]:
-    return [held_line(one) for row in rows for one in row["held_days"]]
 
 
 def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
@@ -131,8 +117,3 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     console = Console()
     console.width = max(console.width, WIDTH)
     console.print(drawn)
-
-
-def status(as_json: Json = False) -> None:
-    """Show each table: rows, newest data, last run, failing checks."""
-    show_status(as_json=as_json)

@@ -2,29 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import checking
-from ecom_assets.cli.options import (
-    Definition,
-    Events,
-    Json,
-    Mapping,
-    MorePaths,
-    PresetName,
-    SegmentName,
-    Timezone,
-    Where,
-    all_paths,
-    options_or_definition,
-    print_answer,
-)
-from ecom_assets.cli.ranges import From, Last, QuestionDays, To
+from ecom_assets.cli.options import PresetName, Where
+from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
-from ecom_assets.settings.settings import load_settings
 
 BAR_WIDTH = 30
 SHOWN_COLUMNS = 6
@@ -56,10 +40,9 @@ By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
 SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
 
 
+@about_files
 def trend(
-    more: MorePaths = None,
-    events: Events = None,
-    mapping: Mapping = None,
+    request: FileQuestion,
     series: SeriesOption = None,
     period: Period = None,
     kind: Kind = None,
@@ -68,44 +51,35 @@ def trend(
     where: Where = None,
     per: Per = None,
     at_least: AtLeast = None,
-    segment: SegmentName = None,
-    first: From = None,
-    to: To = None,
-    last: Last = None,
     week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")] = None,
-    timezone: Timezone = None,
     cumulative: Annotated[bool, typer.Option("--cumulative", help="Add up from the first period on.")] = False,
     moving_average: Annotated[int | None, typer.Option(help="Mean of so many periods up to each.")] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Add the range of as many days before.")] = False,
     formula: Annotated[str | None, typer.Option(help="Arithmetic over the series A, B, …, such as 'A / B'.")] = None,
-    definition: Definition = None,
     preset: PresetName = None,
-    as_json: Json = False,
 ) -> None:
     """Count events or visitors over time, or add up what they carry."""
-    days = QuestionDays.read(first, to, last)
     given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
     given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
     given |= {"compare": compare, "formula": formula, "preset": preset, "per": per, "at_least": at_least}
-    settings = load_settings(events_mapping=mapping, timezone=timezone)
-    query = _read_definition(definition, given)
-    with checking(all_paths(events, more), settings) as opened:
+    query = _read_definition(request, given)
+    with request.checking() as opened:
         from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (imported beside the check)
 
-        answer = answer_trend(opened, query, days, segment)
-    print_answer(answer, lambda: trend_lines(answer), as_json=as_json)
+        answer = answer_trend(opened, query, request.days, request.segment)
+    request.print(answer, lambda: trend_lines(answer))
 
 
-def _read_definition(definition: Path | None, given: dict[str, Any]) -> dict[str, Any]:
+def _read_definition(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
     """Return the definition from a file or from the options; without a series, all events are counted.
 
     Raises:
         UsageError: Options do not go together.
     """
-    if definition is None and given["limit"] is not None and not given["by"]:
+    if request.definition is None and given["limit"] is not None and not given["by"]:
         raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
-    every = {"series": ["*"]} if definition is None else {}
-    return every | options_or_definition(definition, given, "trend", "series")
+    every = {"series": ["*"]} if request.definition is None else {}
+    return every | request.query(given, "trend", "series")
 
 
 @dataclass(frozen=True)

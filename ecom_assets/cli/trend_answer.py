@@ -5,15 +5,15 @@ from typing import Any
 
 from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import OpenedFiles
-from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.tables.days import DayRange
 from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
 
 
 def answer_trend(
-    opened: OpenedFiles, definition: dict[str, Any], days: QuestionDays, segment: str | None = None
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
 ) -> dict[str, Any]:
     """Return the values of each series by period, from the events of files.
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from ecom_assets.errors import EcomError, UsageError
-from ecom_assets.settings.settings import Settings, hand_on
+from ecom_assets.settings.private_files import close_to_others, own_places
+from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home
 
 LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"
 
@@ -78,7 +79,6 @@ def ui(
 ) -> None:
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.settings.settings import load_settings, prepare_dagster_home  # noqa: PLC0415 (loads pydantic)
     from ecom_assets.ui.guard import door_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
@@ -96,16 +96,14 @@ def ui(
             typer.echo(message)
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
-    program = [
-        sys.executable,
-        "-W",
-        "ignore:Function `dev_command`",
-        "-m",
-        "ecom_assets.ui.development",
-        "-m",
-        "ecom_assets.definitions",
-    ]
-    os.execv(program[0], [*program, "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
+    program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "ecom_assets.ui.development"]
+    os.execv(program[0], [*program, "-m", "ecom_assets.definitions", "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
+
+
+def prepare_server(what: str, settings: Settings) -> None:
+    """Make what was written private, and raise as `refuse_taken` if a server cannot listen at the API's address."""
+    close_to_others(own_places(settings), settings.home)
+    refuse_taken(what, settings.api_host, settings.api_port)
 
 
 def refuse_taken(what: str, host: str, port: int) -> None:

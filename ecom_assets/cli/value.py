@@ -13,6 +13,7 @@ from ecom_assets.customers.contracts import LifetimeValue
 from ecom_assets.customers.likelihood import Fitted, NoFit
 from ecom_assets.customers.queries import value_totals
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
+from ecom_assets.settings.settings import load_settings
 
 
 def answer_value(customers: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:
@@ -93,8 +94,6 @@ def value(
     as_json: Json = False,
 ) -> None:
     """Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma."""
-    from ecom_assets.settings.settings import load_settings  # noqa: PLC0415 (loads pydantic)
-
     settings = load_settings()
     rule = ValueRule(
         horizon_days,
@@ -112,10 +111,8 @@ def customers_of_files(
     mapping: str | None,
     as_of: str | None,
     session_rule: str,
-) -> "Customers":
+) -> Customers:
     """Return the customers of orders, or of purchase events, in files."""
-    from ecom_assets.cli.own_files import Customers  # noqa: PLC0415 (loads Ibis)
-
     own = OwnData.read(events, orders, more, (None, None))
     return Customers(own.orders, own.events, mapping, day_of(as_of, "--as-of"), session_rule)
 

@@ -7,9 +7,9 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.cli.own_files import FileEvents
-from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.sources.visitor_segments import visitor_segment_of_text
+from ecom_assets.tables.days import DayRange
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 
@@ -44,7 +44,7 @@ class QuestionSegment:
         newest = as_of or clean.event_date.max().to_pyarrow().as_py()
         return clean if newest is None else in_segment(clean, self.segment, newest)
 
-    def events_of(self, clean: ir.Table, days: QuestionDays) -> tuple[ir.Table, QuestionDays]:
+    def events_of(self, clean: ir.Table, days: DayRange) -> tuple[ir.Table, DayRange]:
         """Return the events of the visitors in the segment as of the last of some days, and these days.
 
         The days are fixed by all events, because those of the segment may end earlier.
@@ -55,7 +55,7 @@ class QuestionSegment:
         if known["newest"] is None:
             return clean, days
         first, last = days.within(known["newest"])
-        return in_segment(clean, self.segment, last or known["newest"]), QuestionDays(first, last)
+        return in_segment(clean, self.segment, last or known["newest"]), DayRange(first, last)
 
     def complete(self, answer: dict[str, Any], clean: ir.Table) -> dict[str, Any]:
         """Return the answer with the segment, and with a warning for each of its event types that no event has."""

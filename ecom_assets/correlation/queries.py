@@ -9,7 +9,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
 from ecom_assets.correlation.odds_ratio import odds_ratio
-from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.funnels.answer import funnel_events
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import ANY, Funnel

@@ -13,7 +13,7 @@ from requests import Response, Session, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ecom_assets.http.waiting import Pause, retry_after_s, through
+from ecom_assets.http.retry import Pause, retry_after_s, through
 from ecom_assets.redact_url import without_secrets
 
 _logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from ecom_assets.delivery.batch_sender import HttpDestination, Reading, ToolProt
 from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
 from ecom_assets.errors import DeliveryError, SettingError
-from ecom_assets.http.waiting import backoff_s
+from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.tools import ToolSettings
 

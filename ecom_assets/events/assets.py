@@ -5,7 +5,7 @@ from typing import Protocol
 import dagster as dg
 import ibis.expr.types as ir
 
-from ecom_assets.events import accounting, clean
+from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import (
     CleanEvents,
@@ -71,7 +71,7 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def event_accounting_daily(
         raw_events: ir.Table, events: ir.Table, quarantined_events: ir.Table, duplicate_events: ir.Table, days: Days
     ) -> ir.Table:
-        per_day = accounting.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
+        per_day = clean.accounting(days, late_days, raw_events, events, quarantined_events, duplicate_events)
         return per_day.rename(accounted_date="day").select(*EventAccountingDaily.columns)
 
     @table_asset(QuarantinedEventSamples, quarantined_events=QuarantinedEvents)

@@ -7,7 +7,7 @@ from functools import partial
 
 import ibis.expr.types as ir
 
-from ecom_assets.events.accounting import accounting
+from ecom_assets.events.clean import accounting
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.tables.check import CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days

@@ -1,4 +1,4 @@
-"""Cleaning of received events: reasons to reject a row, surplus copies, and clean rows.
+"""Cleaning of received events: reasons to reject a row, surplus copies, clean rows, and the accounting of all.
 
 Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one day, as clean,
 quarantined or surplus.
@@ -14,7 +14,8 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
+from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, RawEvents
+from ecom_assets.tables.accounting import balance
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
@@ -230,3 +231,25 @@ def as_clean_events(copies: ir.Table) -> ir.Table:
     """Return unique copies with their visitors in the columns of `CleanEvents`."""
     named = copies.rename(source_session_id="session_id").mutate(is_bot=is_robot(copies.user_agent))
     return named.select(*CleanEvents.columns)
+
+
+def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    days: Days | None,
+    late_days: int,
+    raw: ir.Table,
+    clean: ir.Table,
+    quarantined: ir.Table,
+    surplus: ir.Table,
+) -> ir.Table:
+    """Return one row per day, in `day`, with the four counts and their `residue`, which must be zero."""
+    if days is not None:
+        raw = raw.filter(days.widened(before=1, after=late_days).contain(raw[str(RawEvents.day_column)]))
+    return balance(
+        days,
+        {
+            "received_count": (raw.select(day=accounted_date(raw, late_days)), "day", None),
+            "clean_count": (clean, "event_date", None),
+            "quarantined_count": (quarantined, "accounted_date", None),
+            "surplus_count": (surplus, "event_date", "surplus_count"),
+        },
+    )

@@ -12,8 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing_properties import missing_property_warnings
-from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.events.missing import missing_property_warnings, missing_type_warnings
 from ecom_assets.experiments.comparison import (
     MISMATCH_BELOW,
     Interval,

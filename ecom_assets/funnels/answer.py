@@ -9,17 +9,15 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.events.missing_properties import missing_property_warnings
-from ecom_assets.events.missing_types import Words, missing_type_warnings
+from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
-from ecom_assets.funnels.conversion_time import conversion_times, counted_times
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.optional_rules import required_steps
-from ecom_assets.funnels.report import OTHER, key_columns, labelled, step_numbers
+from ecom_assets.funnels.report import OTHER, conversion_times, counted_times, key_columns, labelled, step_numbers
 from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
@@ -91,7 +89,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
     limits = limits or Limits()
-    known = _entries(con, events, limits) if limits.are_given or funnel.over else None
+    known = _entries(con, events, limits) if limits.is_given or funnel.over else None
     counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), known)
     cohorts = cohorts_of(funnel, known) if known and funnel.over else []
     fast = _times_by_entry(counted, known, cohorts) if known else None

@@ -23,10 +23,8 @@ from ecom_assets.funnels.columns import (
     unit_columns,
 )
 from ecom_assets.funnels.definition import INTERRUPTED, Funnel
-from ecom_assets.funnels.matching import Matching
-from ecom_assets.funnels.optional import with_optional
-from ecom_assets.funnels.optional_rules import required
-from ecom_assets.funnels.simultaneous import alone, count_name, moments_of
+from ecom_assets.funnels.matching import Matching, OverlappingSteps
+from ecom_assets.funnels.optional_rules import required, required_steps
 from ecom_assets.funnels.steps import NO_VALUE
 from ecom_assets.tables.columns import text_by
 
@@ -379,3 +377,79 @@ def _repeats(rows: ir.Table, reached: ir.Table, units: Sequence[str]) -> ir.Tabl
     in_order = ibis.window(group_by=[*units, "step"], order_by=[again.event_at, again.event_id])
     again = again.mutate(place=ibis.row_number().over(in_order))
     return again.filter(again.place == 1).select(*units, "step", "event_at")
+
+
+def moments_of(events: ir.Table, matching: Matching, units: list[str]) -> ir.Table:
+    """Return one row per unit and time, with the number of events that match each set of overlapping conditions.
+
+    Simultaneous events have no order, so their counts decide which steps they can serve (`funnels/matching.py`).
+    """
+    hits = [matches(events, condition) for condition in matching.conditions]
+    marks = {f"condition_{number}": hit.ifelse(1, 0) for number, hit in enumerate(hits)}
+    events = events.filter(ibis.or_(*hits)).select(*units, "event_at", **marks)
+    counts = {
+        count_name(overlapping): ibis.or_(*(events[f"condition_{number}"] == 1 for number in sorted(overlapping)))
+        for overlapping in matching.overlaps()
+    }
+    return events.group_by([*units, "event_at"]).agg(**{k: v.ifelse(1, 0).sum() for k, v in counts.items()})
+
+
+def count_name(overlapping: OverlappingSteps) -> str:
+    """Return the name of the column that counts the events of a set of conditions."""
+    return "count_" + "_".join(str(number) for number in sorted(overlapping))
+
+
+def alone(matching: Matching, step: int) -> OverlappingSteps:
+    """Return the set that has only a step's own condition."""
+    return frozenset({matching.condition_of[step - 1]})
+
+
+def with_optional(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the rows of `funnel_chains` with those of optional steps.
+
+    Steps that have to be taken are found as if there were no others. A unit took an optional step if an event of it,
+    which is none of those, lies between the steps around it that have to be taken: at or after the one before, and at
+    or before the one after, or where that was not taken, the end of the window. The first such event counts. Of several
+    optional steps in a row each is looked for by itself, so they may come in any order.
+
+    Args:
+        chains: The rows of `funnel_chains` for the steps that have to be taken.
+        events: The events that take part, with the columns of `chains` but `step`.
+        funnel: The definition.
+        units: The columns that identify a unit, held ones included.
+    """
+    numbers = enumerate(required_steps(funnel), start=1)
+    number = ibis.cases(*((chains.step == place, ibis.literal(n, "int64")) for place, n in numbers))
+    chains = chains.mutate(step=number.cast("int64"))
+    taken = (_taken(chains, events, funnel, units, step) for step in sorted(funnel.optional_steps))
+    return ibis.union(chains, *(rows.select(*chains.columns) for rows in taken))
+
+
+def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
+    """Return the row of an optional step for each unit that took it."""
+    keys = list(units)
+    gaps = _gaps(chains, funnel, units, step)
+    candidates = events.filter(matches(events, funnel.steps[step - 1]))
+    candidates = candidates.select(*(name for name in chains.columns if name != "step"))
+    if funnel.order != "clickhouse_default":
+        candidates = candidates.anti_join(chains.select(*keys, "event_id"), [*keys, "event_id"])
+    rows = candidates.join(gaps, keys)
+    begins, ends = rows.event_at >= rows.from_at, rows.event_at <= rows.next_at
+    if funnel.order == "strict_increase":
+        begins, ends = rows.event_at > rows.from_at, rows.event_at < rows.next_at
+    rows = rows.filter(begins, ends | rows.next_at.isnull(), rows.event_at <= rows.ends_at)
+    others = [name for name in candidates.columns if name not in {*keys, "event_at", "event_id"}]
+    first = ibis.window(group_by=keys, order_by=[rows.event_at, rows.event_id, *(rows[name] for name in others)])
+    rows = rows.mutate(place=ibis.row_number().over(first), step=ibis.literal(step, "int64"))
+    return rows.filter(rows.place == 0)
+
+
+def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
+    """Return the times between which an optional step counts: of the steps around it, and of the window's end."""
+    kept = required_steps(funnel)
+    before, after = max(n for n in kept if n < step), min(n for n in kept if n > step)
+    begun = chains.filter(chains.step == 1)
+    begun = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within_s))
+    gaps = chains.filter(chains.step == before).select(*units, from_at="event_at").join(begun, list(units))
+    later = chains.filter(chains.step == after).select(*units, next_at="event_at")
+    return gaps.left_join(later, list(units)).select(*units, "from_at", "ends_at", "next_at")

@@ -39,7 +39,7 @@ class FunnelStep:
         conditions: Conditions of other kinds, which must hold too.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
             the step and of the funnel) or `first_ever` (the first of the type, if that one meets them), in all data.
-        is_optional: Whether the step need not be taken: steps after it count as without it, see `funnels/optional.py`.
+        is_optional: Whether the step need not be taken: steps after it count as without it, see `with_optional`.
     """
 
     event_type: str

@@ -21,6 +21,7 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import (
     ONE_DAY,
+    DayRange,
     Days,
     day_starts_at,
     first_day_of,
@@ -37,19 +38,9 @@ HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 744, "quarter": 2_20
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The days of entry that are asked for; None for those of the data.
+class Limits(DayRange):
+    """The days of entry that are asked for, in a time zone."""
 
-    Attributes:
-        first: The first day.
-        last: The last day, included.
-        day_count: The number of days up to the last one, if given instead of the first.
-        timezone: The time zone of the days.
-    """
-
-    first: date | None = None
-    last: date | None = None
-    day_count: int | None = None
     timezone: str = "UTC"
 
     @classmethod
@@ -66,18 +57,6 @@ class Limits:
         if first:
             raise DefinitionError("`last` and `from` both say where the days begin; leave one of them out.")
         return cls(None, last, parse_days(length), timezone)
-
-    @property
-    def are_given(self) -> bool:
-        """Whether any of the days is asked for."""
-        return (self.first, self.last, self.day_count) != (None, None, None)
-
-    def within(self, newest: date) -> tuple[date | None, date | None]:
-        """Return the first and the last day, given the newest day of the data."""
-        if self.day_count is None:
-            return self.first, self.last
-        end = self.last or newest
-        return end - timedelta(days=self.day_count - 1), end
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ is never worse, so one value per event is enough, and the work is linear in even
 throughout, because engines differ in "microseconds since 1970", and Spark has no portable name for it.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.chains import funnel_chains
+from ecom_assets.funnels.chains import alone, count_name, funnel_chains, moments_of
 from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
 from ecom_assets.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.optional_rules import required
-from ecom_assets.funnels.simultaneous import levels_by_moment
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
@@ -52,7 +52,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order != "ordered" or matching.is_disjoint:
         return _levels_by_event(events, funnel, matching, units)
-    return levels_by_moment(events, funnel, matching, units)
+    return _levels_by_moment(events, funnel, matching, units)
 
 
 def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
@@ -101,3 +101,52 @@ def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: lis
     both = both.mutate(latest_at=both.start_at.max().over(so_far))
     kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within_s))
     return kept.select(*units, "event_at", start_at=kept.latest_at)
+
+
+_NEVER = dt.datetime(1, 1, 1)  # noqa: DTZ001  # before any event; used with the timestamp type of the events
+_STEPS_PER_QUERY = 8
+"""How many steps to nest before their rows become a named subquery: deeper SQL overflows the compiler's stack."""
+
+
+def _levels_by_moment(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
+    """Return one row per unit that took step 1, with its `level`.
+
+    `start_at` is the latest start with which steps 1 … k can end at the row's time. The row's events serve as many of
+    the latest steps as the counts of all overlapping sets allow; the step before those must have been reached earlier.
+    The start of a step is never earlier than that of the next step, so the set that allows the fewest steps has the
+    earliest start.
+    """
+    rows = moments_of(events, matching, units)
+    rows = rows.mutate(start_at=rows.event_at, level=ibis.literal(0, "int64"))
+    levels = []
+    for step in range(1, len(funnel.steps) + 1):
+        rows = _after_step(rows, step, funnel.within_s, matching, units)
+        if step % _STEPS_PER_QUERY == 0 or step == len(funnel.steps):
+            levels.append(rows.select(*units, "level"))
+    every = ibis.union(*levels) if len(levels) > 1 else levels[0]
+    best = every.group_by(units).agg(level=every.level.max())
+    return best.filter(best.level > 0)
+
+
+def _after_step(rows: ir.Table, step: int, within_s: int, matching: Matching, units: list[str]) -> ir.Table:
+    """Return the rows with `start_at` and `level` after a step, and `reached_<step>`, its latest earlier start."""
+    never = ibis.literal(_NEVER, type=rows.event_at.type())
+    starts = [rows.start_at if step == 1 else _served(rows, step - 1, matching)]
+    for overlapping, overlapping_steps in matching.overlaps_of(step):
+        earlier = [
+            (rows[count_name(overlapping)] == n, rows[f"reached_{overlapping_steps[n]}"])
+            for n in range(1, len(overlapping_steps))
+        ]
+        starts += [ibis.cases(*earlier, else_=rows.event_at)] if earlier else []
+    start_at = ibis.least(*starts) if len(starts) > 1 else starts[0]
+    in_time = start_at >= rows.event_at - ibis.interval(seconds=within_s)
+    is_reached = (rows[count_name(alone(matching, step))] > 0) & in_time
+    before = ibis.window(group_by=units, order_by="event_at", rows=(None, -1))
+    reached_at = is_reached.ifelse(start_at, never).max().over(before).coalesce(never)
+    new = {"start_at": start_at, "level": is_reached.ifelse(step, rows.level), f"reached_{step}": reached_at}
+    return rows.select(*(rows[name] for name in rows.columns if name not in new), **new)
+
+
+def _served(rows: ir.Table, step: int, matching: Matching) -> ir.Value:
+    """Return the latest start of a chain of `step` steps up to and including the row's time, for later steps."""
+    return (rows[count_name(alone(matching, step))] > 0).ifelse(rows.start_at, rows[f"reached_{step}"])

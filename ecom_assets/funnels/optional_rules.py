@@ -1,6 +1,6 @@
 """Which funnels can have optional steps, and the funnel of the steps that have to be taken.
 
-This module imports nothing heavy, as the definition does not. `funnels/optional.py` finds who took optional steps.
+This module imports nothing heavy, as the definition does not. `funnels/chains.py` finds who took optional steps.
 """
 
 from collections.abc import Collection

@@ -7,25 +7,81 @@ that one thread meets must pause all threads.
 
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Lock
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock
 from typing import Any
 
-from requests import PreparedRequest, Response, exceptions
+from requests import PreparedRequest, Response, Session, exceptions
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ecom_assets.errors import SourceError
-from ecom_assets.http.waiting import Pause, backoff_s, retry_after_s
 from ecom_assets.redact_url import without_secrets
 
 RETRIES = 3
 RATE_LIMITED, NOT_MODIFIED, OK = 429, 304, 200
 SERVER_ERRORS = frozenset(range(500, 600))
 _logger = logging.getLogger(__name__)
+
+
+def backoff_s(base_s: float, failures: int, most_s: float = float("inf")) -> float:
+    """Return the seconds before the next attempt: base, twice, four times that; 0 without failures."""
+    return min(base_s * 2.0 ** (failures - 1), most_s) if failures else 0.0
+
+
+def retry_after_s(response: Response) -> float | None:
+    """Return the seconds in Retry-After, which is a number or a date; None if it is missing or invalid."""
+    text = response.headers.get("Retry-After")
+    try:
+        return None if text is None else max(0.0, Retry().parse_retry_after(text))
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+class Pause:
+    """A pause that a service asked for; it applies to every thread, and `stop` ends it early."""
+
+    def __init__(self, add_wait: Callable[[float], None] = lambda _seconds: None) -> None:
+        """Report the seconds of pauses to `add_wait`, once for all waiting threads."""
+        self._add_wait = add_wait
+        self._stop, self._lock, self._until = Event(), Lock(), 0.0
+
+    def ask(self, seconds: float) -> None:
+        """Pause all threads for so many seconds from now."""
+        with self._lock:
+            now = time.monotonic()
+            until = max(self._until, now + seconds)
+            self._add_wait(until - max(self._until, now))
+            self._until = until
+
+    def wait(self, seconds: float = 0.0) -> None:
+        """Wait for so many seconds, and until the pause is over.
+
+        Raises:
+            SourceError: `stop` was called.
+        """
+        until = time.monotonic() + seconds
+        while not self._stop.is_set():
+            left = max(until, self._until) - time.monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(left)
+        raise SourceError("This request was given up because another one failed; see that one.")
+
+    def stop(self) -> None:
+        """End all waiting; nothing more is sent."""
+        self._stop.set()
+
+
+def through(session: Session, adapter: HTTPAdapter) -> Session:
+    """Return the session after mounting the adapter for every URL."""
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    return session
 
 
 class Backoff(Retry):
@@ -52,43 +108,35 @@ class HttpCosts:
     """Responses with status 304: the cached body is still valid."""
 
 
-@dataclass
 class HttpStats:
     """Thread-safe counters of requests."""
 
-    _lock: Lock = field(default_factory=Lock, repr=False)
-    _requests: int = 0
-    _unchanged: int = 0
-    _bytes: int = 0
-    _wait_s: float = 0.0
-    _retries: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._retries: Counter[str] = Counter()
+        self._costs = HttpCosts(0, {}, 0.0, 0, 0)
 
-    def add_request(self) -> None:
-        """Count a request that is about to be sent."""
+    def add(self, *, requests: int = 0, retry: str = "", received_bytes: int = 0, unchanged: int = 0) -> None:
+        """Count requests that are about to be sent, a retry by its cause, and what a response brought."""
         with self._lock:
-            self._requests += 1
-
-    def add_answer(self, received_bytes: int, *, is_unchanged: bool) -> None:
-        """Count a response."""
-        with self._lock:
-            self._bytes += received_bytes
-            self._unchanged += is_unchanged
-
-    def add_retry(self, cause: str) -> None:
-        """Count a retry."""
-        with self._lock:
-            self._retries[cause] += 1
+            self._retries.update([retry] if retry else [])
+            self._costs = replace(
+                self._costs,
+                request_count=self._costs.request_count + requests,
+                received_bytes=self._costs.received_bytes + received_bytes,
+                unchanged_count=self._costs.unchanged_count + unchanged,
+            )
 
     def add_wait(self, seconds: float) -> None:
         """Count seconds that the API asked to wait, once for all waiting threads."""
         with self._lock:
-            self._wait_s += seconds
+            self._costs = replace(self._costs, rate_limit_wait_s=self._costs.rate_limit_wait_s + seconds)
 
     def costs(self) -> HttpCosts:
         """Return the totals so far."""
         with self._lock:
             retries = dict(sorted(self._retries.items()))
-            return HttpCosts(self._requests, retries, round(self._wait_s, 3), self._bytes, self._unchanged)
+            return replace(self._costs, retry_counts=retries, rate_limit_wait_s=round(self._costs.rate_limit_wait_s, 3))
 
 
 @dataclass(frozen=True)
@@ -100,10 +148,6 @@ class Attempt:
     cause: str = ""
     fault: str = ""
     """What is wrong with the body, as text for an error message."""
-
-    def retry_after_s(self) -> float | None:
-        """Return the seconds in Retry-After; None if it is missing or invalid."""
-        return None if self.response is None else retry_after_s(self.response)
 
 
 @dataclass
@@ -131,21 +175,21 @@ class Budget:
         Raises:
             SourceError: The API asks to wait longer than `max_wait_s` in total.
         """
-        retry_after_s = attempt.retry_after_s()
-        if attempt.cause == "rate_limited" and retry_after_s is not None:
+        asked_s = None if attempt.response is None else retry_after_s(attempt.response)
+        if attempt.cause == "rate_limited" and asked_s is not None:
             # A rate limit says when to retry. It does not count as a failed attempt, but the total wait is bounded.
-            retry_after_s = max(retry_after_s, self.base_s)
-            self._retry_after_s += retry_after_s
+            asked_s = max(asked_s, self.base_s)
+            self._retry_after_s += asked_s
             if self._retry_after_s > self.max_wait_s:
                 raise SourceError(_too_long(attempt, self._retry_after_s, self.max_wait_s))
-            pause.ask(retry_after_s)
+            pause.ask(asked_s)
             return 0.0
         try:
             raw = attempt.response.raw if attempt.response is not None else None
             self._retry = self._retry.increment(response=raw, error=attempt.error)
         except MaxRetryError:
             return None
-        return max(self._retry.get_backoff_time(), min(retry_after_s or 0.0, self.max_wait_s))
+        return max(self._retry.get_backoff_time(), min(asked_s or 0.0, self.max_wait_s))
 
 
 class BrokenBodyError(exceptions.RequestException):
@@ -193,7 +237,7 @@ class PatientAdapter(HTTPAdapter):
             wait_s = budget.wait_s(attempt, self._pause)
             if wait_s is None:
                 break
-            self._stats.add_retry(attempt.cause)
+            self._stats.add(retry=attempt.cause)
             _logger.info("%s: %s; trying again in %.3g s", without_secrets(request.url or ""), attempt.cause, wait_s)
             self._pause.wait(wait_s)
         if attempt.response is None:
@@ -204,7 +248,7 @@ class PatientAdapter(HTTPAdapter):
         return attempt.response
 
     def _attempt(self, budget: Budget, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
-        self._stats.add_request()
+        self._stats.add(requests=1)
         try:
             response = super().send(request, *args, **kwargs)
             response.content  # noqa: B018 (reading it is what can fail)
@@ -214,7 +258,8 @@ class PatientAdapter(HTTPAdapter):
             return Attempt(error=error, cause="truncated")
         except (exceptions.ConnectionError, exceptions.Timeout) as error:
             return Attempt(error=error, cause="timeout" if _is_timeout(error) else "dropped")
-        self._stats.add_answer(response.raw.tell(), is_unchanged=response.status_code == NOT_MODIFIED)
+        is_unchanged = response.status_code == NOT_MODIFIED
+        self._stats.add(received_bytes=response.raw.tell(), unchanged=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
             return Attempt(response, cause="rate_limited")
         if budget.is_worth_another(response):
@@ -234,3 +279,16 @@ def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
         f"{place} answers 429 (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
         f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
     )
+
+
+class _WithoutQueries(logging.Filter):
+    """A log filter that removes queries: urllib3 logs each URL in full, which can include keys and signatures."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Remove what follows a question mark from the arguments of a log record."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())

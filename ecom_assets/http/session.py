@@ -1,6 +1,7 @@
 """A `requests` session per API with timeouts and retries, whose errors are one clear sentence."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -15,9 +16,10 @@ from ecom_assets.http.retry import (
     BrokenBodyError,
     HttpStats,
     PatientAdapter,
+    Pause,
     fault_in_json,
+    through,
 )
-from ecom_assets.http.waiting import Pause, through
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 
@@ -35,7 +37,7 @@ class Api:
     key_setting: str
 
 
-class ApiSession:
+class ApiSession(AbstractContextManager["ApiSession"]):
     """A session with an API; every response that it returns has status 200 and a complete body.
 
     A redirect is an error, because `requests` would send the key to another host.
@@ -66,10 +68,6 @@ class ApiSession:
             fault_in=fault_in,
         )
         self._session = through(session or Session(), adapter)
-
-    def __enter__(self) -> "ApiSession":
-        """Return the session; connections open when they are needed."""
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

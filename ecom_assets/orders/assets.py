@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
 from ecom_assets.operations.requests import Requests
-from ecom_assets.orders import accounting, orders
+from ecom_assets.orders import orders
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
     DuplicateOrders,
@@ -133,7 +134,10 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
 ) -> ir.Table:
     """Count the outcomes of the lines of each day of arrival."""
     others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days)
-    return accounting.order_accounting_daily(accounting.order_accounting(days, raw_user_order_log, *others))
+    per_day = orders.order_accounting(days, raw_user_order_log, *others)
+    per_day = per_day.rename(received_date="day").select(*OrderAccountingDaily.columns)
+    # A day without a report is held without lines, and only if a run asked for it.
+    return per_day.filter(ibis.or_(*(per_day[name] > 0 for name in OrderAccountingDaily.numbers())))
 
 
 @table_asset(QuarantinedOrderSamples, quarantined_orders=QuarantinedOrders)

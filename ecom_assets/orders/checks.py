@@ -5,7 +5,6 @@ from functools import partial
 import dagster as dg
 import ibis.expr.types as ir
 
-from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     DuplicateOrders,
     HeldOrderDays,
@@ -14,6 +13,7 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.orders.held_day_log import held_day_entry
+from ecom_assets.orders.orders import order_accounting
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
 

@@ -19,7 +19,7 @@ from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import in_memory
 
 Row = dict[str, Any]
 HeldDates = dict[str, dict[str, str]]
@@ -44,7 +44,7 @@ def held_rows(
     engine.ensure(table)
     before = engine.slice_rows(table, Days.of(one.day for one in held)).to_pylist() if held else []
     since = {row["held_date"]: row["held_at"] for row in before}
-    rows = [
+    rows = (
         {
             "held_date": one.day,
             "reason": one.reason,
@@ -54,11 +54,8 @@ def held_rows(
             "held_at": since.get(one.day, now),
         }
         for one in held
-    ]
-    con = connect()
-    kinds = schema_of(table).to_pyarrow()
-    con.con.register(table.name, pa.Table.from_pylist(rows, pa.schema([(one.name, one.type) for one in kinds])))
-    return con.table(table.name)
+    )
+    return in_memory(rows, table)
 
 
 def released_days(engine: Engine, source: str) -> set[date]:

@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.tables.accounting import balance
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
@@ -198,3 +199,19 @@ def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
     file_place = [copies.source_file, copies.id_number.fill_null(-1)]
     content = [copies[name].fill_null("") for name in CONTENT]
     return [copies.received_date, received_at, *file_place, copies.ordered_at, *content]
+
+
+def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
+    days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
+) -> ir.Table:
+    """Return one row per day of arrival, in `day`, with the five counts and their `residue`, which must be zero."""
+    return balance(
+        days,
+        {
+            "received_count": (raw, "received_date", None),
+            "clean_count": (clean, "received_date", None),
+            "quarantined_count": (quarantined, "received_date", None),
+            "surplus_count": (surplus, "received_date", "surplus_count"),
+            "held_count": (held, "held_date", "held_row_count"),
+        },
+    )

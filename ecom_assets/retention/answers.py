@@ -8,8 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing_properties import missing_property_warnings
-from ecom_assets.events.missing_types import Words, missing_type_warnings
+from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.retention.activity import (
     Hours,
     by_period,

@@ -23,8 +23,7 @@ from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.api import fetch_customers
-from ecom_assets.sources.customer_api.source import customers_received, no_customers
+from ecom_assets.sources.customer_api.api import customers_received, fetch_customers, no_customers
 from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.order_reports.source import OrderReader
 from ecom_assets.sources.sandbox_shop import is_living, last_day, last_day_in, sandbox_until, truth_of

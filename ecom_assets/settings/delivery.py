@@ -1,10 +1,12 @@
 """Settings of delivery: the tools that records go to, their limits, and the ledger."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
+
+from ecom_assets.settings.lists import ByCommas
 
 
 class DestinationSettings(BaseSettings):
@@ -13,7 +15,7 @@ class DestinationSettings(BaseSettings):
     delivery_user_key: Literal["visitor_id", "user_id"] = Field(
         "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
     )
-    delivery_properties: Annotated[tuple[str, ...], NoDecode] = Field(
+    delivery_properties: ByCommas = Field(
         (), description="Names of the event properties that are sent to tools, separated by commas; default all"
     )
     delivery_urls: Literal["whole", "without_query"] = Field(
@@ -35,11 +37,6 @@ class DestinationSettings(BaseSettings):
         300.0, gt=0, description="Maximum seconds that a batch waits before it is left for the next run"
     )
 
-    @field_validator("delivery_properties", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
 
 class LedgerSettings(BaseSettings):
     """What `Settings` has for the ledger of deliveries."""
@@ -58,7 +55,7 @@ class LedgerSettings(BaseSettings):
     customers_json: Path | None = Field(
         None, description="File to which all customers are exported; default <home>/exports/customers.json"
     )
-    customers_json_fields: Annotated[tuple[str, ...], NoDecode] = Field(
+    customers_json_fields: ByCommas = Field(
         (), description="Fields of a customer in that file, by commas; default all except the e-mail address"
     )
     delivery_late_days: int = Field(
@@ -66,11 +63,6 @@ class LedgerSettings(BaseSettings):
         ge=0,
         description="Days before the newest day in the data on which no record may still be waiting for delivery",
     )
-
-    @field_validator("customers_json_fields", mode="before")
-    @classmethod
-    def _field_names(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("ledger_url")
     @classmethod

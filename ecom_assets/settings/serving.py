@@ -3,11 +3,13 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
+
+from ecom_assets.settings.lists import ByCommas
 
 
 class AnswerSettings(BaseSettings):
@@ -41,10 +43,10 @@ class ServingSettings(BaseSettings):
         SecretStr(""),
         description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
     )
-    api_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    api_trusted_proxies: ByCommas = Field(
         (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
     )
-    api_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    api_cors_origins: ByCommas = Field(
         (), description="Web origins whose pages may call the API from a browser, by commas; default none"
     )
     api_max_body_bytes: int = Field(1_000_000, ge=1_000, description="Maximum size of a request body in bytes")
@@ -80,15 +82,10 @@ class ServingSettings(BaseSettings):
         description="Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope admin, or `proxy`, a "
         "proxy in front that has a login",
     )
-    ui_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    ui_hosts: ByCommas = Field(
         (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
     )
     otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
-
-    @field_validator("api_trusted_proxies", "api_cors_origins", "ui_hosts", mode="before")
-    @classmethod
-    def _by_commas(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("rate_limit_key", "rate_limit_address")
     @classmethod

@@ -7,26 +7,25 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.settings import lists as setting_lists
-from ecom_assets.settings.alerts import AlertSettings
+from ecom_assets.settings.alerts import AlertSettings, LineageSettings
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
-from ecom_assets.settings.lineage import LineageSettings
+from ecom_assets.settings.lists import EventTypes, Parts
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
 from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
-from ecom_assets.settings.tools import ToolSettings, all_tool_settings, web_address
+from ecom_assets.settings.tools import ToolSettings, all_tool_settings
 
 PREFIX = "ECOM_"
 LEAST_MEMORY_MB = 200
@@ -96,7 +95,7 @@ class Settings(
         description="CSV or Parquet file with product_id and category, for order lines without a category; with "
         "stock (and reorder_point, lead_time_days), also for inventory alerts",
     )
-    event_types: Annotated[tuple[str, ...], NoDecode] = Field(
+    event_types: EventTypes = Field(
         (),
         description="The accepted event types, by commas or as a JSON list; others are quarantined; default every "
         "well-formed type",
@@ -119,12 +118,12 @@ class Settings(
         "cart", description="What an event's cart_value means: the value of the whole cart, or of the item"
     )
     visitor_segments: Path | None = Field(None, description="YAML or JSON file that declares visitor segments by name")
-    funnel_steps: Annotated[tuple[str, ...], NoDecode] = Field(
+    funnel_steps: Parts = Field(
         (),
         description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
     )
     funnel_window: str = Field("7d", description="Time from the first step of the funnel in which later steps count")
-    own_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+    own_domains: Parts = Field(
         (),
         description="Domains that are not counted as referrers, besides the page's own: the shop's other domains, "
         "payment providers; by commas",
@@ -184,16 +183,6 @@ class Settings(
     value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value covers")
     value_discount_rate: float = Field(0.1, ge=0, le=1, description="Discount rate per year of a customer's value")
 
-    @field_validator("event_types", "funnel_steps", "own_domains", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return setting_lists.parts_of(value)
-
-    @field_validator("event_types")
-    @classmethod
-    def _well_formed_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return setting_lists.event_types(value)
-
     @field_validator("currency")
     @classmethod
     def _iso_currency(cls, value: str) -> str:
@@ -217,11 +206,6 @@ class Settings(
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is not an IANA time zone, such as Europe/Berlin") from error
         return value
-
-    @field_validator("customer_api_url", "order_api_url", "catalogue_api_url", "dagster_url")
-    @classmethod
-    def _web_address(cls, value: str) -> str:
-        return web_address(value)
 
     @field_validator("orders")
     @classmethod

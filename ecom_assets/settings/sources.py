@@ -6,15 +6,18 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from ecom_assets.settings.tools import WebAddress
 from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
 
 
 class SourceSettings(BaseSettings):
     """What `Settings` has for APIs."""
 
-    catalogue_api_url: str = Field("", description="Address of the catalogue API's list of products with their stock")
+    catalogue_api_url: WebAddress = Field(
+        "", description="Address of the catalogue API's list of products with their stock"
+    )
     catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
-    customer_api_url: str = Field("", description="Address of the customer API's list of customers")
+    customer_api_url: WebAddress = Field("", description="Address of the customer API's list of customers")
     customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
     customer_api_mapping: str = Field(
         "customers", description="Name of an included mapping of customer APIs (customers, reqres), or a YAML file"
@@ -23,7 +26,7 @@ class SourceSettings(BaseSettings):
     customer_api_passes: int = Field(
         5, ge=2, le=100, description="Maximum number of passes over pages that change while they are read"
     )
-    order_api_url: str = Field("", description="Address of the order report API")
+    order_api_url: WebAddress = Field("", description="Address of the order report API")
     order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")
     order_api_cohort: str = Field("", description="Cohort of this shop in the order report API")
     order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")

@@ -1,16 +1,25 @@
-"""The days between the first and the last day of some files, and which of them have rows.
+"""The days between the first and the last day of some files, which of them have rows, and which are complete.
 
 One row with a wrong clock can stretch the span to years. Runs skip long gaps without rows, and a span that is too long
 is an error that names the file. `cli/run_days.py` decides which days a run covers.
 """
 
-from collections.abc import Collection, Iterable
+import glob
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 from ecom_assets.errors import UsageError
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import events_place, is_table
+from ecom_assets.sources.files.formats import LANDING_DAY
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.order_reports.source import has_events, orders_place
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
@@ -88,3 +97,29 @@ def _stray(result: Collection[DayOfFile]) -> str:
     number, one = sum(each.row_count for each in stray), min(stray, key=lambda each: (each.received, each.file))
     rows = "1 row" if number == 1 else f"{number:,} rows"
     return f": {rows} of {one.file} of {one.received} {'is' if number == 1 else 'are'} far from all others"
+
+
+MARK = "_SUCCESS"
+"""The file that Spark and Hadoop write into a folder when it is complete."""
+
+
+def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
+    """Return the days whose landing folders contain the marker of a complete folder.
+
+    Only files of events and orders can have it.
+    """
+    places: list[str] = []
+    if contract is RawEvents and has_events(settings) and not is_table(settings):
+        places = events_place(settings)
+    elif contract is RawUserOrderLog:
+        places = orders_place(settings)
+    return frozenset(day for place in places for day in _marked(place))
+
+
+def _marked(place: str) -> Iterator[date]:
+    folders = [Path(place)] if Path(place).is_dir() else [Path(one) for one in glob.glob(place)]  # noqa: PTH207 (absolute globs too)
+    for folder in (one for one in folders if one.is_dir()):
+        for mark in (folder / MARK, *folder.glob(f"*/{MARK}")):
+            landed = LANDING_DAY.fullmatch(mark.parent.name)
+            if landed and mark.is_file():
+                yield date.fromisoformat(landed[1])

@@ -1,7 +1,6 @@
 """The source of events: the shop's own, in files or a table, or the sandbox shop's files."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import cached_property
 
 import duckdb
@@ -13,11 +12,10 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
+from ecom_assets.warehouse.local import temporary
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
-
-ONE_DAY = timedelta(days=1)
 
 
 def arrival_days(files: RecordFiles) -> Days:
@@ -101,10 +99,8 @@ class FileEvents:
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""
-        con = self._reader
         sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
-        con.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {sql}")
-        return con.table(VIEW, database=("temp", "main"))
+        return temporary(self._reader, VIEW, sql, "VIEW")
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files, from when they were checked."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ecom_assets.customers.customers import MarketSegment, MarketSegments
 from ecom_assets.errors import DefinitionError
+from ecom_assets.tables.definition_text import definition_in
 
 FILE = "market_segments.yaml"
 
@@ -45,10 +46,9 @@ def market_segments(path: Path | None = None) -> MarketSegments:
     """
     if path is None:
         return _shipped()
+    content = definition_in(path)
     try:
-        return _segments_in(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DefinitionError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}.") from error
+        return _segments_in(content)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"

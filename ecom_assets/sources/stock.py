@@ -3,30 +3,30 @@
 A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import SourceError
 from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.formats import catalogue_rows
 from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.received import SliceOutput
-from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.local import connect
-from ecom_assets.warehouse.sql_text import ident, select, text
+from ecom_assets.tables.received import NoSource, SliceOutput
+from ecom_assets.warehouse.local import in_memory
+from ecom_assets.warehouse.sql_text import ident, select
 
 
 def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> SliceOutput:
@@ -53,12 +53,7 @@ def no_stock(reason: str) -> SliceOutput:
     return SliceOutput.nothing(stock_rows((), date.min, ""), reason)
 
 
-class NoStock:
-    """The source of a shop without a catalogue."""
-
-    def received(self, _days: Days) -> SliceOutput:
-        """Return no rows for no days."""
-        return no_stock("neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set")
+NO_STOCK = NoSource(partial(no_stock, "neither ECOM_CATALOGUE_API_URL nor ECOM_CATALOGUE is set"))
 
 
 class FileStock:
@@ -75,10 +70,7 @@ class FileStock:
             SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
         rows = duckdb.connect()
-        is_parquet = self._place.endswith((".parquet", ".pq"))
-        source = (
-            f"read_parquet({text(self._place)})" if is_parquet else f"read_csv({text(self._place)}, all_varchar=true)"
-        )
+        source = catalogue_rows(self._place)
         try:
             columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
             if "stock" not in columns:
@@ -102,14 +94,10 @@ class FileStock:
         return stock_of(records, days.dates[-1], self._place)
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class ApiStock:
     """The stock that the catalogue API returns; the nightly run stores it for the day that has just ended."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
         """Store the settings, and the clock that returns the current day."""
         self._settings = settings
         self._now = now
@@ -120,7 +108,7 @@ class ApiStock:
         Raises:
             SourceError: The API cannot be reached, returns an error, or does not follow the protocol.
         """
-        today = self._now().astimezone(ZoneInfo(self._settings.timezone)).date()
+        today = today_in(self._settings.timezone, self._now)
         newest = days.dates[-1]
         if newest not in {today, today - ONE_DAY}:
             return no_stock(f"stock is only known as it is now, {today}, and these days end with {newest}")
@@ -144,12 +132,7 @@ _NUMBERS = (
 
 def stock_rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> ir.Table:
     """Return records as an in-memory table with the columns of `RawStock`."""
-    kinds = schema_of(RawStock).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
-    con = connect()
-    rows = pa.Table.from_pylist(list(_rows(records, received_date, source)), schema=kinds)
-    con.con.register("stock_records", rows)
-    return con.table("stock_records")
+    return in_memory(_rows(records, received_date, source), RawStock)
 
 
 def _rows(records: Iterable[Mapping[str, Any]], received_date: date, source: str) -> Iterator[dict[str, Any]]:

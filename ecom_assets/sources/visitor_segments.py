@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.definition_text import definition_from
+from ecom_assets.tables.definition_text import definition_in
 from ecom_assets.visitor_segments.segment import PARTS, VisitorSegment
 
 MOST_SEGMENTS = 200
@@ -19,24 +17,12 @@ def read_visitor_segments(path: Path) -> dict[str, VisitorSegment]:
     Raises:
         DefinitionError: The file cannot be read, declares none or too many, or a definition is wrong.
     """
-    read = _read(path)
+    read = definition_in(path)
     if not isinstance(read, dict) or not 1 <= len(read) <= MOST_SEGMENTS:
         raise DefinitionError(
             f"{path} declares no visitor segments; give 1 to {MOST_SEGMENTS} names, each with its definition."
         )
     return {name: _segment(path, name, raw) for name, raw in read.items()}
-
-
-def _read(path: Path) -> object:
-    """Return what a file says.
-
-    Raises:
-        DefinitionError: It cannot be read.
-    """
-    try:
-        return definition_from(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
 
 
 def _segment(path: Path, name: object, raw: object) -> VisitorSegment:
@@ -78,7 +64,7 @@ def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegme
     file, _, name = segment.partition("#")
     if not file.endswith(FILE_ENDINGS):
         return visitor_segment(segment, declared)
-    read = None if name else _read(Path(file))
+    read = None if name else definition_in(Path(file))
     if isinstance(read, list) or (isinstance(read, dict) and set(PARTS) & set(read)):
         return _segment(Path(file), Path(file).stem, read)
     result = read_visitor_segments(Path(file))

@@ -313,6 +313,33 @@ Ends = tuple[date | None, date | None]
 """The first and the last day; None where there is no such end."""
 
 
+@dataclass(frozen=True)
+class DayRange:
+    """The days that a question is about; None: taken from the data.
+
+    Attributes:
+        first: The first day.
+        last: The last day, included.
+        day_count: The number of days up to the last one, if given instead of the first.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    day_count: int | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of the days is given."""
+        return (self.first, self.last, self.day_count) != (None, None, None)
+
+    def within(self, newest: date) -> Ends:
+        """Return the first and the last day, given the newest day of the data."""
+        if self.day_count is None:
+            return self.first, self.last
+        end = self.last or newest
+        return end - timedelta(days=self.day_count - 1), end
+
+
 def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
     """Return the rows of the days between the ends."""
     first, last = ends

@@ -1,8 +1,11 @@
-"""The text of a definition file, YAML or JSON."""
+"""The text of a definition, YAML or JSON, and files that hold one."""
 
 import json
+from pathlib import Path
 
 import yaml
+
+from ecom_assets.errors import DefinitionError
 
 
 def definition_from(text: str) -> object:
@@ -18,3 +21,15 @@ def definition_from(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return yaml.safe_load(text)
+
+
+def definition_in(path: Path) -> object:
+    """Return the content of a definition file.
+
+    Raises:
+        DefinitionError: It cannot be read.
+    """
+    try:
+        return definition_from(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error

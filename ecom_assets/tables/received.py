@@ -1,6 +1,6 @@
 """What an asset can return instead of a plain table: rows, the days that they replace, and metadata to report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -41,6 +41,26 @@ class SliceOutput:
     def nothing(cls, no_rows: ir.Table, reason: str) -> "SliceOutput":
         """Return an output without rows and days, with the reason in its metadata."""
         return cls(no_rows, NO_DAYS, {"fetched": False, "not_fetched_because": reason})
+
+
+@dataclass(frozen=True)
+class NoSource:
+    """The source of what a shop does not have.
+
+    Attributes:
+        output: Returns no rows, with the reason.
+    """
+
+    output: Callable[[], SliceOutput]
+
+    def received(self, _days: Days) -> SliceOutput:
+        """Return no rows for no days."""
+        return self.output()
+
+    @staticmethod
+    def file_rows(_days: Days | None) -> "list[FileRows] | None":
+        """Return None: there are no files."""
+        return None
 
 
 @dataclass(frozen=True)

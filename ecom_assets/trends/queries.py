@@ -8,8 +8,7 @@ from datetime import date
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from ecom_assets.events.missing_properties import missing_property_warnings
-from ecom_assets.events.missing_types import missing_type_warnings
+from ecom_assets.events.missing import missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import has_negation, number_columns_of

@@ -3,7 +3,7 @@
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.kept_statements import STATEMENTS
 from ecom_assets.warehouse.sql_text import ident, text
@@ -205,6 +206,20 @@ def adopted(con: duckdb.DuckDBPyConnection) -> DuckDB:
     adapt_duckdb_2_to_ibis_12()
     backend: DuckDB = DuckDB.from_connection(con)
     return backend
+
+
+def temporary(con: Backend, name: str, sql: str, kind: str = "TABLE") -> ir.Table:
+    """Create a temporary table or view in place of one with that name, and return it."""
+    con.raw_sql(f"CREATE OR REPLACE TEMP {kind} {name} AS {sql}")
+    return con.table(name, database=("temp", "main"))
+
+
+def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Table:
+    """Return rows as a table in memory with the columns of a contract, all of which may be null."""
+    schema = pa.schema([(one.name, one.type) for one in schema_of(contract).to_pyarrow()])
+    con = connect()
+    con.con.register(contract.name, pa.Table.from_pylist(list(rows), schema))
+    return con.table(contract.name)
 
 
 def keep_within(con: Backend, memory_limit: str | None, spill: Path | None = None) -> None:

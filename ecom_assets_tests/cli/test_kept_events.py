@@ -14,13 +14,12 @@ import pytest
 from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import OwnData
-from ecom_assets.cli.ranges import QuestionDays
-from ecom_assets.cli.retention import answer_retention
-from ecom_assets.cli.retention_scope import Scope
+from ecom_assets.cli.retention import Scope, answer_retention
 from ecom_assets.cli.trend_answer import answer_trend
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.tables.days import DayRange
 from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 
 
@@ -59,7 +58,7 @@ TRENDS: tuple[dict[str, Any], ...] = (
 )
 
 
-def answered(events: Path, definition: dict[str, Any], days: QuestionDays) -> dict[str, Any]:
+def answered(events: Path, definition: dict[str, Any], days: DayRange) -> dict[str, Any]:
     with checking([str(events)], load_settings()) as opened:
         return answer_trend(opened, definition, days)
 
@@ -67,7 +66,7 @@ def answered(events: Path, definition: dict[str, Any], days: QuestionDays) -> di
 @pytest.mark.parametrize("definition", TRENDS, ids=str)
 def test_trends_are_those_of_ibis_written_and_kept(home: Path, events: Path, definition: dict[str, Any]) -> None:
     assert home
-    days = QuestionDays(day_count=30)
+    days = DayRange(day_count=30)
     with patch.object(KeptEvents, "open", return_value=None):
         expected = answered(events, definition, days)
     assert answered(events, definition, days) == expected
@@ -92,9 +91,7 @@ RETENTIONS: tuple[dict[str, Any], ...] = (
 @pytest.mark.parametrize("range_of", [None, "starts", "events"])
 def test_retention_is_always_that_of_ibis(home: Path, events: Path, rule: dict[str, Any], range_of: str | None) -> None:
     assert home
-    scope = Scope(
-        OwnData([str(events)], None, [], None), None, QuestionDays(day_count=20 if range_of else None), range_of
-    )
+    scope = Scope(OwnData([str(events)], None, [], None), None, DayRange(day_count=20 if range_of else None), range_of)
     own = RetentionRule(**rule)
     with patch.object(KeptEvents, "open", return_value=None):
         expected = outcome(scope, own)

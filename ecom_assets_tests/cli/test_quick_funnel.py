@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
-from ecom_assets.cli.ranges import QuestionDays
 from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.compiled import PATH, compiled_text
+from ecom_assets.tables.days import DayRange
 from ecom_assets.tables.packed import Keying
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -89,7 +89,7 @@ def question(folder: Path, steps: list[str], within: str = "1h") -> dict[str, An
     definition = {"steps": steps, "within": within}
     with patch.dict(os.environ):
         os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
-        return command.answer([str(folder)], None, definition, None, SessionRule.preset("ga4"))
+        return command.answer([str(folder)], load_settings(), definition, None, SessionRule.preset("ga4"))
 
 
 @given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
@@ -116,15 +116,15 @@ def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> No
     steps: list[Any] = ["page_view", "purchase"]
     rule = SessionRule.preset("ga4")
     for more, days in (
-        ({"where": ["page_url is not set"]}, None),
-        ({"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]}, None),
-        ({"over": "day"}, None),
-        ({"time_to_convert": "1:2"}, None),
-        ({}, QuestionDays(day_count=1)),
+        ({"where": ["page_url is not set"]}, DayRange()),
+        ({"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]}, DayRange()),
+        ({"over": "day"}, DayRange()),
+        ({"time_to_convert": "1:2"}, DayRange()),
+        ({}, DayRange(day_count=1)),
     ):
         definition = {"steps": steps, "within": "1h"} | more
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
-            actual = command.answer([str(tmp_path)], None, definition, None, rule, days)
+            actual = command.answer([str(tmp_path)], load_settings(), definition, None, rule, days)
         assert not read.called, more
         assert [step["count"] for step in actual["steps"]] == [1, 1]
 

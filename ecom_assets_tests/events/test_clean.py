@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.events.accounting import accounting
 from ecom_assets.events.checks import accounting_check
+from ecom_assets.events.clean import accounting
 from ecom_assets.events.contracts import (
     EVENT_TYPES,
     REJECT_REASONS,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ecom_assets.funnels.answer import fast_times
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.conversion_time import bins_of, conversion_times, counted_times
 from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.funnels.report import bins_of, conversion_times, counted_times
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, table_of

@@ -20,10 +20,9 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import answer as funnel_answers
 from ecom_assets.funnels.answer import fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.conversion_time import bin_counts, time_numbers, took
 from ecom_assets.funnels.definition import EARLIEST, ORDERS, Funnel, FunnelStep
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
-from ecom_assets.funnels.report import step_numbers
+from ecom_assets.funnels.report import bin_counts, step_numbers, time_numbers, took
 from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, parse_where

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     DayReleases,
     DuplicateOrders,
@@ -21,6 +20,7 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
 )
 from ecom_assets.orders.held_days import OrderGate
+from ecom_assets.orders.orders import order_accounting
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.orders.test_orders_in_any_order import ALL_DAYS, ARRIVAL_DAYS, LATE_DAYS, random_plan

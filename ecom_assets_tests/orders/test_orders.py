@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
@@ -15,6 +14,7 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
+from ecom_assets.orders.orders import order_accounting
 from ecom_assets.sales.contracts import City, Customer, Sales
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line

@@ -12,7 +12,6 @@ import pytest
 
 from ecom_assets.attribution.contracts import Conversions
 from ecom_assets.customers.purchases import Purchases
-from ecom_assets.orders.accounting import order_accounting
 from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
@@ -23,6 +22,7 @@ from ecom_assets.orders.contracts import (
 )
 from ecom_assets.orders.held_day_log import release
 from ecom_assets.orders.held_days import ORDERS, OrderGate
+from ecom_assets.orders.orders import order_accounting
 from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.purchase_revenue import purchase_revenue_daily
 from ecom_assets.sales.queries import sales_totals

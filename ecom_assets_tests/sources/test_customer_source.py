@@ -11,9 +11,8 @@ from ecom_assets.customers.contracts import Customers, DuplicateCustomers, Quara
 from ecom_assets.definitions import build_definitions
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sources.customer_api.api import fetch_customers
+from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, fetch_customers
 from ecom_assets.sources.customer_api.records import Customer
-from ecom_assets.sources.customer_api.source import ApiCustomers, NoCustomers
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import page_views
@@ -107,7 +106,7 @@ def test_today_is_a_day_of_the_reporting_zone(customer_api: CustomerService, tmp
 
 
 def test_without_an_api_nothing_is_replaced() -> None:
-    actual = NoCustomers().received(Days((TODAY,)))
+    actual = NO_CUSTOMERS.received(Days((TODAY,)))
     assert (actual.days, actual.rows.count().to_pyarrow().as_py()) == (Days(()), 0)
     assert actual.metadata["not_fetched_because"] == "ECOM_CUSTOMER_API_URL is not set"
 

@@ -15,9 +15,9 @@ from ecom_assets.sandbox.provider import SandboxOrders
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, NoOrders, OrderReader, checked_days
+from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, checked_days
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
@@ -118,7 +118,7 @@ def test_the_sandbox_shop_reports_all_its_lines_on_its_bad_day(shop: Path) -> No
         ({}, SandboxOrders),
         ({"orders": "some/orders"}, FileOrders),
         ({"order_api_url": "https://api.example.com"}, ApiOrders),
-        ({"events": "some/events"}, NoOrders),
+        ({"events": "some/events"}, NoSource),
     ],
 )
 def test_one_source_is_chosen_by_what_is_set(given: dict[str, Any], kind: type, tmp_path: Path) -> None:

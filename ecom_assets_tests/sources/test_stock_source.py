@@ -19,7 +19,7 @@ from ecom_assets.sandbox.services.catalogue import CatalogueService
 from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.stock import ApiStock, FileStock, NoStock, fetch_catalogue, has_stock
+from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, fetch_catalogue, has_stock
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.services import BASE_S
@@ -205,7 +205,7 @@ def test_the_sandbox_reports_its_stock_on_its_last_day_only(tmp_path: Path) -> N
 
 
 def test_a_shop_without_a_catalogue_has_no_stock() -> None:
-    assert NoStock().received(DAYS).metadata["not_fetched_because"].startswith("neither ECOM_CATALOGUE_API_URL nor")
+    assert NO_STOCK.received(DAYS).metadata["not_fetched_because"].startswith("neither ECOM_CATALOGUE_API_URL nor")
     assert not has_stock(Settings(events="clicks.csv"))
     assert has_stock(Settings(events="clicks.csv", catalogue=Path("c.csv")))
     assert has_stock(Settings(orders="orders.csv", catalogue_api_url="https://shop.example/products"))

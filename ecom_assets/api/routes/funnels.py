@@ -258,7 +258,7 @@ class FunnelBody(Body):
                 "What a visitor did first is found in all data, but time_range, start_date and end_date leave days "
                 "out; give the days of entry as from and to."
             )
-        if limits.are_given and leaves_days_out:
+        if limits.is_given and leaves_days_out:
             raise DefinitionError(
                 "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
                 "other days out; give only one kind."

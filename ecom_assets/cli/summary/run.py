@@ -29,7 +29,7 @@ from ecom_assets.sales.queries import has_purchases, newest_customer_week, sales
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.source import has_customers
+from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.contract import Table

@@ -1,9 +1,16 @@
-"""Customers fetched from an API according to its mapping."""
+"""The source of customers: the configured API, read by its mapping, or none.
+
+The API lists current customers, not past ones, so a fetch belongs to the day on which it is made. A run over other days
+keeps what was received on them.
+"""
 
 import time
 from dataclasses import asdict, dataclass, field
+from datetime import date
+from functools import partial
 from typing import Any
 
+from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import SettingError
 from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value
@@ -11,7 +18,16 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.mapping import KeyHeader, mapping_of
 from ecom_assets.sources.customer_api.pages import Reading, read_until_settled
 from ecom_assets.sources.customer_api.paging import PageReader
-from ecom_assets.sources.customer_api.records import Conflict, Customer, QuarantinedRecord, ReceivedRecord, merged
+from ecom_assets.sources.customer_api.records import (
+    Conflict,
+    Customer,
+    QuarantinedRecord,
+    ReceivedRecord,
+    customer_rows,
+    merged,
+)
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import NoSource, SliceOutput
 
 
 @dataclass(frozen=True)
@@ -135,3 +151,42 @@ def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> lis
         one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
     }
     return [result[one.payload] for one in customers if one.payload in missing]
+
+
+def no_customers(reason: str) -> SliceOutput:
+    """Return no rows for no days, with a reason; the table is not changed."""
+    return SliceOutput.nothing(customer_rows((), date.min, ""), reason)
+
+
+def customers_received(fetched: CustomerFetch, today: date, source: str) -> SliceOutput:
+    """Return rows of `RawCustomers` that replace an earlier fetch of the same day."""
+    metadata = {"fetched": True, **fetched.metrics(), "shortfall": fetched.shortfall or "none"}
+    return SliceOutput(customer_rows(fetched.records, today, source), Days((today,)), metadata)
+
+
+NO_CUSTOMERS = NoSource(partial(no_customers, "ECOM_CUSTOMER_API_URL is not set"))
+
+
+class ApiCustomers:
+    """The customers of the configured API."""
+
+    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
+        """Store the settings, and the clock that returns the current day."""
+        self._settings = settings
+        self._now = now
+
+    def received(self, days: Days) -> SliceOutput:
+        """Fetch the customers if today is one of the days; else return no rows for no days.
+
+        Raises:
+            SourceError: The API cannot be reached, returns an error, or does not match the mapping.
+        """
+        today = today_in(self._settings.timezone, self._now)
+        if today not in days.dates:
+            return no_customers(f"a fetch belongs to the day on which it is made, {today}")
+        return customers_received(fetch_customers(self._settings), today, self._settings.customer_api_url)
+
+
+def has_customers(settings: Settings) -> bool:
+    """Return whether there are customers to fetch: a configured API, or the sandbox's if no own data are configured."""
+    return bool(settings.customer_api_url) or not settings.has_own_data

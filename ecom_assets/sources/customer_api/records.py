@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import ibis.expr.types as ir
-import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ecom_assets.customers.contracts import RawCustomers
@@ -27,8 +26,7 @@ from ecom_assets.sources.customer_api.mapping import (
     load_customer_mapping,
     value_at,
 )
-from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.local import connect
+from ecom_assets.warehouse.local import in_memory
 
 _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")
 """Postgres text cannot contain NUL, and a lone surrogate is not valid UTF-8."""
@@ -197,12 +195,7 @@ TIMES = ("created", "updated", "last_login")
 
 def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> ir.Table:
     """Return records as an in-memory table with the columns of `RawCustomers`."""
-    kinds = schema_of(RawCustomers).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
-    rows = list(_rows(records, received_date, source))
-    con = connect()
-    con.con.register("customer_records", pa.Table.from_pylist(rows, schema=kinds))
-    return con.table("customer_records")
+    return in_memory(_rows(records, received_date, source), RawCustomers)
 
 
 def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> Iterator[dict[str, Any]]:

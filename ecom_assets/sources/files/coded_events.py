@@ -38,6 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 """The columns that the other rules and the keys need."""
 REPEATED_HASHES = "repeated_hashes"
+DIRECT: Final = "direct_events"
 BATCH_ROWS = 1_000_000
 NO_KEY = "0"
 """The key of every event if only the number of clean events is needed; keys then take one byte."""
@@ -185,7 +186,7 @@ class CodedFiles:
     def _view_sure(self) -> None:
         rows = self.files.sure_sql(self.late_days, is_dated=False)
         # A text file is expensive to read; of a Parquet file only what is asked for is read.
-        kind = "VIEW" if self._is_parquet else "TABLE"
+        kind = "VIEW" if self.files.is_parquet else "TABLE"
         self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
 
     def _number_users(self, counted: str, rows: str) -> None:
@@ -211,10 +212,6 @@ class CodedFiles:
     def _passed_by_footers(self) -> set[str]:
         return self.files.rules_passed(self.late_days, Decimal(compiled().max_amount))
 
-    @property
-    def _is_parquet(self) -> bool:
-        return all(file.format == "parquet" for file in self.files.files())
-
     def _count(self, rows: str) -> int:
         ((count,),) = self.con.execute(select("count(*)", rows)).fetchall()
         return int(count)
@@ -226,7 +223,7 @@ class CodedFiles:
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
         # In a text file the types lie among all other columns.
         bad = select("1", types, f"{compiled().rules['malformed_event_type']} LIMIT 1")
-        if self._is_parquet and not self.con.execute(bad).fetchall():
+        if self.files.is_parquet and not self.con.execute(bad).fetchall():
             yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
@@ -332,3 +329,36 @@ def _cases(rules: dict[str, str]) -> str:
 def _is_clean() -> str:
     """Return the SQL that tests if no rule applies to a row `t0`."""
     return f"CASE {' '.join(f'WHEN {condition} THEN false' for condition in compiled().rules.values())} ELSE true END"
+
+
+def view_direct(
+    con: duckdb.DuckDBPyConnection, files: RecordFiles, late_days: int, checked: CheckedRows, *, is_dated: bool
+) -> bool:
+    """Make the view `DIRECT` of the clean rows with a user and a unique id; it has only the rules that some row breaks.
+
+    Args:
+        con: The engine.
+        files: The files.
+        late_days: The setting.
+        checked: What the check of all rows says.
+        is_dated: Whether to have the days of arrival.
+
+    Returns:
+        Whether the view has the days of arrival, which some rules need, too.
+    """
+    broken = [name for name, count in checked.rejected.items() if count]
+    is_dated = is_dated or not {*OF_TIME}.isdisjoint(broken)
+    conditions = ["t0.user_id IS NOT NULL"] if checked.has_anonymous else []
+    conditions += [f"hash(t0.event_id) NOT IN {repeated()}"] if checked.has_repeated else []
+    if broken:
+        cases = " ".join(f"WHEN {compiled().rules[name]} THEN false" for name in broken)
+        conditions.append(f"CASE {cases} ELSE true END")
+    rows = select("*, event_at::DATE AS event_date", f"({files.sure_sql(late_days, is_dated=is_dated)})")
+    rows = select("*", f"({rows}) AS t0", " AND ".join(conditions))
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {DIRECT} AS {rows}")
+    return is_dated
+
+
+def repeated() -> str:
+    """Return the hashes of ids that may repeat, as a subquery."""
+    return f"({select('id_hash', REPEATED_HASHES)})"

@@ -18,6 +18,7 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.sources.files.places import files_below, is_ignored, require_readable_globs
 from ecom_assets.tables.bounds import is_plausible
+from ecom_assets.warehouse.sql_text import text
 
 Format = Literal["csv", "ndjson", "parquet"]
 _ENDINGS: dict[str, Format] = {
@@ -63,6 +64,12 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     for file in (file for given in paths for file in _files_of(str(given))):
         values.setdefault(Path(file.path).resolve(), file)
     return sorted(values.values(), key=lambda file: file.path)
+
+
+def catalogue_rows(place: str) -> str:
+    """Return the reader call for a catalogue, a Parquet or CSV file."""
+    is_parquet = place.endswith((".parquet", ".pq"))
+    return f"read_parquet({text(place)})" if is_parquet else f"read_csv({text(place)}, all_varchar=true)"
 
 
 def in_landing_folders(place: str) -> bool:
@@ -200,7 +207,7 @@ def _landing_date(path: Path) -> date | None:
     return None
 
 
-_LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
+LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})")
 
 
 @dataclass(frozen=True)
@@ -271,7 +278,7 @@ def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.st
 
 
 def _is_older(folder: str, first_day: date) -> bool:
-    landed = _LANDING_DAY.fullmatch(folder)
+    landed = LANDING_DAY.fullmatch(folder)
     try:
         return landed is not None and date.fromisoformat(landed[1]) < first_day
     except ValueError:  # not a valid date; `ecom run` reports it

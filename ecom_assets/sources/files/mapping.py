@@ -7,14 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
+
+
+def valid_zone(name: str) -> str:
+    """Return the name if it is a time zone, else raise ValueError."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(valid_zone)]
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class TimeField(SourceField):
     """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone."""
 
     format: str | tuple[str, ...] = "iso"
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
 
     @field_validator("format")
     @classmethod
@@ -84,11 +96,6 @@ class TimeField(SourceField):
             if form not in FORMATS and "%" not in form:
                 raise ValueError(f"{form!r} is neither one of {', '.join(FORMATS)} nor a strptime format")
         return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        return valid_zone(value)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -156,15 +163,6 @@ class RecordMapping(_Part):
 
 
 Kind = TypeVar("Kind", bound=RecordMapping)
-
-
-def valid_zone(name: str) -> str:
-    """Return the name if it is a time zone, else raise ValueError."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
-    return name
 
 
 def shipped(kind: type[RecordMapping]) -> list[str]:

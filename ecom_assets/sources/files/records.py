@@ -113,15 +113,19 @@ class RecordFiles:
         """Return every file with its path, landing date (or None), size and modification time."""
         return [file for file, _ in self.layouts]
 
+    @property
+    def is_parquet(self) -> bool:
+        """Return whether all files are Parquet."""
+        return all(file.format == "parquet" for file in self.files())
+
     def received_sql(self, first: date | None = None, end: date | None = None) -> str:
         """Return the SELECT of the records with arrival days in [first, end), with the columns of the mapping's kind.
 
         It does not open landing folders of other days, or files without rows of these days.
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date and _is_in(f.received_date, first, end)]
-        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
-        arrivals = self._arrivals_of(loose)
-        loose = [(f, y) for f, y in loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
+        arrivals = self._arrivals_of(self._loose)
+        loose = [(f, y) for f, y in self._loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
         selects = [self._select(group) for group in _groups(landed)]
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
@@ -133,10 +137,9 @@ class RecordFiles:
         over files outside landing folders.
         """
         landed = [(f, y) for f, y in self.layouts if f.received_date]
-        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
         if is_dated:
-            self._arrivals_of(loose)
-        return " UNION ALL ".join(self._select(group, late_days) for group in (*_groups(landed), *_groups(loose)))
+            self._arrivals_of(self._loose)
+        return " UNION ALL ".join(self._select(group, late_days) for group in (*_groups(landed), *_groups(self._loose)))
 
     def row_count(self) -> int:
         """Return how many rows the files hold."""
@@ -155,15 +158,13 @@ class RecordFiles:
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
-        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
-        days += [one for arrival in self._arrivals_of(loose).values() for one in (arrival.first, arrival.last)]
+        days += [one for arrival in self._arrivals_of(self._loose).values() for one in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
     def has_believed_days(self) -> bool:
         """Return whether any file or row has a plausible arrival day."""
-        loose = [(file, layout) for file, layout in self.layouts if file.received_date is None]
-        is_landed = len(loose) < len(self.layouts)
-        return is_landed or any(one.has_date for one in self._arrivals_of(loose).values())
+        is_landed = len(self._loose) < len(self.layouts)
+        return is_landed or any(one.has_date for one in self._arrivals_of(self._loose).values())
 
     def file_rows(self, days: "Days | None" = None) -> "list[FileRows]":
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
@@ -171,15 +172,14 @@ class RecordFiles:
 
         wanted = set(days.dates) if days else None
         landed = [(f, y) for f, y in self.layouts if f.received_date and (wanted is None or f.received_date in wanted)]
-        loose = [(f, y) for f, y in self.layouts if f.received_date is None]
         for group in _groups(landed):
             self._look_for_damage(group)
-        arrivals = self._arrivals_of(loose)
+        arrivals = self._arrivals_of(self._loose)
         by_day: dict[str, dict[date, int]] = {
             **{f.path: {f.received_date: self._row_counts[f.path]} for f, _ in landed if f.received_date},
-            **{f.path: arrivals[f.path].row_counts for f, _ in loose if f.path in arrivals},
+            **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
         }
-        files = [file for file, _ in (*landed, *loose)]
+        files = [file for file, _ in (*landed, *self._loose)]
         return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
 
     def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
@@ -202,6 +202,11 @@ class RecordFiles:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
         columns = [f"NULL::{kind} AS {name}" for name, kind in self.mapping.kind.columns.items()]
         return select(columns, "(VALUES (0))", "false")
+
+    @property
+    def _loose(self) -> list[tuple[InputFile, Layout]]:
+        """Return the files outside landing folders."""
+        return [(file, layout) for file, layout in self.layouts if file.received_date is None]
 
     def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
         """Return the SELECT over files of one layout."""

@@ -13,14 +13,15 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
-from ecom_assets.sources.files.formats import in_landing_folders
+from ecom_assets.sources.files.formats import catalogue_rows, in_landing_folders
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
-from ecom_assets.warehouse.sql_text import select, text
+from ecom_assets.warehouse.local import temporary
+from ecom_assets.warehouse.sql_text import select
 
 VIEW = "received_orders"
 DEFAULT_MAPPING = "user_order_log"
@@ -109,8 +110,7 @@ class OrderReader:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
             rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result)
-        self.reader.raw_sql(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS {rows}")
-        return self.reader.table(VIEW, database=("temp", "main"))
+        return temporary(self.reader, VIEW, rows, "VIEW")
 
     def files(self, paths: list[Path], mapping: str = DEFAULT_MAPPING) -> RecordFiles:
         """Check files against a mapping; `paths` may be empty."""
@@ -140,23 +140,6 @@ class OrderReader:
             paths = [path_of(home, day) for day in (days.dates if days else ())]
             self._landed[:] = [self.files([path for path in paths if path.exists()])]
         return self._landed[0].file_rows(days) or None
-
-
-class NoOrders:
-    """The source of a shop without orders."""
-
-    def __init__(self, reader: OrderReader) -> None:
-        """Store the reader, which creates the empty table."""
-        self._reader = reader
-
-    def received(self, _days: Days) -> SliceOutput:
-        """Return no rows for no days."""
-        return self._reader.nothing("neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set")
-
-    @staticmethod
-    def file_rows(_days: Days | None) -> list[FileRows] | None:
-        """Return None: there are no files."""
-        return None
 
 
 class FileOrders:
@@ -213,10 +196,8 @@ def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
         SourceError: The catalogue is missing, unreadable, or lacks a column.
     """
     place = str(catalogue)
-    is_parquet = place.endswith((".parquet", ".pq"))
-    source = f"read_parquet({text(place)})" if is_parquet else f"read_csv({text(place)}, all_varchar=true)"
     columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"
-    sql = select(columns, source, group_by="product_id")
+    sql = select(columns, catalogue_rows(place), group_by="product_id")
     try:
         con.cursor().execute(f"DESCRIBE {sql}")
     except duckdb.Error as error:
