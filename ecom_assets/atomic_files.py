@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_text(path: Path, mode: int = 0o666) -> Iterator[IO[str]]:
     """Open a new text file that replaces `path` if the block succeeds; the umask applies to `mode`."""
-    with replacing(path) as fresh, _opened(fresh, mode) as file:
+    with replacing(path) as fresh, os.fdopen(_handle(fresh, mode), "w", encoding="utf-8") as file:
         yield file
 
 
@@ -54,7 +54,3 @@ def sync_folder(folder: Path) -> None:
 
 def _handle(path: Path, mode: int) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-
-
-def _opened(path: Path, mode: int) -> IO[str]:
-    return os.fdopen(_handle(path, mode), "w", encoding="utf-8")

@@ -175,12 +175,8 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     empty += [] if has_stock(settings) else STOCK_ASSETS
     empty += [] if has_customers(settings) else CUSTOMER_ASSETS
     empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
-    return {*(asset.key for asset in empty), *exports_without(settings)}
-
-
-def exports_without(settings: Settings) -> set[dg.AssetKey]:
-    """Return the exports that have no destination or no input."""
-    return unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
+    exports = unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
+    return {*(asset.key for asset in empty), *exports}
 
 
 def jobs(settings: Settings) -> list[Any]:
@@ -223,10 +219,12 @@ def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, automation conditions, requests, alerts and lineage."""
+    """Return the sensors for new events, automation conditions, requests, alerts (if they can be sent) and lineage."""
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
-    return [*landing, following_sensor(), requested, *alert_sensors(settings), *lineage_sensors(settings)]
+    alerts = Alerts.of(settings)
+    alerting = [alert_sensor(alerts)] if alerts else []
+    return [*landing, following_sensor(), requested, *alerting, *lineage_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
@@ -241,14 +239,9 @@ def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:
 
 def publications(settings: Settings, progress: Progress, pool: str | None) -> list[dg.AssetsDefinition]:
     """Return the assets that publish the marts: to Postgres if it is configured, and to a file if the API reads one."""
-    marts = (
-        []
-        if PUBLICATION in unpublished(settings)
-        else [postgres_marts(settings, MARTS, order_rule(settings), progress, pool)]
-    )
-    return marts + (
-        [] if SNAPSHOT in unpublished(settings) else [serving_marts(settings, order_rule(settings), progress, pool)]
-    )
+    without, rule = unpublished(settings), order_rule(settings)
+    marts = [] if PUBLICATION in without else [postgres_marts(settings, MARTS, rule, progress, pool)]
+    return marts + ([] if SNAPSHOT in without else [serving_marts(settings, rule, progress, pool)])
 
 
 def unpublished(settings: Settings) -> set[dg.AssetKey]:
@@ -256,13 +249,8 @@ def unpublished(settings: Settings) -> set[dg.AssetKey]:
 
     The API reads Postgres if the marts are published there, else a file.
     """
-    nowhere = set() if publishes(settings) else {PUBLICATION}
+    nowhere = set() if settings.postgres_url.get_secret_value() else {PUBLICATION}
     return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
-
-
-def publishes(settings: Settings) -> bool:
-    """Return whether the marts are published to a Postgres database."""
-    return bool(settings.postgres_url.get_secret_value())
 
 
 def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -272,12 +260,6 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
     from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (as above)
 
     return event_table_sensor(settings)
-
-
-def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensor that sends alerts, if recipients and a mail server are set."""
-    alerts = Alerts.of(settings)
-    return [alert_sensor(alerts)] if alerts else []
 
 
 def lineage_sensors(settings: Settings) -> list[dg.SensorDefinition]:

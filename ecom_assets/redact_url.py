@@ -24,8 +24,11 @@ def without_secrets(url: str) -> str:
     as a path, is returned unchanged.
     """
     scheme = _SCHEME.match(url.strip())
+    if scheme is None and _LOGIN.search(url):
+        first = _FIRST_WORD.match(url.strip())
+        return f"{first[0] if first else ''}…"
     if scheme is None:
-        return _mistyped(url)
+        return _NAMED_SECRET.sub(r"\1…", url)
     rest, _, query = url.strip()[scheme.end() :].partition("?")
     authority, slash, path = rest.partition("/")
     fitting = _AUTHORITY.fullmatch(authority.partition("#")[0])
@@ -40,13 +43,6 @@ def without_secrets(url: str) -> str:
 def scrubbed(sentence: str) -> str:
     """Return a text without the passwords of the URLs in it, for messages of other programs."""
     return _IN_SENTENCE.sub(r"\1:…@", sentence)
-
-
-def _mistyped(text: str) -> str:
-    if _LOGIN.search(text):
-        first = _FIRST_WORD.match(text.strip())
-        return f"{first[0] if first else ''}…"
-    return _NAMED_SECRET.sub(r"\1…", text)
 
 
 def _server(scheme: str, query: str) -> str:

@@ -63,19 +63,14 @@ def data_dictionary() -> str:
 def _table(contract: type[Table]) -> Iterator[str]:
     yield f"## {contract.qualified_name()}\n"
     yield f"{contract.description()}\n"
-    if contract.key:
-        yield f"Key: {_names(contract.key)}. " + _cut(contract)
-    else:
-        yield f"No key: rows can repeat. {_cut(contract)}"
+    cut = f"Cut by day of `{contract.day_column}`" if contract.day_column else "Not cut by day"
+    key = f"Key: {_names(contract.key)}" if contract.key else "No key: rows can repeat"
+    yield f"{key}. {cut}.\n"
     yield "| column | type | unit | meaning |"
     yield "| --- | --- | --- | --- |"
     for name, column in contract.columns.items():
         yield f"| `{name}` | {column.type} | {column.unit or ''} | {_meaning(column)} |"
     yield ""
-
-
-def _cut(contract: type[Table]) -> str:
-    return f"Cut by day of `{contract.day_column}`.\n" if contract.day_column else "Not cut by day.\n"
 
 
 def _meaning(column: Column) -> str:

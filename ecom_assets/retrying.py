@@ -1,4 +1,4 @@
-"""How work that is not HTTP is tried again: after a lost connection, or by a server that is away for a moment."""
+"""Retries of work that is not HTTP, after a lost connection or while a server is briefly away."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +17,7 @@ def retrying(
     may_succeed: Callable[[BaseException], bool],
     before_retry: Callable[[], None] = lambda: None,
 ) -> Retrying:
-    """Return what calls a function, again after each pause while it fails; the last error is raised.
+    """Return an object that calls a function, again after each pause while it fails, and raises the last error.
 
     Args:
         pauses_s: The seconds before each retry.
@@ -31,7 +31,7 @@ def retrying(
 
     return Retrying(
         stop=stop_after_attempt(len(pauses_s) + 1),
-        wait=lambda state: [*pauses_s, 0.0][state.attempt_number - 1],  # asked before the last attempt is given up, too
+        wait=lambda state: [*pauses_s, 0.0][state.attempt_number - 1],  # also called after the last attempt
         retry=retry_if_exception(may_succeed),
         before=before,
         reraise=True,
@@ -39,7 +39,7 @@ def retrying(
 
 
 def reconnecting(*reconnects: Callable[[], None]) -> Retrying:
-    """Return what calls a function, again on new connections while the old ones are lost."""
+    """Return an object that calls a function, again on new connections while the old ones are lost."""
 
     def reconnect() -> None:
         with suppress(WarehouseError):  # the next attempt raises the error

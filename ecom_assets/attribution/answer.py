@@ -142,7 +142,7 @@ class _Prepared:
 
 
 def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends) -> _Prepared:
-    """Return what credit is computed from; sessions that started after the last day asked for are not looked at."""
+    """Return what credit is computed from; sessions that started after the last day are ignored."""
     placed = session_events(clean, cut_by, by_day=False)
     started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "fragment_started_at"]))
     names = ("event_id", "visitor_id", "event_at", "fragment_started_at", "event_number", "event_type", "cart_amount")
@@ -206,7 +206,7 @@ def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
 
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
-    # A refund on the days that are asked for may be of an earlier purchase, so the days are chosen from the result.
+    # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
     paths = of_days(credit.paths(result.bought, result.touched, rule, everything), "converted_date", result.ends)
     walked = _kept(con, "walked", paths)
     if model == "markov":

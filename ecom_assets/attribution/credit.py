@@ -17,7 +17,7 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_rows, union_all
+from ecom_assets.tables.portable import first_of_each, union_all
 
 UNITS_OF_ONE = 10**9
 FULL_WEIGHT = 2**40
@@ -263,7 +263,7 @@ def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRu
     walked = paths(orders, touches, rule, days)
     latest = [(walked.channel == "Direct").ifelse(1, 0), walked.place.desc()]
     unit = ["converted_date", "conversion_id", "visitor_id", "is_refund"]
-    chosen = first_rows(walked, unit, latest)
+    chosen = first_of_each(walked, unit, latest)
     return chosen.select(
         "channel",
         order_date="converted_date",

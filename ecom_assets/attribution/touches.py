@@ -7,7 +7,7 @@ from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, Channel
 from ecom_assets.attribution.contracts import FirstTouches, SessionSources, Touches
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_rows, union_all
+from ecom_assets.tables.portable import first_of_each, union_all
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""
@@ -23,7 +23,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
 
     The rule gives `default_channel_group` of GA4; `acquisition_channel` does not need it.
     """
-    first = first_rows(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
+    first = first_of_each(events, ["event_date", "visitor_id"], ["event_at", "event_id"])
     # Not `with_source` and a join: engines take the first events for a few rows, and Postgres joins them row by row.
     sourced = with_source_or_direct(first, rule.lists, rule.own_domains)
     return sourced.mutate(
@@ -35,7 +35,7 @@ def first_touches(events: ir.Table, rule: ChannelRule) -> ir.Table:
 
 def first_touch_ever(touches: ir.Table) -> ir.Table:
     """Return the first day of each visitor in `FirstTouches`, as `touched_date`, with its channels."""
-    first = first_rows(touches, "visitor_id", ["event_date"])
+    first = first_of_each(touches, "visitor_id", ["event_date"])
     return first.select("visitor_id", "acquisition_channel", "default_channel_group", touched_date="event_date")
 
 
@@ -74,7 +74,7 @@ def sources_of_sessions(placed: ir.Table, rule: ChannelRule) -> ir.Table:
 
 
 def _first(sourced: ir.Table, rule: ChannelRule) -> ir.Table:
-    first = first_rows(sourced, FRAGMENT, ["event_number"])
+    first = first_of_each(sourced, FRAGMENT, ["event_number"])
     return first.mutate(
         channel=rule.channel(first.source, first.medium, first.campaign),
         source_lists_version=ibis.literal(rule.lists.version),
@@ -112,4 +112,4 @@ def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     inside = (sessions.started_at <= arrived.fragment_started_at) & (arrived.fragment_started_at <= sessions.ended_at)
     joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
     joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
-    return first_rows(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)
+    return first_of_each(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)

@@ -42,8 +42,8 @@ class CustomerSegments(Table):
     order_count = count("Orders", unit="orders")
     revenue_amount = amount("Shipped less refunded")
     recency_score = _score("5 for those who ordered last; ties share a score")
-    frequency_score = _score("5 for those with most orders; also")
-    monetary_score = _score("5 for those with most revenue; also")
+    frequency_score = _score("5 for those with most orders; ties share a score")
+    monetary_score = _score("5 for those with most revenue; ties share a score")
     segment = text("By the three scores", one_of=SEGMENTS)
 
 
@@ -107,7 +107,7 @@ SCORED_FIELDS = ("email", "first_name", "last_name", "city", "country", "created
 
 
 class RawCustomers(Table):
-    """One row per record of the customer API and day on which it was asked, good or not, copies included."""
+    """One row per record of the customer API and day of a fetch, valid or not, copies included."""
 
     layer = "raw"
     name = "customers"
@@ -115,7 +115,7 @@ class RawCustomers(Table):
     key = ("received_date", "record_number")
     day_column = "received_date"
 
-    received_date = day("The day on which the API was asked")
+    received_date = day("The day of the fetch from the API")
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
@@ -151,7 +151,7 @@ class QuarantinedCustomers(Table):
     key = ("received_date", "record_number")
     day_column = "received_date"
 
-    received_date = day("The day on which the API was asked")
+    received_date = day("The day of the fetch from the API")
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
@@ -168,7 +168,7 @@ class DuplicateCustomers(Table):
     key = ("received_date", "customer_id")
     day_column = "received_date"
 
-    received_date = day("The day on which the API was asked")
+    received_date = day("The day of the fetch from the API")
     customer_id = text("The customer who came more than once", pii=True)
     surplus_count = count("Copies that were left out", unit="rows")
 
@@ -201,8 +201,8 @@ class Customers(Table):
         "Which market the address is in, by the file of ECOM_MARKET_SEGMENTS; `other` is what is left"
     )
     created_at = instant("When the customer registered; null if missing, unreadable or still to come", nullable=True)
-    updated_at = instant("When the record was last changed; null also", nullable=True)
-    last_login_at = instant("When the customer last signed in; null also", nullable=True)
+    updated_at = instant("When the record was last changed; null as for created_at", nullable=True)
+    last_login_at = instant("When the customer last signed in; null as for created_at", nullable=True)
     seen_at = instant("The later of last sign-in and last event; null without either", nullable=True)
     activity_status = text("Whether seen in the last ECOM_CUSTOMER_ACTIVE_DAYS days", one_of=ACTIVITY_STATUSES)
     recent_session_count = Column(
@@ -212,7 +212,7 @@ class Customers(Table):
         nullable=True,
         at_least=0,
     )
-    recent_engaged_s = seconds("Time in the engaged ones of these; null also", nullable=True)
+    recent_engaged_s = seconds("Time in the engaged ones of these; null where their number is", nullable=True)
     engagement_score = Column(
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )

@@ -30,7 +30,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_rows, union_all
+from ecom_assets.tables.portable import first_of_each, union_all
 
 OTHER = "other"
 UNKNOWN: Final = "unknown"
@@ -245,7 +245,7 @@ def latest_copies(raw: ir.Table) -> ir.Table:
     """Return each customer once per fetch: the copy that changed last, or of equal times, the greatest payload."""
     good = raw.filter(raw.reject_reason.isnull())
     newest_first = [ibis.desc(good.updated_at.fill_null(LONG_AGO)), ibis.desc(good.payload), good.record_number]
-    return first_rows(good, ["received_date", "customer_id"], newest_first)
+    return first_of_each(good, ["received_date", "customer_id"], newest_first)
 
 
 _BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
@@ -292,7 +292,7 @@ def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, d
     domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
     times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
     both = fetched.first_name.concat(" ").concat(fetched.last_name)
-    # A column of its own: each segment asks for the code, and its expression is long.
+    # A column of its own: each segment reads the code, and its expression is long.
     fetched = fetched.mutate(country_code=markets.code_of(fetched.country))
     fetched = fetched.mutate(
         now_at=now_at,

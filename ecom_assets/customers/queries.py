@@ -30,7 +30,7 @@ from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import can_be_null, ratio
+from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.queries import (
     BEFORE_START,
     CHANGE,
@@ -141,17 +141,20 @@ def segments(reading: Reading) -> list[Row]:
         NoOrdersError: There are neither order lines nor purchase events.
     """
     sales_source(reading)
-    table = reading.table(CustomerSegments)
-    sums = table.group_by("segment").agg(
-        customer_count=table.count(),
-        order_count=table.order_count.sum(),
-        revenue_amount=table.revenue_amount.sum().cast(MONEY),
-        recency_days_sum=table.recency_days.sum(),
-    )
-    rows = {row["segment"]: row for row in reading.rows(sums)}
+    rows = _by_segment(reading.table(CustomerSegments), reading.rows)
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
     return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
+
+
+def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:
+    sums = segmented.group_by("segment").agg(
+        customer_count=segmented.count(),
+        order_count=segmented.order_count.sum(),
+        revenue_amount=segmented.revenue_amount.sum().cast(MONEY),
+        recency_days_sum=segmented.recency_days.sum(),
+    )
+    return {row["segment"]: row for row in fetch(sums)}
 
 
 def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: Decimal) -> Row:
@@ -210,24 +213,18 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, 
 
     Means are null for an empty segment, and shares if there are no customers at all.
     """
-    sums = segmented.group_by("segment").agg(
-        customers=segmented.count(),
-        orders=segmented.order_count.sum(),
-        revenue=segmented.revenue_amount.sum(),
-        recency_days=ratio(segmented.recency_days.sum(), segmented.count()),
-    )
-    result = {row["segment"]: row for row in fetch(sums)}
-    customers = sum(row["customers"] for row in result.values())
+    result = _by_segment(segmented, fetch)
+    customers = sum(row["customer_count"] for row in result.values())
     return {
         "customers": customers,
         "segments": [
             {
                 "segment": name,
-                "customers": int(row.get("customers", 0)),
-                "share": row["customers"] / customers if row else (0.0 if customers else None),
-                "orders": int(row.get("orders", 0)),
-                "revenue_amount": f"{row.get('revenue', 0):.2f}",
-                "mean_recency_days": row.get("recency_days"),
+                "customers": int(row.get("customer_count", 0)),
+                "share": row["customer_count"] / customers if row else (0.0 if customers else None),
+                "orders": int(row.get("order_count", 0)),
+                "revenue_amount": f"{row.get('revenue_amount', 0):.2f}",
+                "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"] if row else None,
             }
             for name, row in ((name, result.get(name, {})) for name in SEGMENTS)
         ],

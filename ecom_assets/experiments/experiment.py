@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.columns import ANY_EVENT, EventFilter, holds, number_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
-from ecom_assets.tables.portable import first_rows
+from ecom_assets.tables.portable import first_of_each
 from ecom_assets.tables.values import check_column, parse_duration
 
 MIN_VARIANTS: Final = 2
@@ -241,5 +241,5 @@ def _first_exposures(events: ir.Table, experiment: Experiment, first: date, last
     if experiment.multiple == "exclude":
         return units
     # Of simultaneous exposures, the one whose event id comes first counts, whatever the order of rows.
-    firsts = first_rows(rows.filter(rows.variant.notnull()), "visitor_id", ["event_at", "event_id"])
+    firsts = first_of_each(rows.filter(rows.variant.notnull()), "visitor_id", ["event_at", "event_id"])
     return units.drop("variant").join(firsts.select("visitor_id", "variant"), "visitor_id")

@@ -34,7 +34,7 @@ DEFINITION: Final = {
     "conversion_rate": "Units at the last step, among those at the first",
     "funnel": "The daily funnel of mart.conversion_funnel: units by the day on which they started, in order of steps",
     "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
-    "(sessions with a checkout_start) also",
+    "(sessions with a checkout_start) in the same way",
     "cart_amount": CartAbandonment.columns["cart_amount"].description,
     "change": CHANGE,
     "device": "From the user agent of the session's first event; `other` if it does not say which",

@@ -100,7 +100,7 @@ def journeys_answer(
     Args:
         con: The engine that has the events.
         events: Rows of `CleanEvents`, of all days.
-        question: What is asked.
+        question: The query.
         ends: The first and the last day on which the sessions started; None for no limit.
     """
     events = meeting(events, question.choices.where)

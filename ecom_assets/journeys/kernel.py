@@ -1,8 +1,8 @@
 """The fast kernel on DuckDB: steps, transitions and paths of sessions, counted over packed events.
 
-Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only for events at one instant with different steps
-the engine is asked in which order their ids are. The portable expressions (`journeys/journeys.py`,
-`journeys/choices.py`) are the definition, and tests require that both give equal results.
+Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only the order of simultaneous events with different
+steps, which is that of their ids, is queried. The portable expressions (`journeys/journeys.py`, `journeys/choices.py`)
+are the definition, and tests require that both give equal results.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ Dimension = Literal["page_type", "category"]
 JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
     "step_share": "transition_count among all transitions from that step",
     "conversion_rate": "converted_transition_count among transition_count",
-    "transitions": "The most frequent first, ties by their steps; of all places, unless one is asked for",
+    "transitions": "The most frequent first, ties by their steps; of all places, unless one is named",
 }
 
 

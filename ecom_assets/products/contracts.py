@@ -89,8 +89,8 @@ class ProductPerformance(Table):
         nullable=True,
         at_least=0,
     )
-    refunded_amount = amount("Σ paid back, negative; null also", nullable=True, at_most=0)
-    revenue_amount = amount("Net revenue: shipped less refunded; null also", nullable=True)
+    refunded_amount = amount("Σ paid back, negative; null as shipped_amount", nullable=True, at_most=0)
+    revenue_amount = amount("Net revenue: shipped less refunded; null as shipped_amount", nullable=True)
     cart_rate = rate("cart_visitor_count among viewing_visitor_count", nullable=True)
     purchases_per_cart = Column(
         "float64", "purchase_count ÷ add_to_cart_count", "orders per cart event", nullable=True, at_least=0

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError
 from ecom_assets.products.contracts import InventoryAlerts
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_rows, ratio
+from ecom_assets.tables.portable import first_of_each, ratio
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def newest_stock(raw: ir.Table) -> ir.Table:
     """Return the stock of the newest day in `RawStock`, one row per product: its last valid line."""
     newest = raw.mutate(newest_date=raw.received_date.max().over(ibis.window()))
     good = newest.filter(newest.received_date == newest.newest_date, newest.reject_reason.isnull())
-    return first_rows(good, "product_id", [good.record_number.desc()])
+    return first_of_each(good, "product_id", [good.record_number.desc()])
 
 
 def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import changed_days
 from ecom_assets.reconciliation.contracts import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
+from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -205,7 +206,7 @@ def reconciliation_daily(
         **{f"{cause}_count": (differences.cause == cause).ifelse(1, 0).sum() for cause in CAUSES},
         **{f"{cause}_amount": (differences.cause == cause).ifelse(amount, ZERO).sum() for cause in CAUSES},
     )
-    per_day = _side_by_side(ordered, happened, differing)
+    per_day = side_by_side(["reconciled_date"], ordered, happened, differing)
     per_day = per_day.mutate(
         matched_count=per_day.order_count - per_day.unmatched_count,
         difference_amount=(per_day.order_amount - per_day.event_amount).cast(MONEY),
@@ -278,23 +279,3 @@ def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.Dec
 
 def _signed(rows: ir.Table, money: ir.DecimalValue) -> ir.DecimalValue:
     return (rows.kind == "refund").ifelse(-money, money).cast(MONEY)
-
-
-def _side_by_side(*parts: ir.Table) -> ir.Table:
-    """Return one row per day with the numbers of all parts; zero if a part has no row for the day."""
-    names = [name for part in parts for name in part.columns if name != "reconciled_date"]
-    kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
-    terms = union_all(
-        *(
-            part.select(
-                "reconciled_date",
-                **{
-                    name: part[name].cast(kind) if name in part.columns else ibis.literal(0, kind)
-                    for name, kind in kinds.items()
-                },
-            )
-            for part in parts
-        )
-    )
-    sums = {name: terms[name].sum().cast(kind) for name, kind in kinds.items()}
-    return terms.group_by("reconciled_date").agg(**sums)

@@ -17,7 +17,7 @@ from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
 from ecom_assets.tables.first_events import FIRST, with_first
 from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.portable import first_rows
+from ecom_assets.tables.portable import first_of_each
 from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
     firsts = begun.join(first_at, unit)
     firsts = firsts.filter(firsts.event_at == firsts.first_at)
     # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
-    return first_rows(firsts, unit, ["event_id", "label"]).select(*unit, "label")
+    return first_of_each(firsts, unit, ["event_id", "label"]).select(*unit, "label")
 
 
 def shown_labels(runner: QueryRunner, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:

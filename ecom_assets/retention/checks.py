@@ -5,8 +5,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
+from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
-from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
@@ -18,23 +18,15 @@ def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: i
     everybody = came.filter(came.cohort_by == "first_activity")
     result = everybody.group_by("event_date").agg(
         found_count=everybody.visitor_count.sum(),
-        found_amount=everybody.revenue_amount.sum().cast(MONEY),
+        found_amount=everybody.revenue_amount.sum(),
         backwards_count=(everybody.first_date > everybody.previous_date).ifelse(1, 0).sum(),
     )
     expected = fragments.group_by("event_date").agg(
-        expected_count=fragments.visitor_id.nunique(),
-        expected_amount=fragments.purchase_amount.sum().cast(MONEY),
+        expected_count=fragments.visitor_id.nunique(), expected_amount=fragments.purchase_amount.sum()
     )
-    both = expected.outer_join(result, "event_date")
-    both = both.select(
-        event_date=ibis.coalesce(both.event_date, both.event_date_right),
-        expected_count=both.expected_count.fill_null(0),
-        found_count=both.found_count.fill_null(0),
-        backwards_count=both.backwards_count.fill_null(0),
-        amount_left=both.expected_amount.fill_null(0) - both.found_amount.fill_null(0),
-    )
-    differs = (both.expected_count != both.found_count) | (both.amount_left != 0) | (both.backwards_count > 0)
-    return result_of(both.filter(differs), both)
+    both = side_by_side(["event_date"], expected, result)
+    differs = (both.expected_count != both.found_count) | (both.expected_amount != both.found_amount)
+    return result_of(both.filter(differs | (both.backwards_count > 0)), both)
 
 
 @check(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
@@ -45,13 +37,7 @@ def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.T
     starts = cohorts.filter(cohorts.period_number == 0)
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
     expected = began.cross_join(union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
-    both = expected.outer_join(sizes, ["cohort_by", "period"])
-    both = both.select(
-        cohort_by=ibis.coalesce(both.cohort_by, both.cohort_by_right),
-        period=ibis.coalesce(both.period, both.period_right),
-        began_count=both.began_count.fill_null(0),
-        size_count=both.size_count.fill_null(0),
-    )
+    both = side_by_side(["cohort_by", "period"], expected, sizes)
     return result_of(both.filter(both.size_count != both.began_count), both)
 
 
@@ -66,4 +52,4 @@ def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> CheckResult:
 
 
 RETENTION_CHECKS = [visitors_and_purchases_agree, everybody_is_in_one_cohort, retention_only_falls]
-"""Every check about cohorts and carts."""
+"""All checks of retention, in addition to the contracts."""

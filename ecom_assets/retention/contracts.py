@@ -29,7 +29,7 @@ class ReturningVisitorsDaily(Table):
 class RetentionCohorts(Table):
     """One row per cohort of visitors and period since its start: who came back, and what the cohort had paid by then.
 
-    Made again from all days in each run, as any day may hold a visitor's first.
+    Recomputed from all days in each run, as any day may hold a visitor's first.
     """
 
     layer = "mart"

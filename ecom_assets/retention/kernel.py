@@ -104,7 +104,7 @@ def cohort_counts(
 def _duckdb(runner: QueryRunner) -> duckdb.DuckDBPyConnection:
     con = runner.duckdb
     if con is None:
-        raise WorkError("The kernel of retention needs DuckDB; ask by the expression.")
+        raise WorkError("The kernel of retention needs DuckDB; use the expression.")
     return con
 
 

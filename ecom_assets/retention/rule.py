@@ -25,7 +25,7 @@ MAX_PERIOD: Final = 3_660
 """The highest number of a period: ten years of days."""
 MAX_HOURLY_DAYS: Final = 31
 MAX_HOUR: Final = MAX_HOURLY_DAYS * 24 - 1
-"""The last hour that is reported unless another is asked for."""
+"""The last hour that is reported by default."""
 MAX_LIMIT: Final = 1_000
 Bracket = tuple[int, int]
 

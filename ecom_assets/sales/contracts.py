@@ -8,6 +8,9 @@ AN_ORDER = "Orders, an order being the lines of one order id on one day"
 """What is counted as an order everywhere: METRICS \"What an order is\"."""
 
 
+PLACE = "Where the properties have it, else `unknown`; `(all)` where it is summed"
+
+
 class City(Table):
     """One row per city that an order line names, with the attributes of its latest line."""
 
@@ -136,9 +139,9 @@ class RevenueDaily(_Revenue):
 
     order_date = day("The day of the orders, or of the refunds")
     channel = text("What led to the orders; `(all)` where the row is of another dimension, or the total")
-    city_id = text("See mart.city; `(all)` also")
-    item_category = text("The category; `(all)` also")
-    sales_channel = text("Where the orders were placed; `(all)` also")
+    city_id = text("See mart.city; `(all)` as for the channel")
+    item_category = text("The category; `(all)` as for the channel")
+    sales_channel = text("Where the orders were placed; `(all)` as for the channel")
 
 
 class PurchaseRevenueDaily(_Revenue):
@@ -162,9 +165,9 @@ class PurchaseRevenueDaily(_Revenue):
     revenue_amount = amount("Purchases less refunds; null where no event has a cart_value", nullable=True)
     event_date = day("The day of the events")
     product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
-    country = text("Where the properties have it, else `unknown`; `(all)` where it is summed")
-    region = text("Also")
-    city_name = text("Also")
+    country = text(PLACE)
+    region = text(PLACE)
+    city_name = text(PLACE)
 
 
 class CustomerRetention(Table):

@@ -12,7 +12,7 @@ from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Calendar, City, Customer, Item
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
-from ecom_assets.tables.portable import first_rows
+from ecom_assets.tables.portable import first_of_each
 
 SATURDAY = 6
 
@@ -82,7 +82,7 @@ def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
     latest = lines.group_by(key).agg(ordered_at=lines.ordered_at.max())
     seen = lines.semi_join(latest, [key, "ordered_at"]).select(key, *attributes).distinct()
     order = [seen[name].fill_null("").desc() for name in attributes]
-    return first_rows(seen, key, order)
+    return first_of_each(seen, key, order)
 
 
 VERSION = "2026-11"

@@ -5,6 +5,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -15,12 +16,12 @@ def events_add_up_to_clean_events(
     days: Days | None, clean: ir.Table, numbered: ir.Table, fragments: ir.Table
 ) -> CheckResult:
     """Per day, the events of the sessions' fragments are as many as the clean events."""
-    counts = (
+    per_day = side_by_side(
+        ["event_date"],
         _per_day(clean, days, "clean_count", clean.count()),
         _per_day(numbered, days, "numbered_count", numbered.count()),
         _per_day(fragments, days, "fragment_event_count", fragments.event_count.sum()),
     )
-    per_day = _side_by_side(counts, ("clean_count", "numbered_count", "fragment_event_count"))
     differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.fragment_event_count)
     return result_of(per_day.filter(differs), per_day)
 
@@ -57,12 +58,13 @@ def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
         "visitor_id", "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count"
     )
     sessions = sessions.select("visitor_id", "session_id", session_started_at="started_at", session_ended_at="ended_at")
-    inside = (fragments.started_at >= sessions.session_started_at) & (
-        fragments.fragment_ended_at <= sessions.session_ended_at
-    )
-    return fragments.join(sessions, [fragments.visitor_id == sessions.visitor_id, inside]).select(
-        "visitor_id", "started_at", "fragment_event_count", "session_id"
-    )
+    inside = [
+        fragments.visitor_id == sessions.visitor_id,
+        fragments.started_at >= sessions.session_started_at,
+        fragments.fragment_ended_at <= sessions.session_ended_at,
+    ]
+    columns = ("visitor_id", "started_at", "fragment_event_count", "session_id")
+    return fragments.join(sessions, inside).select(*columns)
 
 
 @check(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
@@ -72,14 +74,14 @@ def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, e
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
     )
     engaged = engagement.mutate(unordered_count=unordered.ifelse(1, 0))
+    engaged = engaged.select("event_date", "session_count", "daily_visitor_count", "unordered_count")
     started = sessions.rename(event_date="started_date")
-    counts = (
+    per_day = side_by_side(
+        ["event_date"],
         of_days(engaged, "event_date", days),
         _per_day(started, days, "started_count", started.count()),
         _per_day(fragments, days, "came_count", fragments.visitor_id.nunique()),
     )
-    names = ("session_count", "daily_visitor_count", "unordered_count", "started_count", "came_count")
-    per_day = _side_by_side(counts, names)
     differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
     return result_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
 
@@ -88,24 +90,5 @@ def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerSca
     return of_days(rows.group_by("event_date").agg(**{name: number}), "event_date", days)
 
 
-def _side_by_side(counts: tuple[ir.Table, ...], names: tuple[str, ...]) -> ir.Table:
-    """One row per day with every number, zero where a table has no row: a lost day differs, too."""
-    zero = ibis.literal(0, "int64")
-    terms = union_all(
-        *(
-            rows.select(
-                "event_date",
-                **{name: rows[name].cast("int64") if name in rows.columns else zero for name in names},
-            )
-            for rows in counts
-        )
-    )
-    return terms.group_by("event_date").agg(**{name: terms[name].sum() for name in names})
-
-
-SESSION_CHECKS = [
-    events_add_up_to_clean_events,
-    every_fragment_is_in_one_session,
-    sessions_agree,
-]
-"""Every invariant of the marts."""
+SESSION_CHECKS = [events_add_up_to_clean_events, every_fragment_is_in_one_session, sessions_agree]
+"""All checks of sessions, in addition to the contracts."""

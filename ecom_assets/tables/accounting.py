@@ -1,9 +1,9 @@
-"""Accounting for the rows of a source: each day, counts must add up to the received rows; and samples of those.
+"""Accounting: numbers of several tables side by side, and the counts of a source and samples of its rows.
 
 Each count is taken from the table that holds the rows, so that no table vouches for itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import sub
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.contract import Table
+from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
@@ -19,20 +19,32 @@ Counted = tuple[ir.Table, str, str | None]
 """Rows, the column of their day, and the column whose sum is the count; None to count the rows."""
 
 
+def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
+    """Return one row per unit with the numbers of all parts, each zero where its part has no row of the unit.
+
+    Numbers whose name ends in `_amount` are money, all others whole.
+    """
+    names = [name for part in parts for name in part.columns if name not in unit]
+    kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
+
+    def of_all(part: ir.Table) -> ir.Table:
+        own = (part[name].cast(kind) if name in part.columns else ibis.literal(0, kind) for name, kind in kinds.items())
+        return part.select(*unit, **dict(zip(kinds, own, strict=True)))
+
+    terms = union_all(*map(of_all, parts))
+    return terms.group_by(*unit).agg(**{name: terms[name].sum().cast(kind) for name, kind in kinds.items()})
+
+
 def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
     """Return one row per day, in `day`, with each count and the `residue`: the first count minus all others.
 
     Received rows come first in `counted`. Without days, all count.
     """
-    zero = ibis.literal(0, "int64")
     parts = []
     for name, (rows, day, amount) in counted.items():
         rows = rows if days is None else rows.filter(days.contain(rows[day]))  # noqa: PLW2901 (the same rows, fewer)
-        counts = rows.group_by(day=rows[day]).agg(number=rows[amount].sum() if amount else rows.count())
-        number = counts.number.cast("int64")
-        parts.append(counts.select("day", **{other: number if other == name else zero for other in counted}))
-    terms = union_all(*parts)
-    per_day = terms.group_by("day").agg(**{name: terms[name].sum() for name in counted})
+        parts.append(rows.group_by(day=rows[day]).agg(**{name: rows[amount].sum() if amount else rows.count()}))
+    per_day = side_by_side(["day"], *parts)
     return per_day.mutate(residue=reduce(sub, (per_day[name] for name in counted)))
 
 

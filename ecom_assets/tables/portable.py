@@ -33,7 +33,7 @@ def union_all(*tables: ir.Table) -> ir.Table:
     )
 
 
-def first_rows(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
+def first_of_each(rows: ir.Table, unit: str | Sequence[str], order: Sequence[Any]) -> ir.Table:
     """Return the first row of each unit, by an order without ties."""
     numbered = rows.mutate(row_place=ibis.row_number().over(ibis.window(group_by=unit, order_by=order)))
     return numbered.filter(numbered.row_place == 0).drop("row_place")

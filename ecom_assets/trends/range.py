@@ -46,7 +46,7 @@ class Range:
     def of_question(
         cls, known: tuple[date, date], within: Ends, timezone: str = "UTC", newest_at: datetime | None = None
     ) -> "Range":
-        """Return the days that are asked for; an end that is not given is that of the data, if it is on its side."""
+        """Return the range between two days; an end that is None is that of the data, if it is on its side."""
         first = within[0] or min(known[0], within[1] or known[0])
         if newest_at and newest_at.tzinfo:
             newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)

@@ -6,7 +6,7 @@ from ecom_assets.tables.contract import Table, count, day, flag, text
 class VisitorSegments(Table):
     """One row per declared segment, visitor and stay in it: a visitor who leaves and returns has two.
 
-    Made again from all events in each run, since definitions change. Empty without ECOM_VISITOR_SEGMENTS.
+    Recomputed from all events in each run, since definitions change. Empty without ECOM_VISITOR_SEGMENTS.
     """
 
     layer = "mart"
@@ -24,7 +24,7 @@ class VisitorSegments(Table):
 class VisitorSegmentsDaily(Table):
     """One row per declared segment and day, from the first day with an event to the newest.
 
-    Made again from all events in each run, since definitions change. Empty without ECOM_VISITOR_SEGMENTS.
+    Recomputed from all events in each run, since definitions change. Empty without ECOM_VISITOR_SEGMENTS.
     """
 
     layer = "mart"

@@ -12,7 +12,7 @@ from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegme
 
 
 def events_of_members(rows: ir.Table, behind: Behind) -> ir.Table:
-    """Return the events of the visitors of some stays, until the end of the day that is asked about."""
+    """Return the events of the visitors of some stays, until the end of the row's day."""
     events = behind.table(CleanEvents)
     return keeping(events.filter(events.event_date <= behind.row["as_of_date"]), rows, ["visitor_id"])
 

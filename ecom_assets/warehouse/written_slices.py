@@ -44,7 +44,7 @@ class WrittenSlices(Table):
     write_id = text("Id of the write; no two writes have the same")
     run_id = text("The Dagster run that wrote; null where no run did", nullable=True)
     code_version = text("The version of ecom_assets that wrote; null in notes of an earlier one", nullable=True)
-    written_at = instant("When; null also", nullable=True)
+    written_at = instant("When it was written; null in notes of an earlier version", nullable=True)
 
 
 Range = tuple[date, date, str]

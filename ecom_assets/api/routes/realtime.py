@@ -71,7 +71,7 @@ class RealTimeAnswer(BaseModel):
 
     range: MinutesCovered = Field(description="The time that the answer covers")
     data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
-    lag_s: float | None = Field(description="Seconds from it to now; null also")
+    lag_s: float | None = Field(description="Seconds from it to now; null without it")
     currency: str = Field(description="Of all amounts, by ISO 4217; XXX where none was named", examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
