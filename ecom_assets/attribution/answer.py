@@ -48,7 +48,7 @@ class AttributionQuestion:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        """Refuse a session rule that does not exist by a `DefinitionError`."""
+        """Raise `DefinitionError` for a session rule that does not exist."""
         SessionRule.preset(self.session_rule)
 
     @classmethod

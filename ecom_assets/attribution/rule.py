@@ -56,7 +56,7 @@ class AttributionRule:
     period_days: int = 30
 
     def __post_init__(self) -> None:
-        """Refuse a value that is out of range or unknown by a `DefinitionError`."""
+        """Raise `DefinitionError` for a value that is out of range or unknown."""
         if not 0 < self.lookback_s <= LONGEST_LOOKBACK_S:
             raise DefinitionError(
                 f"A look-back of {self.lookback_s} s cannot be: give more than 0 s and at most 366 d, such as 30d."

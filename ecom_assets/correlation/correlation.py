@@ -41,7 +41,7 @@ class Correlation:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        """Refuse a value out of range, or a funnel with parts that make no sense here, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a value out of range, or a funnel with parts that make no sense here."""
         if len(self.funnel.steps) == 1:
             raise DefinitionError("In a funnel of one step everybody converts; give a correlation two steps or more.")
         if self.funnel.per != "user" or self.funnel.by is not None or self.funnel.hold:

@@ -55,7 +55,7 @@ class MarketSegments:
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a segment that is called `other`, or a place in two segments, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a segment that is called `other`, or a place in two segments."""
         if any(one.name == OTHER for one in self.segments):
             raise DefinitionError(f"`{OTHER}` is what is left, and cannot be a segment; give it another name.")
         split = {country for one in self.segments for country in one.regions}
@@ -133,7 +133,7 @@ class CustomerRule:
     has_sales: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a threshold of a higher level below that of a lower one by a `DefinitionError`."""
+        """Raise `DefinitionError` for a threshold of a higher level below that of a lower one."""
         for what, lower, higher in (
             ("sessions of high engagement", self.medium_sessions, self.high_sessions),
             ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),

@@ -47,7 +47,7 @@ class SegmentRule:
     scores: str = "percent_rank"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown method of scoring by a `DefinitionError`."""
+        """Raise `DefinitionError` for an unknown method of scoring."""
         if self.scores not in _SCORES:
             raise DefinitionError(f"There are no scores by {self.scores!r}; {did_you_mean(self.scores, _SCORES)}.")
 

@@ -42,7 +42,7 @@ class ValueRule:
     discount_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        """Refuse a span or rate that is out of range by a `DefinitionError`."""
+        """Raise `DefinitionError` for a span or rate that is out of range."""
         for what, value, most in (
             ("horizon in days", self.horizon_days, MOST_DAYS),
             ("months of value", self.value_months, MOST_MONTHS),

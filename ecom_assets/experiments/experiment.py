@@ -78,7 +78,7 @@ class Experiment:
     planned_units: int = 5_000
 
     def __post_init__(self) -> None:
-        """Refuse a value that is unknown or out of range by a `DefinitionError`."""
+        """Raise `DefinitionError` for a value that is unknown or out of range."""
         check_column("The variant of an experiment", self.variant)
         if self.amount is not None:
             check_column("The amount of an experiment", self.amount)

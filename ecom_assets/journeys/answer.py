@@ -45,7 +45,7 @@ class JourneyQuestion:
     top: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse a rule that does not exist, or an impossible number of paths, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a rule that does not exist, or an impossible number of paths."""
         SessionRule.preset(self.session_rule)
         if type(self.top) is not int or not 1 <= self.top <= MOST_PATHS:
             raise DefinitionError(f"`top` {self.top!r} shows no path, or too many; give 1 to {MOST_PATHS:,}.")

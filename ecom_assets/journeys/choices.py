@@ -53,7 +53,7 @@ class JourneyChoices:
     most_steps: int = JourneyRule.most_steps
 
     def __post_init__(self) -> None:
-        """Refuse a choice that is unknown, out of range, or does not fit the others, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a choice that is unknown, out of range, or does not fit the others."""
         if self.by not in CHOICES:
             raise DefinitionError(f"There are no journeys by {self.by!r}; {did_you_mean(self.by, CHOICES)}.")
         if self.pages and self.by != "page":

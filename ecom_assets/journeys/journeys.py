@@ -50,7 +50,7 @@ class JourneyRule:
     most_places: int = 10
 
     def __post_init__(self) -> None:
-        """Refuse an unknown dimension, or a number out of range, by a `DefinitionError`."""
+        """Raise `DefinitionError` for an unknown dimension, or a number out of range."""
         for dimension in self.dimensions:
             if dimension not in CHOICES:
                 raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, CHOICES)}.")

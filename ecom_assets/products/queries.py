@@ -16,7 +16,7 @@ from ecom_assets.products.stock import InventoryRule, newest_stock
 from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
-from ecom_assets.sales.queries import NUMBERS, category_sales, numbers
+from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
@@ -250,7 +250,7 @@ CATEGORY_DEFINITION: Final = (
 def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
-    sold = category_sales(reading, period.of_source(source)) if source else {}
+    sold = sales_by(reading, period.of_source(source), "item_category") if source else {}
     table = reading.table(CategoryPerformance)
     rows = table.filter(in_period(table.started_date))
     sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})

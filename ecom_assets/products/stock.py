@@ -26,7 +26,7 @@ class InventoryRule:
     dead_days: int = 90
 
     def __post_init__(self) -> None:
-        """Refuse a length below one day by a `DefinitionError`."""
+        """Raise `DefinitionError` for a length below one day."""
         for name in ("sales_days", "overstock_days", "dead_days"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"{name} of {getattr(self, name)} says nothing about stock; give 1 or more.")

@@ -18,10 +18,10 @@ from ecom_assets.sales.queries import (
     SALES_CHANNEL,
     by_channel,
     by_sales_channel,
-    category_sales,
     customer_weeks,
     device_revenue,
     geography,
+    sales_by,
 )
 from ecom_assets.tables.queries import DECIMALS, ZERO, NoSourceError, Page, Period, Reading, Row
 
@@ -100,7 +100,7 @@ def _by(name: str, rows: list[Row]) -> MaybeAmounts:
 
 
 def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
-    return {name: row["revenue_amount"] for name, row in category_sales(reading, period).items()}
+    return {name: row["revenue_amount"] for name, row in sales_by(reading, period, "item_category").items()}
 
 
 AmountsOf = Callable[[Reading, Period], MaybeAmounts]

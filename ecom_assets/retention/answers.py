@@ -165,7 +165,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
 
 
 def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse an unknown event type by a `DefinitionError` that names the first."""
+    """Raise `DefinitionError` for an unknown event type; the message names the first."""
     names = dict.fromkeys(known)
     for name in wanted:
         if name not in names:

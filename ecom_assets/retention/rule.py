@@ -80,7 +80,7 @@ class RetentionRule:
     at_least: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse an unknown choice, a number out of range, or invalid brackets by a `DefinitionError`."""
+        """Raise `DefinitionError` for an unknown choice, a number out of range, or invalid brackets."""
         for name in ("start", "returning"):
             if getattr(self, name) == "*":
                 object.__setattr__(self, name, None)
@@ -118,7 +118,7 @@ class RetentionRule:
 
     @classmethod
     def preset(cls, name: str) -> "RetentionRule":
-        """Return the default definition of another tool's chart; an unknown name is refused by a `DefinitionError`."""
+        """Return the default definition of another tool's chart; raise `DefinitionError` for an unknown name."""
         check_choice("preset", name, PRESETS)
         return PRESETS[name]
 
@@ -212,7 +212,7 @@ class RetentionRule:
 
 
 def parse_brackets(text: str) -> tuple[Bracket, ...]:
-    """Return the brackets from text such as `0,1-3,4-7`; other text is refused by a `DefinitionError`."""
+    """Return the brackets from text such as `0,1-3,4-7`; raise `DefinitionError` for other text."""
     match = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
     if not all(match):
         raise DefinitionError(f"The brackets {text!r} are not understood; write them as in 0,1-3,4-7,8-14.")

@@ -78,15 +78,6 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     }
 
 
-def category_sales(reading: Reading, period: Period) -> dict[str, Row]:
-    """Return the numbers of each category, and the change of its revenue.
-
-    Raises:
-        NoOrdersError: There are neither order lines nor purchase events.
-    """
-    return sales_by(reading, period, "item_category")
-
-
 def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str, Row]:
     """Return the numbers of each value of a dimension, and the change of its revenue.
 

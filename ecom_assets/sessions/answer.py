@@ -41,7 +41,7 @@ class SessionQuestion:
     where: Where = EVERYTHING
 
     def __post_init__(self) -> None:
-        """Refuse a rule that does not exist, or an impossible idle time, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a rule that does not exist, or an impossible idle time."""
         _ = self.rule
 
     @classmethod

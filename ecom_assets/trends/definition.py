@@ -90,7 +90,7 @@ class Series:
     each: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown measure, one without its column, or a column that it cannot have by a `DefinitionError`."""
+        """Raise `DefinitionError` for an unknown measure, one without its column, or a column that it cannot have."""
         check_occurrence(f"The series of {self.event_type or '*'!r}", self.occurrence)
         if self.measure not in MEASURES:
             raise DefinitionError(
@@ -205,7 +205,7 @@ class Trend:
     at_least: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a value that is unknown or out of range, or does not fit the others, by a `DefinitionError`."""
+        """Raise `DefinitionError` for a value that is unknown or out of range, or does not fit the others."""
         if not 1 <= len(self.series) <= MAX_SERIES:
             raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
         choices = {"period": PERIODS, "week start": WEEKDAYS, "kind": KINDS}

@@ -25,7 +25,7 @@ class Formula:
     text: str
 
     def __post_init__(self) -> None:
-        """Parse the text; one that is not a formula, or too long, is refused by a `DefinitionError`."""
+        """Parse the text; raise `DefinitionError` if it is not a formula, or too long."""
         object.__setattr__(self, "text", self.text.strip())
         try:
             self.names  # noqa: B018 (parses it)
@@ -46,7 +46,7 @@ class Formula:
         return ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
 
     def check(self, known: Collection[str]) -> None:
-        """Refuse a formula with a name that no series has by a `DefinitionError` that names it."""
+        """Raise `DefinitionError` for a formula with a name that no series has; the message names it."""
         for name in sorted(self.names - set(known)):
             raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, known)}.")
 

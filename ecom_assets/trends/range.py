@@ -53,7 +53,7 @@ class Range:
         return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at)
 
     def check(self, trend: Trend) -> None:
-        """Refuse too many days by the hour or minute by a `DefinitionError`."""
+        """Raise `DefinitionError` for too many days by the hour or minute."""
         days = (self.last - self.first).days + 1
         most = MOST_DAYS.get(trend.period, days)
         if days > most:

@@ -42,7 +42,7 @@ class Did:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a number that is out of range by a `DefinitionError`."""
+        """Raise `DefinitionError` for a number that is out of range."""
         for name, number in (("at_least", self.at_least), ("at_most", self.at_most)):
             if number is not None and (type(number) is not int or not 0 <= number <= MAX_COUNT):
                 raise DefinitionError(f"`{name}` of a visitor segment cannot be {number!r}; give 0 to {MAX_COUNT:,}.")
@@ -87,7 +87,7 @@ class FirstSeen:
     within_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse days that are missing, or in the wrong order, by a `DefinitionError`."""
+        """Raise `DefinitionError` for days that are missing, or in the wrong order."""
         if self.within_days is None and self.first is None and self.last is None:
             raise DefinitionError(
                 "`first_seen` of a visitor segment needs `within`, `from` or `to`, as in within: 30d."
