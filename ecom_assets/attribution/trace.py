@@ -26,8 +26,7 @@ def _lines(behind: Behind) -> ir.Table:
 
 
 def _this_purchase(behind: Behind) -> ir.Table:
-    events = _purchases(behind)
-    return events.filter(events.event_id == behind.row["conversion_id"])
+    return _purchases(behind).filter(lambda events: events.event_id == behind.row["conversion_id"])
 
 
 def _this_order(behind: Behind) -> ir.Table:

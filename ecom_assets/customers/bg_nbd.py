@@ -79,18 +79,9 @@ class BgNbd:
 
     def _log_likelihoods(self, histories: Histories) -> Floats:
         r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
-        rate = (
-            scipy.special.gammaln(r + x)
-            - scipy.special.gammaln(r)
-            + r * np.log(alpha)
-            - (r + x) * np.log(alpha + histories.observed)
-        )
-        stay = (
-            scipy.special.gammaln(a + b)
-            + scipy.special.gammaln(b + x)
-            - scipy.special.gammaln(b)
-            - scipy.special.gammaln(a + b + x)
-        )
+        gammaln = scipy.special.gammaln
+        rate = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + histories.observed)
+        stay = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
         left = np.logaddexp(0, self._log_odds_left(x, histories.first_to_last, histories.observed))
         return np.asarray(rate + stay + left, dtype=np.float64)
 
@@ -99,16 +90,12 @@ class BgNbd:
         r, alpha, a, b, x = self.r, self.alpha, self.a, self.b, histories.orders
         until_now, until_last = alpha + histories.observed, alpha + histories.first_to_last
         left = scipy.special.expit(self._log_odds_left(x, histories.first_to_last, histories.observed))
-        together = scipy.special.digamma(a + b) - scipy.special.digamma(a + b + x)
-        by_r = (
-            scipy.special.digamma(r + x)
-            - scipy.special.digamma(r)
-            + np.log(alpha / until_now)
-            + left * np.log(until_now / until_last)
-        )
+        digamma = scipy.special.digamma
+        together = digamma(a + b) - digamma(a + b + x)
+        by_r = digamma(r + x) - digamma(r) + np.log(alpha / until_now) + left * np.log(until_now / until_last)
         by_alpha = r / alpha - (r + x) / until_now + left * (r + x) * (1 / until_now - 1 / until_last)
         by_a = together + left / a
-        by_b = together + scipy.special.digamma(b + x) - scipy.special.digamma(b) - left / (b + np.maximum(x, 1) - 1)
+        by_b = together + digamma(b + x) - digamma(b) - left / (b + np.maximum(x, 1) - 1)
         return np.array([by @ histories.customers for by in (by_r, by_alpha, by_a, by_b)])
 
 
@@ -179,10 +166,5 @@ def grouped(
     days = int(observed_days.max(initial=0)) + 1
     keys = (orders.astype(np.int64) * days + first_to_last_days) * days + observed_days
     result, customers = np.unique(keys, return_counts=True)
-    weeks = 7.0
-    return Histories(
-        (result // days // days).astype(np.float64),
-        result // days % days / weeks,
-        result % days / weeks,
-        customers.astype(np.float64),
-    )
+    orders, first_to_last, observed = result // days // days, result // days % days / 7.0, result % days / 7.0  # weeks
+    return Histories(orders.astype(np.float64), first_to_last, observed, customers.astype(np.float64))

@@ -30,20 +30,18 @@ class GammaGamma:
 
     def log_likelihood(self, orders: Floats, amount: Floats) -> float:
         """Return the log-likelihood of customers with these orders and total amounts: the note's equation 1a."""
-        p, q, v = self.p, self.q, self.v
+        p, q, v, gammaln = self.p, self.q, self.v, scipy.special.gammaln
         shape = p * orders
-        gammas = scipy.special.gammaln(shape + q) - scipy.special.gammaln(shape) - scipy.special.gammaln(q)
+        gammas = gammaln(shape + q) - gammaln(shape) - gammaln(q)
         logs = q * np.log(v) + shape * np.log(amount) - np.log(amount / orders) - (shape + q) * np.log(amount + v)
         return float((gammas + logs).sum())
 
     def slope(self, orders: Floats, amount: Floats) -> Floats:
         """Return the derivatives of the log-likelihood with respect to p, q and v."""
-        p, q, v = self.p, self.q, self.v
+        p, q, v, digamma = self.p, self.q, self.v, scipy.special.digamma
         shape = p * orders
-        by_p = orders * (
-            scipy.special.digamma(shape + q) - scipy.special.digamma(shape) + np.log(amount) - np.log(amount + v)
-        )
-        by_q = scipy.special.digamma(shape + q) - scipy.special.digamma(q) + np.log(v) - np.log(amount + v)
+        by_p = orders * (digamma(shape + q) - digamma(shape) + np.log(amount) - np.log(amount + v))
+        by_q = digamma(shape + q) - digamma(q) + np.log(v) - np.log(amount + v)
         by_v = q / v - (shape + q) / (amount + v)
         return np.array([by_p.sum(), by_q.sum(), by_v.sum()])
 

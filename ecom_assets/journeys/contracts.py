@@ -82,14 +82,3 @@ class CategoryPerformance(Table):
     cart_rate = rate("cart_session_count among viewing_session_count", nullable=True)
     any_cart_rate = rate("any_cart_session_count among viewing_session_count", nullable=True)
     purchase_rate = rate("purchase_session_count among viewing_session_count", nullable=True)
-
-
-def view_count(description: str, *, unit: str = "events") -> Column:
-    """A count of events, which a shop without events does not know."""
-    return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
-
-
-def sold_count(description: str, *, unit: str) -> Column:
-    """A count of what was sold, which events without a product do not have."""
-    unknown = "null on a day of whose purchase and refund events none names a product"
-    return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)

@@ -1,6 +1,5 @@
 """Contracts of products: daily performance, stock as received, and inventory alerts."""
 
-from ecom_assets.journeys.contracts import sold_count, view_count
 from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text
 
 STOCK_REJECT_REASONS = (
@@ -13,6 +12,17 @@ STOCK_REJECT_REASONS = (
 """Why a line of a catalogue says nothing about stock; a line carries the first that applies, in this order."""
 ALERTS = ("out_of_stock", "low", "overstock", "dead")
 """What can be wrong with a product's stock; a product has the first that applies, in this order."""
+
+
+def view_count(description: str, *, unit: str = "events") -> Column:
+    """A count of events, which a shop without events does not know."""
+    return Column("int64", f"{description}; null for a shop that gave no events", unit, nullable=True, at_least=0)
+
+
+def sold_count(description: str, *, unit: str) -> Column:
+    """A count of what was sold, which events without a product do not have."""
+    unknown = "null on a day of whose purchase and refund events none names a product"
+    return Column("int64", f"{description}; {unknown}", unit, nullable=True, at_least=0)
 
 
 class RawStock(Table):

@@ -30,12 +30,9 @@ def _carts_of_viewers(behind: Behind) -> ir.Table:
     return _events("add_to_cart")(behind).semi_join(_events("product_view")(behind), "visitor_id")
 
 
-def _sold(behind: Behind) -> ir.Table:
-    row = behind.row
-    return behind.where(Sales, order_date=row["event_date"], item_id=row["product_id"])
-
-
-OF_ORDERS: Final = revenue_ways(Sales, _sold)
+OF_ORDERS: Final = revenue_ways(
+    Sales, lambda behind: behind.where(Sales, order_date=behind.row["event_date"], item_id=behind.row["product_id"])
+)
 
 
 def _by_source(name: str, of_events: Way) -> ByRow:

@@ -7,7 +7,6 @@ events.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import ibis
@@ -69,18 +68,13 @@ def _visitor_days(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Ta
         name: value
         for place, segment in enumerate(segments)
         for number, leaf in enumerate(leaves_of(segment.rule))
-        for name, value in zip(_names(place, number, leaf), _of_one_day(leaf).columns(events), strict=True)
+        for name, value in zip(_names(place, number, leaf), leaf.columns(events), strict=True)
     }
     return events.group_by("visitor_id", day=events.event_date).agg(**columns)
 
 
 def _names(place: int, number: int, leaf: Leaf) -> list[str]:
     return [f"part_{place}_{number}_{column}" for column in range(2 if isinstance(leaf, Latest) else 1)]
-
-
-def _of_one_day(leaf: Leaf) -> Leaf:
-    """Return a part without its window: a day is in or out of it as a whole."""
-    return replace(leaf, within_days=None) if isinstance(leaf, Did) else leaf
 
 
 def _stays(days: ir.Table, place: int, segment: VisitorSegment, newest: ir.Table) -> ir.Table:
