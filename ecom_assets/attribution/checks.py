@@ -29,7 +29,7 @@ def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Ta
 def conversions_are_purchases_and_orders(
     days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
 ) -> CheckResult:
-    """Per day, conversions come to as much as purchase and refund events, and as the order lines."""
+    """Per day, the revenue of conversions equals that of purchase and refund events, and of the order lines."""
     events = events.filter(events.event_type.isin(["purchase", "refund"]))
     paid = events.cart_amount.fill_null(0).cast(MONEY)
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)

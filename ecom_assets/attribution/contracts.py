@@ -46,7 +46,7 @@ class _Sourced(Table, abstract=True):
 
 
 class SessionSources(_Sourced):
-    """One row per visit and day on which an event said where the visitor came from: the first such event."""
+    """One row per visit and day with an event that shows where the visitor came from: the first such event."""
 
     key = ("event_date", "visitor_id", "fragment_started_at")
     day_column = "event_date"
@@ -94,7 +94,7 @@ class ChannelRemovalEffects(Table):
     key = ("converted_date", "unit", "channel")
     day_column = "converted_date"
 
-    converted_date = day("The last day of the paths that the chain is made of")
+    converted_date = day("The last day of the paths in the chain")
     unit = text("What is counted as a conversion", one_of=UNITS)
     channel = text("The channel", one_of=CHANNELS)
     removal_effect_rate = rate("Share of conversions that would be lost without it")
@@ -129,7 +129,7 @@ class ChannelAttribution(Table):
 
 
 class FirstTouches(Table):
-    """One row per visitor and day: the first event of the day, with what says how they came."""
+    """One row per visitor and day: the first event of the day, with the data that show how they came."""
 
     layer = "mart"
     group = "customers"

@@ -31,7 +31,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     # Analytics Admin API AttributionSettings.otherConversionEventLookbackWindow: 90 days
     "ga4": {"model": "last_non_direct", "lookback": "90d", "session_rule": "ga4"},
 }
-"""What other tools take for attribution where nothing else is said, by the names of the command's options."""
+"""The defaults of other tools for attribution, by the names of the command's options."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ CUSTOMER_TIERS = ("basic", "premium", "enterprise")
 QUALITY_BANDS = ("high", "medium", "low")
 UNKNOWN_DOMAIN = "unknown"
 SCORED_FIELDS = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
-"""What can cost points of quality, as far as the shop's API has it."""
+"""The fields that can cost points of quality, if the shop's API has them."""
 
 
 class RawCustomers(Table):

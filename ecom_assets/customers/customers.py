@@ -242,7 +242,7 @@ def customer_versions(raw: ir.Table) -> ir.Table:
 
 
 def latest_copies(raw: ir.Table) -> ir.Table:
-    """Return each customer once per fetch: the copy that changed last, or of equal times, the greatest payload."""
+    """Return each customer once per fetch: the one changed last; of equal times, that with the greatest payload."""
     good = raw.filter(raw.reject_reason.isnull())
     newest_first = [ibis.desc(good.updated_at.fill_null(LONG_AGO)), ibis.desc(good.payload), good.record_number]
     return first_of_each(good, ["received_date", "customer_id"], newest_first)

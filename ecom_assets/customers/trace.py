@@ -34,7 +34,7 @@ def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
 
 
 def _bought_in(behind: Behind) -> ir.Table:
-    """Return the sessions of a customer with a purchase, which stand for orders in a shop that has none."""
+    """Return the sessions of a customer with a purchase, which count as orders in a shop without any."""
     sessions = behind.where(Sessions, visitor_id=behind.row["customer_id"])
     return sessions.filter(sessions.purchase_count > 0)
 

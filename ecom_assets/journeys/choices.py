@@ -25,7 +25,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "mixpanel": {"session_rule": "mixpanel"},
     "ga4": {"session_rule": "ga4"},
 }
-"""What other tools take for journeys where nothing else is said; ClickHouse has no sessions, and so no journeys."""
+"""The defaults of other tools for journeys; ClickHouse has no sessions, and so no journeys."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class JourneyChoices:
         from_step: The step at whose first occurrence paths begin; None for the start of sessions.
         to_step: The step at whose first occurrence (after `from_step`) paths end; None for the end of sessions.
         min_count: The least count of the transitions to report.
-        where: Conditions on events: others are not looked at.
+        where: Conditions on events; others are ignored.
         most_steps: How many steps of a path are kept.
     """
 

@@ -63,7 +63,7 @@ class SearchPerformance(Table):
 
 
 class CategoryPerformance(Table):
-    """One row per day and category that was looked at or put into a cart: what looking at it led to."""
+    """One row per day and category that was viewed or put into a cart: what the views led to."""
 
     layer = "mart"
     group = "products"

@@ -34,7 +34,7 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
 
 @check(InventoryAlerts, reads=(RawStock, InventoryAlerts))
 def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> CheckResult:
-    """Every alert is of a product's newest stock; who has none left is out of stock, nobody else."""
+    """Every alert is of a product's newest stock; products without stock, and only these, are out of stock."""
     newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
     joined = alerts.left_join(newest, "product_id")
     same = (joined.newest_date == joined.as_of_date) & (joined.newest_count == joined.stock_count)

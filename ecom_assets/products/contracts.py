@@ -9,7 +9,7 @@ STOCK_REJECT_REASONS = (
     "unparseable_reorder_point",
     "unparseable_lead_time",
 )
-"""Why a line of a catalogue says nothing about stock; a line carries the first that applies, in this order."""
+"""Why a line of a catalogue has no valid stock; a line has the first reason that applies, in this order."""
 ALERTS = ("out_of_stock", "low", "overstock", "dead")
 """What can be wrong with a product's stock; a product has the first that applies, in this order."""
 
@@ -45,7 +45,7 @@ class RawStock(Table):
     stock_count = Column("int64", "The number in received_stock; below zero if more was sold", "items", nullable=True)
     reorder_point_count = Column("int64", "The number in received_reorder_point", "items", nullable=True, at_least=0)
     lead_time_days = Column("int64", "The number in received_lead_time_days", "days", nullable=True, at_least=0)
-    reject_reason = text("Why the line says nothing; null if it does", nullable=True, one_of=STOCK_REJECT_REASONS)
+    reject_reason = text("Why the line has no valid stock; null if it has", nullable=True, one_of=STOCK_REJECT_REASONS)
     source = text("Where it came from: `sandbox`, or the path or address that was given")
 
 

@@ -50,7 +50,7 @@ class RetentionRule:
             into the cohort of each period that has a start, at the first of that period.
         start_where: More conditions on start events.
         returning_where: More conditions on returns.
-        where: Conditions on all events: others are not looked at.
+        where: Conditions on all events; others are ignored.
         by: The column, `properties.key` or bins of one to break down by, or several: its value in the event of the
             start.
         limit: How many of its values to show, those with most visitors; the others are `(other)`.

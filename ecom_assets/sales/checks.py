@@ -15,7 +15,7 @@ from ecom_assets.tables.portable import union_all
 
 @check(Sales, reads=(UserOrderLog, Sales), blocking=True)
 def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> CheckResult:
-    """Per day, there are as many sales as clean order lines, and they come to as much."""
+    """Per day, there are as many sales as clean order lines, with the same revenue."""
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
     return _same_sums(
         days,

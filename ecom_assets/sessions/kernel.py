@@ -166,7 +166,7 @@ def _sums(part: Part, rule: SessionRule) -> tuple[dict[str, int], Ints]:
 
 
 def _median_s(took: Ints) -> float | None:
-    """Return the median in seconds, as the engine finds it; None of nothing."""
+    """Return the median in seconds, as the engine computes it; None without sessions."""
     if not len(took):
         return None
     middle = np.partition(took, [(len(took) - 1) // 2, len(took) // 2])

@@ -27,9 +27,9 @@ ACTIVE: Final = {"wau": 7, "mau": 30}
 """Measures of distinct visitors over so many days up to the last of each period."""
 STATISTICS: Final = ("mean", "min", "max", *PERCENTILES)
 PER_VISITOR: Final = {f"{one}_per_visitor": one for one in STATISTICS}
-"""Measures of what each visitor comes to, and the statistic of the visitors that each is."""
+"""Measures of a number per visitor, each with the statistic over visitors that it is."""
 EACH: Final = ("sum", "mean", "min", "max")
-"""What of the numbers of a visitor a measure of `PER_VISITOR` takes."""
+"""How a measure of `PER_VISITOR` makes one number of the values of a visitor."""
 DISTINCT: Final = "distinct"
 """The measure that counts different values of a column, such as products or the source's sessions."""
 MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, "sum", *STATISTICS, *PER_VISITOR)
@@ -59,7 +59,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "mixpanel": {},
     "ga4": {},
 }
-"""What other tools take for a trend where nothing else is said, by the keys of a definition."""
+"""The defaults of other tools for trends, by the keys of a definition."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Series:
         event_type: The type of the events; None for any type.
         measure: One of `MEASURES`: a count of events, of distinct visitors, of those of the 7 (`wau`) or 30 (`mau`)
             days up to the last of each period, of `distinct` values of `of`, or an aggregate of the numbers in `of`.
-            `mean_per_visitor` and others like it are of one number for each visitor with such events: how many there
-            are, or what `of` comes to.
+            Measures such as `mean_per_visitor` aggregate one number for each visitor with such events: their count, or
+            an aggregate of `of`.
         of: A number column or `properties.key`, for `distinct` one of any kind; required by all measures that do not
             count or can.
-        each: What `of` comes to for a visitor, by a measure per visitor: one of `EACH`; the sum unless given.
+        each: How the values of `of` are aggregated for each visitor by such a measure: one of `EACH`, else the sum.
         where: More conditions on the events.
         occurrence: Which of a visitor's events count: `every`, `first_time` (the first that meets the conditions of
             the series and of the trend) or `first_ever` (the first of the type, if that one meets them), in all data.

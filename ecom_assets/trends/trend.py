@@ -156,7 +156,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
 
 
 def _per_visitor(rows: ir.Table, series: Series, units: Sequence[str]) -> ir.Table:
-    """Return the number that each visitor comes to; visitors without a value of the column are left out."""
+    """Return the number of each visitor; visitors without a value of the column are left out."""
     own = [*units, "visitor_id"]
     if series.of is None:
         return rows.group_by(own).agg(number=rows.count().cast(EXACT))
