@@ -26,7 +26,7 @@ from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.engine import MemoryEngine
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
 from ecom_assets_tests.recipes.source import OneOrderADay
-from ecom_assets_tests.reconciliation.reconciled_shop import line
+from ecom_assets_tests.reconciliation.reconciliation_reference import line
 
 FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"

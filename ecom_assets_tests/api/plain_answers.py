@@ -10,9 +10,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets_tests.api import plain_credit, plain_people
-from ecom_assets_tests.api.plain_coverage import compared, coverage, if_known
-from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span
+from ecom_assets_tests.api import plain_people, plain_reconciliation
+from ecom_assets_tests.api.plain_shop import COUNTRIES, PlainShop, Row, Span, compared, coverage, if_known
 from ecom_assets_tests.api.shop_files import CITIES, PRODUCTS, STOCK
 
 BOTH: Final = ("orders", "events")
@@ -92,12 +91,14 @@ def _point(shop: PlainShop, part: Span, lines: list[Row]) -> Row:
 
 def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row:
     """`/analytics/revenue/by-channel`, of models that credit an order as a whole."""
-    now, before = (plain_credit.credited(shop, days, model) for days in (span, span.before))
+    now, before = (plain_reconciliation.credited(shop, days, model) for days in (span, span.before))
     whole = shop.sales(span)["revenue_amount"]
     rows = []
     for name in {**now, **before}:
-        orders, _ = now.get(name, plain_credit.NOTHING)
-        here, there = (plain_credit.money(actual.get(name, plain_credit.NOTHING)[1]) for actual in (now, before))
+        orders, _ = now.get(name, plain_reconciliation.NOTHING)
+        here, there = (
+            plain_reconciliation.money(actual.get(name, plain_reconciliation.NOTHING)[1]) for actual in (now, before)
+        )
         answer = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
         answer |= {"channel": name, "revenue_share": _share(here, whole)}
         rows.append(answer | _revenue_compared(here, there, shop, span, *BOTH))

@@ -1,8 +1,8 @@
-"""Whole answers about engagement, journeys, searches and cohorts, field by field, from the small shop's files."""
+"""Whole answers about engagement, journeys, searches, cohorts and the last minutes, from the small shop's files."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby, pairwise
 from statistics import mean, median
@@ -10,8 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from ecom_assets_tests.api.plain_answers import Near
-from ecom_assets_tests.api.plain_coverage import compared, if_known
-from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row, Session, Span
+from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row, Session, Span, compared, if_known
 
 VIEWS: Final = {"page_view", "product_view", "category_view"}
 ROUNDED: Final = 1e-6
@@ -263,3 +262,47 @@ def _day(shop: PlainShop, day: date) -> Row:
         "monthly_visitor_count": visitors(30),
         "stickiness_rate": Near(visitors(1) / visitors(30), ROUNDED),
     }
+
+
+Event = tuple[str, str, str, float, str, str]
+"""Id, user, type, minutes ago, product, cart value."""
+LOOKED_AT: Final = ("product_view", "add_to_cart", "purchase")
+
+
+def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str, Any]:
+    """What a window comes to, every field of it."""
+    inside = [one for one in events if 0 <= one[3] < minutes]
+    bought = [one for one in inside if one[2] == "purchase"]
+    last_add = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "add_to_cart"}
+    last_buy = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "purchase"}
+    products = [product_of(inside, name) for name in sorted({one[4] for one in inside})]
+    seen = [one for one in products if one["visitor_count"]]
+    return {
+        "minutes": minutes,
+        "start_at": now - timedelta(minutes=minutes),
+        "end_at": now,
+        "event_count": len(inside),
+        "visitor_count": len({one[1] for one in inside}),
+        "open_cart_count": sum(1 for who, ago in last_add.items() if ago < last_buy.get(who, 1e9)),
+        "purchase_count": len(bought),
+        "revenue_amount": sum((Decimal(one[5]) for one in bought), Decimal(0)),
+        "events_by_type": dict(Counter(one[2] for one in inside)),
+        "top_products": sorted(seen, key=_place),
+    }
+
+
+def product_of(events: Sequence[Event], name: str) -> dict[str, Any]:
+    """What a product comes to."""
+    mine = [one for one in events if one[4] == name and one[2] in LOOKED_AT]
+    counts = Counter(one[2] for one in mine)
+    return {
+        "product_id": name,
+        "visitor_count": len({one[1] for one in mine}),
+        "view_count": counts["product_view"],
+        "add_to_cart_count": counts["add_to_cart"],
+        "purchase_count": counts["purchase"],
+    }
+
+
+def _place(product: dict[str, Any]) -> tuple[Any, ...]:
+    return *(-product[name] for name in ("visitor_count", "purchase_count", "add_to_cart_count")), product["product_id"]

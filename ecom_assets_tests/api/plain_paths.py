@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from ecom_assets_tests.api.plain_coverage import compared, if_known
-from ecom_assets_tests.api.plain_shop import STEPS, ZERO, PlainShop, Row, Session, Span
+from ecom_assets_tests.api.plain_shop import STEPS, ZERO, PlainShop, Row, Session, Span, compared, if_known
 
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)

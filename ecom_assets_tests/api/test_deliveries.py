@@ -1,16 +1,19 @@
-"""Deliveries as the ledger notes them: a real delivery to a scripted tool, asked for over HTTP while it goes on."""
+"""Deliveries and requests over HTTP: a real one to a scripted tool; dead letters are sent again by the next run."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from ecom_assets.api.app import build_app
 from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.served import serving
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import event
 
@@ -73,3 +76,99 @@ def test_without_a_ledger_it_says_what_would_make_one(settings: Settings) -> Non
         result = answer.get(PATH)
     assert (result.status_code, result.headers["content-type"]) == (409, "application/problem+json")
     assert result.json()["detail"].startswith("There is no ledger of deliveries here; set a tool's key")
+
+
+DEAD, RETRIES, RELEASES = "/operations/dead-letters", "/operations/retries", "/operations/releases"
+DAYS = {"start_date": str(MONDAY), "end_date": str(TUESDAY)}
+KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+write", "read+personal")}
+
+
+@pytest.fixture
+def shop_with_requests(tmp_path: Path) -> Iterator[DeliveredShop]:
+    """Two days: of Monday's events the tool refuses m2 and m3 cannot go; Tuesday's go."""
+    opened = DeliveredShop(tmp_path)
+    opened.tool.answers = {"m2": UNLIKED}
+    opened.land([event("m1", MONDAY), event("m2", MONDAY), event("m3", MONDAY, "bad"), event("t1", TUESDAY)])
+    opened.land_orders({MONDAY: 0, TUESDAY: 0})
+    opened.deliver(Days((MONDAY, TUESDAY)))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def over(settings: Settings, shop_with_requests: DeliveredShop) -> Settings:
+    """The settings of an API over the small shop with this shop's ledger, which leaves requests in its home."""
+    ledger = type(settings.ledger_url)(f"sqlite://{shop_with_requests.settings.home / 'ledger.sqlite'}")
+    return settings.model_copy(update={"ledger_url": ledger})
+
+
+@pytest.fixture
+def answer(over: Settings, shop_with_requests: DeliveredShop) -> Iterator[Asked]:
+    app = build_app(over)
+    home = shop_with_requests.settings.home  # where the runs of this shop_with_requests look for requests
+    app.state.settings = over.model_copy(update={"home": home})
+    with served(app) as api:
+        yield api
+
+
+def groups(api: Asked) -> dict[str, Any]:
+    return {one["reason"]: one for one in api.json(DEAD, **DAYS)["dead_letters"]}
+
+
+def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
+    answer: Asked, shop_with_requests: DeliveredShop
+) -> None:
+    before = groups(answer)
+    assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
+        "bad_value": (1, True),
+        "bad_name": (1, False),
+    }
+    assert before["bad_value"]["examples"] == [f"m2@{MONDAY}"]
+    result = answer.post(RETRIES, {"destination": shop_with_requests.tool.name, **DAYS})
+    assert result.status_code == 202, result.text
+    assert (result.json()["first_day"], result.json()["last_day"]) == (str(MONDAY), str(MONDAY)), (
+        "the days of what is dead"
+    )
+    assert groups(answer) == before, "nothing is sent yet"
+
+    shop_with_requests.tool.answers = {}
+    shop_with_requests.deliver(Days((TUESDAY,)))
+    assert groups(answer) == before, "a run over other days leaves it waiting"
+    again = shop_with_requests.deliver(Days((MONDAY, TUESDAY)))
+    assert (again.total.sent, again.total.delivered) == (1, 1)
+    assert set(groups(answer)) == {"bad_name"}
+    [request] = answer.json("/operations/requests")["requests"]
+    assert (request["is_taken"], request["run_id"], request["kind"]) == (True, "run-1", "retry")
+    refused = answer.post(RETRIES, {"destination": shop_with_requests.tool.name, **DAYS})
+    assert refused.status_code == 422
+    assert "has refused no record of 2026-02-02 to 2026-02-03" in refused.json()["detail"]
+
+
+def test_a_request_needs_the_scope_and_comes_from_no_other_site(
+    over: Settings, shop_with_requests: DeliveredShop
+) -> None:
+    keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
+    given = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": shop_with_requests.settings.home})
+    app = build_app(over)
+    app.state.settings = given
+    body = {"destination": shop_with_requests.tool.name, **DAYS}
+    with serving(given, app) as keyed:
+
+        def ask(scope: str, **headers: str) -> int:
+            reported = {"X-API-Key": KEYS[scope], **headers}
+            return requests.post(keyed.address + RETRIES, json=body, headers=reported, timeout=60).status_code
+
+        assert [ask("read"), ask("read+personal"), ask("read+write")] == [403, 403, 202]
+        assert ask("read+write", Origin="https://elsewhere.example") == 403
+        assert ask("read+write", Origin=keyed.address) == 202
+        hidden = requests.get(keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=60).json()
+        assert {(one["words"], tuple(one["examples"])) for one in hidden["dead_letters"]} == {("•••", ())}
+
+
+@pytest.mark.slow
+def test_a_day_that_is_not_held_is_not_released(answer: Asked) -> None:
+    result = answer.post(RELEASES, {"day": str(MONDAY)})
+    assert result.status_code == 422
+    assert result.json()["detail"] == (
+        "2026-02-02 is not held for orders, so there is nothing to release; held are: none."
+    )

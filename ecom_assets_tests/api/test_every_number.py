@@ -14,14 +14,13 @@ import pytest
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
 from ecom_assets_tests.api import plain_correlation as correlated
-from ecom_assets_tests.api import plain_credit, plain_customers
+from ecom_assets_tests.api import plain_customers, plain_reconciliation
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
 from ecom_assets_tests.api import plain_visitor_segments as people
 from ecom_assets_tests.api.conftest import Asked
-from ecom_assets_tests.api.plain_coverage import known
-from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span
+from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span, known
 
 RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
 ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain")
@@ -118,7 +117,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.custom_journeys),
     "custom sessions": ("/analytics/sessions", {"where": ["page_url is set"]}, behaviour.custom_sessions),
-    "custom attribution": ("/analytics/attribution", {"model": "linear"}, plain_credit.attribution),
+    "custom attribution": ("/analytics/attribution", {"model": "linear"}, plain_reconciliation.attribution),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "who came back": (f"/analytics/retention/who?{paths.CELL}", {"period": "week"}, paths.who_came_back),
     "who did not": (f"/analytics/retention/who?{paths.CELL}&returned=false", {"period": "week"}, paths.who_did_not),
@@ -166,7 +165,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/attribution": {"notes", "channels.removal_effect"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
-has. Removal effects are compared in `test_same_as_command.py`, first events in `test_first_events.py`."""
+has. Removal effects are compared in `test_same_as_command.py`, first events in `test_questions.py`."""
 
 
 def route_of(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecom_assets_tests.api import plain_credit
+from ecom_assets_tests.api import plain_reconciliation
 from ecom_assets_tests.api.conftest import Asked
 from ecom_assets_tests.api.plain_answers import Near
 from ecom_assets_tests.api.plain_shop import PlainShop
@@ -18,15 +18,15 @@ def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, s
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
     answer = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
-    now, before = (plain_credit.credited(shop, some, model) for some in (span, span.before))
+    now, before = (plain_reconciliation.credited(shop, some, model) for some in (span, span.before))
     orders = shop.sales(span)["order_count"] + shop.sales(span)["refund_count"]
     assert {one["channel"] for one in answer} == {*now, *before}
     for one in answer:
-        count, revenue = now.get(one["channel"], plain_credit.NOTHING)
+        count, revenue = now.get(one["channel"], plain_reconciliation.NOTHING)
         # Each order's cents are parted among its touches, a cent at most to the wrong one.
         assert one["order_count"] == Near(float(count), MILLIONTH)
         assert one["revenue_amount"] == Near(float(revenue), CENT * orders)
-        _, revenue_before = before.get(one["channel"], plain_credit.NOTHING)
+        _, revenue_before = before.get(one["channel"], plain_reconciliation.NOTHING)
         assert one["previous_revenue_amount"] == Near(float(revenue_before), CENT * orders)
 
 

@@ -18,7 +18,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.serving.realtime import NotFilesError, real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import newest_files
-from ecom_assets_tests.api.plain_minutes import Event, window_of
+from ecom_assets_tests.api.plain_behaviour import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
 from ecom_assets_tests.command import HEADER
 

@@ -24,8 +24,7 @@ from ecom_assets.report.report import NAME, build_report, report_job
 from ecom_assets.report.weekly import Week
 from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.plain_credit import credited
-from ecom_assets_tests.api.plain_reconciliation import customer_weeks
+from ecom_assets_tests.api.plain_reconciliation import credited, customer_weeks
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Span
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.mail_server import HOST, mail_server

@@ -1,11 +1,14 @@
-"""The tree of commands: each is imported when it is called, and its line in `--help` is that of its own help."""
+"""The command as a whole: its tree, how a failed check is printed, and how its process ends with nothing lost."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ecom_assets.cli.app import COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS, SANDBOX_COMMANDS, load_command, summary_of
-from ecom_assets_tests.command import ecom
+from ecom_assets.cli.summary.lines import plain
+from ecom_assets_tests.command import ecom, page_views
 
 EVERY = {
     name: place
@@ -23,3 +26,59 @@ def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path)
     result = ecom("funnle", home=home)
     assert result.exit_code == 2
     assert "No such command 'funnle'; did you mean 'funnel'?" in result.err
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([{"day": "2026-01-01", "rows": 1200}, {"day": "2026-01-02", "rows": None}],
+         "day 2026-01-01, rows 1,200; day 2026-01-02, rows none"),
+        ({"seen": True}, "seen yes"),
+        ([], "none"),
+        (1_000_000, "1,000,000"),
+    ],
+)  # fmt: skip
+def test_values_of_checks_are_words(value: object, words: str) -> None:
+    assert plain(value) == words
+
+
+@pytest.mark.slow
+def test_a_run_of_a_few_tables_names_these(tmp_path: Path) -> None:
+    events = page_views(tmp_path / "clicks.csv", "2026-01-01")
+    result = ecom("run", "--events", events, "--select", 'key:"raw/events"', home=tmp_path / "home")
+    (line,) = [line for line in result.out.splitlines() if line.startswith("Tables in ")]
+    assert line == f"Tables in duckdb://{tmp_path}/home/warehouse.duckdb: raw.events 1"
+
+
+LEAVE = "from ecom_assets.cli import leave\nimport atexit, sys, threading, time\n"
+
+
+def ended(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", LEAVE + program], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize(("code", "expected"), [(None, 0), (0, 0), (3, 3), ("'a message'", 1)])
+def test_the_exit_code_is_kept(code: object, expected: int) -> None:
+    assert ended(f"leave(SystemExit({code}))").returncode == expected
+
+
+def test_what_was_printed_arrives_whole_and_what_was_put_off_to_the_end_is_done() -> None:
+    done = ended("atexit.register(print, 'tidied up')\nprint('x' * 1_000_000)\nleave(SystemExit(0))")
+    assert done.stdout == f"{'x' * 1_000_000}\ntidied up\n"
+    assert not done.stderr
+
+
+def test_a_thread_that_is_at_work_is_waited_for() -> None:
+    work = "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()\nleave(SystemExit(0))"
+    assert ended(work).stdout == "worked\n"
+
+
+def test_memory_is_not_taken_apart_even_where_a_background_thread_still_waits() -> None:
+    # A rate limiter leaves such a thread behind; the usual exit then printed what DuckDB's bindings did not free.
+    waits = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
+    assert not ended(program).stdout
+    assert not ended(waits + program).stdout

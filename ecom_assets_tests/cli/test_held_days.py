@@ -1,7 +1,7 @@
 """A bad day of orders: held while its neighbours go on, reported, released, or fixed by better data.
 
 Each report has four customers, but that of 3 March, which has two; a day needs more than three. Not here: that no order
-of runs matters (`orders/test_held_days_in_any_order.py`).
+of runs matters (`orders/test_orders_in_any_order.py`).
 """
 
 from pathlib import Path

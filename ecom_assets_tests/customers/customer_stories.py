@@ -1,18 +1,25 @@
-"""The language of tests about customers: one perfect customer, with changes, and what they do."""
+"""The language of tests about customers: one perfect customer, with changes, what they do, and their orders."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from ecom_assets.customers.contracts import Customers
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.sales.contracts import Sales
+from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.builders import DAY_ONE, Row, received
+from ecom_assets_tests.builders import DAY_ONE, Row, as_table, received
 from ecom_assets_tests.platform import Platform
 
 NEXT_DAY = DAY_ONE + timedelta(days=1)
@@ -30,7 +37,7 @@ PERFECT = {
 }
 
 
-def answer(result: ir.Value) -> object:
+def computed(result: ir.Value) -> object:
     """Compute an expression without tables."""
     return connect().to_pyarrow(result).as_py()
 
@@ -68,3 +75,68 @@ def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]]) -> None:
     rows = [received(f"e{n}", moment, user_id="7", **values) for n, (moment, values) in enumerate(events)]
     shop.receive(rows, DAYS)
     shop.run(DAYS, only=["events", "first_touches", "session_events", "session_days", "sessions", "conversions"])
+
+
+Ordered = tuple[str, int, int | str]
+"""Customer, day from the first, and amount; a negative one is paid back."""
+
+
+def sold(orders: Iterable[Ordered], *, first: date = DAY_ONE) -> list[Row]:
+    """Return rows of `Sales`, each an order of its own."""
+    return [_sale(n, who, first + timedelta(days=day), Decimal(amount)) for n, (who, day, amount) in enumerate(orders)]
+
+
+def _sale(number: int, who: str, day: date, amount: Decimal) -> Row:
+    return {
+        "uniq_id": f"line-{number}",
+        "order_id": f"order-{number}",
+        "ordered_at": datetime.combine(day, time(12)),
+        "order_date": day,
+        "customer_id": who,
+        "status": "shipped" if amount >= 0 else "refunded",
+        "quantity": 1,
+        "revenue_amount": amount,
+    }
+
+
+def visited(visits: Iterable[tuple[str, int, int, int | str]], *, first: date = DAY_ONE) -> list[Row]:
+    """Return rows of `Sessions`: visitor, day from the first, purchases and what these came to."""
+    return [
+        {
+            "session_id": f"{who}-{n}",
+            "visitor_id": who,
+            "started_date": first + timedelta(days=day),
+            "purchase_count": count,
+            "purchase_amount": Decimal(amount),
+        }
+        for n, (who, day, count, amount) in enumerate(visits)
+    ]
+
+
+@cache
+def warehouse() -> Backend:
+    """A DuckDB in memory whose tables `sales` and `sessions` the tests exchange."""
+    con = connect()
+    con.raw_sql("SET threads = 1")
+    con.con.register("sales", as_table([], Sales))
+    con.con.register("sessions", as_table([], Sessions))
+    return con
+
+
+@cache
+def _sql(ask: Callable[[Purchases], ir.Table]) -> str:
+    """Compile a question once."""
+    purchases = Purchases.of_platform(warehouse().table("sales"), warehouse().table("sessions"))
+    return str(warehouse().compile(ask(purchases)))
+
+
+def answer(ask: Callable[[Purchases], ir.Table], sales: Iterable[Row] = (), sessions: Iterable[Row] = ()) -> pa.Table:
+    """Return what a question to the purchases of these rows comes to; give the same function again to be quick."""
+    warehouse().con.register("sales", as_table(sales, Sales))
+    warehouse().con.register("sessions", as_table(sessions, Sessions))
+    return warehouse().con.sql(_sql(ask)).to_arrow_table()
+
+
+def by_customer(rows: pa.Table) -> dict[str, dict[str, Any]]:
+    """Return rows by customer."""
+    return {row["customer_id"]: row for row in rows.to_pylist()}

@@ -17,7 +17,7 @@ from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets_tests.builders import DAY_ONE, at
-from ecom_assets_tests.customers.customer_stories import NEXT_DAY, PERFECT, answer, one_of, shop_with, visits
+from ecom_assets_tests.customers.customer_stories import NEXT_DAY, PERFECT, computed, one_of, shop_with, visits
 from ecom_assets_tests.platform import Platform
 
 # Copies and versions
@@ -145,7 +145,7 @@ def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, 
 )  # fmt: skip
 def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str) -> None:
     result = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
-    assert answer(result) == level
+    assert computed(result) == level
 
 
 def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
@@ -198,7 +198,7 @@ def test_orders_less_refunds_decide_where_a_shop_has_orders_and_events_say_nothi
     [("0", "basic"), ("99.99", "basic"), ("100", "premium"), ("499.99", "premium"), ("500", "enterprise")],
 )
 def test_tiers_begin_at_their_amounts(amount: str, tier: str) -> None:
-    assert answer(CustomerRule().customer_tier(ibis.literal(Decimal(amount), "decimal(18, 2)"))) == tier
+    assert computed(CustomerRule().customer_tier(ibis.literal(Decimal(amount), "decimal(18, 2)"))) == tier
 
 
 def test_thresholds_the_wrong_way_round_are_refused() -> None:
@@ -226,7 +226,7 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
 )
 def test_first_touches_give_channels(page: str | None, referrer: str | None, agent: str | None, channel: str) -> None:
     result = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
-    assert answer(result) == channel
+    assert computed(result) == channel
 
 
 def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> None:

@@ -1,6 +1,8 @@
-"""Customers by story: which ids, names, e-mail addresses and times are valid, and what that costs."""
+"""Customers by story: valid ids, names, addresses, times; versions are the same in whatever order days are run."""
 
-from datetime import date
+import random
+from datetime import date, timedelta
+from typing import Any
 
 import ibis
 import pytest
@@ -8,8 +10,8 @@ import pytest
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.customers.customers import CustomerRule, quality_score
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.builders import DAY_ONE, at
-from ecom_assets_tests.customers.customer_stories import PERFECT, answer, each_of, one_of
+from ecom_assets_tests.builders import DAY_ONE, at, journeys
+from ecom_assets_tests.customers.customer_stories import PERFECT, computed, each_of, one_of
 from ecom_assets_tests.platform import Platform
 
 # What is valid
@@ -80,7 +82,7 @@ def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
 
 @pytest.mark.parametrize(("flaw_count", "score"), [(0, 100), (1, 90), (10, 0), (11, 0)])
 def test_the_score_never_falls_below_zero(flaw_count: int, score: int) -> None:
-    assert answer(quality_score(ibis.literal(flaw_count))) == score
+    assert computed(quality_score(ibis.literal(flaw_count))) == score
 
 
 @pytest.mark.sampled(1)
@@ -112,3 +114,57 @@ def test_ids_from_before_their_kind_was_kept_were_numbers(shop: Platform) -> Non
     shop.engine.execute("UPDATE raw.customers SET is_number_id = NULL")
     shop.run(Days((DAY_ONE,)), only=["customers"])
     assert [row["is_number_id"] for row in shop.rows(Customers)] == [True]
+
+
+DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=5))
+PLANS = 4
+BEHAVIOUR = ("events", "first_touches", "session_events", "session_days", "sessions")
+Received = dict[date, list[dict[str, Any]]]
+
+
+def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
+    """Return what the API returns on a day: some of four people, one of two cities each, signed in or not."""
+    people = dice.sample((1, 2, 3, 4), dice.randint(1, 4))
+    return [
+        {"id": one, "city": dice.choice(("Berlin", "Rome")), "last_login_at": dice.choice((None, f"{day}T08:00:00Z"))}
+        for one in people
+    ]
+
+
+def by_hand(answer: Received) -> list[tuple[str, str, date, date | None]]:
+    """Return customer, city, first day and end of every version."""
+    versions: dict[int, list[list[Any]]] = {}
+    for day in sorted(answer):
+        for record in answer[day]:
+            own = versions.setdefault(record["id"], [])
+            if not own or own[-1][0] != record["city"]:
+                if own:
+                    own[-1][2] = day
+                own.append([record["city"], day, None])
+    return [(str(who), city, begin, end) for who, own in sorted(versions.items()) for city, begin, end in own]
+
+
+@pytest.mark.slow
+def test_any_order_of_days_ends_as_one_run_over_all_and_as_counting_by_hand() -> None:
+    shop = Platform()
+    for seed in range(PLANS):
+        dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
+        shop.clear()
+        # What people do is known at some moment between the fetches.
+        behaviour_known_at = dice.randrange(len(DAYS.dates))
+        shop.receive(journeys({"1": [("09:00", "page_view"), ("+2 09:00", "purchase", {"cart_amount": 200})]}), DAYS)
+        answer: Received = {}
+        steps = [*DAYS.dates, *dice.choices(DAYS.dates, k=2)]
+        for number, day in enumerate(dice.sample(steps, len(steps))):
+            if number == behaviour_known_at:
+                shop.run(DAYS, only=BEHAVIOUR)
+            answer[day] = random_fetch(dice, day)
+            shop.receive_customers(answer[day], day)
+            shop.run(Days((day,)), only=["customers"])
+        piecewise = shop.rows(Customers)
+        shop.engine.execute("DELETE FROM staging.customers")
+        shop.run(DAYS, only=["customers"])
+        assert piecewise == shop.rows(Customers), f"plan {seed}"
+        actual = [(row["customer_id"], row["city"], row["valid_from"], row["valid_to"]) for row in shop.rows(Customers)]
+        assert actual == by_hand(answer), f"plan {seed}"
+    shop.close()

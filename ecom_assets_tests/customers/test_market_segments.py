@@ -12,7 +12,7 @@ from ecom_assets.rules import segments_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.customers.customer_stories import answer
+from ecom_assets_tests.customers.customer_stories import computed
 
 EU = (
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
@@ -31,7 +31,7 @@ Address = tuple[str | None, str | None, str | None]
 
 def segment_of(markets: MarketSegments, *address: str | None) -> object:
     country, region, city = (ibis.literal(part, "string") for part in address)
-    return answer(markets.segment_of(markets.code_of(country), region, city))
+    return computed(markets.segment_of(markets.code_of(country), region, city))
 
 
 def segments_by_address(addresses: Iterable[Address]) -> dict[Address, str]:

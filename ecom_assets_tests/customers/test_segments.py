@@ -19,7 +19,7 @@ from ecom_assets.customers.segments import CODES, SegmentRule, customer_segments
 from ecom_assets.errors import DefinitionError
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row
-from ecom_assets_tests.customers.purchase_stories import Ordered, answer, by_customer, sold, visited
+from ecom_assets_tests.customers.customer_stories import Ordered, answer, by_customer, sold, visited
 from ecom_assets_tests.hypothesis_settings import examples
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")

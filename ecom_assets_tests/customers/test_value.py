@@ -16,7 +16,7 @@ from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifet
 from ecom_assets.errors import DefinitionError
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.customers import cdnow
-from ecom_assets_tests.customers.purchase_stories import Ordered, answer, by_customer, sold, visited
+from ecom_assets_tests.customers.customer_stories import Ordered, answer, by_customer, sold, visited
 
 HISTORY = ("repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
 ORDERS = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)

