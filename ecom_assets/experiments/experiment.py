@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import ANY_EVENT, EventFilter, holds, number_of, text_of
+from ecom_assets.tables.columns import ANY_EVENT, EventFilter, exact_number_of, holds, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.portable import first_of_each
 from ecom_assets.tables.values import check_column, parse_duration
@@ -203,7 +203,7 @@ def _outcomes(events: ir.Table, experiment: Experiment, first: date, last: date)
     )
     if experiment.within_s is None:
         goals = goals.filter(goals.event_date <= ibis.literal(last))
-    amount = number_of(goals, experiment.amount).cast(EXACT) if experiment.amount else ibis.literal(0).cast(EXACT)
+    amount = exact_number_of(goals, experiment.amount) if experiment.amount else ibis.literal(0).cast(EXACT)
     after = goals.select("visitor_id", "event_at", amount=amount).join(
         exposed.select("visitor_id", "exposed_at"), "visitor_id"
     )

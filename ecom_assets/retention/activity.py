@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.breakdown import in_order
-from ecom_assets.tables.columns import EXACT, holds, label_of, number_of, text_of
+from ecom_assets.tables.columns import EXACT, exact_number_of, holds, label_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
@@ -142,7 +142,7 @@ def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Ta
     if rule.by:
         more |= {"event_id": rows.event_id, "label": label_of(rows, rule.by_columns, NONE)}
     if rule.sum_of:
-        number = number_of(rows, rule.sum_of).cast(EXACT)
+        number = exact_number_of(rows, rule.sum_of)
         more["value"] = (is_return == 1).ifelse(number, ibis.null(EXACT))
     if hours:
         more["hour_at"] = hour_start(rows.event_at, rows.event_date, hours.days, hours.timezone)

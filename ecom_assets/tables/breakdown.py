@@ -20,7 +20,7 @@ MAX_BINS: Final = 50
 STEP: Final = Decimal("0.000001")
 """The greatest precision of edges, which is that of the numbers that they part."""
 _BINNED: Final = re.compile(rf"(?P<column>{COLUMN}):(?P<how>\w+)=(?P<values>[^\"]*)")
-_EDGE: Final = re.compile(r"\s*-?\d{1,15}(?:\.\d{1,6})?\s*")
+_EDGE: Final = re.compile(r"\s*-?\d{1,16}(?:\.\d{1,6})?\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ecom_assets.tables.conditions import (
     with_event_types,
 )
 from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
+from ecom_assets.tables.values import MAX_EXACT_DOUBLE, Scalar, check_comparable, json_path, kind_of, unknown_column
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -72,7 +72,7 @@ def text_by(rows: ir.Table, by: str) -> ir.StringValue:
     bins = bins_of(by)
     if bins is None:
         return text_of(rows, by)
-    number = number_of(rows, bins.column).cast(EXACT)
+    number = exact_number_of(rows, bins.column)
     *lower, last = bins.labels
     cases = [(number < ibis.literal(edge, EXACT), name) for edge, name in zip(bins.edges, lower, strict=True)]
     return ibis.cases((number.isnull(), ibis.null("string")), *cases, else_=last)
@@ -86,7 +86,7 @@ def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str
     Raises:
         DefinitionError: A column is missing, or is not a number column.
     """
-    numbers = {column: number_of(rows, column) for column in open_columns(by)}
+    numbers = {column: exact_number_of(rows, column) for column in open_columns(by)}
     return with_ends(by, limit, {column: ends_of(rows, number) for column, number in numbers.items()})
 
 
@@ -102,7 +102,7 @@ def ends_of_column(rows: ir.Table, column: str) -> ir.Table:
     Raises:
         DefinitionError: The column is missing, or is not a number column.
     """
-    return _ends(rows, number_of(rows, column))
+    return _ends(rows, exact_number_of(rows, column))
 
 
 def _ends(rows: ir.Table, number: ir.NumericValue) -> ir.Table:
@@ -231,6 +231,18 @@ def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 
     }
     test: ir.BooleanValue = tests[where.operator]()
     return test
+
+
+def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
+    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key, which engines round.
+
+    Raises:
+        DefinitionError: The column is missing, or is not a number column.
+    """
+    number = number_of(rows, column)
+    if json_path(column):
+        number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
+    return number.cast(EXACT)
 
 
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:

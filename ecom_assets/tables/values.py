@@ -20,7 +20,8 @@ Quotes and backslashes in keys are refused: engines escape them in different way
 """
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MAX_EXACT_DOUBLE: Final = 2**53
+MAX_EXACT_DOUBLE: Final = 2**53
+"""The greatest size of whole numbers that engines do not round in a double."""
 
 
 def kind_of(value: Scalar) -> str:
@@ -38,7 +39,7 @@ def check_value(subject: str, value: object) -> None:
     """
     if not isinstance(value, str | int | float | bool) or (isinstance(value, float) and not math.isfinite(value)):
         raise DefinitionError(f"{subject} with {value!r}; use one text, number or boolean.")
-    if not isinstance(value, str) and abs(value) > _MAX_EXACT_DOUBLE:
+    if not isinstance(value, str) and abs(value) > MAX_EXACT_DOUBLE:
         raise DefinitionError(f"{subject} with {value!r}, which engines round; keep such a value as text.")
 
 

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from ecom_assets.tables.columns import EXACT, column_of, holds, label_of, number_of, text_of
+from ecom_assets.tables.columns import EXACT, column_of, exact_number_of, holds, label_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_start, period_start
 from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_TIME, with_first
@@ -151,7 +151,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
         return texts.group_by(units).agg(value=texts.text.nunique().cast("float64"))
     if series.measure in PER_VISITOR:
         return _statistic(_per_visitor(rows, series, units), units, PER_VISITOR[series.measure])
-    numbers = rows.select(*units, number=number_of(rows, str(series.of)).cast(EXACT))
+    numbers = rows.select(*units, number=exact_number_of(rows, str(series.of)))
     return _statistic(numbers.filter(numbers.number.notnull()), units, series.measure)
 
 
@@ -160,7 +160,7 @@ def _per_visitor(rows: ir.Table, series: Series, units: Sequence[str]) -> ir.Tab
     own = [*units, "visitor_id"]
     if series.of is None:
         return rows.group_by(own).agg(number=rows.count().cast(EXACT))
-    numbers = rows.select(*own, number=number_of(rows, series.of).cast(EXACT))
+    numbers = rows.select(*own, number=exact_number_of(rows, series.of))
     numbers = numbers.filter(numbers.number.notnull())
     each = numbers.group_by(own).agg(number=_aggregate(numbers, series.each or "sum").cast(EXACT))
     return each.select(*units, "number")

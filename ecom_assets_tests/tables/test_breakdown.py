@@ -223,6 +223,18 @@ def test_other_bins_are_refused(by: str, why: str) -> None:
             build()
 
 
+def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
+    """Whoever may send events could otherwise stop every question about the key."""
+    rows = [*STORY, event(90, "gil", 1, "cart") | {"properties": '{"amount": 1e40}'}]
+    actual = answer(rows, Trend.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}))
+    assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"under 5": 2, "5 or more": 3, "(none)": 2}
+    (total,) = answer(rows, Trend.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
+    assert total["total"] == 26.99
+    largest = [event(91, "gil", 1, "cart", "1000000000000000"), event(92, "gil", 1, "cart", "5000000000000000")]
+    bins = answer(largest, Trend.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
+    assert [one["breakdown"] for one in bins] == ["under 3000000000000000", "3000000000000000 or more"]
+
+
 def test_text_has_no_bins() -> None:
     with pytest.raises(DefinitionError, match="visitor_id holds text, not numbers; name a number column"):
         answer(STORY, Trend.from_mapping({"series": ["cart"], "by": "visitor_id:bins=2"}))
