@@ -10,7 +10,7 @@ import typer
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import ApiKey, KeyFile
 from ecom_assets.cli.options import Json
-from ecom_assets.cli.ui import prepare_server
+from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import Settings, load_settings
 
@@ -47,6 +47,9 @@ def dashboard(
 
 def _ready(host: str | None, port: int | None) -> Settings:
     settings = load_settings(api_host=host, api_port=port)
+    if message := take_own_data(settings):  # of which real time reads the newest
+        settings = load_settings(api_host=host, api_port=port)
+        typer.echo(message, err=True)
     prepare_server("API", settings)
     return settings
 

@@ -7,6 +7,7 @@ older data arrive, so everything that was computed keeps its partition.
 import json
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
 from ecom_assets.atomic_files import replace_bytes
@@ -14,6 +15,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.events import events_place, is_table
 from ecom_assets.sources.files.formats import find_files
+from ecom_assets.sources.files.places import joined_places, split_places
 from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
@@ -51,8 +53,17 @@ def remember_first_day(settings: Settings, first: date) -> None:
 
 
 def remember_paths(settings: Settings) -> None:
-    """Record which files the last run over the shop's own data read."""
-    _note(settings, paths={name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set})
+    """Record which files the last run over the shop's own data read, so that they are found from any folder."""
+    given = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
+    _note(settings, paths={name: _from_anywhere(name, value) for name, value in given.items()})
+
+
+def _from_anywhere(name: str, value: str) -> str:
+    if "://" in value:
+        return value
+    if name.endswith("_mapping"):
+        return str(Path(value).absolute()) if Path(value).suffix in {".yaml", ".yml"} else value
+    return joined_places(str(Path(one).absolute()) for one in split_places(value))
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:

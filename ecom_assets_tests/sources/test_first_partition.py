@@ -60,15 +60,24 @@ def test_a_source_without_dated_folders_leaves_the_start_unknown(home: Path, lan
     assert first_day(Settings(home=home, events=str(landing / "gone"))) == NOWHERE, "who reads it says what is wrong"
 
 
-def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in ("ECOM_EVENTS", "ECOM_EVENTS_MAPPING"):
         monkeypatch.setenv(name, "")  # put back after the test
     assert take_own_data(load_settings(home=home)) == "", "nothing ran here: the sandbox shop"
-    remember_paths(load_settings(home=home, events="clicks.csv", events_mapping="rees46"))
+    remember_paths(load_settings(home=home, events="clicks.csv,/data/b\\,c/*.csv", events_mapping="rees46"))
+    monkeypatch.chdir("/")  # whatever folder it is started in
     result = take_own_data(load_settings(home=home))
     assert result == (
-        "Over your own data, as the last `ecom run` here was: ECOM_EVENTS=clicks.csv ECOM_EVENTS_MAPPING=rees46"
+        f"Over your own data, as the last `ecom run` here was: ECOM_EVENTS={tmp_path}/clicks.csv,/data/b\\,c/*.csv "
+        "ECOM_EVENTS_MAPPING=rees46"
     )
     after = load_settings(home=home)
-    assert (after.events, after.events_mapping, after.orders) == ("clicks.csv", "rees46", "")
+    assert (after.events, after.events_mapping, after.orders) == (
+        f"{tmp_path}/clicks.csv,/data/b\\,c/*.csv",
+        "rees46",
+        "",
+    )
     assert take_own_data(after) == "", "they are set now"
