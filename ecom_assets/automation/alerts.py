@@ -4,7 +4,7 @@ A tag of the run says whether its message was sent, so that it is neither lost w
 again when the daemon restarts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -257,7 +257,8 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
         unsent = dg.RunsFilter(statuses=ENDED, tags={ALERT_TAG: UNSENT})
         records = context.instance.get_run_records(unsent, limit=MOST_RUNS, ascending=True)
         owed = [record.dagster_run for record in records]
-        fresh, until = _ended(context.instance, since - OVERLAP, looked_at)
+        ended, until = runs_since(context.instance, ENDED, since, looked_at)
+        fresh = [run for run in ended if not _is_noted(run)]
         lines: list[str] = []
         for number, run in enumerate([*owed, *fresh]):
             try:
@@ -272,13 +273,14 @@ def alert_sensor(alerts: Alerts, *, now: Clock = now_utc) -> dg.SensorDefinition
     return failures
 
 
-def _ended(instance: dg.DagsterInstance, since: datetime, now: datetime) -> tuple[list[dg.DagsterRun], datetime]:
-    """Return the runs that have ended and of which nobody was alerted, and up to when they were looked for."""
-    filters = dg.RunsFilter(statuses=ENDED, updated_after=since)
+def runs_since(
+    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus], since: datetime, now: datetime
+) -> tuple[list[dg.DagsterRun], datetime]:
+    """Return the runs that reached one of the statuses since a look, and when the next look may begin."""
+    filters = dg.RunsFilter(statuses=statuses, updated_after=since - OVERLAP)
     records = instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True)
-    runs = [record.dagster_run for record in records if not _is_noted(record.dagster_run)]
     until = records[-1].update_timestamp.replace(tzinfo=UTC) + OVERLAP if len(records) == MOST_RUNS else now
-    return runs, until
+    return [record.dagster_run for record in records], until
 
 
 def _is_noted(run: dg.DagsterRun) -> bool:

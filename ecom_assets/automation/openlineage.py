@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import dagster as dg
@@ -17,6 +17,7 @@ import requests
 from openlineage.client.event_v2 import RunEvent
 from openlineage.client.transport.http import ApiKeyTokenProvider, HttpConfig, HttpTransport
 
+from ecom_assets.automation.alerts import runs_since
 from ecom_assets.automation.lineage_events import ENDS, LineageEvents, Place, Tables
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
@@ -29,9 +30,6 @@ RUN_PATIENCE_S: Final = 5.0
 TICK_PATIENCE_S: Final = 40.0
 """The same for a look of the sensor, which Dagster ends after 60."""
 INTERVAL_S: Final = 30
-OVERLAP: Final = timedelta(minutes=5)
-"""As in `automation/alerts.py`: the end of a run may have been written late."""
-MOST_RUNS: Final = 100
 TAG: Final = "ecom/openlineage"
 ALL: Final = "all"
 STATUSES: Final = [dg.DagsterRunStatus.STARTED, *ENDS]
@@ -103,9 +101,11 @@ class Lineage:
             return Delivered(0)
         before = "1" if is_begun and before == "0" else before
         is_over = run.status in ENDS
-        began_at = instance.get_run_stats(run.run_id).start_time or time.time()
-        start = self.events.start_of(run.run_id, run.job_name, began_at)
-        events = self.events.of_ended(instance, run) if is_over else [start]
+        if is_over:
+            events = self.events.of_ended(instance, run)
+        else:
+            began_at = instance.get_run_stats(run.run_id).start_time or time.time()
+            events = [self.events.start_of(run.run_id, run.job_name, began_at)]
         result = self.deliver(events[int(before) :], patience_s)
         count = int(before) + result.count
         state = ALL if is_over and count == len(events) else str(count)
@@ -170,13 +170,9 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         looked_at, until = now(), time.monotonic() + TICK_PATIENCE_S
         since = datetime.fromisoformat(context.cursor) if context.cursor else looked_at
-        filters = dg.RunsFilter(statuses=STATUSES, updated_after=since - OVERLAP)
-        records = context.instance.get_run_records(
-            filters, limit=MOST_RUNS, order_by="update_timestamp", ascending=True
-        )
+        runs, reached = runs_since(context.instance, STATUSES, since, looked_at)
         sent = 0
-        for record in records:
-            run = record.dagster_run
+        for run in runs:
             noted = _noted(run)
             if noted == ALL or (run.status not in ENDS and noted != "0"):
                 continue
@@ -185,8 +181,6 @@ def lineage_sensor(lineage: Lineage, *, now: Clock = now_utc) -> dg.SensorDefini
             if result.trouble:
                 message = f"{lineage.url} did not take all events of run {run.run_id}, as {result.trouble}."
                 return dg.SensorResult(skip_reason=message, cursor=since.isoformat())
-        newest = records[-1].update_timestamp.replace(tzinfo=looked_at.tzinfo) if len(records) == MOST_RUNS else None
-        reached = newest + OVERLAP if newest else looked_at
         return dg.SensorResult(skip_reason=f"Sent {sent} events." if sent else "No news.", cursor=reached.isoformat())
 
     return report

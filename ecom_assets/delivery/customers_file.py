@@ -71,11 +71,7 @@ class CustomersFile:
 def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layout: FileLayout) -> CustomersFile:
     """Write the file and its summaries atomically: readers see the old files or the new ones.
 
-    Args:
-        customers: All rows of `Customers`.
-        path: The path of the file. The summaries have the same name with `_summary.txt` and `_summary.json`.
-        exported_at: The time of the export, in UTC without time zone.
-        layout: The fields and market segments.
+    The summaries have its name with `_summary.txt` and `_summary.json`. `exported_at` is in UTC without time zone.
 
     Raises:
         DeliveryError: The folder is not writable.

@@ -34,12 +34,9 @@ WORD = re.compile(r"[^\s,;|\t\"'{}\[\]():=&?/]+")
 
 @dataclass(frozen=True)
 class PersonColumns:
-    """The columns of a raw table that name a person.
+    """The columns of a raw table that name a person, and the one with all of a row that could not be read.
 
-    Args:
-        user: The column with the user or customer.
-        without_user: Columns that name the person of a row that has no user, with the kind of their ids.
-        text: The column with all of a row that could not be read.
+    If a row has no user, the columns `without_user` name its person; each has the kind of its ids.
     """
 
     user: str

@@ -20,12 +20,7 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class LedgerPerson:
-    """The ids by which the ledger can know a person's records.
-
-    Args:
-        events: The person's events, each with its day.
-        users: The ids of users, of whom properties were sent.
-    """
+    """The ids by which the ledger can have a person's records: of events, with their days, and of users."""
 
     events: Mapping[str, date]
     users: frozenset[str]

@@ -26,15 +26,12 @@ LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEve
 
 @dataclass(frozen=True)
 class Expired:
-    """What is older than the limit: days of tables with their row counts, and files of landing folders.
-
-    Args:
-        first_kept: The first day that still has a partition.
-        before: Rows and files of days before this one are removed: runs over the first kept days look back so far.
-    """
+    """What is older than the limit: days of tables with their row counts, and files of landing folders."""
 
     first_kept: date
+    """The first day that still has a partition."""
     before: date
+    """Rows and files of days before this one are removed: runs over the first kept days look back so far."""
     rows: dict[type[Table], dict[date, int]]
     files: list[Path]
 

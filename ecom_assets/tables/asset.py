@@ -169,11 +169,8 @@ class TableAsset:
     ) -> dg.AssetsDefinition:
         """Return the Dagster asset.
 
-        Args:
-            daily: The partitions of tables that are partitioned by day.
-            given: The values that functions can take by parameter name, in addition to tables and `days`.
-            pool: The concurrency pool; runs whose steps share a pool take turns.
-            kinds: The kinds that Dagster's graph shows, at most three.
+        Functions can take the `given` values by parameter name, in addition to tables and `days`. Runs whose steps
+        share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
         partitions = daily if self.contract.day_column else None
         return dg.asset(

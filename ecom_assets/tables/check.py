@@ -113,13 +113,9 @@ def check(
 ) -> Callable[[Evaluate], TableCheck]:
     """Declare that a function evaluates a check of the contract's table.
 
-    The check takes its name from the function and its description from the docstring.
-
-    Args:
-        contract: The table to check.
-        reads: The whole tables that the function takes after the run's days.
-        blocking: Whether a failing check stops what is downstream in the run.
-        warns: Whether a failing check is only a warning.
+    The check takes its name from the function and its description from the docstring. The function takes the run's
+    days, then the whole tables that it `reads`. If a `blocking` check fails, what is downstream in the run stops; one
+    that `warns` is only a warning.
     """
     return lambda evaluate: TableCheck(
         contract, evaluate.__name__, inspect.getdoc(evaluate) or "", evaluate, reads, blocking, warns

@@ -92,10 +92,7 @@ def day_starts_at(a_day: date, timezone: str) -> datetime:
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
     """Return the UTC time at which each day of a date column starts.
 
-    Args:
-        column: Days, none before the first or after the last of `days`.
-        days: The range in which to look for changes of the zone's offset, such as daylight saving.
-        timezone: The IANA name of the zone.
+    Changes of the zone's offset, such as daylight saving, are looked for in `days`: no day is outside of their range.
     """
     midnight = column.cast("timestamp(6)")
     if timezone == "UTC" or not days.dates:
@@ -120,12 +117,8 @@ def hour_start(
 ) -> ir.TimestampValue:
     """Return the UTC time at which the hour of a moment starts; hours are counted from the start of the local day.
 
-    Args:
-        at: The moments, in UTC.
-        day: Their days in the time zone.
-        days: As for `day_start`.
-        timezone: The IANA name of the zone.
-        length_s: The length of an hour, in seconds: another one for other periods, one of `CLOCK_S`.
+    `at` is in UTC and `day` in the time zone; `days` is as for `day_start`. Another `length_s`, one of `CLOCK_S`, is
+    for periods of another length.
     """
     midnight = day_start(day, days, timezone)
     since_s = at.epoch_seconds().cast("int64") - midnight.epoch_seconds().cast("int64")
@@ -133,13 +126,7 @@ def hour_start(
 
 
 def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
-    """Return the day of each moment in a time zone.
-
-    Args:
-        at: The moments, in UTC.
-        days: The days of all of them in UTC, and one more on each side.
-        timezone: The IANA name of the zone.
-    """
+    """Return the day of each moment in a time zone; `days` has their days in UTC, and one more on each side."""
     first = days.first
     runs: list[tuple[datetime, ir.DateValue]] = []
     for a_day in Days.between(first, days.end).dates:

@@ -20,12 +20,7 @@ FIRST: Final = "is_first_"
 def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table:
     """Return the events with a boolean column: whether each is the first of its visitor among some.
 
-    Of simultaneous events the one with the smallest id is first.
-
-    Args:
-        events: `visitor_id`, `event_at` and `event_id` of all days.
-        name: The name of the column.
-        is_one: Which events are considered; never null.
+    Of simultaneous events the one with the smallest id is first. `events` has all days; `is_one` is never null.
     """
     ones = events.filter(is_one).select("visitor_id", "event_at", "event_id")
     times = ones.group_by("visitor_id").agg(first_at=ones.event_at.min())

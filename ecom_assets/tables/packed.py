@@ -94,11 +94,7 @@ class Keying(Generic[P]):
 def sorted_parts(packed: Ints, units: Ints, unit_count: int, plan: P) -> Iterator[Sorted[P]]:
     """Yield the events with their units in front, sorted; in several parts only if one number cannot hold all.
 
-    Args:
-        packed: The packed events in any order, with times in microseconds. Overwritten.
-        units: The unit of each event, a number from 0.
-        unit_count: The number of units.
-        plan: The packing.
+    `packed` has events in any order, with times in microseconds, and is overwritten; `units` are numbers from 0.
 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.

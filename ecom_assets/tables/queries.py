@@ -227,12 +227,7 @@ class Reading(Protocol):
         """Return clean events."""
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
-        """Return the rows of a small result, in order, as dicts by column name.
-
-        Args:
-            question: The query.
-            period: The days to bind to `PARAMETERS`, if the query uses them.
-        """
+        """Return the rows of a small result, in order, by column name; `period` is bound to `PARAMETERS`."""
 
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; all answers from this snapshot share them."""

@@ -54,10 +54,8 @@ class SourceGate:
     def lost_days(self, stored: Mapping[date, int], values: Mapping[date, int], whole: Collection[date]) -> Days:
         """Return the days that must not be replaced, because most or all of their rows are gone.
 
-        Args:
-            stored: The number of rows of each day in the table.
-            values: The number of rows of each day that the source has now.
-            whole: Days that the source reports as complete; a small drop on these is accepted.
+        `stored` and `values` count the rows of each day, in the table and in the source as it is now. A small drop is
+        accepted on the days that the source reports as complete, `whole`.
         """
         is_small = not self.is_fall(sum(stored.values()), sum(values.get(day, 0) for day in stored))
         lost = [

@@ -238,12 +238,18 @@ class WarehouseIOManager(dg.IOManager):
             name: sorted(source for source in sources if source[0] in LAYERS)
             for name, sources in column_lineage(rows).items()
         }
+        deps = {
+            name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sources]
+            for name, sources in lineage.items()
+        }
+        listed = ["| column | made of |", "| --- | --- |"]
+        listed += [f"| {name} | {', '.join(map('.'.join, sources))} |" for name, sources in lineage.items()]
         plot = self._plot(self._engine, contract, days)
         return {
             **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
             "dagster/column_schema": column_schema(contract),
-            "dagster/column_lineage": _dagster_lineage(lineage),
-            "lineage": dg.MetadataValue.md(_lineage_table(lineage)),  # open-source Dagster does not show column lineage
+            "dagster/column_lineage": dg.TableColumnLineage(deps),
+            "lineage": dg.MetadataValue.md("\n".join(listed)),  # open-source Dagster does not show column lineage
             "sql": dg.MetadataValue.md(f"```sql\n{written.sql}\n```"),
             "preview": dg.MetadataValue.md(self._preview(contract, days)),
         }
@@ -256,19 +262,6 @@ class WarehouseIOManager(dg.IOManager):
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
-
-
-def _dagster_lineage(lineage: Mapping[str, list[Source]]) -> dg.TableColumnLineage:
-    deps = {
-        name: [dg.TableColumnDep(dg.AssetKey([layer, table]), column) for layer, table, column in sources]
-        for name, sources in lineage.items()
-    }
-    return dg.TableColumnLineage(deps_by_column=deps)
-
-
-def _lineage_table(lineage: Mapping[str, list[Source]]) -> str:
-    lines = [f"| {name} | {', '.join('.'.join(source) for source in sources)} |" for name, sources in lineage.items()]
-    return "\n".join(["| column | made of |", "| --- | --- |", *lines])
 
 
 def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:

@@ -30,12 +30,8 @@ class DeliveryContext:
     ) -> None:
         """Create the delivery context; nothing is opened yet.
 
-        Args:
-            settings: Where the ledger is, and how long to wait for another delivery.
-            opened: A context manager that returns the configured destinations by asset name.
-            sending_at: The clock, in UTC without time zone, that decides whether a payload is too old for a tool.
-            retry_rejected: Whether to send records again that a tool has rejected.
-            first_day: Returns the first day whose records are delivered; earlier ones are if they were begun before.
+        `opened` returns the destinations by asset name. The time of `sending_at`, in UTC without time zone, decides
+        whether a payload is too old for a tool. Days before `first_day` are delivered only if they were begun before.
         """
         self.settings = settings
         self.sending_at = sending_at

@@ -106,13 +106,7 @@ class Shop:
     """One simulation. It goes through the days in order and keeps in memory only what later days need."""
 
     def __init__(self, seed: int, cast: Cast, until: int | None = None) -> None:
-        """Plan the visits of the cast.
-
-        Args:
-            seed: Seed of all random numbers but those of the plan.
-            cast: Who visits.
-            until: How many of the days are over; what arrives later is not counted. By default all.
-        """
+        """Plan the visits of the cast; what arrives after the first `until` days, by default all, is not counted."""
         first_us = (cast.first_day - date(1970, 1, 1)).days * r.DAY
         dice = Dice(seed)
         catalogue = make_catalogue(dice)

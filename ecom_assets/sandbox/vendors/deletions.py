@@ -25,12 +25,7 @@ Handler = Callable[[Incoming], tuple[Answer, list[str]]]
 
 @dataclass
 class Deletions:
-    """The requests to delete people that a stand-in has got.
-
-    Args:
-        handlers: What answers the requests to a path.
-        requested_ids: The ids that were asked for, in order; an id that was asked for twice is there twice.
-    """
+    """The requests to delete people that a stand-in has got: their ids in order, and what answers them, by path."""
 
     handlers: dict[str, Handler]
     requested_ids: list[str] = field(default_factory=list)
