@@ -39,7 +39,7 @@ COMMANDS: Final[Commands] = {
     "trend": "trend.trend",
     "correlation": "correlation.correlation",
     "experiment": "experiment.experiment",
-    "segments": "segments.segments",
+    "segments": "value.segments",
     "value": "value.value",
     "retention": "retention.retention",
     "journeys": "journeys.journeys",

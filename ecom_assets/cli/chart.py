@@ -1,9 +1,19 @@
-"""A funnel as text: the chart with the median time of each step, and the breakdown."""
+"""Answers as text: bars and numbers, and a funnel with the median time of each step and its breakdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 BAR_WIDTH = 30
+
+
+def bar(value: float | None, largest: float) -> str:
+    """Return a bar as long as a value, `BAR_WIDTH` for the largest one; none for less than 0."""
+    return "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
+
+
+def by_text(by: str | Sequence[str]) -> str:
+    """Return the column or columns of a breakdown as text."""
+    return by if isinstance(by, str) else ", ".join(by)
 
 
 def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -12,8 +22,8 @@ def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     width = max((len(step["event_type"]) for step in steps), default=0)
     lines = []
     for step in steps:
-        bar = "█" * round(BAR_WIDTH * step["count"] / largest)
-        line = f"  {step['step']} {step['event_type']:{width}} {bar:{BAR_WIDTH}} {step['count']:>10,}"
+        shown = bar(step["count"], largest)
+        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
         if step["step"] > 1:
             previous, start = step["conversion_from_previous"], step["conversion_from_start"]
             line += f"  {percent(previous)} of previous, {percent(start)} of all"
@@ -44,12 +54,8 @@ def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[s
     if not breakdown:
         return []
     width = max(len(entry["value"]) for entry in breakdown)
-    by = definition["by"] if isinstance(definition["by"], str) else ", ".join(definition["by"])
-    lines = ["", f"By {by} ({definition['by_attribution']})"]
-    for entry in breakdown:
-        counts = " ".join(f"{step['count']:>10,}" for step in entry["steps"])
-        lines.append(f"  {entry['value']:{width}} {counts}  {percent(entry['steps'][-1]['conversion_from_start'])}")
-    return lines
+    lines = ["", f"By {by_text(definition['by'])} ({definition['by_attribution']})"]
+    return [*lines, *(_counts_line(entry["value"], width, entry["steps"]) for entry in breakdown)]
 
 
 def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -61,13 +67,13 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
     width = max([len(cohorts[0]["start"]) + 1, *(len(name) + 2 for name in names)])
     for cohort in cohorts:
         mark = " " if cohort["complete"] else "*"
-        lines.append(_cohort_line(f"{cohort['start']}{mark}", width, cohort["steps"]))
-        lines += [_cohort_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown", ())]
+        lines.append(_counts_line(f"{cohort['start']}{mark}", width, cohort["steps"]))
+        lines += [_counts_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown", ())]
     open_count = sum(not cohort["complete"] for cohort in cohorts)
     return lines + (["  * still open: the data end before the window does"] if open_count else [])
 
 
-def _cohort_line(name: str, width: int, steps: Sequence[Step]) -> str:
+def _counts_line(name: str, width: int, steps: Sequence[Step]) -> str:
     counts = " ".join(f"{step['count']:>10,}" for step in steps)
     return f"  {name:{width}} {counts}  {percent(steps[-1]['conversion_from_start'])}"
 
@@ -88,8 +94,7 @@ def times_lines(times: Mapping[str, Any] | None) -> list[str]:
     ]
     width = max(map(len, names))
     for name, one in zip(names, times["bins"], strict=True):
-        bar = "█" * round(BAR_WIDTH * one["count"] / largest)
-        lines.append(f"  {name:{width}} {bar:{BAR_WIDTH}} {one['count']:>10,}")
+        lines.append(f"  {name:{width}} {bar(one['count'], largest):{BAR_WIDTH}} {one['count']:>10,}")
     summary = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
     return [*lines, f"  {summary}"]
 

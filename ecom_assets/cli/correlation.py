@@ -40,11 +40,7 @@ def correlation(
 
 
 def _read_definition(request: FileQuestion, funnel: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition from a file or from the options.
-
-    Raises:
-        UsageError: There are both a file and options, or neither.
-    """
+    """Return the definition from a file or from the options."""
     if request.definition is None and not funnel["steps"]:
         raise UsageError("A correlation needs either --steps a,b or --definition FILE; give one of them.")
     names = {"properties": "property"}

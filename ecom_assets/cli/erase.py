@@ -11,8 +11,8 @@ import dagster as dg
 import typer
 from rich.console import Console
 
-from ecom_assets.cli.options import Events, Json, Mapping, Orders, Permissions
-from ecom_assets.cli.platform_run import PlatformRun
+from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
+from ecom_assets.cli.platform_run import PlatformRun, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
@@ -25,14 +25,12 @@ from ecom_assets.privacy.erasure import Erasure, Plan, intent_of, plan_of, remai
 from ecom_assets.privacy.pending import Pending, alone, read_pending
 from ecom_assets.privacy.person import Person
 from ecom_assets.registry import RAW
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import Settings, prepare_dagster_home
 from ecom_assets.sources.day_spans import parts_of
-from ecom_assets.sources.files.places import joined_places
 from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.withdrawals import raw_days
 
 Visitors = Annotated[
     list[str] | None, typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session.")
@@ -58,7 +56,7 @@ def erase(
 ) -> None:
     """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
     requested = Person.requested(visitor or [], customer or [])
-    settings = _settings(events, events_mapping, orders, orders_mapping)
+    settings = _settings(OwnData.read(events, orders, None, (events_mapping, orders_mapping)))
     request = _Request(settings, requested, _tools(skip_tool or []), has_files=not keep_files)
     if verify:
         request.verify(as_json=as_json)
@@ -80,7 +78,7 @@ class _Request:
         """Erase the person, or only show the rows; an erasure that was killed is continued.
 
         Raises:
-            UsageError: Nobody has said yes.
+            UsageError: It was not confirmed.
         """
         pending = _resumed(self.settings, self.requested)
         if pending is None:
@@ -101,7 +99,7 @@ class _Request:
         """Report whether any rows of the person are left.
 
         Raises:
-            Exit: Something is.
+            Exit: Some are.
         """
         with closing(new_engine(self.settings).open()) as engine:
             left = remains_of(self.settings, engine, self.requested.completed(engine), has_files=self.has_files)
@@ -132,9 +130,7 @@ class _Recompute:
         prepare_dagster_home(self.settings)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         definitions = build_definitions(self.settings, progress=self.progress)
-        with closing(new_engine(self.settings).open()) as engine:
-            stored = sorted({one for each in raw_days(engine, RAW).values() for one in each})
-        parts = parts_of(days, stored)
+        parts = parts_of(days, stored_days(self.settings))
         run = PlatformRun(
             self.settings, self.progress, definitions, self._chosen(definitions), days, parts, Permissions(rewrite=True)
         )
@@ -152,15 +148,8 @@ class _Recompute:
         return sorted(made.resolve(graph) & graph.materializable_asset_keys - left_out)
 
 
-def _settings(
-    events: list[str] | None, events_mapping: str | None, orders: list[str] | None, orders_mapping: str | None
-) -> Settings:
-    settings = load_settings(
-        events=joined_places(events or []) or None,
-        events_mapping=events_mapping,
-        orders=joined_places(orders or []) or None,
-        orders_mapping=orders_mapping,
-    )
+def _settings(own: OwnData) -> Settings:
+    settings = settings_of(own)
     engine = new_engine(settings)
     if not engine.exists():
         raise UsageError(f"There is no warehouse at {engine.address}; set ECOM_HOME or ECOM_WAREHOUSE to yours.")
@@ -176,16 +165,12 @@ def _tools(names: list[str]) -> frozenset[str]:
 
 
 def _resumed(settings: Settings, requested: Person) -> Pending | None:
-    """Return the interrupted erasure of the same person; None if there is none.
-
-    Raises:
-        UsageError: One of somebody else must be finished first.
-    """
+    """Return the interrupted erasure of the same person; None if there is none."""
     pending = read_pending(settings)
     known = pending.person if pending else requested
     if not (set(requested.users) <= set(known.users) and set(requested.sessions) <= set(known.sessions)):
         raise UsageError(
-            "An erasure of somebody else was not finished; finish it first, with the same command as before."
+            "An erasure of another person was not finished; finish it first, with the same command as before."
         )
     return pending
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.chart import BAR_WIDTH, duration
+from ecom_assets.cli.chart import BAR_WIDTH, bar, duration
 from ecom_assets.cli.options import Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
@@ -104,10 +104,9 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dic
     lines = []
     for one in variants:
         value, chance = one[metric]["value"], one[metric]["probability_best"]
-        bar = "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
         parts = [f"{one['converted_count']:,} of {one['unit_count']:,}"] if metric == "conversion" else []
         parts += [] if chance is None else [f"best {chance:.1%}"]
-        shown = f"{bar:{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
+        shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
         lines.append(f"  {one['variant']:{width}} {shown}".rstrip())
     for one in variants:
         if compared := one[metric]["against_control"]:

@@ -2,13 +2,13 @@
 
 import csv
 import json
-from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from ecom_assets.cli.chart import breakdown_lines, cohort_lines, step_lines, times_lines
 from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.cli.opened_files import OpenedFiles, checking, cleans_by_default, may_hold_erased
 from ecom_assets.cli.options import (
@@ -18,7 +18,6 @@ from ecom_assets.cli.options import (
     Where,
     is_typed,
     read_definition,
-    session_rule_of,
 )
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
@@ -28,10 +27,10 @@ from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, ti
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.funnels.steps import step_answers, step_rows, types_in_doubt
 from ecom_assets.funnels.time_to_convert import TimeToConvert
-from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import DayRange
 from ecom_assets.warehouse.duckdb_settings import plain_connection
@@ -68,7 +67,7 @@ def _from_events(
 ) -> dict[str, Any]:
     """Return the answer by Ibis, which is imported while the rows are checked."""
     from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.cli.visitor_segments import QuestionSegment  # noqa: PLC0415 (with it)
+    from ecom_assets.cli.question_events import QuestionSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.answer import funnel_answer  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
 
@@ -89,19 +88,14 @@ def _from_events(
     return only.complete(result, clean) | {"rows": files.rows.as_json()}
 
 
-def _quick(paths: list[str], settings: Settings, funnel: Funnel) -> dict[str, Any] | None:
-    """Return the answer without Ibis if the kernel can count the funnel by itself; else None."""
-    words = load_mapping(settings.events_mapping)
-    query = funnel.translated(words.translate)
-    is_quick = not (query.over or query.time_to_convert) and suits(query) and _is_plain(query)
-    is_quick = is_quick and cleans_by_default(settings, words) and not may_hold_erased(settings)
-    return _quick_answer(paths, settings, words, query) if is_quick else None
-
-
-def _quick_answer(
-    paths: Sequence[str], settings: Settings, mapping: EventMapping, funnel: Funnel
-) -> dict[str, Any] | None:
-    """Return the answer to a funnel whose steps no event can share; None if there are no rows, or too many."""
+def _quick(paths: list[str], settings: Settings, question: Funnel) -> dict[str, Any] | None:
+    """Return the answer without Ibis if the kernel can count the funnel by itself; else, or without rows, None."""
+    mapping = load_mapping(settings.events_mapping)
+    funnel = question.translated(mapping.translate)
+    is_quick = not (funnel.over or funnel.time_to_convert) and suits(funnel) and _is_plain(funnel)
+    is_quick = is_quick and cleans_by_default(settings, mapping) and not may_hold_erased(settings)
+    if not is_quick:
+        return None
     con = plain_connection(settings.memory_limit)
     files = RecordFiles.open(con, paths, mapping, settings.timezone)
     if not 0 < files.row_count() <= MOST_ROWS:
@@ -200,19 +194,16 @@ def funnel(
     given |= {"exclude": exclude, "exclusion_rule": exclusion_rule, "by": by, "limit": limit, "occurrence": occurrence}
     given |= {"by_attribution": by_attribution, "over": over, "week_start": week_start, "where": where, "bins": bins}
     query = _query(request, given | {"time_to_convert": time_to_convert, "preset": preset, "hold": hold})
-    name = session_rule_of(request.context, query.get("preset"), session_rule)
-    rule = SessionRule.preset(name)
+    if not is_typed(request.context, "session_rule"):  # the rule of the preset's tool, if it has sessions
+        session_rule = TOOL_RULES.get(str(query.get("preset")), session_rule)
+    rule = SessionRule.preset(session_rule)
     result = answer(request.paths, request.settings, query, who, rule, request.days, request.segment)
-    result |= {"session_rule": name} if result["definition"]["per"] == "session" else {}
+    result |= {"session_rule": session_rule} if result["definition"]["per"] == "session" else {}
     request.print(result, lambda: _lines(result, who))
 
 
 def _query(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition from a file or from the options.
-
-    Raises:
-        UsageError: There are neither steps nor a file, or both.
-    """
+    """Return the definition from a file or from the options."""
     context, definition = request.context, request.definition
     if (given["steps"] is None) == (definition is None):
         raise UsageError("A funnel needs either --steps a,b,c or --definition FILE; give one of them.")
@@ -231,11 +222,7 @@ def _query(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
 def _steps(
     steps: str | None, conditions: list[str] | None, occurrences: list[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the steps as a definition has them, each with its conditions.
-
-    Raises:
-        UsageError: A condition or an occurrence does not begin with the number of a step.
-    """
+    """Return the steps as a definition has them, each with its conditions."""
     rows: list[dict[str, Any]] = [{**named_step(name), "where": []} for name in _names(steps or "")]
     for text in conditions or []:
         place, condition = _of_step(text, len(rows), "--step-where", "cart_amount > 10")
@@ -250,11 +237,7 @@ def _steps(
 
 
 def _names(steps: str) -> list[str]:
-    """Return the event types of a list with commas; a type that contains a comma is in double quotes.
-
-    Raises:
-        UsageError: A quote is not closed.
-    """
+    """Return the event types of a list with commas; a type that contains a comma is in double quotes."""
     try:
         (names,) = csv.reader([steps], skipinitialspace=True, strict=True)
     except (csv.Error, ValueError) as error:
@@ -265,11 +248,7 @@ def _names(steps: str) -> list[str]:
 
 
 def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
-    """Return the number of a step, and the text after it.
-
-    Raises:
-        UsageError: The text does not begin with the number of a step.
-    """
+    """Return the number of a step, and the text after it."""
     number, colon, value = text.partition(":")
     place = int(number) if number.strip().isdecimal() else 0
     if not colon or not 1 <= place <= steps:
@@ -281,11 +260,7 @@ def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str
 
 
 def _times(steps: str | None, bins: str | None) -> object:
-    """Return the time to convert in the format of a definition.
-
-    Raises:
-        UsageError: There are bins, but no steps, or the steps are not two numbers.
-    """
+    """Return the time to convert in the format of a definition."""
     if steps is None:
         if bins is not None:
             raise UsageError("--bins are those of --time-to-convert; name its two steps, as in --time-to-convert 1:2.")
@@ -298,11 +273,7 @@ def _times(steps: str | None, bins: str | None) -> object:
 
 
 def _refuse_more_than_a_definition(context: typer.Context) -> None:
-    """Refuse options that the definition's file also has, because one of the two would be ignored silently.
-
-    Raises:
-        UsageError: The first of them.
-    """
+    """Refuse options that the definition's file also has, because one of the two would be ignored silently."""
     for name in context.params:
         if name not in BESIDE_A_DEFINITION and is_typed(context, name):
             option = f"--{name.replace('_', '-')}"
@@ -317,22 +288,14 @@ NEEDED_BY: Final = {
 
 
 def _refuse_what_has_no_effect(context: typer.Context, given: dict[str, Any]) -> None:
-    """Refuse options that have no effect without another one.
-
-    Raises:
-        UsageError: The first of them.
-    """
+    """Refuse options that have no effect without another one."""
     for name, (needed, why) in NEEDED_BY.items():
         if is_typed(context, name) and not given[needed]:
             raise UsageError(f"--{name.replace('_', '-')} {why}, or leave it out.")
 
 
 def _exclusion(text: str) -> dict[str, Any]:
-    """Read `a` or `a:2:3`; an event type may hold colons itself.
-
-    Raises:
-        UsageError: Only one of the two steps is given.
-    """
+    """Read `a` or `a:2:3`; an event type may hold colons itself."""
     name, *ends = text.rsplit(":", 2)
     if len(ends) == 2 and all(end.isdigit() for end in ends):  # noqa: PLR2004 (after and before)
         return {"event_type": name, "after": int(ends[0]), "before": int(ends[1])}
@@ -342,13 +305,6 @@ def _exclusion(text: str) -> dict[str, Any]:
 
 
 def _lines(values: dict[str, Any], who: Path | None) -> list[str]:
-    from ecom_assets.cli.chart import (  # noqa: PLC0415 (loads Ibis)
-        breakdown_lines,
-        cohort_lines,
-        step_lines,
-        times_lines,
-    )
-
     lines = [
         *step_lines(values["definition"], values["steps"]),
         *breakdown_lines(values["definition"], values["breakdown"]),

@@ -56,13 +56,9 @@ class OpenedFiles:
         return self.begun.result() if self.begun else self._check()
 
     def _check(self) -> CheckedRows | None:
-        if (
-            not self.files.is_parquet
-            or not cleans_by_default(self.settings, self.mapping)
-            or may_hold_erased(self.settings)
-        ):
+        if not (self.files.is_parquet and cleans_by_default(self.settings, self.mapping)):
             return None
-        if not 0 < self.files.row_count() <= MOST_ROWS:
+        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
         return CodedFiles(self.con, self.files, self.settings.late_days).checked()
 

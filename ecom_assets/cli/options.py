@@ -11,7 +11,6 @@ import typer
 
 from ecom_assets.cli.file_rows import rows_line
 from ecom_assets.errors import UsageError
-from ecom_assets.sessions.rule import TOOL_RULES
 from ecom_assets.tables.definition_text import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
@@ -56,11 +55,6 @@ def is_typed(context: typer.Context, name: str) -> bool:
     """Return whether an option is given, on the command line or by its environment variable."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
-
-
-def session_rule_of(context: typer.Context, preset: object, session_rule: str) -> str:
-    """Return `--session-rule` if it is given; else the rule of the preset's tool, if it has sessions."""
-    return session_rule if is_typed(context, "session_rule") else TOOL_RULES.get(str(preset), session_rule)
 
 
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:

@@ -193,7 +193,7 @@ class PlatformRun:
     chosen: list[dg.AssetKey]
     days: Days
     parts: list[Days] = field(default_factory=list)
-    """The same, but for long times without rows, which are left out; each part is a run of its own."""
+    """The same days without long gaps that have no rows; each part is a run of its own."""
     may: Permissions = NO_PERMISSIONS
     tags: dict[str, str] = field(default_factory=dict)
     """Further tags of its Dagster run."""
@@ -203,7 +203,7 @@ class PlatformRun:
         cls, own: OwnData, requested_days: RequestedDays, select: str | None, may: Permissions, *, quiet: bool
     ) -> "PlatformRun":
         """Check the request and the files before anything is written."""
-        settings = _settings_for(own)
+        settings = settings_of(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
         new_engine(settings)
@@ -227,7 +227,7 @@ class PlatformRun:
             progress.say(f"Customers are fetched for today, {days.today}, only; to fetch them add --to {days.today}.")
         if not may.rebuild:
             _require_rebuild(settings, covered)
-        parts = days.parts(covered, partial(_stored_days, settings)) if is_own else [covered]
+        parts = days.parts(covered, partial(stored_days, settings)) if is_own else [covered]
         if len(parts) > 1:
             progress.say(f"Between {covered.first} and {covered.dates[-1]} are weeks without rows: {_listed(parts)}.")
         return cls(settings, progress, definitions, chosen, covered, parts, may)
@@ -280,7 +280,7 @@ class PlatformRun:
         return outcome
 
     def report_failures(self, outcome: RunOutcome) -> None:
-        """Send each run's message, as the daemon does for its own runs; if that cannot be now, the daemon sends it."""
+        """Send each run's message, as the daemon does for its own runs; what cannot be sent now is left to it."""
         alerts = Alerts.of(self.settings)
         if alerts is None or (outcome.is_well and not outcome.sees_held_days):
             return
@@ -311,7 +311,7 @@ def reported_run(
     try:
         run = instance.get_run_by_id(run_id)
         message = own.finish(instance, run) if run else ""
-    except Exception as error:  # noqa: BLE001 (whatever lineage comes to, the run is what it was)
+    except Exception as error:  # noqa: BLE001 (an error of lineage must not fail the run)
         message = f"The lineage of the run could not be sent ({type(error).__name__}: {error})."
     if message:
         warn(message)
@@ -320,9 +320,9 @@ def reported_run(
 def report_refusal(error: EcomError, own: OwnData) -> None:
     """Send an alert about a run that could not begin, if alerts are set; print an error if it cannot be sent."""
     try:
-        alerts = Alerts.of(_settings_for(own))
+        alerts = Alerts.of(settings_of(own))
         message = alerts.report_refusal(str(error)) if alerts else ""
-    except SettingError:  # which is what kept the run from beginning, or would have
+    except SettingError:  # the run could not begin for this reason
         return
     except MailError as fault:
         message = str(fault)
@@ -330,7 +330,7 @@ def report_refusal(error: EcomError, own: OwnData) -> None:
         RunProgress(Console(stderr=True), quiet=False).say(message)
 
 
-def _stored_days(settings: Settings) -> list[date]:
+def stored_days(settings: Settings) -> list[date]:
     """Return the days of arrival that have rows in the warehouse."""
     with closing(new_engine(settings).open()) as engine:
         return sorted({one for days in raw_days(engine, RAW).values() for one in days})
@@ -347,7 +347,8 @@ def _listed(parts: list[Days]) -> str:
     return f"{len(parts)} runs, over {', '.join(spans[:-1])} and {spans[-1]}"
 
 
-def _settings_for(own: OwnData) -> Settings:
+def settings_of(own: OwnData) -> Settings:
+    """Return the settings with the paths and mappings of options in place of theirs."""
     return load_settings(
         events=joined_places(own.events) or None,
         events_mapping=own.events_mapping,

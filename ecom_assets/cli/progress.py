@@ -1,7 +1,5 @@
 """Progress of a run: a line per table, and a progress bar on a terminal."""
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -44,9 +42,7 @@ class RunProgress:
         self._task = self._bar.add_task("starting", total=self._total)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop drawing."""
         self._bar.stop()
 

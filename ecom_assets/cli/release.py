@@ -35,7 +35,7 @@ def release_command(
     by: Annotated[str, typer.Option("--by", help="Who lets it in; default the user of this machine.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Let a held day in although its data broke a gate; who and when is recorded, and stays in every later run."""
+    """Release a held day although its data failed a gate; who and when is recorded, and it holds for later runs."""
     who, held_day = by or getpass.getuser(), day_of(day, "The day")
     assert held_day is not None  # noqa: S101 (an argument is always given)
     if source not in TABLES:

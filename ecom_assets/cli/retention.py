@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.chart import by_text
 from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import Mapping, Orders, OwnData, Where, day_of
 from ecom_assets.cli.question import FileQuestion, about_files
@@ -212,9 +213,8 @@ def retention_lines(answer: dict[str, Any], who: Path | None = None) -> list[str
     titles = [one["period"] for one in sums[:SHOWN_CELLS]]
     scope = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
     often = [f"at least {rule['at_least']} times"] if "at_least" in rule else []
-    how = ", ".join(
-        [rule["mode"], *often, *([rule["starting"]] if "starting" in rule else []), f"{rule['clock']} clock"]
-    )
+    starting = [rule["starting"]] if "starting" in rule else []
+    how = ", ".join([rule["mode"], *often, *starting, f"{rule['clock']} clock"])
     lines = [f"{scope}: {how}; * is not whole yet"]
     lines.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
     for one in cohorts:
@@ -231,16 +231,14 @@ def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     """Return a line per total, and one per value of the breakdown with its share."""
     sums = answer["totals"]
     lines = [_line("whole", "share", [_share(one["rate"]) for one in sums], width)]
-    if any(one["lifetime_value"] is not None for one in sums):
-        lines.append(_line("per head", "revenue", [_money(one["lifetime_value"]) for one in sums], width))
-    if any(one.get("sum_per_visitor") is not None for one in sums):
-        lines.append(_line("per head", "sum", [_money(one["sum_per_visitor"]) for one in sums], width))
+    for key, name in (("lifetime_value", "revenue"), ("sum_per_visitor", "sum")):
+        if any(one.get(key) is not None for one in sums):
+            lines.append(_line("per head", name, [_money(one[key]) for one in sums], width))
     parts = answer.get("breakdown", [])
     if not parts:
         return lines
     width = max(width, *(len(part["value"]) for part in parts))
-    by = answer["definition"]["by"]
-    lines.append(f"Of whole cohorts, by {by if isinstance(by, str) else ', '.join(by)}")
+    lines.append(f"Of whole cohorts, by {by_text(answer['definition']['by'])}")
     for part in parts:
         size = sum(one["size"] for one in part["cohorts"])
         lines.append(_line(part["value"], f"{size:,}", [_share(one["rate"]) for one in part["totals"]], width))

@@ -9,8 +9,8 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.question import ends_of
+from ecom_assets.cli.question_events import QuestionSegment
 from ecom_assets.cli.retention import Scope
-from ecom_assets.cli.visitor_segments import QuestionSegment
 from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, missing_warnings
 from ecom_assets.retention.rule import RetentionRule

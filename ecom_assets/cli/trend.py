@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.chart import bar, by_text
 from ecom_assets.cli.options import PresetName, Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
 
-BAR_WIDTH = 30
 SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
 SERIES_HELP = (
@@ -71,11 +71,7 @@ def trend(
 
 
 def _read_definition(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition from a file or from the options; without a series, all events are counted.
-
-    Raises:
-        UsageError: Options do not go together.
-    """
+    """Return the definition from a file or from the options; without a series, all events are counted."""
     if request.definition is None and given["limit"] is not None and not given["by"]:
         raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
     every = {"series": ["*"]} if request.definition is None else {}
@@ -119,7 +115,7 @@ def _sticky(answer: dict[str, Any]) -> list[str]:
         largest = max((row["exactly"] for row in rows), default=0) or 1
         lines += [
             f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):{unit}} {row['exactly']:>{width},}  "
-            f"{'█' * round(BAR_WIDTH * row['exactly'] / largest)}".rstrip()
+            f"{bar(row['exactly'], largest)}".rstrip()
             for row in rows
         ]
     return lines
@@ -134,7 +130,7 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     width = max(len(_number(value)) for value in line.values)
     largest = max((one for one in line.values if one is not None), default=0) or 1
     return [
-        f"{start} {_number(value):>{width}}  {'█' * round(BAR_WIDTH * max(value or 0, 0) / largest)}".rstrip()
+        f"{start} {_number(value):>{width}}  {bar(value, largest)}".rstrip()
         for start, value in zip(_starts(answer, len(line.values)), line.values, strict=True)
     ]
 
@@ -174,11 +170,8 @@ def _found(answer: dict[str, Any]) -> list[_Line]:
     if lives := answer.get("lifecycle"):
         from ecom_assets.trends.visitors import STATES  # noqa: PLC0415 (as the answer has done)
 
-        return [
-            _Line(state if len(lives) == 1 else f"{one['name']} {state}", one[state])
-            for one in lives
-            for state in STATES
-        ]
+        named = [(f"{one['name']} " * (len(lives) > 1), one) for one in lives]
+        return [_Line(f"{name}{state}", one[state]) for name, one in named for state in STATES]
     result = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:
         title = _title_of(_name(one), one["breakdown"])
@@ -208,11 +201,7 @@ def _title(answer: dict[str, Any]) -> str:
     more = [] if kind == "trend" else [kind]
     more += [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
     more += [f"per {definition['per']}"] if "per" in definition else []
-    more += (
-        [f"by {', '.join([definition['by']] if isinstance(definition['by'], str) else definition['by'])}"]
-        if definition["by"]
-        else []
-    )
+    more += [f"by {by_text(definition['by'])}"] if definition["by"] else []
     more += ["cumulated"] if definition["cumulative"] else []
     more += [f"mean of {definition['moving_average']}"] if definition["moving_average"] > 1 else []
     span = f"{definition['first_date']} to {definition['last_date']}"

@@ -26,7 +26,7 @@ NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
     "anon", "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
-"""Ids that mean nobody or a tester; compared in lower case."""
+"""Placeholder ids, and ids of testers; compared in lower case."""
 NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
 ROBOT_WORDS = ("bot", "crawl", "spider", "slurp", "headless")
 ARRIVAL_ORDER = (

@@ -56,7 +56,9 @@ class FunnelStep:
                 f"`where` of the step {self.event_type!r} must map columns to values; got {self.where!r}."
             )
         for column, value in self.where.items():
-            _check_condition(self.event_type, column, value)
+            place = f"`where` of the step {self.event_type!r}"
+            check_column(place, column)
+            check_value(f"{place} compares {column}", value)
         check_occurrence(f"The step {self.event_type!r}", self.occurrence)
         object.__setattr__(self, "where", dict(self.where))
 
@@ -195,12 +197,6 @@ def _parts(where: Where) -> list[Where]:
 
 def _canonical(value: Scalar) -> Scalar:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _check_condition(event_type: str, column: object, value: object) -> None:
-    place = f"`where` of the step {event_type!r}"
-    check_column(place, column)
-    check_value(f"{place} compares {column}", value)
 
 
 ANY: Final = "*"

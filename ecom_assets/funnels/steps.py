@@ -59,15 +59,11 @@ def _times(row: Row | None, within_s: int) -> Row:
     times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
     times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
     ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
-    bars = (
-        [
-            {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
-            for n, (low, high) in enumerate(ends)
-            if row and low <= within_s
-        ]
-        if row
-        else []
-    )
+    bars = [
+        {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+        for n, (low, high) in enumerate(ends)
+        if row and low <= within_s
+    ]
     return {**times, "histogram_from_previous": bars}
 
 

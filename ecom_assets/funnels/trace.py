@@ -1,4 +1,4 @@
-"""How daily funnels and abandoned carts go down: to sessions, or to the events of visitors."""
+"""How daily funnels and abandoned carts are traced: to sessions, or to the events of visitors."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -99,7 +99,7 @@ def _units(behind: Behind, met: Met) -> ir.Table:
 
 
 def _carts(kind: str, met: Met) -> ByRow:
-    """Return how a number of carts, or of checkouts, goes down: to sessions, or to the visitors' events."""
+    """Return how a number of carts, or of checkouts, is traced: to sessions, or to the events of visitors."""
 
     def is_kind(terms: ir.Table) -> ir.BooleanValue:
         return (terms.is_cart if kind == CART else terms.is_checkout) == 1

@@ -1,4 +1,4 @@
-"""Responses of an API, kept on disk for as long as it says that they have not changed."""
+"""A cache of an API's responses on disk; the API is asked each time whether they have changed."""
 
 import logging
 import sqlite3
@@ -31,7 +31,7 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (the lock that its writers take)
                 return super().get_response(key, default)
         except sqlite3.Error as error:
-            _logger.warning("the cache of answers cannot be read (%s); all is asked again", error)
+            _logger.warning("the cache of responses cannot be read (%s); everything is requested again", error)
             return default
 
     def save_response(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
@@ -39,7 +39,7 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (as above)
                 super().save_response(*args, **kwargs)
         except sqlite3.Error as error:
-            _logger.warning("the cache of answers cannot be written (%s); going on without", error)
+            _logger.warning("the cache of responses cannot be written (%s); continuing without it", error)
 
     def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
         with self.responses._lock:  # noqa: SLF001 (as above)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -69,9 +68,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         )
         self._session = through(session or Session(), adapter)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close all connections."""
         self._session.close()
 

@@ -23,7 +23,7 @@ def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
 
     Args:
         customers_over: How many customers a report must exceed.
-        by_day: Whether each day is judged by itself, so that its neighbours go on; else a run's lines are one report.
+        by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report.
     """
     gates = [no_order_day_is_held] if by_day else _gates_of_a_run(customers_over)
     return [*gates, received_is_clean_plus_quarantined_plus_surplus_plus_held]

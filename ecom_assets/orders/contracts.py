@@ -36,12 +36,15 @@ class ReceivedOrder(Table, abstract=True):
     status = text("`shipped` or `refunded`; null in files from before there was a status", nullable=True)
     ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
     order_date = day("The day of ordered_at; null if that is", nullable=True)
-    id_number = Column("int64", "The number in id; null if it is none", nullable=True)
+    id_number = Column("int64", "The number in id; null if it is not a number", nullable=True)
     quantity = Column(
-        "int64", "The whole number in received_quantity, cut to what fits; null if it is none", "items", nullable=True
+        "int64",
+        "The whole number in received_quantity, cut to what fits; null if it is not a number",
+        "items",
+        nullable=True,
     )
     payment_amount = received_amount(
-        "The number in received_payment_amount, cut to what fits; null if it is none", nullable=True
+        "The number in received_payment_amount, cut to what fits; null if it is not a number", nullable=True
     )
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
@@ -184,7 +187,7 @@ class HeldOrderDays(HeldDays):
 
 
 class DayReleases(Table):
-    """One row per source and day that somebody has let in although it was held; no run computes or removes it."""
+    """One row per source and day that was released although it was held; no run computes or removes it."""
 
     layer = "staging"
     group = "reconciliation"

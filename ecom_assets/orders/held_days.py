@@ -1,6 +1,6 @@
 """Which days of a source are held back. Each day is evaluated by its own rows, so the order of runs does not matter.
 
-A day is held while the rows that arrived on it fail its gate and nobody has released it. Better data end the hold
+A day is held while the rows that arrived on it fail its gate and it was not released. Better data end the hold
 without a release. Any source can hold days this way: return its `HeldDay`s, write them with `orders/held_day_log.py` to
 a table that extends `HeldDays` of `orders/contracts.py`, and exclude their rows from the clean table.
 """

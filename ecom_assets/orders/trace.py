@@ -1,4 +1,4 @@
-"""How order lines go down: a clean line to the received copy that counts."""
+"""How order lines are traced: a clean line to the received copy that counts."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -19,7 +19,7 @@ def parts_of(value: object) -> object:
     """Read `a, b` or `["a", "b"]`; what is not text stays as it is.
 
     Raises:
-        ValueError: It begins like a JSON list, and is none.
+        ValueError: It begins like a JSON list, but is not one.
     """
     if not isinstance(value, str) or not value.lstrip().startswith("["):
         return by_commas(value)
@@ -36,7 +36,7 @@ def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names that can be event types.
 
     Raises:
-        ValueError: One of them can be none.
+        ValueError: One of them cannot be an event type.
     """
     for name in names:
         if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):

@@ -12,15 +12,15 @@ FORMER_NAMES = {
     f"ECOM_API_{name}": f"ECOM_SOURCE_{name}"
     for name in ("CONCURRENCY", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "RETRY_BASE_S", "MAX_WAIT_S")
 }
-"""What settings were called before, and are called now: `ECOM_API_…` is about the API that we serve."""
+"""The former names of settings, with their names now: `ECOM_API_…` is about the API that we serve."""
 _logged: set[str] = set()
 
 
 def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -> None:
-    """See that every variable that begins as ours do is a setting.
+    """Check that every variable that begins with `ECOM_` is a setting.
 
     Raises:
-        SettingError: One is none.
+        SettingError: One is not.
     """
     names = {*known, *FORMER_NAMES}
     for name in [*environment, *_in_dotenv()]:

@@ -27,9 +27,9 @@ def keep_private() -> None:
 
 
 def close_to_others(places: Iterable[Path], home: Path) -> None:
-    """Take the rights of others off what an earlier release, or another program, has left open.
+    """Remove the rights of others from files that an earlier release, or another program, has left open.
 
-    A file that belongs to somebody else is left: `ecom doctor` names it.
+    A file of another user is not changed; `ecom doctor` names it.
     """
     for path in [*open_to_others(places), *([home] if _is_ours_alone(home) else [])]:
         with suppress(OSError):
@@ -78,7 +78,7 @@ def _mode(path: Path) -> int:
 
 
 def _is_ours_alone(home: Path) -> bool:
-    """Return whether a folder holds nothing but what the platform wrote, so that closing it shuts nobody out."""
+    """Return whether a folder holds nothing but what the platform wrote, so that no other user needs access to it."""
     if not home.is_dir() or not _mode(home) & OTHERS:
         return False
     ours = set(_places_in(home))

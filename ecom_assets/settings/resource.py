@@ -61,7 +61,7 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
         return self._secrets.get(name) or getattr(self, name) or ""
 
     def bound_to(self, settings: Settings) -> Self:
-        """Have the settings at hand for everything that is not a field of this resource."""
+        """Store the settings, for everything that is not a field of this resource."""
         self._settings = settings
         return self
 

@@ -221,7 +221,7 @@ class Settings(
 
     @property
     def first_plausible_day(self) -> date:
-        """Return the first day that a record can be of; a later `first_day` asks for less, and is no word on clocks."""
+        """Return the first plausible day of a record; a later `first_day` limits partitions, not plausible days."""
         usual: date = type(self).model_fields["first_day"].default
         return min(self.first_day, usual)
 

@@ -24,7 +24,7 @@ class ToolSettings(BaseSettings):
 
 @cache
 def tool_names() -> tuple[str, ...]:
-    """Return the names of the packages of tools, in the order of the alphabet."""
+    """Return the names of the packages of tools, in alphabetical order."""
     return tuple(result.name for result in iter_modules(import_module(TOOLS).__path__) if result.ispkg)
 
 
@@ -54,4 +54,4 @@ def web_address(value: str) -> str:
 WebAddress = Annotated[str, AfterValidator(web_address)]
 """A setting that is the address of a service."""
 MOST_PER_S = "at most; 0: no bound; default"
-"""How the description of a rate goes on."""
+"""The end of the description of a rate."""

@@ -62,7 +62,7 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     source: FileSource | None = None,
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
-    in_raw, held = _in_raw(raw, days), _held_days(contract, withdrawals)
+    in_raw, held = _in_raw(raw, days), set(_held(contract, withdrawals).received_date.to_pyarrow().to_pylist())
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
@@ -112,9 +112,9 @@ def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
     ]
 
 
-def _held_days(contract: type[Table], withdrawals: ir.Table) -> set[date]:
-    held = withdrawals.filter(withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull())
-    return set(held.received_date.to_pyarrow().to_pylist())
+def _held(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
+    """Return the days that keep their old rows although the source no longer has them."""
+    return withdrawals.filter(withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull())
 
 
 def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
@@ -309,8 +309,11 @@ def _check_refused(  # noqa: PLR0913, PLR0917 (as above)
 
 def _check_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
     name = source.raw.qualified_name()
-    held = withdrawals.filter(withdrawals.source_table == name, withdrawals.withdrawn_at.isnull())
-    shown = held.order_by("received_date").select("received_date", "stored_count", "offered_count")
+    shown = (
+        _held(source.raw, withdrawals)
+        .order_by("received_date")
+        .select("received_date", "stored_count", "offered_count")
+    )
     rows = shown.to_pyarrow().to_pylist()
     if not rows:
         return CheckResult(0, 0)

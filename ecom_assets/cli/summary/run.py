@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from decimal import Decimal
 from typing import Any, Final
 
@@ -70,22 +71,11 @@ REASONS: Final = {
 
 def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> None:
     """Print the summary of the run, and its errors."""
-    if not outcome.has_begun:  # what prevented its start, such as another run, also prevents reading the warehouse
-        _show_nothing(outcome, as_json=as_json)
-        return
-    engine = new_engine(settings)
-    engine.open()
-    try:
-        summary = summarize(engine, settings, outcome)
-    finally:
-        engine.close()
-    typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
-    for failure in outcome.complaints:
-        typer.echo(f"ecom: {failure}", err=True)
-
-
-def _show_nothing(outcome: RunOutcome, *, as_json: bool) -> None:
-    if as_json:
+    if outcome.has_begun:
+        with closing(new_engine(settings).open()) as engine:
+            summary = summarize(engine, settings, outcome)
+        typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
+    elif as_json:  # what prevented its start, such as another run, also prevents reading the warehouse
         typer.echo(json.dumps(_ended(outcome)))
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)

@@ -52,7 +52,7 @@ def compiled() -> Compiled:
 
 def compiled_text() -> str:
     """Return the text of `compiled.json`."""
-    import ibis  # noqa: PLC0415 (nobody who asks a question needs it)
+    import ibis  # noqa: PLC0415 (no question needs it)
 
     from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies  # noqa: PLC0415 (with it)
     from ecom_assets.events.contracts import RawEvents  # noqa: PLC0415 (with it)
@@ -80,12 +80,12 @@ def compiled_text() -> str:
 
 def _condition(raw: "ir.Table", value: "ir.Value") -> str:
     """Return the SQL of one value of a row."""
-    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (nobody who asks a question needs it)
+    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (no question needs it)
 
     return str(DuckDBCompiler().to_sqlglot(raw.select(value=value)).expressions[0].this.sql(dialect="duckdb"))
 
 
 def _statement(rows: "ir.Table") -> str:
-    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (nobody who asks a question needs it)
+    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (no question needs it)
 
     return str(DuckDBCompiler().to_sqlglot(rows).sql(dialect="duckdb"))

@@ -1,7 +1,6 @@
-"""What the footers of Parquet files say of all of their rows, so that rules that no row can break need no look at any.
+"""What the footers of Parquet files say about all rows, so that rules that no row can break are not tested by row.
 
 A footer has, for each column of each group of rows, how many nulls there are, the least and the largest value.
-Not here: the rules (`events/clean.py`).
 """
 
 import re
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
     from ecom_assets.sources.files.sql import FileDays, Layout
 
 IN_TIME = "is_sure"
-"""Stands for all rules of time, which no event breaks that is surely in time."""
+"""Stands for all rules about time: the footers show that no event breaks one."""
 PLAIN_USERS = "plain_users"
-"""Stands for all that is asked of users: each event has one who stands for somebody, and whose visitor is called so."""
+"""Stands for all rules about users: each event has a user, whose id is no placeholder and is the id of the visitor."""
 LAST = "\U0010ffff"
 """The character that sorts after all others."""
 ESCAPED = ("anon-", "user-")
-"""How users may begin whose visitors are called otherwise."""
+"""How the ids of users begin that can differ from the ids of their visitors."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,9 @@ def _bounds(kind: str, is_null: str, pattern: str | None = None) -> str:
 def rules_passed(
     mapping: "RecordMapping", files: Iterable[tuple["Layout", "FileDays"]], late_days: int, most: Decimal
 ) -> set[str]:
-    """Return the rules that no row of any file breaks, by the footers; `IN_TIME` for all rules of time.
+    """Return the rules that no row of any file breaks, by the footers, with `IN_TIME` and `PLAIN_USERS` if they hold.
 
-    `PLAIN_USERS` is among them if it is so. Rows of sound Parquet files are never malformed.
+    Rows of sound Parquet files are never malformed.
 
     Args:
         mapping: How the files are read.

@@ -1,7 +1,7 @@
 """The two kinds of mapping: from a source layout to `ecommerce_events`, and to `user_order_log`."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -56,7 +56,7 @@ class EventFields(RecordFields):
     @model_validator(mode="after")
     def _someone(self) -> "EventFields":
         if self.user_id is None and self.session_id is None:
-            raise ValueError("one of user_id and session_id is needed, or nobody could be counted")
+            raise ValueError("one of user_id and session_id is needed, or no visitor could be counted")
         return self
 
 
@@ -92,13 +92,8 @@ class EventMapping(RecordMapping):
         return tuple(dict.fromkeys(map(self.translate, event_types))) or None
 
 
-def load_mapping(name_or_path: str | Path) -> EventMapping:
-    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
-
-    Raises:
-        MappingError: There is no such mapping, or it is invalid.
-    """
-    return load(EventMapping, name_or_path)
+load_mapping = partial(load, EventMapping)
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file; raises as `load` does."""
 
 
 ORDER_FIELDS = (
@@ -171,10 +166,5 @@ class OrderMapping(RecordMapping):
         return {"status": self.statuses, "sales_channel": self.sales_channels}
 
 
-def load_order_mapping(name_or_path: str | Path) -> OrderMapping:
-    """Return a shipped mapping by name, or a custom one by the path of its YAML file.
-
-    Raises:
-        MappingError: There is no such mapping, or it is invalid.
-    """
-    return load(OrderMapping, name_or_path)
+load_order_mapping = partial(load, OrderMapping)
+"""Returns a shipped mapping by name, or a custom one by the path of its YAML file; raises as `load` does."""
