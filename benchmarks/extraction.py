@@ -23,7 +23,7 @@ from snowflake.connector import result_batch
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is started as tests start it
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.sources.event_table import EventTable
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend
@@ -103,7 +103,7 @@ def measure(events: int, repetitions: int) -> None:
         engine.close()
         settings = Settings(home=home, events=f"{place}/SALES/ECOMMERCE_EVENTS?{query}")
         noon = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(hours=12)
-        with opened_table(settings, now=lambda: noon) as table:
+        with closing(EventTable(settings, now=lambda: noon)) as table:
             fetched, requested = (way(table, days).sort_by("event_id") for way in (batches, row_by_row))
             if not fetched.equals(requested) or fetched.num_rows != events:
                 sys.exit("the two ways give different rows")

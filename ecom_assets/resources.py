@@ -87,9 +87,9 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
         if not is_table(settings):
             yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)
             return
-        from ecom_assets.sources.event_table import TableEvents, opened_table  # noqa: PLC0415 (only tables need it)
+        from ecom_assets.sources.event_table import EventTable, TableEvents  # noqa: PLC0415 (only tables need it)
 
-        with opened_table(settings, warehouse=engine) as table:
+        with closing(EventTable(settings, warehouse=engine)) as table:
             yield TableEvents(table)
 
     return event_source

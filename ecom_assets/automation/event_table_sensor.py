@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import closing
 from datetime import date
 
 import dagster as dg
@@ -10,7 +11,7 @@ from ecom_assets.automation.jobs import EVENTS, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import WorkError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.event_table import observations, opened_table
+from ecom_assets.sources.event_table import EventTable, observations
 from ecom_assets.tables.days import ONE_DAY
 
 INTERVAL_S = 300
@@ -32,7 +33,7 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
     def event_table(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
         try:
-            with opened_table(settings, now=now) as table:
+            with closing(EventTable(settings, now=now)) as table:
                 states, today = table.states(table.newest_days), table.today
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))

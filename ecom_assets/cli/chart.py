@@ -46,7 +46,9 @@ def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str
     chart = funnel_chart(
         [{**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"} for step in named]
     )
-    return [line + _time(step) for line, step in zip(chart, steps, strict=True)]
+    medians = [step["median_s_from_previous"] for step in steps]
+    times = ["" if median is None else f", median {duration(median)}" for median in medians]
+    return [line + time for line, time in zip(chart, times, strict=True)]
 
 
 def breakdown_lines(definition: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -105,8 +107,3 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.1f} {name}"
     return f"{seconds:.1f} s"
-
-
-def _time(step: Step) -> str:
-    median = step["median_s_from_previous"]
-    return "" if median is None else f", median {duration(median)}"

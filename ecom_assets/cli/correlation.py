@@ -1,12 +1,15 @@
 """`ecom correlation`: its options, and the result as text."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import DURATIONS, Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.tables.days import DayRange, of_days
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]
 Within = Annotated[str | None, typer.Option(help=f"From the first step to the last, 7d if not given: {DURATIONS}.")]
@@ -14,6 +17,29 @@ Properties = Annotated[
     list[str] | None,
     typer.Option("--property", help="Column or properties.key of the first step; give it once for each."),
 ]
+
+
+def answer_correlation(
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
+) -> dict[str, Any]:
+    """Return what goes with conversion, from the events of files.
+
+    Raises:
+        DefinitionError: The definition is wrong.
+        SourceError: The files have no valid event.
+    """
+    from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis beside the check)
+    from ecom_assets.correlation.correlation import Correlation  # noqa: PLC0415 (with it)
+    from ecom_assets.correlation.queries import correlation_answer  # noqa: PLC0415 (with it)
+
+    correlation = Correlation.from_mapping(definition)
+    columns = [*correlation.funnel.columns, *correlation.properties]
+    question = QuestionEvents.open(opened, days, segment, without="nobody entered", columns=columns)
+    own = replace(correlation, funnel=correlation.funnel.translated(question.files.mapping.translate))
+    answer = correlation_answer(question.files.con, of_days(question.events, "event_date", question.days), own)
+    first, last = question.days
+    answer["definition"] |= {"first_date": first and str(first), "last_date": last and str(last)}
+    return question.complete(answer)
 
 
 @about_files
@@ -33,8 +59,6 @@ def correlation(
     given = {"properties": properties, "limit": limit, "confidence": confidence}
     query = _read_definition(request, funnel, given)
     with request.checking() as opened:
-        from ecom_assets.cli.correlation_answer import answer_correlation  # noqa: PLC0415 (loads Ibis beside the check)
-
         answer = answer_correlation(opened, query, request.days, request.segment)
     request.print(answer, lambda: correlation_lines(answer))
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -183,9 +184,9 @@ def _customers(settings: Settings) -> str:
 
 def _event_table(settings: Settings) -> str:
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only event tables need the packages)
+        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only event tables need the packages)
 
-    with opened_table(settings) as table:
+    with closing(EventTable(settings)) as table:
         days = table.newest_days
         count = sum(state.row_count for state in table.states(days).values())
         return f"{table.name} opens; {count} rows arrived from {days.first} to {days.dates[-1]}"

@@ -55,9 +55,12 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Remove a person from every table, landing file, published copy, ledger and tool, and write a receipt."""
+    for name in skip_tool or ():
+        if name not in TOOLS:
+            raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
     requested = Person.requested(visitor or [], customer or [])
     settings = _settings(OwnData.read(events, orders, None, (events_mapping, orders_mapping)))
-    request = _Request(settings, requested, _tools(skip_tool or []), has_files=not keep_files)
+    request = _Request(settings, requested, frozenset(skip_tool or ()), has_files=not keep_files)
     if verify:
         request.verify(as_json=as_json)
         return
@@ -155,13 +158,6 @@ def _settings(own: OwnData) -> Settings:
         raise UsageError(f"There is no warehouse at {engine.address}; set ECOM_HOME or ECOM_WAREHOUSE to yours.")
     with closing(engine.open()):
         return with_origin(engine, settings)
-
-
-def _tools(names: list[str]) -> frozenset[str]:
-    for name in names:
-        if name not in TOOLS:
-            raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
-    return frozenset(names)
 
 
 def _resumed(settings: Settings, requested: Person) -> Pending | None:

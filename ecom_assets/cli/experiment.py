@@ -1,14 +1,18 @@
 """`ecom experiment`: its options, and the result as text."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from ecom_assets.cli.chart import BAR_WIDTH, bar, duration
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.tables.days import DayRange
 
 Variant = Annotated[
     str | None, typer.Option(help="Column or properties.key that names the variant, such as properties.variant.")
@@ -30,6 +34,27 @@ Shares = Annotated[
 PlannedUnits = Annotated[
     int | None, typer.Option(help="Units at which the sequential interval is narrowest; 5000 if not given.")
 ]
+
+
+def answer_experiment(
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
+) -> dict[str, Any]:
+    """Return how the variants of an experiment compare, from the events of files.
+
+    Raises:
+        DefinitionError: The definition is wrong.
+        SourceError: The files have no valid event.
+    """
+    from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis beside the check)
+    from ecom_assets.experiments.experiment import Experiment  # noqa: PLC0415 (with it)
+    from ecom_assets.experiments.queries import experiment_answer  # noqa: PLC0415 (with it)
+
+    experiment = Experiment.from_mapping(definition)
+    question = QuestionEvents.open(opened, days, segment, without="nobody saw a variant", columns=experiment.columns)
+    translate = question.files.mapping.translate
+    goal, exposure = (one.translated(translate) for one in (experiment.goal, experiment.exposure))
+    own = replace(experiment, goal=goal, exposure=exposure, where=with_event_types(experiment.where, translate))
+    return question.complete(experiment_answer(question.files.con, question.events, own, question.known, question.days))
 
 
 @about_files
@@ -58,8 +83,6 @@ def experiment(
     given |= {"multiple": multiple, "where": where, "confidence": confidence, "planned_units": planned_units}
     query = request.query(given, "experiment", "variant", {"shares": "share"})
     with request.checking() as opened:
-        from ecom_assets.cli.experiment_answer import answer_experiment  # noqa: PLC0415 (loads Ibis beside the check)
-
         answer = answer_experiment(opened, query, request.days, request.segment)
     request.print(answer, lambda: experiment_lines(answer))
 

@@ -21,7 +21,10 @@ def mcp(
     ] = False,
 ) -> None:
     """Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP; nothing is written."""
-    _require_fitting(host, port, http=http, personal=personal)
+    if not http and (host is not None or port is not None):
+        raise UsageError(f"--{'host' if host is not None else 'port'} {HTTP_ONLY}.")
+    if http and personal:
+        raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
     settings = load_settings(api_host=host, api_port=port)
     with packages_of("mcp", "ecom mcp"):
         import ecom_assets.api.mcp.server  # noqa: F401, PLC0415 (needs the extra)
@@ -33,13 +36,6 @@ def mcp(
 
     with json_lines():
         asyncio.run(serve_stdio(settings, sees_people=personal))
-
-
-def _require_fitting(host: str | None, port: int | None, *, http: bool, personal: bool) -> None:
-    if not http and (host is not None or port is not None):
-        raise UsageError(f"--{'host' if host is not None else 'port'} {HTTP_ONLY}.")
-    if http and personal:
-        raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
 
 
 def _serve_http(settings: Settings) -> None:

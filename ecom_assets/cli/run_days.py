@@ -1,6 +1,6 @@
 """The days of a run: the requested days, or else the days of the data, within the existing partitions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,7 +18,7 @@ from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.warehouse.sql_text import day, day_in_zone
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,13 @@ class DaysOfRun:
 
     def _first_from(self, opened: list[RecordFiles], start: date) -> date:
         """Return the first arrival day of rows from `start` on, and report how many earlier rows are left out."""
-        result = [files.con.execute(_first_arrival(files, start)).fetchone() for files in opened]
+        firsts = [select("min(received_date)", f"({files.received_sql(start)})") for files in opened]
+        result = [files.con.execute(first).fetchone() for files, first in zip(opened, firsts, strict=True)]
         first_days: list[date] = [row[0] for row in result if row and row[0]]
         if not first_days:
             raise self._too_early(start)
-        rows = sum(number for files in opened for number in _rows_before(files, start))
+        counts = (one.by_day.items() for files in opened for one in files.file_rows())
+        rows = sum(number for by_day in counts for a_day, number in by_day if a_day < start)
         self.say(
             f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."
         )
@@ -160,15 +162,7 @@ class DaysOfRun:
         return UsageError(f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day.")
 
 
-def _first_arrival(files: RecordFiles, start: date) -> str:
-    return f"SELECT min(received_date) FROM ({files.received_sql(start)})"  # noqa: S608 (quoted by sql_text)
-
-
-def _rows_before(files: RecordFiles, start: date) -> Iterator[int]:
-    return (number for one in files.file_rows() for a_day, number in one.by_day.items() if a_day < start)
-
-
 def _first_own_day(files: RecordFiles) -> str:
     own = day_in_zone(files.mapping.kind.at, files.timezone)
-    rows = f"SELECT {own} AS own FROM ({files.received_sql()})"  # noqa: S608 (quoted by sql_text)
-    return f"SELECT min(own) FROM ({rows}) WHERE own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}"  # noqa: S608 (as above)
+    rows = select(f"{own} AS own", f"({files.received_sql()})")
+    return select("min(own)", rows, f"own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}")

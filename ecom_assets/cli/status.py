@@ -2,7 +2,7 @@
 
 import json
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -63,7 +63,10 @@ def _state(
     row_count, newest, is_orders = None, None, contract is UserOrderLog
     if engine.has(contract):
         row_count = engine.row_count(contract)
-        newest = _newest_day(engine, contract) if contract.day_column else None
+    if row_count is not None and contract.day_column:
+        day_column = engine.quoted(contract.day_column)
+        (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+        newest = row["newest"]
     return {
         "table": contract.qualified_name(),
         "rows": row_count,
@@ -85,13 +88,6 @@ def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
         f"`ecom run --from {one['received_date']} --to {one['received_date']} --allow-withdrawal`."
         for one in lost
     ]
-
-
-def _newest_day(engine: Engine, contract: type[Table]) -> date | None:
-    day_column = engine.quoted(str(contract.day_column))
-    (row,) = engine.query(f"SELECT max({day_column}) AS newest FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-    newest: date | None = row["newest"]
-    return newest
 
 
 def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
 import typer
 
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, SessionRuleName, day_of, print_answer
@@ -33,19 +32,9 @@ def answer_value(customers: Customers, rule: ValueRule, out: Path | None) -> dic
     if out is not None:
         files.con.con.register("lifetime_value", rows)
         write_rows(files.con, files.con.table("lifetime_value").order_by("customer_id"), out)
-    return {"model": "bg_nbd", **_answer(rows, models, rule, customers, files, purchase_histories)}
-
-
-def _answer(
-    rows: pa.Table,
-    models: ValueModels,
-    rule: ValueRule,
-    customers: Customers,
-    files: FilePurchases,
-    purchase_histories: pa.Table,
-) -> dict[str, Any]:
     totals = value_totals(rows)
     return {
+        "model": "bg_nbd",
         "customers": totals.pop("customers"),
         **_of_model(models.orders, ("r", "alpha", "a", "b")),
         "order_value": {

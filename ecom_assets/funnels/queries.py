@@ -213,14 +213,13 @@ def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[
     keys = ["funnel_name", "unit", "step", "event_type"]
     sums = reading.rows(mine.group_by(keys).agg(units=mine.unit_count.sum()).order_by(keys), period)
     return {
-        name: {unit: _plain_steps(row for row in rows if row["unit"] == unit) for unit in UNITS}
+        name: {unit: _plain_steps([row for row in rows if row["unit"] == unit]) for unit in UNITS}
         for name, rows in _by(sums, "funnel_name").items()
     }
 
 
-def _plain_steps(rows: Iterable[Row]) -> list[Row]:
-    counts = [(row["event_type"], int(row["units"])) for row in rows]
-    return plain_steps([name for name, _ in counts], [count for _, count in counts])
+def _plain_steps(rows: list[Row]) -> list[Row]:
+    return plain_steps([row["event_type"] for row in rows], [int(row["units"]) for row in rows])
 
 
 def final_carts(reading: Reading, period: Period) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from requests import Response
 from requests_cache import CachedSession
 from requests_cache.backends.sqlite import SQLiteCache
 
@@ -81,11 +80,7 @@ def _open(path: Path, secret_headers: tuple[str, ...]) -> CachedSession:
         always_revalidate=True,
         allowable_codes=(200,),
         ignored_parameters=(*SECRET_HEADERS, *secret_headers),
-        filter_fn=_is_worth_keeping,
+        # Only what can be revalidated; `PatientAdapter` has already checked that it is complete.
+        filter_fn=lambda response: "ETag" in response.headers or "Last-Modified" in response.headers,
         stale_if_error=False,
     )
-
-
-def _is_worth_keeping(response: Response) -> bool:
-    """Return whether a response can be revalidated; `PatientAdapter` has already checked that it is complete."""
-    return "ETag" in response.headers or "Last-Modified" in response.headers

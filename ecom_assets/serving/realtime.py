@@ -4,7 +4,7 @@ What the numbers mean is in `events/realtime.py`.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -179,10 +179,10 @@ def _insert(con: Backend, paths: Sequence[str], settings: Settings, read: _Read)
 def _insert_rows(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> None:
     """Load the rows of the table of events that arrived since yesterday and happened in the last minutes."""
     with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import opened_table  # noqa: PLC0415 (only tables need them)
+        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
 
     today = now.replace(tzinfo=UTC).astimezone(ZoneInfo(settings.timezone)).date()
-    with opened_table(settings, now=lambda: now.replace(tzinfo=UTC)) as table:
+    with closing(EventTable(settings, now=lambda: now.replace(tzinfo=UTC))) as table:
         arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
         newest = arrived.filter(arrived.event_at >= ibis.literal(since, "timestamp(6)"))
         read.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))

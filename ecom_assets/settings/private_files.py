@@ -43,15 +43,11 @@ def open_to_others(places: Iterable[Path]) -> list[Path]:
 
 def own_places(settings: "Settings") -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
-    moved = [Path(url.partition("://")[2]) for url in _file_addresses(settings)]
+    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
+    moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
     named = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
     return [*_places_in(settings.home), *beside, *(path for path in named if settings.home not in path.parents)]
-
-
-def _file_addresses(settings: "Settings") -> list[str]:
-    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
-    return [url for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
 
 
 def _places_in(home: Path) -> list[Path]:

@@ -42,7 +42,7 @@ def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.Assets
 
     @dg.multi_observable_source_asset(specs=[spec])  # type: ignore[untyped-decorator]  # Dagster leaves its type out
     def ecommerce_events(context: dg.AssetExecutionContext) -> None:
-        with opened_table(settings) as table:
+        with contextlib.closing(EventTable(settings)) as table:
             for observation in observations(table.states(table.newest_days)):
                 context.log_event(observation)
 
@@ -365,16 +365,6 @@ class TableEvents:
     def file_rows(_days: Days | None) -> list[FileRows] | None:
         """Return None: there are no files."""
         return None
-
-
-@contextlib.contextmanager
-def opened_table(settings: Settings, **more: Any) -> Iterator[EventTable]:  # noqa: ANN401 (as EventTable takes it)
-    """Yield an `EventTable`, and close it after the block."""
-    table = EventTable(settings, **more)
-    try:
-        yield table
-    finally:
-        table.close()
 
 
 WALL = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9:.]*)?"

@@ -45,8 +45,8 @@ def require_same_origin(
 def with_origin(engine: Engine, settings: Settings) -> Settings:
     """Return settings with the sources of the data in the warehouse, if the settings name no own data.
 
-    A command that only reads tables needs no source settings, and must not treat own data as simulated. Paths and mappings
-    are those of the last `ecom run`, for commands that read its files.
+    A command that only reads tables needs no source settings, and must not treat own data as simulated. Paths and
+    mappings are those of the last `ecom run`, for commands that read its files.
     """
     if settings.has_own_data:
         return settings

@@ -29,11 +29,6 @@ from ecom_assets.warehouse.local import in_memory
 from ecom_assets.warehouse.sql_text import ident, select
 
 
-def stock_of(records: Iterable[Mapping[str, Any]], day: date, source: str) -> SliceOutput:
-    """Return the stock in the records of a file, which replaces earlier rows of the same day."""
-    return SliceOutput(stock_rows(records, day, source), Days((day,)), {"stock_day": str(day)})
-
-
 @dataclass(frozen=True)
 class CatalogueFetch:
     """The products of one fetch, with `product_id`, `stock` and optional fields, and the metrics of its requests."""
@@ -91,7 +86,8 @@ class FileStock:
         finally:
             rows.close()
         records = (dict(zip(present, row, strict=True)) for row in result)
-        return stock_of(records, days.dates[-1], self._place)
+        day = days.dates[-1]
+        return SliceOutput(stock_rows(records, day, self._place), Days((day,)), {"stock_day": str(day)})
 
 
 class ApiStock:

@@ -1,5 +1,6 @@
 """Events from a table of Snowflake: the rows that a file of them gives, whatever types the columns have."""
 
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.serving.realtime import real_time
-from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.sources.event_table import EventTable
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
@@ -62,7 +63,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
 ) -> None:
     fill(account, rows_of(TEXTS))
     settings = settings_of(home, address(snowflake_url), timezone=timezone)
-    with opened_table(settings, now=lambda: NOON) as table:
+    with closing(EventTable(settings, now=lambda: NOON)) as table:
         actual = table.rows(DAYS).to_pyarrow().to_pylist()
     expected = from_file(tmp_path, rows_of(TEXTS), timezone)
     assert len(expected) == 6
@@ -74,7 +75,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
 
 def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
-    with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
+    with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
         actual = {row["event_id"]: row for row in table.rows(DAYS).to_pyarrow().to_pylist()}
     assert actual["e2"]["event_timestamp"] == "2026-03-28 22:30:00.25"
     assert actual["e2"]["event_at"] == datetime(2026, 3, 28, 22, 30, 0, 250_000)  # noqa: DTZ001 (instants are UTC without saying so)
@@ -88,7 +89,7 @@ def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, 
 def test_times_with_a_zone_keep_it(account: SnowflakeEngine, snowflake_url: str, home: Path, kind: str) -> None:
     row = dict.fromkeys(FIELDS, "") | {"event_id": "e1", "event_timestamp": "2026-03-28 10:00:00+02:00"}
     fill(account, [row], {"event_timestamp": kind})
-    with opened_table(settings_of(home, address(snowflake_url)), now=lambda: NOON) as table:
+    with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
         [actual] = table.rows(DAYS).to_pyarrow().to_pylist()
     assert actual["event_timestamp"] == "2026-03-28 08:00:00+00"
     assert actual["event_at"] == datetime(2026, 3, 28, 8)  # noqa: DTZ001 (as above)
@@ -114,11 +115,17 @@ def test_addresses_need_a_table(snowflake_url: str, home: Path, path: str, more:
 
 def test_a_missing_table_or_column_is_reported(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     settings = settings_of(home, address(snowflake_url))
-    with opened_table(settings) as table, pytest.raises(SourceError, match=r"no table .*SALES\.ECOMMERCE_EVENTS that"):
+    with (
+        closing(EventTable(settings)) as table,
+        pytest.raises(SourceError, match=r"no table .*SALES\.ECOMMERCE_EVENTS that"),
+    ):
         table.rows(DAYS)
     fill(account, [])
     account.execute("ALTER TABLE sales.ecommerce_events RENAME COLUMN user_id TO user_idx")
-    with opened_table(settings) as table, pytest.raises(SourceError, match=r"has no column 'user_id'.*'user_idx'"):
+    with (
+        closing(EventTable(settings)) as table,
+        pytest.raises(SourceError, match=r"has no column 'user_id'.*'user_idx'"),
+    ):
         table.rows(DAYS)
 
 

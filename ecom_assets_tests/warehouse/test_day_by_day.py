@@ -1,6 +1,7 @@
 """Rows of another database: fetched a day at a time, again only where they changed, and not at all in one account."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.event_table import EventTable, opened_table
+from ecom_assets.sources.event_table import EventTable
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
@@ -29,7 +30,7 @@ from ecom_assets_tests.warehouse.engines.snowflake_server import plan_fault
 
 def fetch(settings: Settings, engine: Engine) -> int:
     """Fetch the days into a warehouse elsewhere; return how many rows were fetched."""
-    with opened_table(settings, now=lambda: NOON) as table:
+    with closing(EventTable(settings, now=lambda: NOON)) as table:
         return replace_day_by_day(engine, RawEvents, DayByDay(table, DAYS))[0].row_count
 
 
@@ -146,7 +147,7 @@ def test_a_day_that_the_table_has_lost_keeps_its_rows_until_somebody_lets_them_g
 
     def fetch_guarded(*, allowed: bool = False) -> list[str]:
         guard = WithdrawalGuard(warehouse, SourceGate(), lambda _contract: (), "run", is_allowed=allowed)
-        with opened_table(settings, now=lambda: NOON) as table:
+        with closing(EventTable(settings, now=lambda: NOON)) as table:
             replace_day_by_day(warehouse, RawEvents, DayByDay(table, DAYS), guard.replace)
         return sorted(row["event_id"] for row in stored(warehouse))
 

@@ -38,7 +38,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     lines += _restatement_lines(summary["restatements"])
     lines += _product_lines(summary)
     lines += delivery_lines(summary)
-    lines += _missing_lines(summary)
+    if summary["missing"]:  # each missing source, with the settings that add it
+        lines += ["", *(f"Left out: {reason}" for reason in summary["missing"].values())]
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
 
@@ -167,7 +168,7 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     lines = [
         "",
         f"Customers by segment at the end of {value['as_of_date']}: {lifetime['customers']:,}",
-        *_in_lines(some),
+        *(f"  {', '.join(some[start : start + 6])}" for start in range(0, len(some), 6)),
     ]
     if value["no_model_reason"]:
         return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]
@@ -176,10 +177,6 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     if value["lifetime_value_amount"] is not None:
         lines.append(f"  expected value of {value['value_months']} months {float(value['lifetime_value_amount']):,.2f}")
     return lines
-
-
-def _in_lines(parts: list[str], most: int = 6) -> list[str]:
-    return [f"  {', '.join(parts[start : start + most])}" for start in range(0, len(parts), most)]
 
 
 def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
@@ -235,11 +232,6 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
     if (file := totals["customers_json"]) is not None:
         lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]
     return lines
-
-
-def _missing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return a line for each missing source, with the settings that add it."""
-    return ["", *(f"Left out: {reason}" for reason in summary["missing"].values())] if summary["missing"] else []
 
 
 def _quality_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -171,13 +171,9 @@ def merged(copies: Iterable[Customer]) -> Merged:
     by_id: dict[str, list[Customer]] = {}
     for copy in copies:
         by_id.setdefault(copy.id, []).append(copy)
-    chosen = [max(group, key=_version) for group in by_id.values()]
+    chosen = [max(group, key=lambda one: (one.version_instant, one.payload)) for group in by_id.values()]
     conflicts = [_conflict(winner, by_id[winner.id]) for winner in chosen]
     return Merged(tuple(chosen), tuple(conflict for conflict in conflicts if conflict))
-
-
-def _version(customer: Customer) -> tuple[datetime, str]:
-    return customer.version_instant, customer.payload
 
 
 def _conflict(winner: Customer, group: Sequence[Customer]) -> Conflict | None:
@@ -217,14 +213,10 @@ def _values(customer: Customer) -> dict[str, Any]:
     values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
-        values |= {f"{name}_timestamp": value or None, f"{name}_at": _without_zone(instant)}
+        values |= {f"{name}_timestamp": value or None, f"{name}_at": instant and instant.replace(tzinfo=None)}
     return values | {"engagement_score": customer.engagement_score}
 
 
 def _tidy(text: str | None) -> str | None:
     """Return a text stripped and in Unicode form NFC; None if it is empty."""
     return unicodedata.normalize("NFC", text).strip() or None if text else None
-
-
-def _without_zone(instant: datetime | None) -> datetime | None:
-    return instant.replace(tzinfo=None) if instant else None

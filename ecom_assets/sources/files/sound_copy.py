@@ -125,15 +125,11 @@ class RecordReader:
             text, wanted = b"".join(taken), 2 * wanted
             end = end_of(text)
             if end is not None and end <= MAX_LINE_BYTES:
-                self._give_back(text[end:])
+                # The first part of the rest is the line end of the record's last line.
+                self._ahead.extendleft(reversed(text[end:].splitlines(keepends=True)[1:]))
                 return text[:end]
         self._ahead.extendleft(reversed(taken[1:]))
         return None
-
-    def _give_back(self, rest: bytes) -> None:
-        lines = rest.splitlines(keepends=True)
-        # The first part is the line end of the record's last line.
-        self._ahead.extendleft(reversed(lines[1:]))
 
     def _next(self) -> bytes | None:
         return self._ahead.popleft() if self._ahead else next(self._lines, None)
