@@ -28,6 +28,10 @@ FEW_TABLES = ("--select", '+key:"mart/sessions" or +key:"mart/engagement_daily"'
 """Words by which a run makes some tables of events only, for tests of what holds whatever the table."""
 FEW_SALES = ("--select", '+key:"mart/sales"')
 """The same for orders."""
+UNTIL_DUE = " or ".join(
+    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
+)
+"""The events that deliveries are due from, and what they are made of."""
 ECOM = (sys.executable, "-c", "from ecom_assets.cli import main; main()")
 
 
@@ -98,6 +102,15 @@ def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None =
         timeout=240,
     )
     return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def is_alive(group: int) -> bool:
+    """Return whether any process of a group is alive."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, Any]:

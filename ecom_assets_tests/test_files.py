@@ -6,11 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.atomic_files import replace_bytes, replacing_text
-from ecom_assets_tests.command import ecom, ecom_process, page_views, small_shop
-
-UNTIL_DUE = " or ".join(
-    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
-)
+from ecom_assets_tests.command import UNTIL_DUE, ecom, ecom_process, page_views, small_shop
 
 
 def open_files(home: Path) -> list[str]:

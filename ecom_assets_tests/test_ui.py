@@ -21,7 +21,7 @@ import duckdb
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from ecom_assets_tests.command import ECOM, environment, small_shop
+from ecom_assets_tests.command import ECOM, environment, is_alive, small_shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
 
@@ -106,21 +106,12 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(30)
         deadline = time.monotonic() + 30
-        while has_processes(process.pid) and time.monotonic() < deadline:
+        while is_alive(process.pid) and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert not has_processes(process.pid), "the UI left processes behind"
+        assert not is_alive(process.pid), "the UI left processes behind"
     finally:
-        if has_processes(process.pid):
+        if is_alive(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def has_processes(group: int) -> bool:
-    """Return whether any process of a group is alive."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")

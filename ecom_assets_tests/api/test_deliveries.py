@@ -84,7 +84,7 @@ KEYS = {scope: f"a-key-with-the-scopes-{scope}" for scope in ("read", "read+writ
 
 
 @pytest.fixture
-def shop_with_requests(tmp_path: Path) -> Iterator[DeliveredShop]:
+def due_shop(tmp_path: Path) -> Iterator[DeliveredShop]:
     """Two days: of Monday's events the tool refuses m2 and m3 cannot go; Tuesday's go."""
     opened = DeliveredShop(tmp_path)
     opened.tool.answers = {"m2": UNLIKED}
@@ -96,16 +96,16 @@ def shop_with_requests(tmp_path: Path) -> Iterator[DeliveredShop]:
 
 
 @pytest.fixture
-def over(settings: Settings, shop_with_requests: DeliveredShop) -> Settings:
+def over(settings: Settings, due_shop: DeliveredShop) -> Settings:
     """The settings of an API over the small shop with this shop's ledger, which leaves requests in its home."""
-    ledger = type(settings.ledger_url)(f"sqlite://{shop_with_requests.settings.home / 'ledger.sqlite'}")
+    ledger = type(settings.ledger_url)(f"sqlite://{due_shop.settings.home / 'ledger.sqlite'}")
     return settings.model_copy(update={"ledger_url": ledger})
 
 
 @pytest.fixture
-def answer(over: Settings, shop_with_requests: DeliveredShop) -> Iterator[Asked]:
+def answer(over: Settings, due_shop: DeliveredShop) -> Iterator[Asked]:
     app = build_app(over)
-    home = shop_with_requests.settings.home  # where the runs of this shop_with_requests look for requests
+    home = due_shop.settings.home  # where the runs of this shop look for requests
     app.state.settings = over.model_copy(update={"home": home})
     with served(app) as api:
         yield api
@@ -116,7 +116,7 @@ def groups(api: Asked) -> dict[str, Any]:
 
 
 def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
-    answer: Asked, shop_with_requests: DeliveredShop
+    answer: Asked, due_shop: DeliveredShop
 ) -> None:
     before = groups(answer)
     assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
@@ -124,34 +124,32 @@ def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
         "bad_name": (1, False),
     }
     assert before["bad_value"]["examples"] == [f"m2@{MONDAY}"]
-    result = answer.post(RETRIES, {"destination": shop_with_requests.tool.name, **DAYS})
+    result = answer.post(RETRIES, {"destination": due_shop.tool.name, **DAYS})
     assert result.status_code == 202, result.text
     assert (result.json()["first_day"], result.json()["last_day"]) == (str(MONDAY), str(MONDAY)), (
         "the days of what is dead"
     )
     assert groups(answer) == before, "nothing is sent yet"
 
-    shop_with_requests.tool.answers = {}
-    shop_with_requests.deliver(Days((TUESDAY,)))
+    due_shop.tool.answers = {}
+    due_shop.deliver(Days((TUESDAY,)))
     assert groups(answer) == before, "a run over other days leaves it waiting"
-    again = shop_with_requests.deliver(Days((MONDAY, TUESDAY)))
+    again = due_shop.deliver(Days((MONDAY, TUESDAY)))
     assert (again.total.sent, again.total.delivered) == (1, 1)
     assert set(groups(answer)) == {"bad_name"}
     [request] = answer.json("/operations/requests")["requests"]
     assert (request["is_taken"], request["run_id"], request["kind"]) == (True, "run-1", "retry")
-    refused = answer.post(RETRIES, {"destination": shop_with_requests.tool.name, **DAYS})
+    refused = answer.post(RETRIES, {"destination": due_shop.tool.name, **DAYS})
     assert refused.status_code == 422
     assert "has refused no record of 2026-02-02 to 2026-02-03" in refused.json()["detail"]
 
 
-def test_a_request_needs_the_scope_and_comes_from_no_other_site(
-    over: Settings, shop_with_requests: DeliveredShop
-) -> None:
+def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, due_shop: DeliveredShop) -> None:
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    given = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": shop_with_requests.settings.home})
+    given = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": due_shop.settings.home})
     app = build_app(over)
     app.state.settings = given
-    body = {"destination": shop_with_requests.tool.name, **DAYS}
+    body = {"destination": due_shop.tool.name, **DAYS}
     with serving(given, app) as keyed:
 
         def ask(scope: str, **headers: str) -> int:

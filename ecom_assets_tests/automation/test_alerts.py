@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import dagster as dg
 import duckdb
 import pytest
 
+from ecom_assets.automation import alerts as alerting
 from ecom_assets.automation import mail
 from ecom_assets.automation.alerts import ALERT_TAG, MOST_RUNS
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
-from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, environment, page_views, small_shop
+from ecom_assets_tests.cli.test_run_orders import orders_csv
+from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, environment, page_views, small_shop
 from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -362,3 +364,70 @@ def wait_until(happened: Callable[[], object], home: Path) -> None:
             return
         time.sleep(0.1)
     pytest.fail((home / "daemon.log").read_text()[-3000:])
+
+
+BAD = "2026-03-03"
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """Two reports, of four customers and of two."""
+    for day, customers in (("2026-03-02", "abcd"), (BAD, "ef")):
+        path = tmp_path / "reports" / f"increment_date={day}" / "user_order_log_inc.csv"
+        orders_csv(path, day, customers)
+    return tmp_path / "reports"
+
+
+def run_orders(home: Path, reports: Path, port: int, *words: str) -> CommandResult:
+    smtp = {"ECOM_SMTP_URL": f"smtp://{HOST}:{port}", "ECOM_ALERT_EMAIL": ANN, "ECOM_ORDER_CUSTOMERS_OVER": "3"}
+    return ecom("run", *FEW_SALES, "--orders", reports, *words, home=home, env=smtp)
+
+
+@pytest.mark.slow
+def test_held_days_are_one_message_a_day_however_many_runs_see_them(
+    tmp_path: Path, mailbox: Mailbox, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    first = run_orders(home, reports, mailbox.port)
+    assert first.exit_code == 1
+    assert f"Notified {ANN} of 1 day held back." in first.err
+    run_orders(home, reports, mailbox.port)
+    assert run_orders(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02").exit_code == 0
+    [message] = mailbox.messages
+    assert message["Subject"] == "[ecom] 1 day held back"
+    assert f"Held back: orders of {BAD} (2 customers, 3 or fewer are too few)" in message.get_content()
+    assert f"`ecom release orders {BAD}`" in message.get_content()
+    monkeypatch.setattr(alerting, "today_in", lambda _timezone: date(2031, 1, 1))
+    run_orders(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02")
+    assert len(mailbox.messages) == 2, "the day after, also by a run over another day"
+
+
+@pytest.mark.slow
+def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
+    tmp_path: Path, mailbox: Mailbox, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    assert "did not take the message" in run_orders(home, reports, free_port()).err
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    with dg.DagsterInstance.get() as instance:
+        daemon = Daemon(instance, settings_of(mailbox, home))
+        assert daemon.look() == f"Notified {ANN} of 1 day held back."
+        assert daemon.look() == "Nothing failed."
+    assert len(mailbox.messages) == 1
+
+
+def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(tmp_path: Path, mailbox: Mailbox) -> None:
+    missing = tmp_path / "user_order_log_inc.csv"
+    result = run_orders(tmp_path / "home", missing, mailbox.port)
+    assert result.exit_code == 1
+    assert f"Notified {ANN} of the run that did not begin." in result.err
+    [message] = mailbox.messages
+    assert message["Subject"] == "[ecom] run did not begin"
+    assert str(missing) in message.get_content()
+    assert result.sentence in message.get_content()
+
+
+def test_a_mistyped_option_is_for_who_typed_it(tmp_path: Path, mailbox: Mailbox) -> None:
+    smtp = {"ECOM_SMTP_URL": f"smtp://{HOST}:{mailbox.port}", "ECOM_ALERT_EMAIL": ANN}
+    assert ecom("run", "--from", "soon", home=tmp_path / "home", env=smtp).exit_code == 2
+    assert mailbox.messages == []

@@ -16,13 +16,6 @@ b1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/?utm_source=lett
 """
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Path:
-    path = tmp_path / "story.csv"
-    path.write_text(f"{HEADER}\n{STORY}")
-    return path
-
-
 def test_the_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
     result = ecom("attribution", "--model", "J", "--events", events, "--json", home=home)
     assert (result.exit_code, result.err) == (0, "")

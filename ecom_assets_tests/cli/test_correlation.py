@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
+from ecom_assets_tests.command import CommandResult, ecom, real_file
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,hats,s1,https://shop.example/,,
@@ -19,10 +19,7 @@ c1,cid,page_view,2026-03-04T10:00:00Z,,hats,s4,https://shop.example/,,
 QUESTION = ("--steps", "page_view,purchase", "--within", "1d", "--property", "product_category")
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def ask(home: Path, *words: str | Path) -> CommandResult:

@@ -5,13 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import ecom, small_shop
+from ecom_assets_tests.command import UNTIL_DUE, ecom, small_shop
 
 pytestmark = pytest.mark.xdist_group("cli_export")
-
-UNTIL_DUE = " or ".join(f'key:"{key}"' for key in (
-    "raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events",
-))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom, ecom_process, environment, page_views, small_shop
+from ecom_assets_tests.command import (
+    ECOM,
+    FEW_TABLES,
+    ecom,
+    ecom_process,
+    environment,
+    is_alive,
+    page_views,
+    small_shop,
+)
 
 pytestmark = pytest.mark.xdist_group("cli_processes")
 
@@ -134,12 +143,3 @@ def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Pat
     while is_alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not is_alive(process.pid)
-
-
-def is_alive(group: int) -> bool:
-    """Return whether any process of a group is alive."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

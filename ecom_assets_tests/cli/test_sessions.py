@@ -19,13 +19,6 @@ b2,bob,page_view,2026-01-01T10:31:00Z,,,s2,https://shop.example/,,
 """
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Path:
-    path = tmp_path / "story.csv"
-    path.write_text(f"{HEADER}\n{STORY}")
-    return path
-
-
 def test_totals_have_the_shape_that_scripts_read(home: Path, events: Path) -> None:
     result = ecom("sessions", "--events", events, "--json", home=home)
     assert (result.exit_code, result.err) == (0, "")

@@ -17,10 +17,7 @@ c2,cid,purchase,2026-03-05T10:00:00Z,,,s5,https://shop.example/,,10.00
 """`x1` is of nobody; the 5th is the newest day."""
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "story.csv").write_text(f"{HEADER}\n{STORY}")
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("events")
 
 
 def ask(home: Path, *words: str) -> CommandResult:

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets_tests.command import ECOM, ecom_process, environment, page_views
+from ecom_assets_tests.command import ECOM, UNTIL_DUE, ecom_process, environment, page_views
 
 pytestmark = pytest.mark.xdist_group("cli_turns")
-UNTIL_DUE = " or ".join(
-    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
-)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool, scripted_tool
 
 
@@ -17,3 +18,10 @@ def _server() -> Iterator[ScriptedTool]:
 def far_side(_server: ScriptedTool) -> ScriptedTool:
     """Return a tool that accepts everything, unless a test sets other answers."""
     return _server.restart()
+
+
+@pytest.fixture
+def tools() -> Iterator[Receivers]:
+    """The stand-ins of all tools."""
+    with running_receivers() as running:
+        yield running

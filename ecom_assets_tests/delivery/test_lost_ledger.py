@@ -12,15 +12,12 @@ from ecom_assets.delivery.ledger.copy import gap_of
 from ecom_assets.delivery.ledger.restoring import restore
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
-from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
+from ecom_assets.sandbox.vendors.running import Receivers
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.command import CommandResult, ecom, page_views
+from ecom_assets_tests.command import UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import BOTH, DOWN, MONDAY, SHOP, TUESDAY, UNLIKED, event
 
-UNTIL_DUE = " or ".join(
-    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
-)
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 6))
 
 
@@ -86,12 +83,6 @@ def test_nothing_is_sent_and_no_copy_replaced_while_the_ledger_is_emptier(shop: 
         shop.copy(delivery_context, BOTH)
     assert copied(shop) == before
     assert not (tmp_path / "ledger.sqlite").exists()
-
-
-@pytest.fixture
-def tools() -> Iterator[Receivers]:
-    with running_receivers() as running:
-        yield running
 
 
 class Shop:

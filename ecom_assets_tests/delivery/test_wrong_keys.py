@@ -1,6 +1,5 @@
 """Credentials that a tool refuses: no record counts as answered, a sentence names the setting, and everything waits."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,8 @@ import pytest
 from ecom_assets.delivery.destination import DeliveryState
 from ecom_assets.sandbox.vendors.heap import HeapReceiver
 from ecom_assets.sandbox.vendors.receiver import Setup
-from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
-from ecom_assets_tests.command import HEADER, CommandResult, ecom, page_views
+from ecom_assets.sandbox.vendors.running import Receivers
+from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.mart_rows import one_batch, users
 from ecom_assets_tests.delivery.mart_rows import tool as tool_at
 
@@ -20,9 +19,6 @@ RIGHT = {
 }
 FIRST_ONLY = [tool if tool == "amplitude" else pytest.param(tool, marks=pytest.mark.slow) for tool in RIGHT]
 WRONG = {tool: dict.fromkeys(settings, "mistyped-key") for tool, settings in RIGHT.items()}
-UNTIL_DUE = " or ".join(
-    f'key:"{key}"' for key in ("raw/events", "staging/events", "staging/quarantined_events", "staging/duplicate_events")
-)
 USERS = 25
 
 
@@ -38,12 +34,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = ecom("run", "--events", events, "--select", UNTIL_DUE, home=home)
     assert ran.exit_code == 0, ran.err
     return home
-
-
-@pytest.fixture
-def tools() -> Iterator[Receivers]:
-    with running_receivers() as running:
-        yield running
 
 
 def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> CommandResult:

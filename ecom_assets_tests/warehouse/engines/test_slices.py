@@ -232,16 +232,16 @@ BOTH = Days((FIRST_DAY, SECOND_DAY))
 
 
 @pytest.fixture
-def tracked_engine(settings: Settings) -> Iterator[Engine]:
-    tracked_engine = opened(settings)
+def tracked(settings: Settings) -> Iterator[Engine]:
+    tracked = opened(settings)
     for contract in (RawStock, Withdrawals):
-        tracked_engine.drop(contract)
-    yield tracked_engine
-    tracked_engine.close()
+        tracked.drop(contract)
+    yield tracked
+    tracked.close()
 
 
 def bring(  # noqa: PLR0913 (each is a fact of a story)
-    tracked_engine: Engine,
+    tracked: Engine,
     one: int,
     two: int,
     *,
@@ -254,67 +254,63 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     day = (rows.record_number <= one).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
     rows = rows.mutate(received_date=day)
     rows = rows.filter(days.contain(rows.received_date))
-    guard = WithdrawalGuard(
-        tracked_engine, SourceGate(least_count=10), lambda _contract: whole, "run", is_allowed=allowed
-    )
+    guard = WithdrawalGuard(tracked, SourceGate(least_count=10), lambda _contract: whole, "run", is_allowed=allowed)
     return list(guard.replace(RawStock, rows, days)[1].dates)
 
 
-def counts(tracked_engine: Engine) -> list[int]:
-    actual = tracked_engine.day_counts(RawStock, BOTH)
+def counts(tracked: Engine) -> list[int]:
+    actual = tracked.day_counts(RawStock, BOTH)
     return [actual.get(FIRST_DAY, 0), actual.get(SECOND_DAY, 0)]
 
 
-def held(tracked_engine: Engine) -> list[tuple[date, int, int]]:
-    return [
-        (row["received_date"], row["stored_count"], row["offered_count"]) for row in held_withdrawals(tracked_engine)
-    ]
+def held(tracked: Engine) -> list[tuple[date, int, int]]:
+    return [(row["received_date"], row["stored_count"], row["offered_count"]) for row in held_withdrawals(tracked)]
 
 
 @pytest.mark.sampled(1)
-def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked_engine: Engine) -> None:
-    assert bring(tracked_engine, 3, 3) == [FIRST_DAY, SECOND_DAY]
-    assert bring(tracked_engine, 5, 0) == [FIRST_DAY]
-    assert (counts(tracked_engine), held(tracked_engine)) == ([5, 3], [(SECOND_DAY, 3, 0)])
-    since = held_withdrawals(tracked_engine)[0]["noticed_at"]
-    assert bring(tracked_engine, 5, 0) == [FIRST_DAY]
-    assert held_withdrawals(tracked_engine)[0]["noticed_at"] == since
+def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked: Engine) -> None:
+    assert bring(tracked, 3, 3) == [FIRST_DAY, SECOND_DAY]
+    assert bring(tracked, 5, 0) == [FIRST_DAY]
+    assert (counts(tracked), held(tracked)) == ([5, 3], [(SECOND_DAY, 3, 0)])
+    since = held_withdrawals(tracked)[0]["noticed_at"]
+    assert bring(tracked, 5, 0) == [FIRST_DAY]
+    assert held_withdrawals(tracked)[0]["noticed_at"] == since
 
 
-def test_rows_that_are_back_end_it_by_themselves(tracked_engine: Engine) -> None:
-    bring(tracked_engine, 3, 3)
-    bring(tracked_engine, 3, 0)
-    assert bring(tracked_engine, 3, 2) == [FIRST_DAY, SECOND_DAY]
-    assert (counts(tracked_engine), notes_of(tracked_engine)) == ([3, 2], [])
+def test_rows_that_are_back_end_it_by_themselves(tracked: Engine) -> None:
+    bring(tracked, 3, 3)
+    bring(tracked, 3, 0)
+    assert bring(tracked, 3, 2) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked), notes_of(tracked)) == ([3, 2], [])
 
 
 @pytest.mark.sampled(1)
-def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked_engine: Engine) -> None:
-    bring(tracked_engine, 3, 3)
-    bring(tracked_engine, 3, 0)
-    assert bring(tracked_engine, 3, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
-    assert (counts(tracked_engine), held(tracked_engine)) == ([3, 0], [])
-    (note,) = notes_of(tracked_engine)
+def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked: Engine) -> None:
+    bring(tracked, 3, 3)
+    bring(tracked, 3, 0)
+    assert bring(tracked, 3, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked), held(tracked)) == ([3, 0], [])
+    (note,) = notes_of(tracked)
     assert (note["received_date"], note["stored_count"], note["withdrawn_at"] is None) == (SECOND_DAY, 3, False)
 
 
-def test_a_day_that_lost_most_of_many_rows_is_kept_too(tracked_engine: Engine) -> None:
-    bring(tracked_engine, 100, 9)
-    assert bring(tracked_engine, 19, 1) == [SECOND_DAY]
-    assert (counts(tracked_engine), held(tracked_engine)) == ([100, 1], [(FIRST_DAY, 100, 19)])
-    assert bring(tracked_engine, 20, 1) == [FIRST_DAY, SECOND_DAY]
-    assert (counts(tracked_engine), held(tracked_engine)) == ([20, 1], [])
+def test_a_day_that_lost_most_of_many_rows_is_kept_too(tracked: Engine) -> None:
+    bring(tracked, 100, 9)
+    assert bring(tracked, 19, 1) == [SECOND_DAY]
+    assert (counts(tracked), held(tracked)) == ([100, 1], [(FIRST_DAY, 100, 19)])
+    assert bring(tracked, 20, 1) == [FIRST_DAY, SECOND_DAY]
+    assert (counts(tracked), held(tracked)) == ([20, 1], [])
 
 
-def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked_engine: Engine) -> None:
-    bring(tracked_engine, 100, 9)
-    assert bring(tracked_engine, 100, 0, whole=(SECOND_DAY,)) == [FIRST_DAY, SECOND_DAY]
-    assert bring(tracked_engine, 0, 0, whole=(FIRST_DAY,)) == [SECOND_DAY]
-    assert counts(tracked_engine) == [100, 0]
+def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked: Engine) -> None:
+    bring(tracked, 100, 9)
+    assert bring(tracked, 100, 0, whole=(SECOND_DAY,)) == [FIRST_DAY, SECOND_DAY]
+    assert bring(tracked, 0, 0, whole=(FIRST_DAY,)) == [SECOND_DAY]
+    assert counts(tracked) == [100, 0]
 
 
-def test_days_that_a_run_is_not_about_are_not_looked_at(tracked_engine: Engine) -> None:
-    bring(tracked_engine, 3, 3)
-    assert bring(tracked_engine, 3, 0, days=Days((FIRST_DAY,))) == [FIRST_DAY]
-    assert bring(tracked_engine, 0, 0, days=Days(())) == []
-    assert (counts(tracked_engine), notes_of(tracked_engine)) == ([3, 3], [])
+def test_days_that_a_run_is_not_about_are_not_looked_at(tracked: Engine) -> None:
+    bring(tracked, 3, 3)
+    assert bring(tracked, 3, 0, days=Days((FIRST_DAY,))) == [FIRST_DAY]
+    assert bring(tracked, 0, 0, days=Days(())) == []
+    assert (counts(tracked), notes_of(tracked)) == ([3, 3], [])
