@@ -57,8 +57,7 @@ CSV: Final[dict[int | str, dict[str, Any]]] = {
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the API as `ecom api` serves it, for any ASGI server: with API keys, rate limits and request limits.
 
-    Args:
-        settings: The settings; by default those of the environment.
+    The settings are by default those of the environment.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.

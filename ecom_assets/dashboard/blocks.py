@@ -72,17 +72,9 @@ class Block:
 class Tile:
     """A number with its definition and, where there is one, its change since the period before.
 
-    Attributes:
-        label: What the number is called.
-        value: The number; None if it is unknown.
-        kind: How it is written.
-        definition: What it means.
-        previous: The number of the period before.
-        change: The relative change; None if the two cannot be compared.
-        better: Which direction of a change is good; None if neither is.
-        trend: The number over time.
-        why: Where it can be traced from.
-        href: A page that says more.
+    An unknown number is None, and so is the change between two that cannot be compared. `better` is the direction of a
+    change that is good, None if neither is; `trend` has the number over time, `why` says where it can be traced from,
+    and `href` is a page that says more.
     """
 
     label: str
@@ -166,17 +158,9 @@ class DataTable(Block):
 class Chart(Block):
     """A Vega-Lite or Vega specification with its data, the same data as a table, and the address of their CSV.
 
-    Attributes:
-        spec: The specification without data, sizes of text or colours: `static/dashboard.js` adds those of the theme.
-        rows: The data, which the specification sees as its `values`.
-        columns: The columns of the table that says the same.
-        description: A sentence for those who cannot see the chart.
-        csv: The address of the rows as CSV.
-        height: Pixels.
-        definition: What the numbers mean.
-        note: A sentence under the chart.
-        empty: What is said in place of a chart without rows.
-        why: Where the numbers can be traced from.
+    The specification has no data, sizes of text or colours: `static/dashboard.js` adds those of the theme, and `rows`
+    as its `values`. `description` is a sentence for those who cannot see the chart, `height` is in pixels, and `empty`
+    is said in place of a chart without rows.
     """
 
     template: ClassVar[str] = "chart.html"

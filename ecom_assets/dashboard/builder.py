@@ -46,11 +46,8 @@ class Input:
     """A field of a builder's form.
 
     Attributes:
-        name: Its name in the address.
-        label: What people read.
         hint: What may be given, in a few words.
         options: Pairs of value and label of a select; without them it is a text.
-        kind: Of the HTML input.
         suggests: What the browser offers while typing: `types` of events, or `columns`.
         about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
         width: How many columns of the form it takes.
@@ -194,6 +191,11 @@ class Question:
     is_file_of_body: bool = False
     """Whether the body is the definition file, because the answer describes the definition in other words."""
 
+    @property
+    def inputs(self) -> list[Input]:
+        """Return the fields of the form."""
+        return [one for group in self.groups for one in group.inputs]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -231,23 +233,19 @@ def _answer(view: View, question: Question) -> Outcome:
     return Outcome(answer, body)
 
 
-def _inputs(question: Question) -> list[Input]:
-    return [one for group in question.groups for one in group.inputs]
-
-
 def _field_of_place(question: Question, view: View, place: list[str]) -> str:
     name = place[0] if place else ""
     if name == "steps":
-        given = [one.name for one in _inputs(question) if one.name.startswith("step") and _value(view, one.name)]
+        given = [one.name for one in question.inputs if one.name.startswith("step") and _value(view, one.name)]
         number = int(place[1]) if len(place) > 1 and place[1].isdigit() else len(given)
         return given[number] if number < len(given) else "step1"
-    return next((one.name for one in _inputs(question) if name in {one.name, *one.words}), "")
+    return next((one.name for one in question.inputs if name in {one.name, *one.words}), "")
 
 
 def _field_of_sentence(question: Question, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
-    quoting = (one.name for one in _inputs(question) if (text := _value(view, one.name)) and f"'{text}'" in sentence)
-    named = (one.name for one in _inputs(question) if any(f"{word} " in f"{sentence} " for word in one.words))
+    quoting = (one.name for one in question.inputs if (text := _value(view, one.name)) and f"'{text}'" in sentence)
+    named = (one.name for one in question.inputs if any(f"{word} " in f"{sentence} " for word in one.words))
     return next(quoting, "") or next(named, "")
 
 
@@ -274,8 +272,8 @@ def form(question: Question) -> Callable[[View], Block]:
 
     def build(view: View) -> Block:
         outcome = context(view, question)
-        values = {one.name: _value(view, one.name) for one in _inputs(question)}
-        filled = [one.place for one in _inputs(question) if one.place and values[one.name]]
+        values = {one.name: _value(view, one.name) for one in question.inputs}
+        filled = [one.place for one in question.inputs if one.place and values[one.name]]
         return BuilderForm(
             question.groups,
             values,

@@ -33,24 +33,15 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
     alone = {"window": [{"op": "lag", "field": y, "as": "before"}, {"op": "lead", "field": y, "as": "after"}]}
     is_alone = f"isValid(datum['{y}']) && !isValid(datum.before) && !isValid(datum.after)"
     hover = {"name": "hover", "select": {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"]}}
+    is_pointed = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
+    pointed = {"opacity": is_pointed, "tooltip": [day_tip(x), tip(y, kind, title)]}
+    point, height = {"type": "point", "filled": True, "size": 60}, {"y": number(y, kind)}
     return {
         "encoding": {"x": _days(x)},
         "layer": [
-            {"mark": {**mark, "interpolate": "linear"}, "encoding": {"y": number(y, kind)}},
-            {
-                "transform": [alone, {"filter": is_alone}],
-                "mark": {"type": "point", "filled": True, "size": 60},
-                "encoding": {"y": number(y, kind)},
-            },
-            {
-                "params": [hover],
-                "mark": {"type": "point", "filled": True, "size": 60},
-                "encoding": {
-                    "y": number(y, kind),
-                    "opacity": {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0},
-                    "tooltip": [day_tip(x), tip(y, kind, title)],
-                },
-            },
+            {"mark": {**mark, "interpolate": "linear"}, "encoding": height},
+            {"transform": [alone, {"filter": is_alone}], "mark": point, "encoding": height},
+            {"params": [hover], "mark": point, "encoding": {**height, **pointed}},
         ],
     }
 

@@ -121,14 +121,10 @@ class Page:
 
     Attributes:
         path: The last part of its address; empty for the first page.
-        title: What it is called.
-        sections: What it shows, in order.
-        group: The heading that it stands under in the navigation.
-        place: Its place in the group, by which pages are sorted.
+        group: The heading that it stands under in the navigation, where pages are sorted by `place`.
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
-        is_listed: Whether the navigation has it.
         actions: What its forms do; see `actions.py`.
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.

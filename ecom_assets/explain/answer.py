@@ -44,14 +44,9 @@ class Tables(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer is looked up.
+    """Where an answer is looked up: the tables, the notes of what made them, and the rules of the assets by name.
 
-    Attributes:
-        reading: The tables.
-        notes: What made them.
-        has: Returns whether a table is there.
-        rules: The rules of the assets, by parameter name.
-        keep: Stores the rows of a table on the way down, so that they are computed once, and returns them.
+    `keep` stores the rows of a table on the way down, so that they are computed once, and returns them.
     """
 
     reading: Tables

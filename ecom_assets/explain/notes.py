@@ -12,12 +12,10 @@ from ecom_assets.warehouse.written_slices import Computations, WrittenSlices
 
 @dataclass(frozen=True)
 class Write:
-    """A run that wrote days of a table.
+    """A run that wrote days of a table. What was not noted is None.
 
     Attributes:
-        run_id: The Dagster run; None if it was not noted.
-        code_version: The version of ecom_assets that wrote; None if it was not noted.
-        written_at: When, in UTC; None if it was not noted.
+        code_version: The version of ecom_assets that wrote.
         data_version: Id of the write; days with the same one have rows that nothing changed since.
         day_count: How many of the days in question it wrote; 1 for a table without days.
     """
@@ -61,10 +59,7 @@ class Notes(Protocol):
 class StoredNotes:
     """The notes in the tables that writers keep, in a warehouse or in a snapshot of it.
 
-    Attributes:
-        query: Runs a small query.
-        has: Returns whether a table is there.
-        name_of: Returns the name of a table for SQL.
+    `query` runs a small query, `has` returns whether a table is there, and `name_of` its name for SQL.
     """
 
     query: Callable[[str], list[dict[str, Any]]]

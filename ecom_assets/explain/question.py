@@ -45,11 +45,9 @@ MOST_ADDED: Final = 31
 
 @dataclass(frozen=True)
 class Question:
-    """A question about rows of a table.
+    """A question about the rows of a table that meet conditions.
 
     Attributes:
-        contract: The table.
-        where: What must hold of its rows.
         column: The number to go down from; empty to show what there is.
         limit: The most received rows to show.
         offset: How many to leave out at the start.

@@ -95,19 +95,14 @@ RETRY: Final[Kind] = "retry"
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a run.
+    """A request to a run, with its place among all requests from 1, its first and last day, and who made it.
 
     Attributes:
-        number: Its place among all requests, from 1.
         kind: `release` lets a held day in; `retry` sends again what a destination has refused.
         subject: The source of the held day, such as `orders`, or the destination, such as `amplitude_events`.
-        first_day: First of its days.
-        last_day: Last of its days.
-        asked_by: Who made it.
         asked_at: When it was made first, in UTC.
         attempt: How often it was made.
         taken_at: When a run took it, in UTC; None while it waits.
-        run_id: The Dagster run that took it.
     """
 
     number: int

@@ -35,11 +35,9 @@ from ecom_assets.settings.settings import Settings
 
 @dataclass(frozen=True)
 class Door:
-    """What a request needs to be let through.
+    """What a request needs to be let through: keys and tokens for the login, and host names besides the loopback names.
 
-    Attributes:
-        credentials: The keys and tokens for the login; None if no login is needed.
-        hosts: The allowed host names, in addition to the loopback names; None to allow any.
+    Without `credentials` no login is needed; without `hosts` any host name is allowed.
     """
 
     credentials: Credentials | None

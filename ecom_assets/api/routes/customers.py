@@ -15,8 +15,7 @@ from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
 
-router = APIRouter(tags=["customers"])
-NO_ORDERS = documented(409)
+router = APIRouter(tags=["customers"], responses=documented(409))
 DOCUMENTED = customer_queries.DEFINITION
 
 
@@ -137,24 +136,14 @@ class CustomerWeeksAnswer(Answer):
     weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
 
 
-@router.get(
-    "/analytics/customers",
-    response_model=CustomersAnswer,
-    responses=NO_ORDERS,
-    summary="New, returning and retained customers",
-)
+@router.get("/analytics/customers", response_model=CustomersAnswer, summary="New, returning and retained customers")
 def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
     period = context.period(parameters, "sales")
     return context.answer(parameters, DOCUMENTED, customer_queries.customers(context.reading, period), period)
 
 
-@router.get(
-    "/analytics/customers/segments",
-    response_model=SegmentsAnswer,
-    responses=NO_ORDERS,
-    summary="Customers by RFM segment",
-)
+@router.get("/analytics/customers/segments", response_model=SegmentsAnswer, summary="Customers by RFM segment")
 def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}
@@ -164,7 +153,6 @@ def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any
 @router.get(
     "/analytics/customers/profiles",
     response_model=ProfilesAnswer,
-    responses=NO_ORDERS,
     summary="Customers by tier, engagement, market and data quality",
 )
 def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
@@ -176,7 +164,6 @@ def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters
 @router.get(
     "/analytics/customers/retention",
     response_model=CustomerWeeksAnswer,
-    responses=NO_ORDERS,
     summary="New, returning and refunded customers by week",
 )
 def customer_retention(context: Context, parameters: Annotated[WeeksParameters, Query()]) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import cut
 
-router = APIRouter(tags=["reconciliation"])
-NOT_THERE = documented(409)
+router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
 
 def _field(column: Column) -> Any:  # noqa: ANN401 (a type and a field for `create_model`)
@@ -73,12 +72,7 @@ class DeliveriesAnswer(Answer):
     deliveries: list[DeliveredDay] = Field(description="By day, destination and account")
 
 
-@router.get(
-    "/analytics/reconciliation",
-    response_model=ReconciliationAnswer,
-    responses=NOT_THERE,
-    summary="Orders against purchase events",
-)
+@router.get("/analytics/reconciliation", response_model=ReconciliationAnswer, summary="Orders against purchase events")
 def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the totals of orders and of events for each day, and their differences by cause."""
     period = context.period(parameters, "sales", "events")
@@ -86,12 +80,7 @@ def reconciliation(context: Context, parameters: Annotated[PagedDaysParameters, 
     return context.answer(parameters, reconciliation_queries.DEFINITION, result, period)
 
 
-@router.get(
-    "/analytics/deliveries",
-    response_model=DeliveriesAnswer,
-    responses=NOT_THERE,
-    summary="What was delivered to other tools",
-)
+@router.get("/analytics/deliveries", response_model=DeliveriesAnswer, summary="What was delivered to other tools")
 def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Query()]) -> dict[str, Any]:
     """Return the outcomes of each day's records, as the ledger has them now."""
     context.do_not_keep()  # the ledger changes between publications

@@ -17,8 +17,7 @@ from ecom_assets.sales.coverage import sales_source
 from ecom_assets.sales.queries import Granularity, Level
 from ecom_assets.tables.queries import Coverage
 
-router = APIRouter(tags=["sales"])
-NO_ORDERS = documented(409)
+router = APIRouter(tags=["sales"], responses=documented(409))
 
 
 class SalesNumbers(BaseModel):
@@ -127,7 +126,7 @@ class PlacesAnswer(SoldAnswer):
     places: list[Place] = Field(description="Most revenue first")
 
 
-@router.get("/analytics/sales", response_model=SalesAnswer, responses=NO_ORDERS, summary="Revenue, orders and items")
+@router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
 def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return gross and net revenue, orders, items and average order value of a period and of the period before."""
     period = context.period(parameters, "sales")
@@ -135,12 +134,7 @@ def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     return context.answer(parameters, sales_queries.SALES_DEFINITION, result, period)
 
 
-@router.get(
-    "/analytics/revenue/trend",
-    response_model=TrendAnswer,
-    responses=NO_ORDERS,
-    summary="Sales by hour, day, week or month",
-)
+@router.get("/analytics/revenue/trend", response_model=TrendAnswer, summary="Sales by hour, day, week or month")
 def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query()]) -> dict[str, Any]:
     """Return the sales over time, including parts of the period without a sale."""
     period = context.period(parameters, "sales")
@@ -150,12 +144,7 @@ def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query
     return context.answer(parameters, definition, parameters.cut(result, "points"), period)
 
 
-@router.get(
-    "/analytics/revenue/by-channel",
-    response_model=ChannelsAnswer,
-    responses=NO_ORDERS,
-    summary="Revenue by channel",
-)
+@router.get("/analytics/revenue/by-channel", response_model=ChannelsAnswer, summary="Revenue by channel")
 def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameters, Query()]) -> dict[str, Any]:
     """Return the revenue credited to each marketing channel by one of eight models, or that of each sales channel."""
     if parameters.dimension == sales_queries.SALES_CHANNEL:
@@ -167,12 +156,7 @@ def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameter
     return context.answer(parameters, definition, parameters.cut(result, "channels"), period)
 
 
-@router.get(
-    "/analytics/geographic",
-    response_model=PlacesAnswer,
-    responses=NO_ORDERS,
-    summary="Sales by country, region or city",
-)
+@router.get("/analytics/geographic", response_model=PlacesAnswer, summary="Sales by country, region or city")
 def geographic(context: Context, parameters: Annotated[PlacesParameters, Query()]) -> dict[str, Any]:
     """Return the sales of each place."""
     period = context.period(parameters, "sales")

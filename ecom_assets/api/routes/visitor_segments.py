@@ -12,8 +12,7 @@ from ecom_assets.api.problems import documented
 from ecom_assets.visitor_segments import queries
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 
-router = APIRouter(tags=["behaviour"])
-NONE_DECLARED = documented(409)
+router = APIRouter(tags=["behaviour"], responses=documented(409))
 
 
 class VisitorSegment(BaseModel):
@@ -57,10 +56,7 @@ class VisitorSegmentDaysAnswer(Answer):
 
 
 @router.get(
-    "/analytics/visitor-segments",
-    response_model=VisitorSegmentsAnswer,
-    responses=NONE_DECLARED,
-    summary="Visitors of each declared segment",
+    "/analytics/visitor-segments", response_model=VisitorSegmentsAnswer, summary="Visitors of each declared segment"
 )
 def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return how many visitors are in each segment that ECOM_VISITOR_SEGMENTS declares, and how many came and left."""
@@ -73,7 +69,6 @@ def visitor_segments(context: Context, parameters: Annotated[PagedDaysParameters
 @router.get(
     "/analytics/visitor-segments/daily",
     response_model=VisitorSegmentDaysAnswer,
-    responses=NONE_DECLARED,
     summary="Visitors of declared segments by day",
 )
 def visitor_segments_daily(context: Context, parameters: Annotated[SegmentDaysParameters, Query()]) -> dict[str, Any]:

@@ -155,9 +155,7 @@ def published_days(
 class StoreReading(ABC):
     """The tables of one published state, for one request; see `Reading` in `tables/queries.py`.
 
-    Attributes:
-        questions: The SQL of the queries so far.
-        used: The names of the tables that were read so far.
+    `questions` has the SQL of the queries so far, and `used` the names of the tables that were read.
     """
 
     has_kernel: ClassVar[bool]
