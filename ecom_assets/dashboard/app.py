@@ -20,7 +20,7 @@ from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
-from ecom_assets.dashboard.page import PREFIX, NoDays, Page, View, all_pages, check_days, read_filters
+from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
 from ecom_assets.dashboard.sessions import SessionDoor, secret_of
 from ecom_assets.dashboard.static_files import send_file
@@ -81,10 +81,7 @@ def _show(page: Page) -> Callable[[Request], Response]:
         store: Store = request.app.state.store
         try:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
-                check_days(filters, reading.newest_date)
-                if isinstance(filters, NoDays):
-                    filters = filters.on(reading.newest_date)
-                return render_page(View(page, filters, RequestContext(request, reading)))
+                return render_page(View(page, filters.on(reading.newest_date), RequestContext(request, reading)))
         except NothingPublishedError:
             return render_message(request, HTTPStatus.OK, page.title, NOTHING, page)
 

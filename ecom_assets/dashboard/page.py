@@ -34,26 +34,6 @@ WHY: Final = "why"
 A = TypeVar("A", bound=BaseModel)
 
 
-class Filters(BaseModel):
-    """The parameters in the address of a page: the days, and in subclasses the choices of the page.
-
-    Fields whose type is a `Literal` become selects, with the field's title as their label.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    DAYS: ClassVar[tuple[str, ...]] = ("time_range", "start_date", "end_date")
-
-    time_range: TimeRange | None = Field(None, title="Days")
-    start_date: date | None = Field(None, title="From")
-    end_date: date | None = Field(None, title="To")
-
-    @property
-    def days(self) -> dict[str, str]:
-        """Return the days in the format of the address and of the API's parameters."""
-        given = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
-        return {name: str(value) for name, value in given.items()}
-
-
 class NoDays(BaseModel):
     """The parameters in the address of a page without days; subclasses add choices."""
 
@@ -66,6 +46,34 @@ class NoDays(BaseModel):
 
     def on(self, newest: date) -> Self:  # noqa: ARG002 (subclasses need it)
         """Return the choices where the data end on a day."""
+        return self
+
+
+class Filters(NoDays):
+    """The parameters in the address of a page: the days, and in subclasses the choices of the page.
+
+    Fields whose type is a `Literal` become selects, with the field's title as their label.
+    """
+
+    DAYS: ClassVar[tuple[str, ...]] = ("time_range", "start_date", "end_date")
+
+    time_range: TimeRange | None = Field(None, title="Days")
+    start_date: date | None = Field(None, title="From")
+    end_date: date | None = Field(None, title="To")
+
+    @property
+    def days(self) -> dict[str, str]:
+        """Return the days in the format of the address and of the API's parameters."""
+        given = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
+        return {name: str(value) for name, value in given.items()}
+
+    def on(self, newest: date) -> Self:
+        """Return the choices where the data end on a day.
+
+        Raises:
+            DefinitionError: The days end before they start, or are too many.
+        """
+        Period.of(newest, self.time_range, self.start_date, self.end_date)
         return self
 
 
@@ -136,7 +144,7 @@ class Page:
     group: Group = "Shop"
     place: int = 100
     summary: str = ""
-    asks: type[Filters] | type[NoDays] = Filters
+    asks: type[NoDays] = Filters
     refresh_s: int | None = None
     is_listed: bool = True
     actions: tuple[Action, ...] = ()
@@ -274,16 +282,6 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
     if code == "extra_forbidden":
         return f"the page has no filter {name!r}; {did_you_mean(name, kind.model_fields)}"
     return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
-
-
-def check_days(filters: object, newest: date) -> None:
-    """Raise if the days of an address are invalid.
-
-    Raises:
-        DefinitionError: They end before they start, or are too many.
-    """
-    if isinstance(filters, Filters):
-        Period.of(newest, filters.time_range, filters.start_date, filters.end_date)
 
 
 @cache

@@ -139,14 +139,14 @@ def _table(contract: type[Table]) -> Row:
 
 def _described(contract: type[Table], name: str) -> Row:
     """Return a number's column: what it is, its unit, and how it goes down."""
-    column, trace = contract.columns[name], TRACES.get(contract)
-    way = trace.numbers.get(name) if trace else None
-    return {
-        "column": name,
-        "description": column.description,
-        "unit": column.unit,
-        "how": how_of(way, column.unit or "rows"),
-    }
+    column = contract.columns[name]
+    how = how_of(_way_of(contract, name), column.unit or "rows")
+    return {"column": name, "description": column.description, "unit": column.unit, "how": how}
+
+
+def _way_of(contract: type[Table], name: str) -> Way | None:
+    trace = TRACES.get(contract)
+    return trace.numbers.get(name) if trace else None
 
 
 def how_of(way: Way | None, unit: str) -> str | None:
@@ -193,7 +193,10 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
         "note": note or None,
         "from_columns": list(way.columns) if isinstance(way, Computed) else [],
         "adds_up": None if note or not adds_up else _adds_up(value, down),
-        "down": [_plain_part(part) for part in down],
+        "down": [
+            part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
+            for part in down
+        ],
         "restatements": _restatements(question, shown, place),
     }
 
@@ -206,8 +209,7 @@ def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
 
 
 def _chosen(contract: type[Table], name: str, behind: Behind) -> Way | None:
-    trace = TRACES.get(contract)
-    way = trace.numbers.get(name) if trace else None
+    way = _way_of(contract, name)
     while isinstance(way, ByRow):
         way = way.choose(behind)
     return way
@@ -266,10 +268,6 @@ def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a num
     if any(part["ends"] for part in down):
         return None
     return bool((value or 0) == sum((part["levels"][-1]["gives"] or 0) for part in down))
-
-
-def _plain_part(part: Row) -> Row:
-    return part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
 
 
 def _restatements(question: Question, rows: list[Row], place: Place) -> list[Row]:

@@ -18,15 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
-from ecom_assets.api.auth.callers import (
-    CALLER,
-    SESSION_CALLER,
-    Caller,
-    Scope,
-    is_health,
-    name_of_caller,
-    scope_for,
-)
+from ecom_assets.api.auth.callers import CALLER, SESSION_CALLER, Caller, Scope, is_health, name_of_caller, scope_for
 from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, Refusal, scope_challenge

@@ -3,8 +3,9 @@
 A new route is a new tool. What is not a question is left out: the index, health and metrics, and whatever writes.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
@@ -134,27 +135,19 @@ def _resolved(document: Mapping[str, Any], schema: Schema) -> Schema:
 
 def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
     """Return a schema with the definitions that it refers to."""
-    wanted = list(_references(schema))
+    wanted = _references(schema)
     definitions: dict[str, Schema] = {}
     while wanted:
         name = wanted.pop()
         if name not in definitions:
             definitions[name] = document["components"]["schemas"][name]
             wanted += _references(definitions[name])
-    whole: Schema = {**schema, **({"$defs": definitions} if definitions else {})}
-    moved: Schema = _moved(whole)
+    moved: Schema = _moved({**schema, **({"$defs": definitions} if definitions else {})})
     return moved
 
 
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"].removeprefix(IN_DOCUMENT)
-        for one in value.values():
-            yield from _references(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _references(one)
+def _references(schema: Schema) -> list[str]:
+    return re.findall(rf'"\$ref": "{IN_DOCUMENT}([^"]+)"', json.dumps(schema))
 
 
 BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"}

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
@@ -175,24 +175,17 @@ class TimesBody(BaseModel):
     )
 
 
+EXAMPLE: Final[dict[str, Any]] = {
+    "steps": [{"event_type": name} for name in ("product_view", "add_to_cart", "purchase")],
+    "within": "7d",
+    "by": "product_category",
+}
+
+
 class FunnelBody(Body):
     """The definition of a funnel; see docs/metrics.md."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "steps": [
-                        {"event_type": "product_view"},
-                        {"event_type": "add_to_cart"},
-                        {"event_type": "purchase"},
-                    ],
-                    "within": "7d",
-                    "by": "product_category",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
     OF_DAYS = Body.OF_DAYS | {"first", "last_day", "last", "session_rule"}
 
     steps: list[StepBody | Name] = Field(min_length=MIN_STEPS, max_length=MAX_STEPS, description="In order")

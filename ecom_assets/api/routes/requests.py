@@ -81,22 +81,20 @@ def table_states(context: Context, parameters: Annotated[Parameters, Query()]) -
     context.do_not_keep()
     noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
     newest = quality_queries.newest_days(context.reading, (one for one in ALL if one.qualified_name() in published))
-    rows = [_table(name, noted.get(name, {}), published.get(name, {}), newest) for name in sorted({*noted, *published})]
+    rows = [
+        {
+            "table_name": name,
+            "newest_date": newest.get(name),
+            "row_count": served.get("row_count"),
+            "written_at": written.get("written_at") or served.get("materialized_at"),
+            "is_written": written.get("is_written"),
+            "sentence": written.get("sentence", ""),
+            "run_id": written.get("run_id") or served.get("run_id"),
+        }
+        for name in sorted({*noted, *published})
+        for written, served in [(noted.get(name, {}), published.get(name, {}))]
+    ]
     return context.answer(parameters, queries.TABLES_DEFINITION, {"tables": rows}, "events")
-
-
-def _table(
-    name: str, noted: dict[str, Any], published: dict[str, Any], newest: dict[str, date | None]
-) -> dict[str, Any]:
-    return {
-        "table_name": name,
-        "newest_date": newest.get(name),
-        "row_count": published.get("row_count"),
-        "written_at": noted.get("written_at") or published.get("materialized_at"),
-        "is_written": noted.get("is_written"),
-        "sentence": noted.get("sentence", ""),
-        "run_id": noted.get("run_id") or published.get("run_id"),
-    }
 
 
 class DeadLetterGroup(BaseModel):

@@ -56,7 +56,7 @@ class PostgresStore:
 
     def __init__(self, settings: Settings) -> None:
         """Set up the store; no connection is opened yet."""
-        self._settings = settings
+        self.settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
         self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
         self.tables: dict[str, ir.Table] = {}
@@ -68,7 +68,7 @@ class PostgresStore:
         cancellation = cancellation or Cancellation()
         engine, published = self._begun()
         try:
-            yield PostgresReading(engine, published, self, self._settings, cancellation)
+            yield PostgresReading(engine, published, self, cancellation)
         finally:
             if cancellation.is_over:
                 engine.close()  # a late cancellation would hit a query of the next request
@@ -88,7 +88,7 @@ class PostgresStore:
                 engine = self._idle.get_nowait()
                 with contextlib.suppress(ConnectionLostError):
                     return engine, self._published(engine)
-        engine = publication_target(self._settings).open()
+        engine = publication_target(self.settings).open()
         return engine, self._published(engine)
 
     def _published(self, engine: PostgresEngine) -> Published:
@@ -111,7 +111,7 @@ class PostgresStore:
 
         noted, held = (json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days"))
         known = published_days(tables, days_of, noted, held)
-        return Published.at(at, newest["data_version"], tables, known, self._settings.timezone)
+        return Published.at(at, newest["data_version"], tables, known, self.settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -129,15 +129,10 @@ class PostgresReading(StoreReading):
     TIMED_OUT = psycopg.errors.QueryCanceled
 
     def __init__(
-        self,
-        engine: PostgresEngine,
-        published: Published,
-        store: PostgresStore,
-        settings: Settings,
-        cancellation: Cancellation,
+        self, engine: PostgresEngine, published: Published, store: PostgresStore, cancellation: Cancellation
     ) -> None:
         """Set the connection, which has an open transaction."""
-        super().__init__(published, settings, store.adhoc, cancellation)
+        super().__init__(published, store.settings, store.adhoc, cancellation)
         self._engine = engine
         self._tables = store.tables
         self._compiled = store.compiled

@@ -207,13 +207,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
     tables: Tables = {
-        name: {
-            "row_count": one.row_count,
-            "data_version": one.data_version,
-            "run_id": one.origin.run_id,
-            "asset_version": one.origin.asset_version,
-            "materialized_at": one.origin.materialized_at,
-        }
+        name: {"row_count": one.row_count, "data_version": one.data_version, **vars(one.origin)}
         for name, one in snapshot.tables.items()
     }
 

@@ -56,11 +56,7 @@ def channels(answer: Answer) -> Block:
 
 
 QUESTION: Final = Question(
-    attribution.attribution,
-    builder.body_from(GROUPS),
-    GROUPS,
-    "ecom attribution",
-    is_file_of_body=True,
+    attribution.attribution, builder.body_from(GROUPS), GROUPS, "ecom attribution", is_file_of_body=True
 )
 PAGE = question_page(
     QUESTION,

@@ -1,5 +1,6 @@
 """Journeys: how sessions flow from step to step, from the beginning or around one step."""
 
+from collections import Counter
 from typing import Any, Final, Literal
 
 from pydantic import Field
@@ -90,11 +91,10 @@ def _together(flows: list[Flow], columns: int) -> list[Flow]:
     """Return flows in which the rarer names of each column are one."""
     kept = []
     for column in range(columns):
-        sizes: dict[str, int] = {}
+        sizes: Counter[str] = Counter()
         for one in flows:
             if column in {one.column, one.column + 1}:
-                name = one.source if one.column == column else one.target
-                sizes[name] = sizes.get(name, 0) + one.count
+                sizes[one.source if one.column == column else one.target] += one.count
         kept.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
     sums: dict[tuple[int, str, str], tuple[int, int]] = {}
     for one in flows:
@@ -107,9 +107,9 @@ def _together(flows: list[Flow], columns: int) -> list[Flow]:
 
 def _without_small(flows: list[Flow], least: str) -> list[Flow]:
     share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
-    totals: dict[int, int] = {}
+    totals: Counter[int] = Counter()
     for one in flows:
-        totals[one.column] = totals.get(one.column, 0) + one.count
+        totals[one.column] += one.count
     return [one for one in flows if one.count >= share * totals[one.column]]
 
 

@@ -10,6 +10,7 @@ from ecom_assets.api.routes import realtime
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import NoDays, Page, Section, View
+from ecom_assets.tables.queries import NoSourceError
 
 PRODUCTS = (
     Column("product_id", "Product"),
@@ -29,8 +30,6 @@ REFRESH_S, STALE_S = 10, 600
 def numbers(view: View) -> Block:
     """Return what happened in the last 5 and 30 minutes."""
     result = _read(view)
-    if isinstance(result, Notice):
-        return result
     short, long = result["windows"][0], result["windows"][-1]
     meaning = result["definition"]
 
@@ -54,8 +53,6 @@ def numbers(view: View) -> Block:
 def events(view: View) -> Block:
     """Return the events of the last 30 minutes by type."""
     result = _read(view)
-    if isinstance(result, Notice):
-        return result
     window = result["windows"][-1]
     rows = [
         {"event_type": name, "count": count, "share": count / window["event_count"]}
@@ -67,8 +64,6 @@ def events(view: View) -> Block:
 def products(view: View) -> Block:
     """Return the products of the most visitors in the last 30 minutes."""
     result = _read(view)
-    if isinstance(result, Notice):
-        return result
     return DataTable(result["windows"][-1]["top_products"], PRODUCTS, empty="Nobody looked at a product.")
 
 
@@ -88,10 +83,10 @@ def _freshness(values: dict[str, Any]) -> Notice:
     return Notice(f"The newest event is {lag} old.", "good")
 
 
-def _read(view: View) -> Any:  # noqa: ANN401 (the answer, or a notice)
+def _read(view: View) -> Any:  # noqa: ANN401 (the answer of the route)
     answer = realtime.realtime(view.request, Response(), Parameters())
     if isinstance(answer, Response):
-        return Notice(str(json.loads(bytes(answer.body))["detail"]))
+        raise NoSourceError(str(json.loads(bytes(answer.body))["detail"]))
     return answer
 
 
