@@ -110,11 +110,6 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
         )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
-    add_middlewares(app)
-    return app
-
-
-def add_middlewares(app: FastAPI) -> None:
-    """Add the middleware for all routes, the innermost first."""
-    app.add_middleware(CsvAnswers)
+    app.add_middleware(CsvAnswers)  # the innermost first
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    return app

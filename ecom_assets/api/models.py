@@ -47,7 +47,7 @@ class SourceDays(BaseModel):
     """The known days of a range, and of the range before it."""
 
     data: Coverage | None = Field(
-        description="How many days of the range the data hold: of the others nobody knows, and where it is `none`, "
+        description="How many days of the range the data hold: the others are not known, and where it is `none`, "
         "every number is null",
         examples=["whole"],
     )
@@ -70,7 +70,7 @@ class SourceDays(BaseModel):
 class Range(SourceDays):
     """The days that an answer covers, including both ends, and the days that it is compared with."""
 
-    time_range: TimeRange | None = Field(description="As asked; null for a state as of a day", examples=["month"])
+    time_range: TimeRange | None = Field(description="As requested; null for a state as of a day", examples=["month"])
     start_date: date = Field(description="First day")
     end_date: date = Field(description="Last day")
     day_count: int = Field(description="How many days these are", examples=[30])
@@ -91,7 +91,7 @@ class TableExplained(BaseModel):
     table: str = Field(description="Layer and name", examples=["mart.revenue_daily"])
     dagster_url: str = Field(description="The asset in Dagster's UI")
     row_count: int | None = Field(None, description="Its rows")
-    data_version: str | None = Field(None, description="What its rows come to: equal versions are equal rows")
+    data_version: str | None = Field(None, description="Version of its rows: equal versions have equal rows")
     run_id: str | None = Field(None, description="The Dagster run that made it last")
     asset_version: str | None = Field(None, description="Dagster's data version of the asset")
     materialized_at: str | None = Field(None, description="When that was, in UTC")
@@ -100,7 +100,7 @@ class TableExplained(BaseModel):
 class Explained(BaseModel):
     """Where an answer comes from."""
 
-    sql: list[str] = Field(description="What was asked of the store, in order")
+    sql: list[str] = Field(description="The queries to the store, in order")
     tables: list[TableExplained] = Field(description="The tables that were read")
 
 
@@ -109,7 +109,7 @@ class Answer(BaseModel):
 
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")
-    data_version: str = Field(description="What the published tables come to: equal versions give equal answers")
+    data_version: str = Field(description="Version of the published tables: equal versions give equal answers")
     currency: str = Field(description="Of all amounts, by ISO 4217", examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")

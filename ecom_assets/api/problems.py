@@ -54,7 +54,7 @@ class Problem(BaseModel):
         description="What was wrong, where, and what to do",
         examples=["start_date=2026-02-01 is after end_date=2026-01-01; swap them."],
     )
-    instance: str = Field(description="The path that was asked for", examples=["/v1/analytics/sales"])
+    instance: str = Field(description="The path of the request", examples=["/v1/analytics/sales"])
     errors: list[Flaw] = Field(default_factory=list, description="Each place that is wrong, where several may be")
 
 

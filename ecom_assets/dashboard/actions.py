@@ -73,7 +73,7 @@ def check_form(request: Request, form: Mapping[str, str]) -> None:
     """
     expected = sessions.token_of(request)
     if not hmac.compare_digest(form.get("token", "").encode(), expected.encode()) or not is_own_origin(request):
-        raise ForgedError("This form is too old, or was sent from elsewhere; open the page again, and try once more.")
+        raise ForgedError("This form is too old, or another site sent it; open the page again, and try once more.")
 
 
 def check_scope(request: Request, action: Action) -> None:

@@ -32,7 +32,7 @@ NOTHING: Final = (
     "page then shows the numbers. For data of your own, see ECOM_EVENTS and ECOM_ORDERS in docs/settings.md."
 )
 LOST: Final = "There is no page at this address. The navigation lists what there is."
-FAILED: Final = "The page could not be made; the log of the API says why."
+FAILED: Final = "The page could not be rendered; the log of the API says why."
 
 
 def build_dashboard_stack(settings: Settings) -> ApiStack:
@@ -102,7 +102,7 @@ def _failed(request: Request, error: Exception) -> Response:
         request.scope[REFUSED] = WRONG_SCOPE
         return render_message(request, HTTPStatus.FORBIDDEN, "This key may not do that", str(error))
     if isinstance(error, ForgedError):
-        return render_message(request, HTTPStatus.FORBIDDEN, "This form was not taken", str(error))
+        return render_message(request, HTTPStatus.FORBIDDEN, "This form was refused", str(error))
     is_callers = isinstance(error, UsageError)
     if not is_callers:
         structlog.get_logger("ecom_assets.api").warning("page_failed", path=request.url.path, reason=str(error))

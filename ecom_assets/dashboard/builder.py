@@ -1,6 +1,6 @@
 """Builders: a form whose state is in the address, and the answer of an ad-hoc route for it.
 
-A builder's page asks with fields of text, so that its address says what the form says; `Question` turns them into the
+The fields of a builder's form are text, so that the address of the page has all of them; `Question` turns them into the
 body of the route. What the route refuses stands beside the field that it is about.
 """
 
@@ -86,11 +86,7 @@ TIMEZONE: Final = Input("timezone", "Days begin in", "Europe/Berlin", about=("ti
 SEGMENT: Final = Input("segment", "Visitor segment", "a declared name")
 WHERE: Final = Input("where", "Only events where", "product_category = Shoes", width=2)
 PRESET: Final = Input("preset", "As this tool would", options=PRESETS)
-DAYS: Final = (
-    Input("start_date", "From", kind="date"),
-    Input("end_date", "To", kind="date"),
-    TIMEZONE,
-)
+DAYS: Final = (Input("start_date", "From", kind="date"), Input("end_date", "To", kind="date"), TIMEZONE)
 SESSION_RULES: Final[Options] = (
     ("", "As set"), ("ga4", "Google Analytics 4"), ("universal_analytics", "Universal Analytics"),
     ("mixpanel", "Mixpanel"), ("amplitude", "Amplitude"), ("snowplow", "Snowplow"), ("source", "Ids of the source"),

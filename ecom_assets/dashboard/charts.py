@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, Final
 
 from ecom_assets.dashboard.blocks import Column
-from ecom_assets.dashboard.formats import SIGNS
 from ecom_assets.dashboard.static_files import all_files
 
 Spec = dict[str, Any]
@@ -76,6 +75,7 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
 
 def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
+    cases = "".join(f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True))
     return {
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
@@ -86,7 +86,7 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
                 "field": "part",
                 "type": "nominal",
                 "sort": list(parts),
-                "legend": {"labelExpr": _labels(parts, labels)},
+                "legend": {"labelExpr": f"{cases}datum.label"},
             },
             "order": {"field": "part", "sort": "descending"},
             "tooltip": [day_tip(x), tip("value", "count", "Number")],
@@ -149,12 +149,6 @@ def dots(name: str, value: str, series: str, *, kind: str = "count") -> Spec:
     }
 
 
-def _labels(names: Sequence[str], labels: Sequence[str]) -> str:
-    """Return the expression that writes names as labels."""
-    cases = "".join(f"datum.label == '{name}' ? '{label}' : " for name, label in zip(names, labels, strict=True))
-    return f"{cases}datum.label"
-
-
 def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Vega-Lite property)
     """Return the encoding of a number without a title: the section's heading says what it is."""
     # Each label by itself: an axis would write 0 and 200 as "0k" and "0.2k" beside 1k.
@@ -198,11 +192,6 @@ def day_of(start: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour)
 def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows as JSON has them: days as text, amounts as numbers."""
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
-
-
-def sign_of(currency: str) -> str:
-    """Return the sign of a currency for the labels of an axis."""
-    return SIGNS.get(currency, f"{currency} ")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)

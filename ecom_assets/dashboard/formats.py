@@ -23,8 +23,12 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
 
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the sign of its currency: €1,234.50."""
-    sign = SIGNS.get(currency, f"{currency} " if currency else "")
-    return f"{MINUS if amount < 0 else ''}{sign}{abs(amount):,.2f}"
+    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{abs(amount):,.2f}"
+
+
+def sign_of(currency: str) -> str:
+    """Return the sign of a currency; its code and a space if it has none here."""
+    return SIGNS.get(currency, f"{currency} " if currency else "")
 
 
 def day_range(start: date, end: date) -> str:

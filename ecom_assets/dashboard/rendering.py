@@ -19,7 +19,7 @@ from ecom_assets.api.problems import public_sentence
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
-from ecom_assets.dashboard.formats import day_range, formatted, in_words
+from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
 from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
@@ -162,7 +162,7 @@ def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, cu
         {
             "spec": {**spec, "height": height, "description": description},
             "rows": charts.plain(rows),
-            "currencySign": charts.sign_of(currency),
+            "currencySign": sign_of(currency),
         }
     )
 

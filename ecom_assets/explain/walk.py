@@ -36,7 +36,7 @@ class Level:
         of: The part of the number that they are behind.
         whole: Returns some of the rows with all columns; None if `rows` has all columns.
         paged: Rows with the columns by which pages are cut, if `rows` lacks them.
-        known: What the rows come to, where it was counted already.
+        known: `row_count` and `gives` of the rows, where they were counted already.
     """
 
     contract: type[Table]
@@ -221,7 +221,7 @@ def has_hashes(rows: ir.Table) -> bool:
 
 
 def coded(rows: ir.Table, behind: Behind) -> tuple[dict[str, Any] | None, ir.Table]:
-    """Return what rows come to, and the rows with hashes for the texts that they count as, unless two texts share one.
+    """Count rows, and return them with hashes for the texts that they count as, unless two texts share one.
 
     Where there is nothing to hash, the rows are not counted.
     """

@@ -16,7 +16,7 @@ TABLES_DEFINITION: Final = {
     "newest_date": "The newest day of its rows in what is published; null if it is not published or not cut by day",
 }
 REQUESTS_DEFINITION: Final = {
-    "requests": "What people asked runs to do, the newest first; a run over their days takes them",
+    "requests": "Requests of people to runs, the newest first; a run over their days takes them",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets.api.store.store import open_store
-from ecom_assets.automation.alerts import CheckResults, newest_results
+from ecom_assets.automation.alerts import newest_results
 from ecom_assets.automation.jobs import day_of
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.errors import SettingError
@@ -31,24 +31,19 @@ def build_report(
     with closing(open_store(settings)) as store, store.reading() as reading:
         result = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
         version = reading.published.data_version
-    return {**result, "data_version": version, "checks": _check_rows(newest_results(instance, checks))}
-
-
-def _check_rows(results: CheckResults) -> dict[str, Any]:
-    return {
-        "evaluated": results.evaluated_count,
-        "failing": [
-            {
-                "table": one.table.replace("/", "."),
-                "name": one.name,
-                "is_warning": one.is_warning,
-                "sentence": one.sentence or one.description,
-                "observed": one.observed,
-                "limit": one.limit,
-            }
-            for one in results.failing
-        ],
-    }
+    results = newest_results(instance, checks)
+    failing = [
+        {
+            "table": one.table.replace("/", "."),
+            "name": one.name,
+            "is_warning": one.is_warning,
+            "sentence": one.sentence or one.description,
+            "observed": one.observed,
+            "limit": one.limit,
+        }
+        for one in results.failing
+    ]
+    return {**result, "data_version": version, "checks": {"evaluated": results.evaluated_count, "failing": failing}}
 
 
 def report_message(settings: Settings, report: Mapping[str, Any]) -> EmailMessage:

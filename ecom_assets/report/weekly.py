@@ -14,7 +14,6 @@ from ecom_assets.errors import UsageError
 from ecom_assets.funnels.queries import conversion
 from ecom_assets.quality.queries import held, row_accounting
 from ecom_assets.report.causes import conversion_causes, of_sources, order_value_causes, revenue_causes, revenue_factors
-from ecom_assets.sales.coverage import Source
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.sessions.queries import engagement
 from ecom_assets.tables.days import ONE_DAY
@@ -139,8 +138,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
 
 def _known(reading: Reading, period: Period) -> dict[str, Row]:
     """Return how much of the week, and of the week before, each source has, and its held days."""
-    sources: tuple[Source, ...] = ("sales", "events")
-    known = of_sources(reading, period, *sources)
+    known = of_sources(reading, period, "sales", "events")
     return {name: _known_of(known.of_source(name)) for name in known.known}
 
 

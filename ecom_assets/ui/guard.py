@@ -5,7 +5,6 @@ reach the UI could start and delete runs: with a form, a GET request or a WebSoc
 that resolves to this machine (DNS rebinding).
 """
 
-import ipaddress
 import logging
 import secrets
 import time
@@ -24,6 +23,7 @@ from ecom_assets.api.auth.guard import (
     Credentials,
     Rates,
     counted_address,
+    is_loopback,
     is_loopback_name,
     is_origin_of,
 )
@@ -56,7 +56,7 @@ def door_of(host: str, settings: Settings) -> Door:
         EcomError: A setting is wrong, or the keys cannot be read.
     """
     names = frozenset(name.lower() for name in settings.ui_hosts)
-    if is_this_machine(host) or settings.ui_login == "proxy":
+    if is_loopback(host) or settings.ui_login == "proxy":
         return Door(None, names)
     credentials = credentials_of(settings)
     if not credentials.are_needed():
@@ -66,14 +66,6 @@ def door_of(host: str, settings: Settings) -> Door:
             "on 127.0.0.1."
         )
     return Door(credentials, names or None)
-
-
-def is_this_machine(address: str) -> bool:
-    """Return whether a listen address can be reached only from this machine."""
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _name_of(host: str) -> str:
@@ -169,18 +161,16 @@ class UiGuard:
         """Return a refusal for an unknown host name, a page of another origin or a GraphQL query by GET, or None."""
         hosts = connection.headers.getlist("host")
         if len(hosts) != 1 or not self._door.knows_host(hosts[0]):
-            detail = "Dagster's UI is not known by this name; ask 127.0.0.1, or put the name into ECOM_UI_HOSTS."
+            detail = "Dagster's UI does not know this host name; use 127.0.0.1, or add the name to ECOM_UI_HOSTS."
             return _refused(connection, HTTPStatus.MISDIRECTED_REQUEST, detail)
         origin = connection.headers.get("origin")
         site, mode = (connection.headers.get(f"sec-fetch-{name}", "") for name in ("site", "mode"))
         is_elsewhere = site in {"cross-site", "same-site"} and mode != "navigate"
         if is_elsewhere or (origin is not None and not is_origin_of(origin, hosts[0])):
-            detail = (
-                "A page from elsewhere may not ask Dagster's UI; a proxy in front must pass the Host on as it came."
-            )
+            detail = "A page of another site may not use Dagster's UI; a proxy in front must keep the Host as it came."
             return _refused(connection, HTTPStatus.FORBIDDEN, detail)
         if _runs_a_query_by_get(connection):
-            detail = "GraphQL is asked by POST: a GET needs no more than a link."
+            detail = "GraphQL queries must be sent by POST: a link is enough to send a GET."
             return _refused(connection, HTTPStatus.METHOD_NOT_ALLOWED, detail, {"allow": "POST"})
         return None
 
@@ -188,12 +178,13 @@ class UiGuard:
         if self._logins is None or await self._logins.is_logged_in(connection):
             return None
         if self._rates.count("address", counted_address(connection.client.host if connection.client else "unknown")):
-            return _refused(connection, HTTPStatus.TOO_MANY_REQUESTS, "This address asks too often; come again later.")
+            detail = "This address sends too many requests; try again later."
+            return _refused(connection, HTTPStatus.TOO_MANY_REQUESTS, detail)
         if connection.scope["path"] == f"{self._prefix}/login" and connection.scope.get("method") == "POST":
             return await self._log_in(self._logins, Request(connection.scope, receive))
         if "text/html" in connection.headers.get("accept", ""):
             return self._page("Anyone who logs in here may start, change and delete runs.")
-        detail = "Dagster's UI wants an API key of scope admin here: log in, or send `Authorization: Bearer KEY`."
+        detail = "Dagster's UI needs an API key of scope admin here: log in, or send `Authorization: Bearer KEY`."
         return _refused(connection, HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": 'Bearer realm="ecom_assets"'})
 
     async def _log_in(self, logins: Logins, request: Request) -> Response:

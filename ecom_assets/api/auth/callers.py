@@ -159,4 +159,4 @@ def require_write(request: Request) -> str:
 
 
 ON_THIS_MACHINE: Final = "somebody on this machine"
-"""Who asks where no keys are used."""
+"""Who makes a request where no keys are used."""

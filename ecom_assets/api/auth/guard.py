@@ -190,9 +190,13 @@ def _is_of_this_machine(scope: Request) -> bool:
 
 def is_loopback_name(host: str) -> bool:
     """Return whether a host, with or without a port, is a loopback name or address."""
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    return is_loopback(host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0])
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether an address, without a port, can be reached only from this machine."""
     try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
 
@@ -240,7 +244,7 @@ def _too_many(result: TooMany, whose: str) -> Refusal:
 
 
 def _wrong_host() -> Refusal:
-    detail = "Without API keys only this machine is answered, by its own name; ask http://127.0.0.1 or make a key."
+    detail = "Without API keys only this machine is answered, by its own name; use http://127.0.0.1, or make a key."
     return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
 
 

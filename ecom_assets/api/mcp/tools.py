@@ -160,7 +160,7 @@ SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (("additionalProperties", 
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     """Return a schema with references to its own definitions, without parts that an assistant does not need.
 
-    Titles repeat names, an empty default is what a parameter is that is left out, and few values are out of bounds.
+    Titles repeat names, an empty default is the same as leaving a parameter out, and few values are out of bounds.
     """
     if isinstance(value, list):
         return [_moved(one) for one in value]

@@ -4,6 +4,7 @@ The server limits the time to send the headers (`api/server.py`).
 """
 
 import asyncio
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -104,18 +105,18 @@ class _ClientGoneError(Exception):
     """The client has disconnected."""
 
 
+@dataclass
 class _Answer:
     """Passes a response on; sends nothing more once `is_over` is set."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.has_begun = False
-        self.is_over = False
+    pass_on: Send
+    has_begun: bool = False
+    is_over: bool = False
 
     async def send(self, message: Message) -> None:
         if not self.is_over:
             self.has_begun = True
-            await self._send(message)
+            await self.pass_on(message)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

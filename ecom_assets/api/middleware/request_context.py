@@ -87,13 +87,10 @@ def build_stack(
     served: ASGIApp | None = None,
     before_guard: BeforeGuard | None = None,
 ) -> ApiStack:
-    """Return the app wrapped in its middleware.
+    """Return the app, by default the API, wrapped in its middleware.
 
-    Args:
-        settings: The settings of the API.
-        app: The app; by default the API.
-        served: The ASGI application of `app` to wrap; by default `app` itself.
-        before_guard: Middleware that sees a request before the guard does, such as a login.
+    `served` is wrapped in place of the app, if it is another ASGI application for it, and `before_guard` is middleware
+    that sees a request before the guard does, such as a login.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -105,7 +102,12 @@ def build_stack(
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
-    inner = _bounded(settings, served or app)
+    inner: ASGIApp = Bounds(
+        served or app,
+        max_body_bytes=settings.api_max_body_bytes,
+        client_timeout_s=settings.api_client_timeout_s,
+        answer_timeout_s=settings.api_timeout_s,
+    )
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
@@ -118,12 +120,3 @@ def build_stack(
     if provider is not None:
         inner = Tracing(inner, provider)
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
-
-
-def _bounded(settings: Settings, app: ASGIApp) -> ASGIApp:
-    return Bounds(
-        app,
-        max_body_bytes=settings.api_max_body_bytes,
-        client_timeout_s=settings.api_client_timeout_s,
-        answer_timeout_s=settings.api_timeout_s,
-    )

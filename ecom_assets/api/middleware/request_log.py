@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -83,23 +84,23 @@ class RequestLog:
         )
 
 
+@dataclass
 class _Noted:
     """Passes a response on with more headers, and records its status and size."""
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
-        self._send = send
-        self._headers = headers
-        self.status = 0
-        self.bytes = 0
+    pass_on: Send
+    headers: list[tuple[bytes, bytes]]
+    status: int = 0
+    bytes: int = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(one for one in self._headers if one[0] not in own)]
+            message["headers"] = [*message["headers"], *(one for one in self.headers if one[0] not in own)]
         else:
             self.bytes += len(message.get("body", b""))
-        await self._send(message)
+        await self.pass_on(message)
 
 
 def _request_id(scope: Scope) -> str:

@@ -69,7 +69,7 @@ class CorrelationAnswer(QuestionAnswer):
     other_count: int = Field(description="Visitors who entered and did not convert")
     total_count: int = Field(description="How many event types and values are returned")
     correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
-    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
 
 
 @questions.post(

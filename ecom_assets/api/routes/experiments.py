@@ -90,9 +90,9 @@ class VariantCounts(BaseModel):
     expected_share: float = Field(description="Share of units that was planned")
     converted_count: int = Field(description="Units with a goal event at or after their first exposure")
     open_count: int = Field(description="Units whose time for a goal is not over at the newest event")
-    amount: float | None = Field(description="Sum of the amount; null where none is asked for")
+    amount: float | None = Field(description="Sum of the amount; null where none is requested")
     conversion: Metric = Field(description="Share of units that converted")
-    mean: Metric | None = Field(description="Amount per unit; null where none is asked for")
+    mean: Metric | None = Field(description="Amount per unit; null where none is requested")
 
 
 class Ratio(BaseModel):

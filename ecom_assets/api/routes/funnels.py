@@ -310,7 +310,7 @@ class CohortOfEntry(BaseModel):
     start: str = Field(description="When the period begins", examples=["2026-03-02"])
     complete: bool = Field(description="Whether the window of every entry is over in the data")
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
-    breakdown: list[FunnelPart] | None = Field(None, description="By value, where `by` is asked for, too")
+    breakdown: list[FunnelPart] | None = Field(None, description="By value, where `by` is requested, too")
 
 
 class ConversionTimes(BaseModel):
@@ -331,10 +331,10 @@ class FunnelAnswer(QuestionAnswer):
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
     total_count: int = Field(description="How many values the breakdown has, or with `over` how many cohorts there are")
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
-    entries: Entered | None = Field(None, description="Days of entry, where they are asked for or cohorts are")
+    entries: Entered | None = Field(None, description="Days of entry, where they or cohorts are requested")
     cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
-    time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is asked for")
-    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+    time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
+    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
 
 
 @questions.post("/analytics/funnel", response_model=FunnelAnswer, summary="A custom funnel")

@@ -90,7 +90,7 @@ class Index(BaseModel):
     name: str = Field(description="This API", examples=["ecom_assets analytics"])
     version: str = Field(description="The version of the code")
     data_as_of: date = Field(description="The newest day in the data")
-    data_version: str = Field(description="What the published tables come to")
+    data_version: str = Field(description="Version of the published tables")
     published_at: str = Field(description="When they were published, in UTC")
     endpoints: list[Endpoint] = Field(description="Every path; each also under /v1")
 

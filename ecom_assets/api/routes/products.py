@@ -158,7 +158,7 @@ class AlertsAnswer(Answer):
     """The stock that needs attention."""
 
     counts: dict[str, int] = Field(description="Alerts of each kind", examples=[{"out_of_stock": 23, "low": 15}])
-    total_count: int = Field(description="How many there are of what was asked for", examples=[66])
+    total_count: int = Field(description="How many there are of the requested kind", examples=[66])
     alerts: list[Alert] = Field(description="The most urgent kind first, within it what lasts shortest")
 
 

@@ -53,7 +53,7 @@ class Window(BaseModel):
     visitor_count: int = Field(description="Visitors with an event")
     open_cart_count: int = Field(description="Visitors who put something into a cart after their last purchase")
     purchase_count: int = Field(description="Purchase events")
-    revenue_amount: Money = Field(description="What they come to")
+    revenue_amount: Money = Field(description="Sum of their amounts")
     events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
     top_products: list[ProductNow] = Field(description="Those of most visitors")
 

@@ -130,7 +130,7 @@ class Cohort(BaseModel):
     complete: list[bool] = Field(description="Whether the period is over for all of them")
     revenue: list[Money | None] = Field(description="What they had paid by then; null where events carry no money")
     lifetime_value: list[float | None] = Field(description="The same per visitor")
-    sum: list[float] | None = Field(None, description="The sum of the column by then; null where none is asked for")
+    sum: list[float] | None = Field(None, description="The sum of the column by then; null where none is requested")
 
 
 class RetentionTotal(BaseModel):
@@ -143,7 +143,7 @@ class RetentionTotal(BaseModel):
     rate: float | None = Field(description="The share of these; null where no cohort is complete")
     revenue: Money | None = Field(description="What they had paid by then")
     lifetime_value: float | None = Field(description="The same per visitor")
-    sum: float | None = Field(None, description="The sum of the column by then; null where none is asked for")
+    sum: float | None = Field(None, description="The sum of the column by then; null where none is requested")
     sum_per_visitor: float | None = Field(None, description="The same per visitor")
 
 
@@ -162,7 +162,7 @@ class RetentionAnswer(QuestionAnswer):
     cohorts: list[Cohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
     breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
-    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
 
 
 @questions.post("/analytics/retention", response_model=RetentionAnswer, summary="Custom retention")

@@ -35,7 +35,7 @@ class SeriesBody(BaseModel):
         None, description="Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
     )
     each: Literal["sum", "mean", "min", "max"] | None = Field(
-        None, description="What of the column each visitor comes to, for measures per visitor; default sum"
+        None, description="How a visitor's values of the column are combined, for measures per visitor; default sum"
     )
     where: Conditions
     occurrence: Literal["every", "first_time", "first_ever"] | None = Field(
@@ -83,7 +83,7 @@ class Line(BaseModel):
     event_type: str | None = Field(description="What happens; null for anything")
     measure: str = Field(description="What is measured", examples=["visitors"])
     of: str | None = Field(None, description="Of which column")
-    each: str | None = Field(None, description="What of it each visitor comes to")
+    each: str | None = Field(None, description="How a visitor's values of it are combined")
     where: Any = Field(None, description="What must hold of an event")
     occurrence: str | None = Field(None, description="Which of a visitor's events count; null for every one")
     breakdown: str | None = Field(description="The value; null where none are compared")
@@ -112,7 +112,7 @@ class Stickiness(BaseModel):
 
     name: str = Field(description="Name of the series", examples=["A"])
     event_type: str | None = Field(description="What happens; null for anything")
-    measure: str = Field(description="As asked; visitors are counted in any case")
+    measure: str = Field(description="As requested; visitors are counted in any case")
     where: Any = Field(None, description="What must hold of an event")
     breakdown: str | None = Field(description="The value; null where none are compared")
     visitor_count: int = Field(description="Visitors who did it at all")
@@ -124,7 +124,7 @@ class Lifecycle(BaseModel):
 
     name: str = Field(description="Name of the series", examples=["A"])
     event_type: str | None = Field(description="What happens; null for anything")
-    measure: str = Field(description="As asked; visitors are counted in any case")
+    measure: str = Field(description="As requested; visitors are counted in any case")
     where: Any = Field(None, description="What must hold of an event")
     new: list[int | None] = Field(description="By period: visitors who do it for the first time in the data")
     returning: list[int | None] = Field(description="Those who did it in the period before, too")
@@ -139,10 +139,10 @@ class TrendAnswer(QuestionAnswer):
     complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
     total_count: int = Field(description="How many lines there are")
     series: list[Line] = Field(description="By series, then by value, the most frequent first")
-    formula: list[FormulaLine] | None = Field(description="By value; null where no formula is asked for")
+    formula: list[FormulaLine] | None = Field(description="By value; null where no formula is requested")
     stickiness: list[Stickiness] | None = Field(None, description="By series, then by value; null for another kind")
     lifecycle: list[Lifecycle] | None = Field(None, description="By series; null for another kind")
-    warnings: list[str] = Field(description="Event types asked for that no event has, a sentence each")
+    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
 
 
 @questions.post("/analytics/trend", response_model=TrendAnswer, summary="A custom trend")

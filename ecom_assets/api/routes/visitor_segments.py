@@ -50,7 +50,7 @@ class SegmentDaysParameters(PagedDaysParameters):
 class VisitorSegmentDaysAnswer(Answer):
     """The declared visitor segments, day by day."""
 
-    segment: str | None = Field(description="The segment that was asked for; null for all")
+    segment: str | None = Field(description="The requested segment; null for all")
     total_count: int = Field(description="How many rows there are", examples=[90])
     days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
 

@@ -40,11 +40,11 @@ class AttributionFilters(Filters):
 def side_by_side(view: View) -> Block:
     """Return the revenue of each channel under each model as dots."""
     result = _by_model(view)
-    order = [row["channel"] for row in result[DEFAULT_MODEL]["channels"]]
+    order = {row["channel"]: place for place, row in enumerate(result[DEFAULT_MODEL]["channels"])}
     rows = [
         {"channel": row["channel"], "model": NAMES[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()
-        for row in sorted(answer["channels"], key=lambda one: _place(order, one["channel"]))
+        for row in sorted(answer["channels"], key=lambda one: order.get(one["channel"], len(order)))
     ]
     columns = (Column("channel", "Channel"), Column("model", "Model"), Column("revenue_amount", "Revenue", "money"))
     return Chart(
@@ -87,10 +87,6 @@ def chosen(view: View) -> Block:
 
 def _by_model(view: View) -> dict[str, dict[str, Any]]:
     return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
-
-
-def _place(order: list[str], channel: str) -> int:
-    return order.index(channel) if channel in order else len(order)
 
 
 PAGE = Page(

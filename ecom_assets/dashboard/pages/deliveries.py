@@ -100,7 +100,7 @@ def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
     result = view.answer(requests.newest_requests)["requests"]
     rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
-    return DataTable(rows, REQUESTS, empty="Nobody has asked for a release or a retry yet.")
+    return DataTable(rows, REQUESTS, empty="No release and no retry was requested yet.")
 
 
 def by_day(view: View) -> Block:

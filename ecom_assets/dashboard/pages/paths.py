@@ -60,7 +60,7 @@ def totals(answer: Answer) -> Block:
     count, converted = answer["sessions"], answer["converted_sessions"]
     return Tiles(
         (
-            Tile("Sessions", count, "count", "Those that started on the days, and have the step asked for."),
+            Tile("Sessions", count, "count", "Those that started on the days, and have the chosen step."),
             Tile("With a purchase", converted, "count", "Of these, those with a purchase."),
             Tile("Conversion", converted / count if count else None, "rate", "The share of these."),
         ),

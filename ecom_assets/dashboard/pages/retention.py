@@ -235,13 +235,8 @@ def who(view: View) -> Block:
     answer = retention.retention_who(view.context, retention.WhoParameters.model_validate(fields), result.body)
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
-    return DataTable(
-        answer["who"],
-        (Column("visitor_id", "Visitor"),),
-        csv=csv_address(answer),
-        note=shown,
-        empty="Nobody is there.",
-    )
+    columns = (Column("visitor_id", "Visitor"),)
+    return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 
 QUESTION: Final = Question(retention.retention, body_of, GROUPS, "ecom retention")

@@ -21,10 +21,6 @@ POINTS = (
     Column("order_count", "Orders", "count"),
     Column("average_order_value", "Average order", "money"),
 )
-PLACES = (
-    Column("revenue_share", "Share", "rate"),
-    Column("revenue_amount", "Revenue", "money"),
-)
 CHANGES = (
     Column("revenue_change", "Change", "change"),
     Column("revenue_share", "Share", "rate", bar="revenue_share"),
@@ -105,7 +101,7 @@ def places(view: View) -> Block:
     left = (answer["total_count"] or 0) - len(rows)
     return DataTable(
         rows,
-        (Column("place", level.capitalize()), *PLACES),
+        (Column("place", level.capitalize()), Column("revenue_share", "Share", "rate"), CHANGES[-1]),
         csv=view.csv("/analytics/geographic", level=level, limit=1000),
         note=f"And {left} more." if left > 0 else "",
     )
