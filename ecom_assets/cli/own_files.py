@@ -326,7 +326,7 @@ class FileEvents:
         return self.opened.settings
 
     def with_few_columns(self) -> "FileEvents":
-        """Return the same files with only visitor, event type and time; surplus copies must not matter.
+        """Return the same files with only visitor, event type and time; equal surplus copies must not matter.
 
         Use these or the others: what is kept of the rows is kept under one name.
         """
@@ -345,7 +345,7 @@ class FileEvents:
         return replace(self, columns=columns, named=frozenset(wanted))
 
     def clean(self) -> ir.Table:
-        """Return the rows of `CleanEvents`; with few columns only these, and surplus copies are still among them."""
+        """Return the rows of `CleanEvents`; with few columns only these, perhaps with equal surplus copies."""
         if self.direct is not None:
             ordinary = self.direct.ordinary(is_dated=self.named is None or "received_date" in self.named)
             if not self.direct.checked.has_special:
@@ -353,7 +353,7 @@ class FileEvents:
             special = self.direct.special(self._view_received().get_name(), self._days)
             return union_all(ordinary, special.select(*ordinary.columns))
         resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
-        if self.keeps_copies:
+        if self.keeps_copies and self._has_alike_copies:
             return resolved.rename(source_session_id="session_id")
         if self.rows.rejected.get(DUPLICATE):
             resolved = self._without_copies(resolved)
@@ -363,6 +363,14 @@ class FileEvents:
         if "user_agent" in self.columns:
             named = named.mutate(is_bot=clean.is_robot(named.user_agent))
         return named.select(*(name for name in CleanEvents.columns if name in named.columns))
+
+    @property
+    def _has_alike_copies(self) -> bool:
+        """Return whether all copies of an event say the same of who did what and when, so that any of them will do."""
+        copies = self._copies.semi_join(self._duplicates.select("event_id").distinct(), "event_id")
+        copies = copies.select("event_id", "event_at", "event_type", "user_id", "session_id").distinct()
+        ((is_alike,),) = fetched(self.con, copies.agg(is_alike=copies.count() == copies.event_id.nunique()))
+        return bool(is_alike)
 
     def _without_copies(self, resolved: ir.Table) -> ir.Table:
         """Return rows without surplus copies; which copy stays is decided by all columns, read again of these only."""

@@ -464,3 +464,25 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tm
     assert ecom(*words, home=home).json["warnings"] == [misspelt]
     path.write_text("\n".join(line.format(*row, ',"plan":"pro"') for row in rows))
     assert ecom(*words, home=home).json["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "p1,ann,purchase,2026-03-02T09:00:00Z,,,s1,,,",
+        "p1,ann,search,2026-03-02T10:05:00Z,,,s1,,,",
+        "v1,aaron,page_view,2026-03-02T10:00:00Z,,,s1,,,",
+    ],
+    ids=["another time", "another type", "another user"],
+)
+def test_of_copies_that_disagree_the_same_one_counts_in_every_question(tmp_path: Path, again: str) -> None:
+    """Copies that arrive together are in order of time, then type where "purchase" comes first, then user."""
+    rows = ["v1,ann,page_view,2026-03-02T10:00:00Z,,,s1,,,", "p1,ann,purchase,2026-03-02T10:05:00Z,,,s1,,,", again]
+    (tmp_path / "copies.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    words = ("funnel", "--events", tmp_path / "copies.csv", "--steps", "page_view,purchase", "--json")
+    every = ((), ("--who", tmp_path / "who.csv"), ("--to", "2026-03-02"), ("--over", "day"), ("--by", "event_type"))
+    results = [ecom(*words, *more, home=tmp_path / "home").json for more in every]
+    expected = 1 if "search" in again else 0
+    assert [[one["steps"][1]["count"], one["rows"]["rejected"]] for one in results] == [
+        [expected, {"duplicate": 1}]
+    ] * 5

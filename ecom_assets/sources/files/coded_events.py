@@ -119,7 +119,7 @@ class CodedFiles:
     late_days: int
 
     def events(self, code: str, plan: Plan) -> CodedEvents | None:
-        """Read all rows; return None if too many of them have no user.
+        """Read all rows; return None if too many of them have no user, or copies of an event are not alike.
 
         Args:
             code: SQL for the code of an event, from 1; NULL for an event that is not needed.
@@ -136,6 +136,8 @@ class CodedFiles:
         rejected = {name: int(n) for name, n in zip(compiled().rules, others[1:], strict=False)}
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
         surplus, _ = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
+        if surplus and self._has_unlike_copies():
+            return None
         unit_count = users
         if others[-ANONYMOUS]:
             coded += self._anonymous(key, code, users)
@@ -271,12 +273,17 @@ class CodedFiles:
         self.con.unregister("given_hashes")
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {REPEATED} AS
-            SELECT event_id, event_date, received_date FROM (
+            SELECT event_id, event_date, received_date, event_at, event_type, user_id, session_id FROM (
                 SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
         ((surplus,),) = self.con.execute(compiled().surplus).fetchall()
         return int(surplus), True
+
+    def _has_unlike_copies(self) -> bool:
+        """Return whether it matters which copy of an event stays, because they differ in what a funnel reads."""
+        unlike = "count(DISTINCT (event_at, event_type, user_id, session_id)) > 1"
+        return bool(self.con.execute(f"SELECT 1 FROM {REPEATED} GROUP BY event_id HAVING {unlike} LIMIT 1").fetchall())  # noqa: S608
 
     def _anonymous(self, key: str, code: str, users: int) -> _Rows:
         """Return the events that have a code but no user; visitors who are not users are numbered from `users` on."""
