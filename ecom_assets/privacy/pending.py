@@ -23,22 +23,15 @@ PENDING = "pending.json"
 
 @dataclass
 class Pending:
-    """An erasure: the person, what was found, and which steps are done.
-
-    Args:
-        requested_at: When it was requested, in UTC.
-        person: The person who is erased.
-        records: The ids of the person's events in the ledger, with their days.
-        found: What was found before anything was removed.
-        first_date: The first day whose tables must be computed again; None if none.
-        results: The result of each finished step.
-    """
+    """An erasure: the person, what was found before anything was removed, and the results of finished steps."""
 
     requested_at: str
     person: Person
     records: dict[str, str]
+    """The ids of the person's events in the ledger, with their days."""
     found: dict[str, Any]
     first_date: str | None
+    """The first day whose tables must be computed again; None if none."""
     held_days: list[str] = field(default_factory=list)
     """The days of orders that were held before."""
     results: dict[str, Any] = field(default_factory=dict)

@@ -165,6 +165,6 @@ def test_beginning_again_must_be_stated(tmp_path: Path, tools: Receivers) -> Non
     shop.export()
     for path in shop.home.glob("ledger.sqlite*"):
         path.unlink()
-    assert shop.ecom("ledger", "reset").sentence.endswith("say so with --yes.")
+    assert shop.ecom("ledger", "reset").sentence.endswith("confirm with --yes.")
     assert shop.ecom("ledger", "reset", "--yes").exit_code == 0
     assert (shop.export().exit_code, shop.sent) == (0, 4)
