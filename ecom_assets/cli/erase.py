@@ -85,7 +85,8 @@ class _Request:
         """
         pending = _resumed(self.settings, self.requested)
         if pending is None:
-            plan = self._plan()
+            with closing(new_engine(self.settings).open()) as engine:
+                plan = plan_of(self.settings, engine, self.requested, has_files=self.has_files)
             if dry_run or plan.is_empty:
                 _print({"found": plan.as_json()}, _plan_lines(plan), as_json=as_json)
                 return
@@ -111,10 +112,6 @@ class _Request:
         _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
         if not is_absent:
             raise typer.Exit(1)
-
-    def _plan(self) -> Plan:
-        with closing(new_engine(self.settings).open()) as engine:
-            return plan_of(self.settings, engine, self.requested, has_files=self.has_files)
 
 
 class _Recompute:

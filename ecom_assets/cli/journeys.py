@@ -1,11 +1,19 @@
 """`ecom journeys`: the paths of sessions in files."""
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import PresetName, SessionRuleName, Where
 from ecom_assets.cli.question import FileQuestion, about_files
+from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.tables.conditions import with_event_types
+from ecom_assets.tables.days import DayRange
+
+if TYPE_CHECKING:
+    from ecom_assets.journeys.choices import JourneyChoices
 
 FromStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths begin; others are left out.")]
 ToStep = Annotated[str | None, typer.Option(help="Step at whose first occurrence paths end; others are left out.")]
@@ -14,6 +22,43 @@ Pages = Annotated[
     list[str] | None, typer.Option("--group", help="Pages that are one step, such as '/product/*'; for --by page.")
 ]
 MinCount = Annotated[int, typer.Option(help="Show transitions that are taken at least so many times.")]
+
+JOURNEY_COLUMNS = ("product_category", "page_url")
+"""What steps may be made of, and sessions cut by, beside who did what and when."""
+
+
+def answer_journeys(
+    opened: OpenedFiles, definition: dict[str, Any], days: DayRange, segment: str | None = None
+) -> dict[str, Any]:
+    """Return sessions, transitions (in total and by position) and the most frequent paths.
+
+    Raises:
+        DefinitionError: The definition is wrong.
+    """
+    from ecom_assets.cli.own_files import FileEvents  # noqa: PLC0415 (loads Ibis beside the check)
+    from ecom_assets.cli.question_events import answer_of_files  # noqa: PLC0415 (with it)
+    from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer  # noqa: PLC0415 (with it)
+
+    question = JourneyQuestion.from_mapping(definition)
+    files = FileEvents.of(opened)
+    question = replace(question, choices=_in_platform_words(question.choices, files.mapping))
+    return answer_of_files(
+        files,
+        days,
+        segment,
+        [*JOURNEY_COLUMNS, *question.columns],
+        lambda events, ends: journeys_answer(files.con, events, question, ends),
+    )
+
+
+def _in_platform_words(choices: "JourneyChoices", mapping: EventMapping) -> "JourneyChoices":
+    """Return the choices with each event type as the mapping translates it."""
+    excluded = tuple(mapping.translate(one) for one in choices.excluded)
+    choices = replace(choices, excluded=excluded, where=with_event_types(choices.where, mapping.translate))
+    if choices.by != "page_type":
+        return choices
+    first, last = (step and mapping.translate(step) for step in (choices.from_step, choices.to_step))
+    return replace(choices, from_step=first, to_step=last)
 
 
 @about_files
@@ -35,8 +80,6 @@ def journeys(
     given |= {"group": group, "min_count": min_count, "where": where, "session_rule": session_rule, "preset": preset}
     query = request.query(request.typed(given), "journey", "by")
     with request.checking() as opened:
-        from ecom_assets.cli.journeys_answer import answer_journeys  # noqa: PLC0415 (loads Ibis beside the check)
-
         answer = answer_journeys(opened, query, request.days, request.segment)
     request.print(answer, lambda: _lines(answer))
 

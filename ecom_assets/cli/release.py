@@ -4,7 +4,7 @@ import getpass
 import json
 from contextlib import closing
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 import dagster as dg
 import typer
@@ -46,7 +46,11 @@ def release_command(
         held = release(engine, TABLES[source], source, held_day, who, now_utc_without_zone())
     outcome = _computed(settings, TABLES[source], held_day)
     released = {"source": source, "day": day, "released_by": who, "reason": held["reason"], "run_id": outcome.run_id}
-    _show({**released, "rows": held["held_row_count"], "success": outcome.is_well}, as_json=as_json)
+    released |= {"rows": held["held_row_count"], "success": outcome.is_well}
+    came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
+    later = "; its rows come in with the next run over that day, as this one failed."
+    line = f"{day} is released for {source} by {who}{came if outcome.is_well else later}"
+    typer.echo(json.dumps(released) if as_json else line)
     for sentence in [
         *outcome.failures,
         *(f"{one.table}: the check {one.name} failed" for one in outcome.failed_checks),
@@ -65,10 +69,3 @@ def _computed(settings: Settings, table: type[HeldDays], day: date) -> RunOutcom
     downstream = dg.AssetSelection.assets(asset_key(table)).downstream().resolve(graph)
     chosen = sorted(downstream & graph.materializable_asset_keys - without_source(settings))
     return PlatformRun(settings, progress, definitions, chosen, Days((day,))).materialize()
-
-
-def _show(released: dict[str, Any], *, as_json: bool) -> None:
-    line = f"{released['day']} is released for {released['source']} by {released['released_by']}"
-    came = f"; its {released['rows']:,} rows are in, by Dagster run {released['run_id']}."
-    later = "; its rows come in with the next run over that day, as this one failed."
-    typer.echo(json.dumps(released) if as_json else line + (came if released["success"] else later))

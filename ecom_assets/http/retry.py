@@ -257,7 +257,10 @@ class PatientAdapter(HTTPAdapter):
         except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:
             return Attempt(error=error, cause="truncated")
         except (exceptions.ConnectionError, exceptions.Timeout) as error:
-            return Attempt(error=error, cause="timeout" if _is_timeout(error) else "dropped")
+            # Inside a body, a timeout is a `ConnectionError` that wraps urllib3's error.
+            is_inner = any(isinstance(part, ReadTimeoutError) for part in error.args)
+            is_timeout = is_inner or isinstance(error, exceptions.Timeout)
+            return Attempt(error=error, cause="timeout" if is_timeout else "dropped")
         is_unchanged = response.status_code == NOT_MODIFIED
         self._stats.add(received_bytes=response.raw.tell(), unchanged=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
@@ -266,11 +269,6 @@ class PatientAdapter(HTTPAdapter):
             return Attempt(response, cause="server_error")
         fault = self._fault_in(response) if response.status_code == OK else ""
         return Attempt(response, cause="truncated" if fault else "", fault=fault)
-
-
-def _is_timeout(error: exceptions.RequestException) -> bool:
-    """Return whether an error is a timeout; inside a body, it is a `ConnectionError` that wraps urllib3's error."""
-    return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:

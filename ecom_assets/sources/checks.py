@@ -218,8 +218,9 @@ def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     if not days or not days.dates:
         return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
-    meant = _withdrawn_days(source, withdrawn)
-    checked = Days.of(set(days.dates) - meant)
+    # Days whose rows were withdrawn on purpose are not checked.
+    meant = withdrawn.filter(withdrawn.source_table == source.raw.qualified_name(), withdrawn.withdrawn_at.notnull())
+    checked = Days.of({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
     usual = {day: usual_count(counts, day, days.first) for day in ended(checked).dates}
     if checked.dates and not any(counts.get(day) for day in days.dates):
         return _check_nothing(source, raw, checked, sum(number or 0 for number in usual.values()), files)
@@ -334,14 +335,6 @@ def _counts(raw: ir.Table, column: str, days: Days) -> dict[date, int]:
     near = raw.filter(raw[column] >= days.first - LOOK_BACK, raw[column] < days.end)
     rows = near.group_by(counted_day=near[column]).agg(number=near.count()).to_pyarrow().to_pylist()
     return {row["counted_day"]: int(row["number"]) for row in rows}
-
-
-def _withdrawn_days(source: Source, withdrawals: ir.Table) -> set[date]:
-    """Return the days whose rows were withdrawn on purpose."""
-    meant = withdrawals.filter(
-        withdrawals.source_table == source.raw.qualified_name(), withdrawals.withdrawn_at.notnull()
-    )
-    return set(meant.received_date.to_pyarrow().to_pylist())
 
 
 def _span(days: Days) -> str:

@@ -260,7 +260,8 @@ class OrderReports:
         headers = self._headers if same_origin(link, own) else {}
 
         def fault_in(response: Response) -> str:
-            return count_rows(response.content, _announced(response, data)).fault
+            announced = response.headers.get("X-Row-Count", "")
+            return count_rows(response.content, int(announced) if announced.isdecimal() else data.row_count).fault
 
         api = replace(self._session.api, name=f"order report API's file of {day}")
         with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
@@ -279,8 +280,3 @@ class OrderReports:
                 f"The order report API at {self._place} returned a response that cannot be used "
                 f"({named}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again later."
             ) from None
-
-
-def _announced(response: Response, data: _IncrementData) -> int | None:
-    count_header = response.headers.get("X-Row-Count", "")
-    return int(count_header) if count_header.isdecimal() else data.row_count
