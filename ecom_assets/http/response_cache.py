@@ -38,7 +38,7 @@ class _OneAtATime(SQLiteCache):
             with self.responses._lock:  # noqa: SLF001 (as above)
                 super().save_response(*args, **kwargs)
         except sqlite3.Error as error:
-            _logger.warning("the cache of responses cannot be written (%s); continuing without it", error)
+            _logger.warning("the cache of responses cannot be written (%s); going on without it", error)
 
     def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
         with self.responses._lock:  # noqa: SLF001 (as above)
