@@ -181,7 +181,7 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
 
 def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="kafka://user:pa55@broker/events")
-    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; ask /analytics/sales") as refused:
+    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; use /analytics/sales") as refused:
         real_time(settings, NOW)
     assert "pa55" not in str(refused.value)
 
