@@ -23,7 +23,7 @@ from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.resources import Postgres
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import people
-from ecom_assets_tests.ui.code_location import DAGSTER_S_OWN, loaded
+from ecom_assets_tests.ui.served_ui import DAGSTER_S_OWN, loaded
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
     "customer_api", "order_report_api", "catalogue_api")  # fmt: skip

@@ -1,12 +1,25 @@
-"""Texts where they lie are the texts, and their hashes those of each alone, however the column lies in memory."""
+"""Texts of a column and their hashes; batches by number and bytes, at the edges of both; accounts; closed threads."""
+
+from itertools import pairwise
+from pathlib import Path
+from threading import enumerate as threads
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from xxhash import xxh3_64_intdigest
 
-from ecom_assets.delivery.texts import Texts, hashes_of
+from ecom_assets.delivery.destination import PAYLOADS
+from ecom_assets.delivery.texts import Texts, cut, cut_by, hashes_of
+from ecom_assets.delivery.tools.all import destinations, opened_destinations
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, one_batch, tool, visits
+from ecom_assets_tests.delivery.scripted import Clock, Tool, numbered
+from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
+from ecom_assets_tests.delivery.test_ledger import Bench
 from ecom_assets_tests.hypothesis_settings import examples
 
 TEXTS = st.lists(st.none() | st.text(max_size=40), max_size=12)
@@ -37,3 +50,123 @@ def test_texts_are_read_and_joined_as_they_are(chunks: list[list[str]], begin: i
 )
 def test_the_hash_in_ledgers_is_the_same_in_every_release(payload: str, known: int) -> None:
     assert hashes_of(pa.chunked_array([[payload]], pa.string())).to_pylist() == [known]
+
+
+def payloads(*texts: str) -> pa.Table:
+    rows = [{"record_id": str(at), "user_key": text[:1], "payload": text} for at, text in enumerate(texts)]
+    return pa.Table.from_pylist(rows, PAYLOADS)
+
+
+def sizes(most_records: int, most_bytes: int, *texts: str) -> list[int]:
+    return [len(one) for one in cut(payloads(*texts), most_records=most_records, most_bytes=most_bytes)]
+
+
+def test_a_batch_ends_where_its_number_or_its_bytes_do() -> None:
+    assert sizes(2, 100, "aa", "bb", "cc") == [2, 1]
+    assert sizes(9, 6, "aa", "bb", "cc") == [2, 1]  # with their commas two are 6 bytes
+    assert sizes(9, 5, "aa", "bb", "cc") == [1, 1, 1]
+    assert sizes(9, 6, "éé", "b") == [1, 1]  # 4 bytes and a comma, then 2
+
+
+def test_what_is_too_large_by_itself_goes_by_itself() -> None:
+    assert sizes(9, 5, "a", "b" * 50, "c", "d") == [1, 1, 2]
+
+
+def test_nothing_is_no_batch() -> None:
+    assert sizes(9, 9) == []
+    assert list(cut_by(payloads(), payloads()["user_key"], most_records=9, most_bytes=9)) == []
+
+
+@examples(80)
+@given(st.lists(st.text("abé", min_size=1, max_size=6), max_size=20), st.integers(1, 6), st.integers(1, 30))
+def test_batches_are_all_in_order_and_none_could_take_the_next(texts: list[str], records: int, size: int) -> None:
+    batches = [one["payload"].to_pylist() for one in cut(payloads(*texts), most_records=records, most_bytes=size)]
+    assert [text for batch in batches for text in batch] == texts
+    weights = [[len(text.encode()) + 1 for text in batch] for batch in batches]
+    assert all(len(one) <= records and (sum(one) <= size or len(one) == 1) for one in weights)
+    assert all(len(one) == records or sum(one) + after[0] > size for one, after in pairwise(weights))
+
+
+@examples(80)
+@given(st.lists(st.text("abé", min_size=1, max_size=6), max_size=20), st.integers(1, 6), st.integers(1, 30))
+def test_batches_of_a_key_hold_that_key_only_and_keep_its_order(texts: list[str], records: int, size: int) -> None:
+    table = payloads(*texts)
+    batches = list(cut_by(table, table["user_key"], most_records=records, most_bytes=size))
+    assert all(len(set(one["user_key"].to_pylist())) == 1 and len(one) <= records for one in batches)
+    by_key = [text for one in batches for text in one["payload"].to_pylist()]
+    for key in set(table["user_key"].to_pylist()):
+        assert [text for text in by_key if text[0] == key] == [text for text in texts if text[0] == key]
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "settings"),
+    [
+        ("amplitude_events", 2_000, {}),
+        ("amplitude_events", 1_999, {"amplitude_api": "http_v2"}),
+        ("heap_events", 1_000, {}),
+        ("mixpanel_events", 2_000, {}),
+        ("ga4_events", 25, {}),
+    ],
+)
+def test_each_tool_gets_as_many_at_once_as_it_documents(name: str, most: int, settings: dict[str, str]) -> None:
+    destination = tool(name, **settings)
+    made = destination.payloads(visits(anna=most + 1), SENT_AT)
+    assert [len(one) for one in destination.batches(made)] == [most, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "settings"),
+    [
+        ("amplitude_events", 1_000_000, {"amplitude_api": "http_v2"}),
+        ("mixpanel_events", 2_000_000, {}),
+        ("mixpanel_events", 300_000, {"mixpanel_max_bytes": 300_000}),
+        ("ga4_events", 130_000, {}),
+    ],
+)
+def test_requests_stay_below_the_bytes_each_tool_documents(name: str, limit: int, settings: dict[str, Any]) -> None:
+    long = {f"p{at}": "é" * 100 for at in range(14)}
+    rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
+    destination = tool(name, **settings)
+    batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
+    bodies = [destination.protocol.request(Texts(one["payload"])).body for one in batches]  # type: ignore[attr-defined]
+    assert sum(map(len, batches)) == 1500
+    assert max(map(len, bodies)) <= limit
+    if name != "ga4_events":  # whose requests are full by their number
+        assert max(map(len, bodies)) > 0.99 * limit
+        assert KEY.encode() in bodies[0] or name == "mixpanel_events"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    clock = Clock()
+    return Bench(tmp_path / "ledger.sqlite", clock, Tool(clock))
+
+
+def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench) -> None:
+    """Heap's app id stood in the ledger; a hash of it stands there now."""
+    bench.tool = Tool(bench.clock, account="heapanalytics.com 1234567890")
+    bench.deliver(numbered(3))
+    bench.tool = Tool(bench.clock, account="heapanalytics.com c775e7b7", former_account="heapanalytics.com 1234567890")
+    assert (bench.deliver(numbered(3)).sent, bench.deliver(numbered(4)).sent) == (0, 1)
+    assert b"1234567890" not in bench.path.read_bytes()
+
+
+def test_no_account_holds_what_a_tool_is_reached_with() -> None:
+    given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
+    made = destinations(given)
+    assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
+    assert not [one.account for one in made.values() if "K3Y" in one.account]
+    assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}
+
+
+@pytest.mark.slow
+def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> None:
+    before = set(threads())
+    with opened_destinations(Settings(heap_app_id="1234", heap_url=far_side.url)) as opened:
+        destination = opened["heap_events"]
+        destination.send(one_batch(destination, visits(anna=1)))
+        begun = [thread for thread in set(threads()) - before if thread.name.startswith("Pyrate")]
+        assert begun
+    for thread in begun:
+        thread.join(timeout=15)  # the library looks every 10 s whether it is still needed
+    assert not [thread for thread in begun if thread.is_alive()]

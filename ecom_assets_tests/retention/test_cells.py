@@ -11,8 +11,7 @@ import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention.rule import RetentionRule, parse_brackets
-from ecom_assets_tests.retention.retention_answers import answer, bought, came, cells, triangle
-from ecom_assets_tests.retention.retention_reference import Deed
+from ecom_assets_tests.retention.retention_reference import Deed, answer, bought, came, cells, triangle
 
 # Anna comes on the 1st, 2nd and 5th, Ben on the 1st and the 4th, Cara on the 2nd; the newest day is the 5th.
 STORY = [

@@ -16,8 +16,7 @@ from ecom_assets.retention.kernel import MOST_WORDS, WORD_BITS, cohort_counts
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
-from ecom_assets_tests.retention.retention_answers import came, given, warehouse
-from ecom_assets_tests.retention.retention_reference import Deed
+from ecom_assets_tests.retention.retention_reference import Deed, came, given, warehouse
 from ecom_assets_tests.retention.test_cells import STORY
 from ecom_assets_tests.retention.test_retention_references import PLACES, RULES, stream
 

@@ -15,8 +15,7 @@ from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
-from ecom_assets_tests.retention.retention_answers import answer, bought, came, cells, triangle
-from ecom_assets_tests.retention.retention_reference import Deed
+from ecom_assets_tests.retention.retention_reference import Deed, answer, bought, came, cells, triangle
 from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, tables
 
 

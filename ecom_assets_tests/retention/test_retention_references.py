@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.days import day_starts_at
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.retention.retention_answers import answer, cells, triangle
-from ecom_assets_tests.retention.retention_reference import Deed, by_clickhouse, by_definition
+from ecom_assets_tests.retention.retention_reference import Deed, answer, by_clickhouse, by_definition, cells, triangle
 
 TYPES = ("page_view", "page_view", "search", "purchase")
 RULES = (

@@ -12,7 +12,7 @@ import pytest
 from dagster._core.test_utils import freeze_time
 
 from ecom_assets.registry import ALL
-from ecom_assets_tests.ui.code_location import DAGSTER_S_OWN, SELECTOR, Answer, CodeLocation, loaded
+from ecom_assets_tests.ui.served_ui import DAGSTER_S_OWN, SELECTOR, Answer, CodeLocation, loaded
 
 pytestmark = [pytest.mark.slow, DAGSTER_S_OWN, pytest.mark.xdist_group("dagster_shows")]
 NIGHT = datetime(2026, 3, 10, 2, 20, tzinfo=UTC)
