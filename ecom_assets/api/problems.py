@@ -34,6 +34,7 @@ TEXT: Final = "constrained-str"
 RETRY_S: Final = "30"
 """Seconds after which callers should try again when the data are not available."""
 HTTP_404: Final = 404
+RENAMED: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
 FAILED: Final = "The answer failed; the log of the API says why."
 
 
@@ -58,6 +59,11 @@ class Problem(BaseModel):
     errors: list[Flaw] = Field(default_factory=list, description="Each place that is wrong, where several may be")
 
 
+def phrase(status: int) -> str:
+    """Return a status in words, as RFC 9110 names it; Python does since 3.13."""
+    return RENAMED.get(status) or http.HTTPStatus(status).phrase
+
+
 class NotModifiedError(Exception):
     """The caller already has the current answer."""
 
@@ -71,7 +77,7 @@ def problem(
 ) -> JSONResponse:
     """Return a response with a problem document."""
     body = Problem(
-        title=http.HTTPStatus(status).phrase,
+        title=phrase(status),
         status=status,
         detail=detail,
         instance=request.url.path,
@@ -84,7 +90,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI description of error statuses, each with a problem document."""
     return {
         status: {
-            "description": http.HTTPStatus(status).phrase,
+            "description": phrase(status),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in statuses
@@ -229,5 +235,5 @@ class Refusal:
 
 def refused_body(status: HTTPStatus, detail: str, path: str) -> dict[str, Any]:
     """Return the problem document of a request that is refused before it reaches a route."""
-    body = Problem(title=status.phrase, status=status, detail=detail, instance=path)
+    body = Problem(title=phrase(status), status=status, detail=detail, instance=path)
     return body.model_dump(exclude={"errors"})

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import ibis.expr.types as ir
 from fastapi import APIRouter
 from ibis.backends.sql import SQLBackend
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.parameters import RequestContext, Sliced
@@ -41,6 +42,7 @@ PAGED: Final = (
 )
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
+NUMBERS: Final = (int, float, int | None, float | None)
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Breakdown = Name | Annotated[list[Name], Field(max_length=MAX_BY)]
@@ -61,10 +63,24 @@ def question_router() -> APIRouter:
     return APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
-class Body(BaseModel):
-    """The days that a definition covers."""
+class RequestBody(BaseModel):
+    """A body or a part of it: unknown names are refused, and `true` where a number is expected."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: object, field: ValidationInfo) -> object:
+        """Refuse what Pydantic reads as 1 or 0."""
+        is_number = field.field_name and cls.model_fields[field.field_name].annotation in NUMBERS
+        if isinstance(value, bool) and is_number:
+            raise PydanticCustomError("number_type", "Input should be a valid number")
+        return value
+
+
+class Body(RequestBody):
+    """The days that a definition covers."""
+
     OF_DAYS: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "end_date", "timezone"})
     """The fields that are no part of the definition."""
 

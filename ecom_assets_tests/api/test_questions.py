@@ -357,11 +357,13 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
         ({"last": "30d", "time_range": "week"}, "leave all events of other days out; give only one kind"),
         ({"time_to_convert": {"from": 1, "to": 3}}, "name two of the 2 steps by their numbers"),
         ({"steps": [VIEW], "exclude": ["search"]}, "a funnel of one step"),
+        ({"time_to_convert": {"from": True, "to": 2}}, "from: Input should be a valid number"),
     ],
 )
 def test_an_impossible_question_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
     response = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
+    assert response.json()["title"] == "Unprocessable Content"
 
 
 def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Asked) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, RequestBody, question_router
 from ecom_assets.api.routes.funnels import ExclusionBody, Order, StepBody
 from ecom_assets.correlation.correlation import MAX_LIMIT, MAX_PROPERTIES, Correlation
 from ecom_assets.correlation.queries import correlation_answer
@@ -17,10 +17,8 @@ from ecom_assets.funnels.definition import MIN_STEPS
 questions = question_router()
 
 
-class FunnelOfCorrelation(BaseModel):
+class FunnelOfCorrelation(RequestBody):
     """The funnel of a correlation, per visitor."""
-
-    model_config = ConfigDict(extra="forbid")
 
     steps: list[StepBody | Name] = Field(min_length=MIN_STEPS, max_length=MOST_COMPILED_STEPS, description="In order")
     within: str = Field("7d", max_length=30, description="Time from first to last step, such as 30m, 12h or 7d")

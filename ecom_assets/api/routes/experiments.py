@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, question_router
+from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, RequestBody, question_router
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.tables.queries import Extent
@@ -17,10 +17,8 @@ from ecom_assets.tables.queries import Extent
 questions = question_router()
 
 
-class Events(BaseModel):
+class Events(RequestBody):
     """Which events: of a type, under conditions."""
-
-    model_config = ConfigDict(extra="forbid")
 
     event_type: Name | None = Field(None, description="What happens; default anything", examples=["purchase"])
     where: Conditions

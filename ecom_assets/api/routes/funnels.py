@@ -11,7 +11,16 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.questions import Body, Breakdown, Name, QuestionEvents, Weekday, check_session_ids, question_router
+from ecom_assets.api.questions import (
+    Body,
+    Breakdown,
+    Name,
+    QuestionEvents,
+    RequestBody,
+    Weekday,
+    check_session_ids,
+    question_router,
+)
 from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
@@ -133,10 +142,8 @@ def conversion(context: Context, parameters: Annotated[ConversionParameters, Que
 Duration = Annotated[str, Field(max_length=30)]
 
 
-class EventBody(BaseModel):
+class EventBody(RequestBody):
     """An event type with conditions."""
-
-    model_config = ConfigDict(extra="forbid")
 
     event_type: Name = Field(description="What happens", examples=["product_view"])
     where: StepConditions = Field(
@@ -163,10 +170,10 @@ class ExclusionBody(EventBody):
     before: int | None = Field(None, ge=2, le=MAX_STEPS, description="The step before which; default the last")
 
 
-class TimesBody(BaseModel):
+class TimesBody(RequestBody):
     """Two steps, and the bins of the time between them."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     first: int = Field(alias="from", ge=1, le=MAX_STEPS, description="The earlier step")
     last: int = Field(alias="to", ge=1, le=MAX_STEPS, description="The later step")

@@ -9,7 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
-from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, Weekday, question_router
+from ecom_assets.api.questions import (
+    Body,
+    Breakdown,
+    Conditions,
+    Name,
+    QuestionEvents,
+    RequestBody,
+    Weekday,
+    question_router,
+)
 from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend
@@ -19,10 +28,8 @@ from ecom_assets.trends.range import Range
 questions = question_router()
 
 
-class SeriesBody(BaseModel):
+class SeriesBody(RequestBody):
     """A series: which events, and the measure of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     event_type: Name | None = Field(None, description="What happens; default anything", examples=["purchase"])
     measure: str = Field(
