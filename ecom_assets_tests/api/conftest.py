@@ -33,25 +33,25 @@ PUBLISHED = tuple(table for table in MARTS if table in {*SERVED, SessionEvents, 
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A server, and how it is asked."""
+class Api:
+    """A client of a running API."""
 
     address: str
 
     def get(self, path: str, headers: dict[str, str] | None = None, **parameters: object) -> requests.Response:
-        """Ask for a path."""
+        """Return the response to a GET."""
         given = {name: str(value) for name, value in parameters.items()}
         return requests.get(self.address + path, given, headers=headers, timeout=60)
 
     def json(self, path: str, **parameters: object) -> Row:
-        """Return what a path answers."""
+        """Return the JSON of a path."""
         result = self.get(path, None, **parameters)
         assert result.status_code == 200, result.text
         body: Row = result.json()
         return body
 
     def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
-        """Ask a custom question."""
+        """Return the response to a question by POST."""
         given = {name: str(value) for name, value in parameters.items()}
         return requests.post(self.address + path, json=body, params=given, timeout=60)
 
@@ -93,7 +93,7 @@ def shop(settings: Settings) -> PlainShop:
 
 
 @pytest.fixture(scope="session")
-def api(settings: Settings) -> Iterator[Asked]:
+def api(settings: Settings) -> Iterator[Api]:
     """The API, on a port of its own."""
     with served(build_app(settings)) as answer:
         yield answer
@@ -108,7 +108,7 @@ class served:  # noqa: N801 (used as a function)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
-    def __enter__(self) -> Asked:
+    def __enter__(self) -> Api:
         """Start, and wait until it listens."""
         self._thread.start()
         deadline = time.monotonic() + 30
@@ -116,7 +116,7 @@ class served:  # noqa: N801 (used as a function)
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
-        return Asked(f"http://127.0.0.1:{port}")
+        return Api(f"http://127.0.0.1:{port}")
 
     def __exit__(self, *_: object) -> None:
         """Stop."""

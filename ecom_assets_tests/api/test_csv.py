@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.csv_answers import csv_of
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.shop_files import PRODUCTS
 from ecom_assets_tests.api.test_every_number import CASES
 
@@ -47,7 +47,7 @@ def test_every_get_route_is_asked_for_csv_here() -> None:
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", LISTS)
-def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
+def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     answer, result = api.json(path), api.get(path, format="csv")
     assert result.headers["content-type"] == "text/csv; charset=utf-8; header=present"
     listed = answer[LISTS[path]]
@@ -62,7 +62,7 @@ def test_the_list_of_an_answer_comes_as_rows(api: Asked, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(WITHOUT))
-def test_an_answer_without_a_list_is_one_row(api: Asked, path: str) -> None:
+def test_an_answer_without_a_list_is_one_row(api: Api, path: str) -> None:
     answer = api.json(path)
     (row,) = rows_of(api.get(path, format="csv").text)
     name = path.rpartition("/")[2]
@@ -71,7 +71,7 @@ def test_an_answer_without_a_list_is_one_row(api: Asked, path: str) -> None:
     assert "range.start_date" not in row
 
 
-def test_a_breakdown_is_a_row_for_each_step_of_each_value(api: Asked) -> None:
+def test_a_breakdown_is_a_row_for_each_step_of_each_value(api: Api) -> None:
     parts = api.json("/analytics/conversion", by="device")["breakdown"]
     rows = rows_of(api.get("/analytics/conversion", by="device", format="csv").text)
     steps = [(part["value"], step) for part in parts for step in part["steps"]]
@@ -79,7 +79,7 @@ def test_a_breakdown_is_a_row_for_each_step_of_each_value(api: Asked) -> None:
     assert answer == [(value, step["event_type"], str(step["unit_count"]), str(step["step"])) for value, step in steps]
 
 
-def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
+def test_questions_of_one_s_own_come_as_csv_too(api: Api) -> None:
     body = {"steps": ["product_view", "add_to_cart"]}
     steps = rows_of(api.post("/analytics/funnel", body, format="csv").text)
     assert [row["event_type"] for row in steps] == body["steps"]
@@ -91,7 +91,7 @@ def test_questions_of_one_s_own_come_as_csv_too(api: Asked) -> None:
 
 
 @pytest.mark.slow
-def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked) -> None:
+def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Api) -> None:
     body = {"series": ["*", "purchase"], "time_range": "week", "compare": True}
     answer = api.post("/analytics/trend", body).json()
     rows = rows_of(api.post("/analytics/trend", body, format="csv").text)
@@ -121,18 +121,18 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Asked
     assert rows
 
 
-def test_a_page_behind_the_last_cohort_is_empty(api: Asked) -> None:
+def test_a_page_behind_the_last_cohort_is_empty(api: Api) -> None:
     response = api.post("/analytics/retention", {"period": "week"}, format="csv", offset=1_000)
     assert (response.status_code, response.text) == (200, "")
 
 
-def test_a_page_says_how_many_rows_the_whole_has(api: Asked) -> None:
+def test_a_page_says_how_many_rows_the_whole_has(api: Api) -> None:
     response = api.get("/analytics/products/top", format="csv", limit=2, offset=1, time_range="year")
     assert len(rows_of(response.text)) == 2
     assert response.headers["x-total-count"] == str(len(PRODUCTS))
 
 
-def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Asked) -> None:
+def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Api) -> None:
     assert "=1+1" in {one["search_term"] for one in api.json("/analytics/searches")["searches"]}
     assert FORMULA in {row["search_term"] for row in rows_of(api.get("/analytics/searches", format="csv").text)}
 
@@ -152,7 +152,7 @@ def test_cells_are_what_they_say(value: object, cell: str) -> None:
     assert row["cell"] == cell
 
 
-def test_an_empty_list_is_an_empty_file(api: Asked) -> None:
+def test_an_empty_list_is_an_empty_file(api: Api) -> None:
     response = api.get("/analytics/products/top", format="csv", category="nothing")
     assert (response.status_code, response.text, response.headers["x-total-count"]) == (200, "", "0")
 
@@ -162,13 +162,13 @@ def test_rows_with_other_columns_stand_under_all_of_them() -> None:
     assert rows == [{"n": "1", "types.a": "1", "types.b": ""}, {"n": "2", "types.a": "", "types.b": "2"}]
 
 
-def test_a_refusal_stays_a_problem_document_and_an_unknown_format_is_one(api: Asked) -> None:
+def test_a_refusal_stays_a_problem_document_and_an_unknown_format_is_one(api: Api) -> None:
     for wrong in ({"format": "csv", "limit": 0}, {"format": "xml"}):
         response = api.get("/analytics/categories", None, **wrong)
         assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
 
 
-def test_csv_has_a_mark_of_its_own_and_saves_the_answer(api: Asked) -> None:
+def test_csv_has_a_mark_of_its_own_and_saves_the_answer(api: Api) -> None:
     plain, csv_ = api.get("/analytics/sales"), api.get("/analytics/sales", format="csv")
     assert plain.headers["etag"] != csv_.headers["etag"]
     again = api.get("/analytics/sales", {"If-None-Match": csv_.headers["etag"]}, format="csv")

@@ -12,7 +12,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.api.served import serving
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import event
@@ -35,13 +35,13 @@ def shop(tmp_path: Path) -> Iterator[DeliveredShop]:
 
 
 @pytest.fixture
-def api(settings: Settings, shop: DeliveredShop) -> Iterator[Asked]:
+def api(settings: Settings, shop: DeliveredShop) -> Iterator[Api]:
     ledger = f"sqlite://{shop.settings.home / 'ledger.sqlite'}"
     with served(build_app(settings.model_copy(update={"ledger_url": type(settings.ledger_url)(ledger)}))) as answer:
         yield answer
 
 
-def test_each_day_of_a_destination_says_what_became_of_its_records(api: Asked, shop: DeliveredShop) -> None:
+def test_each_day_of_a_destination_says_what_became_of_its_records(api: Api, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY,)))
     answer = api.json(PATH, start_date=MONDAY, end_date=TUESDAY)
     nothing = dict.fromkeys(("unacknowledged_count", "in_doubt_count", "pending_count", "changed_count"), 0)
@@ -57,7 +57,7 @@ def test_each_day_of_a_destination_says_what_became_of_its_records(api: Asked, s
 
 
 @pytest.mark.slow
-def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Asked, shop: DeliveredShop) -> None:
+def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Api, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY, TUESDAY)))
     page = api.json(PATH, limit=1, offset=1)
     assert (page["total_count"], [one["reconciled_date"] for one in page["deliveries"]]) == (2, ["2026-02-03"])
@@ -66,7 +66,7 @@ def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Asked, shop: Deliv
     assert api.json(PATH, destination="heap_users")["total_count"] == 0
 
 
-def test_no_one_s_record_is_named(api: Asked, shop: DeliveredShop) -> None:
+def test_no_one_s_record_is_named(api: Api, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY,)))
     assert "m2" not in api.get(PATH, start_date=MONDAY, end_date=TUESDAY).text
 
@@ -103,7 +103,7 @@ def over(settings: Settings, due_shop: DeliveredShop) -> Settings:
 
 
 @pytest.fixture
-def answer(over: Settings, due_shop: DeliveredShop) -> Iterator[Asked]:
+def answer(over: Settings, due_shop: DeliveredShop) -> Iterator[Api]:
     app = build_app(over)
     home = due_shop.settings.home  # where the runs of this shop look for requests
     app.state.settings = over.model_copy(update={"home": home})
@@ -111,12 +111,12 @@ def answer(over: Settings, due_shop: DeliveredShop) -> Iterator[Asked]:
         yield api
 
 
-def groups(api: Asked) -> dict[str, Any]:
+def groups(api: Api) -> dict[str, Any]:
     return {one["reason"]: one for one in api.json(DEAD, **DAYS)["dead_letters"]}
 
 
 def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
-    answer: Asked, due_shop: DeliveredShop
+    answer: Api, due_shop: DeliveredShop
 ) -> None:
     before = groups(answer)
     assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
@@ -164,7 +164,7 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
 
 
 @pytest.mark.slow
-def test_a_day_that_is_not_held_is_not_released(answer: Asked) -> None:
+def test_a_day_that_is_not_held_is_not_released(answer: Api) -> None:
     result = answer.post(RELEASES, {"day": str(MONDAY)})
     assert result.status_code == 422
     assert result.json()["detail"] == (

@@ -17,7 +17,7 @@ from ecom_assets.report.report import build_report
 from ecom_assets.report.weekly import Week
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.api.plain_shop import PlainShop, Row
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.api.small_run import run
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def api(folder: Path) -> Iterator[Asked]:
+def api(folder: Path) -> Iterator[Api]:
     settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
     run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
     with served(create_app(settings)) as answer:
@@ -54,7 +54,7 @@ def worth(rows: list[Row]) -> str:
     return f"{sum((Decimal(row['cart_value']) for row in rows), Decimal(0)):.2f}"
 
 
-def test_sales_are_those_of_purchase_events(api: Asked, bought: list[Row]) -> None:
+def test_sales_are_those_of_purchase_events(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/sales", time_range="week")
     assert answer["source"] == "purchase_events"
     assert list(answer["range"]["sources"]) == ["purchase_events"]
@@ -65,7 +65,7 @@ def test_sales_are_those_of_purchase_events(api: Asked, bought: list[Row]) -> No
 
 
 @pytest.mark.parametrize("granularity", ["hour", "day", "week"])
-def test_every_point_of_the_trend_is_those_of_its_time(api: Asked, bought: list[Row], granularity: str) -> None:
+def test_every_point_of_the_trend_is_those_of_its_time(api: Api, bought: list[Row], granularity: str) -> None:
     answer = api.json("/analytics/revenue/trend", time_range="week", granularity=granularity)
     assert answer["source"] == "purchase_events"
     of_time: dict[Any, list[Row]] = defaultdict(list)
@@ -84,7 +84,7 @@ def test_every_point_of_the_trend_is_those_of_its_time(api: Asked, bought: list[
         assert (point["order_count"], point["revenue_amount"]) == (len(mine), worth(mine))
 
 
-def test_categories_add_up_to_sales(api: Asked, bought: list[Row]) -> None:
+def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
     """These purchases carry no category: what they came to is not lost, and no category says 0.00 in its place."""
     answer = api.json("/analytics/categories", time_range="week")
     by_name = {one["product_category"]: one for one in answer["categories"]}
@@ -93,13 +93,13 @@ def test_categories_add_up_to_sales(api: Asked, bought: list[Row]) -> None:
     assert by_name["Hats"]["product_view_count"] > 0
 
 
-def test_channels_share_all_of_it(api: Asked, bought: list[Row]) -> None:
+def test_channels_share_all_of_it(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="week")
     assert (answer["source"], answer["unit"]) == ("purchase_events", "purchase")
     assert f"{sum(Decimal(one['revenue_amount']) for one in answer['channels']):.2f}" == worth(bought)
 
 
-def test_customers_are_the_visitors_who_bought(api: Asked, folder: Path, bought: list[Row]) -> None:
+def test_customers_are_the_visitors_who_bought(api: Api, folder: Path, bought: list[Row]) -> None:
     answer = api.json("/analytics/customers", time_range="week")
     shop = PlainShop(folder / "files")
     first: dict[str, Any] = {}
@@ -114,7 +114,7 @@ def test_customers_are_the_visitors_who_bought(api: Asked, folder: Path, bought:
     assert answer["value"]["customer_count"] == len(first)
 
 
-def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Asked) -> None:
+def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Api) -> None:
     answer = api.json("/analytics/products/top", sort_by="views")
     assert answer["source"] == "purchase_events"
     assert answer["products"][0]["product_view_count"] > 0
@@ -128,14 +128,14 @@ def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Aske
         ("/analytics/geographic", "ECOM_ORDERS"),
     ],
 )
-def test_what_no_source_has_is_a_conflict_that_names_the_setting(api: Asked, path: str, setting: str) -> None:
+def test_what_no_source_has_is_a_conflict_that_names_the_setting(api: Api, path: str, setting: str) -> None:
     response = api.get(path)
     assert (response.status_code, response.headers["Content-Type"]) == (409, "application/problem+json")
     assert f"set {setting}" in response.json()["detail"]
 
 
 @pytest.mark.slow
-def test_the_weekly_report_is_that_of_purchase_events(api: Asked, folder: Path) -> None:
+def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) -> None:
     assert api.get("/health/live").status_code == 200  # which has published what the report reads
     with dg.DagsterInstance.ephemeral() as instance:
         settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))

@@ -19,7 +19,7 @@ from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
 from ecom_assets_tests.api import plain_visitor_segments as people
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span, known
 
 RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
@@ -182,26 +182,26 @@ def days_of(shop: PlainShop, name: str) -> tuple[Span, Row]:
 @pytest.mark.sampled(45)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("case", OF_DAYS)
-def test_an_answer_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str, days: str) -> None:
+def test_an_answer_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str, days: str) -> None:
     path, parameters, expected = OF_DAYS[case]
     span, question = days_of(shop, days)
     answer = api.json(path, **parameters, **question)
     assert without_envelope(answer) == expected(shop, span)
 
 
-def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Asked, shop: PlainShop) -> None:
+def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Api, shop: PlainShop) -> None:
     answer = api.json(TREND, granularity="hour", time_range="week")
     assert without_envelope(answer) == plain.hourly_trend(shop, shop.span(7))
 
 
 @pytest.mark.parametrize("case", AS_OF)
-def test_a_state_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
+def test_a_state_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str) -> None:
     path, parameters, expected = AS_OF[case]
     assert without_envelope(api.json(path, **parameters)) == expected(shop)
 
 
 @pytest.mark.parametrize("case", OF_ONE_S_OWN)
-def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Asked, shop: PlainShop, case: str) -> None:
+def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str) -> None:
     path, body, expected = OF_ONE_S_OWN[case]
     response = api.post(path, body)
     assert response.status_code == 200, response.text
@@ -209,7 +209,7 @@ def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Asked, shop: Pla
 
 
 @pytest.mark.parametrize("days", SPANS)
-def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: PlainShop, days: str) -> None:
+def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Api, shop: PlainShop, days: str) -> None:
     span, answer = days_of(shop, days)
     assert api.json("/analytics/conversion", unit="visitor", **answer)["steps"] == paths.visitors(shop, span)
 
@@ -217,7 +217,7 @@ def test_the_funnel_of_visitors_is_what_the_files_come_to(api: Asked, shop: Plai
 @pytest.mark.sampled(10)
 @pytest.mark.parametrize("days", SPANS)
 @pytest.mark.parametrize("path", SOURCES)
-def test_an_answer_says_which_days_and_days_before_are_known(api: Asked, shop: PlainShop, days: str, path: str) -> None:
+def test_an_answer_says_which_days_and_days_before_are_known(api: Api, shop: PlainShop, days: str, path: str) -> None:
     span, question = days_of(shop, days)
     answer = api.json(path, **question)
     assert answer["range"] == {
@@ -236,7 +236,7 @@ def test_an_answer_says_which_days_and_days_before_are_known(api: Asked, shop: P
     assert "range.previous_data" in meaning.get("change", meaning.get("revenue_change"))
 
 
-def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Asked, shop: PlainShop) -> None:
+def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Api, shop: PlainShop) -> None:
     """The worst of it: a range after the end said 0 customers, retention 0.0 and change -1.0."""
     _, question = days_of(shop, "days to come")
     answer = api.json("/analytics/customers", **question)
@@ -248,14 +248,14 @@ def test_of_days_to_come_nothing_is_known_and_nothing_has_fallen(api: Asked, sho
 # That nothing goes uncompared
 
 
-def test_every_route_is_compared(api: Asked) -> None:
+def test_every_route_is_compared(api: Api) -> None:
     answer = {path.removeprefix("/v1") for path in api.json("/openapi.json")["paths"]}
     assert answer - NOT_OF_THE_SHOP == {route_of(path) for path in CASES.values()}
 
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
-def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: PlainShop, route: str) -> None:
+def test_every_field_of_a_route_has_a_value_that_is_compared(api: Api, shop: PlainShop, route: str) -> None:
     described = api.json("/openapi.json")
     answers = [one["responses"]["200"] for one in described["paths"][f"/v1{route}"].values()]
     schemas = [one["content"]["application/json"]["schema"] for one in answers]
@@ -268,7 +268,7 @@ def test_every_field_of_a_route_has_a_value_that_is_compared(api: Asked, shop: P
     assert fields - compared == NEVER_RETURNED.get(route, set())
 
 
-def _asked(api: Asked, shop: PlainShop, case: str, days: str) -> Any:
+def _asked(api: Api, shop: PlainShop, case: str, days: str) -> Any:
     """Return an answer that a test above compares."""
     if case in OF_DAYS:
         path, parameters, _ = OF_DAYS[case]

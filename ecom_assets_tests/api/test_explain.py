@@ -11,11 +11,11 @@ from ecom_assets.explain.question import BELOW, TRACES
 from ecom_assets.registry import MARTS
 from ecom_assets.serving.assets import IN_SNAPSHOT, SERVED
 from ecom_assets.tables.trace import Count, Sum
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.plain_shop import PlainShop
 
 
-def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Asked, shop: PlainShop) -> None:
+def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Api, shop: PlainShop) -> None:
     answer = api.json("/explain/mart/revenue_daily", column="revenue_amount", where='{"order_date": "2026-01-10"}')
     number = answer["number"]
     (part,) = number["down"]
@@ -27,7 +27,7 @@ def test_the_revenue_of_a_day_is_the_sum_of_its_received_lines(api: Asked, shop:
     assert {row["uniq_id"] for row in part["received"]["rows"]} <= {line["uniq_id"] for line in lines}
 
 
-def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
+def test_the_sessions_of_ten_days_go_down_together(api: Api) -> None:
     where = json.dumps(["event_date between 2026-01-05 and 2026-01-14"])
     number = api.json("/explain/mart/engagement_daily", column="session_count", where=where, limit=0)["number"]
     days = api.json("/analytics/engagement", start_date="2026-01-05", end_date="2026-01-14")
@@ -50,7 +50,7 @@ def test_the_sessions_of_ten_days_go_down_together(api: Asked) -> None:
         ("mart/session_events", {}, 409, "session_events is not here"),
     ],
 )
-def test_impossible_questions_fail(api: Asked, path: str, parameters: dict[str, Any], status: int, result: str) -> None:
+def test_impossible_questions_fail(api: Api, path: str, parameters: dict[str, Any], status: int, result: str) -> None:
     answer = api.get(f"/explain/{path}", None, **parameters)
     assert (answer.status_code, result in answer.json()["detail"]) == (status, True), answer.text
 

@@ -16,7 +16,7 @@ from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import Published, publish
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets_tests.api.conftest import PUBLISHED, Asked, served
+from ecom_assets_tests.api.conftest import PUBLISHED, Api, served
 from ecom_assets_tests.cli.test_held_days import BAD, GOOD, ecom, report
 
 FIRST, LAST = GOOD[0], GOOD[-1]
@@ -35,31 +35,31 @@ def reports(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def api(home: Path, reports: Path) -> Iterator[Asked]:
+def api(home: Path, reports: Path) -> Iterator[Api]:
     ecom(*RUN, "--orders", reports, home=home)
     with answering(Settings(home=home)) as answer:
         yield answer
 
 
 @contextmanager
-def answering(settings: Settings) -> Iterator[Asked]:
+def answering(settings: Settings) -> Iterator[Api]:
     app = build_app(settings)
     with served(app) as answer:
         yield answer
     app.state.store.close()
 
 
-def points(api: Asked, **days: str) -> list[tuple[str, str, str | None]]:
+def points(api: Api, **days: str) -> list[tuple[str, str, str | None]]:
     answer = api.json("/analytics/revenue/trend", granularity="day", **days)
     return [(one["start_date"], one["data"], one["revenue_amount"]) for one in answer["points"]]
 
 
-def sold(api: Asked, **days: str) -> dict[str, Any]:
+def sold(api: Api, **days: str) -> dict[str, Any]:
     return api.json("/analytics/sales", **days)
 
 
 @pytest.mark.slow
-def test_the_next_run_releases_a_day_and_its_check_is_listed_until_then(api: Asked, home: Path, reports: Path) -> None:
+def test_the_next_run_releases_a_day_and_its_check_is_listed_until_then(api: Api, home: Path, reports: Path) -> None:
     [held] = api.json("/analytics/quality/held-days")["held_days"]
     assert (held["held_date"], held["reason"], held["held_row_count"]) == (BAD, "too_few_customers", 2)
     failing = {one["check_name"] for one in api.json("/operations/checks")["checks"]}
@@ -77,7 +77,7 @@ def test_the_next_run_releases_a_day_and_its_check_is_listed_until_then(api: Ask
 
 
 @pytest.mark.slow
-def test_an_answer_lists_held_days_and_has_their_numbers_once_released(api: Asked, home: Path) -> None:
+def test_an_answer_lists_held_days_and_has_their_numbers_once_released(api: Api, home: Path) -> None:
     held = sold(api, **FOUR_DAYS)
     orders = held["range"]["sources"]["orders"]
     assert (orders["data"], orders["held_days"], orders["previous_held_days"]) == ("part", [BAD], [])
@@ -102,7 +102,7 @@ def test_an_answer_lists_held_days_and_has_their_numbers_once_released(api: Aske
 
 
 @pytest.mark.slow
-def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Path) -> None:
+def test_nothing_is_compared_with_days_of_which_one_is_held(api: Api, home: Path) -> None:
     held = sold(api, **NEWEST_TWO)
     assert (held["range"]["data"], held["range"]["held_days"]) == ("whole", [])
     assert (held["range"]["previous_data"], held["range"]["previous_held_days"]) == ("part", [BAD])
@@ -115,7 +115,7 @@ def test_nothing_is_compared_with_days_of_which_one_is_held(api: Asked, home: Pa
 
 
 @pytest.mark.slow
-def test_a_held_day_by_itself_has_no_numbers(api: Asked) -> None:
+def test_a_held_day_by_itself_has_no_numbers(api: Api) -> None:
     answer = sold(api, start_date=BAD, end_date=BAD)
     assert (answer["range"]["data"], answer["range"]["known_from"], answer["range"]["held_days"]) == (
         "none",

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 
 GETS = (
     "/", "/analytics/sales", "/analytics/customers", "/analytics/conversion", "/analytics/products/top",
@@ -25,7 +25,7 @@ FUNNEL = {"steps": ["page_view", "product_view"]}
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS)
-def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Asked, path: str) -> None:
+def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Api, path: str) -> None:
     plain, versioned = api.get(path), api.get(f"/v1{path}")
     assert plain.status_code == 200, plain.text
     assert versioned.json() == plain.json()
@@ -36,14 +36,14 @@ def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Asked, pa
     assert api.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_another_question_has_another_mark(api: Asked) -> None:
+def test_another_question_has_another_mark(api: Api) -> None:
     values: list[dict[str, Any]] = [{}, {"time_range": "week"}, {"time_range": "today"}, {"explain": "true"}]
     assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in values}) == len(values)
 
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS[1:])
-def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
+def test_every_answer_says_what_it_is_of(api: Api, path: str) -> None:
     answer = api.json(path)
     assert answer["data_as_of"] == answer["range"]["end_date"] == "2026-02-09"
     assert answer["currency"] == "USD"
@@ -53,7 +53,7 @@ def test_every_answer_says_what_it_is_of(api: Asked, path: str) -> None:
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", GETS[1:])
-def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Asked, settings: Settings, path: str) -> None:
+def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Api, settings: Settings, path: str) -> None:
     answer = api.json(path, explain="true")["explain"]
     (stored,) = (settings.home / "serving").glob("marts-*.duckdb")
     with duckdb.connect(str(stored), read_only=True) as con:
@@ -66,19 +66,19 @@ def test_an_explanation_has_sql_that_runs_and_tables_with_their_runs(api: Asked,
         assert table["dagster_url"] == f"http://127.0.0.1:3000/assets/{table['table'].replace('.', '/')}"
 
 
-def test_a_question_of_one_s_own_is_explained_too(api: Asked) -> None:
+def test_a_question_of_one_s_own_is_explained_too(api: Api) -> None:
     answer = api.post("/analytics/funnel", FUNNEL, explain="true").json()["explain"]
     assert [table["table"] for table in answer["tables"]] == ["staging.events"]
     assert len(answer["sql"]) > 1
 
 
-def test_long_answers_are_compressed(api: Asked) -> None:
+def test_long_answers_are_compressed(api: Api) -> None:
     response = api.get("/analytics/revenue/trend", headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.json()["points"]
 
 
-def test_the_index_lists_every_path(api: Asked) -> None:
+def test_the_index_lists_every_path(api: Api) -> None:
     listed = {(one["method"], one["path"]) for one in api.json("/")["endpoints"]}
     answer = api.json("/openapi.json")
     described = {
@@ -88,7 +88,7 @@ def test_the_index_lists_every_path(api: Asked) -> None:
     assert {("GET", path) for path in GETS} - {("GET", "/analytics/products/p1")} <= listed
 
 
-def test_fields_that_are_columns_are_described_by_their_contracts(api: Asked) -> None:
+def test_fields_that_are_columns_are_described_by_their_contracts(api: Api) -> None:
     schemas = api.json("/openapi.json")["components"]["schemas"]
     sold = schemas["SalesNumbers"]["properties"]["shipped_amount"]
     assert sold["description"] == "Gross revenue: Σ shipped [money]"
@@ -125,7 +125,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_reported_in_a_problem_document(api: Asked, case: str) -> None:
+def test_what_is_wrong_is_reported_in_a_problem_document(api: Api, case: str) -> None:
     path, status, words = WRONG[case]
     response = api.get(path)
     answer = response.json()
@@ -135,12 +135,12 @@ def test_what_is_wrong_is_reported_in_a_problem_document(api: Asked, case: str) 
     assert answer["instance"]
 
 
-def test_sql_in_a_parameter_is_a_word_like_any_other(api: Asked) -> None:
+def test_sql_in_a_parameter_is_a_word_like_any_other(api: Api) -> None:
     answer = api.json("/analytics/products/top", category="Hats' OR '1'='1")
     assert (answer["total_count"], answer["products"]) == (0, [])
 
 
-def test_a_method_that_is_not_taken_is_reported(api: Asked) -> None:
+def test_a_method_that_is_not_taken_is_reported(api: Api) -> None:
     response = api.post("/analytics/sales", {})
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
     assert "does not take POST" in response.json()["detail"]
@@ -168,14 +168,14 @@ BODIES = {
 
 
 @pytest.mark.parametrize("case", BODIES)
-def test_a_definition_that_cannot_be_counted_is_refused(api: Asked, case: str) -> None:
+def test_a_definition_that_cannot_be_counted_is_refused(api: Api, case: str) -> None:
     body, status, words = BODIES[case]
     response = api.post("/analytics/funnel", body)
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
     assert words in response.json()["detail"], response.text
 
 
-def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Asked) -> None:
+def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Api) -> None:
     funnel = api.post("/analytics/funnel", {"steps": ["page_view", "purchas"]}).json()
     assert [step["count"] > 0 for step in funnel["steps"]] == [True, False]
     sentence = "No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"
@@ -185,7 +185,7 @@ def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Asked) -> 
     assert (retention["cohorts"], retention["warnings"]) == ([], [sentence])
 
 
-def test_retention_by_the_hour_of_starts_in_a_range(api: Asked) -> None:
+def test_retention_by_the_hour_of_starts_in_a_range(api: Api) -> None:
     """Of starts: who came before the 9th of February is in no cohort; of events, everybody of the day begins then."""
     day = {"start_date": "2026-02-09", "end_date": "2026-02-09", "period": "hour", "last_period": 1}
     of_events, of_starts = (
@@ -198,7 +198,7 @@ def test_retention_by_the_hour_of_starts_in_a_range(api: Asked) -> None:
     assert of_starts["event_count"] > of_events["event_count"]
 
 
-def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
+def test_retention_in_odd_brackets_is_refused(api: Api) -> None:
     for body, words in (
         ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),
         ({"mode": "bracket", "brackets": [[-1, 1]]}, "counted from 0"),
@@ -216,13 +216,13 @@ def test_retention_in_odd_brackets_is_refused(api: Asked) -> None:
         ("application/json", b"", "body: Field required"),
     ],
 )
-def test_a_body_that_is_no_json_gets_an_example(api: Asked, kind: str, body: bytes, words: str) -> None:
+def test_a_body_that_is_no_json_gets_an_example(api: Api, kind: str, body: bytes, words: str) -> None:
     response = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
     assert response.status_code == 422
     assert words in response.json()["detail"], response.text
 
 
-def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
+def test_a_body_that_is_no_text_is_refused(api: Api) -> None:
     place = urlsplit(api.address)
     body = b"\xff\x0f\xfeZ"
     head = (
@@ -236,7 +236,7 @@ def test_a_body_that_is_no_text_is_refused(api: Asked) -> None:
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_the_pages_that_describe_the_api_come_from_it_alone(api: Asked, page: str) -> None:
+def test_the_pages_that_describe_the_api_come_from_it_alone(api: Api, page: str) -> None:
     answer = api.get(page)
     named = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
     assert named

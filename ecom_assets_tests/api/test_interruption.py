@@ -35,15 +35,15 @@ def endless(rows: int = 300_000) -> Any:
     return sevenths.agg(count=sevenths.count())
 
 
-class Asked:
-    """What became of the questions."""
+class Queries:
+    """The queries that began, and how they ended."""
 
     def __init__(self) -> None:
         self.ended: list[Exception] = []
         self.begun = threading.Event()
 
 
-def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
+def slow_app(store: Store, settings: Settings, question: Queries) -> FastAPI:
     """An API with an endless route, an endless custom question, and a quick one."""
     app, shop = FastAPI(), Shop()
     app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
@@ -72,7 +72,7 @@ def slow_app(store: Store, settings: Settings, question: Asked) -> FastAPI:
     return app
 
 
-def _counted(question: Asked, count: Any) -> int:
+def _counted(question: Queries, count: Any) -> int:
     try:
         actual: int = count()
     except Exception as error:
@@ -82,12 +82,12 @@ def _counted(question: Asked, count: Any) -> int:
 
 
 @pytest.fixture
-def question() -> Asked:
-    return Asked()
+def question() -> Queries:
+    return Queries()
 
 
 @pytest.fixture(params=["snapshot", "postgres"])
-def slow(request: pytest.FixtureRequest, settings: Settings, question: Asked) -> Iterator[Running]:
+def slow(request: pytest.FixtureRequest, settings: Settings, question: Queries) -> Iterator[Running]:
     """Each store behind all that stands in front of the API, with half a second for an answer."""
     hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
@@ -103,7 +103,7 @@ def slow(request: pytest.FixtureRequest, settings: Settings, question: Asked) ->
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
-def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Asked, path: str) -> None:
+def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Queries, path: str) -> None:
     began = time.monotonic()
     answer = slow.get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")

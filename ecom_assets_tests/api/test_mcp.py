@@ -28,7 +28,7 @@ from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.mcp.server import LIST_METRICS, answer_from, build_http, build_server
 from ecom_assets.api.mcp.tools import Question, questions_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.command import ECOM, environment
 from ecom_assets_tests.recipes import endpoint
@@ -111,7 +111,7 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
     assert answer.structured_content["day_count"] > 30
 
 
-def test_tools_answer_what_the_api_answers(app: FastAPI, api: Asked, questions: dict[str, Question]) -> None:
+def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: dict[str, Question]) -> None:
     plain = [one for one in questions.values() if one.method == "GET" and not one.input_schema["required"]]
     compared = 0
     server = build_server(questions, partial(answer_from, app))
@@ -127,7 +127,7 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Asked, questions: 
     assert compared > 15
 
 
-def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, api: Asked) -> None:
+def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, api: Api) -> None:
     server = build_server(questions_of(app.openapi()), partial(answer_from, app))
     arguments = {**FUNNEL, "by": "product_category", "limit": 2, "answer_limit": 1}
     there = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
@@ -198,7 +198,7 @@ def over_http(address: str, key: str, what: Talk, mode: Literal["auto", "legacy"
     return asyncio.run(connected())
 
 
-def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, api: Asked) -> None:
+def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, api: Api) -> None:
     by_person = {**FUNNEL, "by": "visitor_id"}
     with served_http(settings) as address:
         values = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -213,7 +213,7 @@ def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, 
 
 
 @pytest.mark.slow
-def test_over_stdio_an_assistant_is_answered_without_a_key_and_not_about_people(settings: Settings, api: Asked) -> None:
+def test_over_stdio_an_assistant_is_answered_without_a_key_and_not_about_people(settings: Settings, api: Api) -> None:
     async def conversation(client: Client) -> list[Any]:
         return [await client.call_tool("sales", {}), await client.call_tool("funnel", {**FUNNEL, "by": "visitor_id"})]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ecom_assets_tests.api import plain_reconciliation
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.plain_answers import Near
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.shop_files import PRODUCTS
@@ -14,7 +14,7 @@ CENT, MILLIONTH = 0.01, 1e-6
 
 
 @pytest.mark.parametrize("model", ["linear", "position", "j", "time_decay"])
-def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, shop: PlainShop, model: str) -> None:
+def test_models_that_part_an_order_credit_what_the_definition_does(api: Api, shop: PlainShop, model: str) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
     answer = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
@@ -31,7 +31,7 @@ def test_models_that_part_an_order_credit_what_the_definition_does(api: Asked, s
 
 
 @pytest.mark.parametrize("model", ["first", "linear", "markov"])
-def test_every_model_credits_all_of_the_revenue_and_no_more(api: Asked, shop: PlainShop, model: str) -> None:
+def test_every_model_credits_all_of_the_revenue_and_no_more(api: Api, shop: PlainShop, model: str) -> None:
     span = shop.span(DAYS)
     actual = api.json("/analytics/revenue/by-channel", model=model, start_date=span.first, end_date=span.last)
     sales, channels = shop.sales(span), actual["channels"]
@@ -42,7 +42,7 @@ def test_every_model_credits_all_of_the_revenue_and_no_more(api: Asked, shop: Pl
     assert round(sum(one["revenue_share"] for one in channels), 4) == 1
 
 
-def test_products_of_a_category_come_a_page_at_a_time(api: Asked) -> None:
+def test_products_of_a_category_come_a_page_at_a_time(api: Api) -> None:
     hats = sorted(name for name, category in PRODUCTS.items() if category == "Hats")
     pages = [
         api.json("/analytics/products/top", category="Hats", limit=3, offset=start, time_range="year")
@@ -60,7 +60,7 @@ del LISTS["/analytics/conversion"]
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("path", LISTS)
-def test_a_page_is_a_part_of_the_whole(api: Asked, path: str) -> None:
+def test_a_page_is_a_part_of_the_whole(api: Api, path: str) -> None:
     path, _, by = path.partition("?by=")
     rows, more = LISTS[f"{path}?by={by}" if by else path], {"by": by} if by else {}
     whole = api.json(path, limit=1000, **more)
@@ -72,7 +72,7 @@ def test_a_page_is_a_part_of_the_whole(api: Asked, path: str) -> None:
         assert api.get(path, limit=limit, offset=offset).status_code == 422
 
 
-def test_questions_of_one_s_own_come_a_page_at_a_time(api: Asked) -> None:
+def test_questions_of_one_s_own_come_a_page_at_a_time(api: Api) -> None:
     funnel = {"steps": ["product_view", "add_to_cart"], "by": "product_category"}
     for path, body, rows in (("funnel", funnel, "breakdown"), ("retention", {"period": "day"}, "cohorts")):
         whole = api.post(f"/analytics/{path}", body).json()
@@ -81,7 +81,7 @@ def test_questions_of_one_s_own_come_a_page_at_a_time(api: Asked) -> None:
         assert page["total_count"] == whole["total_count"] == len(whole[rows]) > 1
 
 
-def test_products_without_a_view_come_last_by_conversion(api: Asked, shop: PlainShop) -> None:
+def test_products_without_a_view_come_last_by_conversion(api: Api, shop: PlainShop) -> None:
     span = shop.span(1)
     answer = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
     rates = [shop.product(one["product_id"], span)["purchases_per_view"] for one in answer]
@@ -90,7 +90,7 @@ def test_products_without_a_view_come_last_by_conversion(api: Asked, shop: Plain
     assert rates == sorted(known, reverse=True) + [None] * (len(rates) - len(known))
 
 
-def test_alerts_of_one_kind_are_a_part_of_all(api: Asked) -> None:
+def test_alerts_of_one_kind_are_a_part_of_all(api: Api) -> None:
     whole = api.json("/analytics/inventory/alerts")
     kinds = {one["product_id"]: one["alert"] for one in whole["alerts"]}
     assert {name: kinds[name] for name in ("p0", "p1", "p2")} == {"p0": "out_of_stock", "p1": "low", "p2": "overstock"}
@@ -99,7 +99,7 @@ def test_alerts_of_one_kind_are_a_part_of_all(api: Asked) -> None:
     assert (only["counts"], only["total_count"]) == (whole["counts"], 1)
 
 
-def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainShop) -> None:
+def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Api, shop: PlainShop) -> None:
     body = {"steps": ["product_view", "add_to_cart"], "by": "product_category", "time_range": "month"}
     answer = api.post("/v1/analytics/funnel", body).json()
     span = shop.span(30)
@@ -110,7 +110,7 @@ def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Asked, shop: PlainSh
         assert sum(part["steps"][place]["count"] for part in answer["breakdown"]) == answer["steps"][place]["count"]
 
 
-def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Asked, shop: PlainShop) -> None:
+def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Api, shop: PlainShop) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
     actual = api.json("/analytics/revenue/by-channel", dimension="sales_channel", **days)
@@ -125,7 +125,7 @@ def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(ap
     assert sum(round(100 * one) for one in revenues) == round(100 * float(shop.sales(span)["revenue_amount"]))
 
 
-def test_hours_add_up_to_the_orders_of_their_day(api: Asked, shop: PlainShop) -> None:
+def test_hours_add_up_to_the_orders_of_their_day(api: Api, shop: PlainShop) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
     by_hour, by_day = (

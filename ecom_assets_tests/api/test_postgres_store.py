@@ -13,7 +13,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.api.store.postgres import PostgresStore
 from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import Asked, served
+from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.api.test_http import FUNNEL, GETS
 
 QUESTIONS = (
@@ -30,7 +30,7 @@ OF_THE_STORE = ("data_version", "published_at")
 
 
 @pytest.fixture(scope="module")
-def over_postgres(in_postgres: Settings) -> Iterator[Asked]:
+def over_postgres(in_postgres: Settings) -> Iterator[Api]:
     app: FastAPI = build_app(in_postgres)
     with served(app) as answer:
         yield answer
@@ -45,11 +45,11 @@ def reported(result: requests.Response) -> dict[str, object]:
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("path", GETS)
-def test_marts_give_the_same_answers(api: Asked, over_postgres: Asked, path: str) -> None:
+def test_marts_give_the_same_answers(api: Api, over_postgres: Api, path: str) -> None:
     assert reported(over_postgres.get(path)) == reported(api.get(path))
 
 
-def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
+def test_hours_and_dimensions_do_too(api: Api, over_postgres: Api) -> None:
     for path in (
         "/analytics/revenue/trend?granularity=hour&time_range=week",
         "/analytics/conversion?by=device",
@@ -60,18 +60,18 @@ def test_hours_and_dimensions_do_too(api: Asked, over_postgres: Asked) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("path", "body"), QUESTIONS)
-def test_custom_questions_give_the_same(api: Asked, over_postgres: Asked, path: str, body: dict[str, object]) -> None:
+def test_custom_questions_give_the_same(api: Api, over_postgres: Api, path: str, body: dict[str, object]) -> None:
     assert reported(over_postgres.post(path, body)) == reported(api.post(path, body))
 
 
 @pytest.mark.parametrize("changed", [{"by": "properties.plan"}, {"hold": ["session_id"]}])
-def test_columns_that_are_not_published_are_refused(over_postgres: Asked, changed: dict[str, object]) -> None:
+def test_columns_that_are_not_published_are_refused(over_postgres: Api, changed: dict[str, object]) -> None:
     result = over_postgres.post("/analytics/funnel", {**FUNNEL, **changed})
     assert result.status_code == 422
     assert "The events published in Postgres have no" in result.json()["detail"]
 
 
-def test_an_explanation_names_the_publication(over_postgres: Asked) -> None:
+def test_an_explanation_names_the_publication(over_postgres: Api) -> None:
     explained = over_postgres.json("/analytics/sales", explain="true")["explain"]
     (table,) = explained["tables"]
     assert (table["table"], table["run_id"]) == ("mart.revenue_daily", "run-1")
@@ -105,7 +105,7 @@ def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postg
         pass
 
 
-def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Asked) -> None:
+def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Api) -> None:
     actual: list[int] = []
     threads = [
         threading.Thread(target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code))

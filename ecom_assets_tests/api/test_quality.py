@@ -10,7 +10,7 @@ import requests
 
 from ecom_assets.api.app import build_app
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.served import serving
 
 PATH = "/analytics/quality"
@@ -23,7 +23,7 @@ def lines(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Asked, settings: Settings) -> None:
+def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Api, settings: Settings) -> None:
     reported = api.json(PATH, **ALL_DAYS)
     of_events, of_orders = reported["sources"]
     received = len(lines(str(settings.events)))
@@ -42,7 +42,7 @@ def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Asked, set
     }
 
 
-def test_a_page_of_days_comes_with_the_sums_of_all(api: Asked) -> None:
+def test_a_page_of_days_comes_with_the_sums_of_all(api: Api) -> None:
     whole, page = api.json(PATH, **ALL_DAYS), api.json(PATH, **ALL_DAYS, limit=3)
     assert (len(page["days"]), page["total_count"], page["sources"]) == (3, len(whole["days"]), whole["sources"])
     assert len(api.get(PATH, None, **ALL_DAYS, format="csv").text.splitlines()) == len(whole["days"]) + 1
@@ -62,5 +62,5 @@ def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings:
             assert {name: row[name] for name in seen} == expected
 
 
-def test_no_day_of_this_shop_is_held(api: Asked) -> None:
+def test_no_day_of_this_shop_is_held(api: Api) -> None:
     assert api.json(f"{PATH}/held-days")["held_days"] == []

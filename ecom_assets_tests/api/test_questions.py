@@ -17,7 +17,7 @@ import requests
 from ecom_assets.api.app import build_app
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days, day_of
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.plain_paths import _streams
 from ecom_assets_tests.api.plain_shop import PlainShop
 from ecom_assets_tests.api.served import Running, serving
@@ -68,12 +68,12 @@ def nested(levels: int) -> dict[str, Any]:
         ("experiment", {**EXPERIMENT, "amount": "page_url"}, "holds text, not numbers"),
     ],
 )
-def test_impossible_questions_are_refused(api: Asked, question: str, body: dict[str, Any], why: str) -> None:
+def test_impossible_questions_are_refused(api: Api, question: str, body: dict[str, Any], why: str) -> None:
     response = api.post(f"/analytics/{question}", body)
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
 
 
-def test_a_condition_on_everything_is_one_on_each_series(api: Asked) -> None:
+def test_a_condition_on_everything_is_one_on_each_series(api: Api) -> None:
     text = "product_category is set"
     of_all = api.post("/analytics/trend", {"series": ["*"], "where": [text]}).json()["series"]
     of_one = api.post("/analytics/trend", {"series": [{"where": [text]}]}).json()["series"]
@@ -81,12 +81,12 @@ def test_a_condition_on_everything_is_one_on_each_series(api: Asked) -> None:
     assert of_all[0]["total"] > 0
 
 
-def test_lines_come_a_page_at_a_time(api: Asked) -> None:
+def test_lines_come_a_page_at_a_time(api: Api) -> None:
     response = api.post("/analytics/trend", {"series": ["*", "purchase"], "by": "product_category"}, limit=1, offset=1)
     assert (len(response.json()["series"]), response.json()["total_count"] > 2) == (1, True)
 
 
-def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
+def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Api) -> None:
     body = {"series": ["purchase"], "period": "week", "preset": "posthog"}
     answer = api.post("/analytics/trend", body).json()
     assert (answer["definition"]["week_start"], answer["definition"]["limit"]) == ("sunday", 25)
@@ -98,7 +98,7 @@ def test_a_preset_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> Non
 
 
 @pytest.mark.slow
-def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: Asked) -> None:
+def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: Api) -> None:
     def definition(**body: Any) -> dict[str, Any]:
         response = api.post("/analytics/retention", body)
         assert response.status_code == 200, response.text
@@ -112,7 +112,7 @@ def test_a_preset_of_retention_is_what_the_tool_would_do_and_the_body_wins(api: 
     assert definition()["period"] == "week"
 
 
-def test_a_goal_after_the_range_counts_within_its_time_only(api: Asked) -> None:
+def test_a_goal_after_the_range_counts_within_its_time_only(api: Api) -> None:
     """Exposures are of the first week; who buys a month later counts with a time of 30 days, and not without."""
     days = {"start_date": "2026-01-01", "end_date": "2026-01-07"}
     alone, later = (
@@ -124,7 +124,7 @@ def test_a_goal_after_the_range_counts_within_its_time_only(api: Asked) -> None:
     assert converted[0] < converted[1]
 
 
-def test_rows_come_a_page_at_a_time(api: Asked) -> None:
+def test_rows_come_a_page_at_a_time(api: Api) -> None:
     response = api.post("/analytics/correlation", {"funnel": BOUGHT}, limit=1, offset=1).json()
     assert (len(response["correlations"]), response["total_count"] > 2) == (1, True)
 
@@ -135,7 +135,7 @@ ABOUT_THE_QUESTION = ("definition", "sql", "tables", "data_as_of")
 DAYS = {"time_range": "custom", "start_date": "2026-01-03", "end_date": "2026-01-05"}
 
 
-def numbers(api: Asked, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def numbers(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers of an answer."""
     answer = api.post(path, body).json()
     assert "detail" not in answer, answer
@@ -153,14 +153,14 @@ def numbers(api: Asked, path: str, body: dict[str, Any]) -> dict[str, Any]:
     ],
     ids=["sessions", "time_decay", "markov"],
 )
-def test_stored_sessions_answer_as_events_do(api: Asked, path: str, body: dict[str, Any], days: dict[str, str]) -> None:
+def test_stored_sessions_answer_as_events_do(api: Api, path: str, body: dict[str, Any], days: dict[str, str]) -> None:
     stored = numbers(api, path, body | days)
     assert stored == numbers(api, path, body | days | {"where": OF_ALL})
     assert stored.get("sessions", 1) > 0
     assert stored.get("conversions", 1) > 0
 
 
-def test_sessions_by_another_rule_or_in_another_zone_are_cut_from_events(api: Asked) -> None:
+def test_sessions_by_another_rule_or_in_another_zone_are_cut_from_events(api: Api) -> None:
     stored = numbers(api, "/analytics/sessions", {})
     assert numbers(api, "/analytics/sessions", {"idle": "1s"})["sessions"] > stored["sessions"]
     first = DAYS | {"end_date": DAYS["start_date"]}
@@ -172,14 +172,14 @@ def test_sessions_by_another_rule_or_in_another_zone_are_cut_from_events(api: As
 FIRST_VIEW = {"event_type": "page_view", "occurrence": "first_ever"}
 
 
-def answered(api: Asked, question: str, **body: Any) -> Any:
+def answered(api: Api, question: str, **body: Any) -> Any:
     """Return the answer to a question."""
     response = api.post(f"/analytics/{question}", body)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Asked) -> None:
+def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Api) -> None:
     series = [{"event_type": "page_view", "measure": "visitors", "occurrence": "first_ever"}]
     whole = answered(api, "trend", series=series)
     values = whole["series"][0]["values"]
@@ -194,7 +194,7 @@ def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Asked)
     assert sum(one["size"] for one in cohorts) == values[-1]
 
 
-def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Asked) -> None:
+def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Api) -> None:
     whole = answered(api, "trend", series=["*:wau"])
     day = whole["periods"][-1]
     days = {"time_range": "custom", "start_date": day, "end_date": day}
@@ -209,7 +209,7 @@ def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Asked) -> 
         ("funnel", {"steps": ["page_view"], "per": "users"}, "did you mean 'user'"),
     ],
 )
-def test_what_leaves_days_out_is_refused(api: Asked, question: str, body: Any, why: str) -> None:
+def test_what_leaves_days_out_is_refused(api: Api, question: str, body: Any, why: str) -> None:
     response = api.post(f"/analytics/{question}", body)
     assert response.status_code == 422
     assert why in response.json()["detail"]
@@ -250,7 +250,7 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("path", QUESTIONS)
-def test_every_question_is_about_the_visitors_of_the_segment(api: Asked, shop: PlainShop, path: str) -> None:
+def test_every_question_is_about_the_visitors_of_the_segment(api: Api, shop: PlainShop, path: str) -> None:
     """Everybody begins a visit with a page view, so all five count the same people."""
     bought = Counter(event["user_id"] for event in shop.events if event["event_type"] == "purchase")
     everybody = {event["user_id"] for event in shop.events}
@@ -262,7 +262,7 @@ def test_every_question_is_about_the_visitors_of_the_segment(api: Asked, shop: P
     assert response.json()["definition"]["segment"]["rule"] == {**TWICE, "did": {"event_type": "purchase"}}
 
 
-def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Asked, shop: PlainShop) -> None:
+def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Api, shop: PlainShop) -> None:
     days = {"start_date": "2026-01-20", "end_date": "2026-01-21"}
     bought = Counter(
         event["user_id"]
@@ -293,7 +293,7 @@ def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_sc
         ({"did": {"where": ["brand = x"]}}, "no column 'brand'"),
     ],
 )
-def test_what_is_no_segment_is_refused_with_the_reason(api: Asked, segment: Any, why: str) -> None:
+def test_what_is_no_segment_is_refused_with_the_reason(api: Api, segment: Any, why: str) -> None:
     response = api.post("/analytics/trend", {"series": ["*"], "segment": segment})
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
 
@@ -301,13 +301,13 @@ def test_what_is_no_segment_is_refused_with_the_reason(api: Asked, segment: Any,
 VIEW, CART = "product_view", "add_to_cart"
 
 
-def counts(api: Asked, **body: Any) -> list[int]:
+def counts(api: Api, **body: Any) -> list[int]:
     response = api.post("/analytics/funnel", body)
     assert response.status_code == 200, response.text
     return [step["count"] for step in response.json()["steps"]]
 
 
-def test_a_condition_on_everything_is_one_on_each_step(api: Asked) -> None:
+def test_a_condition_on_everything_is_one_on_each_step(api: Api) -> None:
     text = "product_category is set"
     of_all = counts(api, steps=[VIEW, CART], where=[text])
     assert of_all == counts(api, steps=[{"event_type": VIEW, "where": text}, {"event_type": CART, "where": [text]}])
@@ -315,7 +315,7 @@ def test_a_condition_on_everything_is_one_on_each_step(api: Asked) -> None:
     assert of_all[1] > 0
 
 
-def test_parts_add_up_to_one_step(api: Asked) -> None:
+def test_parts_add_up_to_one_step(api: Api) -> None:
     whole = api.post("/analytics/funnel", {"steps": [VIEW], "by": "product_category"}).json()
     for part in whole["breakdown"]:
         where = {"product_category": part["value"]} if part["value"] != "(none)" else "product_category is not set"
@@ -325,7 +325,7 @@ def test_parts_add_up_to_one_step(api: Asked) -> None:
     assert sum(part["steps"][0]["count"] for part in whole["breakdown"]) == whole["steps"][0]["count"]
 
 
-def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
+def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
     response = api.post(
         "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
     )
@@ -360,13 +360,13 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Asked) -> None:
         ({"time_to_convert": {"from": True, "to": 2}}, "from: Input should be a valid number"),
     ],
 )
-def test_an_impossible_question_is_refused_with_the_reason(api: Asked, body: dict[str, Any], why: str) -> None:
+def test_an_impossible_question_is_refused_with_the_reason(api: Api, body: dict[str, Any], why: str) -> None:
     response = api.post("/analytics/funnel", {"steps": [VIEW, CART]} | body)
     assert (response.status_code, why in response.json()["detail"]) == (422, True), response.text
     assert response.json()["title"] == "Unprocessable Content"
 
 
-def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Asked) -> None:
+def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     steps = [VIEW, CART]
     answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
     question = answer["definition"]
@@ -379,7 +379,7 @@ def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Asked) -> None:
 
 
 @pytest.mark.parametrize("timezone", ["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"])
-def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezone: str) -> None:
+def test_days_of_entry_are_those_of_the_zone(api: Api, shop: PlainShop, timezone: str) -> None:
     """In each zone a visitor enters on each local day on which they view a page."""
     zone = ZoneInfo(timezone)
     days: dict[str, set[int]] = {}
@@ -395,7 +395,7 @@ def test_days_of_entry_are_those_of_the_zone(api: Asked, shop: PlainShop, timezo
     assert {day: count for day, count in actual.items() if count} == {day: len(who) for day, who in days.items()}
 
 
-def test_a_zone_that_does_not_exist_is_refused(api: Asked) -> None:
+def test_a_zone_that_does_not_exist_is_refused(api: Api) -> None:
     response = api.post("/analytics/funnel", {"steps": ["page_view"], "timezone": "Mars/Olympus"})
     assert (response.status_code, "not an IANA time zone" in response.json()["detail"]) == (422, True)
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.markdown import ROOT
 
 PAGES = ("README.md", "docs/api.md")
@@ -29,7 +29,7 @@ def test_there_are_lines_in_both() -> None:
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("line", shown())
-def test_a_line_answers_as_it_is_written(api: Asked, line: str) -> None:
+def test_a_line_answers_as_it_is_written(api: Api, line: str) -> None:
     assert SHOWN in line
     command = line.replace(SHOWN, api.address).replace("curl ", "curl --silent --fail-with-body --max-time 60 ", 1)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=90)

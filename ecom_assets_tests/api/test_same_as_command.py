@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.conftest import Asked
+from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.command import ecom
 
 ZONE = "Pacific/Auckland"
@@ -97,7 +97,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_route_and_command_are_equal(api: Asked, settings: Settings, tmp_path: Path, name: str, timezone: str) -> None:
+def test_route_and_command_are_equal(api: Api, settings: Settings, tmp_path: Path, name: str, timezone: str) -> None:
     path, body, words = QUESTIONS[name]
     answer = api.post(f"/analytics/{path}", {**body, "timezone": timezone}, limit=1000)
     assert answer.status_code == 200, answer.text
@@ -114,7 +114,7 @@ def test_route_and_command_are_equal(api: Asked, settings: Settings, tmp_path: P
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", ["sessions", "attribution", "journeys"])
-def test_a_definition_file_is_what_a_route_takes(api: Asked, settings: Settings, tmp_path: Path, path: str) -> None:
+def test_a_definition_file_is_what_a_route_takes(api: Api, settings: Settings, tmp_path: Path, path: str) -> None:
     body: dict[str, Any] = {"session_rule": "universal_analytics", "where": ["product_category is set"]}
     (tmp_path / "question.yaml").write_text(yaml.safe_dump(body))
     events = settings.home.parent / "files" / "events.csv"
@@ -130,7 +130,7 @@ def test_a_definition_file_is_what_a_route_takes(api: Asked, settings: Settings,
 
 @pytest.mark.parametrize("path", ["sessions", "attribution"])
 @pytest.mark.parametrize("body", [{"session_rule": "ga"}, {"preset": "clickhouse"}, {"where": ["brand = x"]}])
-def test_an_impossible_question_is_refused(api: Asked, path: str, body: dict[str, Any]) -> None:
+def test_an_impossible_question_is_refused(api: Api, path: str, body: dict[str, Any]) -> None:
     assert api.post(f"/analytics/{path}", body).status_code == 422
 
 
@@ -141,7 +141,7 @@ def plain(value: Any) -> Any:
     return [plain(one) for one in value] if isinstance(value, list) else value
 
 
-def test_the_zone_changes_the_answer(api: Asked) -> None:
+def test_the_zone_changes_the_answer(api: Api) -> None:
     """So a route that did not look at `timezone` would be found out."""
     days = [
         api.post("/analytics/trend", {"series": ["*"], "timezone": zone}).json()["series"][0]["values"]

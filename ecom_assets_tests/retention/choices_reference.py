@@ -45,7 +45,7 @@ Test = Callable[[Act], bool]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """A rule, whose conditions are Python functions here, and the days on which visitors may start."""
 
     rule: RetentionRule
@@ -62,7 +62,7 @@ def as_events(acts: Iterable[Act], timezone: str) -> pa.Table:
     return pa.Table.from_pylist([{name: row[name] for name in SCHEMA.names} for row in rows], schema=SCHEMA)
 
 
-def place_starts(answer: Asked, at: datetime) -> Any:
+def place_starts(answer: Query, at: datetime) -> Any:
     """Return the start of the period of a moment: a day, or the UTC time of an hour."""
     day = local_day(at, answer.timezone)
     if answer.rule.period != "hour":
@@ -71,7 +71,7 @@ def place_starts(answer: Asked, at: datetime) -> Any:
     return midnight + (at - midnight) // HOUR * HOUR
 
 
-def place_of(answer: Asked, start: datetime, at: datetime) -> int:
+def place_of(answer: Query, start: datetime, at: datetime) -> int:
     """Return how many periods after a start something happened."""
     if answer.rule.clock == "rolling":
         return (at - start) // timedelta(seconds=ROLLING_S[answer.rule.period])
@@ -84,7 +84,7 @@ def place_of(answer: Asked, start: datetime, at: datetime) -> int:
     return place if first <= second else -1
 
 
-def starts_of(acts: Iterable[Act], answer: Asked, every: Iterable[Act]) -> list[tuple[Any, Act]]:
+def starts_of(acts: Iterable[Act], answer: Query, every: Iterable[Act]) -> list[tuple[Any, Act]]:
     """Return each start: its cohort, and the event; `every` act includes what the question leaves out."""
     rule = answer.rule
     if rule.starting == "first_ever":
@@ -102,13 +102,13 @@ def starts_of(acts: Iterable[Act], answer: Asked, every: Iterable[Act]) -> list[
     return [(place_starts(answer, act.event_at), act) for act in begun[:1] if _is_in(answer, act)]
 
 
-def _is_in(answer: Asked, act: Act) -> bool:
+def _is_in(answer: Query, act: Act) -> bool:
     first, last = answer.between
     day = local_day(act.event_at, answer.timezone)
     return (first is None or day >= first) and (last is None or day <= last)
 
 
-def members_of(acts: Sequence[Act], answer: Asked) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
+def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str], tuple[set[int], Decimal]]:
     """Return for each cohort, value of the breakdown and visitor the cells in which they count, and their sum."""
     rule, streams, every = answer.rule, defaultdict(list), acts
     acts = [act for act in acts if answer.where(act)]
@@ -137,7 +137,7 @@ def members_of(acts: Sequence[Act], answer: Asked) -> dict[tuple[Any, str, str],
     return actual
 
 
-def by_definition(acts: Sequence[Act], answer: Asked) -> dict[Any, tuple[int, Counter[int], Decimal]]:
+def by_definition(acts: Sequence[Act], answer: Query) -> dict[Any, tuple[int, Counter[int], Decimal]]:
     """Return by cohort how many started, how many count in each cell, and the sum of all that they returned with."""
     cohorts: dict[Any, tuple[int, Counter[int], Decimal]] = {}
     for (cohort, _, _), (came, paid) in members_of(acts, answer).items():
@@ -146,7 +146,7 @@ def by_definition(acts: Sequence[Act], answer: Asked) -> dict[Any, tuple[int, Co
     return cohorts
 
 
-def by_value(acts: Sequence[Act], answer: Asked) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
+def by_value(acts: Sequence[Act], answer: Query) -> dict[str, dict[Any, tuple[int, Counter[int], Decimal]]]:
     """Return the same for each value of the breakdown that is shown, the most frequent first, then `(other)`."""
     actual = members_of(acts, answer)
     sizes = Counter(label for _, label, _ in actual)

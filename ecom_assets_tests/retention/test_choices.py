@@ -31,7 +31,7 @@ from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
-from ecom_assets_tests.retention.choices_reference import Act, Asked, as_events, by_definition, by_value, members_of
+from ecom_assets_tests.retention.choices_reference import Act, Query, as_events, by_definition, by_value, members_of
 
 TYPES, SHELVES = ("page_view", "purchase", "search"), ("hats", "shoes", "bags", None)
 ZONES = (("UTC", date(2026, 3, 2)), ("Europe/Berlin", date(2026, 3, 26)), ("Asia/Kolkata", date(2026, 2, 27)))
@@ -57,7 +57,7 @@ STORY = [
 DAILY = RetentionRule(period="day")
 
 
-def answer(acts: Sequence[Act], requested: Asked, keep: list[pa.Table] | None = None) -> Row:
+def answer(acts: Sequence[Act], requested: Query, keep: list[pa.Table] | None = None) -> Row:
     """Return the answer about acts; append to `keep` who is in which cell."""
     con = connect()
     con.con.register("acts", as_events(acts, requested.timezone))
@@ -86,69 +86,69 @@ def test_a_first_ever_start_that_meets_no_condition_is_followed_by_no_other() ->
     # Anna's first page view was of hats, Ben's of shoes: of starts with shoes the first one ever is Ben's only.
     shoes = [act(8, "anna", "02 09:30", shelf="shoes")]
     shoes_first = replace(DAILY, start="page_view", start_where=parse_where(["product_category = shoes"]))
-    first_time = answer([*STORY, *shoes], Asked(shoes_first))
+    first_time = answer([*STORY, *shoes], Query(shoes_first))
     assert triangle(first_time) == {"2026-03-01": [1, 1, 1], "2026-03-02": [1, 0]}
-    first_ever = answer([*STORY, *shoes], Asked(replace(shoes_first, starting="first_ever")))
+    first_ever = answer([*STORY, *shoes], Query(replace(shoes_first, starting="first_ever")))
     assert triangle(first_ever) == {"2026-03-01": [1, 1, 1]}
 
 
 def test_a_recurring_visitor_is_in_the_cohort_of_each_day_with_a_start() -> None:
     """Anna comes on the 1st and 2nd, Ben on the 1st, 2nd and 3rd, Cara on the 3rd."""
-    actual = answer(STORY, Asked(replace(DAILY, starting="recurring")))
+    actual = answer(STORY, Query(replace(DAILY, starting="recurring")))
     assert triangle(actual) == {"2026-03-01": [2, 2, 1], "2026-03-02": [2, 1], "2026-03-03": [2]}
-    assert triangle(answer(STORY, Asked(DAILY))) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
+    assert triangle(answer(STORY, Query(DAILY))) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
 
 
 def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
     hourly = RetentionRule(period="hour", last_period=2)
-    actual = answer(STORY[:4], Asked(hourly))
+    actual = answer(STORY[:4], Query(hourly))
     assert triangle(actual) == {"2026-03-01T09:00+00:00": [1, 0, 0], "2026-03-01T10:00+00:00": [1, 0, 0]}
     begun = [act(1, "anna", "01 09:50"), act(2, "anna", "01 10:10"), act(3, "anna", "01 11:00")]
-    assert list(triangle(answer(begun, Asked(hourly))).values()) == [[1, 1, 1]]
-    assert list(triangle(answer(begun, Asked(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
+    assert list(triangle(answer(begun, Query(hourly))).values()) == [[1, 1, 1]]
+    assert list(triangle(answer(begun, Query(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
 
 
 def test_hours_begin_with_the_local_day_and_are_shown_with_its_offset() -> None:
     """In India, where clocks are 5 h 30 min ahead, 09:10 UTC is 14:40, and 09:50 is 15:20: another hour."""
-    actual = answer(STORY[:2], Asked(RetentionRule(period="hour"), "Asia/Kolkata"))
+    actual = answer(STORY[:2], Query(RetentionRule(period="hour"), "Asia/Kolkata"))
     assert triangle(actual) == {"2026-03-01T14:00+05:30": [1, 1]}
 
 
 def test_conditions_hold_of_starts_of_returns_and_of_everything() -> None:
     of_shoes = replace(DAILY, start_where=parse_where(["product_category = shoes"]))
-    assert triangle(answer(STORY, Asked(of_shoes))) == {"2026-03-01": [2, 2, 1]}
+    assert triangle(answer(STORY, Query(of_shoes))) == {"2026-03-01": [2, 2, 1]}
     paying = replace(DAILY, returning_where=parse_where(["cart_amount >= 5"]))
-    assert triangle(answer(STORY, Asked(paying))) == {"2026-03-01": [1, 1, 0], "2026-03-03": [0]}
+    assert triangle(answer(STORY, Query(paying))) == {"2026-03-01": [1, 1, 0], "2026-03-03": [0]}
     only = replace(DAILY, where=parse_where(["event_type != page_view"]))
-    assert triangle(answer(STORY, Asked(only))) == {"2026-03-01": [1, 1, 0], "2026-03-02": [1, 1]}
+    assert triangle(answer(STORY, Query(only))) == {"2026-03-01": [1, 1, 0], "2026-03-02": [1, 1]}
 
 
 def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known() -> None:
     """On the 2nd nobody starts for the first time; recurring, Anna and Ben do, and Ben comes back on the 3rd."""
     second = (date(2026, 3, 2), date(2026, 3, 2))
-    assert triangle(answer(STORY, Asked(DAILY, between=second))) == {}
-    actual = answer(STORY, Asked(replace(DAILY, starting="recurring"), between=second))
+    assert triangle(answer(STORY, Query(DAILY, between=second))) == {}
+    actual = answer(STORY, Query(replace(DAILY, starting="recurring"), between=second))
     assert triangle(actual) == {"2026-03-02": [2, 1]}
     assert actual["definition"]["first_date"] == actual["definition"]["last_date"] == "2026-03-02"
-    assert triangle(answer(STORY, Asked(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
+    assert triangle(answer(STORY, Query(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
 
 
 @pytest.mark.slow
 def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
     by_shelf = replace(DAILY, by="product_category", limit=2)
-    actual = answer(STORY, Asked(by_shelf))
+    actual = answer(STORY, Query(by_shelf))
     reported = [(part["value"], triangle(part)) for part in actual["breakdown"]]
     assert reported == [
         ("(none)", {"2026-03-03": [1]}), ("hats", {"2026-03-01": [1, 1, 0]}), ("(other)", {"2026-03-01": [1, 1, 1]})
     ]  # fmt: skip
     assert triangle(actual) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
     tied = [act(2, "dora", "01 09:00", shelf="shoes"), act(1, "dora", "01 09:00", shelf="hats")]
-    assert [part["value"] for part in answer(tied, Asked(by_shelf))["breakdown"]] == ["hats"]
+    assert [part["value"] for part in answer(tied, Query(by_shelf))["breakdown"]] == ["hats"]
 
 
 def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
     summed = replace(DAILY, start="page_view", returning="purchase", sum_of="cart_amount")
-    actual = answer(STORY, Asked(summed))
+    actual = answer(STORY, Query(summed))
     assert [one["sum"] for one in actual["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
     assert [(one["sum"], one["sum_per_visitor"]) for one in actual["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
 
@@ -156,12 +156,12 @@ def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
 def test_a_period_counts_from_a_number_of_returns_on() -> None:
     twice = replace(DAILY, at_least=2)
     # Anna comes twice on the 1st and once on the 2nd, Ben once a day.
-    assert [one["returned"] for one in answer(STORY, Asked(twice))["cohorts"]] == [[1, 0, 0], [0]]
+    assert [one["returned"] for one in answer(STORY, Query(twice))["cohorts"]] == [[1, 0, 0], [0]]
     later = [*STORY, act(8, "ben", "03 11:00")]
-    assert answer(later, Asked(replace(twice, mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
+    assert answer(later, Query(replace(twice, mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
     # Days 1 and 2 of Ben have one each, which make two of one bracket.
     brackets = replace(twice, mode="bracket", brackets=((0, 0), (1, 2)))
-    assert answer(STORY, Asked(brackets))["cohorts"][0]["returned"] == [1, 1]
+    assert answer(STORY, Query(brackets))["cohorts"][0]["returned"] == [1, 1]
     assert RetentionRule.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
     with pytest.raises(DefinitionError, match="The least number of returns cannot be 0; give 1 to 1000"):
         RetentionRule(at_least=0)
@@ -169,7 +169,7 @@ def test_a_period_counts_from_a_number_of_returns_on() -> None:
 
 def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
     kept: list[pa.Table] = []
-    answer(STORY, Asked(replace(DAILY, returning="purchase")), kept)
+    answer(STORY, Query(replace(DAILY, returning="purchase")), kept)
     assert [tuple(str(cell) for cell in row.values()) for row in kept[0].to_pylist()] == [
         ("2026-03-01", "anna", "0", "0"), ("2026-03-01", "anna", "1", "1"), ("2026-03-01", "ben", "2", "2"),
         ("2026-03-03", "cara", "None", "None"),
@@ -211,13 +211,13 @@ DAYS = st.sampled_from([None, FIRST, FIRST + timedelta(days=3), FIRST + timedelt
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> tuple[list[Act], Asked]:
+def questions(draw: st.DrawFn) -> tuple[list[Act], Query]:
     """Return acts, and a question about them whose conditions are written and coded alike."""
     zone = draw(st.sampled_from(ZONES))
     rule = draw(RULES)
     # By the hour, starts lie on 31 days at most, so these ranges begin where the acts do.
     days = st.sampled_from([None, zone[1], zone[1] + timedelta(days=3)]) if rule.period == "hour" else DAYS
-    question = Asked(rule, zone[0], between=(draw(days), draw(days)))
+    question = Query(rule, zone[0], between=(draw(days), draw(days)))
     if draw(st.booleans()):
         rule = replace(rule, start_where=parse_where(["product_category in hats, shoes"]))
         question = replace(question, start_where=lambda one: one.product_category in {"hats", "shoes"})
@@ -239,7 +239,7 @@ def cohort_of(start: date, timezone: str) -> str:
     return start.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
 
 
-def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], question: Asked) -> None:
+def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], question: Query) -> None:
     """Compare the cohorts of an answer with those of the definition, cell by cell."""
     assert [one["cohort"] for one in cohorts] == [cohort_of(start, question.timezone) for start in sorted(expected)]
     for one, (_, (size, counts, _)) in zip(cohorts, sorted(expected.items()), strict=True):
@@ -250,7 +250,7 @@ def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decima
 
 @examples(120)
 @given(questions())
-def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) -> None:
+def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Query]) -> None:
     acts, requested = question
     actual, expected = answer(acts, requested), by_definition(acts, requested)
     same(actual["cohorts"], expected, requested)
@@ -263,7 +263,7 @@ def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Asked]) 
 @pytest.mark.slow
 @examples(60)
 @given(questions(), st.integers(1, 3))
-def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list[Act], Asked], limit: int) -> None:
+def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list[Act], Query], limit: int) -> None:
     acts, requested = question
     requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=limit))
     kept: list[pa.Table] = []
@@ -281,7 +281,7 @@ def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list
 @pytest.mark.slow
 @examples(20)
 @given(questions(), st.randoms(use_true_random=False))
-def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Asked], dice: random.Random) -> None:
+def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Query], dice: random.Random) -> None:
     acts, requested = question
     requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=2))
     shuffled = dice.sample(acts, len(acts))
@@ -318,7 +318,7 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
         rule = RetentionRule(start="page_view", period=period, starting="recurring", returning_where=where)
         ours = {
             (one["cohort"].replace("T", " ")[:13], place): count
-            for one in answer(acts, Asked(rule))["cohorts"]
+            for one in answer(acts, Query(rule))["cohorts"]
             for place, count in enumerate(one["returned"])
             if count
         }
@@ -338,7 +338,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
             period=period, clock=clock, mode=mode, starting=("recurring", "first_time")[number % 2],
             by="product_category", limit=2, sum_of="cart_amount", where=parse_where(["product_category != bags"]),
         )  # fmt: skip
-        requested = Asked(rule, timezone, between=(date(2026, 3, 27), None))
+        requested = Query(rule, timezone, between=(date(2026, 3, 27), None))
         ours: list[pa.Table] = []
         expected = answer(acts, requested, ours)
         question = Question(
@@ -381,12 +381,12 @@ def test_a_definition_that_cannot_be_is_refused(raw: Row, why: str) -> None:
 def test_hours_of_many_days_and_columns_that_are_not_there_are_refused() -> None:
     long = [*STORY, act(8, "dora", "31 12:00"), replace(STORY[0], event_at=datetime.fromisoformat("2026-04-01 09:00"))]
     with pytest.raises(DefinitionError, match="on at most 31 days, not 32; ask for fewer days"):
-        answer(long, Asked(RetentionRule(period="hour")))
-    assert answer(long, Asked(RetentionRule(period="hour"), between=(None, date(2026, 3, 31))))["cohorts"]
+        answer(long, Query(RetentionRule(period="hour")))
+    assert answer(long, Query(RetentionRule(period="hour"), between=(None, date(2026, 3, 31))))["cohorts"]
     with pytest.raises(DefinitionError, match="no column 'brand'"):
-        answer(STORY, Asked(replace(DAILY, by="brand")))
+        answer(STORY, Query(replace(DAILY, by="brand")))
     with pytest.raises(DefinitionError, match="product_category holds text, not numbers"):
-        answer(STORY, Asked(replace(DAILY, sum_of="product_category")))
+        answer(STORY, Query(replace(DAILY, sum_of="product_category")))
 
 
 def test_a_definition_reads_what_it_writes() -> None:
@@ -411,7 +411,7 @@ def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, peri
     one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
     con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
     grouped = answer_activity(Question(con, con.table("acts"), replace(rule, per="properties.group"), "UTC", 400))
-    plain = answer([one for one in acts if one.visitor_id != "v0"], Asked(rule))
+    plain = answer([one for one in acts if one.visitor_id != "v0"], Query(rule))
     assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
 
 
@@ -419,7 +419,7 @@ def test_quarters_and_years_are_those_of_the_calendar() -> None:
     times = ("2025-11-30 10:00", "2026-01-01 00:00", "2026-06-30 23:59", "2026-10-01 00:00")
     acts = [Act(f"e{n}", "anna", datetime.fromisoformat(at), "page_view") for n, at in enumerate(times)]
     for period, expected in (("quarter", {"2025-10-01": [1, 1, 1, 0, 1]}), ("year", {"2025-01-01": [1, 1]})):
-        assert triangle(answer(acts, Asked(RetentionRule(period=period)))) == expected
+        assert triangle(answer(acts, Query(RetentionRule(period=period)))) == expected
 
 
 def test_a_quarter_has_no_fixed_length_and_a_unit_is_a_key() -> None:
