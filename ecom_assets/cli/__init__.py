@@ -31,11 +31,11 @@ def leave(end: SystemExit) -> NoReturn:
     """Exit as Python does, but without freeing memory object by object, which takes a second after `ecom run`.
 
     Raises:
-        SystemExit: `end`, for the usual exit: its code is a message, another thread still runs, or output fails.
+        SystemExit: `end`, for the usual exit: its code is a message, or output fails.
     """
-    at_work = any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
-    if not isinstance(end.code, int | None) or at_work:
+    if not isinstance(end.code, int | None):
         raise end
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 (waits for other threads; there is no public name)
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no public function for it)
     try:
         sys.stdout.flush()

@@ -82,3 +82,11 @@ def test_memory_is_not_taken_apart_even_where_a_background_thread_still_waits() 
     program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
     assert not ended(program).stdout
     assert not ended(waits + program).stdout
+
+
+def test_memory_is_not_taken_apart_where_threads_still_end() -> None:
+    # Those of the API do when it is stopped under load.
+    ends = "threading.Thread(target=lambda: (time.sleep(0.3), print('ended'))).start()\n"
+    idle = "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\npool.submit(int).result()\n"
+    program = "class Kept:\n    def __del__(self): print('taken apart')\nkept = Kept()\nleave(SystemExit(0))"
+    assert ended(ends + idle + program).stdout == "ended\n"
