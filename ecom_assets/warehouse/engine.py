@@ -227,7 +227,8 @@ class Engine(SqlNames, ABC):
                 watch.before()
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
             if is_own:
-                count = self.insert(f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})\n{sql}")
+                into = f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
+                count = self.insert(f"{into}\n{self.in_order(sql, contract, days)}")
             else:
                 count = self.take_in(contract, batches_of(rows, BATCH_ROWS))
             self.note_write(contract, days)
@@ -237,6 +238,10 @@ class Engine(SqlNames, ABC):
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
+        """Return the query whose rows are inserted, sorted where this makes reading few days faster."""
+        return sql
 
     def note_write(self, contract: type[Table], days: Days | None) -> None:
         """Record, within a transaction, that it writes some days of an asset's table, or the whole table if None."""

@@ -16,6 +16,7 @@ from ibis.common.exceptions import TableNotFound
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import columns_to_add
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.engine import Engine
@@ -191,6 +192,17 @@ class DuckDBEngine(Engine):
             result = self.con.raw_sql(sql)
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
+        """Return the query with its rows sorted by day, if they are of several days of a mart.
+
+        DuckDB skips blocks by their least and greatest value. A mart's rows are computed per visitor: unsorted, each
+        block has rows of all days, and one more day reads all of history. Rows of other layers arrive by day.
+        """
+        is_one_day = days is not None and len(days.dates) == 1
+        if contract.layer != "mart" or contract.day_column is None or is_one_day:
+            return sql
+        return f"SELECT * FROM (\n{sql}\n) ORDER BY {self.quoted(contract.day_column)}"  # noqa: S608 (names come from contracts)
 
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

@@ -43,6 +43,20 @@ def test_an_insert_that_fails_keeps_the_old_slice(engine: DuckDBEngine) -> None:
     assert stored(engine) == [(ONE, "eva")], "the engine goes on after a failure"
 
 
+def test_a_mart_lies_in_the_order_of_its_days(engine: DuckDBEngine) -> None:
+    """Three days that come mixed, ten blocks of them: a reader of one day needs a third of the blocks."""
+    numbers = ibis.range(10 * 122_880).unnest().name("n").as_table()
+    mixed = numbers.select(
+        visit_date=ibis.literal(ONE) + (numbers.n % 3).as_interval("D"), visitor_id=numbers.n.cast("string")
+    )
+    engine.replace(Visits, mixed.mutate(visit_date=mixed.visit_date.cast("date")), None)
+    blocks = engine.query(
+        "SELECT rowid // 122880 AS block, count(DISTINCT visit_date) AS days FROM mart.visits GROUP BY block"
+    )
+    assert len(blocks) == 10
+    assert sum(block["days"] for block in blocks) == 12, "two blocks have the end of a day and the next day's begin"
+
+
 def test_a_missing_value_breaks_the_contract_in_a_sentence(engine: DuckDBEngine) -> None:
     engine.replace(Visits, visits((ONE, "ann")), Days((ONE,)))
     with pytest.raises(ContractError, match=r"NOT NULL constraint failed: visits.visitor_id.*old rows were kept"):
