@@ -165,7 +165,7 @@ def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tm
     page.goto(f"{held.address}/dashboard/quality")
     page.get_by_role("button", name="Release 2026-02-03").click()
     expect(page.get_by_text("The release of 2026-02-03 is recorded")).to_be_visible()
-    expect(page.get_by_text("Api by somebody on this machine")).to_be_visible()
+    expect(page.get_by_text("Asked by somebody on this machine")).to_be_visible()
     assert len(Requests(tmp_path).waiting()) == 1
 
 

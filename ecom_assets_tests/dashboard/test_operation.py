@@ -86,4 +86,4 @@ def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(held: Client,
     [request] = Requests(tmp_path).waiting()
     assert (request.kind, request.first_day, request.asked_by) == ("release", BAD, "somebody on this machine")
     again = section(read(requests.get(f"{held.address}/dashboard/quality", timeout=60).text), "Held days")
-    assert "Api by somebody on this machine" in again.text
+    assert "Asked by somebody on this machine" in again.text
