@@ -99,7 +99,7 @@ def questions(rounds: int) -> Iterator[str]:
 
 
 def measure(home: Path, rounds: int) -> None:
-    """Ask, and return what it took."""
+    """Ask, and report what it took."""
     with served(home) as connection:
         ask(connection, "/")
         for path in PATHS:

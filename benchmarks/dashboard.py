@@ -5,7 +5,6 @@ Cold is a page's first request of a fresh server, warm its next one, filtered th
 """
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -16,7 +15,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from measuring import ECOM, Result, report, run_process, say, scratch
+from measuring import Result, report, run_platform, run_process, say, scratch
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
@@ -131,11 +130,7 @@ def code_location() -> Result:
 
 def fill(home: Path, days: int) -> None:
     """Run the platform over so many days."""
-    settings = {"ECOM_HOME": str(home), "ECOM_SANDBOX_UNTIL": UNTIL, "ECOM_SANDBOX_DAYS": str(days)}
-    spent = run_process([ECOM, "run", "--json"], settings)
-    summary = json.loads(spent.printed)
-    if not summary["success"]:
-        sys.exit(f"The run failed: {summary['failures']}")
+    spent, summary = run_platform(ECOM_HOME=str(home), ECOM_SANDBOX_UNTIL=UNTIL, ECOM_SANDBOX_DAYS=str(days))
     about = {"cpu_s": round(spent.cpu_s, 1), "events": summary["tables"]["raw.events"]}
     report(Result(f"dashboard: ecom run over {days} days before the last", spent.wall_s, "s", about=about))
 

@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from funnel_rivals import STEPS, Count, clickhouse, clickhouse_seconds, pandas, polars
+from measuring import run_process
 
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
 
@@ -138,17 +138,8 @@ def processes(file: Path, names: list[str], repetitions: int) -> list[Row]:
 
 def whole_process(name: str, file: Path) -> tuple[Row, list[int]]:
     """Runs one contender in a new interpreter: its figures and its counts."""
-    begun = time.perf_counter()
-    command = [sys.executable, __file__, "--one", name, "--file", str(file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        answer = process.stdout.read() if process.stdout else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{name} failed with exit code {process.returncode}")
-    cpu_s = usage.ru_utime + usage.ru_stime
-    seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "cpu_s": cpu_s, "peak_mb": usage.ru_maxrss / 1024}, json.loads(answer)
+    spent = run_process([sys.executable, __file__, "--one", name, "--file", str(file)])
+    return {"seconds": spent.wall_s, "cpu_s": spent.cpu_s, "peak_mb": spent.peak_mb}, json.loads(spent.printed)
 
 
 def summarise(rows: list[Row]) -> list[Row]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, costs, report, run_process, say
+from measuring import ECOM, Result, Spent, ratios, report, run_process, say
 from shop_data import DATA
 
 STEPS = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
@@ -122,13 +122,7 @@ def compare(file: Path, what: str, repetitions: int) -> None:
         if repetition:  # the first round warms the disk's cache
             pairs.append((mine, other))
     say(f"visitors per step {counts}, the same from both")
-    wall = median(mine.wall_s / other.wall_s for mine, other in pairs)
-    cpu = median(mine.cpu_s / other.cpu_s for mine, other in pairs)
-    about = {**costs(pairs[-1][0]), **{f"chdb_{k}": v for k, v in costs(pairs[-1][1]).items()}}
-    report(
-        Result(f"funnel, ecom funnel / chDB, whole process, {what}, wall", wall, "x", TARGET, about=about),
-        Result(f"funnel, ecom funnel / chDB, whole process, {what}, CPU", cpu, "x", about=about),
-    )
+    report(*ratios(f"funnel, ecom funnel / chDB, whole process, {what}", pairs, TARGET, "chdb"))
 
 
 def main() -> None:

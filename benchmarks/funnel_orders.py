@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 import ibis.expr.types as ir
-from chdb import session as chdb_session
 from funnel import make_events
+from funnel_rivals import clickhouse
 from ibis.backends.duckdb import Backend
 from measuring import Result, report, say
 
@@ -37,19 +37,6 @@ GROWTH = 4.0
 DAY_S = 86_400
 
 
-def clickhouse(session: Any, file: Path, modes: str) -> list[int]:  # noqa: ANN401 (chdb ships no types)
-    """ClickHouse's counts per step, in whole microseconds."""
-    conditions = ", ".join(f"event_type = '{step.event_type}'" for step in FIVE_STEP_FUNNEL.steps)
-    sql = f"""
-        SELECT level, count() FROM (
-            SELECT windowFunnel({FIVE_STEP_FUNNEL.within_s * 1_000_000}{modes})
-                (toUInt64(toUnixTimestamp64Micro(event_at)), {conditions}) AS level
-            FROM file('{file}', Parquet) GROUP BY visitor_id
-        ) GROUP BY level SETTINGS max_threads = {os.cpu_count()}"""
-    lines = [line.split(",") for line in str(session.query(sql, "CSV")).split()]
-    return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(FIVE_STEP_FUNNEL.steps) + 1)]
-
-
 def reported(con: Backend, events: ir.Table, funnel: Funnel) -> list[int]:
     """Our counts per step, from chains with their times."""
     rows = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
@@ -69,12 +56,10 @@ def clocked(work: Callable[[], list[int]], repetitions: int) -> tuple[float, lis
 
 def orders(con: Backend, file: Path, repetitions: int) -> None:
     """Each order in full beside ClickHouse's level."""
-    session: Any = chdb_session
-    opened = session.Session()
     events = con.sql(f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)")
     for order, modes in MODES.items():
         mine_s, mine = clocked(partial(reported, con, events, Funnel(FIVE_STEP_FUNNEL.steps, order=order)), repetitions)
-        theirs_s, theirs = clocked(partial(clickhouse, opened, file, modes), repetitions)
+        theirs_s, theirs = clocked(clickhouse(file, modes=modes), repetitions)
         if mine != theirs:
             raise SystemExit(f"{order}: {mine} here and {theirs} in ClickHouse, so there is nothing to compare.")
         say(f"{order}: {mine}, the same from both")

@@ -18,15 +18,17 @@ STEPS = [step.event_type for step in FIVE_STEP_FUNNEL.steps]
 WINDOW_S = FIVE_STEP_FUNNEL.within_s
 
 
-def clickhouse(file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000) -> Count:
-    """ClickHouse's windowFunnel, in microseconds as ours."""
+def clickhouse(
+    file: Path, clock: str = "toUInt64(toUnixTimestamp64Micro(event_at))", unit: int = 1_000_000, modes: str = ""
+) -> Count:
+    """ClickHouse's windowFunnel, in microseconds as ours; `modes` are more of its parameters, after a comma."""
     from chdb import session as chdb_session
 
     session: Any = chdb_session
     conditions = ", ".join(f"event_type = '{step}'" for step in STEPS)
     sql = f"""
         SELECT level, count() FROM (
-            SELECT windowFunnel({WINDOW_S * unit})({clock}, {conditions}) AS level
+            SELECT windowFunnel({WINDOW_S * unit}{modes})({clock}, {conditions}) AS level
             FROM file('{file}', Parquet) GROUP BY visitor_id
         ) GROUP BY level SETTINGS max_threads = {os.cpu_count()}"""
     opened = session.Session()

@@ -5,14 +5,12 @@ fresh home, and `handwritten.sql` as another, in turn. Times count only if all r
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from statistics import median
 
 import duckdb
-from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
-from same_tables import COMPARED
+from measuring import Spent, ratios, report, run_platform, run_process, say, scratch
+from same_tables import COMPARED, require_equal
 from shop_data import shop, truth
 
 SQL = Path(__file__).with_suffix(".sql")
@@ -34,21 +32,7 @@ def by_hand(events: Path, file: Path) -> Spent:
 def platform(events: Path, home: Path) -> Spent:
     """Return what `ecom run` cost for the same tables, with their checks."""
     select = " or ".join(f'key:"{table.replace(".", "/")}"' for table in TABLES)
-    command = [ECOM, "run", "--events", str(events), "--select", select, "--json"]
-    spent = run_process(command, {"ECOM_HOME": str(home)})
-    summary = json.loads(spent.printed)
-    if not summary["success"] or summary["checks"]["failed"]:
-        sys.exit(f"The platform's run failed: {summary['failures']}, {summary['checks']}")
-    return spent
-
-
-def require_equal(home: Path, file: Path) -> None:
-    """End the benchmark unless both hold the same rows: there would be nothing to compare."""
-    same_tables = str(Path(__file__).with_name("same_tables.py"))
-    tables = json.loads(run_process([sys.executable, same_tables, str(home / "warehouse.duckdb"), str(file)]).printed)
-    if wrong := {name: rows for name, rows in tables.items() if rows["differing"] or not rows["rows"]}:
-        sys.exit(f"The platform and the hand-written SQL disagree: {wrong}")
-    say("equal, row by row: " + ", ".join(f"{name} {rows['rows']:,}" for name, rows in tables.items()))
+    return run_platform("--events", str(events), "--select", select, ECOM_HOME=str(home))[0]
 
 
 def measure(size: str, repetitions: int) -> None:
@@ -61,16 +45,10 @@ def measure(size: str, repetitions: int) -> None:
             ours = platform(events, folder / "home")
             say(f"platform {ours.wall_s:.1f} s, {ours.cpu_s:.1f} CPU s, {ours.peak_mb:.0f} MB")
             if repetition == 0:
-                require_equal(folder / "home", folder / "by_hand.duckdb")
+                require_equal(folder / "home" / "warehouse.duckdb", folder / "by_hand.duckdb")
             pairs.append((ours, theirs))
-    ours, theirs = pairs[-1]
-    by_hand_costs = {f"by_hand_{name}": value for name, value in costs(theirs).items()}
-    about = {"events": truth(size)["rows"], **costs(ours), **by_hand_costs}
-    for kind, target in (("wall", RATIO), ("cpu", None)):
-        ratio = median(getattr(ours, f"{kind}_s") / getattr(theirs, f"{kind}_s") for ours, theirs in pairs)
-        report(
-            Result(f"handwritten: main tables of events / hand-written SQL, {kind}", ratio, "x", target, about=about)
-        )
+    name = "handwritten: main tables of events / hand-written SQL"
+    report(*ratios(name, pairs, RATIO, "by_hand", events=truth(size)["rows"]))
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ECOM = str(Path(sys.executable).with_name("ecom"))
 
@@ -75,9 +77,29 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
     return Spent(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
 
 
+def run_platform(*words: str, **settings: str) -> tuple[Spent, dict[str, Any]]:
+    """Return what `ecom run` cost, and its summary; a failed run or check ends the benchmark."""
+    spent = run_process([ECOM, "run", *words, "--json"], settings)
+    summary: dict[str, Any] = json.loads(spent.printed)
+    if not summary["success"] or summary["checks"]["failed"]:
+        sys.exit(f"The run failed: {summary['failures']}, {summary['checks']}")
+    return spent, summary
+
+
 def costs(spent: Spent) -> dict[str, object]:
     """The fields that every result about a process has."""
     return {"wall_s": round(spent.wall_s, 3), "cpu_s": round(spent.cpu_s, 3), "peak_mb": round(spent.peak_mb)}
+
+
+def ratios(
+    name: str, pairs: Sequence[tuple[Spent, Spent]], target: float, other: str, **about: object
+) -> tuple[Result, Result]:
+    """Return the medians of our costs ÷ the other's in the same round: by the clock, with its target, and CPU time."""
+    wall = median(mine.wall_s / theirs.wall_s for mine, theirs in pairs)
+    cpu = median(mine.cpu_s / theirs.cpu_s for mine, theirs in pairs)
+    mine, theirs = pairs[-1]
+    about |= {**costs(mine), **{f"{other}_{key}": value for key, value in costs(theirs).items()}}
+    return Result(f"{name}, wall", wall, "x", target, about=about), Result(f"{name}, CPU", cpu, "x", about=about)
 
 
 def available_mb() -> float:

@@ -1,6 +1,6 @@
-"""The claims that the platform checks on every run, checked in pandas: contracts, accounting, sums that agree.
+"""What the platform checks on every run, checked in pandas: contracts, accounting, sums that agree.
 
-Part of the rival in `pandas_pipeline.py`. A claim that does not hold ends the script.
+Part of the rival in `pandas_pipeline.py`. A check that fails ends the script.
 """
 
 from collections.abc import Iterable

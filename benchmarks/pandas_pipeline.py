@@ -1,8 +1,7 @@
-"""The rival: everything that `ecom run` computes from landing folders, as one vectorized pandas script.
+"""The rival: the main tables of events that `ecom run` computes, as one vectorized pandas script.
 
 `python benchmarks/pandas_pipeline.py EVENTS OUT` writes nine tables as Parquet and prints seconds per part. It keeps
-all in memory, knows no days to replace, no history and no interface; it computes the same numbers and checks the same
-claims.
+all in memory, knows no days to replace, no history and no interface; these tables and their checks are the same.
 """
 
 import json

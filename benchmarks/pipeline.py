@@ -1,7 +1,7 @@
-"""The whole platform over some 10 million events, beside an equivalent vectorized pandas script.
+"""The whole platform over some 10 million events, beside a vectorized pandas script for its main tables of events.
 
 `python benchmarks/pipeline.py` runs `ecom run` as a fresh process in a fresh home, then the rival on the same landing
-folders, compares their tables row by row, and reports wall time, CPU time and peak memory of both. CPU time is the
+folders, compares the tables that both have row by row, and reports wall time, CPU time and peak memory. CPU time is the
 steadier figure on a machine that does other work.
 """
 
@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, available_mb, costs, report, run_process, say, scratch
+from measuring import Result, Spent, available_mb, costs, report, run_platform, run_process, say, scratch
+from same_tables import require_equal
 from shop_data import shop, truth
 
 HERE = Path(__file__).parent
@@ -25,27 +26,13 @@ NEEDS_MB = {"quick": 1_000, "full": 14_000, "huge": 140_000}
 
 def platform(events: Path, home: Path) -> tuple[Spent, dict[str, Any]]:
     """`ecom run` in a home of its own: what it cost, and its summary."""
-    spent = run_process([ECOM, "run", "--events", str(events), "--json"], {"ECOM_HOME": str(home)})
-    summary: dict[str, Any] = json.loads(spent.printed)
-    if not summary["success"] or summary["checks"]["failed"]:
-        sys.exit(f"The platform's run failed: {summary['failures']}, {summary['checks']}")
-    return spent, summary
+    return run_platform("--events", str(events), ECOM_HOME=str(home))
 
 
 def rival(events: Path, out: Path) -> tuple[Spent, dict[str, float]]:
     """The pandas script: what it cost, and its seconds per part."""
     spent = run_process([sys.executable, str(HERE / "pandas_pipeline.py"), str(events), str(out)])
     return spent, json.loads(spent.printed)
-
-
-def require_equal(home: Path, out: Path) -> None:
-    """End the benchmark unless both hold the same rows: there would be nothing to compare."""
-    command = [sys.executable, str(HERE / "same_tables.py"), str(home / "warehouse.duckdb"), str(out)]
-    tables: dict[str, dict[str, int]] = json.loads(run_process(command).printed)
-    if wrong := {name: answer for name, answer in tables.items() if answer["differing"] or not answer["rows"]}:
-        sys.exit(f"The platform and pandas disagree, so there is nothing to compare: {wrong}")
-    rows = ", ".join(f"{name} {answer['rows']:,}" for name, answer in tables.items())
-    say(f"equal, row by row: {rows}")
 
 
 def measure(size: str, repetitions: int) -> None:
@@ -59,7 +46,7 @@ def measure(size: str, repetitions: int) -> None:
             theirs, parts = rival(events, folder / "pandas")
             say(f"pandas {theirs.wall_s:.1f} s, {theirs.cpu_s:.1f} CPU s, {theirs.peak_mb:.0f} MB: {parts}")
             if repetition == 0:
-                require_equal(folder / "home", folder / "pandas")
+                require_equal(folder / "home" / "warehouse.duckdb", folder / "pandas")
             pairs.append((ours, theirs))
     ratio = _middle(pairs, lambda ours, theirs: theirs.wall_s / ours.wall_s)
     cpu_ratio = _middle(pairs, lambda ours, theirs: theirs.cpu_s / ours.cpu_s)

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
+from measuring import ECOM, Result, Spent, costs, ratios, report, run_process, say, scratch
 from questions_clickhouse import CLICKHOUSE, FIVE
 
 TARGET, TARGET_PROPERTY = 1.5, 2.0
@@ -240,13 +240,7 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
         else:
             first = {f"first_{key}": value for key, value in costs(mine).items()}
     say(f"{name}: the same numbers from both")
-    wall = median(mine.wall_s / other.wall_s for mine, other in pairs)
-    cpu = median(mine.cpu_s / other.cpu_s for mine, other in pairs)
-    about = {**costs(pairs[-1][0]), **{f"chdb_{key}": value for key, value in costs(pairs[-1][1]).items()}, **first}
-    report(
-        Result(f"questions, {name} / chDB, wall", wall, "x", TARGET, about=about),
-        Result(f"questions, {name} / chDB, CPU", cpu, "x", about=about),
-    )
+    report(*ratios(f"questions, {name} / chDB", pairs, TARGET, "chdb", **first))
     return pairs
 
 

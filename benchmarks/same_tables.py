@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+from measuring import run_process, say
 
 _SESSION = """session_id, visitor_id, started_at, ended_at, started_date::DATE, ended_date::DATE, event_count,
     view_count, key_event_count, page_view_count, product_view_count, category_view_count, search_count,
@@ -35,6 +36,14 @@ COMPARED = {
     "duplicates": ("staging.duplicate_events", "event_date::DATE, event_id, surplus_count, has_kept_copy"),
 }
 """The rival's Parquet file, the platform's table, and what must be equal."""
+
+
+def require_equal(warehouse: Path, rival: Path) -> None:
+    """Compare in a process of its own; rows that differ, or an empty table, end the benchmark."""
+    tables = json.loads(run_process([sys.executable, __file__, str(warehouse), str(rival)]).printed)
+    if wrong := {name: rows for name, rows in tables.items() if rows["differing"] or not rows["rows"]}:
+        sys.exit(f"The platform and its rival disagree, so there is nothing to compare: {wrong}")
+    say("equal, row by row: " + ", ".join(f"{name} {rows['rows']:,}" for name, rows in tables.items()))
 
 
 def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:

@@ -7,7 +7,6 @@ another; the bytes are what its tables take in the engine afterwards.
 """
 
 import argparse
-import json
 import os
 import sys
 import threading
@@ -21,7 +20,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import psycopg2
-from measuring import ECOM, Result, Spent, costs, report, run_process, say, scratch
+from measuring import Result, Spent, costs, report, run_platform, say, scratch
 from shop_data import VISITORS, shop, truth
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the Postgres server is started as tests start it
@@ -55,12 +54,8 @@ def address(engine: str, folder: Path) -> Iterator[str]:
 
 def run(url: str, events: Path, home: Path, conf: Mapping[str, str], select: str) -> tuple[Spent, dict[str, Any]]:
     """One run over all days: what it cost, and its summary."""
-    values = ["--events", str(events), "--json", *(["--select", select] if select else [])]
-    spent = run_process([ECOM, "run", *values], {"ECOM_HOME": str(home), "ECOM_WAREHOUSE": url, **conf})
-    summary: dict[str, Any] = json.loads(spent.printed)
-    if not summary["success"] or summary["checks"]["failed"]:
-        sys.exit(f"The run failed: {summary['failures']}, {summary['checks']}")
-    return spent, summary
+    words = ["--events", str(events), *(["--select", select] if select else [])]
+    return run_platform(*words, ECOM_HOME=str(home), ECOM_WAREHOUSE=url, **conf)
 
 
 def stages(home: Path, run_id: str, clock: "TreeClock") -> Stages:
