@@ -10,7 +10,7 @@ from ecom_assets_tests.command import UNTIL_DUE, ecom, ecom_process, page_views,
 
 
 def open_files(home: Path) -> list[str]:
-    """Return what others could read, by their own way through the folder."""
+    """Return the files and folders that other users could read."""
     actual = [home, *home.rglob("*")]
     return sorted(str(path) for path in actual if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077)
 
@@ -47,7 +47,7 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
     assert open_files(home) == [str(home), str(mine)], "a file of the person's own stays as it is, with the way to it"
 
 
-def test_a_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
+def test_an_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
     (tmp_path / ".env").chmod(0o644)
     (actual,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]

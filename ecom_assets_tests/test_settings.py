@@ -74,7 +74,7 @@ def test_a_list_may_be_json_so_that_a_name_can_hold_a_comma(monkeypatch: pytest.
         ("a" * 256, "is not an event type"),
     ],
 )
-def test_a_list_of_no_event_types_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, sentence: str) -> None:
+def test_what_no_event_type_can_be_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, sentence: str) -> None:
     monkeypatch.setenv("ECOM_EVENT_TYPES", value)
     with pytest.raises(SettingError, match=sentence):
         load_settings()

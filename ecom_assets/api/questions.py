@@ -42,9 +42,9 @@ PAGED: Final = (
 )
 """The lists of answers that come a page at a time; of two the first that has rows."""
 Count = Callable[[SQLBackend, ir.Table, Extent], dict[str, Any]]
-NUMBERS: Final = (int, float, int | None, float | None)
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
+NUMBERS: Final = (int, float, int | None, float | None, dict[Name, float] | None)
 Breakdown = Name | Annotated[list[Name], Field(max_length=MAX_BY)]
 """A column, or several."""
 Conditions = Annotated[
@@ -73,7 +73,8 @@ class RequestBody(BaseModel):
     def _no_boolean_for_a_number(cls, value: object, field: ValidationInfo) -> object:
         """Refuse what Pydantic reads as 1 or 0."""
         is_number = field.field_name and cls.model_fields[field.field_name].annotation in NUMBERS
-        if isinstance(value, bool) and is_number:
+        values = value.values() if isinstance(value, dict) else [value]
+        if is_number and any(isinstance(one, bool) for one in values):
             raise PydanticCustomError("number_type", "Input should be a valid number")
         return value
 

@@ -65,6 +65,7 @@ def nested(levels: int) -> dict[str, Any]:
         ("experiment", {**EXPERIMENT, "variant": "brand"}, "no column 'brand'"),
         ("experiment", {**EXPERIMENT, "variant": "event_id"}, "has more than 20 values, so it is not a variant"),
         ("experiment", {**EXPERIMENT, "shares": {"Hats": 1}}, "An experiment has 2 to 20 variants, not 1"),
+        ("experiment", {**EXPERIMENT, "shares": {"Hats": True, "Shoes": 1}}, "shares: Input should be a valid number"),
         ("experiment", {**EXPERIMENT, "amount": "page_url"}, "holds text, not numbers"),
     ],
 )

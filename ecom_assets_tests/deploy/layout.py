@@ -1,4 +1,4 @@
-"""The production layout without containers: the services' commands and Postgres over TCP, as processes here.
+"""The production layout without containers, as processes here: the image's install lines, its services, Postgres.
 
 What differs from the containers is where folders lie and at which ports servers listen.
 """

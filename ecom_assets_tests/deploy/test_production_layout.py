@@ -96,7 +96,7 @@ def test_the_services_compute_days_side_by_side_and_stop_cleanly(variables: dict
 
 
 @pytest.mark.slow
-def test_the_api_starts_without_data_and_refuses_who_has_no_key(variables: dict[str, str], tmp_path: Path) -> None:
+def test_the_api_starts_without_data_and_refuses_callers_without_key(variables: dict[str, str], tmp_path: Path) -> None:
     with closing(Layout(tmp_path, variables)) as layout:
         layout.start("api")
         answer = requests.get(f"{layout.api}/health", timeout=30)

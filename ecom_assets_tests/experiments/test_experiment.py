@@ -67,6 +67,17 @@ def test_units_convert_after_their_exposure_and_those_of_several_variants_are_le
     assert [one["mean"]["value"] for one in actual["variants"]] == [7.5, 12.666667]
 
 
+def test_an_amount_too_large_to_be_exact_is_missing() -> None:
+    con = connect()
+    con.con.register("acts", as_events(STORY))
+    paid = "CASE visitor_id WHEN 'bob' THEN '1e40' ELSE cart_amount::VARCHAR END"
+    properties = f"""coalesce(properties, '{{"paid": ' || {paid} || '}}') AS properties"""
+    events, days = con.sql(f"SELECT * REPLACE ({properties}) FROM acts"), (STORY[0].day, STORY[-1].day)
+    actual = experiment_answer(con, events, replace(CHECKOUT, amount="properties.paid"), days, (None, None))
+    assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
+    assert [one["amount"] for one in actual["variants"]] == [15.0, 8.0], "Bob's 30 is not there"
+
+
 def test_units_of_several_variants_may_count_for_the_first() -> None:
     actual = answer(STORY, replace(CHECKOUT, multiple="first"))
     assert counts(actual) == {"control": (3, 2), "test": (3, 2)}

@@ -4,6 +4,9 @@ Not here: connections and processes that die (`test_publication_faults.py`), the
 (`cli/test_publishing.py`).
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from ecom_assets.tables.contract import count, text
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import content_of
+from ecom_assets_tests.markdown import ROOT
 from ecom_assets_tests.postgres_server import fresh_database
 from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, places, published, seen
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside, grown
@@ -270,3 +274,39 @@ def test_the_warehouse_s_own_database_is_recognised_however_its_address_is_spell
     assert not is_same_database(postgres_source, target)
     assert not is_same_database(source, target)
     spelled.close()
+
+
+MANY_ROWS = """
+import json, resource, sys
+from contextlib import closing
+from pathlib import Path
+from ecom_assets.serving.snapshot import publish_snapshot
+from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.migration import content_of
+from ecom_assets_tests.warehouse.engines.visits_table import Visits
+
+peaks = []
+def note_peak(): peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+folder = Path(sys.argv[1])
+with closing(DuckDBEngine(folder / "shop.duckdb", memory_limit="150MB").open()) as shop:
+    shop.ensure(Visits)
+    rows = "SELECT DATE '2026-03-01' + (n // 40000)::INT, repeat('v', 200) || n FROM range(3000000) AS r(n)"
+    shop.execute(f"INSERT INTO mart.visits {rows}")
+    note_peak()
+    publish_snapshot(shop, folder / "serving", [Visits], {}, "run", memory_limit="150MB")
+    note_peak()
+    content_of(shop, Visits)
+    note_peak()
+print(json.dumps(peaks))
+"""
+"""Publishes 3 million rows of 200 bytes, then reads them as `ecom copy` does; prints the peak of memory in MB."""
+
+
+@pytest.mark.slow
+def test_more_rows_than_memory_are_published_and_copied(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MANY_ROWS, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    filled, published_mb, read_mb = json.loads(done.stdout)
+    assert published_mb - filled < 300, "600 MB of rows went through Python, or past the memory limit"
+    assert read_mb - filled < 300, "all rows were in memory at once"

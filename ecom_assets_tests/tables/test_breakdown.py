@@ -105,6 +105,15 @@ def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
     assert [one["value"] for one in last["breakdown"]] == ["4.99 to 7", "7 to 100", "(none)"]
 
 
+def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_entry() -> None:
+    # On the 2nd day 5 and 10 enter, so two bins meet at 7.50, whatever was there before or comes later.
+    rows = [event(0, "anna", 0, "cart", "0"), *STORY[3:6], event(9, "cara", 2, "purchase", "90")]
+    asked = Funnel.from_mapping({"steps": ["cart", "purchase"], "by": "cart_amount:bins=2"})
+    actual = answer(rows, asked, FIRST + timedelta(days=1))
+    counts = {one["value"]: [step["count"] for step in one["steps"]] for one in actual["breakdown"]}
+    assert counts == {"under 7.5": [1, 1], "7.5 or more": [1, 0]}
+
+
 def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
     rule = RetentionRule(start="cart", period="day", by="cart_amount:bins=2", limit=1)
     actual = answer(STORY, rule)
@@ -224,12 +233,20 @@ def test_other_bins_are_refused(by: str, why: str) -> None:
 
 
 def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
-    """Whoever may send events could otherwise stop every question about the key."""
+    """Otherwise one event could stop every question about the key."""
     rows = [*STORY, event(90, "gil", 1, "cart") | {"properties": '{"amount": 1e40}'}]
     actual = answer(rows, Trend.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}))
     assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"under 5": 2, "5 or more": 3, "(none)": 2}
     (total,) = answer(rows, Trend.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
     assert total["total"] == 26.99
+    rule = RetentionRule(start="cart", period="day", sum_of="properties.amount")
+    assert [one["sum"][0] for one in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
+    amounts = (2**53, 2**53 + 2, -(2**53))
+    at_the_limit = [event(n, "gil", 1, "cart", str(amount)) for n, amount in enumerate(amounts)]
+    (total,) = answer(at_the_limit[:2], Trend.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
+    assert total["total"] == 2**53, "the next number that is not rounded to this one is missing"
+    (least,) = answer(at_the_limit, Trend.from_mapping({"series": ["cart:min(properties.amount)"]}))["series"]
+    assert least["total"] == -(2**53)
     largest = [event(91, "gil", 1, "cart", "1000000000000000"), event(92, "gil", 1, "cart", "5000000000000000")]
     bins = answer(largest, Trend.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
     assert [one["breakdown"] for one in bins] == ["under 3000000000000000", "3000000000000000 or more"]
