@@ -7,13 +7,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
-from ecom_assets.tables.columns import ANY_EVENT, EventFilter, exact_number_of, holds, text_of
+from ecom_assets.tables.columns import ANY_EVENT, EXACT, EventFilter, exact_number_of, holds, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
 from ecom_assets.tables.portable import first_of_each
 from ecom_assets.tables.values import check_column, parse_duration
@@ -21,8 +23,12 @@ from ecom_assets.tables.values import check_column, parse_duration
 MIN_VARIANTS: Final = 2
 MAX_VARIANTS: Final = 20
 MULTIPLE: Final = ("exclude", "first")
-EXACT: Final = "decimal(38, 6)"
-"""The type in which amounts are added up, because a sum of doubles depends on their order."""
+PART: Final = "decimal(19, 6)"
+"""The type of the two parts of an amount: the square of a part fits into the 38 digits that engines have.
+
+DuckDB multiplies decimals of 18 digits or fewer in 64 bits, which are too few.
+"""
+BILLION: Final = 1_000_000_000
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.9999
 MAX_PLANNED: Final = 1_000_000_000
 MAX_WITHIN_S: Final = 100 * 366 * 86_400
@@ -170,7 +176,8 @@ def variant_counts(events: ir.Table, experiment: Experiment, first: date, last: 
 
     Columns: `variant`; `unit_count`; `mixed_count`, units exposed to several variants, which are not among the units
     unless they count for the first; `converted_count`; `open_count`, units whose time for a goal is not over at the
-    newest event; `amount_sum` and `amount_square_sum` over units. Units that are left out have the variant null.
+    newest event; `amount_sum` over units, and the columns of `square_sum`. Units that are left out have the variant
+    null.
 
     Args:
         events: Rows of `CleanEvents`, also of days after the last one if `within` is given.
@@ -184,15 +191,32 @@ def variant_counts(events: ir.Table, experiment: Experiment, first: date, last: 
     units = _outcomes(events, experiment, first, last)
     is_out = (units.is_mixed == 1) & ibis.literal(experiment.multiple != "first")
     units = units.mutate(variant=is_out.ifelse(ibis.null("string"), units.variant), is_counted=is_out.ifelse(0, 1))
-    square = (units.amount * units.amount).cast(EXACT)
     return units.group_by("variant").agg(
         unit_count=units.is_counted.sum(),
         mixed_count=units.is_mixed.sum(),
         converted_count=units.is_converted.sum(),
         open_count=units.is_open.sum(),
         amount_sum=units.amount.sum(),
-        amount_square_sum=square.sum(),
+        **_square_sums(units.amount),
     )
+
+
+def _square_sums(amount: ir.DecimalValue) -> dict[str, ir.DecimalScalar]:
+    """Return the columns of `square_sum`: the products of the billions in each amount and of the rest, added up."""
+    billions = (amount.cast("float64") / BILLION).cast("int64").cast(PART)  # rounded or cut, the rest has what is left
+    rest = (amount - (billions * BILLION).cast(EXACT)).cast(PART)
+    return {
+        "billions_square_sum": (billions * billions).cast(EXACT).sum(),
+        "billions_rest_sum": (billions * rest).cast(EXACT).sum(),
+        "rest_square_sum": (rest * rest).cast(EXACT).sum(),
+    }
+
+
+def square_sum(counts: Mapping[str, Any]) -> Fraction:
+    """Return the exact sum of the squares of amounts, whatever their size, from a row of `variant_counts`."""
+    names = ("billions_square_sum", "billions_rest_sum", "rest_square_sum")
+    billions, both, rest = (Fraction(Decimal(counts[name])) for name in names)
+    return billions * BILLION**2 + 2 * both * BILLION + rest
 
 
 def _outcomes(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:

@@ -26,7 +26,7 @@ from ecom_assets.experiments.comparison import (
     sample_ratio,
     sequential,
 )
-from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, variant_counts
+from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, square_sum, variant_counts
 from ecom_assets.tables.queries import DECIMALS
 from ecom_assets.trends.range import Range
 
@@ -54,7 +54,7 @@ class Counts:
             int(row["converted_count"]),
             int(row["open_count"]),
             Fraction(Decimal(row["amount_sum"])),
-            Fraction(Decimal(row["amount_square_sum"])),
+            square_sum(row),
         )
 
 

@@ -135,6 +135,18 @@ def number_of(rows: ir.Table, column: str) -> ir.NumericValue:
     return value
 
 
+def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
+    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key, which engines round.
+
+    Raises:
+        DefinitionError: The column is missing, or is not a number column.
+    """
+    number = number_of(rows, column)
+    if json_path(column):
+        number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
+    return number.cast(EXACT)
+
+
 def kind_of_column(column: ir.Value) -> str:
     """Return the kind of a column as in `kind_of`; for other types, the name of the type."""
     kind = column.type()
@@ -231,18 +243,6 @@ def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 
     }
     test: ir.BooleanValue = tests[where.operator]()
     return test
-
-
-def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
-    """Return the number of `number_of` as a decimal; null also for one beyond 2**53 in a key, which engines round.
-
-    Raises:
-        DefinitionError: The column is missing, or is not a number column.
-    """
-    number = number_of(rows, column)
-    if json_path(column):
-        number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
-    return number.cast(EXACT)
 
 
 def _json(rows: ir.Table, column: str) -> ir.JSONValue:

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import ibis
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.experiments.experiment import Experiment, variant_counts
+from ecom_assets.experiments.experiment import Experiment, square_sum, variant_counts
 from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.columns import EventFilter
@@ -146,6 +147,40 @@ def test_a_split_that_is_not_the_planned_one_is_reported() -> None:
     assert "not split as planned (p = 2.5e-10, below 0.001)" in actual["warnings"][-1]
     planned = replace(CHECKOUT, shares=(("control", 3), ("test", 2)))
     assert answer(acts, planned)["sample_ratio"]["is_mismatch"] is False
+
+
+LARGEST = Decimal("9999999999999999.99")
+
+
+def test_squares_of_the_largest_amounts_are_exact() -> None:
+    """Ann pays 2e16 less 0.02, whose square is 4e32 less 8e14 plus 0.0004; Bob pays 0.01."""
+    acts = [Act(f"{name}0", name, "page_view", at("02 10:00"), "control") for name in ("ann", "bob")]
+    acts += [Act(f"ann{n}", "ann", "purchase", at(f"02 1{n}:00"), None, LARGEST) for n in (1, 2)]
+    acts += [Act("bob1", "bob", "purchase", at("02 11:00"), None, Decimal("0.01"))]
+    con = connect()
+    con.con.register("acts", as_events(acts))
+    counted = variant_counts(con.table("acts"), CHECKOUT, date(2026, 3, 2), date(2026, 3, 2))
+    (row,) = con.to_pyarrow(counted).to_pylist()
+    assert square_sum(row) == 4 * 10**32 - 8 * 10**14 + Fraction("0.0004") + Fraction("0.0001")
+
+
+def test_large_amounts_are_compared_as_small_ones() -> None:
+    """Of 1 and 3 against 2 and 9 the means differ by 3.5; of as many quadrillions, by 3.5 quadrillions."""
+
+    def compared(unit: int) -> dict[str, Any]:
+        acts = []
+        for number, (variant, amount) in enumerate((("control", 1), ("control", 3), ("test", 2), ("test", 9))):
+            acts += [
+                Act(f"s{number}", f"v{number}", "page_view", at("02 10:00"), variant),
+                Act(f"p{number}", f"v{number}", "purchase", at("02 11:00"), None, Decimal(amount * unit)),
+            ]
+        result: dict[str, Any] = answer(acts, CHECKOUT)["variants"][1]["mean"]["against_control"]
+        return result
+
+    small, large = compared(1), compared(10**15)
+    assert (small["difference"], large["difference"]) == (3.5, 3.5e15)
+    for name in ("relative_difference", "relative_sequential", "p_value", "probability_better"):
+        assert large[name] == pytest.approx(small[name], abs=2e-6)
 
 
 # Against the definition, and ClickHouse
