@@ -20,12 +20,68 @@ from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 
+USER, SESSION, DEVICE = "user", "session", "device"
+"""The kinds of ids of a person. A user of events and a customer of orders are the same person."""
+KEY_FILE = "erasure.key"
+KEY_BYTES, HASH_CHARACTERS = 32, 32
 TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
     id_hash TEXT NOT NULL PRIMARY KEY, kind TEXT NOT NULL, erased_at TEXT NOT NULL)"""
 PROOF = "key"
 """The kind of the one row that shows whether the key is the one that all other rows were hashed with."""
 Ids = Mapping[str, Iterable[str]]
 """Ids by kind."""
+
+
+@dataclass(frozen=True)
+class KeyedHashes:
+    """Hashes ids with a key, by HMAC-SHA256."""
+
+    key: bytes
+
+    def of(self, kind: str, value: str) -> str:
+        """Return the hash of an id; equal ids of different kinds have different hashes."""
+        return hmac.digest(self.key, f"{kind}\0{value}".encode(), "sha256").hex()[:HASH_CHARACTERS]
+
+    def of_all(self, kind: str, values: Iterable[str]) -> set[str]:
+        """Return the hashes of several ids."""
+        return {self.of(kind, value) for value in values}
+
+
+def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
+    """Return the hashes with the key in the settings, else with the one in the home folder, created if `create`.
+
+    Raises:
+        SettingError: The key file cannot be read or written.
+    """
+    given = settings.erasure_key.get_secret_value()
+    if given:
+        return KeyedHashes(given.encode())
+    path = settings.home / KEY_FILE
+    try:
+        if not path.exists():
+            if not create:
+                return None
+            _create(path)
+        return KeyedHashes(bytes.fromhex(path.read_text().strip()))
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"{path} cannot be used ({error}); put your backup of it back, or set ECOM_ERASURE_KEY."
+        ) from error
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(KEY_BYTES) + "\n")
+    sync_file(fresh)
+    try:
+        path.hardlink_to(fresh)  # fails if another process was faster, whose key then counts
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    sync_folder(path.parent)
 
 
 class ErasedIds:
@@ -40,7 +96,7 @@ class ErasedIds:
         self._is_reader = is_reader
 
     @cached_property
-    def _known(self) -> "tuple[KeyedHashes | None, dict[str, frozenset[str]]]":
+    def _known(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
         """Return the key, and the hashes by kind."""
         place = ledger_place(self._settings)
         if isinstance(place, Path) and not place.exists():
@@ -114,67 +170,9 @@ def _rows(store: Store) -> list[tuple[str, str]]:
     return [(one, kind) for one, kind in store.rows("SELECT id_hash, kind FROM erased_ids")]
 
 
-def _require_same_key(hashes: "KeyedHashes | None", rows: list[tuple[str, str]]) -> None:
+def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
     if hashes is None or (hashes.of(PROOF, PROOF), PROOF) not in rows:
         raise SettingError(
             "The key of the hashes of erased people is missing or another one, so their rows could be loaded again; "
             "put the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."
         )
-
-
-USER, SESSION, DEVICE = "user", "session", "device"
-"""The kinds of ids of a person. A user of events and a customer of orders are the same person."""
-KEY_FILE = "erasure.key"
-KEY_BYTES, HASH_CHARACTERS = 32, 32
-
-
-@dataclass(frozen=True)
-class KeyedHashes:
-    """Hashes ids with a key, by HMAC-SHA256."""
-
-    key: bytes
-
-    def of(self, kind: str, value: str) -> str:
-        """Return the hash of an id; equal ids of different kinds have different hashes."""
-        return hmac.digest(self.key, f"{kind}\0{value}".encode(), "sha256").hex()[:HASH_CHARACTERS]
-
-    def of_all(self, kind: str, values: Iterable[str]) -> set[str]:
-        """Return the hashes of several ids."""
-        return {self.of(kind, value) for value in values}
-
-
-def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
-    """Return the hashes with the key in the settings, else with the one in the home folder, created if `create`.
-
-    Raises:
-        SettingError: The key file cannot be read or written.
-    """
-    given = settings.erasure_key.get_secret_value()
-    if given:
-        return KeyedHashes(given.encode())
-    path = settings.home / KEY_FILE
-    try:
-        if not path.exists():
-            if not create:
-                return None
-            _create(path)
-        return KeyedHashes(bytes.fromhex(path.read_text().strip()))
-    except (OSError, ValueError) as error:
-        raise SettingError(
-            f"{path} cannot be used ({error}); put your backup of it back, or set ECOM_ERASURE_KEY."
-        ) from error
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(KEY_BYTES) + "\n")
-    sync_file(fresh)
-    try:
-        path.hardlink_to(fresh)  # fails if another process was faster, whose key then counts
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    sync_folder(path.parent)

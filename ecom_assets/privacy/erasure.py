@@ -104,7 +104,7 @@ def intent_of(plan: Plan, now: Clock = now_utc_without_zone) -> Pending:
         requested_at=now().isoformat(sep=" ", timespec="seconds"),
         person=plan.person,
         records={one: day.isoformat() for one, day in plan.records.items()},
-        found=plan.as_json(),
+        plan=plan.as_json(),
         first_date=plan.first_date.isoformat() if plan.first_date else None,
         held_days=plan.held_days,
     )
@@ -180,7 +180,7 @@ class Erasure:
             for files in landing_files(con, self.settings):
                 for one in remove_records(files, self._person):
                     self.say(f"  {one.path}: {one.record_count:,} records")
-        return list(self.pending.found["files"])
+        return list(self.pending.plan["files"])
 
     def _delete_rows(self) -> None:
         with closing(_opened(self.settings)) as engine:
@@ -264,7 +264,7 @@ class Erasure:
             "finished_at": self.now().isoformat(sep=" ", timespec="seconds"),
             "hashes": hashes,
             "shared_ids_kept": self._person.shared,
-            "removed": self.pending.found,
+            "removed": self.pending.plan,
             "recomputed": done["recomputed"],
             "tools": done["tools"],
             "verified": done["verified"],

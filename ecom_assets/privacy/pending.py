@@ -23,13 +23,14 @@ PENDING = "pending.json"
 
 @dataclass
 class Pending:
-    """An erasure: the person, what was found before anything was removed, and the results of finished steps."""
+    """An erasure: the person, the plan, and the results of finished steps."""
 
     requested_at: str
     person: Person
     records: dict[str, str]
     """The ids of the person's events in the ledger, with their days."""
-    found: dict[str, Any]
+    plan: dict[str, Any]
+    """The rows and records of the person before anything was removed."""
     first_date: str | None
     """The first day whose tables must be computed again; None if none."""
     held_days: list[str] = field(default_factory=list)

@@ -55,7 +55,11 @@ def expired(settings: Settings, engine: Engine) -> Expired:
         raise UsageError("There is no limit of how long rows are kept; set ECOM_RETENTION_DAYS to a number of days.")
     # A day reads arrivals of up to late_days + 2 days before it to find copies, and these look back as far again.
     before = settings.first_day - timedelta(days=2 * settings.late_days + 3)
-    rows = {table: _counts(engine, table, before) for table in LIMITED if engine.has(table)}
+    rows = {
+        table: {day: count for day, count in engine.day_counts(table, None).items() if day < before}
+        for table in LIMITED
+        if engine.has(table)
+    }
     return Expired(settings.first_day, before, rows, sorted(_files(settings, before)))
 
 
@@ -68,22 +72,12 @@ def remove(engine: Engine, result: Expired) -> None:
     for table, counts in result.rows.items():
         if counts:
             days = Days.of(counts)
-            engine.remove(table, [_older(engine, table, result.before)], engine.table(table).limit(0), days)
+            older = f"{engine.quoted(str(table.day_column))} < DATE '{result.before}'"
+            engine.remove(table, [older], engine.table(table).limit(0), days)
             if table is RawEvents:
                 note_withdrawn(engine, table, counts, "retention")
     if any(result.rows.values()):
         engine.purge(list(result.rows))
-
-
-def _counts(engine: Engine, table: type[Table], before: date) -> dict[date, int]:
-    day = engine.quoted(str(table.day_column))
-    place, older = engine.name_of(table), _older(engine, table, before)
-    result = engine.query(f"SELECT {day} AS d, count(*) AS n FROM {place} WHERE {older} GROUP BY 1")  # noqa: S608 (names come from contracts)
-    return {row["d"]: int(row["n"]) for row in result}
-
-
-def _older(engine: Engine, table: type[Table], before: date) -> str:
-    return f"{engine.quoted(str(table.day_column))} < DATE '{before}'"
 
 
 def _files(settings: Settings, before: date) -> Iterator[Path]:

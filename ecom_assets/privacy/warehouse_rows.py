@@ -85,7 +85,7 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
     """Delete a person's remaining rows, such as in tables that no run computes any more; return the counts."""
     deleted: dict[str, int] = {}
     nobody = f"{engine.quoted('user_id')} IS NULL AND "
-    for contract, result in _found(engine, person, records):
+    for contract, result in _naming_tables(engine, person, records):
         table = engine.table(contract)
         kept = table.filter(~_is_of(table, result))
         conditions = [
@@ -103,12 +103,14 @@ def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> 
     """Return the tables that have rows of a person, with their number; none after an erasure."""
     return {
         contract.qualified_name(): int(table.filter(_is_of(table, values)).count().to_pyarrow().as_py())
-        for contract, values in _found(engine, person, records)
+        for contract, values in _naming_tables(engine, person, records)
         for table in [engine.table(contract)]
     }
 
 
-def _found(engine: Engine, person: Person, records: Iterable[str]) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
+def _naming_tables(
+    engine: Engine, person: Person, records: Iterable[str]
+) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
     """Yield each table that names a person, with the values of its columns that do."""
     for contract in (one for one in ALL if engine.has(one)):
         result = {
