@@ -20,6 +20,7 @@ from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Keep, Sum, Way
+from ecom_assets.warehouse.local import temporary
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
@@ -81,13 +82,7 @@ def keeper_on(con: SQLBackend) -> Keep:
     if con.name != "duckdb":
         return lambda rows: rows
     numbers = itertools.count(1)
-
-    def keep(rows: ir.Table) -> ir.Table:
-        name = f"kept_{next(numbers)}"
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} AS {con.compile(rows)}")
-        return con.table(name, database=("temp", "main"))
-
-    return keep
+    return lambda rows: temporary(con, f"kept_{next(numbers)}", con.compile(rows))
 
 
 def explain(question: Question, place: Place) -> Row:

@@ -12,6 +12,7 @@ from ecom_assets.journeys.contracts import (
 )
 from ecom_assets.journeys.journeys import EXIT, START
 from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -21,9 +22,9 @@ from ecom_assets.tables.portable import union_all
 def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> CheckResult:
     """Per day and dimension there are as many journeys as sessions."""
     per_day = sessions.group_by("started_date").agg(expected=sessions.count())
-    expected = union_all(*(per_day.mutate(dimension=ibis.literal(name), found=0) for name in DIMENSIONS))
+    expected = union_all(*(per_day.mutate(dimension=ibis.literal(name)) for name in DIMENSIONS))
     counts = journeys.group_by("started_date", "dimension").agg(found=journeys.count())
-    return _compared(days, expected, counts.mutate(expected=0))
+    return _compared(days, expected, counts)
 
 
 @check(JourneyTransitions, reads=(Journeys, JourneyTransitions))
@@ -40,14 +41,9 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
     )
     names = {"starts": "starts", "exits": "starts", "steps": "steps"}
     sides = [
-        rows.select(
-            "started_date",
-            dimension=rows.dimension.concat(f" {name}"),
-            expected=rows[own] if is_stored else ibis.literal(0),
-            found=ibis.literal(0) if is_stored else rows[name],
-        )
+        rows.select("started_date", dimension=rows.dimension.concat(f" {name}"), **{side: rows[column]})
         for name, own in names.items()
-        for rows, is_stored in ((stored, True), (result, False))
+        for side, rows, column in (("expected", stored, own), ("found", result, name))
     ]
     return _compared(days, *sides)
 
@@ -57,8 +53,8 @@ def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, se
     """Per day, the searches of all terms are those of the sessions."""
     return _compared(
         days,
-        sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count", found=0),
-        searches.select("started_date", dimension=ibis.literal("searches"), expected=0, found="search_count"),
+        sessions.select("started_date", dimension=ibis.literal("searches"), expected="search_count"),
+        searches.select("started_date", dimension=ibis.literal("searches"), found="search_count"),
     )
 
 
@@ -67,11 +63,9 @@ def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, cat
     """Per day, the views and carts of categories are no more than those of the sessions."""
     names = ("category_view_count", "product_view_count", "add_to_cart_count")
     sides = [
-        union_all(
-            sessions.select("started_date", dimension=ibis.literal(name), expected=name, found=0),
-            categories.select("started_date", dimension=ibis.literal(name), expected=0, found=name),
-        )
+        rows.select("started_date", dimension=ibis.literal(name), **{side: name})
         for name in names
+        for side, rows in (("expected", sessions), ("found", categories))
     ]
     sums = _summed(days, *sides)
     return result_of(sums.filter(sums.found > sums.expected), sums)
@@ -84,10 +78,7 @@ def _compared(days: Days | None, *sides: ir.Table) -> CheckResult:
 
 def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:
     """Add up the expected and the found counts, per day and dimension; a day missing on one side differs, too."""
-    columns = ("started_date", "dimension", "expected", "found")
-    both = union_all(*(side.select(*columns) for side in sides))
-    both = of_days(both, "started_date", days)
-    return both.group_by("started_date", "dimension").agg(expected=both.expected.sum(), found=both.found.sum())
+    return side_by_side(["started_date", "dimension"], *(of_days(side, "started_date", days) for side in sides))
 
 
 JOURNEY_CHECKS = [
