@@ -248,7 +248,8 @@ def latest_copies(raw: ir.Table) -> ir.Table:
     return first_of_each(good, ["received_date", "customer_id"], newest_first)
 
 
-_BEHAVIOUR = ("last_event_at", "recent_session_count", "recent_engaged_us")
+_OF_VISITS = ("recent_session_count", "recent_engaged_us")
+_BEHAVIOUR = ("last_event_at", *_OF_VISITS)
 
 
 def _behaviour(versions: ir.Table, sessions: ir.Table) -> ir.Table:
@@ -307,7 +308,7 @@ def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, d
     last_event_at = fetched.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
     seen = ibis.coalesce(fetched.last_login_at, last_event_at), ibis.coalesce(last_event_at, fetched.last_login_at)
     # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
-    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _BEHAVIOUR[1:]}
+    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _OF_VISITS}
     nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
     spent = fetched.bought_count.isnull().ifelse(nothing, fetched.year_revenue_amount)
     return fetched.mutate(

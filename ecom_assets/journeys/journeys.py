@@ -158,7 +158,7 @@ def sessions_of(events: ir.Table) -> ir.Table:
 def top_paths(journeys_table: ir.Table, most: int) -> ir.Table:
     """Return the most frequent paths: `path`, `is_cut`, `session_count`, `converted_session_count`.
 
-    Of rows of `Journeys` of one dimension; equally frequent paths are sorted by text, and those that are cut come last.
+    The table has rows of `Journeys` of one dimension. Equally frequent paths are sorted by text, cut ones last.
     """
     rows = journeys_table.group_by("path", "is_cut").agg(
         session_count=journeys_table.count(), converted_session_count=journeys_table.is_converted.ifelse(1, 0).sum()

@@ -154,16 +154,16 @@ def _counts_something(result: Mapping[str, Any]) -> bool:
 
 def _values(query: _Query) -> Values:
     trend = query.trend
-    groups, rows, found = _found(query, EVENTS)
-    lines = _filled(query, found, groups)
+    groups, rows, known = _known_lines(query, EVENTS)
+    lines = _filled(query, known, groups)
     result = {
-        "series": _series(query, groups, lines, _before(query, groups), _totals(query, rows, found)),
+        "series": _series(query, groups, lines, _before(query, groups), _totals(query, rows, known)),
         "formula": _formula(trend, groups, lines),
     }
-    return result, query.without_events(found)
+    return result, query.without_events(known)
 
 
-def _found(query: _Query, name: str, groups: Groups | None = None) -> tuple[Groups, ir.Table, list[Lines]]:
+def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tuple[Groups, ir.Table, list[Lines]]:
     """Return the values of the breakdown, the events stored under a name, and the lines of each series that has any."""
     rows, wider, lengths = query.stored(name), None, [ACTIVE.get(one.measure, 0) for one in query.trend.series]
     if any(lengths):  # events before the range say who is active in it
@@ -240,11 +240,11 @@ def _lifecycle(query: _Query) -> Values:
     return {"series": [], "formula": None, "lifecycle": results}, query.without_events(by_series)
 
 
-def _filled(query: _Query, found: Sequence[Lines], groups: Groups) -> list[Lines]:
+def _filled(query: _Query, known: Sequence[Lines], groups: Groups) -> list[Lines]:
     """Return the lines of each series for every value of the breakdown, including values without events."""
     return [
         {group: result.get(group) or _line(query, {}, one) for group in groups}
-        for one, result in zip(query.trend.series, found, strict=True)
+        for one, result in zip(query.trend.series, known, strict=True)
     ]
 
 
@@ -269,13 +269,13 @@ def _rounded_value(value: float, series: Series) -> float:
     return int(value) if series.measure in {*COUNTS, DISTINCT} else value
 
 
-def _totals(query: _Query, events: ir.Table, found: Sequence[Lines]) -> list[dict[str | None, float]]:
+def _totals(query: _Query, events: ir.Table, known: Sequence[Lines]) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once.
 
     Of active visitors it is the value of the last period.
     """
     totals: list[dict[str | None, float]] = []
-    for one, lines in zip(query.trend.series, found, strict=True):
+    for one, lines in zip(query.trend.series, known, strict=True):
         if one.measure in ACTIVE:
             totals.append({group: line[-1] for group, line in lines.items() if line[-1] is not None})
         else:
@@ -289,7 +289,7 @@ def _before(query: _Query, groups: Groups) -> list[Lines] | None:
     if not query.trend.is_compared:
         return None
     earlier, length = replace(query, days=query.days.before()), len(query.days.starts(query.trend))
-    lines = _filled(earlier, _found(earlier, f"{EVENTS}_before", groups)[2], groups)
+    lines = _filled(earlier, _known_lines(earlier, f"{EVENTS}_before", groups)[2], groups)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]
 

@@ -147,8 +147,7 @@ FAULTS: dict[str, Row] = {
 
 
 def test_the_reasons_are_tried_in_the_order_of_the_contract(listed: Platform) -> None:
-    # Each row has a fault and the next that can stand beside it; the one that comes first in the contract is
-    # given.
+    # Each row has a fault and the next that can stand beside it; the reason is the first in the contract.
     assert tuple(FAULTS) == REJECT_REASONS
     excluded = {("unparseable_timestamp", "future_timestamp"), ("unknown_event_type", "product_missing")}
     for first, second in pairwise(REJECT_REASONS):

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,10 +201,11 @@ def living_customers(truth: dict[str, Any]) -> ShopCustomers:
     opened = first
     for _ in STAYING[1:]:
         opened = (opened - ONE_DAY).replace(day=1)
-    of_month = partial(make_customers, seed=seed, visitors=new_people, days=0)
     return joined_customers(
         [
-            of_month(first_day=month, first_person=_month_index(month) * new_people)
+            make_customers(
+                seed=seed, visitors=new_people, first_day=month, days=0, first_person=_month_index(month) * new_people
+            )
             for month in months_between(opened, last)
         ]
     )

@@ -1,7 +1,7 @@
 """Simulate a shop: write landing folders of events, an order report, a catalogue and the ground truth.
 
-`generate` is the entry point. `people.py`, `visits.py` and `visits.py` decide what happens, `faults.py` and `ledger.py`
-add faults, `files.py` and `orders.py` write files, and `truth.py` counts.
+`generate` is the entry point. `people.py` and `visits.py` decide what happens, `faults.py` and `ledger.py` add faults,
+`files.py` and `orders.py` write files, and `truth.py` counts.
 """
 
 import json

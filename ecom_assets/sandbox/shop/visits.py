@@ -19,7 +19,6 @@ from ecom_assets.sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumul
 
 EXIT = len(r.EVENT_TYPES)
 """The pseudo-action of leaving the shop."""
-_BROWSING = (r.PAGE, r.CATEGORY, r.SEARCH, r.PRODUCT)
 # Weights of the next action after each event type, with an empty cart and with a filled one.
 _EMPTY: dict[int, dict[int, float]] = {
     r.PAGE: {r.PAGE: 10, r.CATEGORY: 25, r.SEARCH: 9, r.PRODUCT: 29, EXIT: 24},
@@ -33,7 +32,16 @@ _FILLED: dict[int, dict[int, float]] = {
     r.PAGE: {r.PAGE: 10, r.CATEGORY: 20, r.PRODUCT: 25, r.REMOVE: 5, r.CHECKOUT: 20, EXIT: 20},
     r.CATEGORY: {r.PAGE: 4, r.CATEGORY: 22, r.SEARCH: 4, r.PRODUCT: 56, r.CHECKOUT: 6, EXIT: 8},
     r.SEARCH: {r.PAGE: 3, r.CATEGORY: 8, r.SEARCH: 18, r.PRODUCT: 58, r.CHECKOUT: 4, EXIT: 9},
-    r.PRODUCT: dict(zip((*_BROWSING, r.ADD, r.REMOVE, r.CHECKOUT, EXIT), (5, 19, 5, 41, 9, 2, 6, 13), strict=True)),
+    r.PRODUCT: {
+        r.PAGE: 5,
+        r.CATEGORY: 19,
+        r.SEARCH: 5,
+        r.PRODUCT: 41,
+        r.ADD: 9,
+        r.REMOVE: 2,
+        r.CHECKOUT: 6,
+        EXIT: 13,
+    },
     r.ADD: {r.PAGE: 12, r.CATEGORY: 19, r.SEARCH: 3, r.PRODUCT: 28, r.REMOVE: 4, r.CHECKOUT: 14, EXIT: 18},
     r.REMOVE: {r.PAGE: 10, r.CATEGORY: 20, r.SEARCH: 5, r.PRODUCT: 25, r.CHECKOUT: 20, EXIT: 20},
     r.CHECKOUT: {r.PAGE: 12, r.PRODUCT: 5, r.REMOVE: 3, r.PURCHASE: 44, EXIT: 36},
