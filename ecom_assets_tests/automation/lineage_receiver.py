@@ -2,8 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,14 +13,15 @@ Event = dict[str, Any]
 
 @dataclass
 class Receiver:
-    """What arrived; `answers` are given to the next requests instead of 201, each after `takes_s`."""
+    """What arrived; `answers` are given to the next requests instead of 201, each after a call of `before_answer`."""
 
     url: str = ""
     events: list[Event] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     paths: set[str] = field(default_factory=set)
     answers: list[int] = field(default_factory=list)
-    takes_s: float = 0.0
+    before_answer: Callable[[], object] = lambda: None
+    request_count: int = 0
 
     def named(self, name: str) -> list[Event]:
         """Return the events of a job."""
@@ -45,7 +45,8 @@ def receiving() -> Iterator[Receiver]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            time.sleep(receiver.takes_s)
+            receiver.request_count += 1
+            receiver.before_answer()
             status = receiver.answers.pop(0) if receiver.answers else 201
             if status == 201:
                 receiver.events.append(body)
@@ -61,11 +62,9 @@ def receiving() -> Iterator[Receiver]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     receiver.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield receiver
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)

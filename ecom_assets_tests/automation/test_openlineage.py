@@ -1,10 +1,12 @@
 """Runs as OpenLineage events, at a real receiver: from `ecom run`, from the daemon's sensor, and when it fails."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -154,16 +156,32 @@ def test_a_failed_run_says_what_failed(receiver: Receiver) -> None:
 
 def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openlineage, "REQUEST_TIMEOUT_S", 0.2)
-    receiver.takes_s = 1.0
+    is_given_up = threading.Event()
+    receiver.before_answer = lambda: is_given_up.wait(30)
+    took_s = []
     with dg.DagsterInstance.ephemeral() as instance:
         run = small_run(instance)
-        began = time.monotonic()
-        actual = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
-        assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
-        assert time.monotonic() - began < 0.9
-        receiver.takes_s = 0.15
+        for attempt in (1, 2, 3):  # a busy machine may hold up one of them
+            began = time.monotonic()
+            actual = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
+            took_s.append(time.monotonic() - began)
+            assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
+            assert receiver.request_count <= attempt, "the first event, once"
+    is_given_up.set()
+    assert min(took_s) < 0.9
+
+
+def test_what_takes_too_long_altogether_is_left_to_the_next_look(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float] = []
+    receiver.before_answer = lambda: seconds.append(0.15)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = small_run(instance)
+        monkeypatch.setattr(openlineage, "time", SimpleNamespace(monotonic=lambda: sum(seconds)))
         actual = lineage_to(receiver.url).deliver_run(instance, run, 0.2)
-        assert (actual.count, actual.trouble) == (2, "it took more than 0.2 s")
+    assert (actual.count, actual.trouble) == (2, "it took more than 0.2 s")
+    assert states(receiver.events) == ["START", "START"]
 
 
 @pytest.mark.slow
