@@ -47,7 +47,8 @@ Timezone = Annotated[
     typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),
 ]
 PRESET = "What this tool does where no option says otherwise: posthog, amplitude, mixpanel, clickhouse or ga4."
-Definition = Annotated[Path | None, typer.Option(help="YAML or JSON file that says all but the days.")]
+DEFINITION = "YAML or JSON file in place of options; those it has no key for stay, such as files, days and --segment."
+Definition = Annotated[Path | None, typer.Option(help=DEFINITION)]
 PresetName = Annotated[str | None, typer.Option("--preset", help=PRESET)]
 
 

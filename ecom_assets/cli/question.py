@@ -118,16 +118,22 @@ class FileQuestion:
 
 
 def about_files(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with the options of `FileQuestion`, which it gets as its first argument, and its own."""
+    """Return a command with the options of `FileQuestion`, which it gets as its first argument, and its own.
+
+    Its help lists the files first, then its own options, then the visitors, the days and the form of the answer.
+    """
     shared = signature(FileQuestion).parameters
     _, *own = signature(command).parameters.values()
+    files = [*shared].index("segment")
+    listed = [*shared.values()]
+    listed[files:files] = own
 
     @wraps(command)
     def run(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
         command(FileQuestion(**{name: options.pop(name) for name in shared}), **options)
 
-    run.__signature__ = Signature([*shared.values(), *own])  # type: ignore[attr-defined]  # `inspect` reads it
-    run.__annotations__ = {one.name: one.annotation for one in (*shared.values(), *own)}
+    run.__signature__ = Signature(listed)  # type: ignore[attr-defined]  # `inspect` reads it
+    run.__annotations__ = {one.name: one.annotation for one in listed}
     return run
 
 

@@ -22,6 +22,19 @@ def test_the_line_of_a_command_begins_its_own_help(name: str) -> None:
     assert load_command(EVERY[name], name).help.splitlines()[0] == summary_of(EVERY[name])
 
 
+ABOUT_FILES = (
+    "sessions", "funnel", "trend", "correlation", "experiment", "retention", "journeys", "attribution",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ABOUT_FILES)
+def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(name: str) -> None:
+    names = [one.name for one in load_command(EVERY[name], name).params]
+    assert names[:3] == ["more", "events", "mapping"]
+    assert names[-7:] == ["segment", "first", "to", "last", "timezone", "definition", "as_json"]
+    assert len(names) == len(set(names)) > 10
+
+
 def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path) -> None:
     result = ecom("funnle", home=home)
     assert result.exit_code == 2
