@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.store.served_data import ServedData
+from ecom_assets.api.store.snapshot import SnapshotStore
 from ecom_assets.api.store.store import NothingPublishedError, Published
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import POINTER
@@ -117,6 +118,16 @@ def test_a_store_that_breaks_is_reported_and_does_not_break_the_health(home: Pat
     served = served_at(home, store, NOON)
     assert asyncio.run(served.version()) == ""
     assert served.complaint == "The store cannot be read (RuntimeError); see the log of the API."
+
+
+def test_a_pointer_that_cannot_be_read_does_not_count_as_nothing_published(home: Path, pointer: Path) -> None:
+    pointer.unlink()
+    pointer.symlink_to(pointer)  # a loop, which not even root can follow
+    settings = Settings(home=home)
+    with closing(SnapshotStore(settings)) as store:
+        served = ServedData(store, settings, lambda: NOON)
+        assert asyncio.run(served.version()) == ""
+    assert served.complaint == "The store cannot be read (OSError); see the log of the API."
 
 
 def test_metrics_have_time_by_route_and_never_by_what_people_type(tmp_path: Path) -> None:

@@ -82,4 +82,7 @@ class ServedData:
             return None, f"The store cannot be read ({type(error).__name__}); see the log of the API."
 
     def _stamp_now(self) -> object:
-        return stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
+        try:
+            return stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
+        except OSError:  # reading the store fails too, and says why
+            return "not readable"

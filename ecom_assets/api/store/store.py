@@ -93,7 +93,7 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
     """Return what changes whenever a file is replaced; None if it is not there."""
     try:
         result = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     return result.st_ino, result.st_mtime_ns
 
