@@ -33,7 +33,7 @@ normal-tests: $(VENV)/compiled.done
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 test-all: setup-dev snowflake-stand-in browser redis check ## every test, and what of the code they run
-	ECOM_RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
+	RANDOM_EXAMPLES=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 3600 --cov --cov-report=term
 
 check: setup-dev ## lint, format, types and who imports whom
 	$(BIN)/ruff check .

@@ -42,9 +42,7 @@ def answered(
     folder: Path, names: Iterable[str], columns: list[str] | None
 ) -> tuple[list[dict[str, Any]], object, bool]:
     """The clean events with these columns, how many rows counted, and whether the files were read straight."""
-    with patch.dict(os.environ):
-        os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
-        files = FileEvents.open([str(folder)], load_settings())
+    files = FileEvents.open([str(folder)], load_settings())
     files = files if columns is None else files.naming(columns)
     events = files.clean()
     rows = events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()

@@ -87,9 +87,7 @@ def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
 
 def question(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
     definition = {"steps": steps, "within": within}
-    with patch.dict(os.environ):
-        os.environ.pop("ECOM_RANDOM_EXAMPLES", None)  # it is of the tests, and no setting
-        return command.answer([str(folder)], load_settings(), definition, None, SessionRule.preset("ga4"))
+    return command.answer([str(folder)], load_settings(), definition, None, SessionRule.preset("ga4"))
 
 
 @given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
