@@ -14,7 +14,7 @@ import pytest
 from ecom_assets_tests.api import plain_answers as plain
 from ecom_assets_tests.api import plain_behaviour as behaviour
 from ecom_assets_tests.api import plain_correlation as correlated
-from ecom_assets_tests.api import plain_customers, plain_reconciliation
+from ecom_assets_tests.api import plain_customers
 from ecom_assets_tests.api import plain_experiments as experiments
 from ecom_assets_tests.api import plain_paths as paths
 from ecom_assets_tests.api import plain_reconciliation as reconciled
@@ -117,7 +117,7 @@ OF_ONE_S_OWN: dict[str, tuple[str, Row, Callable[[PlainShop], Row]]] = {
     "a funnel over time": ("/analytics/funnel", paths.OVER_TIME, paths.funnel_over_time),
     "custom journeys": ("/analytics/journeys", {"top": 3}, behaviour.custom_journeys),
     "custom sessions": ("/analytics/sessions", {"where": ["page_url is set"]}, behaviour.custom_sessions),
-    "custom attribution": ("/analytics/attribution", {"model": "linear"}, plain_reconciliation.attribution),
+    "custom attribution": ("/analytics/attribution", {"model": "linear"}, reconciled.attribution),
     "retention": ("/analytics/retention", {"period": "week"}, paths.retention),
     "who came back": (f"/analytics/retention/who?{paths.CELL}", {"period": "week"}, paths.who_came_back),
     "who did not": (f"/analytics/retention/who?{paths.CELL}&returned=false", {"period": "week"}, paths.who_did_not),
@@ -165,7 +165,8 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/attribution": {"notes", "channels.removal_effect"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
-has. Removal effects are compared in `test_same_as_command.py`, first events in `test_questions.py`."""
+has, choices that are not made here. Removal effects are compared in `test_same_as_command.py`, choices in
+`test_questions.py`."""
 
 
 def route_of(path: str) -> str:

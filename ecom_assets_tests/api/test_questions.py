@@ -379,6 +379,17 @@ def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     assert api.post("/analytics/funnel", {"steps": steps, "preset": "heap"}).status_code == 422
 
 
+def test_choices_of_steps_and_series_stand_beside_their_numbers(api: Api) -> None:
+    series = {"event_type": "purchase", "measure": "mean_per_visitor", "of": "cart_amount", "each": "max"}
+    (line,) = answered(api, "trend", series=[{**series, "occurrence": "first_ever"}])["series"]
+    assert (line["each"], line["occurrence"]) == ("max", "first_ever")
+    steps = [VIEW, f"{CART}?", "purchase"]
+    by_value = answered(api, "funnel", steps=steps, by="product_category")
+    (cohort, *_) = answered(api, "funnel", steps=steps, by="product_category", over="week")["cohorts"]
+    for part in (by_value, by_value["breakdown"][0], cohort, cohort["breakdown"][0]):
+        assert [step.get("optional") for step in part["steps"]] == [None, True, None]
+
+
 @pytest.mark.parametrize("timezone", ["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"])
 def test_days_of_entry_are_those_of_the_zone(api: Api, shop: PlainShop, timezone: str) -> None:
     """In each zone a visitor enters on each local day on which they view a page."""
