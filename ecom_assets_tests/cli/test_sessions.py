@@ -155,14 +155,10 @@ c2,cid,purchase,2026-01-04T11:00:00Z,,,,https://shop.example/,,30
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "story.csv").write_text(f"{HEADER}\n{RULES_STORY}")
-    return tmp_path / "home"
-
-
 def ask(home: Path, command: str, *words: str) -> Any:
-    result = ecom(command, "--events", home.parent / "story.csv", *words, "--json", home=home)
+    story = home.parent / "rules.csv"
+    story.write_text(f"{HEADER}\n{RULES_STORY}")
+    result = ecom(command, "--events", story, *words, "--json", home=home)
     assert result.exit_code == 0, result.err
     return result.json
 

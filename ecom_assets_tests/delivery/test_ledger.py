@@ -231,6 +231,15 @@ def test_a_second_delivery_waits_and_says_why_it_sent_nothing(bench: Bench) -> N
     assert bench.deliver(numbered(1)).sent == 1
 
 
+def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench) -> None:
+    """Heap's app id stood in the ledger; a hash of it stands there now."""
+    bench.tool = Tool(bench.clock, account="heapanalytics.com 1234567890")
+    bench.deliver(numbered(3))
+    bench.tool = Tool(bench.clock, account="heapanalytics.com c775e7b7", former_account="heapanalytics.com 1234567890")
+    assert (bench.deliver(numbered(3)).sent, bench.deliver(numbered(4)).sent) == (0, 1)
+    assert b"1234567890" not in bench.path.read_bytes()
+
+
 def test_another_account_of_the_tool_gets_everything_again(bench: Bench) -> None:
     bench.deliver(numbered(3))
     bench.tool = Tool(bench.clock, account="another project")

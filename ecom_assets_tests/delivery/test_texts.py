@@ -1,25 +1,17 @@
-"""Texts of a column and their hashes; batches by number and bytes, at the edges of both; accounts; closed threads."""
+"""Texts of a column and their hashes; batches by number and bytes, at the edges of both."""
 
 from itertools import pairwise
-from pathlib import Path
-from threading import enumerate as threads
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from xxhash import xxh3_64_intdigest
 
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.texts import Texts, cut, cut_by, hashes_of
-from ecom_assets.delivery.tools.all import destinations, opened_destinations
-from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, one_batch, tool, visits
-from ecom_assets_tests.delivery.scripted import Clock, Tool, numbered
-from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
-from ecom_assets_tests.delivery.test_ledger import Bench
+from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, tool, visits
 from ecom_assets_tests.hypothesis_settings import examples
 
 TEXTS = st.lists(st.none() | st.text(max_size=40), max_size=12)
@@ -134,39 +126,3 @@ def test_requests_stay_below_the_bytes_each_tool_documents(name: str, limit: int
     if name != "ga4_events":  # whose requests are full by their number
         assert max(map(len, bodies)) > 0.99 * limit
         assert KEY.encode() in bodies[0] or name == "mixpanel_events"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    clock = Clock()
-    return Bench(tmp_path / "ledger.sqlite", clock, Tool(clock))
-
-
-def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench) -> None:
-    """Heap's app id stood in the ledger; a hash of it stands there now."""
-    bench.tool = Tool(bench.clock, account="heapanalytics.com 1234567890")
-    bench.deliver(numbered(3))
-    bench.tool = Tool(bench.clock, account="heapanalytics.com c775e7b7", former_account="heapanalytics.com 1234567890")
-    assert (bench.deliver(numbered(3)).sent, bench.deliver(numbered(4)).sent) == (0, 1)
-    assert b"1234567890" not in bench.path.read_bytes()
-
-
-def test_no_account_holds_what_a_tool_is_reached_with() -> None:
-    given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
-    made = destinations(given)
-    assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
-    assert not [one.account for one in made.values() if "K3Y" in one.account]
-    assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}
-
-
-@pytest.mark.slow
-def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> None:
-    before = set(threads())
-    with opened_destinations(Settings(heap_app_id="1234", heap_url=far_side.url)) as opened:
-        destination = opened["heap_events"]
-        destination.send(one_batch(destination, visits(anna=1)))
-        begun = [thread for thread in set(threads()) - before if thread.name.startswith("Pyrate")]
-        assert begun
-    for thread in begun:
-        thread.join(timeout=15)  # the library looks every 10 s whether it is still needed
-    assert not [thread for thread in begun if thread.is_alive()]

@@ -1,10 +1,12 @@
-"""Which tools settings name, and where these are."""
+"""Which tools settings name, where these are, and what an open tool keeps to and leaves behind."""
 
 import time
+from threading import enumerate as threads
 
 import pytest
+from pydantic import SecretStr
 
-from ecom_assets.delivery.tools.all import NAMES, TOOLS, destinations
+from ecom_assets.delivery.tools.all import NAMES, TOOLS, destinations, opened_destinations
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import PREFIX, Settings, load_settings
@@ -90,8 +92,29 @@ def test_a_rate_is_kept(far_side: ScriptedTool) -> None:
     assert 0.9 < time.monotonic() - started < 4
 
 
+@pytest.mark.slow
+def test_a_tool_with_a_rate_leaves_no_thread_behind(far_side: ScriptedTool) -> None:
+    before = set(threads())
+    with opened_destinations(Settings(heap_app_id="1234", heap_url=far_side.url)) as opened:
+        destination = opened["heap_events"]
+        destination.send(one_batch(destination, visits(anna=1)))
+        begun = [thread for thread in set(threads()) - before if thread.name.startswith("Pyrate")]
+        assert begun
+    for thread in begun:
+        thread.join(timeout=15)  # the library looks every 10 s whether it is still needed
+    assert not [thread for thread in begun if thread.is_alive()]
+
+
 def test_keys_are_in_no_payload_and_no_repr() -> None:
     for name in NAMES:
         destination = tool(name)
         rows = users({"customer_id": "anna-1", "segment": "Loyal"}) if name.endswith("users") else visits(anna=1)
         assert "not-to-be-sent" not in str(one_batch(destination, rows).to_pylist())
+
+
+def test_no_account_holds_what_a_tool_is_reached_with() -> None:
+    given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
+    made = destinations(given)
+    assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
+    assert not [one.account for one in made.values() if "K3Y" in one.account]
+    assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}
