@@ -194,7 +194,7 @@ def following_sensor() -> dg.AutomationConditionSensorDefinition:
 
 
 REQUESTS_EVERY_S = 10
-TAG = "ecom/request"
+REQUEST_TAG = "ecom/request"
 """The tag of a run with the number of the request that it was started for."""
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -224,14 +224,15 @@ def request_sensor(
         if not waiting:
             yield dg.SkipReason("There are no requests.")
         for one in waiting:
-            filters = dg.RunsFilter(tags={TAG: str(one.number)}, statuses=UNFINISHED)
+            filters = dg.RunsFilter(tags={REQUEST_TAG: str(one.number)}, statuses=UNFINISHED)
             if context.instance.get_run_records(filters, limit=1):
                 yield dg.SkipReason(f"The run for request {one.number} is under way.")
                 continue
             first, last = one.first_day, one.last_day
             run = run_request(first, last, run_key=f"request-{one.number}-{one.attempt}")
             chosen = sorted(_assets(context, one, reported) - set(skipped))
-            yield dg.RunRequest(run_key=run.run_key, tags={**run.tags, TAG: str(one.number)}, asset_selection=chosen)
+            tags = {**run.tags, REQUEST_TAG: str(one.number)}
+            yield dg.RunRequest(run_key=run.run_key, tags=tags, asset_selection=chosen)
 
     return requests
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError, create_model, model_validator
 
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
-from ecom_assets.dashboard.page import NoDays, Page, Section, View, csv_address, data_address, model_of
+from ecom_assets.dashboard.page import Page, PageParameters, Section, View, csv_address, data_address, model_of
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -132,7 +132,7 @@ def steps_of(fields: object, most: int) -> list[dict[str, Any]]:
     ]
 
 
-class Choices(NoDays):
+class Choices(PageParameters):
     """The parameters in the address of a builder: each field of its form, as text."""
 
     FIRST: ClassVar[Mapping[str, str]] = {}

@@ -34,8 +34,8 @@ WHY: Final = "why"
 A = TypeVar("A", bound=BaseModel)
 
 
-class NoDays(BaseModel):
-    """The parameters in the address of a page without days; subclasses add choices."""
+class PageParameters(BaseModel):
+    """The parameters in the address of a page: none here. Subclasses add choices, and `Filters` the days, too."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,7 +49,7 @@ class NoDays(BaseModel):
         return self
 
 
-class Filters(NoDays):
+class Filters(PageParameters):
     """The parameters in the address of a page: the days, and in subclasses the choices of the page.
 
     Fields whose type is a `Literal` become selects, with the field's title as their label.
@@ -144,7 +144,7 @@ class Page:
     group: Group = "Shop"
     place: int = 100
     summary: str = ""
-    asks: type[NoDays] = Filters
+    asks: type[PageParameters] = Filters
     refresh_s: int | None = None
     is_listed: bool = True
     actions: tuple[Action, ...] = ()

@@ -72,7 +72,7 @@ def cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[p
     Args:
         payloads: `PAYLOADS` that can be sent. One that is larger than `most_bytes` becomes a separate batch.
         most_records: Maximum number of records in a batch.
-        most_bytes: Maximum bytes of a request, counting a comma after each record.
+        most_bytes: Maximum bytes of the records in a batch, counting a comma after each.
     """
     begin = 0
     for end in _ends(_sizes(payloads), most_records, most_bytes):

@@ -63,7 +63,7 @@ class ToolContext(Generic[S]):
             repeatable: Whether a payload may be sent again when the tool may already have it.
         """
         settings, limits = self.settings, self.limits
-        per_s = getattr(self.own, f"{self.tool.name}_events_per_s", None)
+        per_s = getattr(self.own, f"{self.tool.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
         rule = HttpRule(
             name=self.tool.title,
             settings=self.tool.account_settings,

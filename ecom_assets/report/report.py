@@ -100,7 +100,7 @@ def report_job(settings: Settings, checks: Iterable[dg.AssetCheckKey]) -> dg.Job
     """Return the job that sends the report.
 
     Raises:
-        SettingError: Recipients are set without a mail server, or its address is none.
+        SettingError: Recipients are set without a mail server, or its address is wrong.
     """
     mail_server_of(settings)
     keys = list(checks)

@@ -3,12 +3,12 @@
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import may_see_people, require_write
+from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.models import Answer, InUtc
 from ecom_assets.api.parameters import Context, DaysParameters, Parameters, RequestContext
 from ecom_assets.api.problems import documented
@@ -219,7 +219,7 @@ def writer_of(request: Request) -> str:
         HTTPException: It comes from another site.
     """
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and not is_origin_of(origin, request.headers.get("host", "")):
         raise HTTPException(HTTPStatus.FORBIDDEN, f"{origin} is another site, and may not leave requests here.")
     return require_write(request.scope)
 

@@ -9,7 +9,7 @@ from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.routes import realtime
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.page import NoDays, Page, Section, View
+from ecom_assets.dashboard.page import Page, PageParameters, Section, View
 from ecom_assets.tables.queries import NoSourceError
 
 PRODUCTS = (
@@ -95,7 +95,7 @@ PAGE = Page(
     "Live",
     place=60,
     summary="The last minutes, from the newest events.",
-    asks=NoDays,
+    asks=PageParameters,
     refresh_s=REFRESH_S,
     sections=(
         Section("Now", numbers, is_titled=False),

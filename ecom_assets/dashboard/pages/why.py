@@ -11,7 +11,7 @@ from ecom_assets.api.routes.explain import explain_in
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.dashboard.blocks import Block, Column, Custom, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import Kind, day_range
-from ecom_assets.dashboard.page import WHY, NoDays, Page, Section, View, address_of
+from ecom_assets.dashboard.page import WHY, Page, PageParameters, Section, View, address_of
 from ecom_assets.explain.answer import how_of
 from ecom_assets.explain.question import TRACES, Question, table_named
 from ecom_assets.tables.conditions import where_from
@@ -25,7 +25,7 @@ MOST_LENGTH: Final = 36
 NO_NUMBER: Final = "Choose a number of the list."
 
 
-class NumberParameters(NoDays):
+class NumberParameters(PageParameters):
     """Which number, of which rows: every further parameter is a column of the table with its value."""
 
     model_config = ConfigDict(extra="allow")
