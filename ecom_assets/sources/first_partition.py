@@ -16,6 +16,7 @@ from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.events import events_place, is_table
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.places import joined_places, split_places
+from ecom_assets.sources.mapping_file import is_path
 from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
@@ -62,7 +63,7 @@ def _from_anywhere(name: str, value: str) -> str:
     if "://" in value:
         return value
     if name.endswith("_mapping"):
-        return str(Path(value).absolute()) if Path(value).suffix in {".yaml", ".yml"} else value
+        return str(Path(value).absolute()) if is_path(value) else value
     return joined_places(str(Path(one).absolute()) for one in split_places(value))
 
 

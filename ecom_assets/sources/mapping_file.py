@@ -21,12 +21,17 @@ def shipped_in(folder: str) -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
+def is_path(name_or_path: str) -> bool:
+    """Return whether a setting names a mapping by the path of its file, not as one that is shipped."""
+    return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path
+
+
 def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str, keys_at: KeysAt) -> Model:
     """Return a shipped mapping by name, or a custom one by the path of its YAML file.
 
     Args:
         model: The class of the mapping.
-        name_or_path: A name, or a path that ends in `.yaml` or contains a slash.
+        name_or_path: A name, or a path that ends in `.yaml` or `.yml` or contains a slash.
         folder: The folder of the shipped mappings of this kind, beside this module.
         keys_at: Returns the allowed keys at a path, to suggest one if a key is misspelled.
 
@@ -34,7 +39,7 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
         MappingError: There is no such mapping, or it is invalid.
     """
     given = str(name_or_path)
-    if Path(given).suffix in {".yaml", ".yml"} or "/" in given:
+    if is_path(given):
         try:
             body = Path(given).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

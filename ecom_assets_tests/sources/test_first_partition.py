@@ -7,7 +7,12 @@ import pytest
 
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.first_partition import remember_first_day, remember_paths, with_first_partition
+from ecom_assets.sources.first_partition import (
+    remember_first_day,
+    remember_paths,
+    remembered_paths,
+    with_first_partition,
+)
 from ecom_assets_tests.command import page_views, small_shop
 
 NOWHERE = date(2009, 12, 1)
@@ -81,3 +86,21 @@ def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
         "",
     )
     assert take_own_data(after) == "", "they are set now"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "found"),
+    [
+        ("events_mapping", "own.yml", "{here}/own.yml"),
+        ("events_mapping", "maps/own", "{here}/maps/own"),
+        ("orders", "{here}/one.csv, two.csv", "{here}/one.csv,{here}/two.csv"),
+        ("events", "snowflake://shop@account/DB/T", "snowflake://shop@account/DB/T"),
+    ],
+)
+def test_relative_paths_of_a_run_are_found_from_any_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: str, found: str
+) -> None:
+    here = home.parent
+    monkeypatch.chdir(here)
+    remember_paths(Settings(home=home).model_copy(update={name: given.format(here=here)}))
+    assert remembered_paths(Settings(home=home)) == {f"ECOM_{name.upper()}": found.format(here=here)}
