@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -104,13 +106,23 @@ def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None =
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def is_alive(group: int) -> bool:
-    """Return whether any process of a group is alive."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def has_ended(group: int, *, within_s: float = 10) -> bool:
+    """Return whether all processes of a group end in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+
+
+def kill_group(group: int) -> None:
+    """Kill whatever is left of a group of processes."""
+    if not has_ended(group, within_s=0):
+        os.killpg(group, signal.SIGKILL)
 
 
 def small_shop(home: Path, *, days: int = 3, visitors: int = 120) -> dict[str, Any]:

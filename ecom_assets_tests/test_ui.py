@@ -21,7 +21,7 @@ import duckdb
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from ecom_assets_tests.command import ECOM, environment, is_alive, small_shop
+from ecom_assets_tests.command import ECOM, environment, has_ended, kill_group, small_shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
 
@@ -105,13 +105,9 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(30)
-        deadline = time.monotonic() + 30
-        while is_alive(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert not is_alive(process.pid), "the UI left processes behind"
+        assert has_ended(process.pid, within_s=30), "the UI left processes behind"
     finally:
-        if is_alive(process.pid):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
 
 
 @pytest.fixture(scope="module")

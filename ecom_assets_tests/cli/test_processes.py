@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from ecom_assets_tests.command import (
     ecom,
     ecom_process,
     environment,
-    is_alive,
+    has_ended,
     page_views,
     small_shop,
 )
@@ -139,7 +138,4 @@ def test_the_ui_stops_when_it_is_asked_to_even_from_the_background(tmp_path: Pat
     process.stdout.read()
     process.wait(60)
     process.stdout.close()
-    deadline = time.monotonic() + 30
-    while is_alive(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not is_alive(process.pid)
+    assert has_ended(process.pid, within_s=30)

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecom_assets_tests.command import SMALL, small_shop
+from ecom_assets_tests.command import SMALL, has_ended, kill_group, small_shop
 from ecom_assets_tests.deploy.graphql import Webserver
 from ecom_assets_tests.deploy.shipped import DEPLOY, ROOT, build_stage, final_stage, image_environment, service
 
+ADDRESS = "127.0.0.1"
 SERVICES = ("code", "webserver", "daemon", "api")
 API_KEY = "a-key-of-the-tests-that-is-long-enough"
 PORTS = ("DAGSTER_CODE_PORT", "DAGSTER_WEBSERVER_PORT", "ECOM_API_PORT")
@@ -198,31 +199,9 @@ def copy_in(sources: list[str], target: Path) -> None:
             shutil.copy(origin, target)
 
 
-def kill_group(group: int) -> None:
-    """Kill whatever is left of a group of processes."""
-    if not has_ended(group, within_s=0):
-        os.killpg(group, signal.SIGKILL)
-
-
-def has_ended(group: int, *, within_s: float = 10) -> bool:
-    """Return whether all processes of a group end in time."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.1)
-
-
 def _heed_interrupts() -> None:
     # A shell starts background jobs deaf to Ctrl-C, and Dagster then heeds no other request to stop either.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-ADDRESS = "127.0.0.1"
 
 
 @contextmanager
