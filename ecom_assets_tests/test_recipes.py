@@ -32,7 +32,7 @@ FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
 
 
-@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "source", "engine"])
+@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "page", "source", "engine"])
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     (shown,) = section("CONTRIBUTING.md", f"Add {'an' if name[0] == 'e' else 'a'} {name}").code[:1]
     assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")

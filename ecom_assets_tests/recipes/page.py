@@ -1,0 +1,17 @@
+"""The smallest page of the dashboard: what to order again, as the API answers it."""
+
+from ecom_assets.api.routes import products
+from ecom_assets.dashboard.blocks import Block, Column, DataTable
+from ecom_assets.dashboard.page import Page, Section, View
+
+COLUMNS = (Column("product_id", "Product"), Column("stock_count", "In stock", "count"))
+
+
+def alerts(view: View) -> Block:
+    """Return the products whose stock needs attention."""
+    answer = view.answer(products.inventory_alerts, limit=20)
+    csv = view.csv("/analytics/inventory/alerts", with_days=False, limit=1000)
+    return DataTable(answer["alerts"], COLUMNS, csv=csv)
+
+
+PAGE = Page("stock", "Stock", (Section("Alerts", alerts),), group="Shop", place=35, summary="What to order again.")
