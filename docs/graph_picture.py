@@ -173,7 +173,7 @@ class Picture:
 
     def _box(self, name: str) -> str:
         x, y = self.places[name]
-        kind, title, below = self._words(name)
+        kind, title, below = self._labels(name)
         middle = x + BOX_WIDTH // 2
         return (
             f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
@@ -182,7 +182,7 @@ class Picture:
             + _text(middle, y + 44, below, 'font-size="11.5" fill="#4b5563"')
         )
 
-    def _words(self, name: str) -> tuple[str, str, str]:
+    def _labels(self, name: str) -> tuple[str, str, str]:
         count = sum(asset.node == name for asset in self.assets)
         if name in SENT:
             return "sent", name, SENT[name]
@@ -197,5 +197,5 @@ def _mean(numbers: Iterable[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _text(x: int, y: int, words: str, style: str) -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="middle" {style}>{escape(words)}</text>'
+def _text(x: int, y: int, label: str, style: str) -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="middle" {style}>{escape(label)}</text>'

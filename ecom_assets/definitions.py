@@ -67,7 +67,7 @@ from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.stock import has_stock
-from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
+from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
@@ -183,7 +183,7 @@ def jobs(settings: Settings) -> list[Any]:
     """Return the job that materializes everything, one job for each configured source, and that of the report."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
-    left_out = {*skipped, *(FOLLOWING - unpublished(settings))}
+    left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # If there are orders, segments and value are computed from them, so the events job leaves them out.
     of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()

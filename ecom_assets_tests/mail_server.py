@@ -1,6 +1,5 @@
 """A real SMTP server in the test's own process: with or without TLS and login, and with faults on demand."""
 
-import socket
 import ssl
 import warnings
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from ecom_assets_tests.ports import free_port
 
 USER, PASSWORD = "shop@mail.example", "p@ss:w/rd"
 HOST = "127.0.0.1"
@@ -131,12 +132,6 @@ class _Server(Controller):
             warnings.simplefilter("ignore")  # it warns of logins without TLS, which some shops' servers have
             served: SMTP = super().factory()  # type: ignore[no-untyped-call]  # aiosmtpd leaves its type out
             return served
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def _known(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -22,6 +21,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from ecom_assets_tests.command import ECOM, environment, has_ended, kill_group, small_shop
+from ecom_assets_tests.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
 
@@ -77,14 +77,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     finally:
         stop(process)
     assert "Warning" not in log.read_text()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -20,7 +20,7 @@ from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_A
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
 from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import first_of_each, union_all
 
 NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
@@ -174,9 +174,7 @@ def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
     """Return, of each event with surplus copies, the copy that arrived first; as `unique_copies`."""
     keys = ["event_date", "event_id"]
     repeated = copies.semi_join(duplicates.filter(duplicates.has_kept_copy), keys)
-    in_order = ibis.window(group_by=keys, order_by=arrival_keys(repeated))
-    first = repeated.mutate(place=ibis.row_number().over(in_order))
-    return first.filter(first.place == 0).select(*copies.columns)
+    return first_of_each(repeated, keys, arrival_keys(repeated)).select(*copies.columns)
 
 
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.clean import arrival_keys
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.portable import first_of_each
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ def first_copies(copies: ir.Table) -> ir.Table:
     Args:
         copies: Clean rows of a few days; over many days, `clean.duplicate_events` finds the copies.
     """
-    in_order = ibis.window(group_by="event_id", order_by=arrival_keys(copies))
-    placed = copies.mutate(place=ibis.row_number().over(in_order))
-    return placed.filter(placed.place == 0).drop("place")
+    return first_of_each(copies, "event_id", arrival_keys(copies))
 
 
 def window_of(events: ir.Table, now: datetime, minutes: int) -> ir.Table:

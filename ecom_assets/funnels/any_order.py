@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.funnels.columns import ENTRY, matches, may_begin
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import first_of_each, union_all
 
 STRETCH: Final = "stretch"
 """How many instants with an excluded event the stretch of an event comes after."""
@@ -43,8 +43,7 @@ def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units
         ends = ends.anti_join(_dropped(rows, ends, funnel, units), list(units))
     stretch = [ends[STRETCH]] if funnel.exclude else []
     order = [ends.level.desc(), ends.event_at, ends.event_id, *stretch]
-    ends = ends.mutate(rank=ibis.row_number().over(ibis.window(group_by=list(units), order_by=order)))
-    ends = ends.filter(ends.rank == 0).select(*parts, ended_at="event_at")
+    ends = first_of_each(ends, list(units), order).select(*parts, ended_at="event_at")
     inside = rows.join(ends, parts)
     since = inside.ended_at - ibis.interval(seconds=funnel.within_s)
     inside = inside.filter(inside.event_at >= since, inside.event_at <= inside.ended_at)

@@ -27,6 +27,7 @@ from ecom_assets.funnels.matching import Matching, OverlappingSteps
 from ecom_assets.funnels.optional_rules import required, required_steps
 from ecom_assets.funnels.steps import NO_VALUE
 from ecom_assets.tables.columns import text_by
+from ecom_assets.tables.portable import first_of_each
 
 Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""
@@ -162,9 +163,7 @@ def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, uni
         level += reached.ifelse(1, 0)
     runs = rows.select(*units, "place", level=level)
     runs = runs.filter(runs.level > 0)
-    best_first = ibis.window(group_by=list(units), order_by=[runs.level.desc(), runs.place])
-    runs = runs.mutate(rank=ibis.row_number().over(best_first))
-    best = runs.filter(runs.rank == 0).select(*units, "level", begun="place")
+    best = first_of_each(runs, list(units), [runs.level.desc(), runs.place]).select(*units, "level", begun="place")
     result = rows.join(best, list(units))
     result = result.filter(result.place >= result.begun, result.place < result.begun + result.level)
     return result.select(*events.columns, step=(result.place - result.begun + 1).cast("int64"))
@@ -281,9 +280,8 @@ def _merged(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
 def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: Sequence[str]) -> ir.Table:
     keys = [name for name in chains.columns if name not in {"step", "event_at"}]
     result = chains.join(rows, [*units, "step", "event_at"])
-    ties = ibis.window(group_by=[*keys, "step"], order_by=[result.event_id, *(result[name] for name in value)])
-    result = result.mutate(place=ibis.row_number().over(ties))
-    return result.filter(result.place == 0).select(*keys, "step", "event_at", "event_id", *value)
+    first = first_of_each(result, [*keys, "step"], ["event_id", *value])
+    return first.select(*keys, "step", "event_at", "event_id", *value)
 
 
 def attempts_by_moment(
@@ -340,9 +338,7 @@ def interrupted(attempts: ir.Table, rows: ir.Table, order: str, units: Sequence[
     """
     reached = attempts.group_by(*units, "step").agg(reached_at=attempts.event_at.min())
     ends = _repeats(rows, reached, units) if order == "strict_deduplication" else _strays(rows, reached, order, units)
-    in_order = ibis.window(group_by=list(units), order_by=[ends.event_at, ends.step])
-    ends = ends.mutate(place=ibis.row_number().over(in_order))
-    ends = ends.filter(ends.place == 0).select(*units, ends_at="event_at", ends_with="step")
+    ends = first_of_each(ends, list(units), ["event_at", "step"]).select(*units, ends_at="event_at", ends_with="step")
     attempts = attempts.left_join(ends, list(units))
     # At the time of the end, steps before the ending one still count. In `strict_deduplication` so does the ending one,
     # because only its second event ends the stream.
@@ -439,9 +435,7 @@ def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[s
         begins, ends = rows.event_at > rows.from_at, rows.event_at < rows.next_at
     rows = rows.filter(begins, ends | rows.next_at.isnull(), rows.event_at <= rows.ends_at)
     others = [name for name in candidates.columns if name not in {*keys, "event_at", "event_id"}]
-    first = ibis.window(group_by=keys, order_by=[rows.event_at, rows.event_id, *(rows[name] for name in others)])
-    rows = rows.mutate(place=ibis.row_number().over(first), step=ibis.literal(step, "int64"))
-    return rows.filter(rows.place == 0)
+    return first_of_each(rows, keys, ["event_at", "event_id", *others]).mutate(step=ibis.literal(step, "int64"))
 
 
 def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:

@@ -206,10 +206,10 @@ def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         there = _noted(target)
         slices = list(_differing(target, tables, here, there))
-        if not isinstance(source, DuckDBEngine):
-            written = sum(target.replace(table, _rows(source, table, days), days).row_count for table, days in slices)
     if isinstance(source, DuckDBEngine):
         written = _copied(source, path, slices)
+    else:
+        written = _fetched(source, path, slices, memory_limit)
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
@@ -239,10 +239,7 @@ def _differing(
 
 def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
     rows = _without_names(source.table(table), table)
-    if days is not None:
-        return rows.filter(days.contain(rows[table.day_column]))
-    # Sorted, so that a reader of few days reads few blocks.
-    return rows.order_by(table.day_column) if table.day_column else rows
+    return rows if days is None else rows.filter(days.contain(rows[table.day_column]))
 
 
 def _copied(source: DuckDBEngine, path: Path, slices: Iterable[tuple[type[Table], Days | None]]) -> int:
@@ -253,8 +250,14 @@ def _copied(source: DuckDBEngine, path: Path, slices: Iterable[tuple[type[Table]
             name, columns = f"{place}.{source.name_of(table)}", source.columns_of(table)
             sql = source.compile(conform(_rows(source, table, days), table))
             source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
-            written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
+            written += source.insert(f"INSERT INTO {name} ({columns})\n{source.in_order(sql, table, days)}")
     return written
+
+
+def _fetched(source: Engine, path: Path, slices: Iterable[tuple[type[Table], Days | None]], memory_limit: str) -> int:
+    """Write slices of another engine, a batch at a time."""
+    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
+        return sum(target.replace(table, _rows(source, table, days), days).row_count for table, days in slices)
 
 
 def _copy_notes(source: Engine, target: DuckDBEngine) -> None:

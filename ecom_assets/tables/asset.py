@@ -48,8 +48,8 @@ SALES = dg.AssetKey(["mart", "sales"])
 RETENTION = dg.AssetKey(["mart", "customer_retention"])
 PUBLICATION = dg.AssetKey(["serving", "postgres_marts"])
 SNAPSHOT = dg.AssetKey(["serving", "marts"])
-FOLLOWING = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
-"""Assets that the jobs of single sources leave out."""
+AUTOMATED = frozenset((RETENTION, PUBLICATION, SNAPSHOT))
+"""Assets with an automation condition; the jobs of single sources leave them out."""
 
 
 def follows_sales() -> Condition:

@@ -16,8 +16,9 @@ import requests
 from ecom_assets.api.app import create_app
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import HELD, wait_until
-from ecom_assets_tests.api.test_process import PATIENCE_S, answers, free_port
+from ecom_assets_tests.api.test_process import PATIENCE_S, answers
 from ecom_assets_tests.command import environment
+from ecom_assets_tests.ports import free_port
 
 WAYS = {"app": ["ecom_assets.api.app:app"], "factory": ["--factory", "ecom_assets.api.app:create_app"]}
 SALES = "/analytics/sales"

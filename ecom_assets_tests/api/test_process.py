@@ -15,14 +15,9 @@ from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.command import ECOM, ecom, environment
+from ecom_assets_tests.ports import free_port
 
 PATIENCE_S = 60
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.automation.alert_daemon import ANN, Daemon, settings_of
 from ecom_assets_tests.cli.test_run_orders import orders_csv
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom, environment, page_views, small_shop
-from ecom_assets_tests.mail_server import HOST, Mailbox, free_port, mail_server
+from ecom_assets_tests.mail_server import HOST, Mailbox, mail_server
+from ecom_assets_tests.ports import free_port
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -10,7 +10,8 @@ import pytest
 from ecom_assets.automation import mail
 from ecom_assets.automation.mail import MailServer
 from ecom_assets.errors import MailError, SettingError
-from ecom_assets_tests.mail_server import HOST, PASSWORD, USER, Certificate, free_port, mail_server
+from ecom_assets_tests.mail_server import HOST, PASSWORD, USER, Certificate, mail_server
+from ecom_assets_tests.ports import free_port
 
 LOGIN = f"{quote(USER)}:{quote(PASSWORD, safe='')}@"
 WRONG = f"{quote(USER)}:s3cret@"

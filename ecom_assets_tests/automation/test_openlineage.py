@@ -18,9 +18,9 @@ from ecom_assets.definitions import lineage_tables, sensors
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
-from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.automation.lineage_receiver import Event, Receiver, receiving
 from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views
+from ecom_assets_tests.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("openlineage")
 KEY = "receivers-key"

@@ -6,7 +6,6 @@ What differs from the containers is where folders lie and at which ports servers
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 from ecom_assets_tests.command import SMALL, has_ended, kill_group, small_shop
 from ecom_assets_tests.deploy.graphql import Webserver
 from ecom_assets_tests.deploy.shipped import DEPLOY, ROOT, build_stage, final_stage, image_environment, service
+from ecom_assets_tests.ports import free_port
 
 ADDRESS = "127.0.0.1"
 SERVICES = ("code", "webserver", "daemon", "api")
@@ -244,11 +244,3 @@ def postgres_over_tcp(folder: Path, passwords: Mapping[str, str]) -> Iterator[in
         os.kill(process, signal.SIGINT)
         while (folder / "postmaster.pid").exists():
             time.sleep(0.1)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port: int = probe.getsockname()[1]
-    return port

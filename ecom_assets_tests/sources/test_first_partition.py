@@ -1,10 +1,12 @@
 """The first day of the partitions page: the month in which the data begin, as far as names of files and runs say it."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from ecom_assets.cli import api
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.first_partition import (
@@ -14,6 +16,7 @@ from ecom_assets.sources.first_partition import (
     with_first_partition,
 )
 from ecom_assets_tests.command import page_views, small_shop
+from ecom_assets_tests.ports import free_port
 
 NOWHERE = date(2009, 12, 1)
 """The default: earlier than any data."""
@@ -104,3 +107,18 @@ def test_relative_paths_of_a_run_are_found_from_any_folder(
     monkeypatch.chdir(here)
     remember_paths(Settings(home=home).model_copy(update={name: given.format(here=here)}))
     assert remembered_paths(Settings(home=home)) == {f"ECOM_{name.upper()}": found.format(here=here)}
+
+
+@pytest.mark.parametrize("command", [api.api, api.dashboard])
+def test_real_time_reads_the_files_of_the_last_run_if_none_are_set(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., None]
+) -> None:
+    for name in ("ECOM_EVENTS", "ECOM_EVENTS_MAPPING"):
+        monkeypatch.setenv(name, "")  # put back after the test
+    clicks = page_views(tmp_path / "clicks.csv", "2026-03-09")
+    remember_paths(load_settings(home=home, events=str(clicks)))
+    monkeypatch.setenv("ECOM_HOME", str(home))
+    served: list[Settings] = []
+    monkeypatch.setattr(api, "_serve", lambda settings, **_: served.append(settings))
+    command(None, free_port())
+    assert served[0].events == str(clicks)

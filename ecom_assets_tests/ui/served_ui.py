@@ -32,8 +32,9 @@ from websockets.typing import Origin, Subprotocol
 from ecom_assets.settings.settings import Settings
 from ecom_assets.ui.guard import UiGuard, door_of
 from ecom_assets_tests.api.served import wait_until
-from ecom_assets_tests.api.test_process import answers, free_port
+from ecom_assets_tests.api.test_process import answers
 from ecom_assets_tests.command import environment
+from ecom_assets_tests.ports import free_port
 
 PATIENCE_S = 90
 

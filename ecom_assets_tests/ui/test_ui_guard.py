@@ -19,8 +19,8 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.ui import development
 from ecom_assets.ui.guard import door_of
-from ecom_assets_tests.api.test_process import free_port
 from ecom_assets_tests.command import ecom, environment
+from ecom_assets_tests.ports import free_port
 from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running, served_here
 
 pytestmark = pytest.mark.xdist_group("ui_guard")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from deltalake import DeltaTable
 
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom_process, environment, small_shop
+from ecom_assets_tests.ports import free_port
 
 SPARK = Path(pyspark.__file__).parent
 PATIENCE_S = 60.0
@@ -44,12 +44,6 @@ assert engine.replace(Visits, rows, Days((ONE,))).row_count == 1000
 assert len(stored(engine)) == 1001
 assert len(killed) == 1, killed
 """
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def started(role: str, *words: str, log: Path) -> "subprocess.Popen[bytes]":

@@ -11,7 +11,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.sales.assets import customer, customer_retention, sales
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import FOLLOWING, PUBLICATION, SNAPSHOT
+from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT
 
 POSTGRES = SecretStr("postgres://ann@localhost/shop")
 LONG_AGO, YESTERDAY = "2026-01-05", "2026-03-09"
@@ -23,7 +23,7 @@ class Daemon:
     def __init__(self, instance: dg.DagsterInstance, postgres_url: SecretStr = POSTGRES) -> None:
         self._instance = instance
         self._definitions = build_definitions(Settings(first_day=date(2026, 1, 1), postgres_url=postgres_url))
-        self._following = FOLLOWING - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
+        self._automated = AUTOMATED - {SNAPSHOT if postgres_url.get_secret_value() else PUBLICATION}
         self._cursor: dg.AssetDaemonCursor | None = None
 
     def computed(self, asset: dg.AssetKey, *days: str) -> None:
@@ -36,11 +36,11 @@ class Daemon:
         looked = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
-            asset_selection=dg.AssetSelection.assets(*self._following),
+            asset_selection=dg.AssetSelection.assets(*self._automated),
             cursor=self._cursor,
         )
         self._cursor = looked.cursor
-        return {day or "all" for key in self._following for day in looked.get_requested_partitions(key)}
+        return {day or "all" for key in self._automated for day in looked.get_requested_partitions(key)}
 
 
 @pytest.fixture
@@ -77,12 +77,12 @@ def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
 @pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
 def test_what_follows_is_what_jobs_of_single_sources_leave_out(url: SecretStr, absent: dg.AssetKey) -> None:
     definitions = build_definitions(Settings(postgres_url=url))
-    following = FOLLOWING - {absent}
+    automated = AUTOMATED - {absent}
     specs = definitions.resolve_all_asset_specs()
-    assert {spec.key for spec in specs if spec.automation_condition} == following
+    assert {spec.key for spec in specs if spec.automation_condition} == automated
     for job in ("events", "orders", "customers"):
-        assert not FOLLOWING & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
-    assert following <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
+        assert not AUTOMATED & set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+    assert automated <= set(definitions.resolve_job_def("everything").asset_layer.executable_asset_keys)
 
 
 def test_the_snapshot_follows_what_the_api_reads() -> None:
