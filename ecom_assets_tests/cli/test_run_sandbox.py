@@ -1,5 +1,6 @@
 """`ecom run` with nothing given: the sandbox shop, whose truth is known. One run serves the whole module."""
 
+import shutil
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatch
@@ -209,6 +210,20 @@ def test_every_check_ran_and_passed(shop: Shop) -> None:
     assert shop.summary["checks"] == {"passed": check_count(Settings(home=shop.home)), "failed": [], "warned": []}
 
 
+@pytest.mark.slow
+def test_running_again_changes_no_number_and_prints_the_same(shop: Shop, tmp_path: Path) -> None:
+    home = shutil.copytree(shop.home, tmp_path / "home")  # the other tests look at what one run left
+    again = ecom("run", home=home)
+    assert again.exit_code == 0
+    clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
+    assert f"{clean:,} clean events" in again.out
+    assert f"in {total:,} sessions" in again.out
+    assert f"Checks: {check_count(Settings(home=home))} passed, 0 failed" in again.out
+    assert f"Tables in duckdb://{home}/warehouse.duckdb" in again.out
+    assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
+    assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted([*TABLES, *SENT])
+
+
 def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:
     rows = ecom("status", "--json", home=shop.home).json
     assert [row["table"] for row in rows if row["last_run_id"]] == TABLES
@@ -266,17 +281,3 @@ def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> N
     assert f"session_count = {number['value']}" in text
     assert "The received rows give the number again." in text
     assert "•••" in text
-
-
-@pytest.mark.slow
-def test_running_again_changes_no_number_and_prints_the_same(shop: Shop) -> None:
-    # Last: the newest run is another one from here on.
-    again = ecom("run", home=shop.home)
-    assert again.exit_code == 0
-    clean, total = shop.truth["events"]["clean"], shop.truth["sessions"]["total"]
-    assert f"{clean:,} clean events" in again.out
-    assert f"in {total:,} sessions" in again.out
-    assert f"Checks: {check_count(Settings(home=shop.home))} passed, 0 failed" in again.out
-    assert f"Tables in duckdb://{shop.home}/warehouse.duckdb" in again.out
-    assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
-    assert sorted(line.split()[0] for line in again.err.splitlines()[1:]) == sorted([*TABLES, *SENT])
