@@ -142,9 +142,12 @@ def exact_number_of(rows: ir.Table, column: str) -> ir.DecimalValue:
         DefinitionError: The column is missing, or is not a number column.
     """
     number = number_of(rows, column)
-    if json_path(column):
-        number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
-    return number.cast(EXACT)
+    if not json_path(column):
+        return number.cast(EXACT)
+    number = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
+    # The whole part by itself: of a double, DuckDB makes decimals by 53 bits with all decimals, Postgres by 15 digits.
+    whole = number.cast("int64")
+    return whole.cast(EXACT) + (number - whole).cast(EXACT)
 
 
 def kind_of_column(column: ir.Value) -> str:

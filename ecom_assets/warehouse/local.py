@@ -71,6 +71,11 @@ class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships n
         is_text = isinstance(op.arg, ops.Cast) and op.arg.arg.dtype.is_string()
         return super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
 
+    def visit_UnwrapJSONInt64(self, _op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a whole number of 64 bits; null for a larger one, at which Ibis's cast would fail."""
+        is_whole = self.f.json_type(arg).isin(sge.convert("UBIGINT"), sge.convert("BIGINT"))
+        return self.if_(is_whole, sge.TryCast(this=arg, to=sge.DataType.build("BIGINT")), sge.Null())
+
 
 class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
     """Arrow's results as Ibis has them of DuckDB, whose columns of nulls alone come as integers."""

@@ -210,3 +210,13 @@ def test_a_filter_by_a_key_finds_nothing_where_no_row_has_properties() -> None:
     con.raw_sql("CREATE TABLE stored AS SELECT n, NULL::VARCHAR AS properties FROM range(3000) AS numbers(n)")
     rows = con.table("stored")
     assert rows.filter(text_of(rows, "properties.variant").isin(["control", "test"])).count().to_pyarrow().as_py() == 0
+
+
+def test_a_number_of_more_than_64_bits_is_a_text_as_others_are() -> None:
+    """The greatest number of 64 bits is 9223372036854775807; a larger one reads as a double does."""
+    con = connect()
+    given = ['{"id": 9223372036854775807}', '{"id": 9223372036854775808}', '{"id": -5}']
+    con.con.register("numbered", pa.table({"n": [1, 2, 3], "properties": given}))
+    rows = con.table("numbered")
+    texts = rows.select("n", text=text_of(rows, "properties.id")).order_by("n").to_pyarrow()["text"].to_pylist()
+    assert texts == ["9223372036854775807", "9.223372036854776e+18", "-5"]

@@ -27,6 +27,8 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import text
 
+MOST_INT64 = 2**63 - 1
+
 
 class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
@@ -37,6 +39,13 @@ class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships
             return super().json_extract_path_text(op, arg, *rest)
         text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
         return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
+
+    def visit_UnwrapJSONInt64(self, op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Return a whole number of 64 bits; null for a larger one, at which Ibis's cast would fail."""
+        is_number = self.json_typeof(op, arg).eq(sge.convert("number"))
+        fits = self.cast(self.json_extract_path_text(op, arg), dt.Decimal()) <= sge.convert(MOST_INT64)
+        whole = super().visit_UnwrapJSONInt64(op, arg=arg)
+        return self.if_(is_number, self.if_(fits, whole, sge.Null()), sge.Null())
 
     def visit_Select(self, op: ops.Relation, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a SELECT; one with regular expressions computes each once.

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.queries import experiment_answer
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.retention.answers import Question, retention_answer
@@ -66,6 +68,10 @@ TRENDS: dict[str, dict[str, Any]] = {
     "by two columns": {"series": ["*"], "period": "month", "by": ["product_category", "product_id"], "limit": 4},
     "by bins and a column": {"series": ["cart"], "by": ["cart_amount:edges=10,50.5", "product_category"], "limit": 5},
     "by bins of a key": {"series": ["*"], "by": "properties.score:bins=3"},
+    "the largest numbers of a key": {
+        "series": ["*:sum(properties.paid)", "*:max(properties.paid)"],
+        "where": "properties.id is set",
+    },
     "stickiness of two a week": {"series": ["*"], "period": "week", "kind": "stickiness", "at_least": 2},
     "active visitors": {"series": ["*:wau", "cart:mau"], "period": "week"},
     "stickiness by two columns": {"series": ["*"], "period": "week", "kind": "stickiness", "by": "product_category"},
@@ -81,7 +87,12 @@ RETENTIONS: dict[str, dict[str, Any]] = {
     "two returns a month or later": {"period": "month", "mode": "on_or_after", "at_least": 2, "clock": "rolling"},
     "by category": {"period": "week", "by": "product_category", "limit": 2, "mode": "on_or_after"},
 }
-KINDS = {"funnel": FUNNELS, "trend": TRENDS, "retention": RETENTIONS}
+BY_CATEGORY = {"variant": "product_category", "control": "hats", "goal": "cart", "multiple": "first"}
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "with amounts": {**BY_CATEGORY, "within": "20d", "amount": "cart_amount"},
+    "with the largest amounts": {**BY_CATEGORY, "amount": "properties.paid"},
+}
+KINDS = {"funnel": FUNNELS, "trend": TRENDS, "retention": RETENTIONS, "experiment": EXPERIMENTS}
 BRIEF = ("trend", "stickiness of two a week")
 CASES = [
     pytest.param(
@@ -99,7 +110,8 @@ def rows() -> list[dict[str, Any]]:
     for number in range(300):
         at = datetime(2026, 1, 1) + timedelta(days=dice.randint(0, 78), minutes=10 * dice.randint(0, 143))  # noqa: DTZ001 (as stored)
         who = dice.randint(0, 11)
-        given = {"company": f"c{who % 4}", "score": dice.randint(-5, 30)} if who % 4 else {"note": "none"}
+        known = {"company": f"c{who % 4}", "score": dice.randint(-5, 30)} if who % 4 else {"note": "none"}
+        given = {**known, "paid": 2**53 - number, "id": 2**63 + number % 2 - 1}
         made.append(
             dict.fromkeys(CleanEvents.columns)
             | {
@@ -170,6 +182,8 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
     if kind == "trend":
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
         return trend_answer(con, events, Trend.from_mapping(asked), Range(first, last, FIRST, LAST))
+    if kind == "experiment":
+        return experiment_answer(con, events, Experiment.from_mapping(asked), (FIRST, LAST), (None, None))
     return retention_answer(Question(con, events, RetentionRule.from_mapping(asked), "UTC", 80))
 
 
