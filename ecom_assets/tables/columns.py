@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -56,11 +57,19 @@ def text_of(rows: ir.Table, column: str) -> ir.StringValue:
     # Only documents that can hold the key are parsed.
     read = _may_hold(document, keys[-1:]).ifelse(document.cast("string"), ibis.null("string"))
     value = _inside(read, keys)
-    number = ibis.coalesce(value.int.cast("string"), value.float.cast("string"))
+    number = ibis.coalesce(value.int.cast("string"), _text_of_double(value.float))
     # Not asked whether it is null: DuckDB 2.0 fails at that in a filter where no row has a document.
     truth = ibis.cases((value.bool, "true"), (~value.bool, "false"))
     # A document without the key is read once, not once for each kind of value.
     return value.notnull().ifelse(ibis.coalesce(value.str, number, truth), ibis.null("string"))
+
+
+def _text_of_double(number: ir.FloatingValue) -> ir.StringValue:
+    """Return a double as text: whole ones without decimals, of which each engine writes others; null for infinity."""
+    exact = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
+    whole = exact.cast("int64")
+    is_finite = number.abs() <= sys.float_info.max
+    return ibis.cases((whole.cast("float64") == exact, whole.cast("string")), (is_finite, number.cast("string")))
 
 
 def text_by(rows: ir.Table, by: str) -> ir.StringValue:

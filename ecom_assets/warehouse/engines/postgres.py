@@ -5,6 +5,7 @@ Dagster's own storage on Postgres is in `automation/instance/postgres.py`.
 
 import contextlib
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
@@ -28,6 +29,11 @@ from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import text
 
 MOST_INT64 = 2**63 - 1
+WHOLE = r"^-?\d{1,19}$"
+PLAIN = r"^[-.\d]{1,255}$"
+"""A JSON number that is certainly within the limits of a double."""
+TINY, HUGE = r"[eE]-0*[1-9]\d{3}", r"[eE]\+?0*[1-9]\d{3}"
+"""Exponents of four digits and more, of which Postgres makes no decimal."""
 
 
 class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
@@ -41,11 +47,29 @@ class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships
         return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
 
     def visit_UnwrapJSONInt64(self, op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return a whole number of 64 bits; null for a larger one, at which Ibis's cast would fail."""
+        """Return a whole number of 64 bits, else null: Ibis fails at larger ones, and leaves out negative ones."""
+        text = self.json_extract_path_text(op, arg)
+        is_whole = self.json_typeof(op, arg).eq(sge.convert("number")).and_(text.rlike(sge.convert(WHOLE)))
+        fits = self.cast(text, dt.Decimal()).between(sge.convert(-MOST_INT64 - 1), sge.convert(MOST_INT64))
+        return self.if_(is_whole, self.if_(fits, self.cast(text, op.dtype), sge.Null()), sge.Null())
+
+    def visit_UnwrapJSONFloat64(self, op: ops.UnwrapJSONFloat64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Return a number as a double, infinity beyond the greatest and 0 below the least, at which a cast fails."""
+        text = self.json_extract_path_text(op, arg)
+        size = self.f.abs(self.cast(text, dt.Decimal()))
+        infinity = self.if_(text.like(sge.convert("-%")), sge.convert("-Infinity"), sge.convert("Infinity"))
+        number = sge.Case(
+            ifs=[
+                self.if_(text.rlike(sge.convert(PLAIN)), text),
+                self.if_(text.rlike(sge.convert(TINY)), sge.convert("0")),
+                self.if_(text.rlike(sge.convert(HUGE)), infinity),
+                self.if_(size > self.cast(sge.convert(str(sys.float_info.max)), dt.Decimal()), infinity),
+                self.if_(size < self.cast(sge.convert(str(sys.float_info.min)), dt.Decimal()), sge.convert("0")),
+            ],
+            default=text,
+        )
         is_number = self.json_typeof(op, arg).eq(sge.convert("number"))
-        fits = self.cast(self.json_extract_path_text(op, arg), dt.Decimal()) <= sge.convert(MOST_INT64)
-        whole = super().visit_UnwrapJSONInt64(op, arg=arg)
-        return self.if_(is_number, self.if_(fits, whole, sge.Null()), sge.Null())
+        return self.if_(is_number, self.cast(number, op.dtype), sge.Null())
 
     def visit_Select(self, op: ops.Relation, **parts: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a SELECT; one with regular expressions computes each once.

@@ -72,6 +72,8 @@ TRENDS: dict[str, dict[str, Any]] = {
         "series": ["*:sum(properties.paid)", "*:max(properties.paid)"],
         "where": "properties.id is set",
     },
+    "by numbers in each form": {"series": ["*"], "period": "year", "by": "properties.odd", "limit": 50},
+    "sums of numbers in each form": {"series": ["*:sum(properties.odd)"], "where": "properties.odd >= -5"},
     "stickiness of two a week": {"series": ["*"], "period": "week", "kind": "stickiness", "at_least": 2},
     "active visitors": {"series": ["*:wau", "cart:mau"], "period": "week"},
     "stickiness by two columns": {"series": ["*"], "period": "week", "kind": "stickiness", "by": "product_category"},
@@ -93,6 +95,12 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     "with the largest amounts": {**BY_CATEGORY, "amount": "properties.paid"},
 }
 KINDS = {"funnel": FUNNELS, "trend": TRENDS, "retention": RETENTIONS, "experiment": EXPERIMENTS}
+ODD = (
+    *("19.0", "19", "-0", "-0.0", "1e5", "1E+15", "0.1", "-2.50", "1e400", "-1e400", "1e-400", "1e99999", "1e-99999"),
+    *("-9007199254740993", "9007199254740993", "-9223372036854775809", "123456789012345678901234567890", "1e308"),
+    *("12345678.9", "-1234567890123.25", "1e-7", "-1.5e-5", "0.00012345", "3.3333333333333335", "1e16"),
+)
+"""Numbers as JSON has them: whole ones with decimals and exponents, and those beyond a double and beyond 64 bits."""
 BRIEF = ("trend", "stickiness of two a week")
 CASES = [
     pytest.param(
@@ -123,7 +131,7 @@ def rows() -> list[dict[str, Any]]:
                 "product_id": dice.choice(["1", "2", None]),
                 "product_category": dice.choice(["hats", "shoes", "bags", None]),
                 "cart_amount": Decimal(dice.randint(0, 9_999)) / 100 if dice.random() < 0.7 else None,
-                "properties": json.dumps(given),
+                "properties": f'{json.dumps(given)[:-1]}, "odd": {ODD[number % len(ODD)]}}}',
                 "is_bot": False,
                 "received_date": at.date(),
                 "source_file": "",

@@ -153,6 +153,24 @@ class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
             return self.cast(sge.convert(repr(float(value))), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
 
+    def visit_Cast(self, op: ops.Cast, *, arg: Sql, to: dt.DataType) -> Sql:  # noqa: N802 (Ibis' names)
+        """Write a double as the other engines do: 12345678.9 and 1e-07, where Spark writes 1.23456789E7 and 1.0E-7."""
+        text = super().visit_Cast(op, arg=arg, to=to)
+        if not op.arg.dtype.is_float64() or not to.is_string():
+            return text
+        decimal = self.cast(self.cast(arg, dt.Decimal(38, 20)), to)
+        size = self.f.abs(arg)
+        is_plain = (size >= self.cast("1e-4", dt.float64)).and_(size < self.cast("1e16", dt.float64))
+        plain = self._replaced(decimal, ("0+$", ""), ("[.]$", ".0"))
+        is_scientific = self.f.anon.contains(text, sge.convert("E"))
+        scientific = self._replaced(text, ("([.]0)?E", "e"), ("e([0-9])", "e+$1"), ("(e.)([0-9])$", "$10$2"))
+        return sge.Case(ifs=[self.if_(is_plain, plain), self.if_(is_scientific, scientific)], default=text)
+
+    def _replaced(self, text: Sql, *pairs: tuple[str, str]) -> Sql:
+        for pattern, new in pairs:
+            text = self.f.anon.regexp_replace(text, sge.convert(pattern), sge.convert(new))
+        return text
+
     def visit_GroupConcat(  # noqa: N802 (Ibis' names)
         self, op: ops.GroupConcat, *, arg: Sql, sep: Sql, where: Sql | None, order_by: Sequence[Sql]
     ) -> Sql:
