@@ -286,7 +286,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--last", "30"), "--last '30' is not understood"),
         ((*STEPS, "--over", "decade"), "The funnel's `over` 'decade' is unknown"),
         ((*STEPS, "--over", "week", "--week-start", "mon"), "The funnel's `week_start` 'mon' is unknown"),
-        ((*STEPS, "--over", "day", "--week-start", "sunday"), "leave it out, or ask with `over` week"),
+        ((*STEPS, "--over", "day", "--week-start", "sunday"), "leave it out, or set `over` to week"),
         ((*STEPS, "--timezone", "Mars"), "Mars"),
         ((*STEPS, "--time-to-convert", "2:1"), "from step 2 to step 1; name two of the 2 steps by their numbers"),
         ((*STEPS, "--time-to-convert", "cart"), "`time_to_convert` names two steps, as in 1:3"),
