@@ -105,7 +105,7 @@ def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
     actual = ask(home, "--timezone", "Pacific/Auckland", "--json").json
     assert (actual["periods"][0], actual["series"][0]["values"]) == ("2026-03-02", [1, 2, 1, 1])
     result = ecom("trend", "--events", home.parent / "story.csv", "--timezone", "Mars/Olympus", home=home)
-    assert (result.exit_code, result.sentence.startswith("ECOM_TIMEZONE='Mars/Olympus' is wrong: is not an IANA")) == (
+    assert (result.exit_code, result.sentence.startswith("--timezone 'Mars/Olympus' is wrong: is not an IANA")) == (
         2,
         True,
     )
