@@ -91,12 +91,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _rights_of_new_files() -> Iterator[None]:
+def _rights_of_new_files() -> None:
     """Give back the rights that new files have: a command in the test's own process keeps what it writes private."""
-    before = os.umask(0o022)
-    os.umask(before)
-    yield
-    os.umask(before)
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def _text_of_double(number: ir.FloatingValue) -> ir.StringValue:
     """Return a double as text: whole ones without decimals, of which each engine writes others; null for infinity."""
     exact = (number.abs() <= MAX_EXACT_DOUBLE).ifelse(number, ibis.null("float64"))
     whole = exact.cast("int64")
-    is_finite = number.abs() <= sys.float_info.max
+    is_finite = number.abs() <= ibis.literal(str(sys.float_info.max)).cast("float64")
     return ibis.cases((whole.cast("float64") == exact, whole.cast("string")), (is_finite, number.cast("string")))
 
 

@@ -314,15 +314,17 @@ def _is_excluded(  # noqa: PLR0913, PLR0917 (what a try knows)
 
 def neighbouring(stream: Sequence[Event], funnel: Funnel) -> Times:
     """The times of the longest run of neighbours that are the steps, the first such run."""
-    best: Times = ()
-    for place in range(len(stream)):
-        run: list[int] = []
-        for event, step in zip(stream[place:], funnel.steps, strict=False):
-            if not fits(event, step) or event.at - stream[place].at > funnel.within_s * SECOND:
-                break
-            run.append(event.at)
-        best = max(best, tuple(run), key=len)
-    return best
+    return max((neighbouring_from(stream, place, funnel) for place in range(len(stream))), default=(), key=len)
+
+
+def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:
+    """The times of the run of neighbours that are the steps, from one event on."""
+    run: list[int] = []
+    for event, step in zip(stream[start:], funnel.steps, strict=False):
+        if not fits(event, step) or event.at - stream[start].at > funnel.within_s * SECOND:
+            break
+        run.append(event.at)
+    return tuple(run)
 
 
 def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:

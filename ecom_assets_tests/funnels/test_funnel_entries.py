@@ -31,13 +31,12 @@ from ecom_assets_tests.funnels.funnel_reference import (
     EPOCH,
     SECOND,
     Event,
-    Times,
     by_clickhouse,
     first_longest_chain,
     fits,
     meets,
     most_in_a_window,
-    neighbouring,
+    neighbouring_from,
     streams_of,
     table_of,
 )
@@ -96,12 +95,6 @@ def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
     """The most steps that one window from an event on can serve."""
     first = usable[start].at
     return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within_s * SECOND], funnel)
-
-
-def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:
-    """The run of neighbours from one event on."""
-    actual = neighbouring(stream[start:], funnel)
-    return actual if actual[:1] == (stream[start].at,) and fits(stream[start], funnel.steps[0]) else ()
 
 
 def answer(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
