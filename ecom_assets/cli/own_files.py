@@ -282,6 +282,7 @@ MADE_OF = {
 }
 """The columns that a question may name by another name, or that are made of another."""
 REPEATED_ROWS = "file_repeated"
+REPEATED = "file_repeated_duplicates"
 
 
 @dataclass(frozen=True)
@@ -379,9 +380,10 @@ class FileEvents:
         again = self.received().semi_join(self._duplicates.select("event_id").distinct(), "event_id")
         rows = clean.classify(again, self.rule, self._days)
         whole = self._kept(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
+        duplicates = self._kept(REPEATED, clean.surplus_copies(whole, self.rule))
         repeated = resolve_visitors(whole, self._copies, self.rule.late_days)
-        first = clean.first_of_copies(repeated, self._duplicates).select(*resolved.columns)
-        return union_all(resolved.anti_join(self._duplicates, ["event_date", "event_id"]), first)
+        first = clean.first_of_copies(repeated, duplicates).select(*resolved.columns)
+        return union_all(resolved.anti_join(duplicates, ["event_date", "event_id"]), first)
 
     @cached_property
     def rows(self) -> FileRows:
@@ -418,7 +420,7 @@ class FileEvents:
 
     @cached_property
     def _duplicates(self) -> ir.Table:
-        """Return the rows of `DuplicateEvents`."""
+        """Return the rows of `DuplicateEvents`; with few columns, which copy of an event stays is not known yet."""
         return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:

@@ -64,6 +64,19 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
     assert straight[:2] == full[:2]
 
 
+def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: Path) -> None:
+    """Of one day of arrival; the one of the 10th says that it was received on the 18th, the other does not say when."""
+    copies = [
+        ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 6, "2025-03-18T00:00:00Z"),
+        ("a", "ann", "purchase", "2025-03-11T00:59:00Z", *[None] * 7),
+    ]
+    write(tmp_path / "received_date=2025-03-10" / "0.parquet", copies)
+    with patch.object(opened_files, "cleans_by_default", return_value=False):
+        for columns in (None, ["product_category"]):
+            events, _, _ = answered(tmp_path, ["event_id", "event_type"], columns)
+            assert events == [{"event_id": "a", "event_type": "purchase"}], columns
+
+
 TYPED = {
     "event_id": ("VARCHAR", ("a", "b", "c", "d", "", None)),
     "product_id": ("VARCHAR", ("p", "q", "p", "", None)),
