@@ -137,8 +137,7 @@ class DuckDBEngine(Engine):
             self.con.con.register(INCOMING, batches)
         try:
             columns = self.columns_of(contract)
-            rows = self.in_order(f'SELECT {columns} FROM "{INCOMING}"', contract, None)  # noqa: S608 (names come from contracts)
-            return self.insert(f"INSERT INTO {self.name_of(contract)} ({columns})\n{rows}")
+            return self.insert(f'INSERT INTO {self.name_of(contract)} ({columns}) SELECT {columns} FROM "{INCOMING}"')  # noqa: S608 (names come from contracts)
         finally:
             with contextlib.suppress(duckdb.Error):  # a failed transaction has let go of it
                 self.con.con.unregister(INCOMING)
@@ -195,13 +194,13 @@ class DuckDBEngine(Engine):
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
-        """Return the query with its rows sorted by day, if they are of several days.
+        """Return the query with its rows sorted by day, if they are of several days of a mart.
 
-        DuckDB skips blocks by their least and greatest value. Rows that are computed per visitor lie unsorted: each
-        block has rows of all days, and one more day reads all of history. Raw rows arrive by day, and are the most.
+        DuckDB skips blocks by their least and greatest value. A mart's rows are computed per visitor: unsorted, each
+        block has rows of all days, and one more day reads all of history. Rows of other layers arrive by day.
         """
         is_one_day = days is not None and len(days.dates) == 1
-        if contract.layer == "raw" or contract.day_column is None or is_one_day:
+        if contract.layer != "mart" or contract.day_column is None or is_one_day:
             return sql
         return f"SELECT * FROM (\n{sql}\n) ORDER BY {self.quoted(contract.day_column)}"  # noqa: S608 (names come from contracts)
 
