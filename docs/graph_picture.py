@@ -27,7 +27,7 @@ Parents = Mapping[str, frozenset[str]]
 
 
 def without_shortcuts(parents: Parents) -> Parents:
-    """Return the graph without arrows that lead where a way over other nodes leads too: they would hide the rest."""
+    """Return the graph without arrows that lead where a way over other nodes leads too: they would hide the others."""
 
     @cache
     def before(name: str) -> frozenset[str]:
@@ -187,8 +187,8 @@ class Picture:
         if name in SENT:
             return "sent", name, SENT[name]
         if name.startswith("received "):
-            title, origin, _ = RECEIVED[name.removeprefix("received ")]
-            return "received", title, origin
+            title, source, _ = RECEIVED[name.removeprefix("received ")]
+            return "received", title, source
         return "mart", name.replace("_", " "), f"{count} tables" if count > 1 else "1 table"
 
 

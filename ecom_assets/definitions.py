@@ -24,7 +24,7 @@ from ecom_assets.automation.jobs import (
     source_job,
 )
 from ecom_assets.automation.manual_jobs import ManualJobs
-from ecom_assets.automation.sensors import following_sensor, landing_sensor, request_sensor
+from ecom_assets.automation.sensors import automation_condition_sensor, landing_sensor, request_sensor
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
@@ -224,7 +224,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
     alerts = Alerts.of(settings)
     alerting = [alert_sensor(alerts)] if alerts else []
-    return [*landing, following_sensor(), requested, *alerting, *lineage_sensors(settings)]
+    return [*landing, automation_condition_sensor(), requested, *alerting, *lineage_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:

@@ -26,7 +26,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Return its address."""
+        """Return its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:

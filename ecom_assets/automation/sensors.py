@@ -182,7 +182,7 @@ def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
 EVERY_S = 60
 
 
-def following_sensor() -> dg.AutomationConditionSensorDefinition:
+def automation_condition_sensor() -> dg.AutomationConditionSensorDefinition:
     """Return the sensor that evaluates the automation conditions."""
     return dg.AutomationConditionSensorDefinition(
         name="following",

@@ -66,11 +66,11 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing of the person was found."""
+        """Return whether there is nothing of the person."""
         return not (self.tables or self.files or self.ledger_count or self.other_files)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers of what was found, without ids."""
+        """Return counts of rows, records and files, without ids."""
         return {
             "tables": self.tables,
             "files": [asdict(one) for one in self.files],

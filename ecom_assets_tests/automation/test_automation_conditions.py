@@ -68,14 +68,14 @@ def test_a_day_that_is_run_again_is_followed_again(daemon: Daemon) -> None:
 
 def test_other_tables_alone_start_nothing(daemon: Daemon) -> None:
     daemon.computed(customer.key)
-    assert daemon.requested() == {"all"}, "of the two, only the publication is made of it"
+    assert daemon.requested() == {"all"}, "of the two, only the publication reads it"
     daemon.computed(raw_user_order_log.key, YESTERDAY)
     assert daemon.requested() == set()
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("url", "absent"), [(POSTGRES, SNAPSHOT), (SecretStr(""), PUBLICATION)])
-def test_what_follows_is_what_jobs_of_single_sources_leave_out(url: SecretStr, absent: dg.AssetKey) -> None:
+def test_assets_with_conditions_are_in_no_job_of_a_single_source(url: SecretStr, absent: dg.AssetKey) -> None:
     definitions = build_definitions(Settings(postgres_url=url))
     automated = AUTOMATED - {absent}
     specs = definitions.resolve_all_asset_specs()

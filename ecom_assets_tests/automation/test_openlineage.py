@@ -157,18 +157,16 @@ def test_a_failed_run_says_what_failed(receiver: Receiver) -> None:
 def test_a_slow_receiver_is_given_up_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openlineage, "REQUEST_TIMEOUT_S", 0.2)
     is_given_up = threading.Event()
-    receiver.before_answer = lambda: is_given_up.wait(30)
-    took_s = []
+    receiver.before_answer = lambda: is_given_up.wait(60)
     with dg.DagsterInstance.ephemeral() as instance:
         run = small_run(instance)
-        for attempt in (1, 2, 3):  # a busy machine may hold up one of them
-            began = time.monotonic()
-            actual = lineage_to(receiver.url).deliver_run(instance, run, 5.0)
-            took_s.append(time.monotonic() - began)
-            assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
-            assert receiver.request_count <= attempt, "the first event, once"
+        began = time.monotonic()
+        actual = lineage_to(receiver.url).deliver_run(instance, run, 50.0)
+        took_s = time.monotonic() - began
     is_given_up.set()
-    assert min(took_s) < 0.9
+    assert (actual.count, actual.trouble) == (0, "it was not reached (ReadTimeout)")
+    assert receiver.request_count <= 1, "the first event, once"
+    assert took_s < 2.5, "much less than the usual timeout, the time for the run, and the time of the answer"
 
 
 def test_what_takes_too_long_altogether_is_left_to_the_next_look(

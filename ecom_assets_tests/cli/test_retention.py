@@ -33,8 +33,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str) -> CommandResult:
-    result = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+def ask(home: Path, *options: str) -> CommandResult:
+    result = ecom("retention", "--events", home.parent / "story.csv", *options, home=home)
     assert (result.exit_code, result.err) == (0, "")
     return result
 
@@ -99,7 +99,7 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("options", "expected"),
     [
         (("--mode", "on_or_after"), {"2026-03-02": [2, 1, 0], "2026-03-09": [1, 1]}),
         (("--period", "month"), {"2026-03-01": [3]}),
@@ -112,8 +112,8 @@ def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
         (("--start", "refund"), {}),
     ],
 )
-def test_each_question_has_its_answer(home: Path, words: tuple[str, ...], expected: dict[str, list[int]]) -> None:
-    assert reported(ask(home, "--json", *words).json) == expected
+def test_each_question_has_its_answer(home: Path, options: tuple[str, ...], expected: dict[str, list[int]]) -> None:
+    assert reported(ask(home, "--json", *options).json) == expected
 
 
 @pytest.mark.slow
@@ -161,7 +161,7 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("options", "sentence"),
     [
         ((), "Retention needs either events or orders; give one of --events PATH and --orders PATH."),
         (("--events", "story.csv", "--orders", "orders.csv"), "Retention needs either events or orders"),
@@ -175,8 +175,8 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
         (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; known: n_day"),
     ],
 )  # fmt: skip
-def test_wrong_questions_are_answered_with_one_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("retention", *words, home=home)
+def test_wrong_questions_are_answered_with_one_sentence(home: Path, options: tuple[str, ...], sentence: str) -> None:
+    result = ecom("retention", *options, home=home)
     assert (result.exit_code, result.out) == (2, "")
     assert result.sentence.startswith(sentence)
     assert not home.exists()
@@ -200,8 +200,8 @@ def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
 @pytest.mark.slow
 def test_online_retail_s_first_cohort_returns_as_its_readme_says(home: Path) -> None:
     path = real_file("online_retail_2010_2011.parquet")
-    words = ("--orders-mapping", "online_retail", "--period", "month", "--json")
-    result = ecom("retention", "--orders", path, *words, home=home).json
+    options = ("--orders-mapping", "online_retail", "--period", "month", "--json")
+    result = ecom("retention", "--orders", path, *options, home=home).json
     first = result["cohorts"][0]
     assert first["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
     assert (first["cohort"], first["size"], first["complete"][-2:]) == ("2010-12-01", 885, [True, False])
@@ -215,18 +215,18 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
         "2026-03-02": [2, 1, 0],
         "2026-03-09": [1, 0],
     }
-    words = ("--start-where", "event_type in page_view, purchase", "--return-where", "cart_amount > 20", "--json")
-    actual = ask(home, *words).json
+    options = ("--start-where", "event_type in page_view, purchase", "--return-where", "cart_amount > 20", "--json")
+    actual = ask(home, *options).json
     assert reported(actual) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
     returning = {"column": "cart_amount", "operator": "greater", "value": 20}
     assert actual["definition"]["returning_where"] == returning
 
 
 @pytest.mark.parametrize(
-    "words", [("--by", "event_type", "--by", "properties.plan"), ("--return-where", "properties.plan != pro")]
+    "options", [("--by", "event_type", "--by", "properties.plan"), ("--return-where", "properties.plan != pro")]
 )
-def test_a_key_that_no_event_has_is_warned_of_wherever_it_stands(home: Path, words: tuple[str, ...]) -> None:
-    (warning,) = ask(home, *words, "--json").json["warnings"]
+def test_a_key_that_no_event_has_is_warned_of_wherever_it_stands(home: Path, options: tuple[str, ...]) -> None:
+    (warning,) = ask(home, *options, "--json").json["warnings"]
     assert warning.startswith("No event has properties, so none has properties.plan")
 
 
@@ -234,9 +234,9 @@ def test_a_key_that_no_event_has_is_warned_of_wherever_it_stands(home: Path, wor
 def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
     """Ann first came on the 2nd; looking at nothing before the 9th, she seems to begin on the 10th."""
     assert reported(ask(home, "--from", "2026-03-09", "--json").json) == {"2026-03-09": [1, 1]}
-    words = ("--from", "2026-03-09", "--to", "2026-03-15", "--json")
-    assert reported(ask(home, *words).json) == {"2026-03-09": [1, 1]}
-    assert reported(ask(home, *words, "--range-of", "events").json) == {"2026-03-09": [2]}
+    options = ("--from", "2026-03-09", "--to", "2026-03-15", "--json")
+    assert reported(ask(home, *options).json) == {"2026-03-09": [1, 1]}
+    assert reported(ask(home, *options, "--range-of", "events").json) == {"2026-03-09": [2]}
     assert reported(ask(home, "--last", "1w", "--starting", "recurring", "--json").json) == {
         "2026-03-09": [2, 1], "2026-03-16": [1]
     }  # fmt: skip
@@ -249,14 +249,14 @@ def test_a_range_is_of_starts_or_of_all_events(home: Path) -> None:
 
 @pytest.mark.slow
 def test_days_begin_in_the_zone_that_is_asked_for(home: Path) -> None:
-    words = ("--period", "hour", "--periods", "1", "--timezone", "Asia/Kolkata", "--to", "2026-03-03", "--json")
-    assert reported(ask(home, *words).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
+    options = ("--period", "hour", "--periods", "1", "--timezone", "Asia/Kolkata", "--to", "2026-03-03", "--json")
+    assert reported(ask(home, *options).json) == {"2026-03-02T15:00+05:30": [1, 0], "2026-03-03T15:00+05:30": [1, 0]}
 
 
 @pytest.mark.slow
 def test_values_are_distinguished_below_the_triangle(home: Path) -> None:
-    words = ("--by", "properties.plan", "--period", "month", "--sum", "cart_amount", "--whole-until", "2026-03-31")
-    out = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+    options = ("--by", "properties.plan", "--period", "month", "--sum", "cart_amount", "--whole-until", "2026-03-31")
+    out = ecom("retention", "--events", home.parent / "story.csv", *options, home=home)
     assert out.exit_code == 0
     assert out.err.startswith("ecom: warning: No event has properties, so none has properties.plan;")
     assert out.out.splitlines()[-5:] == [
@@ -295,7 +295,7 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("options", "sentence"),
     [
         (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
@@ -311,6 +311,6 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
         (("--who", "who.txt"), "--who who.txt is neither .parquet nor .csv; end it in one of them."),
     ],
 )
-def test_impossible_choices_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("retention", "--events", home.parent / "story.csv", *words, home=home)
+def test_impossible_choices_are_refused(home: Path, options: tuple[str, ...], sentence: str) -> None:
+    result = ecom("retention", "--events", home.parent / "story.csv", *options, home=home)
     assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err

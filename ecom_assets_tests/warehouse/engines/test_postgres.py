@@ -1,7 +1,7 @@
 """What Postgres does by itself: keys and indexes, locks, lost connections, refusals in a sentence without a secret."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 
 import psycopg
 import pytest
@@ -12,8 +12,12 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.tables.json_numbers import TEXTS
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
 
 DAY = Days((ONE,))
@@ -48,6 +52,19 @@ def test_a_second_row_of_one_key_is_refused_and_the_old_rows_stay(engine: Postgr
     with pytest.raises(ContractError, match=r"duplicate key value .*visits_pkey.*old rows were kept"):
         engine.replace(Visits, from_outside((ONE, "bob"), (ONE, "bob")), DAY)
     assert stored(engine) == [(ONE, "ann")]
+
+
+def test_a_number_in_a_document_is_the_same_text_as_on_duckdb(engine: PostgresEngine) -> None:
+    same = {"event_at": datetime(2026, 3, 1), "event_date": ONE, "received_date": ONE, "visitor_id": "ann"}  # noqa: DTZ001 (as stored)
+    same |= {"event_type": "search", "is_bot": False, "source_file": ""}
+    events = [
+        dict.fromkeys(CleanEvents.columns) | same | {"event_id": f"e{n:02}", "properties": f'{{"n": {number}}}'}
+        for n, number in enumerate(TEXTS)
+    ]
+    engine.replace(CleanEvents, connect().create_table("events", as_table(events, CleanEvents)), None)
+    rows = engine.table(CleanEvents)
+    texts = rows.order_by("event_id").select(text=text_of(rows, "properties.n")).to_pyarrow()["text"].to_pylist()
+    assert dict(zip(TEXTS, texts, strict=True)) == TEXTS
 
 
 @pytest.mark.parametrize("where", ["outside", "within"])
