@@ -1,19 +1,31 @@
-"""How properties are searched: few examples, always the same, in `make test`; all, at random, in `make test-all`."""
+"""How much of the random is tried: little, always the same, in `make test`; more, at random, in `make test-all`."""
 
 import os
+from collections.abc import Sequence
 
 from hypothesis import HealthCheck, settings
 
 FEWEST = 2
+PERCENT = int(os.environ.get("RANDOM_EXAMPLES", "0"))  # without ECOM_: the platform refuses what is no setting
+"""The percentage of all examples that `make test-all` tries; 0 in `make test`, which tries a twentieth."""
 
 
 def examples(count: int) -> settings:
-    """Search a property with so many examples, in `make test` with a twentieth, and keep nothing on disk."""
-    at_random = os.environ.get("RANDOM_EXAMPLES") == "1"  # without ECOM_: the platform refuses what is no setting
+    """Search a property with a share of so many examples, and keep nothing on disk."""
     return settings(
-        max_examples=count if at_random else min(count, max(FEWEST, count // 20)),
+        max_examples=min(count, max(FEWEST, _share(count))),
         deadline=None,
         database=None,
-        derandomize=not at_random,
+        derandomize=PERCENT == 0,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def seeds(every: Sequence[int]) -> list[int]:
+    """Return a share of the seeds of random stories, evenly spread from the first on."""
+    count = max(1, _share(len(every)))
+    return [every[number * len(every) // count] for number in range(count)]
+
+
+def _share(count: int) -> int:
+    return count * (PERCENT or 5) // 100

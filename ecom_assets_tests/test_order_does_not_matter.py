@@ -19,6 +19,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.visitor_segments.segment import VisitorSegment
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.sessions.session_reference import reference_sessions, stored_sessions
@@ -125,7 +126,7 @@ def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
 
 @pytest.mark.slow
 def test_more_orders_end_as_one_run_over_everything() -> None:
-    for seed in range(2, 8):
+    for seed in seeds(range(2, 8)):
         check(WORLDS["UTC"], seed)
 
 
@@ -136,12 +137,12 @@ def test_any_order_of_runs_ends_the_same_where_clocks_change() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["Los Angeles, a day of 25 hours", "Auckland, a day of 23 hours"])
 def test_more_orders_end_the_same_where_clocks_change(name: str) -> None:
-    for seed in range(1000, 1002):
+    for seed in seeds(range(1000, 1002)):
         check(WORLDS[name], seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_many_orders_end_as_one_run_over_everything(name: str) -> None:
-    for seed in range(2000, 2005):  # each takes 4 s
+    for seed in seeds(range(2000, 2005)):
         check(WORLDS[name], seed)

@@ -14,6 +14,7 @@ from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line, received
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import ShopPlatform
 
 FIRST = date(2026, 3, 10)
@@ -93,5 +94,5 @@ def test_credit_is_the_same_in_whatever_order_days_arrive() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_credit_is_the_same_in_many_orders() -> None:
-    for seed in (1, *range(100, 114)):
+    for seed in seeds((1, *range(100, 114))):
         check(seed)

@@ -26,6 +26,7 @@ from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.kill_driver import Mortal, rows_of
 from ecom_assets_tests.delivery.killing import named_by_tool, outcomes_of
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.sandbox.vendors.audit import RequestRecord, WhoHasWhat, who_has_what
 
 PAUSE_S = 0.01
@@ -208,5 +209,5 @@ def test_four_hundred_records_through_scripted_answers(tool: str, more: dict[str
 @pytest.mark.slow
 @pytest.mark.parametrize(("tool", "more"), CASES)
 def test_forty_thousand_records_through_scripted_answers(tool: str, more: dict[str, str], tmp_path: Path) -> None:
-    for seed in range(2, 6):
+    for seed in seeds(range(2, 6)):
         check(tool, play(tool, tmp_path / str(seed), records=2_000, seed=seed, **more))

@@ -15,6 +15,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days, day_starts_at, days_after
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys, received
 from ecom_assets_tests.funnels.cart_reference import carts_by_definition, stored_carts
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import Platform
 
 ZONE = "Europe/Berlin"
@@ -182,7 +183,7 @@ def test_carts_of_random_streams_are_those_of_the_definition_in_whatever_order_d
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_carts_of_a_hundred_streams_are_those_of_the_definition(shop: Platform) -> None:
-    for seed in range(100, 200):
+    for seed in seeds(range(100, 200)):
         check(shop, seed)
 
 

@@ -27,7 +27,7 @@ from ecom_assets_tests.funnels.funnel_reference import (
     walked_tries,
 )
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
-from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.hypothesis_settings import examples, seeds
 
 IN_CLICKHOUSE = {
     "ordered": ("strict_once",),
@@ -39,7 +39,7 @@ IN_CLICKHOUSE = {
 }
 DISJOINT = (FunnelStep("view"), FunnelStep("cart"), FunnelStep("purchase"))
 step_lists = st.lists(st.sampled_from(CONDITIONS), min_size=2, max_size=5).map(tuple)
-seeds = st.integers(0, 2**32)
+drawn = st.integers(0, 2**32)
 
 
 def story(order: str, types: str, *, steps: str = "abcd") -> int:
@@ -65,7 +65,7 @@ def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order: str, see
 
 @pytest.mark.slow
 @pytest.mark.parametrize("order", IN_CLICKHOUSE)
-@pytest.mark.parametrize("seed", range(100, 200))
+@pytest.mark.parametrize("seed", seeds(range(100, 200)))
 def test_clickhouse_agrees_on_many_more(order: str, seed: int, tmp_path: Path) -> None:
     test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order, seed, tmp_path)
 
@@ -89,7 +89,7 @@ def test_exact_allows_nothing_in_between_and_any_allows_every_order() -> None:
 
 
 @examples(12)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3]))
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3]))
 def test_a_chain_is_longest_then_first(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
     events = random_streams(seed, streams=40, micros=micros)
     for order in ("ordered", "strict_increase", "clickhouse_default"):
@@ -100,7 +100,7 @@ def test_a_chain_is_longest_then_first(steps: tuple[FunnelStep, ...], within_s: 
 
 
 @examples(12)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds)
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn)
 def test_neighbours_and_sets_are_what_plain_python_finds(
     steps: tuple[FunnelStep, ...], within_s: int, seed: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
 
 
 @examples(16)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, rule=st.sampled_from(["mixpanel", "posthog"]))
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, rule=st.sampled_from(["mixpanel", "posthog"]))
 def test_what_is_excluded_in_any_order_is_what_plain_python_excludes(
     steps: tuple[FunnelStep, ...], within_s: int, seed: int, rule: str
 ) -> None:
@@ -149,7 +149,7 @@ exclusions = st.lists(
 
 
 @examples(12)
-@given(excluded=exclusions, within_s=st.integers(1, 6), seed=seeds)
+@given(excluded=exclusions, within_s=st.integers(1, 6), seed=drawn)
 def test_exclusions_end_attempt_or_unit(excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int) -> None:
     exclude = tuple(Exclusion(FunnelStep(name), after, before) for name, (after, before) in excluded)
     events = random_streams(seed, streams=60, longest=9)

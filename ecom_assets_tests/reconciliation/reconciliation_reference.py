@@ -254,8 +254,10 @@ class ReconciledShop:
         key = (contract.name, days)
         if key not in self._compiled:
             self._compiled[key] = self._sql(contract, days)
-        actual = self._con.con.sql(self._compiled[key]).to_arrow_table().to_pylist()
-        return sorted(actual, key=lambda row: tuple(row[name] for name in contract.key))
+        actual = self._con.con.execute(self._compiled[key])  # `sql` plans twice: a third of the time
+        names = [column[0] for column in actual.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
+        return sorted(rows, key=lambda row: tuple(row[name] for name in contract.key))
 
     def _sql(self, contract: type[Table], days: Days) -> str:
         events, lines = self._con.table("events"), self._con.table("lines")

@@ -9,6 +9,7 @@ import pytest
 from ecom_assets.reconciliation.contracts import CAUSES
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, clean_events
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.reconciliation.reconciliation_reference import (
     ReconciledShop,
     line,
@@ -201,5 +202,5 @@ def test_random_shops_differ_as_the_definition_says_whichever_days_are_asked_for
 
 @pytest.mark.slow
 def test_hundreds_of_random_shops_differ_as_the_definition_says(shop: ReconciledShop) -> None:
-    for seed in range(1000, 1500):
+    for seed in seeds(range(1000, 1500)):
         check(shop, seed, LONG, [Days((LONG.dates[7],)), Days((LONG.dates[8],))])

@@ -20,6 +20,7 @@ from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, as_table, clean_events
+from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.reconciliation.test_differences import random_shop
 
@@ -90,5 +91,5 @@ def test_any_order_of_runs_ends_as_one_run_over_everything() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_more_orders_end_as_one_run_over_everything() -> None:
-    for seed in (1, *range(1000, 1030)):
+    for seed in seeds((1, *range(1000, 1030))):
         check(seed)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.days import day_starts_at
-from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.hypothesis_settings import examples, seeds
 from ecom_assets_tests.retention.retention_reference import Deed, answer, by_clickhouse, by_definition, cells, triangle
 
 TYPES = ("page_view", "page_view", "search", "purchase")
@@ -71,7 +71,7 @@ def test_cells_are_those_of_the_definition(rule: RetentionRule) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
 def test_cells_of_hundreds_of_streams_are_those_of_the_definition(rule: RetentionRule) -> None:
-    for seed in range(1000, 1250):
+    for seed in seeds(range(1000, 1250)):
         check(rule, PLACES[seed % len(PLACES)], seed)
 
 

@@ -21,6 +21,7 @@ import pytest
 from ecom_assets.errors import EcomError
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets_tests.hypothesis_settings import seeds
 
 COLUMNS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",
@@ -230,5 +231,5 @@ def test_generated_files_are_read_to_the_row_or_refused_in_a_sentence(tmp_path: 
 @pytest.mark.parametrize("first", range(200, 2000, 200))
 def test_two_thousand_generated_files_are_read_to_the_row_or_refused_in_a_sentence(tmp_path: Path, first: int) -> None:
     with duckdb.connect() as con:
-        for number in range(first, first + 200):
+        for number in seeds(range(first, first + 200)):
             check(number, tmp_path, con)

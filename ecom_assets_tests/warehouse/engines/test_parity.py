@@ -26,7 +26,7 @@ from ecom_assets_tests.warehouse.engines.fixed_tool import fixed_delivery
 from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
 from ecom_assets_tests.warehouse.engines.shop_input import RANGES, FixedCustomers, write_orders, write_shop
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
-from ecom_assets_tests.warehouse.engines.warehouses import OTHERS, on_one_worker_each, opened
+from ecom_assets_tests.warehouse.engines.warehouses import FEW_ROWS_ON_SPARK, OTHERS, on_one_worker_each, opened
 
 pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each table, check and run
 TIMEZONE = "Europe/Berlin"
@@ -115,6 +115,7 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         home=home,
         visitor_segments=declared,
         warehouse=warehouse,
+        spark_conf=FEW_ROWS_ON_SPARK,
         events=shop.events,
         orders=shop.orders,
         catalogue=shop.catalogue,

@@ -32,7 +32,13 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.tables.json_numbers import TEXTS
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
-from ecom_assets_tests.warehouse.engines.warehouses import OTHERS, on_one_worker_each, opened, settings_of
+from ecom_assets_tests.warehouse.engines.warehouses import (
+    FEW_ROWS_ON_SPARK,
+    OTHERS,
+    on_one_worker_each,
+    opened,
+    settings_of,
+)
 
 pytestmark = pytest.mark.timeout(1200)
 FIRST, LAST = date(2026, 1, 1), date(2026, 3, 20)
@@ -151,7 +157,7 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def filled(name: str, request: pytest.FixtureRequest, home: Path) -> Iterator[Engine]:
     """Yield an engine with the events, which is closed afterwards."""
-    engine = opened(settings_of(name, request, home))
+    engine = opened(settings_of(name, request, home, spark_conf=FEW_ROWS_ON_SPARK))
     engine.replace(CleanEvents, connect().create_table("events", as_table(rows(), CleanEvents)), None)
     yield engine
     engine.close()

@@ -5,9 +5,11 @@ Not here: the servers (`conftest.py` and the modules that it names).
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
+from pydantic import SecretStr
 
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
@@ -16,13 +18,16 @@ from ecom_assets.warehouse.factory import new_engine
 OTHERS = ("postgres", "snowflake", "spark")
 """Engines that are compared with the embedded one; `<name>_warehouse` is the fixture with an address."""
 ALL_ENGINES = ("duckdb", *OTHERS)
+FEW_ROWS_ON_SPARK = SecretStr("spark.sql.codegen.wholeStage=false,spark.sql.codegen.factoryMode=NO_CODEGEN")
+"""Spark interprets hundreds of queries over few rows; to compile each of them took a third of the time."""
 SEVERAL_WRITERS = ("postgres", "spark")
 """Engines that two runs may write to at a time; on Snowflake too, but its stand-in does not always let them wait."""
 
 
-def settings_of(name: str, request: pytest.FixtureRequest, home: Path) -> Settings:
+def settings_of(name: str, request: pytest.FixtureRequest, home: Path, **more: Any) -> Settings:
     """Return settings that name an empty warehouse of an engine."""
-    return Settings(home=home, warehouse="" if name == "duckdb" else request.getfixturevalue(f"{name}_warehouse"))
+    warehouse = "" if name == "duckdb" else request.getfixturevalue(f"{name}_warehouse")
+    return Settings(home=home, warehouse=warehouse, **more)
 
 
 def opened(settings: Settings) -> Engine:
