@@ -175,6 +175,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker("live")]
         config.hook.pytest_deselected(items=live)
         items[:] = [item for item in items if item not in live]
+    # What may take long begins first, or one process would still have it when the others are done.
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 def _group(item: pytest.Item) -> str | None:

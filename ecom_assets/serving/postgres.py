@@ -145,7 +145,8 @@ def _bring(
     rows = source.table(table)
     if days is not None:
         rows = rows.filter(days.contain(rows[table.day_column]))
-    count = target.take_in(table, batches_of(conform(rows, table), BATCH_ROWS))
+    with batches_of(conform(rows, table), BATCH_ROWS) as batches:
+        count = target.take_in(table, batches)
     target.analyze(table)
     target.on_step("table_written")
     if count != _rows({name: wanted[name] for name in differing if name in wanted}):

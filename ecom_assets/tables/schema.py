@@ -1,5 +1,7 @@
 """The schema of a contract in Ibis, and functions that conform rows to it or fetch them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ibis
@@ -41,18 +43,24 @@ def conform(rows: ir.Table, contract: type[Table]) -> ir.Table:
     return rows.select(**columns)
 
 
-def batches_of(rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
-    """Return rows in batches of `row_count` rows, in the types that their expression declares.
+@contextmanager
+def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]:
+    """Yield rows in batches of `row_count` rows, in the types that their expression declares.
 
-    DuckDB computes a batch when it is read, so that all rows need not fit in memory: read all of them before the next
-    statement on its connection.
+    DuckDB computes a batch when it is read, so that all rows need not fit in memory. Its connection takes no other
+    statement until all are read, or the context ends.
     """
     backend = rows.get_backend()
-    if not isinstance(backend, Backend):
-        return in_their_types(rows.to_pyarrow_batches(chunk_size=row_count))
-    # Ibis executes the statement before its first batch is read, and DuckDB then copies all of the result.
-    batches = backend._to_duckdb_relation(rows).to_arrow_reader(row_count)  # noqa: SLF001 (no public name returns a relation)
-    return in_their_types(pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), batches))
+    if isinstance(backend, Backend):
+        # Ibis executes the statement before its first batch is read, and DuckDB then copies all of the result.
+        result = backend._to_duckdb_relation(rows).to_arrow_reader(row_count)  # noqa: SLF001 (no public name returns a relation)
+        batches = pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), result)
+    else:
+        result = batches = rows.to_pyarrow_batches(chunk_size=row_count)
+    try:
+        yield in_their_types(batches)
+    finally:
+        result.close()
 
 
 def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:

@@ -230,7 +230,8 @@ class Engine(SqlNames, ABC):
                 into = f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
                 count = self.insert(f"{into}\n{self.in_order(sql, contract, days)}")
             else:
-                count = self.take_in(contract, batches_of(rows, BATCH_ROWS))
+                with batches_of(rows, BATCH_ROWS) as batches:
+                    count = self.take_in(contract, batches)
             self.note_write(contract, days)
             self.end_slice(contract)
             if watch:

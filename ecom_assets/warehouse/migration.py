@@ -4,7 +4,7 @@ The next run adds new nullable columns automatically (`warehouse/engine.py`). Al
 command.
 """
 
-from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import ibis
@@ -31,21 +31,14 @@ def content_of(engine: Engine, contract: type[Table]) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
     kinds = schema_of(contract).to_pyarrow()
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # nullability does not matter for the checksum
-    rows = batches_of(engine.table(contract).select(*contract.columns), BATCH_ROWS)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in rows:
-            yield from pa.Table.from_batches([batch]).cast(kinds).to_batches()
-
-    con = connect().con
-    try:
-        con.register("copied", pa.RecordBatchReader.from_batches(kinds, batches()))
+    rows = engine.table(contract).select(*contract.columns)
+    with batches_of(rows, BATCH_ROWS) as batches, closing(connect().con) as con:
+        cast = (one for batch in batches for one in pa.Table.from_batches([batch]).cast(kinds).to_batches())
+        con.register("copied", pa.RecordBatchReader.from_batches(kinds, cast))
         columns = ", ".join(map(ident, contract.columns))
         # The sum is needed too: in the exclusive or alone, pairs of equal rows cancel out.
         query = f"SELECT count(*), bit_xor(h), sum(h) FROM (SELECT hash({columns}) AS h FROM copied)"  # noqa: S608 (names come from contracts)
         row = con.execute(query).fetchone() or (0, 0, 0)
-    finally:
-        con.close()
     return Content(int(row[0]), f"{int(row[1] or 0):016x}-{int(row[2] or 0):x}")
 
 

@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ecom_assets.api.app import build_app
 from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.hypothesis_settings import examples
 
 pytestmark = [pytest.mark.xdist_group("api"), pytest.mark.timeout(600)]
 FEW = "/(health|sales/summary|products/{product_id}|customers/segments)$"
@@ -43,6 +44,6 @@ def test_no_question_of_one_s_own_ends_in_what_is_not_announced(case: schemathes
 
 @pytest.mark.slow
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=ANY_TIME, database=None)
+@examples(30)
 def test_many_requests_end_in_nothing_that_is_not_announced(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])

@@ -73,6 +73,7 @@ def test_every_night_each_schedule_asks_for_the_day_that_has_ended(home: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_week_of_nights_gives_the_numbers_that_were_planted(home: Path) -> None:
     assert nights(home, 7) == dict.fromkeys(JOBS, 7)
     truth = truth_of(home / "sandbox")

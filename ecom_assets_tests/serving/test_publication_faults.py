@@ -62,7 +62,7 @@ def target(postgres_url: str, source: DuckDBEngine) -> Iterator[PostgresEngine]:
 
 def end_connection(postgres_url: str, of: PostgresEngine) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as con:
-        con.execute("SELECT pg_terminate_backend(%s)", [of.con.con.info.backend_pid])
+        con.execute("SELECT pg_terminate_backend(%s, 10000)", [of.con.con.info.backend_pid])  # waits until it has ended
 
 
 @pytest.mark.sampled(1)

@@ -108,7 +108,7 @@ def test_a_long_line_is_read_whole(tmp_path: Path, read: Read) -> None:
 
 VALUES = st.text(
     st.characters(codec="utf-8", exclude_characters="\x00\r\n", exclude_categories=["Cs"]), max_size=6
-).filter(lambda value: not value.startswith('",'))  # with an open quote before it, it ends that: one record for csv too
+).filter(lambda value: not value.startswith((",", '",')))  # quoted, it would end a quote left open before: one record
 DAMAGE = st.sampled_from([b"1,2", b"x", b"1,2,3,4", b'"1,2,3', b'1,"2"x,3', b"1,\xff,3", b"\xc3", b",,,x", b'a""b"c",'])
 
 

@@ -76,19 +76,33 @@ def test_dagster_takes_them_for_its_own() -> None:
     assert PartitionsSnap.from_def(listed) == PartitionsSnap.from_def(theirs)
 
 
+NUMBERS = "SELECT range AS number FROM range(10_000_000_000)"
+
+
 def test_duckdb_computes_rows_when_their_batch_is_read() -> None:
     # All of them would take 80 GB.
-    numbers = connect().sql("SELECT range AS number FROM range(10_000_000_000)")
+    numbers = connect().sql(NUMBERS)
 
-    first = batches_of(numbers, 1_000).read_next_batch()
+    with batches_of(numbers, 1_000) as batches:
+        first = batches.read_next_batch()
 
     assert first["number"].to_pylist() == list(range(1_000))
+
+
+def test_a_connection_is_free_once_its_batches_are_given_up() -> None:
+    con = connect()
+    with pytest.raises(OSError, match="the disk is full") as kept, batches_of(con.sql(NUMBERS), 1_000) as batches:  # noqa: PT012 (what happens within is the question)
+        batches.read_next_batch()
+        raise OSError("the disk is full")
+
+    assert con.con.execute("SELECT 1").fetchall() == [(1,)], f"although {kept.value} is kept, with its batches"
 
 
 def test_batches_have_the_types_that_their_expression_declares() -> None:
     numbers = connect().sql("SELECT range AS number FROM range(4)")
 
-    actual = batches_of(numbers.agg(total=numbers.number.sum()), 1).read_all()
+    with batches_of(numbers.agg(total=numbers.number.sum()), 1) as batches:
+        actual = batches.read_all()
 
     assert actual.to_pydict() == {"total": [6]}
     assert actual.schema.field("total").type == pa.int64()

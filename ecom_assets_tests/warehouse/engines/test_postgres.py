@@ -34,7 +34,7 @@ def engine(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postg
 def end_connection(postgres_url: str, of: PostgresEngine) -> None:
     """End the server's side of an engine's connection, as an administrator or a restart does."""
     with psycopg.connect(postgres_url, autocommit=True) as con:
-        con.execute("SELECT pg_terminate_backend(%s)", [of.con.con.info.backend_pid])
+        con.execute("SELECT pg_terminate_backend(%s, 10000)", [of.con.con.info.backend_pid])  # waits until it has ended
 
 
 def test_keys_and_days_have_indexes(engine: PostgresEngine) -> None:

@@ -117,7 +117,8 @@ class SparkEngine(Engine):
                 if is_own:
                     new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
-                    new.fill_from(batches_of(rows, BATCH_ROWS))
+                    with batches_of(rows, BATCH_ROWS) as batches:
+                        new.fill_from(batches)
                 if not watch:
                     self.on_step("slice_written")
             count = new.row_count
