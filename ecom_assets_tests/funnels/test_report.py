@@ -24,7 +24,7 @@ from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, first_longest_chain, streams_of, table_of
-from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, seeds, step_lists
+from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, drawn, step_lists
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -60,7 +60,7 @@ def counts_by_label(events: list[Event], funnel: Funnel) -> dict[str, list[int]]
 
 @pytest.mark.slow
 @examples(6)
-@given(steps=step_lists, within_s=st.integers(1, 6), seed=seeds, micros=st.sampled_from([1, 3, SECOND]))
+@given(steps=step_lists, within_s=st.integers(1, 6), seed=drawn, micros=st.sampled_from([1, 3, SECOND]))
 def test_kernel_and_expression_are_equal(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
     con = connect()
     events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
@@ -138,7 +138,7 @@ def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
 
 
 @examples(12)
-@given(within_s=st.integers(1, 6), seed=seeds)
+@given(within_s=st.integers(1, 6), seed=drawn)
 def test_several_columns_are_broken_down_together(within_s: int, seed: int) -> None:
     drawn = random_streams(seed, streams=40, micros=SECOND)
     events = [*{(event.who, event.at): event for event in drawn}.values()]  # no two at one time
@@ -164,7 +164,7 @@ def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> Non
 @given(
     steps=step_lists,
     within_s=st.integers(1, 6),
-    seed=seeds,
+    seed=drawn,
     order=st.sampled_from(["ordered", "strict_increase", "strict_order", "strict_deduplication", "any", "exact"]),
     attribution=st.sampled_from(["first", "last", "all", "step_1", "step_2"]),
     limit=st.integers(1, 3),
