@@ -1,6 +1,10 @@
 """A run of the platform from the command line: a real Dagster run, in this process, with its events in the instance."""
 
 import logging
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -258,6 +262,7 @@ class PlatformRun:
             dg.DagsterInstance.get() as instance,
             reported_run(self.settings, instance, run_id, self.progress.warn),
             self.progress,
+            repeated_interrupts(),
         ):
             try:
                 result = job.execute_in_process(
@@ -372,12 +377,37 @@ def _report_skipped(settings: Settings, progress: RunProgress) -> None:
         progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")
 
 
+@contextmanager
+def repeated_interrupts() -> Iterator[None]:
+    """Interrupt once more where Ctrl-C came within a destructor, of which Python ignores all errors."""
+    before = sys.unraisablehook
+
+    def interrupt_again(lost: Any) -> None:  # noqa: ANN401 (Python's type of it has no public name)
+        if isinstance(lost.exc_value, dg.DagsterExecutionInterruptedError | KeyboardInterrupt):
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            before(lost)
+
+    sys.unraisablehook = interrupt_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+QUERY_INTERRUPTED = "RuntimeError: Query interrupted"
+"""What DuckDB raises in place of the error that Ctrl-C raises while a query runs."""
+
+
 def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
     """Stop where Dagster took Ctrl-C for the failure of a step."""
     for event in result.all_events:
         error = event.step_failure_data.error if event.is_step_failure else None
-        if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-            raise KeyboardInterrupt
+        while error is not None:
+            is_interrupt = error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+            if is_interrupt or error.message.strip() == QUERY_INTERRUPTED:
+                raise KeyboardInterrupt
+            error = error.cause
 
 
 def _open_for(settings: Settings, progress: RunProgress) -> None:
