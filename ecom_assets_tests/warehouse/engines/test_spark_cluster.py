@@ -93,6 +93,7 @@ def children(process: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_lost_executor_is_replaced_and_the_slice_written(cluster: tuple[str, int], tmp_path: Path) -> None:
     address, worker = cluster
     done = subprocess.run(
