@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import dagster as dg
@@ -22,8 +22,9 @@ from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
 from ecom_assets.orders.assets import raw_user_order_log
 from ecom_assets.privacy.erasure import Erasure, Plan, intent_of, plan_of, remains_of
-from ecom_assets.privacy.pending import Pending, alone, read_pending
+from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
 from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.warehouse_rows import record_ids
 from ecom_assets.registry import RAW
 from ecom_assets.settings.settings import Settings, prepare_dagster_home
 from ecom_assets.sources.day_spans import parts_of
@@ -106,11 +107,13 @@ class _Request:
             Exit: Some are.
         """
         with closing(new_engine(self.settings).open()) as engine:
-            left = remains_of(self.settings, engine, self.requested.completed(engine), has_files=self.has_files)
-        is_absent = not any(left.values())
-        lines = ["Nothing of the person is left."] if is_absent else ["There is still:", *_left_lines(left)]
-        _print({"is_absent": is_absent, "left": left}, lines, as_json=as_json)
-        if not is_absent:
+            person = self.requested.completed(engine)
+            records = record_ids(engine, person)
+            result = remains_of(self.settings, engine, person, records, has_files=self.has_files)
+        absent = ["Nothing of the person is left.", *_kept_lines(result.kept)]
+        lines = absent if result.is_absent else ["There is still:", *_left_lines(result.left)]
+        _print({"is_absent": result.is_absent, **asdict(result)}, lines, as_json=as_json)
+        if not result.is_absent:
             raise typer.Exit(1)
 
 
@@ -158,14 +161,20 @@ def _settings(own: OwnData) -> Settings:
 
 
 def _resumed(settings: Settings, requested: Person) -> Pending | None:
-    """Return the interrupted erasure of the same person; None if there is none."""
-    pending = read_pending(settings)
-    known = pending.person if pending else requested
-    if not (set(requested.users) <= set(known.users) and set(requested.sessions) <= set(known.sessions)):
-        raise UsageError(
-            "An erasure of another person was not finished; finish it first, with the same command as before."
-        )
-    return pending
+    """Return the interrupted erasure of the same person, and report those of others; None if there is none."""
+    result: Pending | None = None
+    for path in pending_files(settings):
+        try:
+            pending = read_pending(path)
+        except WorkError as error:
+            typer.echo(f"ecom: {error}", err=True)
+            continue
+        if pending.is_of(requested):
+            result = pending
+        else:
+            sentence = f"An erasure of another person, of {pending.requested_at}, is not finished"
+            typer.echo(f"ecom: {sentence}; finish it with the same command as then ({path}).", err=True)
+    return result
 
 
 def _require_yes(plan: Plan, *, yes: bool) -> None:
@@ -183,6 +192,12 @@ def _left_lines(left: dict[str, Any]) -> list[str]:
         *(f"  {path}: {count:,} records" for path, count in left["files"].items()),
         *(f"  {path}" for path in left["other_files"]),
     ]
+
+
+def _kept_lines(kept: dict[str, Any]) -> list[str]:
+    texts = [f"{count:,} rows of others with an id of the person in {name}" for name, count in kept["rows"].items()]
+    files = [f"{path}, which contains an id of the person; see whose it is" for path in kept["files"]]
+    return [f"Kept: {sentence}." for sentence in (*texts, *files)]
 
 
 def _plan_lines(plan: Plan) -> list[str]:
@@ -213,8 +228,8 @@ def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
         lines.append(f"Tables of {days['from']} to {days['to']} were computed again and published.")
     for tool, answers in receipt["tools"].items():
         lines += [f"{tool}: asked to delete {one['id_count']:,} ids; {one['answer']}." for one in answers]
-    lines.append("Nothing of the person is left in tables, landing files and the home folder.")
-    return [*lines, *(f"To confirm: {one}" for one in receipt["to_confirm"])]
+    lines.append("Nothing of the person is left in tables, landing files and the platform's files.")
+    return [*lines, *_kept_lines(receipt["verified"]["kept"]), *(f"To confirm: {one}" for one in receipt["to_confirm"])]
 
 
 def _print(answer: dict[str, Any], lines: list[str], *, as_json: bool) -> None:

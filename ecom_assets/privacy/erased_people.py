@@ -134,10 +134,12 @@ class ErasedIds:
         return self._known[0] is None
 
     def among(self, kind: str, values: Iterable[str]) -> set[str]:
-        """Return the ids that belong to erased people."""
+        """Return the ids that belong to erased people, with or without spaces at their ends."""
         hashes, by_kind = self._known
         erased = by_kind.get(kind, frozenset())
-        return {value for value in values if hashes.of(kind, value) in erased} if hashes and erased else set()
+        if not hashes or not erased:
+            return set()
+        return {value for value in values if hashes.of_all(kind, (value, value.strip())) & erased}
 
 
 def add(settings: Settings, ids: Ids) -> int:

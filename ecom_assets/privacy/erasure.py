@@ -3,7 +3,7 @@
 Each step may be taken again, so a killed erasure continues with the step in which it was killed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -21,6 +21,7 @@ from ecom_assets.privacy.erased_people import KeyedHashes, open_key
 from ecom_assets.privacy.ingestion import COLUMNS
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
+from ecom_assets.privacy.other_files import NamingFiles
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
@@ -28,6 +29,7 @@ from ecom_assets.privacy.warehouse_rows import (
     RawRows,
     delete_left_rows,
     delete_raw_rows,
+    mentions,
     raw_rows,
     record_ids,
     tables_with,
@@ -93,7 +95,7 @@ def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files:
         _files(settings, person) if has_files else [],
         records,
         ledger_count,
-        other_files.naming(settings, person),
+        _files_to_clean(engine, other_files.naming(settings, person)),
         days_held(engine),
     )
 
@@ -139,7 +141,7 @@ class Erasure:
             write_pending(self.settings, self.pending)
         receipt = self._receipt()
         path = write_receipt(self.settings, receipt, self.now())
-        remove_pending(self.settings)
+        remove_pending(self.settings, self.pending)
         return receipt, path
 
     def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
@@ -227,7 +229,9 @@ class Erasure:
         if serves_postgres(self.settings):
             with closing(publication_target(self.settings).open()) as target:
                 notes.append(target.purge([one for one in MARTS if target.has(one)]))
-        return notes
+        with _ledger(self.settings) as store:
+            notes += [store.purge()] if store else []
+        return list(dict.fromkeys(notes))
 
     def _request_deletions(self) -> Answers:
         def save(answers: Answers) -> None:
@@ -242,14 +246,14 @@ class Erasure:
 
     def _verify(self) -> dict[str, Any]:
         with closing(_opened(self.settings)) as engine:
-            left = remains_of(self.settings, engine, self._person, self.pending.records, has_files=self.has_files)
-        if any(left.values()):
-            places = ", ".join([str(one) for result in left.values() for one in result][:5])
+            result = remains_of(self.settings, engine, self._person, self.pending.records, has_files=self.has_files)
+        if not result.is_absent:
+            places = ", ".join([str(name) for names in result.left.values() for name in names][:5])
             raise WorkError(
                 f"The erasure left rows or bytes of the person in {places}; run the same command again, and report "
                 "this if it stays."
             )
-        return {"tables_looked_at": len(ALL), "left": left}
+        return {"tables_looked_at": len(ALL), **asdict(result)}
 
     @property
     def _id(self) -> str:
@@ -307,15 +311,43 @@ def stored_days(engine: Engine) -> list[date]:
     ]
 
 
+@dataclass(frozen=True)
+class Remains:
+    """What is left of a person, and what is kept on purpose."""
+
+    left: dict[str, Any]
+    """Rows, records and files by place; every value is empty after an erasure."""
+    kept: dict[str, Any]
+    """`rows`: how many rows of others have an id of the person in a text, by column; `files`: files that have one."""
+
+    @property
+    def is_absent(self) -> bool:
+        """Return whether nothing is left."""
+        return not any(self.left.values())
+
+
 def remains_of(
-    settings: Settings, engine: Engine, person: Person, records: Iterable[str] = (), *, has_files: bool = True
-) -> dict[str, Any]:
-    """Return what is left of a person, by place; every value is empty after an erasure."""
-    return {
+    settings: Settings, engine: Engine, person: Person, records: Mapping[str, Any], *, has_files: bool = True
+) -> Remains:
+    """Return what there is of a person; `records` are the ids of the person's events in the ledger."""
+    naming = other_files.naming(settings, person)
+    kept_rows = mentions(engine, person)
+    to_clean = _files_to_clean(engine, naming)
+    with _ledger(settings) as store:
+        if store and count_records(store, LedgerPerson(records, frozenset(person.users))):
+            to_clean.append(store.address)
+    left = {
         "tables": tables_with(engine, person, records),
         "files": {one.path: one.record_count for one in _files(settings, person)} if has_files else {},
-        "other_files": other_files.naming(settings, person),
+        # The bytes of a kept row are in the file of its table, so there they prove nothing.
+        "other_files": to_clean if kept_rows else [*to_clean, *naming.tables],
     }
+    return Remains(left, {"rows": kept_rows, "files": sorted({*naming.others} - {*to_clean})})
+
+
+def _files_to_clean(engine: Engine, naming: NamingFiles) -> list[str]:
+    """Return the files that an erasure removes or cleans."""
+    return sorted({*naming.cleaned, *map(str, engine.left_over_files())})
 
 
 def _opened(settings: Settings) -> Engine:

@@ -8,6 +8,7 @@ import csv
 import gzip
 import os
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,21 +89,22 @@ class _Rule:
         """Return whether a row is the person's; it is never NULL."""
         user, *others = (f"({field_sql(self.mapping, name)})" for name in self.fields)
         ids = (self.person.sessions, self.person.devices)
-        parts = [f"{user} IN {_listed(self.person.users)}"] if self.person.users else []
+        trimmed = f"trim({user}, {text(string.whitespace)})"
+        parts = [f"{trimmed} IN {_listed({one.strip() for one in self.person.users})}"] if self.person.users else []
         parts += [f"({user} IS NULL AND {one} IN {_listed(its)})" for one, its in zip(others, ids, strict=False) if its]
         return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 
     def may_be_in(self) -> re.Pattern[bytes] | None:
         """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
         own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
-        ids = [*self.person.users, *self.person.sessions, *self.person.devices]
+        ids = {one.strip() for one in (*self.person.users, *self.person.sessions, *self.person.devices)}
         if any(one and not one.column for one in own) or not all(PLAIN_ID.fullmatch(one) for one in ids):
             return None
         return re.compile(b"|".join(re.escape(one.encode()) for one in sorted(ids)))
 
 
 def _listed(ids: Iterable[str]) -> str:
-    return f"({', '.join(map(text, ids))})"
+    return f"({', '.join(map(text, sorted(ids)))})"
 
 
 @dataclass(frozen=True)

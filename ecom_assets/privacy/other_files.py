@@ -1,62 +1,94 @@
 """Files in ECOM_HOME that can name a person beside tables: caches, payloads, logs, files that were set aside."""
 
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.privacy.pending import FOLDER
-from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
-LEAST_CHARACTERS = 4
-"""Shorter ids are in most files by chance, so only tables and records are looked through for them."""
 BLOCK_BYTES = 1 << 22
-REMOVED = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "statements.sqlite*", "warehouse.duckdb.damaged-*")
-"""Caches, payloads of dry runs, and damaged warehouses: nothing is lost that cannot be made again."""
+CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "statements.sqlite*")
+"""Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
 ELSEWHERE = ("sandbox", FOLDER, "erasure.key")
 """The simulated shop's files are handled as landing files, and receipts have no ids."""
 
 
-def naming(settings: Settings, person: Person) -> list[str]:
+@dataclass(frozen=True)
+class NamingFiles:
+    """The files in the home folder that contain an id of a person."""
+
+    cleaned: list[str]
+    """Files that an erasure removes or cleans, so none after it."""
+    tables: list[str]
+    """Files with tables, whose rows are looked at as tables; rows of others can contain the id."""
+    others: list[str]
+    """Files in which the id is somebody else's word, or that are not the platform's: they are listed, and kept."""
+
+
+def naming(settings: Settings, person: Person) -> NamingFiles:
     """Return the files in the home folder that contain an id of the person."""
     pattern = _pattern(person)
-    if pattern is None:
-        return []
-    return sorted(str(path) for path in _files(settings.home) if _has(path, pattern))
+    paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
+    logs, databases = _logs(settings), _databases(settings)
+    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases)}
+    tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
+    return NamingFiles(*(sorted(map(str, some)) for some in (cleaned, tables, paths - cleaned - tables)))
 
 
 def clean(settings: Settings, person: Person) -> list[str]:
-    """Remove caches, set-aside files and lines of logs that name the person, and hide ids in Dagster's history.
+    """Remove caches and the lines of logs that name the person, and hide the person's ids in Dagster's history.
 
     Returns:
         The paths of the files that were changed.
     """
     pattern = _pattern(person)
-    changed: list[str] = []
-    for path in (one for glob in REMOVED for one in sorted(settings.home.glob(glob))):
-        if pattern is None or any(_has(one, pattern) for one in _below(path)):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-            changed.append(str(path))
-    for path in (one for glob in LOGS for one in sorted(settings.home.glob(glob))):
-        if pattern is not None and _has(path, pattern):
-            with replacing(path) as fresh, path.open("rb") as lines, fresh.open("wb") as kept:
-                kept.writelines(line for line in lines if not pattern.search(line))
-                fresh.chmod(path.stat().st_mode & 0o7777)
-            changed.append(str(path))
-    for path in sorted(settings.dagster_home.rglob("*.db")):
-        if pattern is not None and _has(path, pattern):
-            _hide(path, pattern)
-            changed.append(str(path))
-    return changed
+    changed = _caches(settings)
+    for path in changed:
+        path.unlink(missing_ok=True)
+    if pattern is None:
+        return sorted(map(str, changed))
+    for clean_file, paths in ((_remove_lines, _logs(settings)), (_hide, _databases(settings))):
+        for path in paths:
+            if _has(path, pattern) or _has(_wal_of(path), pattern):
+                clean_file(path, pattern)
+                changed.append(path)
+    return sorted(map(str, changed))
+
+
+def _caches(settings: Settings) -> list[Path]:
+    return [path for glob in CACHES for place in settings.home.glob(glob) for path in _below(place)]
+
+
+def _logs(settings: Settings) -> list[Path]:
+    logs = [path for glob in LOGS for path in settings.home.glob(glob)]
+    return logs + [path for path in settings.dagster_home.rglob("compute_logs/*") if path.is_file()]
+
+
+def _databases(settings: Settings) -> list[Path]:
+    """Return the SQLite databases of Dagster's history, and of what runs note."""
+    return [*settings.dagster_home.rglob("*.db"), *settings.home.glob("operations.sqlite")]
+
+
+def _wal_of(path: Path) -> Path:
+    """Return the file in which SQLite has changes that are not in the database yet."""
+    return Path(f"{path}-wal")
+
+
+def _remove_lines(path: Path, pattern: re.Pattern[bytes]) -> None:
+    with replacing(path) as fresh, path.open("rb") as lines, fresh.open("wb") as kept:
+        kept.writelines(line for line in lines if not pattern.search(line))
+        fresh.chmod(path.stat().st_mode & 0o7777)
 
 
 def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
@@ -77,16 +109,12 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
 
 def _pattern(person: Person) -> re.Pattern[bytes] | None:
     """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
-    ids = {*person.users, *person.visitors, *person.sessions, *person.devices}
-    long = sorted(one for one in ids if len(one) >= LEAST_CHARACTERS)
-    if not long:
-        return None
-    words = b"|".join(re.escape(one.encode()) for one in long)
-    return re.compile(rb"(?<![0-9A-Za-z_-])(?:%s)(?![0-9A-Za-z_-])" % words)
+    words = person.words()
+    return re.compile(f"(?<![{IN_WORDS}])(?:{words})(?![{IN_WORDS}])".encode()) if words else None
 
 
 def _files(home: Path) -> Iterator[Path]:
-    """Yield the files in the home folder that a person's ids can be in, but tables, which are read as tables."""
+    """Yield the files in the home folder that a person's ids can be in."""
     for place in sorted(home.iterdir()) if home.is_dir() else ():
         if place.name not in ELSEWHERE:
             yield from _below(place)

@@ -1,10 +1,12 @@
-"""The state of an erasure in progress: recorded before anything is removed, deleted when the receipt is written.
+"""The states of erasures in progress: recorded before anything is removed, deleted when the receipt is written.
 
-The file has the plain ids, because a killed erasure cannot go on without them. Only its owner can read it.
+A file has the plain ids, because a killed erasure cannot go on without them. Only its owner can read it. Each erasure
+has a file of its own, so that one that cannot end keeps no other from beginning.
 """
 
 import fcntl
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,7 +20,7 @@ from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
 FOLDER = "erasures"
-PENDING = "pending.json"
+PENDING = "pending-*.json"
 
 
 @dataclass
@@ -38,11 +40,17 @@ class Pending:
     results: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The responses of tools so far."""
+    number: str = field(default_factory=lambda: secrets.token_hex(6))
+    """What tells its file from those of other erasures."""
 
     @property
     def days_of_records(self) -> dict[str, date]:
         """Return the ids of the person's events with their days."""
         return {one: date.fromisoformat(day) for one, day in self.records.items()}
+
+    def is_of(self, requested: Person) -> bool:
+        """Return whether it erases all that is requested."""
+        return set(requested.users) <= set(self.person.users) and set(requested.sessions) <= set(self.person.sessions)
 
 
 def folder_of(settings: Settings) -> Path:
@@ -50,21 +58,23 @@ def folder_of(settings: Settings) -> Path:
     return settings.home / FOLDER
 
 
-def read_pending(settings: Settings) -> Pending | None:
-    """Return the erasure that is in progress, or was killed; None if there is none.
+def pending_files(settings: Settings) -> list[Path]:
+    """Return the files of erasures that are in progress, or were killed."""
+    return sorted(folder_of(settings).glob(PENDING))
+
+
+def read_pending(path: Path) -> Pending:
+    """Return an erasure that is in progress, or was killed.
 
     Raises:
         WorkError: Its file is damaged.
     """
-    path = folder_of(settings) / PENDING
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         person: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in result["person"].items()
         }
         return Pending(**{**result, "person": Person(**person)})
-    except FileNotFoundError:
-        return None
     except (ValueError, TypeError, KeyError) as error:
         raise WorkError(f"{path} is damaged; remove it, and erase the same person again.") from error
 
@@ -73,14 +83,18 @@ def write_pending(settings: Settings, pending: Pending) -> None:
     """Record the state of an erasure; it is on disk when this returns."""
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing_text(folder / PENDING, 0o600) as file:
+    with replacing_text(_path(settings, pending), 0o600) as file:
         json.dump(asdict(pending), file)
 
 
-def remove_pending(settings: Settings) -> None:
+def remove_pending(settings: Settings, pending: Pending) -> None:
     """Delete the state of a finished erasure."""
-    (folder_of(settings) / PENDING).unlink(missing_ok=True)
+    _path(settings, pending).unlink(missing_ok=True)
     sync_folder(folder_of(settings))
+
+
+def _path(settings: Settings, pending: Pending) -> Path:
+    return folder_of(settings) / PENDING.replace("*", pending.number)
 
 
 def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> Path:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis.expr.types as ir
@@ -11,12 +11,16 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.events.identity import ANONYMOUS
 from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER
-from ecom_assets.privacy.ingestion import among
+from ecom_assets.privacy.ingestion import COLUMNS, among
 from ecom_assets.warehouse.engine import Engine
 
 _ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
 AT_ONCE = 1_000
 """Ids in one statement."""
+LEAST_CHARACTERS = 4
+"""Shorter ids are in most texts by chance, so texts and files are not searched for them."""
+IN_WORDS = "0-9A-Za-z_-"
+"""The characters of a word: an id counts as found only where none of them comes before or after it."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class Person:
         Raises:
             UsageError: Nobody is named, or an id is empty.
         """
-        given = [*visitors, *customers]
-        if not given or not all(one.strip() for one in given):
+        visitor_ids, customer_ids = ([one.strip() for one in ids] for ids in (visitors, customers))
+        if not all([*visitor_ids, *customer_ids]) or not (visitor_ids or customer_ids):
             raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
-        sessions = [one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)]
-        users = [user_of(one) for one in visitors if not one.startswith(ANONYMOUS)]
-        return cls(tuple(dict.fromkeys([*users, *customers])), tuple(dict.fromkeys(sessions)))
+        sessions = [one.removeprefix(ANONYMOUS) for one in visitor_ids if one.startswith(ANONYMOUS)]
+        users = [user_of(one) for one in visitor_ids if not one.startswith(ANONYMOUS)]
+        return cls(tuple(dict.fromkeys([*users, *customer_ids])), tuple(dict.fromkeys(sessions)))
 
     @property
     def visitors(self) -> tuple[str, ...]:
@@ -63,28 +67,47 @@ class Person:
         return {USER: self.users, SESSION: self.sessions, DEVICE: self.devices}
 
     def completed(self, engine: Engine) -> "Person":
-        """Return the person with the sessions and devices of their events."""
+        """Return the person with the sessions and devices of their events, and with each spelling of their user ids."""
+        person = replace(self, users=tuple(dict.fromkeys([*self.users, *self._padded(engine)])))
         if not engine.has(RawEvents):
-            return self
+            return person
         events = engine.table(RawEvents)
-        sessions, shared = self._own(events, "session_id")
-        devices, others = self._own(events, "anonymous_id")
+        sessions, shared = _own(events, "session_id", person.users)
+        devices, others = _own(events, "anonymous_id", person.users)
         return Person(
-            self.users,
+            person.users,
             tuple(dict.fromkeys([*self.sessions, *sessions])),
             devices,
             shared + others,
-            tuple(sorted(_distinct(events, "user_id", "session_id", self.sessions) - set(self.users))),
+            tuple(sorted(_distinct(events, "user_id", "session_id", self.sessions) - set(person.users))),
         )
 
-    def _own(self, events: ir.Table, name: str) -> tuple[tuple[str, ...], int]:
-        """Return the ids in a column of the person's events that no event of another user has, and how many have."""
-        used = _distinct(events, name, "user_id", self.users)
-        taken = {
-            row[name] for row in _distinct_rows(events, (name, "user_id"), name, sorted(used))
-            if row["user_id"] is not None and row["user_id"] not in self.users
-        }  # fmt: skip
-        return tuple(sorted(used - taken)), len(taken)
+    def words(self) -> str | None:
+        """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
+        ids = {one.strip() for one in (*self.users, *self.visitors, *self.sessions, *self.devices)}
+        long = sorted(one for one in ids if len(one) >= LEAST_CHARACTERS)
+        return "|".join(map(re.escape, long)) or None
+
+    def _padded(self, engine: Engine) -> list[str]:
+        """Return the user ids of raw rows that differ from the person's only by spaces at an end."""
+        result: set[str] = set()
+        for contract, columns in COLUMNS.items():
+            if engine.has(contract):
+                ids = engine.table(contract).select(user=columns.user).distinct()
+                ids = ids.filter(ids.user != ids.user.strip())
+                stripped = ids.mutate(user_id=ids.user.strip())
+                result |= _distinct(stripped, "user", "user_id", self.users)
+        return sorted(result)
+
+
+def _own(events: ir.Table, name: str, users: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """Return the ids in a column of some users' events that no event of another user has, and how many have."""
+    used = _distinct(events, name, "user_id", users)
+    taken = {
+        row[name] for row in _distinct_rows(events, (name, "user_id"), name, sorted(used))
+        if row["user_id"] is not None and row["user_id"] not in users
+    }  # fmt: skip
+    return tuple(sorted(used - taken)), len(taken)
 
 
 def _distinct(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:

@@ -13,11 +13,12 @@ from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy.ingestion import COLUMNS, PersonColumns, among, condition, id_table, words_of
-from ecom_assets.privacy.person import AT_ONCE, Person
-from ecom_assets.registry import ALL
+from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
+from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.literals import NO
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 
@@ -106,6 +107,26 @@ def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> 
         for contract, values in _naming_tables(engine, person, records)
         for table in [engine.table(contract)]
     }
+
+
+def mentions(engine: Engine, person: Person) -> dict[str, int]:
+    """Return how many rows of other people have an id of the person in a text, by column; these rows are kept.
+
+    Such a row is an address of a page with the id of another visitor. Call it when the person's own rows are gone.
+    """
+    words = person.words()
+    if words is None:
+        return {}
+    pattern = f"(^|[^{IN_WORDS}])({words})($|[^{IN_WORDS}])"
+    result: dict[str, int] = {}
+    for contract in (one for one in (*ALL, *NOTES) if engine.has(one)):
+        table = engine.table(contract)
+        texts = {name: table[name] for name, kind in table.schema().items() if kind.is_string()}
+        if texts:
+            counts = {name: text.re_search(pattern).fill_null(NO).ifelse(1, 0).sum() for name, text in texts.items()}
+            (row,) = table.agg(**counts).to_pyarrow().to_pylist()
+            result |= {f"{contract.qualified_name()}.{name}": int(n) for name, n in row.items() if n}
+    return result
 
 
 def _naming_tables(

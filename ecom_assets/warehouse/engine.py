@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import ibis
@@ -341,6 +342,10 @@ class Engine(SqlNames, ABC):
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Remove the bytes of deleted rows from disk; return a sentence about what a person still has to do."""
         return ""
+
+    def left_over_files(self) -> list[Path]:
+        """Return the files beside the tables in which rows can be left, such as damaged ones; `purge` removes them."""
+        return []
 
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists."""

@@ -24,6 +24,22 @@ def day(value: date | None) -> str:
     return "NULL::DATE" if value is None else f"DATE '{value.isoformat()}'"
 
 
+POSTGRES_KEEPS = (
+    "{address}: archived WAL, WAL files until the server reuses them, and backups of this Postgres have the rows; a "
+    "superuser removes what statistics and WAL files have by VACUUM FULL pg_catalog.pg_statistic; CHECKPOINT."
+)
+"""What is left of deleted rows in a Postgres after `purging_postgres`."""
+
+
+def purging_postgres(tables: Iterable[str]) -> list[str]:
+    """Return the statements that write tables into new files, without deleted rows and their old statistics.
+
+    Each table is locked while its statement runs. Dead rows of the catalogue of statistics hold common values of the
+    tables; Postgres skips it, with a warning, for a user who may not maintain it.
+    """
+    return [f"VACUUM (FULL, ANALYZE) {table}" for table in tables] + ["VACUUM FULL pg_catalog.pg_statistic"]
+
+
 def texts(values: Iterable[str]) -> str:
     """Return a list of string literals."""
     return "[" + ", ".join(text(value) for value in values) + "]"

@@ -14,7 +14,7 @@ import pytest
 
 from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.privacy import erasure
-from ecom_assets.privacy.pending import Pending, write_pending
+from ecom_assets.privacy.pending import Pending, pending_files, write_pending
 from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.contents import contents
@@ -127,7 +127,7 @@ def test_it_was_killed_after_every_step_and_the_receipt_counts_all(shop: Path) -
     }
     assert [one["record_count"] for one in removed["files"]] == [6, 1, 1]
     assert removed["ledger_records"] == 7, "six events, and her properties as a user"
-    assert not (shop / "home" / "erasures" / "pending.json").exists()
+    assert not pending_files(Settings(home=shop / "home"))
 
 
 def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, tmp_path: Path) -> None:

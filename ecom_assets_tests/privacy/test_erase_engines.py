@@ -9,9 +9,19 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
+from ecom_assets.delivery.ledger.store import PostgresStore, create_tables
 from ecom_assets.events.contracts import RawEvents
+from ecom_assets.privacy.erased_people import KeyedHashes
+from ecom_assets.privacy.ledger_records import LedgerPerson, hash_records
 from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.warehouse_rows import delete_left_rows, delete_raw_rows, raw_rows, record_ids, tables_with
+from ecom_assets.privacy.warehouse_rows import (
+    delete_left_rows,
+    delete_raw_rows,
+    mentions,
+    raw_rows,
+    record_ids,
+    tables_with,
+)
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
@@ -48,7 +58,8 @@ def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
     kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
     rows = [
         {**dict.fromkeys(RawEvents.columns), "event_id": f"e{number}", "received_date": day, "event_date": day,
-         "user_id": user, "session_id": session, "source": "x", "source_file": "a.csv"}
+         "user_id": user, "session_id": session, "source": "x", "source_file": "a.csv",
+         "page_url": f"/u/{ODD}/x" if user == "bob" else f"/u/{ODD}x"}
         for number, day, user, session in given
     ]  # fmt: skip
     con = connect()
@@ -68,6 +79,7 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     assert tables_with(engine, person) == {"raw.events": 3}
     assert delete_raw_rows(engine, RawEvents, person, "test") == 3
     assert tables_with(engine, person) == {}
+    assert mentions(engine, person) == {"raw.events.page_url": 1}, "Bob's page; the other one names somebody else"
     assert sorted(row["event_id"] for row in engine.some_rows(RawEvents, None, 10)) == ["e3", "e4"]
     assert [row["received_date"] for row in notes_of(engine, "raw.events")] == [TWO], "a day that is empty now"
     engine.purge([RawEvents])
@@ -102,9 +114,39 @@ def test_a_shop_in_postgres_forgets_her_everywhere(tmp_path: Path, postgres_url:
     result = ecom("erase", "--visitor", "ann-4711", "--yes", "--json", home=tmp_path / "home", env=env)
     assert result.exit_code == 0, result.err
     assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {"bob-4712"}
-    assert len([one for one in result.json["to_confirm"] if "archived WAL" in one]) == 2
+    named = [one for one in result.json["to_confirm"] if "archived WAL" in one]
+    assert len(named) == 2, "the warehouse, with the ledger in it, and the Postgres of published marts"
 
 
 def visitors(url: str, table: str) -> set[str]:
     with closing(new_engine(Settings(warehouse=url)).open()) as engine:
         return {row["visitor_id"] for row in engine.query(f"SELECT DISTINCT visitor_id FROM {table}")}
+
+
+@pytest.mark.xdist_group("postgres")
+def test_nothing_of_her_is_in_the_data_files_of_the_ledger_s_postgres(postgres_url: str) -> None:
+    """Neither in dead rows, nor in the statistics of most common values, old ones included."""
+    with closing(PostgresStore(postgres_url)) as store:
+        create_tables(store)
+        store.count("INSERT INTO destinations (name, account, token, is_free) VALUES ('heap_users', 'a', 1, 1)")
+        batch = (
+            "INSERT INTO batches (destination_id, day, token, record_count, byte_count, record_ids, payload_hashes, "
+            "intended_at, attempts) VALUES (1, '2026-01-01', 1, 1, 1, ?, ?, '', 1)"
+        )
+        store.many(batch, [('["ann-4711"]', bytes(8))] * 50)
+        store.count("ANALYZE batches")
+        assert bytes_with(store, b"ann-4711"), "the same search finds her before"
+        person = LedgerPerson({}, frozenset({"ann-4711"}))
+        assert hash_records(store, person, KeyedHashes(b"key")) == 50
+        assert "VACUUM FULL pg_catalog.pg_statistic" in store.purge()
+        assert not bytes_with(store, b"ann-4711")
+
+
+def bytes_with(store: PostgresStore, word: bytes) -> list[str]:
+    """Return the database's files that contain a word; the write-ahead log is named in receipts."""
+    store.count("CHECKPOINT")
+    ((folder, database),) = store.rows(
+        "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+    )
+    files = [path for path in (Path(folder) / "base" / str(database)).iterdir() if path.is_file()]
+    return [str(path) for path in files if word in path.read_bytes()]

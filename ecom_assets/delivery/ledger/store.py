@@ -17,6 +17,7 @@ from ecom_assets.errors import DeliveryError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres
 
 TABLES = (
     # The token increases with each new writer, so that a paused writer cannot continue after another has taken over.
@@ -79,6 +80,10 @@ class Store(ABC):
     def close(self) -> None:
         """Close the database."""
         self._con.close()
+
+    @abstractmethod
+    def purge(self) -> str:
+        """Remove the bytes of changed rows from disk; return a sentence about what a person still has to do."""
 
     @abstractmethod
     def transaction(self) -> contextlib.AbstractContextManager[None]:
@@ -146,6 +151,12 @@ class SqliteStore(Store):
         except (OSError, sqlite3.Error) as error:
             raise self._refusal(error) from error
 
+    def purge(self) -> str:
+        """Write the file again without free pages, and empty its log of changes."""
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            self.rows(statement)
+        return ""
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Lock out other writers, and commit all changes to disk, or none."""
@@ -209,6 +220,13 @@ class PostgresStore(Store):
                 self._con.execute(self.spelling["alone"].encode())
                 self._con.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
             self._con.execute(f"SET search_path = {SCHEMA}".encode())
+
+    def purge(self) -> str:
+        """Write the tables into new files, with new statistics."""
+        tables = self.rows("SELECT tablename FROM pg_tables WHERE schemaname = ?", (SCHEMA,))
+        for statement in purging_postgres(f"{SCHEMA}.{table}" for (table,) in tables):
+            self.count(statement)
+        return POSTGRES_KEEPS.format(address=self.address)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -67,7 +67,7 @@ class DuckDBEngine(Engine):
             raise WarehouseError(
                 f"{self.path} cannot be written: {error.strerror}; fix that, or set ECOM_HOME."
             ) from error
-        keep_within(self.con, self._memory_limit, Path(f"{self.path}.tmp"))
+        keep_within(self.con, self._memory_limit, self._spill_folder)
         return self
 
     def noting_writes(self) -> Self:
@@ -151,6 +151,15 @@ class DuckDBEngine(Engine):
         finally:
             self.execute(f"DETACH {ATTACHED}")
 
+    def left_over_files(self) -> list[Path]:
+        """Return the damaged files that were set aside, and what killed processes had no memory for."""
+        set_aside = self.path.parent.glob(f"{self.path.name}.damaged-*")
+        return sorted([*set_aside, *(path for path in self._spill_folder.rglob("*") if path.is_file())])
+
+    @property
+    def _spill_folder(self) -> Path:
+        return Path(f"{self.path}.tmp")
+
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Copy the file without the free blocks, in which deleted rows remain, and put the copy in its place."""
         self.con.disconnect()
@@ -159,7 +168,7 @@ class DuckDBEngine(Engine):
         fresh.unlink(missing_ok=True)
         try:
             with self._plain_errors():
-                _copy_database(self.path, fresh, self._memory_limit)
+                self._copy_database(fresh)
         finally:
             fresh.unlink(missing_ok=True)
             self.open()
@@ -253,6 +262,26 @@ class DuckDBEngine(Engine):
         self.damage_note.unlink(missing_ok=True)
         self._create()
 
+    def _copy_database(self, fresh: Path) -> None:
+        """Copy the database to a new file, which replaces it; other processes are locked out until it has."""
+        with duckdb.connect() as con:
+            for statement in SETTINGS:
+                con.execute(statement)
+            if self._memory_limit:
+                con.execute(f"SET memory_limit = {text(self._memory_limit)}")
+            con.execute(f"ATTACH {text(str(self.path))} AS old")
+            # The file is this process's alone now, and has nothing spilled yet: what lies there is nobody's.
+            for left_over in self.left_over_files():
+                left_over.unlink()
+            con.execute(f"SET temp_directory = {text(str(self._spill_folder))}")
+            con.execute(f"ATTACH {text(str(fresh))} AS new")
+            con.execute("COPY FROM DATABASE old TO new")
+            con.execute("DETACH new")
+            sync_file(fresh)
+            con.execute("CHECKPOINT old")
+            fresh.replace(self.path)
+            sync_folder(self.path.parent)
+
     @contextlib.contextmanager
     def _plain_errors(self) -> Iterator[None]:
         try:
@@ -272,24 +301,6 @@ class DuckDBEngine(Engine):
             elif isinstance(error, duckdb.IOException):
                 advice = "nothing was changed; free some space, or fix the error above, and run again."
             raise WarehouseError(f"{self.path}: {message}; {advice}") from error
-
-
-def _copy_database(path: Path, fresh: Path, memory_limit: str) -> None:
-    """Copy a database to a new file, which replaces it; other processes are locked out until it has."""
-    with duckdb.connect() as con:
-        for statement in SETTINGS:
-            con.execute(statement)
-        if memory_limit:
-            con.execute(f"SET memory_limit = {text(memory_limit)}")
-        con.execute(f"SET temp_directory = {text(f'{path}.tmp')}")
-        con.execute(f"ATTACH {text(str(path))} AS old")
-        con.execute(f"ATTACH {text(str(fresh))} AS new")
-        con.execute("COPY FROM DATABASE old TO new")
-        con.execute("DETACH new")
-        sync_file(fresh)
-        con.execute("CHECKPOINT old")
-        fresh.replace(path)
-        sync_folder(path.parent)
 
 
 def _name_once(fresh: Path, path: Path) -> None:

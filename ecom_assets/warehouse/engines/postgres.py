@@ -26,7 +26,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import WholeKeys
-from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 
 MOST_INT64 = 2**63 - 1
 WHOLE = r"^-?\d{1,19}$"
@@ -214,9 +214,9 @@ class PostgresEngine(Engine):
 
     def purge(self, contracts: Iterable[type[Table]]) -> str:
         """Write tables into new files, without deleted rows; each is locked while that lasts."""
-        for contract in contracts:
-            self.execute(f"VACUUM (FULL, ANALYZE) {self.name_of(contract)}")
-        return f"{self.address}: archived WAL and backups of this Postgres have the rows until they expire."
+        for statement in purging_postgres(map(self.name_of, contracts)):
+            self.execute(statement)
+        return POSTGRES_KEEPS.format(address=self.address)
 
     def analyze(self, contract: type[Table]) -> None:
         """Update the planner's statistics; with the old counts it joins large slices row by row."""
