@@ -246,7 +246,8 @@ class Erasure:
 
     def _verify(self) -> dict[str, Any]:
         with closing(_opened(self.settings)) as engine:
-            result = remains_of(self.settings, engine, self._person, self.pending.records, has_files=self.has_files)
+            records = self.pending.days_of_records
+            result = remains_of(self.settings, engine, self._person, records, has_files=self.has_files)
         if not result.is_absent:
             places = ", ".join([str(name) for names in result.left.values() for name in names][:5])
             raise WorkError(
@@ -327,7 +328,7 @@ class Remains:
 
 
 def remains_of(
-    settings: Settings, engine: Engine, person: Person, records: Mapping[str, Any], *, has_files: bool = True
+    settings: Settings, engine: Engine, person: Person, records: Mapping[str, date], *, has_files: bool = True
 ) -> Remains:
     """Return what there is of a person; `records` are the ids of the person's events in the ledger."""
     naming = other_files.naming(settings, person)
