@@ -11,7 +11,7 @@ from html import escape
 from itertools import pairwise
 
 RECEIVED = {
-    "events": ("events", "Snowflake, files, Kafka", {"raw", "staging"}),
+    "events": ("events", "Snowflake, files", {"raw", "staging"}),
     "sales": ("orders", "report API, files", {"raw", "staging"}),
     "customers": ("customers", "paginated API, files", {"raw"}),
     "products": ("stock", "API, files", {"raw"}),

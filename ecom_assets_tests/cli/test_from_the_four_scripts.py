@@ -36,6 +36,21 @@ def test_every_path_of_the_page_is_a_route(tmp_path: Path) -> None:
     assert {f"/v1{path}" for path in paths} <= routes
 
 
+def test_the_commands_about_the_sample_file_work_as_printed(tmp_path: Path) -> None:
+    block = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    asked = [line.split()[1:] for line in block[1].splitlines() if line.startswith("ecom ")]
+    assert [words[0] for words in asked] == ["funnel", "journeys"]
+    for words in asked:
+        result = ecom(*words, home=tmp_path / "home", cwd=ROOT)
+        assert result.exit_code == 0, result.err
+        assert "Rows: 200 read, 197 counted" in result.out
+
+
+def test_readme_links_to_the_page() -> None:
+    assert "(docs/from_the_four_scripts.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["user_order_log_inc.csv", "user_orders_log_inc.csv"])
 def test_the_original_increment_comes_out_by_either_name(tmp_path: Path, name: str) -> None:
