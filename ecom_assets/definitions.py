@@ -210,7 +210,8 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     nightly = ((has_events, EVENTS), (has_orders, ORDERS), (has_stock, STOCK))
     of_sources = [nightly_schedule(settings, job) for is_there, job in nightly if is_there(settings)]
     evening = [customers_schedule(settings)] if has_customers(settings) else []
-    return [*of_sources, *evening, *(report_schedule(settings, job) for job in report_jobs(settings))]
+    mondays = [report_schedule(settings)] if settings.report_email else []
+    return [*of_sources, *evening, *mondays]
 
 
 def report_jobs(settings: Settings) -> list[dg.JobDefinition]:

@@ -123,14 +123,14 @@ def report_job(settings: Settings, checks: Iterable[dg.AssetCheckKey]) -> dg.Job
     return weekly_report
 
 
-def report_schedule(settings: Settings, job: Any) -> dg.ScheduleDefinition:  # noqa: ANN401 (a job of Dagster's)
+def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule that sends the report each Monday morning, when the nightly runs are over."""
 
     @dg.schedule(
         name=NAME,
         cron_schedule="0 7 * * 1",
         execution_timezone=settings.timezone,
-        job=job,
+        job_name=NAME,  # not the job itself: a second object of that name would be a second job
         description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
     )
     def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

@@ -1,0 +1,159 @@
+"""The code location loads under every setting, singly and together; a new setting is tried by itself."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal, get_args, get_origin
+
+import dagster as dg
+import pytest
+from annotated_types import Ge, Gt, Le
+from pydantic.fields import FieldInfo
+
+from ecom_assets.definitions import build_definitions
+from ecom_assets.settings.settings import PREFIX, Settings, load_settings
+
+FIELDS: Final = Settings.model_fields
+WRITTEN: Final = {
+    "alert_email": "ops@shop.example",
+    "alert_sender": "data@shop.example",
+    "api_trusted_proxies": "10.0.0.0/8",
+    "catalogue_api_url": "https://stock.example/products",
+    "catalogue": "catalogue.csv",
+    "currency": "EUR",
+    "customer_api_mapping": "reqres",
+    "customer_api_url": "https://customers.example/customers",
+    "customers_json_fields": "customer_id,city",
+    "dagster_url": "https://dagster.example",
+    "engagement_high_s": "900",
+    "engagement_high_sessions": "9",
+    "engagement_medium_score": "50",
+    "erasure_key": "k" * 32,
+    "event_types": "product_view,purchase",
+    "events": "events/*.csv",
+    "events_mapping": "rees46",
+    "funnel_steps": "product_view,purchase",
+    "funnel_window": "3d",
+    "funnels": "funnels.yaml",
+    "ga4_measurement_id": "G-ABCDE12345",
+    "ga4_url": "https://ga4.example",
+    "heap_url": "https://heap.example",
+    "amplitude_url": "https://amplitude.example",
+    "jwt_algorithm": "HS512",
+    "jwt_jwks_url": "https://login.example/keys",
+    "jwt_secret": "s" * 64,
+    "ledger_url": "postgres://shop@db.example/shop",
+    "market_segments": "markets.yaml",
+    "memory_limit": "2GB",
+    "mixpanel_url": "https://mixpanel.example",
+    "openlineage_url": "http://lineage.example:5000",
+    "order_api_url": "https://orders.example/reports",
+    "orders": "orders/*.csv",
+    "orders_mapping": "online_retail",
+    "postgres_url": "postgres://shop@db.example/marts",
+    "rate_limit_address": "20/second",
+    "rate_limit_key": "none",
+    "report_email": "owner@shop.example",
+    "session_rule": "mixpanel",
+    "smtp_url": "smtp://mail.example:25",
+    "tier_enterprise_amount": "800",
+    "timezone": "Europe/Berlin",
+    "visitor_segments": "segments.yaml",
+    "warehouse": "postgres://shop@db.example/shop",
+}
+"""Values of settings whose text has a form; of all others a value follows from their type and bounds."""
+NEEDS: Final = {
+    "alert_email": ("smtp_url",),
+    "report_email": ("smtp_url",),
+    "jwt_algorithm": ("jwt_secret",),
+    "smtp_url": ("alert_email",),
+}
+"""What a setting asks for, besides itself."""
+ALTERNATIVES: Final = (("orders", "order_api_url"), ("funnel_steps", "funnels"))
+"""Settings of which only one may be set."""
+WAREHOUSES: Final = ("", WRITTEN["warehouse"], "snowflake://shop@account/SHOP?warehouse=WH", "spark://local")
+FILES: Final = {
+    "catalogue.csv": "product_id,category,stock\n1,lamps,4\n",
+    "funnels.yaml": "browsing:\n  steps: [page_view, product_view]\n  within: 1d\n",
+    "segments.yaml": "buyers: {did: purchase}\n",
+    "markets.yaml": "segments:\n  home:\n    countries: [DE]\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that settings name, and no setting of this machine."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    for name in FIELDS:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def value_of(name: str) -> str:
+    """Return a value other than the default, as the environment would have it."""
+    field = FIELDS[name]
+    kind = next((one for one in get_args(field.annotation) if one is not type(None)), field.annotation)
+    kind = field.annotation if get_origin(field.annotation) in {Literal, tuple} else kind
+    if name in WRITTEN:
+        return WRITTEN[name]
+    if get_origin(kind) is Literal:
+        return next(str(choice) for choice in get_args(kind) if choice != field.default)
+    if kind in {int, float, Decimal}:
+        return number(field)
+    texts = {bool: str(not field.default), date: "2025-01-31", Path: f"{name}.file"}
+    return texts.get(kind, f"some-{name.replace('_', '-')}")
+
+
+def number(field: FieldInfo) -> str:
+    """Return a number within a setting's bounds, other than its default."""
+    below = [
+        Decimal(str(bound.ge if isinstance(bound, Ge) else bound.gt))
+        for bound in field.metadata
+        if isinstance(bound, Ge | Gt)
+    ]
+    above = [Decimal(str(bound.le)) for bound in field.metadata if isinstance(bound, Le)]
+    least, most = max(below, default=Decimal(0)), min(above, default=None)
+    default = None if field.default is None else Decimal(str(field.default))
+    candidates = [most, *(least + 1, least + 2), *([] if most is None else [(least + most) / 2])]
+    return str(
+        next(
+            value for value in candidates if value is not None and value != default and (most is None or value <= most)
+        )
+    )
+
+
+def load(names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **others: str) -> Settings:
+    """Build the code location with these settings, as `dagster definitions validate` does."""
+    for name in names:
+        monkeypatch.setenv(PREFIX + name.upper(), value_of(name))
+    for name, value in others.items():
+        monkeypatch.setenv(PREFIX + name.upper(), value)
+    settings = load_settings()
+    dg.Definitions.validate_loadable(build_definitions(settings))
+    return settings
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_the_code_location_loads_with_each_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load((name, *NEEDS.get(name, ())), monkeypatch)
+    assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
+
+
+@pytest.mark.parametrize("choice", [0, 1])
+@pytest.mark.parametrize("warehouse", WAREHOUSES)
+def test_the_code_location_loads_with_all_settings_together(
+    warehouse: str, choice: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_out = {pair[1 - choice] for pair in ALTERNATIVES} | {"jwt_jwks_url", "jwt_public_key_path"}
+    names = [name for name in sorted(FIELDS) if name not in left_out]
+    load(names, monkeypatch, warehouse=warehouse)
+
+
+def test_the_code_location_loads_with_events_from_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    load(
+        ["report_email", "smtp_url", "snowflake_password"],
+        monkeypatch,
+        events="snowflake://shop@account/SHOP/PUBLIC/EVENTS",
+    )
