@@ -78,19 +78,30 @@ class ContractError(WorkError):
     """Data break the contract of their table."""
 
 
+MOST_LISTED = 40
+"""The most known names that a message lists; of more it names the closest ones only."""
+CLOSEST = 5
+
+
 def nearest(word: object, known: Iterable[str]) -> str | None:
     """Return the known name closest to a word, ignoring case; None if none is close."""
-    lowered = {one.lower(): one for one in known}
-    close = get_close_matches(str(word).lower(), lowered, n=1)
-    return lowered[close[0]] if close else None
+    return next(iter(_closest(word, known, 1)), None)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return the end of an error message: the closest known name, and the list of all known names."""
+    """Return the end of an error message: the closest known name, and all known names if they are not too many."""
     names = list(known)
-    close = nearest(word, names)
+    if len(names) > MOST_LISTED:
+        close = ", ".join(map(repr, _closest(word, names, CLOSEST)))
+        return f"did you mean one of {close}?" if close else f"none of the {len(names)} known names is like it"
+    near = nearest(word, names)
     known_names = ", ".join(names)
-    return f"did you mean {close!r}? Known: {known_names}" if close else f"known: {known_names}"
+    return f"did you mean {near!r}? Known: {known_names}" if near else f"known: {known_names}"
+
+
+def _closest(word: object, known: Iterable[str], most: int) -> list[str]:
+    lowered = {one.lower(): one for one in known}
+    return [lowered[one] for one in get_close_matches(str(word).lower(), lowered, n=most)]
 
 
 def check_keys(given: Iterable[object], known: Collection[str], place: str) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError, create_model, model_validator
 
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.dashboard.blocks import Block, Notice
-from ecom_assets.dashboard.page import Page, PageParameters, Section, View, csv_address, data_address, model_of
+from ecom_assets.dashboard.page import DATES, Page, PageParameters, Section, View, csv_address, data_address, model_of
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -143,8 +143,8 @@ class Choices(PageParameters):
     @model_validator(mode="before")
     @classmethod
     def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
-        """Return the first question if the address has no parameters; else missing fields are empty."""
-        return values or dict(cls.FIRST)
+        """Return the first question if the address has no parameters but days; else missing fields are empty."""
+        return values if values.keys() - set(DATES) else {**cls.FIRST, **values}
 
     def on(self, newest: date) -> Self:
         """Return the choices for data that end on a day, on which the days of the first question depend."""

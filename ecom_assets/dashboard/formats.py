@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 Kind = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 UNKNOWN: Final = DASH
+OF_TEXTS: Final = {"text", "date", "instant"}
+"""Kinds whose values may be texts; a text of another kind is an exact number."""
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -18,7 +20,8 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
         return UNKNOWN
     if kind == "money":
         return money(Decimal(str(value)), currency)
-    return _FORMATS[kind](value)
+    is_exact = isinstance(value, str) and kind not in OF_TEXTS
+    return _FORMATS[kind](Decimal(value) if is_exact else value)
 
 
 def money(amount: Decimal, currency: str) -> str:

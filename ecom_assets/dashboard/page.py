@@ -29,6 +29,7 @@ PREFIX: Final = "/dashboard"
 Group = Literal["Shop", "Behaviour", "Operation"]
 GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
 """The groups of the navigation, in order."""
+DATES: Final = ("start_date", "end_date")
 WHY: Final = "why"
 """The path of the page that explains a number."""
 A = TypeVar("A", bound=BaseModel)
@@ -55,7 +56,7 @@ class Filters(PageParameters):
     Fields whose type is a `Literal` become selects, with the field's title as their label.
     """
 
-    DAYS: ClassVar[tuple[str, ...]] = ("time_range", "start_date", "end_date")
+    DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
 
     time_range: TimeRange | None = Field(None, title="Days")
     start_date: date | None = Field(None, title="From")
@@ -207,8 +208,17 @@ class View:
         return f"{path}?{urlencode({**days, **given, 'format': 'csv'})}"
 
     def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
-        """Return the address of a page, with the days of this one."""
-        return address_of(path, {**self.filters.days, **choices})
+        """Return the address of a page, with the days that were chosen on this one if that page takes days."""
+        page = next(one for one in all_pages() if one.path == path)
+        return address_of(path, {**self._days_for(page), **choices})
+
+    def _days_for(self, page: Page) -> Mapping[str, Any]:
+        """Return the chosen days as parameters of another page; a builder takes the dates that they are."""
+        days: Mapping[str, str] = self.filters.days
+        if not days or issubclass(page.asks, Filters):
+            return days
+        takes_dates = page.is_listed and page.asks.model_fields.keys() >= set(DATES)
+        return {name: self.ranges[0][name] for name in DATES} if takes_dates and self.ranges else {}
 
     def product(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row of a product with its `name` and `href`, the address of its page."""
@@ -227,7 +237,7 @@ class View:
         """
         if why is None or not is_explained(why.table, why.column):
             return ""
-        days = {name: self.ranges[0][name] for name in ("start_date", "end_date")} if self.ranges else {}
+        days = {name: self.ranges[0][name] for name in DATES} if self.ranges else {}
         return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
 
     @property
@@ -268,7 +278,7 @@ def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
     """
     choices = {name: value for name, value in given if value.strip()}
     if choices.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
-        choices = {name: value for name, value in choices.items() if name not in {"start_date", "end_date"}}
+        choices = {name: value for name, value in choices.items() if name not in DATES}
     try:
         return kind.model_validate(choices)
     except ValidationError as error:

@@ -80,7 +80,6 @@ def render_page(view: View) -> HTMLResponse:
         choices=choices_of(view.filters),
         has_charts="chart.html" in json.dumps([_templates_of(one.block) for one in shown]),
         range=next(iter(view.ranges), None),
-        days=view.filters.days,
     )
 
 
@@ -89,12 +88,12 @@ def render_message(
 ) -> HTMLResponse:
     """Return a page with a sentence, such as an error, and a link to the page without its parameters."""
     plain = request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
-    return _response("message.html", request, status, title=title, text=text, plain=plain, page=page, days={})
+    return _response("message.html", request, status, title=title, text=text, plain=plain, page=page)
 
 
 def render_login(request: Request, status: HTTPStatus, message: str, target: str) -> HTMLResponse:
     """Return the form that asks for a key."""
-    return _response("login.html", request, status, title="Log in", message=message, target=target, page=None, days={})
+    return _response("login.html", request, status, title="Log in", message=message, target=target, page=None)
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _response(
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
     text = TEMPLATES.get_template(template).render(
-        groups=_navigation(), caller=caller, notice=notice, token=token, prefix=PREFIX, **values
+        groups=_navigation(values.get("view")), caller=caller, notice=notice, token=token, prefix=PREFIX, **values
     )
     response = HTMLResponse(text, status, HEADERS)
     if notice:
@@ -146,9 +145,10 @@ def _response(
     return response
 
 
-def _navigation() -> list[tuple[str, list[Page]]]:
-    listed = [page for page in all_pages() if page.is_listed]
-    return [(group, matches) for group in GROUPS if (matches := [page for page in listed if page.group == group])]
+def _navigation(view: View | None) -> list[tuple[str, list[tuple[Page, str]]]]:
+    """Return the groups of pages, each page with its address: with the days of this page, if there is one."""
+    listed = [(page, view.link(page.path) if view else page.address) for page in all_pages() if page.is_listed]
+    return [(group, matches) for group in GROUPS if (matches := [one for one in listed if one[0].group == group])]
 
 
 def _as_json(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)

@@ -1,0 +1,112 @@
+"""Every link of every page, with every choice of every form, leads to a page or a file."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from ecom_assets.dashboard.page import Filters, Page, all_pages
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import Node, read
+
+NEEDS = {"product": {"product": "p1"}}
+"""What the address of a page must say."""
+DAYS = {"time_range": "week"}
+Fields = dict[str, str]
+
+
+class Visits:
+    """What a server answered at each address that was opened, each opened once."""
+
+    def __init__(self, client: Client) -> None:
+        """Open nothing yet."""
+        self._client = client
+        self._pages: dict[str, Node] = {}
+
+    def open(self, address: str) -> Node:
+        """Return the page at an address; a file has no elements."""
+        address = address.partition("#")[0]
+        if address not in self._pages:
+            answer = self._client.get(address)
+            assert answer.status_code == 200, f"{address}: {answer.text[:1000]}"
+            is_page = answer.headers["content-type"].startswith("text/html")
+            self._pages[address] = read(answer.text) if is_page else Node("file")
+        return self._pages[address]
+
+    def follow(self, page: Node, most: int = 10_000) -> None:
+        """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread."""
+        menu, links = (
+            [one.attributes["href"] for one in part.all("a")] for part in (page.one("nav"), page.one("main"))
+        )
+        for address in [*menu, *links[:: len(links) // most + 1]]:
+            if address.startswith("/"):
+                self.open(address)
+
+
+@pytest.fixture(scope="module")
+def visits(client: Client) -> Visits:
+    """The addresses that the tests of this file have opened."""
+    return Visits(client)
+
+
+def address_of(page: Page, fields: Fields) -> str:
+    """Return the address that a browser opens for the fields of a form."""
+    return f"{page.address}?{urlencode(fields)}"
+
+
+def submissions(form: Node) -> Iterator[Fields]:
+    """Yield the fields of a form as they are, with each option of each select, and with an odd text in each input."""
+    inputs = [one.attributes for one in form.all("input")]
+    selects = {one.attributes["name"]: one.all("option") for one in form.all("select")}
+    chosen = {
+        name: next((one for one in options if "selected" in one.attributes), options[0]).attributes["value"]
+        for name, options in selects.items()
+    }
+    shown = {one["name"]: one.get("value", "") for one in inputs} | chosen
+    yield shown
+    for name, options in selects.items():
+        yield from (shown | {name: one.attributes["value"]} for one in options)
+    yield from (shown | {one["name"]: "a'b, 1;"} for one in inputs if one.get("type", "text") == "text")
+
+
+def forms_of(page: Node) -> list[Node]:
+    """Return the forms of a page that ask for another view of it."""
+    return page.all("form", method="get")
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: Page) -> None:
+    days = DAYS if issubclass(page.asks, Filters) else {}
+    visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, page: Page) -> None:
+    first = visits.open(address_of(page, NEEDS.get(page.path, {})))
+    visits.follow(first)
+    for form in forms_of(first):
+        for fields in submissions(form):
+            visits.follow(visits.open(address_of(page, fields)))
+
+
+def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:
+    sales = visits.open("/dashboard/sales?time_range=week")
+    links: dict[str, Any] = {one.text: one.attributes["href"] for one in sales.one("nav").all("a")}
+    dates = {one.attributes["name"]: one.attributes["value"] for one in sales.all("input", type="date")}
+    assert links["Sales"].endswith("?time_range=week")
+    assert links["Live"].endswith("/live")
+    form = visits.open(links["Funnel"]).one("form", class_="builder")
+    fields = next(submissions(form))
+    assert {name: fields[name] for name in dates} == dates
+    assert fields["step1"], "the first question"
+
+
+def test_an_unknown_parameter_is_answered_with_the_closest_known_ones(client: Client) -> None:
+    answer = client.get("/dashboard/funnel?step_1=page_view")
+    assert answer.status_code == 422
+    sentence = read(answer.text).one("p", class_="notice").text
+    assert "'step1'" in sentence
+    assert len(sentence) < 200, "not a list of all"
+    assert read(answer.text).all("a", href="/dashboard/funnel"), "the page without them"
