@@ -104,11 +104,11 @@ def with_paths(page: str) -> str:
 def paths_table() -> str:
     """Return the paths of the API with their parameters, as a Markdown table."""
     described = build_app(Settings()).openapi()["paths"]
-    lines = ["| path | answers | parameters beside `format` and `explain` |", "| --- | --- | --- |"]
+    lines = ["| path | answers | parameters beside `format`, `fields` and `explain` |", "| --- | --- | --- |"]
     for path, methods in described.items():
         for method, one in methods.items():
             given = [parameter["name"] for parameter in one.get("parameters", [])]
-            names = [f"`{name}`" for name in given if name not in {"format", "explain"}]
+            names = [f"`{name}`" for name in given if name not in {"format", "fields", "explain"}]
             parameters = ", ".join([*(["a definition"] if "requestBody" in one else []), *names])
             lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {parameters} |")
     return "\n".join(lines) + "\n"

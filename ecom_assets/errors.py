@@ -80,7 +80,7 @@ class ContractError(WorkError):
 
 MOST_LISTED = 40
 """The most known names that a message lists; of more it names the closest ones only."""
-CLOSEST = 5
+CLOSEST = 3
 
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
@@ -92,8 +92,8 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return the end of an error message: the closest known name, and all known names if they are not too many."""
     names = list(known)
     if len(names) > MOST_LISTED:
-        close = ", ".join(map(repr, _closest(word, names, CLOSEST)))
-        return f"did you mean one of {close}?" if close else f"none of the {len(names)} known names is like it"
+        close = " or ".join(map(repr, _closest(word, names, CLOSEST)))
+        return f"did you mean {close}?" if close else f"none of the {len(names)} known names is like it"
     near = nearest(word, names)
     known_names = ", ".join(names)
     return f"did you mean {near!r}? Known: {known_names}" if near else f"known: {known_names}"

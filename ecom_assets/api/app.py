@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
-from ecom_assets.api.csv_answers import CsvAnswers
+from ecom_assets.api.csv_answers import CsvAnswers, ShortAnswers
 from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
@@ -110,6 +110,7 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
         )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
-    app.add_middleware(CsvAnswers)  # the innermost first
+    app.add_middleware(ShortAnswers)  # the innermost first
+    app.add_middleware(CsvAnswers)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
     return app

@@ -1,11 +1,11 @@
-"""CSV responses with `format=csv`: the list in a route's JSON response, as rows (RFC 4180).
+"""Other forms of a JSON response: its list as CSV with `format=csv` (RFC 4180), its numbers alone with `fields`.
 
 One mechanism serves all routes, so new routes have it too.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
+ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
+"""The fields of answers that `fields=numbers` leaves out."""
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
 """Fields of every answer that are not rows of its list."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
@@ -36,19 +38,46 @@ class CsvAnswers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and convert the response if the query has `format=csv`."""
         if scope["type"] == "http" and ("format", "csv") in parse_qsl(scope["query_string"].decode("latin-1")):
-            send = _Turned(send).send
+            send = Rewritten(send, _as_csv).send
         await self.app(scope, receive, send)
 
 
-class _Turned:
-    """Buffers a successful JSON response until it is complete, and sends it as CSV; passes other responses on."""
+@dataclass(frozen=True)
+class ShortAnswers:
+    """ASGI middleware that leaves ranges and definitions out of JSON responses on request."""
 
-    def __init__(self, send: Send) -> None:
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and shorten the response if the query has `fields=numbers`."""
+        if scope["type"] == "http" and ("fields", "numbers") in parse_qsl(scope["query_string"].decode("latin-1")):
+            send = Rewritten(send, _numbers_of).send
+        await self.app(scope, receive, send)
+
+
+def _numbers_of(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    answer = {name: value for name, value in json.loads(body).items() if name not in ABOUT_THE_NUMBERS}
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(), {}
+
+
+def _as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    answer = json.loads(body, parse_float=str)
+    total = {TOTAL_HEADER.encode(): str(answer["total_count"]).encode()} if "total_count" in answer else {}
+    return csv_of(answer).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
+
+
+class Rewritten:
+    """Buffers a successful JSON response until it is complete, and sends it rewritten; passes other responses on."""
+
+    def __init__(self, send: Send, rewrite: Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]) -> None:
+        """Take where to send to, and the function that returns another body with its headers."""
         self._send = send
+        self._rewrite = rewrite
         self._start: Message | None = None
         self._body: list[bytes] = []
 
     async def send(self, message: Message) -> None:
+        """Send a message of the response."""
         if message["type"] == "http.response.start":
             kind = dict(message["headers"]).get(b"content-type", b"")
             if message["status"] == _OK and kind.startswith(b"application/json"):
@@ -62,11 +91,8 @@ class _Turned:
             await self._finish(self._start)
 
     async def _finish(self, start: Message) -> None:
-        answer = json.loads(b"".join(self._body), parse_float=str)
-        body = csv_of(answer).encode()
-        headers = {b"content-type": MEDIA_TYPE.encode(), b"content-length": str(len(body)).encode()}
-        if "total_count" in answer:
-            headers[TOTAL_HEADER.encode()] = str(answer["total_count"]).encode()
+        body, changed = self._rewrite(b"".join(self._body))
+        headers = {b"content-length": str(len(body)).encode(), **changed}
         kept = [one for one in start["headers"] if one[0] not in headers]
         await self._send({**start, "headers": [*kept, *headers.items()]})
         await self._send({"type": "http.response.body", "body": body})

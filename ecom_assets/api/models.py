@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, create_model
 
+from ecom_assets.api.csv_answers import ABOUT_THE_NUMBERS
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import Coverage, TimeRange
@@ -104,8 +105,15 @@ class Explained(BaseModel):
     tables: list[TableExplained] = Field(description="The tables that were read")
 
 
+def may_lack_what_is_about_numbers(schema: dict[str, Any]) -> None:
+    """Describe the fields that `fields=numbers` leaves out as ones that an answer may lack."""
+    schema["required"] = [name for name in schema["required"] if name not in ABOUT_THE_NUMBERS]
+
+
 class Answer(BaseModel):
     """The fields of every answer."""
+
+    model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers)
 
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")

@@ -29,13 +29,16 @@ OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to
 
 
 class Formatted(BaseModel):
-    """The output format. Unknown parameters are refused, because they may be misspelt."""
+    """The output format, read by `csv_answers.py`. Unknown parameters are refused, because they may be misspelt."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: Literal["json", "csv"] = Field(
         default="json", description="What is answered: JSON, or the answer's list as CSV"
-    )  # read by the middleware in `csv_answers.py`
+    )
+    fields: Literal["all", "numbers"] = Field(
+        default="all", description="What an answer contains: `numbers` leaves `range`, `definition` and `explain` out"
+    )
 
 
 class Parameters(Formatted):
@@ -69,6 +72,12 @@ class Sliced(Parameters):
 
 class SlicedOfDays(DaysParameters, Sliced):
     """Which days to cover, and which rows of a short list to return."""
+
+
+class DaysWithoutList(DaysParameters):
+    """Which days to cover, of an answer that is one row."""
+
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Accepted as by other routes; here is no list")
 
 
 class Paged(Parameters):
@@ -223,7 +232,7 @@ def request_context(request: Request, response: Response) -> Iterator[RequestCon
 
 
 Context = Annotated[RequestContext, Depends(request_context)]
-OfDays = Annotated[DaysParameters, Query()]
+OfDays = Annotated[DaysWithoutList, Query()]
 JustSliced = Annotated[Sliced, Query()]
 DaysSliced = Annotated[SlicedOfDays, Query()]
 

@@ -27,7 +27,9 @@ from ecom_assets.sources.events import events_place, is_table, mapping_name
 from ecom_assets.sources.files.formats import NewestFiles, newest_files
 from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.warehouse.erased_rows import ErasedPeople
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import day_in_zone, select
@@ -76,9 +78,12 @@ def real_time(
     """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
 
     Raises:
+        NoSourceError: There are no events, only other data of the shop's own.
         NotFilesError: Events come from a stream.
         SourceError: The place of the files does not exist.
     """
+    if not has_events(settings):
+        raise NoSourceError(NEEDED[EVENTS])
     rule = rule or RealTimeRule()
     naive_now = now.astimezone(UTC).replace(tzinfo=None)
     read = _Read(_newest(settings, now, rule))

@@ -18,6 +18,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.serving.realtime import NotFilesError, real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import newest_files
+from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.api.plain_behaviour import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
 from ecom_assets_tests.command import HEADER
@@ -53,6 +54,13 @@ def changed(path: Path, minutes_ago: float, now: datetime = NOW) -> None:
 
 def question(landing: Path, now: datetime = NOW, **settings: Any) -> dict[str, Any]:
     return real_time(Settings(home=landing.parent / "home", events=str(landing), **settings), now)
+
+
+def test_a_shop_of_orders_only_is_told_the_setting_that_real_time_needs(tmp_path: Path) -> None:
+    with served(build_app(Settings(home=tmp_path, orders="orders.csv"))) as api:
+        answer = api.get("/analytics/realtime")
+    assert answer.status_code == 409
+    assert "set ECOM_EVENTS" in answer.json()["detail"]
 
 
 def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:

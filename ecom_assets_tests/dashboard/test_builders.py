@@ -219,5 +219,5 @@ def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> 
     response = client.get("/dashboard/funnel?overr=week")
     shown = read(response.text)
     assert response.status_code == 422
-    assert "the page has no filter 'overr'; did you mean 'over'?" in shown.one("main").text
+    assert "the page has no filter 'overr'; did you mean 'over' or 'order'?" in shown.one("main").text
     assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]

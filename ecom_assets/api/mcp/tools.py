@@ -17,8 +17,8 @@ AD_HOC: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
 NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metrics"})
 HEALTH: Final = f"{VERSION_PREFIX}/health"
-NOT_FOR_TOOLS: Final = frozenset({"format"})
-"""Parameters of the HTTP API that a tool does not have: tools answer JSON."""
+NOT_FOR_TOOLS: Final = frozenset({"format", "fields"})
+"""Parameters of the HTTP API that a tool does not have: tools answer JSON, and say what their numbers mean."""
 OF_ANSWER: Final = "answer_"
 """Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
 IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.models import Answer, of
-from ecom_assets.api.parameters import Context, DaysParameters, Parameters, SlicedOfDays
+from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
@@ -103,10 +103,12 @@ class HeldDay(BaseModel):
 class HeldDaysAnswer(Answer):
     """The days that are held back."""
 
+    total_count: int = Field(description="How many held days there are", examples=[3])
     held_days: list[HeldDay] = Field(description="In order of the days")
 
 
 @router.get("/analytics/quality/held-days", response_model=HeldDaysAnswer, summary="Days that are held back")
-def held_days(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
+def held_days(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the days of arrival whose rows are held back until they are released or better data arrive."""
-    return context.answer(parameters, queries.HELD_DEFINITION, {"held_days": queries.held(context.reading)}, "sales")
+    result = parameters.cut({"held_days": queries.held(context.reading)}, "held_days")
+    return context.answer(parameters, queries.HELD_DEFINITION, result, "sales")

@@ -2,25 +2,29 @@
 
 import threading
 import time
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.models import Explained, Money
-from ecom_assets.api.parameters import Parameters
+from ecom_assets.api.models import Explained, Money, may_lack_what_is_about_numbers
+from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
+from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.serving.realtime import NotFilesError, real_time
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
 """The minimum number of seconds between two reads of the events, however many requests there are."""
+RULE: Final = RealTimeRule(top_product_count=MOST_ROWS)
+"""All that a request may ask for is read, once for all requests."""
 _CONFLICT, _UNAVAILABLE = 409, 503
 UNREADABLE: Final = (
     "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
@@ -66,8 +70,16 @@ class MinutesCovered(BaseModel):
     timezone: str = Field(description="The zone of these instants", examples=["UTC"])
 
 
+class RealTimeParameters(Parameters):
+    """How many products of each window to return."""
+
+    limit: int = Field(10, ge=1, le=MOST_ROWS, description="Most products of a window to return")
+
+
 class RealTimeAnswer(BaseModel):
     """The numbers of the last minutes."""
+
+    model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers)
 
     range: MinutesCovered = Field(description="The time that the answer covers")
     data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
@@ -97,7 +109,7 @@ class RecentReading:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 settings = request.app.state.settings
                 people = ErasedPeople(settings, is_reader=True)
-                self._found = real_time(settings, now_utc(), erased_people=people)
+                self._found = real_time(settings, now_utc(), rule=RULE, erased_people=people)
                 self._read_at = time.monotonic()
             return self._found
 
@@ -108,7 +120,7 @@ class RecentReading:
     responses=documented(_CONFLICT),
     summary="The last 5 and 30 minutes",
 )
-def realtime(request: Request, response: Response, parameters: Annotated[Parameters, Query()]) -> object:
+def realtime(request: Request, response: Response, parameters: Annotated[RealTimeParameters, Query()]) -> object:
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
@@ -122,8 +134,11 @@ def realtime(request: Request, response: Response, parameters: Annotated[Paramet
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = result["windows"][-1]
+    windows = [{**one, "top_products": one["top_products"][: parameters.limit]} for one in result["windows"]]
     return {
         **result,
+        "windows": windows,
+        "definition": result["definition"] | {"rule": asdict(replace(RULE, top_product_count=parameters.limit))},
         "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
         "data_as_of": result["newest_event_at"],
         "currency": settings.currency,

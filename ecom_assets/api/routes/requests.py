@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.api.auth.callers import may_see_people, require_write
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.models import Answer, InUtc
-from ecom_assets.api.parameters import Context, DaysParameters, Parameters, RequestContext
+from ecom_assets.api.parameters import Context, JustSliced, RequestContext, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.errors import UsageError
@@ -44,17 +44,17 @@ class FailingCheck(BaseModel):
 class ChecksAnswer(Answer):
     """The checks that failed or warned when they were evaluated last."""
 
+    total_count: int = Field(description="How many of these there are", examples=[3])
     checks: list[FailingCheck] = Field(description=queries.CHECKS_DEFINITION["checks"])
     evaluated_count: int = Field(description=queries.CHECKS_DEFINITION["evaluated_count"], examples=[132])
 
 
 @router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
-def failing_checks(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
+def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
     context.do_not_keep()
-    return context.answer(
-        parameters, queries.CHECKS_DEFINITION, queries.failing_checks(context.settings.home), "events"
-    )
+    result = parameters.cut(queries.failing_checks(context.settings.home), "checks")
+    return context.answer(parameters, queries.CHECKS_DEFINITION, result, "events")
 
 
 class TableState(BaseModel):
@@ -72,11 +72,12 @@ class TableState(BaseModel):
 class TablesAnswer(Answer):
     """How fresh each table is."""
 
+    total_count: int = Field(description="How many tables there are", examples=[3])
     tables: list[TableState] = Field(description=queries.TABLES_DEFINITION["tables"])
 
 
 @router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
-def table_states(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
+def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return when each table was written last, its newest day, and what failed."""
     context.do_not_keep()
     noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
@@ -94,7 +95,7 @@ def table_states(context: Context, parameters: Annotated[Parameters, Query()]) -
         for name in sorted({*noted, *published})
         for written, served in [(noted.get(name, {}), published.get(name, {}))]
     ]
-    return context.answer(parameters, queries.TABLES_DEFINITION, {"tables": rows}, "events")
+    return context.answer(parameters, queries.TABLES_DEFINITION, parameters.cut({"tables": rows}, "tables"), "events")
 
 
 class DeadLetterGroup(BaseModel):
@@ -111,7 +112,7 @@ class DeadLetterGroup(BaseModel):
     can_retry: bool = Field(description=delivery_queries.DEAD_DEFINITION["can_retry"])
 
 
-class DeadLettersParameters(DaysParameters):
+class DeadLettersParameters(SlicedOfDays):
     """Which dead letters to return."""
 
     destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
@@ -120,6 +121,7 @@ class DeadLettersParameters(DaysParameters):
 class DeadLettersAnswer(Answer):
     """What could not be delivered."""
 
+    total_count: int = Field(description="How many groups there are", examples=[3])
     dead_letters: list[DeadLetterGroup] = Field(description=delivery_queries.DEAD_DEFINITION["dead_letters"])
 
 
@@ -135,7 +137,8 @@ def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, 
     period = context.period(parameters, "events")
     may = may_see_people(context.request.scope)
     result = delivery_queries.dead_letters(context.settings, period, parameters.destination, may_see_people=may)
-    return context.answer(parameters, delivery_queries.DEAD_DEFINITION, {"dead_letters": result}, period)
+    numbers = parameters.cut({"dead_letters": result}, "dead_letters")
+    return context.answer(parameters, delivery_queries.DEAD_DEFINITION, numbers, period)
 
 
 class RequestState(BaseModel):
@@ -157,14 +160,15 @@ class RequestState(BaseModel):
 class RequestsAnswer(Answer):
     """The newest requests."""
 
+    total_count: int = Field(description="How many requests there are", examples=[3])
     requests: list[RequestState] = Field(description=queries.REQUESTS_DEFINITION["requests"])
 
 
 @router.get("/operations/requests", response_model=RequestsAnswer, summary="Requests to runs: releases and retries")
-def newest_requests(context: Context, parameters: Annotated[Parameters, Query()]) -> dict[str, Any]:
+def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
     context.do_not_keep()
-    result = {"requests": queries.newest_requests(context.settings.home)}
+    result = parameters.cut({"requests": queries.newest_requests(context.settings.home)}, "requests")
     return context.answer(parameters, queries.REQUESTS_DEFINITION, result, "events")
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ecom_assets.api.parameters import Parameters
 from ecom_assets.api.routes import realtime
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
@@ -84,7 +83,7 @@ def _freshness(values: dict[str, Any]) -> Notice:
 
 
 def _read(view: View) -> Any:  # noqa: ANN401 (the answer of the route)
-    answer = realtime.realtime(view.request, Response(), Parameters())
+    answer = realtime.realtime(view.request, Response(), realtime.RealTimeParameters())
     if isinstance(answer, Response):
         raise NoSourceError(str(json.loads(bytes(answer.body))["detail"]))
     return answer
