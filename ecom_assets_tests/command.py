@@ -52,9 +52,10 @@ class CommandResult:
 
     @property
     def sentence(self) -> str:
-        """Return the one line of an error; a command that fails prints nothing else."""
+        """Return the one line of an error; a command that fails prints nothing else but warnings."""
         assert "Traceback" not in self.err
         lines = [line for line in self.err.splitlines() if line.startswith("ecom: ")]
+        lines = [line for line in lines if not line.startswith("ecom: warning: ")]
         assert len(lines) == 1, self.err
         return lines[0].removeprefix("ecom: ")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecom_assets.quality.reasons import sentence_of
+from ecom_assets.tables.source_gate import LARGE_SHARE
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,14 @@ def rows_line(rows: Mapping[str, Any]) -> str:
     most = next(iter(rows["rejected"]))
     meaning = sentence_of(most) if rows["rejected"][most] > rows["counted"] else ""
     return f"{line}\n  {most}: {meaning}" if meaning else line
+
+
+def refused_warning(rows: Mapping[str, Any]) -> str:
+    """Return a sentence if many rows were refused, with the most frequent reason; empty if few were."""
+    refused = {reason: count for reason, count in rows["rejected"].items() if reason != DUPLICATE}
+    count = sum(refused.values())
+    if count <= rows["read"] * LARGE_SHARE:
+        return ""
+    most = max(refused, key=lambda reason: refused[reason])
+    share = f"{count:,} of {rows['read']:,} rows ({count / rows['read']:.0%}) are not counted"
+    return f"{share}, most of them ({refused[most]:,}) for {most}: {sentence_of(most)}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.file_rows import rows_line
+from ecom_assets.cli.file_rows import refused_warning, rows_line
 from ecom_assets.errors import UsageError
 from ecom_assets.tables.definition_text import definition_in
 
@@ -61,8 +61,11 @@ def is_typed(context: typer.Context, name: str) -> bool:
 def print_answer(answer: dict[str, Any], lines: Callable[[], list[str]], *, as_json: bool) -> None:
     """Print a result as JSON or as text. As text, warnings go to stderr; the JSON contains them.
 
-    The last line of the text has the number of rows that the result counts.
+    That many rows were refused goes to stderr in any case. The last line of the text has the number of rows that the
+    result counts.
     """
+    if refused := refused_warning(answer["rows"]):
+        typer.echo(f"ecom: warning: {refused}", err=True)
     if as_json:
         typer.echo(json.dumps(answer))
         return

@@ -21,7 +21,7 @@ from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
-from ecom_assets.tables.source_gate import SourceGate, latest_count, usual_count
+from ecom_assets.tables.source_gate import LARGE_SHARE, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
@@ -166,8 +166,7 @@ def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Ta
     checks = []
     for source in SOURCES:
         checks += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
-        if source.quarantine:
-            checks.append(_few_were_refused(source, source.quarantine, gate, late_days))
+        checks += _few_were_refused(source, gate, late_days)
     return checks
 
 
@@ -194,15 +193,22 @@ def _nothing_is_lost(source: Source) -> TableCheck:
     )
 
 
-def _few_were_refused(source: Source, quarantine: type[Table], gate: SourceGate, late_days: int) -> TableCheck:
-    return TableCheck(
-        contract=quarantine,
-        name="few_were_refused",
-        description=f"No more than a share of {gate.refused_share:g} of the {source.noun} is refused.",
-        evaluate=partial(_check_refused, source, quarantine, gate, late_days),
-        tables=(source.raw, quarantine),
-        blocking=True,
-    )
+def _few_were_refused(source: Source, gate: SourceGate, late_days: int) -> list[TableCheck]:
+    """Return the check that blocks, if the source has a quarantine, and the one that warns from a lower share on."""
+    contract = source.quarantine or source.raw
+    limits = [("few_were_refused", gate.refused_share, False)] if source.quarantine else []
+    return [
+        TableCheck(
+            contract=contract,
+            name=name,
+            description=f"No more than a share of {share:g} of the {source.noun} is refused.",
+            evaluate=partial(_check_refused, source, gate, late_days, warns=warns),
+            tables=(source.raw, contract),
+            blocking=not warns,
+            warns=warns,
+        )
+        for name, share, warns in (*limits, ("very_few_were_refused", LARGE_SHARE, True))
+    ]
 
 
 def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -273,15 +279,21 @@ def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, floa
     )
 
 
-def _check_refused(  # noqa: PLR0913, PLR0917 (as above)
+def _check_refused(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     source: Source,
-    quarantine: type[Table],
     gate: SourceGate,
     late_days: int,
     days: Days | None,
     raw: ir.Table,
     refused: ir.Table,
+    *,
+    warns: bool,
 ) -> CheckResult:
+    """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received."""
+    quarantine = source.quarantine or source.raw
+    if quarantine is source.raw:
+        refused = refused.filter(refused.reject_reason.notnull())
+    count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
     if quarantine is QuarantinedEvents:
         near = None if days is None else days.widened(before=1, after=late_days)
         raw = of_days(raw, RawEvents.day_column, near)
@@ -289,14 +301,13 @@ def _check_refused(  # noqa: PLR0913, PLR0917 (as above)
     else:
         raw = of_days(raw, source.raw.day_column, days)
     received = int(raw.count().to_pyarrow().as_py())
-    count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
-    limit = int(received * gate.refused_share)
-    if not gate.is_refused(received, count):
+    limit = int(received * (LARGE_SHARE if warns else gate.refused_share))
+    if not (count > limit if warns else gate.is_refused(received, count)):
         return CheckResult(0, received, observed=count, limit=limit)
+    allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={gate.refused_share:g} allows"
     sentence = (
-        f"Of {received:,} rows of {source.noun}, {count:,} were refused, more than ECOM_GATE_REFUSED_SHARE="
-        f"{gate.refused_share:g} allows; {quarantine.qualified_name()} has the reasons: fix the source or its "
-        "mapping, and run again."
+        f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
+        f"{quarantine.qualified_name()} has the reasons: fix the source or its mapping, and run again."
     )
     return CheckResult(
         1,

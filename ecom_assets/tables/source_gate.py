@@ -18,6 +18,10 @@ LEAST_WEEKS = 2
 """With fewer earlier weeks, there is no usual count yet."""
 
 
+LARGE_SHARE = 0.05
+"""Share of rows that may be refused without a warning."""
+
+
 @dataclass(frozen=True)
 class SourceGate:
     """The limits beyond which the data of a source are blocked.

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.cli.app import COMMANDS, load_command
 from ecom_assets.cli.own_files import FileEvents, FileOrders
 from ecom_assets.events.clean import quarantined_events
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 
 # Two good events; a copy of the first; a time that nobody can read; a visitor called 0; no type; a field too many.
@@ -63,8 +64,12 @@ OF_EVENTS = {
     "attribution": (),
     "segments": (),
     "value": (),
+    "trend": (),
+    "correlation": ("--steps", "page_view,purchase"),
+    "experiment": ("--variant", "page_url", "--goal", "purchase", "--control", "https://shop.example/"),
 }
 OF_ORDERS = ("retention", "segments", "value")
+WARNING = "ecom: warning: 4 of 7 rows (57%) are not counted, most of them (1) for "
 
 
 @pytest.fixture
@@ -90,6 +95,34 @@ def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> Non
         "Rows: 7 read, 2 counted; not counted: duplicate 1, malformed_event_type 1, malformed_row 1, "
         "missing_identity 1, unparseable_timestamp 1"
     )
+
+
+def test_the_list_has_each_command_that_reads_files() -> None:
+    asking = {
+        name for name, place in COMMANDS.items() if "events" in {one.name for one in load_command(place, name).params}
+    }
+    assert asking == {"run", "erase", *OF_EVENTS}
+
+
+@pytest.mark.parametrize("command", OF_EVENTS)
+def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
+    words = OF_EVENTS[command]
+    assert WARNING in ask(home, command, "events", *words, "--json").err
+    rows = EVENTS.splitlines()
+    good = [rows[0].replace("a1", f"g{number}") for number in range(78)]
+    (home.parent / "events.csv").write_text("\n".join([HEADER, *good, rows[1], rows[0], rows[3]]) + "\n")
+    assert "are not counted" not in ask(home, command, "events", *words).err  # one of 80, and a copy
+
+
+def test_nor_does_a_run(home: Path) -> None:
+    result = ecom("run", "--events", home.parent / "events.csv", "--select", UNTIL_DUE, "--json", home=home)
+    assert "ecom: warning: staging/quarantined_events: Of 7 rows of events, 4 (57%) were refused; " in result.err
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("command", OF_ORDERS)
+def test_nor_order_lines(home: Path, command: str) -> None:
+    assert "ecom: warning: 2 of 5 rows (40%) are not counted" in ask(home, command, "orders").err
 
 
 @pytest.mark.slow

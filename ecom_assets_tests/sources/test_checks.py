@@ -67,7 +67,8 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
     checks = source_checks(SourceGate(), late_days=7, ended=ended)
     assert {(one.name, one.blocking) for one in checks} == {
-        ("enough_came", True), ("few_were_refused", True), ("no_day_lost_its_rows", False),
+        ("enough_came", True), ("few_were_refused", True), ("very_few_were_refused", False),
+        ("no_day_lost_its_rows", False),
     }  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_the
     assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
 
 
-def refused(source: Source, received: int, refused_count: int) -> CheckResult:
+def refused(source: Source, received: int, refused_count: int, check: str = "few_were_refused") -> CheckResult:
     assert source.quarantine
     rows = [{"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}] * received
     received_rows = ibis.memtable(
@@ -162,7 +163,7 @@ def refused(source: Source, received: int, refused_count: int) -> CheckResult:
     )
     column = str(source.quarantine.day_column)
     refused_rows = ibis.memtable([{column: MONDAY}] * refused_count, schema=ibis.schema({column: "date"}))
-    actual: CheckResult = check_of(source, "few_were_refused").evaluate(Days((MONDAY,)), received_rows, refused_rows)
+    actual: CheckResult = check_of(source, check).evaluate(Days((MONDAY,)), received_rows, refused_rows)
     return actual
 
 
@@ -171,9 +172,25 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: Source) ->
     result = refused(source, 12, 12)
     assert (result.broken_count, result.observed, result.limit) == (1, 12, 6)
     assert result.metadata["sentence"].startswith(
-        f"Of 12 rows of {source.noun}, 12 were refused, more than ECOM_GATE_REFUSED_SHARE=0.5 allows; "
+        f"Of 12 rows of {source.noun}, 12 (100%) were refused, more than ECOM_GATE_REFUSED_SHARE=0.5 allows; "
     )
     assert refused(source, 12, 11).broken_count == 0
     assert refused(source, 200, 101).broken_count == 1
     assert refused(source, 200, 100).broken_count == 0
     assert refused(source, 0, 0).broken_count == 0
+
+
+@pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
+def test_more_than_a_twentieth_refused_is_a_warning(source: Source) -> None:
+    for received, count, broken in ((200, 10, 0), (200, 11, 1), (12, 1, 1), (12, 12, 1), (0, 0, 0)):
+        assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
+    result = refused(source, 981, 353, "very_few_were_refused")
+    assert result.metadata["sentence"].startswith(f"Of 981 rows of {source.noun}, 353 (36%) were refused; ")
+
+
+def test_so_are_lines_of_stock_that_say_nothing() -> None:
+    [stock] = [one for one in SOURCES if not one.quarantine]
+    rows = [{"received_date": MONDAY, "reject_reason": reason} for reason in [None] * 18 + ["missing_stock"] * 2]
+    table = ibis.memtable(rows, schema=ibis.schema({"received_date": "date", "reject_reason": "string"}))
+    result: CheckResult = check_of(stock, "very_few_were_refused").evaluate(Days((MONDAY,)), table, table)
+    assert result.metadata["sentence"].startswith("Of 20 rows of stock, 2 (10%) were refused; raw.stock has the reason")

@@ -77,6 +77,8 @@ def show_summary(settings: Settings, outcome: RunOutcome, *, as_json: bool) -> N
         typer.echo(json.dumps(summary, default=str) if as_json else "\n".join(summary_lines(summary)))
     elif as_json:  # what prevented its start, such as another run, also prevents reading the warehouse
         typer.echo(json.dumps(_ended(outcome)))
+    for warning in outcome.warnings:
+        typer.echo(f"ecom: warning: {warning.complaint}", err=True)
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
 

@@ -3,14 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of
+from ecom_assets.sources.files.encodings import UTF_8, as_utf_8, encoding_of_header, marked_encoding
+from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
@@ -40,13 +41,14 @@ class FileColumns:
     """A file's columns by name, in file order, and its first rows if it is a CSV file.
 
     `rounded` are the floating point columns with numbers too large to represent every whole number, so that different
-    ids can become equal.
+    ids can become equal. `encoding` is that of a text file as far as its beginning says it.
     """
 
     columns: dict[str, Column]
     delimiter: str = ","
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
+    encoding: str | None = None
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
@@ -58,14 +60,31 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, 
     if file.format == "parquet":
         return _parquet(con, file, exploded)
     head = head_of(file)
-    if file.format == "csv":
-        return _csv(file, head, "\t" if ".tsv" in Path(file.path).suffixes else delimiter)
-    return _ndjson(file, head, exploded)
+    encoding = file.encoding or marked_encoding(head)
+    text_head = _text_head(file, head, encoding)
+    if file.format == "ndjson":
+        return replace(_ndjson(file, text_head, exploded), encoding=encoding)
+    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else delimiter
+    result = _csv(file, text_head, delimiter)
+    header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
+    if encoding is None and (encoding := encoding_of_header(header, file.name)):
+        result = _csv(file, _text_head(file, head, encoding), delimiter)
+    return replace(result, encoding=encoding)
+
+
+def _text_head(file: InputFile, head: bytes, encoding: str | None) -> bytes:
+    """Return the beginning of a text file in UTF-8."""
+    result = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(BYTE_ORDER_MARK)
+    require_text(file, result)
+    return result
+
+
+def _csv_reader(head: bytes, delimiter: str) -> "Iterator[list[str]]":
+    return csv.reader(io.StringIO(head.decode(UTF_8, errors="surrogateescape"), newline=""), delimiter=delimiter)
 
 
 def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
-    decoded = io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")
-    rows = csv.reader(decoded, delimiter=delimiter)
+    rows = _csv_reader(head, delimiter)
     try:
         names = next((row for row in rows if row), [])
     except csv.Error as error:
@@ -89,8 +108,7 @@ def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
-    decoded = io.StringIO(head_of(file).decode("utf-8-sig", errors="replace"), newline="")
-    rows = csv.reader(decoded, delimiter=result.delimiter)
+    rows = _csv_reader(_text_head(file, head_of(file), result.encoding), result.delimiter)
     names = next(row for row in rows if row)
     return _csv_rows(rows, names, _SAMPLE_LINES)
 
@@ -109,7 +127,7 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
 
 
 def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
-    lines = [line for line in head.removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
+    lines = [line for line in head.splitlines() if line.strip()]
     if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or not _is_json(lines[0])):
         raise SourceError(
             f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"

@@ -6,12 +6,13 @@ count the rows, so that the loaded rows can be compared with the files later.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.encodings import UTF_8, encoding_of_lines
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.sql import (
     HAS_TEXT,
@@ -23,7 +24,7 @@ from ecom_assets.sources.files.sql import (
     many_brackets,
     parquet_source,
 )
-from ecom_assets.sources.files.text_blocks import blocks_of
+from ecom_assets.sources.files.text_blocks import blocks_of, lines_of
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
     """
     if layout.format == "parquet":
         return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
-    odd = frozenset(file.path for file in files if _is_odd(file))
+    odd = frozenset(file.path for file in files if file.encoding not in {None, UTF_8} or _is_odd(file))
     result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
@@ -69,9 +70,16 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
             continue
         from ecom_assets.sources.files.sound_copy import sound_copy  # noqa: PLC0415 (loads pyarrow, for damage only)
 
-        copy = copies[file.path] = sound_copy(file, layout)
+        copy = copies[file.path] = sound_copy(_with_encoding(file), layout)
         result |= _look_at_copy(con, layout, file.path, copy)
     return TextFiles(copies, result.unknown, {file.path: result.row_counts.get(file.path, 0) for file in files})
+
+
+def _with_encoding(file: InputFile) -> InputFile:
+    """Return a file that cannot be read directly, with its encoding as its lines say it; JSON is always UTF-8."""
+    if file.encoding is not None or file.format != "csv":
+        return file
+    return replace(file, encoding=encoding_of_lines(lines_of(file), file.name))
 
 
 def _is_odd(file: InputFile) -> bool:

@@ -18,7 +18,6 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.sources.files.places import files_below, is_ignored, require_readable_globs
 from ecom_assets.tables.bounds import is_plausible
-from ecom_assets.warehouse.sql_text import text
 
 Format = Literal["csv", "ndjson", "parquet"]
 _ENDINGS: dict[str, Format] = {
@@ -44,6 +43,7 @@ class InputFile:
     size: int
     modified_at: datetime
     placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
+    encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
 
     @property
     def name(self) -> str:
@@ -64,12 +64,6 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     for file in (file for given in paths for file in _files_of(str(given))):
         values.setdefault(Path(file.path).resolve(), file)
     return sorted(values.values(), key=lambda file: file.path)
-
-
-def catalogue_rows(place: str) -> str:
-    """Return the reader call for a catalogue, a Parquet or CSV file."""
-    is_parquet = place.endswith((".parquet", ".pq"))
-    return f"read_parquet({text(place)})" if is_parquet else f"read_csv({text(place)}, all_varchar=true)"
 
 
 def in_landing_folders(place: str) -> bool:
@@ -98,9 +92,13 @@ def head_of(file: InputFile) -> bytes:
         raise SourceError(f"{file.name} is a damaged or cut-off gzip file; deliver it again") from error
     if not head:
         raise SourceError(f"{file.name} is empty once unpacked; deliver it again or remove it")
-    if start == _PARQUET_MAGIC or _is_binary(head[:4096], file.format):
-        raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
     return head
+
+
+def require_text(file: InputFile, head: bytes) -> None:
+    """Raise SourceError if the beginning of a text file, as UTF-8, is not text."""
+    if head.startswith(_PARQUET_MAGIC) or _is_binary(head[:4096], file.format):
+        raise SourceError(f"{file.name} is not text, as its ending says; deliver UTF-8 {file.format.upper()}")
 
 
 def _is_binary(start: bytes, kind: Format) -> bool:

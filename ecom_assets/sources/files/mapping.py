@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ecom_assets.sources.files.encodings import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
@@ -130,6 +131,7 @@ class RecordMapping(_Part):
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
     delimiter: Literal[",", ";", "\t", "|"] = ","
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
 
     @property
     def id_field(self) -> "IdField":

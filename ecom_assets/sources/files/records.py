@@ -103,10 +103,11 @@ class RecordFiles:
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in find_files(paths):
+        for file in (replace(one, encoding=mapping.encoding) for one in find_files(paths)):
             result = columns_of(probe, file, mapping.delimiter, mapping.explode)
             check_fit(file, result, mapping, used)
-            layouts.append((_believed(file, first_day, timezone), _layout(file, result, mapping, used)))
+            believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
+            layouts.append((believed, _layout(file, result, mapping, used)))
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
     def files(self) -> list[InputFile]:

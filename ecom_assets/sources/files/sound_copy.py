@@ -155,8 +155,10 @@ class SoundCopy:
 
 def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
     """Copy the readable records and the damaged lines of a text file into two files."""
-    name = hashlib.sha256(f"{file.path}|{file.size}|{file.modified_at}|{layout}".encode(errors="replace")).hexdigest()
-    sound_path, damaged_path = str(_copies() / f"{name}.txt"), str(_copies() / f"{name}.parquet")
+    name = hashlib.sha256(
+        f"{file.path}|{file.size}|{file.modified_at}|{file.encoding}|{layout}".encode(errors="replace")
+    ).hexdigest()
+    sound_path, damaged_path = str(copies_folder() / f"{name}.txt"), str(copies_folder() / f"{name}.parquet")
     sound_count = damaged_count = 0
     with ExitStack() as stack:
         sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
@@ -244,7 +246,8 @@ def _writable(path: str, *, is_gzip: bool) -> IO[bytes]:
 
 
 @cache
-def _copies() -> Path:
+def copies_folder() -> Path:
+    """Return the folder of copies, which is removed when the process ends."""
     # The SQL that reads a copy can run long after the copy was made, so copies stay until the process ends.
     folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
     atexit.register(folder.cleanup)

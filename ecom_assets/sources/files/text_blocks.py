@@ -8,6 +8,7 @@ from typing import IO, cast
 from isal import igzip, isal_zlib
 
 from ecom_assets.errors import SourceError
+from ecom_assets.sources.files.encodings import as_utf_8
 from ecom_assets.sources.files.formats import InputFile
 
 BLOCK_BYTES = 1 << 20
@@ -19,17 +20,23 @@ _DAMAGED = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.err
 
 
 def blocks_of(file: InputFile) -> Iterator[bytes]:
-    """Yield the text of a file block by block, without a byte order mark.
+    """Yield the text of a file block by block, in UTF-8 without a byte order mark.
 
     Raises:
-        SourceError: The file cannot be read, or a gzip file is truncated or has a wrong checksum.
+        SourceError: The file cannot be read, a gzip file is truncated or has a wrong checksum, or the text is not of
+            its encoding.
     """
     is_first = True
+    for block in as_utf_8(_blocks_as_stored(file), file.encoding, file.name):
+        yield block.removeprefix(BYTE_ORDER_MARK) if is_first else block
+        is_first = False
+
+
+def _blocks_as_stored(file: InputFile) -> Iterator[bytes]:
     try:
         with _opened(file) as opened:
             while block := opened.read(BLOCK_BYTES):
-                yield block.removeprefix(BYTE_ORDER_MARK) if is_first else block
-                is_first = False
+                yield block
     except _DAMAGED as error:
         if not file.is_gzip and isinstance(error, OSError):
             raise SourceError(f"{file.name} cannot be read ({error.strerror}); check the file") from error

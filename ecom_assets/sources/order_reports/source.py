@@ -13,7 +13,8 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
-from ecom_assets.sources.files.formats import catalogue_rows, in_landing_folders
+from ecom_assets.sources.files.catalogue import catalogue_rows
+from ecom_assets.sources.files.formats import in_landing_folders
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles, landing_days
