@@ -154,6 +154,35 @@ def test_ga4_export_as_ndjson_and_parquet(tmp_path: Path, read: Read, con: duckd
     assert ga4_reported(read(copy, "ga4_export")) == GA4_REPORTED
 
 
+BESIDES = {"user_ltv": {"revenue": 0.0, "currency": "USD"}, "user_properties": [], "user_first_touch_timestamp": "1"}
+"""Keys of the export whose names are close to those that it leaves out."""
+
+
+def without_nulls(hits: list[Row]) -> list[Row]:
+    """Return hits without the fields that are null, as BigQuery writes them."""
+    return [{name: value for name, value in hit.items() if value is not None} for hit in hits]
+
+
+def test_ga4_export_without_nulls_is_read_with_the_same_ids(tmp_path: Path, read: Read) -> None:
+    whole = [{**hit, **BESIDES} for hit in GA4]
+    ids = [row["event_id"] for row in read(write(tmp_path / "whole.ndjson", ndjson_text(whole)), "ga4_export")]
+    rows = read(write(tmp_path / "e.ndjson", ndjson_text(without_nulls(whole))), "ga4_export")
+    assert [row["event_id"] for row in rows] == ids
+    nobody = without_nulls([{**hit, "user_id": None} for hit in whole])
+    rows = read(write(tmp_path / "nobody.ndjson", ndjson_text(nobody)), "ga4_export")
+    assert {(row["user_id"], row["session_id"]) for row in rows} == {(None, "111.222.1767261600")}
+
+
+@pytest.mark.parametrize("missing", ["user_id", "user_pseudo_id", "items"])
+def test_ga4_export_may_leave_out_what_no_hit_of_a_file_has(tmp_path: Path, read: Read, missing: str) -> None:
+    hits = [{name: value for name, value in {**hit, **BESIDES}.items() if name != missing} for hit in GA4]
+    rows = read(write(tmp_path / "e.ndjson", ndjson_text(hits)), "ga4_export")
+    assert len({row["event_id"] for row in rows}) == len(GA4)
+    assert [row["event_type"] for row in sorted(rows, key=lambda row: row["event_at"])] == [
+        "session_start", "product_view", "checkout_start", "purchase",
+    ]  # fmt: skip
+
+
 def test_ga4_numbers_that_bigquery_wrote_as_text(tmp_path: Path, read: Read) -> None:
     hit = ga4_hit(1767261600000000, "page_view")
     hit["event_timestamp"] = "1767261600000000"

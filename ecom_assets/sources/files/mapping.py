@@ -157,8 +157,10 @@ class RecordMapping(_Part):
                 yield name, one
 
     def may_lack(self, name: str, column: str) -> bool:
-        """Return whether a file may lack a column of a field."""
+        """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
         one: SourceField = getattr(self.fields, name)
+        if isinstance(one, IdField) and one.hash_of and one.optional is None:
+            return any(other.column == column and self.may_lack(known, column) for known, other in self.given())
         if isinstance(one.optional, tuple):
             return column in one.optional
         return name in self.kind.optional if one.optional is None else one.optional
