@@ -31,7 +31,7 @@ from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_ex
 from ecom_assets.delivery.checks import DELIVERY_CHECKS
 from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, raw_events, staging_assets
-from ecom_assets.events.checks import accounting_check, no_event_type_is_new
+from ecom_assets.events.checks import accounting_check, no_event_type_is_new, purchases_have_amounts
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
@@ -303,6 +303,8 @@ def checks(settings: Settings) -> list[TableCheck]:
         *file_row_checks(),
         accounting_check(settings.late_days),
         no_event_type_is_new,
+        # With orders, revenue is that of the orders.
+        *(() if has_orders(settings) else (purchases_have_amounts,)),
         *SESSION_CHECKS,
         *SEGMENT_CHECKS,
         *RETENTION_CHECKS,

@@ -1,4 +1,4 @@
-"""Checks of events: received rows = clean + quarantined + surplus copies, per day; and event types that are new.
+"""Checks of events: received rows = clean + quarantined + surplus copies, per day; new event types; amounts.
 
 Each term is counted in the table that holds it, so that no table vouches for itself.
 """
@@ -44,3 +44,13 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> CheckResult:
     own = types.filter(types.event_type.notin(EVENT_TYPES))
     known = earlier.filter(earlier.event_type.notin(EVENT_TYPES)).select("event_type").distinct()
     return result_of(own.anti_join(known, "event_type"), types)
+
+
+@check(CleanEvents, reads=(CleanEvents,), warns=True)
+def purchases_have_amounts(days: Days | None, clean: ir.Table) -> CheckResult:
+    """Some purchases have an amount. If none has, there is no revenue: map the column of the amount to `cart_value`."""
+    purchases = of_days(clean, "event_date", days).filter(lambda event: event.event_type == "purchase")
+    counts = purchases.group_by("event_type").agg(
+        purchase_count=purchases.count(), amount_count=purchases.cart_amount.count()
+    )
+    return result_of(counts.filter(counts.amount_count == 0), counts)

@@ -1,14 +1,14 @@
-"""The warning about event types that a shop has not sent before."""
+"""The warnings about event types that a shop has not sent before, and about purchases without amounts."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from ecom_assets.events.checks import no_event_type_is_new
+from ecom_assets.events.checks import no_event_type_is_new, purchases_have_amounts
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.days import Days
-from ecom_assets_tests.builders import DAY_ONE, journeys
+from ecom_assets_tests.builders import DAY_ONE, Step, journeys
 from ecom_assets_tests.platform import Platform
 
 ALL_DAYS = Days.between(DAY_ONE, DAY_ONE + timedelta(days=3))
@@ -48,3 +48,36 @@ def test_a_type_is_new_where_it_is_first(shop: Platform, days: Days | None, expe
 def test_it_warns_and_holds_nothing_back() -> None:
     assert no_event_type_is_new.warns
     assert not no_event_type_is_new.blocking
+
+
+@pytest.fixture(scope="module")
+def free_shop() -> Iterator[Platform]:
+    """A shop with two purchases without an amount on the first day, and one of three with an amount on the second."""
+    platform = Platform()
+    first = [("09:00", "page_view"), ("09:01", "purchase"), ("10:01", "purchase")]
+    second: list[Step] = [
+        ("+1 09:00", "purchase"),
+        ("+1 09:01", "purchase", {"cart_amount": 0}),
+        ("+1 10:00", "purchase"),
+    ]
+    platform.receive(journeys({"anna": [*first, *second, ("+2 09:00", "page_view")]}), ALL_DAYS)
+    platform.run(ALL_DAYS, only=("duplicate_events", "events"))
+    yield platform
+    platform.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (Days((DAY_ONE,)), [{"event_type": "purchase", "purchase_count": 2, "amount_count": 0}]),
+        (SECOND, []),
+        (THIRD, []),
+        (None, []),
+    ],
+)
+def test_purchases_without_any_amount_are_noticed(
+    free_shop: Platform, days: Days | None, expected: list[dict[str, object]]
+) -> None:
+    actual = purchases_have_amounts.evaluate(days, free_shop.table(CleanEvents))
+    assert (actual.broken_count, actual.examples) == (len(expected), expected)
+    assert purchases_have_amounts.warns

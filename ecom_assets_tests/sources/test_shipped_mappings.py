@@ -1,5 +1,7 @@
 """Each shipped mapping on its layout: the real file where there is one, else a few rows as documented."""
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -282,6 +284,94 @@ def test_snowplow_with_a_column_per_schema(tmp_path: Path, con: duckdb.DuckDBPyC
             "lamp",
             "light",
         )
+
+
+ECOMMERCE = "com_snowplowanalytics_snowplow_ecommerce"
+CLIENT_SESSION = "contexts_com_snowplowanalytics_snowplow_client_session"
+
+
+def by_schema(versions: dict[str, str], **entities: Any) -> Row:
+    """Return the columns of a loader that keeps each entity in a column named for its schema."""
+    base = f"contexts_{ECOMMERCE}"
+    columns = {
+        f"{base}_{name}_{versions.get(name, '1')}": [data] for name, data in entities.items() if name != "action"
+    }
+    name = f"unstruct_event_{ECOMMERCE}_snowplow_ecommerce_action_{versions.get('action', '1')}"
+    return {**columns, name: entities["action"]}
+
+
+def csv_text(hits: list[Row]) -> str:
+    """Return hits as a warehouse exports them: nested columns as JSON text, lists that are empty as `[]`."""
+    names = list(dict.fromkeys(name for hit in hits for name in hit))
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    writer.writerow(names)
+    for hit in hits:
+        values = [hit.get(name, [] if name.startswith("contexts_") else None) for name in names]
+        writer.writerow([json.dumps(value) if isinstance(value, dict | list) else value for value in values])
+    return lines.getvalue()
+
+
+def ecommerce_hits(versions: dict[str, str]) -> list[Row]:
+    """Return what Ann does: two lamps into the cart, a purchase of 41.50, and 20.00 of it back."""
+    lamp = {"id": "lamp", "category": "light", "price": 20.75, "currency": "EUR"}
+    sale = {"transaction_id": "t-1", "revenue": 41.5, "currency": "EUR", "payment_method": "card", "total_quantity": 2}
+    back = {"transaction_id": "t-1", "refund_amount": 20, "currency": "EUR"}
+    cart = {"total_value": 41.5, "currency": "EUR"}
+    acts = [
+        {"action": {"type": "add_to_cart"}, "product": lamp, "cart": cart},
+        {"action": {"type": "transaction"}, "product": lamp, "transaction": sale},
+        {"action": {"type": "refund"}, "product": lamp, "transaction": sale, "refund": back},
+    ]
+    return [
+        snowplow_hit(number, "snowplow_ecommerce_action", **by_schema(versions, **act))
+        for number, act in enumerate(acts, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "versions", [{}, dict.fromkeys(("action", "product", "cart", "transaction", "refund"), "1_0_0")]
+)
+@pytest.mark.parametrize("ending", ["ndjson", "csv", "parquet"])
+def test_snowplow_money_with_a_column_per_schema(
+    tmp_path: Path, read: Read, con: duckdb.DuckDBPyConnection, versions: dict[str, str], ending: str
+) -> None:
+    hits, file = ecommerce_hits(versions), tmp_path / f"e.{ending}"
+    if ending == "parquet":
+        lines = write(tmp_path / "lines" / "e.ndjson", ndjson_text(hits))
+        con.execute(f"COPY (FROM read_ndjson('{lines}')) TO '{file}' (FORMAT parquet)")
+    else:
+        write(file, ndjson_text(hits) if ending == "ndjson" else csv_text(hits))
+    rows = read(file, "snowplow")
+    assert reported(rows, "event_type", "product_id", "product_category", "cart_value") == [
+        ("add_to_cart", "lamp", "light", "41.5"),
+        ("purchase", "lamp", "light", "41.5"),
+        ("refund", "lamp", "light", "20"),
+    ]
+    kept = json.loads(rows[1]["properties"])
+    assert kept["transaction"]["transaction_id"] == "t-1"
+    assert (kept["app_id"], "cart" in kept) == ("shop", False)
+
+
+@pytest.mark.parametrize(
+    ("column", "member"), [(f"{CLIENT_SESSION}_1", "{}Id"), (f"{CLIENT_SESSION}_1_0_1", "{}_id"), ("contexts", "{}Id")]
+)
+def test_snowplow_sessions_of_apps(tmp_path: Path, read: Read, column: str, member: str) -> None:
+    session = {member.format("user"): "device-7", member.format("session"): "visit-7"}
+    schema = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2"
+    entities: Any = {"data": [{"schema": schema, "data": session}]} if column == "contexts" else [session]
+    hit = snowplow_hit(1, "screen_view", **{column: entities}) | {"domain_userid": None, "domain_sessionid": None}
+    rows = read(write(tmp_path / "e.ndjson", ndjson_text([hit, snowplow_hit(2, "page_view")])), "snowplow")
+    assert reported(rows, "event_type", "anonymous_id", "session_id") == [
+        ("page_view", "device-7", "visit-7"),
+        ("page_view", "d-1", "s-1"),
+    ]
+
+
+def test_snowplow_transactions_of_the_older_tracker(tmp_path: Path, read: Read) -> None:
+    hit = snowplow_hit(1, "transaction", tr_orderid="t-1", tr_total=41.5)
+    [row] = read(write(tmp_path / "e.ndjson", ndjson_text([hit])), "snowplow")
+    assert (row["event_type"], row["cart_value"]) == ("purchase", "41.5")
 
 
 @pytest.mark.parametrize("name", ["ga4_export", "snowplow", "retailrocket", "otto", "rees46", "ecommerce"])

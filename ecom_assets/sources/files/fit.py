@@ -31,7 +31,7 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
         if field.expression is None:
             continue
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in used[name]]
-        rows = select([*columns, "NULL::VARCHAR AS __malformed"], "(VALUES (0))")
+        rows = select([*columns, "NULL::VARCHAR AS __other", "NULL::VARCHAR AS __malformed"], "(VALUES (0))")
         try:
             con.execute(select([field_sql(mapping, name), "__malformed"], rows))
         except duckdb.Error as error:

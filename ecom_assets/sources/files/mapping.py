@@ -3,8 +3,10 @@
 This module has what both kinds share; `sources/files/kinds.py` defines each kind.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -68,7 +70,8 @@ class SourceField(_Part):
 
     column: str | None = Field(default=None, min_length=1)
     expression: str | None = Field(default=None, min_length=1)
-    optional: bool | tuple[str, ...] | None = None  # a tuple lists the columns of the expression that a file may lack
+    # A tuple lists the columns of the expression that a file may lack; `*` stands for any characters.
+    optional: bool | tuple[str, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -126,12 +129,22 @@ class RecordMapping(_Part):
 
     name: str
     description: str = ""
+    parts: dict[str, str] = Field(default_factory=dict)
     fields: Any
     explode: str | None = None
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_parts(cls, value: object) -> object:
+        """Replace `{name}` in expressions by the part of that name."""
+        parts = value.get("parts") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(parts, dict) or not isinstance(value.get("fields"), dict):
+            return value
+        return value | {"fields": {name: _completed(one, parts) for name, one in value["fields"].items()}}
 
     @property
     def id_field(self) -> "IdField":
@@ -162,8 +175,16 @@ class RecordMapping(_Part):
         if isinstance(one, IdField) and one.hash_of and one.optional is None:
             return any(other.column == column and self.may_lack(known, column) for known, other in self.given())
         if isinstance(one.optional, tuple):
-            return column in one.optional
+            return any(fnmatchcase(column, pattern) for pattern in one.optional)
         return name in self.kind.optional if one.optional is None else one.optional
+
+
+def _completed(origin: object, parts: Mapping[str, str]) -> object:
+    if not isinstance(origin, dict) or not isinstance(origin.get("expression"), str):
+        return origin
+    # Braces around anything else are SQL, such as a struct.
+    expression = re.sub(r"\{(\w+)\}", lambda one: f"({parts.get(one[1], one[0])})", origin["expression"])
+    return origin | {"expression": expression}
 
 
 Kind = TypeVar("Kind", bound=RecordMapping)
