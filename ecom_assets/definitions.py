@@ -147,11 +147,12 @@ def table_assets(settings: Settings) -> list[TableAsset]:
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
-    """Return the assets that are computed from events."""
+    """Return the assets that are computed from events: of days only that were loaded, not from late rows alone."""
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
-    return [raw, *staging_assets(settings.late_days), *behaviour, *built_on]
+    computed = [*staging_assets(settings.late_days), *behaviour, *built_on]
+    return [raw, *(replace(asset, raw=raw.contract) for asset in computed)]
 
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
@@ -297,10 +298,7 @@ def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[typ
 
 def checks(settings: Settings) -> list[TableCheck]:
     """Return every check."""
-    return [
-        *(contract_check(contract) for contract in ALL),
-        *absence_checks(settings, ALL),
-        *file_row_checks(),
+    of_events = [
         accounting_check(settings.late_days),
         no_event_type_is_new,
         # With orders, revenue is that of the orders.
@@ -310,6 +308,12 @@ def checks(settings: Settings) -> list[TableCheck]:
         *RETENTION_CHECKS,
         *JOURNEY_CHECKS,
         *FUNNEL_CHECKS,
+    ]
+    return [
+        *(contract_check(contract) for contract in ALL),
+        *absence_checks(settings, ALL),
+        *file_row_checks(),
+        *(replace(check, raw=raw_events.contract) for check in of_events),
         *order_checks(settings.order_customers_over, by_day=checks_days(settings)),
         *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CHECKS,

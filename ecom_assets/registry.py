@@ -6,6 +6,7 @@ from typing import Final
 
 from ecom_assets.tables.contract import Column, Table
 from ecom_assets.warehouse.erased_rows import ErasedRows
+from ecom_assets.warehouse.loaded_days import EmptyDays
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
 SUBJECTS: Final = (
@@ -37,7 +38,10 @@ def _contracts() -> Iterator[type[Table]]:
 _TABLES: Final = tuple(one for one in _contracts() if not one.is_abstract)
 ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.written_by == "asset")
 """The tables that assets write."""
-NOTES: Final[tuple[type[Table], ...]] = (*(one for one in _TABLES if one.written_by == "run"), Withdrawals, ErasedRows)
+NOTES: Final[tuple[type[Table], ...]] = (
+    *(one for one in _TABLES if one.written_by == "run"),
+    *(Withdrawals, ErasedRows, EmptyDays),
+)
 """Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
 RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "raw")
 MARTS: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "mart")

@@ -30,6 +30,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.loaded_days import EmptyDays, LoadedDays
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
 
@@ -73,6 +74,7 @@ class Platform:
         arrived = [row for row in rows if row["received_date"] in days.dates]
         self._land(arrived)
         self.engine.replace(self.raw, self._landed, days)
+        self.engine.loaded.note(self.raw, days, {row["received_date"] for row in arrived})
 
     def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
         """Let the given records be what the customer API returned on a day, all on one page."""
@@ -123,10 +125,11 @@ class Platform:
     def clear(self) -> None:
         """Empty every table."""
         self._left = []
-        contracts: list[type[Table]] = [self.raw, RawCustomers, *(asset.contract for asset in self.assets)]
+        contracts: list[type[Table]] = [self.raw, RawCustomers, EmptyDays, *(asset.contract for asset in self.assets)]
         for contract in contracts:
             self.engine.ensure(contract)
             self.engine.execute(f'DELETE FROM "{contract.layer}"."{contract.name}"')
+        self.engine.loaded = LoadedDays(self.engine)
 
     def close(self) -> None:
         """Give the warehouse back."""

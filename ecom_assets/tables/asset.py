@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import Days, listed_days
 from ecom_assets.tables.received import SliceOutput
 
 
@@ -99,6 +99,9 @@ class Tables(Protocol):
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
+    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+        """Return those of some days, or of all, that a run has loaded into a raw table."""
+
 
 @dataclass(frozen=True)
 class Invalidation:
@@ -150,6 +153,9 @@ class TableAsset:
     everything upstream would fail. Others decide which days are invalid, where no input is downstream of them."""
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
+    raw: type[Table] | None = None
+    """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: rows of them that
+    arrived on other days are only a part of theirs."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -199,10 +205,16 @@ class TableAsset:
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         """
-        if self.invalidated_by is None:
-            return self.function(**_arguments(self.function, {**parameters, "days": run}))
-        days = self.invalidated_by.days(run, parameters, warehouse)
-        return SliceOutput(self.function(**_arguments(self.function, {**parameters, "days": days})), days)
+        days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
+        whole = warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
+        if days.dates and not whole.dates:
+            return SliceOutput(warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days))
+        rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
+        if whole != days:
+            rows = rows.filter(whole.contain(rows[self.contract.day_column]))
+            missing = Days.of(set(days.dates) - set(whole.dates))
+            return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
+        return SliceOutput(rows, days) if self.invalidated_by else rows
 
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
@@ -223,6 +235,14 @@ class TableAsset:
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
         return (names - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
+
+
+def _not_loaded(raw: type[Table] | None, days: Days) -> str:
+    assert raw is not None  # noqa: S101 (only days of such assets can be missing)
+    return (
+        f"Left as they were: {listed_days(days)}, of which {raw.qualified_name()} has not been loaded. Materialize "
+        f"{asset_key(raw).to_user_string()} and what is between for these days to compute them."
+    )
 
 
 def table_asset(

@@ -23,6 +23,7 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
 EXAMPLES = 5
+NO_DAYS = Days(())
 HELD_DAYS = "held_days"
 """The metadata key under which a check lists all held days, including those of other runs."""
 
@@ -53,7 +54,8 @@ class TableCheck:
     """A check of a contract's table.
 
     `evaluate` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
-    not fail the run.
+    not fail the run. With `raw`, it looks only at days that a run has loaded into that table: the others were not
+    computed, see `TableAsset.raw`.
     """
 
     contract: type[Table]
@@ -64,6 +66,7 @@ class TableCheck:
     blocking: bool = False
     warns: bool = False
     source: str = ""
+    raw: type[Table] | None = None
 
     @property
     def other_tables(self) -> frozenset[type[Table]]:
@@ -86,7 +89,9 @@ class TableCheck:
         """Evaluate it with the resources of a step."""
         tables = [resources.warehouse.table(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
-        result = self.evaluate(days, *tables, *sources)
+        if self.raw:
+            days = resources.warehouse.loaded_days(self.raw, days)
+        result = CheckResult(0, 0) if days == NO_DAYS else self.evaluate(days, *tables, *sources)
         return dg.AssetCheckResult(
             asset_key=asset_key(self.contract),
             check_name=self.name,

@@ -75,6 +75,12 @@ class Days:
         )
 
 
+def listed_days(days: Days) -> str:
+    """Return days as text: each range of consecutive days by its first and last day."""
+    runs = [(first, end - ONE_DAY) for first, end in days.runs()]
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+
+
 CLOCK_CHANGE_S: Final = 3 * 3600
 """The most by which clocks can go forward, which can move the end of a time to a later day."""
 

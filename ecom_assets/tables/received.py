@@ -17,12 +17,14 @@ NO_DAYS = Days(())
 class SliceOutput:
     """Rows that replace the rows of `days`, which can differ from the run's days.
 
-    Without days, the table does not change. `metadata` is reported with the materialization.
+    Without days, the table does not change. `metadata` is reported with the materialization; a `warning` is, too, and
+    is in the run's log.
     """
 
     rows: ir.Table
     days: Days
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    warning: str = ""
 
     def require_rows(self, noun: str) -> "SliceOutput":
         """Return this output, or raise if a source that always delivers everything has delivered no row.

@@ -21,6 +21,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import batches_of, columns_to_add, conform, kind_of, schema_of
 from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.loaded_days import LoadedDays
 from ecom_assets.warehouse.written_slices import WrittenSlices, forget_writes, note_write
 
 STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
@@ -92,6 +93,7 @@ class Engine(SqlNames, ABC):
         self._handed_out: dict[str, ir.Table] = {}
         self.notes_writes = False
         self.run_id: str | None = None
+        self.loaded = LoadedDays(self)
 
     def noting_writes(self) -> Self:
         """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
@@ -165,6 +167,10 @@ class Engine(SqlNames, ABC):
         if name not in self._handed_out or not self.holds(self._handed_out[name]):
             self._handed_out[name] = self.stored_table(contract)
         return self._handed_out[name]
+
+    def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
+        """Return those of some days, or of all, that a run has loaded into a raw table."""
+        return self.loaded.among(raw, days)
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table with its stored columns, even if they differ from its contract."""

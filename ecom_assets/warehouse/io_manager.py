@@ -162,6 +162,9 @@ class WarehouseIOManager(dg.IOManager):
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
+        if isinstance(obj, SliceOutput) and obj.warning:
+            context.log.warning(f"{contract.qualified_name()}: {obj.warning}")
+            metadata["warning"] = obj.warning
         if is_guarded(contract) and days is not None:
             written, kept = self._guarded(context, contract, obj, rows, days)
             metadata["days_held"] = len(days.dates) - len(kept.dates)

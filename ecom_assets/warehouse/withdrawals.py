@@ -82,6 +82,7 @@ class WithdrawalGuard:
             rows = rows.filter(kept.contain(rows[contract.day_column]))
             written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
         self._note(contract, watch, days, kept)
+        self.engine.loaded.note(contract, kept, watch.found)
         return written, kept
 
     def _note(self, contract: type[Table], watch: "_Watch", days: Days, kept: Days) -> None:
