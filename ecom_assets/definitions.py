@@ -24,7 +24,9 @@ from ecom_assets.automation.jobs import (
     source_job,
 )
 from ecom_assets.automation.manual_jobs import ManualJobs
+from ecom_assets.automation.partition_hint import explain_missing_partition
 from ecom_assets.automation.sensors import automation_condition_sensor, landing_sensor, request_sensor
+from ecom_assets.clock import today_in
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
@@ -122,7 +124,9 @@ def defs() -> dg.Definitions:
     """Return the definitions for the settings in the environment; Dagster's own commands load this."""
     keep_private()
     collect_rarely()
-    return build_definitions(with_first_partition(load_settings()))
+    settings = with_first_partition(load_settings())
+    explain_missing_partition(today_in(settings.timezone))
+    return build_definitions(settings)
 
 
 def daily_partitions(settings: Settings) -> ListedDays:

@@ -171,3 +171,15 @@ def test_dg_launches_a_day(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize("words", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")])
+def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    program, *rest = words
+    module = ["-m", "ecom_assets.definitions"] if program == "dagster" else []
+    done = in_a_process(BIN / program, *rest, "mart/sales", *module, home=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("dagster: ")]
+    assert "--partition 20" in sentence
+    assert "--partition-range 20" in sentence

@@ -154,8 +154,8 @@ class TableAsset:
     automation: Condition | None = None
     """When Dagster requests the asset automatically, in addition to the jobs that it is part of."""
     raw: type[Table] | None = None
-    """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: rows of them that
-    arrived on other days are only a part of theirs."""
+    """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: those of their
+    rows that arrived on other days are only a part."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -240,8 +240,8 @@ class TableAsset:
 def _not_loaded(raw: type[Table] | None, days: Days) -> str:
     assert raw is not None  # noqa: S101 (only days of such assets can be missing)
     return (
-        f"Left as they were: {listed_days(days)}, of which {raw.qualified_name()} has not been loaded. Materialize "
-        f"{asset_key(raw).to_user_string()} and what is between for these days to compute them."
+        f"{listed_days(days)} left as before, since {raw.qualified_name()} was never loaded of it; materialize "
+        f"{asset_key(raw).to_user_string()} of these days first, then what is computed from it."
     )
 
 

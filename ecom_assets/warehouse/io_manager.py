@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, Protocol
 
 import dagster as dg
@@ -14,6 +15,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
+from ecom_assets.warehouse.empty_inputs import never_computed, no_rows_because_of
 from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.erased_rows import ErasedPeople, leaving_out
 from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard, is_guarded
@@ -77,6 +79,8 @@ def stored_columns(table: ir.Table) -> dict[str, list[str]]:
 CODE = "code_version"
 """In the metadata of a materialization: the version of ecom_assets that wrote, for engines that do not note it."""
 PREVIEW_ROWS = 5
+DAYS_WITH_COUNTS = 366
+"""The most days of a run of which each shows its own row count: Dagster's work for them grows with their square."""
 
 
 class Progress(Protocol):
@@ -88,12 +92,18 @@ class Progress(Protocol):
     def ended(self, table: str, row_count: int, took_s: float) -> None:
         """Called when a slice has been written."""
 
+    def warn(self, sentence: str) -> None:
+        """Called with a warning that people should see."""
+
 
 class _NoProgress:
     def began(self, table: str) -> None:
         """Do nothing."""
 
     def ended(self, table: str, row_count: int, took_s: float) -> None:
+        """Do nothing."""
+
+    def warn(self, sentence: str) -> None:
         """Do nothing."""
 
 
@@ -162,9 +172,6 @@ class WarehouseIOManager(dg.IOManager):
         started = time.monotonic()
         rows, days = self._given(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
-        if isinstance(obj, SliceOutput) and obj.warning:
-            context.log.warning(f"{contract.qualified_name()}: {obj.warning}")
-            metadata["warning"] = obj.warning
         if is_guarded(contract) and days is not None:
             written, kept = self._guarded(context, contract, obj, rows, days)
             metadata["days_held"] = len(days.dates) - len(kept.dates)
@@ -177,12 +184,16 @@ class WarehouseIOManager(dg.IOManager):
             metadata |= self._log.metadata(contract)
         if not self._engine.notes_writes:
             metadata[CODE] = CODE_VERSION
-        context.add_output_metadata({**metadata, **self._counts(contract, days, written, took_s)})
+        context.add_output_metadata({**metadata, **self._of_table(contract)})
         note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
+        self._add_day_counts(context, contract)
+        of_run = _of_run(days, written, took_s)
+        context.log.info(f"{contract.qualified_name()}: {_in_words(of_run)}")
         # Of the newest day of the run only: on every day, the explanation was most of a history of gigabytes.
         newest = context.asset_partition_keys[-1] if context.has_asset_partitions else None
         explanation = self._explanation(contract, rows, days, written)
-        context.step_context.add_asset_metadata(explanation, context.asset_key, newest)
+        warning = self._warning(context, contract, obj, written)
+        context.step_context.add_asset_metadata({**of_run, **warning, **explanation}, context.asset_key, newest)
 
     def _guarded(
         self,
@@ -221,17 +232,38 @@ class WarehouseIOManager(dg.IOManager):
             return obj.rows, obj.days
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
-    def _counts(self, contract: type[Table], days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
-        """Return the metadata with the counts of the table and the slice."""
-        counts: dict[str, Any] = {
+    def _of_table(self, contract: type[Table]) -> dict[str, Any]:
+        """Return the metadata of the table as a whole, which each day of the run shows."""
+        return {
             "dagster/row_count": self._engine.row_count(contract),
             "dagster/table_name": contract.qualified_name(),
-            "seconds": round(took_s, 3),
-            "rows_written": written.row_count,
         }
-        if days is not None and days.dates:
-            counts["days_written"] = f"{days.first} to {days.dates[-1]}"
-        return counts
+
+    def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
+        """Show each day's own row count, where counting takes little time."""
+        if not context.has_asset_partitions or len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
+            return
+        if not self._engine.notes_writes:  # as with notes, one more statement for each table is noticed there
+            return
+        counts = self._engine.day_counts(contract, _days_of(context))
+        for key in context.asset_partition_keys:
+            of_day = {"dagster/partition_row_count": counts.get(date.fromisoformat(key), 0)}
+            context.step_context.add_asset_metadata(of_day, context.asset_key, key)
+
+    def _warning(
+        self, context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay, written: Written
+    ) -> dict[str, str]:
+        """Log and return why a table has no rows, or not those of all days, if something must be run first."""
+        warning = obj.warning if isinstance(obj, SliceOutput) else ""
+        if not (warning or written.row_count):
+            missing = never_computed(self._engine, self._contracts, context)
+            warning = no_rows_because_of(missing) if missing else ""
+        if not warning:
+            return {}
+        warning = f"{contract.qualified_name()}: {warning}"
+        context.log.warning(warning)
+        self._progress.warn(warning)
+        return {"warning": warning}
 
     def _explanation(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written
@@ -265,6 +297,19 @@ class WarehouseIOManager(dg.IOManager):
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)
+
+
+def _of_run(days: Days | None, written: Written, took_s: float) -> dict[str, Any]:
+    """Return the metadata of all that a run wrote into a table, on other days than its own, too."""
+    of_run: dict[str, Any] = {"rows_written": written.row_count, "seconds": round(took_s, 3)}
+    if days is not None and days.dates:
+        of_run["days_written"] = f"{days.first} to {days.dates[-1]}"
+    return of_run
+
+
+def _in_words(of_run: dict[str, Any]) -> str:
+    days = f" of {of_run['days_written']}" if "days_written" in of_run else ""
+    return f"{of_run['rows_written']:,} rows{days} in {of_run['seconds']} s"
 
 
 def _days_of(context: dg.InputContext | dg.OutputContext) -> Days:

@@ -1,7 +1,8 @@
 """The days of a raw table that a run has loaded.
 
-A late row belongs to an earlier day than the one on which it arrived. Of a day that no run has loaded, late rows are a part
-of its rows, from which nothing may be published. A day with rows was loaded; of a day without rows a note says so.
+A late row belongs to an earlier day than the one on which it arrived. Of a day that no run has loaded, late rows are
+only a part of its rows, from which nothing may be published. A day with rows was loaded; of a day without rows, a note
+says so.
 """
 
 from collections.abc import Iterable

@@ -18,8 +18,8 @@ from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets_tests.command import small_shop
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-CHOSEN = '+key:"mart/conversion_funnel" or +key:"mart/engagement_daily" or +key:"mart/event_accounting_daily"'
-SHOP_DAYS = 16
+CHOSEN = '+key:"mart/engagement_daily" or +key:"mart/event_accounting_daily"'
+SHOP_DAYS = 14
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from ecom_assets.definitions import build_definitions
@@ -82,8 +83,9 @@ def test_every_table_has_rows_columns_lineage_sql_preview_and_seconds(materializ
 
 
 @pytest.mark.slow
-def test_every_day_has_its_counts_and_the_newest_alone_how_the_table_was_made(materialized: Materialized) -> None:
-    counts, explanation = {"dagster/row_count", "rows_written"}, {"sql", "preview", "dagster/column_lineage"}
+def test_every_day_has_its_counts_and_the_newest_alone_what_is_of_the_run(materialized: Materialized) -> None:
+    counts = {"dagster/row_count"}
+    explanation = {"sql", "preview", "dagster/column_lineage", "rows_written", "days_written", "seconds"}
     for key, days in materialized.items():
         if key in BY_KEY:
             assert all(counts <= one.metadata.keys() for one in days), key
@@ -139,3 +141,53 @@ def test_materializing_a_day_twice_equals_once(tmp_path: Path) -> None:
             )
         last = result.asset_materializations_for_node("staging__events")[-1]
         assert last.metadata["dagster/row_count"].value == truth["events"]["clean"]
+
+
+def run_over(home: Path, first: str, last: str, *keys: dg.AssetKey) -> dg.ExecuteInProcessResult:
+    """Run some assets over some days of a home."""
+    job = build_definitions(Settings(home=home)).resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        return job.execute_in_process(
+            instance=instance, tags={RANGE_START: first, RANGE_END: last}, asset_selection=[*keys]
+        )
+
+
+def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    small_shop(home, visitors=60)
+    result = run_over(home, DAYS[0], DAYS[-1], *FEW)
+    of_days = {
+        str(one.partition): one.metadata["dagster/partition_row_count"].value
+        for one in result.asset_materializations_for_node("staging__events")
+    }
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        stored = con.execute("SELECT event_date::VARCHAR, count(*) FROM staging.events GROUP BY ALL").fetchall()
+    assert of_days == dict(stored)
+    assert len(set(of_days.values())) > 1
+    logged = [line for line in capsys.readouterr().err.splitlines() if "- staging.events: " in line]
+    assert len(logged) == 1
+    assert f"{sum(of_days.values()):,} rows" in logged[0]
+
+
+def test_a_table_without_rows_says_which_tables_nothing_has_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    small_shop(home, days=1, visitors=20)
+    result = run_over(home, DAYS[0], DAYS[0], dg.AssetKey(["mart", "sales"]))
+    (one,) = result.asset_materializations_for_node("mart__sales")
+    warning = str(one.metadata["warning"].value)
+    assert "staging.user_order_log" in warning
+    assert warning in capsys.readouterr().err, "in the run's log too"
+
+
+def test_a_day_that_was_never_loaded_is_left_as_it_was_with_a_warning(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    small_shop(home, days=2, visitors=20)
+    run_over(home, DAYS[0], DAYS[0], *FEW)
+    result = run_over(home, DAYS[0], DAYS[1], *FEW[1:], dg.AssetKey(["mart", "session_events"]))
+    (*_, newest) = result.asset_materializations_for_node("mart__session_events")
+    assert str(newest.metadata["warning"].value).startswith(f"mart.session_events: {DAYS[1]} left as before")
+    assert newest.metadata["days_written"].value == f"{DAYS[0]} to {DAYS[0]}"
