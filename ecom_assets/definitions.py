@@ -69,7 +69,7 @@ from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.stock import has_stock
-from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
+from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
 from ecom_assets.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
@@ -221,7 +221,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
     """Return the job that sends the weekly report, if it is set to whom."""
-    return [report_job(settings, check_keys(settings))] if settings.report_email else []
+    return [report_job(settings)] if settings.report_email else []
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
@@ -328,8 +328,3 @@ def checks(settings: Settings) -> list[TableCheck]:
         *RECONCILIATION_CHECKS,
         *DELIVERY_CHECKS,
     ]
-
-
-def check_keys(settings: Settings) -> list[dg.AssetCheckKey]:
-    """Return the key of every check."""
-    return [dg.AssetCheckKey(asset_key(check.contract), check.name) for check in checks(settings)]

@@ -126,7 +126,7 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
         partial(whole_days, settings),
         RestatementLog,
         ErasedPeople(settings),
-        partial(plot_of, timezone=settings.timezone, currency=settings.currency),
+        partial(plot_of, timezone=settings.timezone, currency=settings.known_currency),
     )
 
 

@@ -24,6 +24,7 @@ PeriodStart = Annotated[
 ]
 """The first day of a period; of an hour its start, with the zone's offset."""
 PREVIOUS = "Of the period before; null where the data hold no day of it"
+CURRENCY = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
 CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
@@ -118,7 +119,7 @@ class Answer(BaseModel):
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")
     data_version: str = Field(description="Version of the published tables: equal versions give equal answers")
-    currency: str = Field(description="Of all amounts, by ISO 4217", examples=["EUR"])
+    currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
 

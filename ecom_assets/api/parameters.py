@@ -154,7 +154,7 @@ class RequestContext:
             "range": range_of(of, timezone) if isinstance(of, Period) else self._as_of(of),
             "data_as_of": reading.newest_date,
             "data_version": reading.published.data_version,
-            "currency": reading.currency,
+            "currency": reading.currency or None,
             "definition": dict(definition),
             **numbers,
             "explain": self._explained() if parameters.explain else None,

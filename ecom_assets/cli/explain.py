@@ -32,7 +32,7 @@ Answer = dict[str, Any]
 
 def place_of(engine: Engine, settings: Settings) -> Place:
     """Return the open warehouse as the place where answers are looked up."""
-    reading = WarehouseReading(engine, date.min, settings.timezone, settings.currency)
+    reading = WarehouseReading(engine, date.min, settings.timezone, settings.known_currency)
     return Place(
         reading,
         _notes(engine, settings),

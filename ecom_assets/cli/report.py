@@ -4,18 +4,17 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import dagster as dg
 import typer
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
-from ecom_assets.definitions import check_keys
+from ecom_assets.cli.ui import take_own_data
 from ecom_assets.errors import UsageError
 from ecom_assets.report.page import print_pdf, render_page
 from ecom_assets.report.report import build_report, mail_server_of, send_report
 from ecom_assets.report.weekly import Week
 from ecom_assets.report.wording import text_lines
-from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import load_settings
 
 SUFFIXES = (".html", ".pdf")
 
@@ -32,11 +31,11 @@ def report(
     chosen = None if week is None else Week.parse(week)
     _require_writable(out)
     settings = load_settings()
+    if take_own_data(settings):
+        settings = load_settings()
     if send:
         mail_server_of(settings)
-    prepare_dagster_home(settings)
-    with dg.DagsterInstance.get() as instance:
-        result = build_report(settings, chosen, instance, check_keys(settings))
+    result = build_report(settings, chosen)
     if out is not None:
         _write(result, out)
     if as_json:

@@ -161,8 +161,8 @@ class EventChoices:
     """Names of the properties to send; empty: all. Sending fewer shares less personal data."""
     urls: Literal["whole", "without_query"] = "whole"
     """Whether page URLs include the query string, which can be long and contain personal data."""
-    currency: str = "USD"
-    """The ISO 4217 currency of every amount, because events have no currency."""
+    currency: str | None = "USD"
+    """The ISO 4217 currency of every amount, because events have no currency; None sends amounts without one."""
     cart_value: Literal["cart", "item"] = "cart"
     """The meaning of `cart_amount`: the value of the whole cart, or the price of the item."""
 

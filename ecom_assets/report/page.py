@@ -51,7 +51,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     return environment.get_template("report.html").render(
         report=report,
         cards=[(name, report["numbers"][name]) for name in CARDS],
-        chart=daily_chart(report["days"], report["currency"]) if has_days else None,
+        chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
         revenue=[{**one, **_with_bars(_shortened(one["parts"]))} for one in causes["revenue"] or []],
         wording=wording,
@@ -128,7 +128,7 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
             x = LEFT + step * (place + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
-            label = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}"
+            label = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}".strip()
             bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
     middles = [round(LEFT + step * (place + 0.5), 2) for place in range(len(days))]
     labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]

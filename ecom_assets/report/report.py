@@ -1,6 +1,6 @@
-"""The report: built from what is published and from Dagster's event log, sent by e-mail, and its job and schedule."""
+"""The report: built from what is published and what runs noted, sent by e-mail, and its job and schedule."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from email.message import EmailMessage
 from typing import Any, Final
@@ -8,22 +8,20 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets.api.store.store import open_store
-from ecom_assets.automation.alerts import newest_results
 from ecom_assets.automation.jobs import day_of
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.errors import SettingError
+from ecom_assets.operations.queries import failing_checks
 from ecom_assets.report.page import render_page
 from ecom_assets.report.weekly import Week, weekly_report
 from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import Settings
 
 
-def build_report(
-    settings: Settings, week: Week | None, instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
-) -> dict[str, Any]:
-    """Return the report of a week, from one published state, with the checks that fail now.
+def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
+    """Return the report of a week, from one published state, with the checks that fail now, as runs noted them.
 
-    The week is by default the newest that is over in the data; `checks` are the keys of all checks.
+    The week is by default the newest that is over in the data.
 
     Raises:
         NothingPublishedError: Nothing is published yet.
@@ -31,19 +29,20 @@ def build_report(
     with closing(open_store(settings)) as store, store.reading() as reading:
         result = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
         version = reading.published.data_version
-    results = newest_results(instance, checks)
+    results = failing_checks(settings.home)
     failing = [
         {
-            "table": one.table.replace("/", "."),
-            "name": one.name,
-            "is_warning": one.is_warning,
-            "sentence": one.sentence or one.description,
-            "observed": one.observed,
-            "limit": one.limit,
+            "table": one["table_name"],
+            "name": one["check_name"],
+            "is_warning": one["is_warning"],
+            "sentence": one["sentence"] or one["description"],
+            "observed": one["observed"],
+            "limit": one["limit"],
         }
-        for one in results.failing
+        for one in results["checks"]
     ]
-    return {**result, "data_version": version, "checks": {"evaluated": results.evaluated_count, "failing": failing}}
+    checks = {"evaluated": results["evaluated_count"], "failing": failing}
+    return {**result, "data_version": version, "checks": checks}
 
 
 def report_message(settings: Settings, report: Mapping[str, Any]) -> EmailMessage:
@@ -96,19 +95,18 @@ class ReportConfig(dg.Config):
     """An ISO week such as 2026-W04; by default the newest that is over in the data."""
 
 
-def report_job(settings: Settings, checks: Iterable[dg.AssetCheckKey]) -> dg.JobDefinition:
+def report_job(settings: Settings) -> dg.JobDefinition:
     """Return the job that sends the report.
 
     Raises:
         SettingError: Recipients are set without a mail server, or its address is wrong.
     """
     mail_server_of(settings)
-    keys = list(checks)
 
     @dg.op(name="send_report", retry_policy=AGAIN, description="Reads what is published, and sends the report.")
     def sent(context: dg.OpExecutionContext, config: ReportConfig) -> str:
         week = Week.parse(config.week) if config.week else None
-        line = send_report(settings, build_report(settings, week, context.instance, keys))
+        line = send_report(settings, build_report(settings, week))
         context.log.info(line)
         return line
 

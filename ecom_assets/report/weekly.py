@@ -120,7 +120,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "end_date": week.sunday,
         "previous_week": str(week.before),
         "timezone": reading.timezone,
-        "currency": reading.currency,
+        "currency": reading.currency or None,
         "data_as_of": reading.newest_date,
         "known": _known(reading, period),
         "numbers": numbers,

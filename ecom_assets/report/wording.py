@@ -58,7 +58,7 @@ UNKNOWN: Final = "not known"
 MINUS: Final = "\N{MINUS SIGN}"
 
 
-def number(name: str, value: Any, currency: str = "") -> str:  # noqa: ANN401 (a count, an amount or a share)
+def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: ANN401 (a count, an amount or a share)
     """Write a number by the ending of its name: an amount, a rate or a count."""
     if value is None:
         return UNKNOWN
@@ -69,12 +69,12 @@ def number(name: str, value: Any, currency: str = "") -> str:  # noqa: ANN401 (a
     return f"{value:,}"
 
 
-def money(amount: Decimal | None, currency: str = "") -> str:
+def money(amount: Decimal | None, currency: str | None = None) -> str:
     """Write an amount, exact to the cent."""
-    return UNKNOWN if amount is None else f"{amount:,.2f} {currency}".strip().replace("-", MINUS)
+    return UNKNOWN if amount is None else f"{amount:,.2f} {currency or ''}".strip().replace("-", MINUS)
 
 
-def signed_money(amount: Decimal, currency: str = "") -> str:
+def signed_money(amount: Decimal, currency: str | None = None) -> str:
     """Write a difference of amounts with its sign."""
     return f"{'+' if amount > 0 else ''}{money(amount, currency)}"
 
@@ -94,7 +94,7 @@ def points(difference: Decimal) -> str:
     return f"{'+' if difference > 0 else ''}{difference * 100:,.3f}".replace("-", MINUS)
 
 
-def factor(name: str, value: float, currency: str) -> str:
+def factor(name: str, value: float, currency: str | None) -> str:
     """Write the value of a factor of revenue."""
     if name.endswith("_count"):
         return f"{value:,.0f}"
@@ -137,7 +137,7 @@ def headline(report: Mapping[str, Any]) -> str:
     return f"{sentence}, {money(abs(difference), currency)} {more} than in the week before{share}."
 
 
-def cause_sentence(cause: Mapping[str, Any], currency: str) -> str:
+def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
     """Return a sentence about one of the largest causes."""
     name = part_name(cause["dimension"], cause["value"])
     what = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)

@@ -94,7 +94,7 @@ def revenue_plot(reading: Reading, period: Period) -> str | None:
         return None
     height, step = 120, (WIDTH - LABELS) / len(points)
     marks = [
-        _text(LABELS - 8, 17, f"{most:,.0f} {reading.currency}", anchor="end"),
+        _text(LABELS - 8, 17, f"{most:,.0f} {reading.currency}".strip(), anchor="end"),
         _text(LABELS, height + 17, str(period.start_date)),
         _text(WIDTH, height + 17, str(period.end_date), anchor="end"),
     ]

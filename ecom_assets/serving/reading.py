@@ -30,7 +30,7 @@ class WarehouseReading:
     engine: Engine
     newest_date: date
     timezone: str = "UTC"
-    currency: str = "USD"
+    currency: str = ""
     known: Mapping[str, KnownDays] = field(default_factory=dict)
 
     @classmethod
@@ -40,7 +40,7 @@ class WarehouseReading:
         for source, held in held_dates(engine, order_rule).items():
             known[source] = known.get(source, KnownDays()).with_held(held)
         newest = max((days.last for source, days in known.items() if days.last and source != "stock"), default=today)
-        return cls(engine, newest, settings.timezone, settings.currency, known)
+        return cls(engine, newest, settings.timezone, settings.known_currency, known)
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""

@@ -101,7 +101,11 @@ class Settings(
         "well-formed type",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
-    currency: str = Field("USD", description="Currency of all amounts, ISO 4217; sent with answers and to tools")
+    currency: str = Field(
+        "",
+        description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
+        "of your own data are shown without one, and those of the simulated shop in USD",
+    )
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )
@@ -186,7 +190,7 @@ class Settings(
     @field_validator("currency")
     @classmethod
     def _iso_currency(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Z]{3}", value):
+        if value and not re.fullmatch(r"[A-Z]{3}", value):
             raise ValueError("is not an ISO 4217 code, such as EUR")
         return value
 
@@ -229,6 +233,11 @@ class Settings(
     def has_own_data(self) -> bool:
         """Return whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
         return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
+
+    @property
+    def known_currency(self) -> str:
+        """Return the currency of all amounts: the set one, or that of the sandbox shop; empty where it is unknown."""
+        return self.currency or ("" if self.has_own_data else "USD")
 
     @property
     def sandbox_folder(self) -> Path:

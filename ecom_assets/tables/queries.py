@@ -218,7 +218,7 @@ class Reading(Protocol):
     timezone: str
     """The reporting time zone, an IANA name."""
     currency: str
-    """The currency of all amounts, as an ISO 4217 code."""
+    """The currency of all amounts, as an ISO 4217 code; empty where it is unknown."""
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""

@@ -66,7 +66,7 @@ def test_an_answer_without_a_list_is_one_row(api: Api, path: str) -> None:
     answer = api.json(path)
     (row,) = rows_of(api.get(path, format="csv").text)
     name = path.rpartition("/")[2]
-    assert row["currency"] == "USD"
+    assert not row["currency"], "nobody said which one"
     assert row[f"{name}.{next(iter(answer[name]))}"] == as_text(next(iter(answer[name].values())))
     assert "range.start_date" not in row
 

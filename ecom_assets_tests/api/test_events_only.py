@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from ecom_assets.api.app import create_app
@@ -137,9 +136,8 @@ def test_what_no_source_has_is_a_conflict_that_names_the_setting(api: Api, path:
 @pytest.mark.slow
 def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) -> None:
     assert api.get("/health/live").status_code == 200  # which has published what the report reads
-    with dg.DagsterInstance.ephemeral() as instance:
-        settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
-        report = build_report(settings, Week.parse("2026-W05"), instance, [])
+    settings = Settings(home=folder / "home", events=str(folder / "files" / "events.csv"))
+    report = build_report(settings, Week.parse("2026-W05"))
     week = Week.parse("2026-W05")
     purchases = [row for row in PlainShop(folder / "files").events if row["event_type"] == "purchase"]
     mine = [row for row in purchases if week.monday <= row["at"].date() <= week.sunday]

@@ -17,8 +17,12 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.definitions import check_keys, schedules
+from ecom_assets.definitions import schedules
 from ecom_assets.errors import SettingError
+from ecom_assets.operations.queries import failing_checks
+from ecom_assets.operations.requests import OperationsStore
+from ecom_assets.operations.run_notes import NOTE_CHECK
+from ecom_assets.report import report as report_module
 from ecom_assets.report.page import print_pdf, render_page
 from ecom_assets.report.report import NAME, build_report, report_job
 from ecom_assets.report.weekly import Week
@@ -42,9 +46,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture(scope="module")
-def reports(settings: Settings, instance: dg.DagsterInstance) -> dict[str, Any]:
+def reports(settings: Settings) -> dict[str, Any]:
     """The report of each week."""
-    return {week: build_report(settings, Week.parse(week), instance, []) for week in WEEKS}
+    return {week: build_report(settings, Week.parse(week)) for week in WEEKS}
 
 
 def span_of(week: str) -> Span:
@@ -140,8 +144,8 @@ def test_the_largest_causes_go_with_the_change(reports: dict[str, Any]) -> None:
         assert all((amount > 0) == (change > 0) for amount in amounts)
 
 
-def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings, instance: dg.DagsterInstance) -> None:
-    report = build_report(settings, Week.parse("2030-W01"), instance, [])
+def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings) -> None:
+    report = build_report(settings, Week.parse("2030-W01"))
     assert {one["value"] for one in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
     result = "\n".join(text_lines(report))
@@ -153,8 +157,8 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
 
 
 @pytest.mark.slow
-def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings, instance: dg.DagsterInstance) -> None:
-    report = build_report(settings, Week.parse("2026-W01"), instance, [])
+def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings) -> None:
+    report = build_report(settings, Week.parse("2026-W01"))
     assert report["numbers"]["revenue_amount"]["value"] > ZERO
     assert {one["change"] for one in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
@@ -240,6 +244,24 @@ def test_without_a_publication_it_says_what_to_do(tmp_path: Path) -> None:
     )
 
 
+def test_the_report_counts_the_checks_that_runs_noted(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = {
+        "table_name": "export.deliveries", "check_name": "no_record_is_lost", "is_passed": False, "is_warning": True,
+        "description": "Each is there", "sentence": "", "observed": "3", "limit_value": "0", "examples": "[]",
+        "evaluated_at": "2026-02-10T00:00:00+00:00", "run_id": "r",
+    }  # fmt: skip
+    with OperationsStore(tmp_path).writing() as con:
+        con.executemany(NOTE_CHECK, [check, check | {"check_name": "keys_are_unique", "is_passed": True}])
+    monkeypatch.setattr(report_module, "failing_checks", lambda _home: failing_checks(tmp_path))
+    checks = build_report(settings, Week.parse("2026-W04"))["checks"]
+    assert checks["evaluated"] == failing_checks(tmp_path)["evaluated_count"] == 2
+    assert [(one["table"], one["name"], one["sentence"]) for one in checks["failing"]] == [
+        ("export.deliveries", "no_record_is_lost", "Each is there")
+    ]
+
+
 def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None:
     report = reports["2026-W04"]
     parts = [{**part, "value": "<b>&"} for part in report["causes"]["revenue"][0]["parts"]]
@@ -255,7 +277,7 @@ def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.Dag
             update={"report_email": (ANN, "bob@shop.example"), "smtp_url": SecretStr(f"smtp://{HOST}:{mailbox.port}")}
         )
         config = {"ops": {"send_report": {"config": {"week": "2026-W04"}}}}
-        assert report_job(there, []).execute_in_process(instance=instance, run_config=config).success
+        assert report_job(there).execute_in_process(instance=instance, run_config=config).success
     (message,) = mailbox.messages
     assert mailbox.recipients == [[ANN, "bob@shop.example"]]
     assert message["Subject"] == "[ecom] Weekly report 2026-W04"
@@ -280,4 +302,4 @@ def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Setting
 def test_recipients_without_a_mail_server_are_refused(settings: Settings) -> None:
     there = settings.model_copy(update={"report_email": (ANN,)})
     with pytest.raises(SettingError, match="ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL"):
-        report_job(there, check_keys(there))
+        report_job(there)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -83,6 +84,20 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
     assert len({line["model"] for line in lines}) == len(MODELS) == 8
     in_chart = [(row["channel"], row["model"], float(row["revenue_amount"])) for row in drawn(root)]
     assert [(line["channel"], line["model"], float(line["revenue_amount"])) for line in lines] == in_chart
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+def test_amounts_have_no_currency_that_nobody_named(client: Client, page: Page) -> None:
+    text = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main").text
+    assert not re.search(r"[$€]\d|USD", text)
+
+
+def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
+    there = settings.model_copy(update={"currency": "EUR"})
+    with served(build_dashboard_app(there)) as answer:
+        tile = shown(Client(answer.address), "sales").one("p", class_="number").text
+    assert tile.startswith("€")
 
 
 def test_only_pages_that_compare_name_the_period_before(client: Client) -> None:

@@ -66,7 +66,7 @@ class DeliveredShop:
         self.clock = Clock()
         self.tool = EventTool(self.clock, **tool)
         self.tool.answers = {}
-        self.settings = Settings(home=home, events="given", ledger_patience_s=0.0)
+        self.settings = Settings(home=home, events="given", currency="USD", ledger_patience_s=0.0)
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.engine.con.raw_sql("SET threads = 1")

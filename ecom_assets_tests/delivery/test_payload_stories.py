@@ -137,6 +137,23 @@ def test_ga4_gets_its_own_names_and_an_item() -> None:
     }
 
 
+OWN = {"events": "shop.csv"}
+"""The settings of a shop that did not say its currency."""
+
+
+@pytest.mark.parametrize("name", ["amplitude_events", "heap_events", "mixpanel_events"])
+def test_an_amount_goes_without_a_currency_that_nobody_named(name: str) -> None:
+    payload = json.dumps(made(name, event(1, **BOUGHT), **OWN))
+    assert "19.9" in payload
+    assert "currency" not in payload
+    assert '"EUR"' in json.dumps(made(name, event(1, **BOUGHT), **OWN, currency="EUR"))
+
+
+def test_ga4_gets_no_amount_without_its_currency() -> None:
+    assert made("ga4_events", event(1, **BOUGHT), **OWN) == "currency_unknown"
+    assert made("ga4_events", event(1), **OWN)["events"], "an event without an amount goes"
+
+
 def test_where_the_amount_is_the_item_s_ga4_gets_its_price() -> None:
     request = made("ga4_events", event(1, **{**BOUGHT, "properties": None}), cart_value="item")
     params = request["events"][0]["params"]

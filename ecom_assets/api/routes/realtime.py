@@ -10,7 +10,7 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.models import Explained, Money, may_lack_what_is_about_numbers
+from ecom_assets.api.models import CURRENCY, Explained, Money, may_lack_what_is_about_numbers
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.automation.ui_address import dagster_address
@@ -84,7 +84,7 @@ class RealTimeAnswer(BaseModel):
     range: MinutesCovered = Field(description="The time that the answer covers")
     data_as_of: datetime | None = Field(description="The newest event in UTC; null where no file changed lately")
     lag_s: float | None = Field(description="Seconds from it to now; null without it")
-    currency: str = Field(description="Of all amounts, by ISO 4217; XXX where none was named", examples=["EUR"])
+    currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
     newest_file_at: datetime | None = Field(description="When the newest landing file changed, in UTC")
@@ -141,6 +141,6 @@ def realtime(request: Request, response: Response, parameters: Annotated[RealTim
         "definition": result["definition"] | {"rule": asdict(replace(RULE, top_product_count=parameters.limit))},
         "range": {"start_at": longest["start_at"], "end_at": longest["end_at"], "timezone": "UTC"},
         "data_as_of": result["newest_event_at"],
-        "currency": settings.currency,
+        "currency": settings.known_currency or None,
         "explain": {"sql": result["questions"], "tables": [table]} if parameters.explain else None,
     }

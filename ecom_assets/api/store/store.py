@@ -171,7 +171,7 @@ class StoreReading(ABC):
         """Set the published state, and what limits queries on separate connections."""
         self.published = published
         self.newest_date, self.known = published.newest_date, published.known
-        self.timezone, self.currency = settings.timezone, settings.currency
+        self.timezone, self.currency = settings.timezone, settings.known_currency
         self.questions: list[str] = []
         self.used: list[str] = []
         self._settings = settings

@@ -58,7 +58,7 @@ def _opened(settings: Settings) -> dict[str, HttpDestination]:
         user_key=settings.delivery_user_key,
         properties=settings.delivery_properties,
         urls=settings.delivery_urls,
-        currency=settings.currency,
+        currency=settings.known_currency or None,
         cart_value=settings.cart_value,
     )
     named = [tool for tool in TOOLS.values() if tool.is_set(tool.own(settings))]

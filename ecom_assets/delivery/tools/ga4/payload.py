@@ -164,6 +164,11 @@ def _content_refusals() -> list[Refusal]:
             "name = 'purchase' AND product_id IS NULL",
         ),
         Refusal(
+            "currency_unknown",
+            "GA4 takes amounts with their currency only; set ECOM_CURRENCY.",
+            "amount IS NOT NULL AND $currency IS NULL",
+        ),
+        Refusal(
             "refund_without_order",
             "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
             "name = 'refund' AND order_id IS NULL",
