@@ -10,9 +10,9 @@ from typing import Any
 from isal import igzip
 from pyrate_limiter import Limiter, Rate
 from requests import Response, Session, exceptions
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from ecom_assets.http.bounds import BoundedAdapter, ResponseBounds
 from ecom_assets.http.retry import Pause, retry_after_s, through
 from ecom_assets.redact_url import without_secrets
 
@@ -20,6 +20,8 @@ _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
 """Compression level from 0 to 3. It shrinks JSON events to an eighth, in a fifth of the time that zlib needs."""
 _WORDS = 300
+_BOUNDS = ResponseBounds(300.0, 10.0)
+"""More than any tool's receipt takes, or has."""
 """Maximum characters kept of a tool's message."""
 
 
@@ -122,7 +124,7 @@ class Sender:
         """Set up the sender without opening a connection."""
         self.rule = rule
         # The library's retries are off, because which records of a request to retry differs between tools.
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=rule.connections, max_retries=0)
+        adapter = BoundedAdapter(_BOUNDS, connections=rule.connections)
         self._session = through(Session(), adapter)
         self._limiter = _limiter(rule)
         self._pause = Pause()

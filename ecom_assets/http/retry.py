@@ -20,6 +20,7 @@ from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ecom_assets.errors import SourceError
+from ecom_assets.http.bounds import BoundedAdapter, ResponseBounds
 from ecom_assets.redact_url import without_secrets
 
 RETRIES = 3
@@ -205,13 +206,15 @@ def fault_in_json(response: Response) -> str:
         json.loads(response.content)
     except ValueError:
         return "answers with something that is not JSON to its end"
+    except RecursionError:
+        return "answers with JSON of a thousand levels or more, which no list of records has"
     return ""
 
 
-class PatientAdapter(HTTPAdapter):
+class PatientAdapter(BoundedAdapter):
     """An adapter for `requests` sessions that retries requests if a retry can help.
 
-    It reads every body completely before it returns the response, so that no cache stores half a body.
+    It returns only responses with a complete body, so that no cache stores half a body.
     """
 
     def __init__(  # noqa: PLR0913 (each is a bound of its own, given by name)
@@ -222,10 +225,11 @@ class PatientAdapter(HTTPAdapter):
         base_s: float,
         max_wait_s: float,
         connections: int,
+        bounds: ResponseBounds,
         fault_in: Callable[[Response], str] = fault_in_json,
     ) -> None:
         """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429."""
-        super().__init__(pool_connections=1, pool_maxsize=connections)
+        super().__init__(bounds, connections=connections)
         self._pause, self._stats, self._fault_in = pause, stats, fault_in
         self._base_s, self._max_wait_s = base_s, max_wait_s
 
@@ -251,7 +255,6 @@ class PatientAdapter(HTTPAdapter):
         self._stats.add(requests=1)
         try:
             response = super().send(request, *args, **kwargs)
-            response.content  # noqa: B018 (reading it is what can fail)
         except exceptions.SSLError:
             raise  # a retry cannot fix a certificate
         except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from requests import Response, Session, exceptions
 
 from ecom_assets.errors import SettingError, SourceError
+from ecom_assets.http.bounds import EndlessResponseError, ResponseBounds
 from ecom_assets.http.retry import (
     OK,
     RATE_LIMITED,
@@ -64,6 +65,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             base_s=settings.source_retry_base_s,
             max_wait_s=settings.source_max_wait_s,
             connections=settings.source_concurrency,
+            bounds=ResponseBounds(settings.source_response_timeout_s, settings.source_max_response_mb),
             fault_in=fault_in,
         )
         self._session = through(session or Session(), adapter)
@@ -107,7 +109,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
 
     def _unreachable(self, url: str, error: Exception) -> str:
         place, name = without_secrets(url), self.api.name
-        if isinstance(error, BrokenBodyError):
+        if isinstance(error, BrokenBodyError | EndlessResponseError):
             return f"The {name} at {place} {error}; see that {self.api.url_setting} is right, or run again later."
         if isinstance(error, exceptions.SSLError):
             return f"The {name} at {place} has no certificate that this machine trusts; correct {self.api.url_setting}."

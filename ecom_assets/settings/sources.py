@@ -35,6 +35,13 @@ class SourceSettings(BaseSettings):
     source_concurrency: int = Field(8, ge=1, le=64, description="Concurrent requests to an API")
     source_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
     source_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for data from an API")
+    source_response_timeout_s: float = Field(
+        300.0, gt=0, description="Maximum seconds that one response of an API takes from its first to its last byte"
+    )
+    source_max_response_mb: float = Field(
+        100.0, gt=0, description="Maximum megabytes of one response of an API, unpacked"
+    )
+    source_max_pages: int = Field(10_000, ge=1, description="Maximum number of pages of a list of an API")
     source_retry_base_s: float = Field(
         1.0, gt=0, description="Seconds before the first retry; each further one waits twice as long"
     )

@@ -209,6 +209,12 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
     with ApiSession(api, settings) as session:
         first = _page(session, headers, 1)
         products += first.data
+        if first.total_pages > settings.source_max_pages:
+            raise SourceError(
+                f"The catalogue API at {without_secrets(api.url)} says that it has {first.total_pages:,} pages, and "
+                f"ECOM_SOURCE_MAX_PAGES is {settings.source_max_pages:,}; see that its number of pages is right, or "
+                "raise that."
+            )
         for number in range(2, first.total_pages + 1):
             products += _page(session, headers, number).data
         costs = session.stats.costs()

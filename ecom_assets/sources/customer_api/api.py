@@ -114,6 +114,7 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
             session.stop,
             concurrency=settings.source_concurrency,
             most_passes=settings.customer_api_passes,
+            most_pages=settings.source_max_pages,
         )
         return _fetch(reading, session.stats.costs(), round(time.monotonic() - began, 3))
 

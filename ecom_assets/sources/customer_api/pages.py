@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.customer_api.records import Customer, QuarantinedRecord, ReceivedRecord
 
-MOST_PAGES = 1_000_000
-"""More than any shop has: a response that announces more is broken."""
+MOST_GROWTHS = 20
+"""How often a list may say during one pass that it has more pages than before."""
 
 
 @dataclass(frozen=True)
@@ -114,48 +114,82 @@ class Reading:
         return tuple(sorted(everybody - always))
 
 
-def read_until_settled(read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int) -> Reading:
+def read_until_settled(
+    read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int, most_pages: int
+) -> Reading:
     """Read all pages until two consecutive passes agree, at most `most_passes` times.
 
     `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others end soon.
+
+    Raises:
+        SourceError: The pages have no end, or are more than `most_pages`.
     """
-    passes = [_read_pass(read_page, stop, concurrency)]
+    passes = [_read_pass(read_page, stop, concurrency, most_pages)]
     while len(passes) < most_passes:
-        passes.append(_read_pass(read_page, stop, concurrency))
+        passes.append(_read_pass(read_page, stop, concurrency, most_pages))
         if passes[-1].agrees_with(passes[-2]):
             return Reading(tuple(passes), is_settled=True)
     return Reading(tuple(passes), is_settled=False)
 
 
-def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int) -> Pass:
+def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, most_pages: int) -> Pass:
     pages = [read_page(1, None)]
     if pages[0].page_count is None:
-        return Pass(tuple(_one_after_another(read_page, pages)))
+        return Pass(tuple(_one_after_another(read_page, pages, most_pages)))
+    growths = -1
     with ThreadPoolExecutor(concurrency, "customer-page") as pool:
         # A page may announce more pages than the ones before it did.
         while (known := max(page.page_count or 0 for page in pages)) > len(pages):
+            growths += 1
+            if known > most_pages:
+                raise _too_many_pages(f"says that it has {known:,} pages", most_pages)
+            if growths > MOST_GROWTHS:
+                raise SourceError(
+                    f"The list of the customer API grows while it is read: it said {growths} times that it has more "
+                    f"pages than before, now {known:,}; see that its number of pages is right, or fetch at a quieter "
+                    "hour."
+                )
             numbers = range(len(pages) + 1, known + 1)
             pages += _results(pool, [pool.submit(read_page, number, None) for number in numbers], stop)
     return Pass(tuple(pages))
 
 
-def _one_after_another(read_page: ReadPage, pages: list[Page]) -> list[Page]:
+def _one_after_another(read_page: ReadPage, pages: list[Page], most_pages: int) -> list[Page]:
     seen: set[str] = set()
+    repeated = _Repeats()
     while (after := pages[-1].after) is not None:
-        if after in seen or _goes_nowhere(pages) or len(pages) >= MOST_PAGES:
+        if after in seen or repeated.are_many(pages[-1]):
             raise SourceError(
                 f"Page {pages[-1].number} of the customer API leads to one that was read already, so its pages have no "
                 "end; correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names."
             )
+        if len(pages) >= most_pages:
+            raise _too_many_pages(f"goes on after {len(pages):,} pages", most_pages)
         seen.add(after)
         pages.append(read_page(len(pages) + 1, after))
     return pages
 
 
-def _goes_nowhere(pages: Sequence[Page]) -> bool:
-    """Return whether three pages in a row have the same records, so the API ignores the page parameter."""
-    last = [[one.payload for one in page.records] for page in pages[-3:]]
-    return len(last) == 3 and last[0] == last[1] == last[2]  # noqa: PLR2004 (two may be a list that shifts)
+class _Repeats:
+    """Counts pages in a row that bring nothing new: from some page on, the API ignores what it is asked for."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._count = -1  # the first page brings something new, even if it is empty
+
+    def are_many(self, page: Page) -> bool:
+        """Return whether, with a further page, there are two or more; one alone may be of a list that shifts."""
+        payloads = {one.payload for one in page.records}
+        self._count = self._count + 1 if payloads <= self._seen else 0
+        self._seen |= payloads
+        return self._count > 1
+
+
+def _too_many_pages(what: str, most_pages: int) -> SourceError:
+    return SourceError(
+        f"The list of the customer API {what}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; correct `paging` in the "
+        "mapping that ECOM_CUSTOMER_API_MAPPING names, or raise that or ECOM_CUSTOMER_API_PAGE_SIZE."
+    )
 
 
 def _results(pool: ThreadPoolExecutor, futures: Sequence[Future[Page]], stop: Callable[[], None]) -> list[Page]:

@@ -27,7 +27,7 @@ from ecom_assets.sources.customer_api.mapping import (
     OffsetPages,
     value_at,
 )
-from ecom_assets.sources.customer_api.pages import MOST_PAGES, Page
+from ecom_assets.sources.customer_api.pages import Page
 from ecom_assets.sources.customer_api.records import ID_TYPES, read_id, read_record
 from ecom_assets.sources.mapping_file import bracketed_guess
 
@@ -110,6 +110,8 @@ def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) 
                 )
 
 
+MOST_PAGES = 1_000_000
+"""More than any shop has: a response that announces more is broken."""
 MOST_RECORDS = 1_000 * MOST_PAGES
 
 

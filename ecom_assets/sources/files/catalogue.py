@@ -1,10 +1,14 @@
 """Reading the catalogue of `ECOM_CATALOGUE`, a Parquet or CSV file."""
 
-import gzip
 import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
-from ecom_assets.sources.files.encodings import UTF_8, as_utf_8, encoding_of_lines, marked_encoding
+from ecom_assets.sources.files.encodings import UTF_8, encoding_of_lines, marked_encoding
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.text_blocks import blocks_of, lines_of
 from ecom_assets.warehouse.sql_text import text
 
 
@@ -12,7 +16,7 @@ def catalogue_rows(place: str) -> str:
     """Return the reader call for a catalogue.
 
     Raises:
-        SourceError: It is a text file of an unknown encoding.
+        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
     """
     if place.endswith((".parquet", ".pq")):
         return f"read_parquet({text(place)})"
@@ -22,15 +26,19 @@ def catalogue_rows(place: str) -> str:
 def _in_utf_8(place: str) -> str:
     """Return the path of a text file if it is UTF-8, else that of a copy."""
     path = Path(place)
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, OSError):  # the engine fails on it too
+    if not path.is_file():  # the engine's reader says so
         return place
-    encoding = marked_encoding(content) or encoding_of_lines(content.splitlines(), path.name)
+    stat = path.stat()
+    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    is_gzip = path.suffix == ".gz"
+    file = InputFile(place, path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
+    head = b"".join(islice(blocks_of(file), 1))
+    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), path.name)
     if encoding in {None, UTF_8}:
         return place
     from ecom_assets.sources.files.sound_copy import copies_folder  # noqa: PLC0415 (loads pyarrow)
 
-    copy = copies_folder() / f"{hashlib.sha256(content).hexdigest()}.csv"
-    copy.write_bytes(b"".join(as_utf_8([content], encoding, path.name)))
+    copy = copies_folder() / f"{hashlib.sha256(f'{path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    with copy.open("wb") as opened:
+        opened.writelines(blocks_of(replace(file, encoding=encoding)))
     return str(copy)
