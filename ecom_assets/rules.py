@@ -27,11 +27,13 @@ from ecom_assets.settings.settings import Settings, about_setting
 from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days, has_events, has_orders
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.definition_text import definition_in
+from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.tables.values import parse_duration
 from ecom_assets.visitor_segments.segment import VisitorSegment
@@ -53,6 +55,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
         "market_segments": segments_of(settings),
+        "places": places_of(settings),
         "value_rule": ValueRule(value_months=settings.value_months, discount_rate=settings.value_discount_rate),
         "funnels": daily_funnels(settings),
         "declared_segments": declared_segments(settings),
@@ -109,6 +112,14 @@ def segments_of(settings: Settings) -> MarketSegments:
     """Return the market segments that map an address to a market."""
     with about_setting("market_segments"):
         return market_segments(settings.market_segments)
+
+
+def places_of(settings: Settings) -> ReadPlaces:
+    """Return what reads the lists of countries, regions and cities."""
+    if settings.cities is not None:
+        with about_setting("cities"):
+            known_places(settings.cities)
+    return partial(known_places, settings.cities)
 
 
 def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:

@@ -26,6 +26,7 @@ from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
 
@@ -99,10 +100,13 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     first_touches: ir.Table,
     customer_rule: CustomerRule,
     market_segments: MarketSegments,
+    places: ReadPlaces,
     days: Days,
 ) -> ir.Table:
     """Compute every version of every customer."""
-    return compute_customers(raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, days)
+    return compute_customers(
+        raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, places(), days
+    )
 
 
 @table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))

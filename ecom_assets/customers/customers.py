@@ -30,6 +30,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
 from ecom_assets.tables.literals import NO
+from ecom_assets.tables.places import FOUND, Places
 from ecom_assets.tables.portable import first_of_each, union_all
 
 OTHER = "other"
@@ -77,29 +78,45 @@ class MarketSegments:
         """Return the names of all segments, with `other` last."""
         return (*(one.name for one in self.segments), OTHER)
 
-    def segment_of(self, code: ir.StringColumn, region: ir.StringColumn, city: ir.StringColumn) -> ir.StringColumn:
-        """Return the segment of an address whose country has a code."""
-        state, town = region.upper().fill_null(""), city.lower().fill_null("")
-        has_no_code = code.length() != len("US")
-        by_region = [
-            ((code == split) & state.isin(names), one.name)
+    def add_to(self, rows: ir.Table, present: ir.Table, places: Places) -> ir.Table:
+        """Return rows with `market_segment`, by their `country`, `region` and `city`, which `present` has as well.
+
+        The region that is given decides, then the cities that segments name, then the region and the country of the
+        city in the lists. Without a country, the city decides.
+        """
+        rows = places.add_to(rows, present, "country", "city")
+        spelled = rows.country.upper().fill_null("")
+        named = [(spelled.isin(names), code) for code, names in self.written.items() if names]
+        spelled = ibis.cases(*named, else_=spelled) if named else spelled
+        own = (spelled.length() == len("US")).ifelse(spelled, ibis.null("string"))
+        listed = (spelled == "").ifelse(ibis.null("string"), rows.place_country_code)
+        # Columns of their own: each segment reads the codes, and their expressions are long.
+        rows = rows.mutate(given_code=ibis.coalesce(own, listed, ""))
+        rows = rows.mutate(country_code=ibis.coalesce(rows.given_code.nullif(""), rows.place_country_code, ""))
+        segment = self._segment_of(rows, places.region_names)
+        return rows.mutate(market_segment=segment).drop("given_code", "country_code", *FOUND)
+
+    def _segment_of(self, rows: ir.Table, region_names: Mapping[tuple[str, str], str]) -> ir.StringValue:
+        code, state, town = rows.country_code, rows.region.upper().fill_null(""), rows.city.lower().fill_null("")
+        listed = [rows[name].upper().fill_null("") for name in ("place_region_code", "place_region")]
+        split = [
+            (one.name, country, (*names, *(region_names.get((country, name), name).upper() for name in names)))
             for one in self.segments
-            for split, names in one.regions.items()
+            for country, names in one.regions.items()
         ]
-        by_country = [(code.isin(one.countries), one.name) for one in self.segments if one.countries]
+        by_region = [((code == country) & state.isin(names), name) for name, country, names in split]
         by_city = [
-            (town.isin(one.cities) & (has_no_code | (code.isin([*one.regions]) if one.regions else NO)), one.name)
+            (town.isin(one.cities) & rows.given_code.isin(["", *one.regions]), one.name)
             for one in self.segments
             if one.cities
         ]
-        branches = [*by_region, *by_country, *by_city]
+        by_list = [
+            ((code == country) & (state == "") & reduce(or_, [one.isin(names) for one in listed]), name)
+            for name, country, names in split
+        ]
+        by_country = [(code.isin(one.countries), one.name) for one in self.segments if one.countries]
+        branches = [*by_region, *by_city, *by_list, *by_country]
         return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
-
-    def code_of(self, country: ir.StringColumn) -> ir.StringColumn:
-        """Return the code of a country in any known spelling, or the text itself if it is unknown."""
-        country = country.upper().fill_null("")
-        named = [(country.isin(names), code) for code, names in self.written.items() if names]
-        return ibis.cases(*named, else_=country) if named else country
 
 
 MONTH_DAYS = 30
@@ -198,6 +215,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     touches: ir.Table,
     rule: CustomerRule,
     markets: MarketSegments,
+    places: Places,
     days: Days,
 ) -> ir.Table:
     """Return every version of every customer.
@@ -205,7 +223,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     The tables are all rows of `RawCustomers`, `Sessions`, `Conversions` and `FirstTouches`; `days` are those of the
     fetches, to find when each ends in the time zone.
     """
-    versions = customer_versions(raw)
+    versions = markets.add_to(customer_versions(raw), raw, places)
     behaviour, spent = _behaviour(versions, sessions), _spent(versions, conversions)
     keys = ["customer_id", "valid_from"]
     joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
@@ -213,7 +231,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
-    return _with_quality(_described(joined, rule, markets, days), rule).select(*Customers.columns)
+    return _with_quality(_described(joined, rule, days), rule).select(*Customers.columns)
 
 
 def customer_versions(raw: ir.Table) -> ir.Table:
@@ -285,22 +303,19 @@ def _spent(versions: ir.Table, conversions: ir.Table) -> ir.Table:
     )
 
 
-def _described(fetched: ir.Table, rule: CustomerRule, markets: MarketSegments, days: Days) -> ir.Table:
-    """Add names, domain, market segment, valid times and numbers, and `now_at`, the end of the day `as_of_date`."""
+def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
+    """Add names, domain, valid times and numbers, and `now_at`, the end of the day `as_of_date`."""
     day_after = (fetched.as_of_date + ibis.interval(days=1)).cast("date")
     now_at = day_start(day_after, days.widened(before=1, after=1), rule.timezone)
     is_valid = fetched.email.re_search(VALID_EMAIL).fill_null(NO)
     domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
     times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
     both = fetched.first_name.concat(" ").concat(fetched.last_name)
-    # A column of its own: each segment reads the code, and its expression is long.
-    fetched = fetched.mutate(country_code=markets.code_of(fetched.country))
     fetched = fetched.mutate(
         now_at=now_at,
         is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
         full_name=ibis.coalesce(both, fetched.first_name, fetched.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
-        market_segment=markets.segment_of(fetched.country_code, fetched.region, fetched.city),
         **times,
     )
     # A session can continue after midnight, past the end of the day.

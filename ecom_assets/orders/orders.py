@@ -21,8 +21,9 @@ NONE = "(none)"
 ALL = "(all)"
 """The value of totals; no city or category of a shop may have this name."""
 CONTENT = (
-    "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name", "last_name", "item_id",
-    "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status", "id",
+    "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id", "first_name", "last_name",
+    "item_id", "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status",
+    "id",
 )  # fmt: skip
 
 

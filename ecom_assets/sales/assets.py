@@ -25,14 +25,15 @@ from ecom_assets.sales.sales import revenue_daily as compute_revenue_daily
 from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.places import ReadPlaces
 
 EVERY_SALE = Reads(contracts.Sales, whole=True)
 
 
 @table_asset(contracts.City, user_order_log=EVERY_LINE)
-def city(user_order_log: ir.Table) -> ir.Table:
+def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
     """Compute the city dimension."""
-    return dimensions.city(user_order_log)
+    return dimensions.city(user_order_log, places())
 
 
 @table_asset(contracts.Item, user_order_log=EVERY_LINE)

@@ -20,8 +20,8 @@ class City(Table):
 
     city_id = text("The city's id; `(none)` for lines without one")
     city_name = text("Its name, `unknown` without one")
-    region = text("Its state or region, `unknown` for a name that is not in the lookup")
-    country = text("Its country: as received, else by the lookup, else `unknown`")
+    region = text("Its state or region: as received, else by the lookup, else `unknown`")
+    country = text("Its country: as received, else that of a large city of this name, else `unknown`")
     lookup_version = text("Version of the lookup of regions and countries")
 
 

@@ -12,6 +12,7 @@ from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Calendar, City, Customer, Item
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+from ecom_assets.tables.places import Places
 from ecom_assets.tables.portable import first_of_each
 
 SATURDAY = 6
@@ -39,17 +40,15 @@ def calendar(days: Days) -> ir.Table:
 UNKNOWN = "unknown"
 
 
-def city(lines: ir.Table) -> ir.Table:
-    """Return one row per city of `UserOrderLog`."""
-    latest = _latest(lines, "city_id", ("city_name", "country"))
-    name = latest.city_name.fill_null(UNKNOWN)
-    regions = [(known, region) for known, (region, _) in KNOWN_CITIES.items()]
-    countries = [(known, country) for known, (_, country) in KNOWN_CITIES.items()]
-    return latest.mutate(
-        city_name=name,
-        region=name.cases(*regions, else_=UNKNOWN),
-        country=ibis.coalesce(latest.country, name.cases(*countries, else_=UNKNOWN)),
-        lookup_version=ibis.literal(VERSION),
+def city(lines: ir.Table, places: Places) -> ir.Table:
+    """Return one row per city of `UserOrderLog`, with its region and country as received, else as the lists say."""
+    latest = _latest(lines, "city_id", ("city_name", "region", "country"))
+    placed = places.add_to(latest, lines, "country", "city_name")
+    return placed.mutate(
+        city_name=placed.city_name.fill_null(UNKNOWN),
+        region=ibis.coalesce(placed.region.nullif(""), placed.place_region, UNKNOWN),
+        country=ibis.coalesce(placed.country.nullif(""), placed.place_country, UNKNOWN),
+        lookup_version=ibis.literal(places.version),
     ).select(*City.columns)
 
 
@@ -83,36 +82,3 @@ def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:
     seen = lines.semi_join(latest, [key, "ordered_at"]).select(key, *attributes).distinct()
     order = [seen[name].fill_null("").desc() for name in attributes]
     return first_of_each(seen, key, order)
-
-
-VERSION = "2026-11"
-KNOWN_CITIES: dict[str, tuple[str, str]] = {
-    "Berlin": ("Berlin", "Germany"),
-    "Hamburg": ("Hamburg", "Germany"),
-    "Munich": ("Bavaria", "Germany"),
-    "Cologne": ("North Rhine-Westphalia", "Germany"),
-    "Vienna": ("Vienna", "Austria"),
-    "Zurich": ("Zurich", "Switzerland"),
-    "Paris": ("Île-de-France", "France"),
-    "Lyon": ("Auvergne-Rhône-Alpes", "France"),
-    "London": ("England", "United Kingdom"),
-    "Manchester": ("England", "United Kingdom"),
-    "Madrid": ("Community of Madrid", "Spain"),
-    "Barcelona": ("Catalonia", "Spain"),
-    "Milan": ("Lombardy", "Italy"),
-    "Rome": ("Lazio", "Italy"),
-    "Amsterdam": ("North Holland", "Netherlands"),
-    "Warsaw": ("Masovia", "Poland"),
-    "Stockholm": ("Stockholm", "Sweden"),
-    "Copenhagen": ("Capital Region", "Denmark"),
-    "New York": ("New York", "United States"),
-    "Los Angeles": ("California", "United States"),
-    "Chicago": ("Illinois", "United States"),
-    "Toronto": ("Ontario", "Canada"),
-    "Tokyo": ("Tokyo", "Japan"),
-    "Sydney": ("New South Wales", "Australia"),
-    "Москва": ("Moscow", "Russia"),
-    "Ростов": ("Rostov Oblast", "Russia"),
-    "Ярославль": ("Yaroslavl Oblast", "Russia"),
-}
-"""Region and country by city name."""

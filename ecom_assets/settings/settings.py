@@ -170,6 +170,12 @@ class Settings(
     market_segments: Path | None = Field(
         None, description="YAML file that defines the market of an address; default the included one"
     )
+    cities: Path | None = Field(
+        None,
+        description=(
+            "CSV file with `country`, `city` and `region`: cities that the included lists lack, or place elsewhere"
+        ),
+    )
     tier_premium_amount: Decimal = Field(
         Decimal(100),
         ge=0,

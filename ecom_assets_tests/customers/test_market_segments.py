@@ -10,9 +10,9 @@ from ecom_assets.customers.customers import MarketSegments
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.customers.customer_stories import computed
 
 EU = (
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
@@ -29,22 +29,23 @@ written: {SE: [Sverige]}
 Address = tuple[str | None, str | None, str | None]
 
 
-def segment_of(markets: MarketSegments, *address: str | None) -> object:
-    country, region, city = (ibis.literal(part, "string") for part in address)
-    return computed(markets.segment_of(markets.code_of(country), region, city))
-
-
-def segments_by_address(addresses: Iterable[Address]) -> dict[Address, str]:
-    """Return the shipped file's segment of each address."""
-    columns, markets = ("country", "region", "city"), market_segments()
+def segments_by_address(addresses: Iterable[Address], markets: MarketSegments | None = None) -> dict[Address, str]:
+    """Return the segment of each address; the segments are the shipped ones unless given."""
+    columns, segments = ("country", "region", "city"), markets or market_segments()
     rows = ibis.memtable(
         [dict(zip(columns, one, strict=True)) for one in addresses], schema=dict.fromkeys(columns, "string")
     )
-    reported = rows.mutate(segment=markets.segment_of(markets.code_of(rows.country), rows.region, rows.city))
+    reported = segments.add_to(rows, rows, known_places())
     return {
-        (row["country"], row["region"], row["city"]): row["segment"]
+        (row["country"], row["region"], row["city"]): row["market_segment"]
         for row in connect().to_pyarrow(reported).to_pylist()
     }
+
+
+def segment_of(markets: MarketSegments, *address: str | None) -> str:
+    country, region, city = address
+    [segment] = segments_by_address([(country, region, city)], markets).values()
+    return segment
 
 
 def test_the_address_gives_the_market() -> None:
@@ -66,6 +67,17 @@ def test_the_address_gives_the_market() -> None:
         ("CA", "ON", "Toronto"): "other",
         (None, None, "Tokyo"): "APAC",
         ("Allemagne", None, "BERLIN"): "EU-Central",
+        ("Atlantis", None, "Berlin"): "other",
+        ("US", "California", None): "US-West",
+        ("US", None, "Portland"): "US-West",
+        ("US", None, "Springfield"): "other",  # of several states
+        ("US", "TX", "Seattle"): "US-East",
+        ("US", None, "Paris"): "US-East",
+        ("CA", None, "Vancouver"): "other",
+        ("UK", None, "Boston"): "other",
+        (None, None, "Vienna"): "EU-Central",
+        (None, None, "Lyon"): "EU-Central",
+        (None, None, "Neustadt"): "other",
         (None, None, None): "other",
     }
     assert segments_by_address(expected) == expected
@@ -94,6 +106,8 @@ def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:
     assert segment_of(markets, "CA", None, "Toronto") == "East Canada"
     assert segment_of(markets, "DE", None, "Oslo") == "other", "a country that is known and in no segment"
     assert segment_of(markets, None, None, "Oslo") == "Nordics"
+    assert segment_of(markets, None, None, "Stockholm") == "Nordics", "by the lists"
+    assert segment_of(markets, "CA", None, "Ottawa") == "other", "the lists have regions of Canada by name"
 
 
 @pytest.mark.parametrize(

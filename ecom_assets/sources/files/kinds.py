@@ -97,8 +97,9 @@ load_mapping = partial(load, EventMapping)
 
 
 ORDER_FIELDS = (
-    "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "country", "customer_id", "first_name",
-    "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity", "payment_amount", "status",
+    "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id",
+    "first_name", "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity",
+    "payment_amount", "status",
 )  # fmt: skip
 
 
@@ -116,7 +117,7 @@ ORDER = RecordKind(
     id="uniq_id",
     time="date_time",
     at="ordered_at",
-    optional=frozenset({"received_at", "order_id", "country", "item_category", "sales_channel", "id"}),
+    optional=frozenset({"received_at", "order_id", "region", "country", "item_category", "sales_channel", "id"}),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount"}),
     renamed={"quantity": "received_quantity", "payment_amount": "received_payment_amount"},
@@ -141,6 +142,7 @@ class OrderFields(RecordFields):
     order_id: SourceField | None = None
     city_id: SourceField | None = None
     city_name: SourceField | None = None
+    region: SourceField | None = None
     country: SourceField | None = None
     first_name: SourceField | None = None
     last_name: SourceField | None = None

@@ -1,0 +1,105 @@
+"""Which region and country a city is in: by its country first, never by its name alone where that is another city."""
+
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.errors import SettingError
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.rules import places_of
+from ecom_assets.sales.dimensions import city
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.known_places import known_places
+from ecom_assets.tables.places import Places, folded
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import as_table, at
+
+Address = tuple[str | None, str | None, str | None]
+
+
+def placed(*addresses: Address, places: Places | None = None) -> list[tuple[str, str]]:
+    """Return region and country of order lines with a country, a region and a city, in order."""
+    empty = dict.fromkeys(UserOrderLog.columns)
+    lines = [
+        empty
+        | {"city_id": f"{n:02}", "country": country, "region": region, "city_name": name, "ordered_at": at("09:00")}
+        for n, (country, region, name) in enumerate(addresses)
+    ]
+    rows = connect().create_table("lines", as_table(lines, UserOrderLog))
+    result = city(rows, places or known_places()).order_by("city_id").to_pyarrow().to_pylist()
+    return [(row["region"], row["country"]) for row in result]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (("Canada", None, "London"), ("Ontario", "Canada")),
+        (("United Kingdom", None, "London"), ("England", "United Kingdom")),
+        (("United States", None, "Paris"), ("Texas", "United States")),
+        (("FR", None, "paris"), ("Île-de-France", "FR")),
+        (("US", None, "Springfield"), ("unknown", "US")),  # in several states, none of them much larger
+        (("US", None, "Portland"), ("Oregon", "US")),  # ten times as large as the one in Maine
+        (("Deutschland", None, "MÜNCHEN"), ("Bavaria", "Deutschland")),
+        (("DE", None, "Koeln"), ("North Rhine-Westphalia", "DE")),
+        (("US", None, "St. Louis"), ("Missouri", "US")),
+        (("Atlantis", None, "Berlin"), ("unknown", "Atlantis")),
+        (("France", None, "Nowhere"), ("unknown", "France")),
+        (("France", None, None), ("unknown", "France")),
+        ((None, None, "London"), ("England", "United Kingdom")),
+        (("", None, "Москва"), ("Moscow", "Russia")),
+        ((None, None, "Birmingham"), ("unknown", "unknown")),  # in England, or in Alabama
+        ((None, None, "Nowhere"), ("unknown", "unknown")),
+        ((None, None, None), ("unknown", "unknown")),
+        (("US", "Maine", "Portland"), ("Maine", "US")),  # the source says it
+    ],
+)
+def test_the_country_comes_first(address: Address, expected: tuple[str, str]) -> None:
+    assert placed(address) == [expected]
+
+
+def test_rows_are_looked_up_each_by_itself() -> None:
+    assert placed(("CA", None, "London"), ("GB", None, "London"), (None, None, "Nowhere"), ("CA", None, "Ottawa")) == [
+        ("Ontario", "CA"),
+        ("England", "GB"),
+        ("unknown", "unknown"),
+        ("Ontario", "CA"),
+    ]
+
+
+def test_a_shop_names_cities_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "cities.csv"
+    file.write_text("city,region,country\nSpringfield,Illinois,US\nEntenhausen,Calisota,United States\nParis,,FR\n")
+    places = places_of(Settings(home=tmp_path, cities=file))()
+    rows = placed(
+        ("US", None, "Springfield"), (None, None, "entenhausen"), ("FR", None, "Paris"), ("US", None, "Paris"),
+        places=places,
+    )  # fmt: skip
+    assert rows == [("Illinois", "US"), ("Calisota", "United States"), ("unknown", "FR"), ("Texas", "US")]
+    assert places.version == f"{known_places().version} and own"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("city,country\nUlm,DE\n", "has no column 'region'"),
+        ("", "has no column 'country'"),
+        ("country,city,region\nXX,Ulm,Here\n", "the country 'XX' in line 2 is unknown"),
+        (b"country,city,region\nDE,K\xf6ln,NRW\n", "cannot be read as CSV in UTF-8"),
+    ],
+)
+def test_a_file_that_is_wrong_names_setting_and_fault(tmp_path: Path, content: str | bytes, sentence: str) -> None:
+    file = tmp_path / "cities.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingError, match="ECOM_CITIES") as refused:
+        places_of(Settings(home=tmp_path, cities=file))
+    assert sentence in str(refused.value)
+
+
+def test_the_lists_are_whole() -> None:
+    """Every city has a country of the list, every name is folded, and both lists have what they are made from."""
+    places = known_places()
+    assert len(places.countries) > 240
+    assert len(places.cities) > 70_000
+    assert {place.country_code for place in places.cities.values()} <= set(places.countries)
+    assert all(name == folded(name) for _, name in places.cities)
+    assert places.region_names["US", "CA"] == "California"
