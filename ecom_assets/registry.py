@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Final
 
 from ecom_assets.tables.contract import Column, Table
+from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.loaded_days import EmptyDays
 from ecom_assets.warehouse.withdrawals import Withdrawals
@@ -40,7 +41,7 @@ ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.writte
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (
     *(one for one in _TABLES if one.written_by == "run"),
-    *(Withdrawals, ErasedRows, EmptyDays),
+    *(Withdrawals, ErasedRows, EmptyDays, AbsentDays),
 )
 """Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
 RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "raw")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -21,8 +21,14 @@ Events = Annotated[
 MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
 Orders = Annotated[
     list[str] | None,
-    typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
+    typer.Option(
+        "--orders",
+        help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too); api: all that the order report "
+        "API has, before its increments.",
+    ),
 ]
+API: Final = "api"
+"""In place of a path of orders: the order report API's own file of all order lines."""
 DURATIONS = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s, 30m or 7d"
 SESSION_RULES = (
     "How events are cut into sessions: ga4, universal_analytics, mixpanel, amplitude, snowplow, or source for the "
@@ -111,6 +117,11 @@ class OwnData:
     orders: list[str]
     orders_mapping: str | None
 
+    @property
+    def is_first_load(self) -> bool:
+        """Return whether all orders that the order report API has are to be loaded."""
+        return self.orders == [API]
+
     @classmethod
     def read(
         cls,
@@ -129,6 +140,10 @@ class OwnData:
                 f"{more[0]!r} may be events or orders; write --events or --orders in front of it, or quote the glob."
             )
         result = cls([*(events or [])], mappings[0], [*(orders or [])], mappings[1])
+        if result.orders.count(API) and not result.is_first_load:
+            raise UsageError(
+                f"--orders {API} stands alone; load files in a run of their own (a folder of that name is ./{API})."
+            )
         if orders:
             result.orders.extend(more or [])
         else:

@@ -34,6 +34,7 @@ from ecom_assets.settings.settings import Settings, load_settings, prepare_dagst
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.files.places import joined_places
 from ecom_assets.sources.first_partition import remember_first_day, remember_paths
+from ecom_assets.sources.order_reports.api import fetch_history
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.sandbox_guard import require_same_origin
 from ecom_assets.sources.stock import has_stock
@@ -211,7 +212,10 @@ class PlatformRun:
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(Console(stderr=True), quiet=quiet)
         new_engine(settings)
-        days = DaysOfRun(settings, requested_days, progress.say)
+        if own.is_first_load:
+            progress.say("The order report API makes a report of all its orders; that can take minutes.")
+            fetch_history(settings)
+        days = DaysOfRun(settings, requested_days, progress.say, with_history=own.is_first_load)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))
         is_own = settings.has_own_data
@@ -353,11 +357,16 @@ def _listed(parts: list[Days]) -> str:
 
 
 def settings_of(own: OwnData) -> Settings:
-    """Return the settings with the paths and mappings of options in place of theirs."""
+    """Return the settings with the paths and mappings of options in place of theirs.
+
+    Files of orders stand in for the API in this run: what each of them brought stays beside the other.
+    """
+    orders = None if not own.orders else "" if own.is_first_load else joined_places(own.orders)
     return load_settings(
         events=joined_places(own.events) or None,
         events_mapping=own.events_mapping,
-        orders=joined_places(own.orders) or None,
+        order_api_url="" if orders else None,
+        orders=orders,
         orders_mapping=own.orders_mapping,
     )
 

@@ -14,7 +14,7 @@ from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, pa
 from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
 from ecom_assets.sources.files.kinds import EVENT
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.source import has_events, open_orders
+from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -28,6 +28,8 @@ class DaysOfRun:
     settings: Settings
     requested_days: RequestedDays
     say: Callable[[str], None]
+    with_history: bool = False
+    """Whether the run loads all orders that the order report API has, from the stored file of its report."""
 
     def __post_init__(self) -> None:
         """Check that the requested days have partitions.
@@ -83,6 +85,8 @@ class DaysOfRun:
             covered = [self._days_of(files) for files in opened] if is_own else [sandbox_days(self.settings)]
             if is_table(self.settings):
                 covered.append(self._newest(self.today))
+            if self.with_history:  # and the increments since
+                covered.append(Days((self.today - ONE_DAY,)))
             if not covered:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
             first, last = self._requested(Days.of(a_day for days in covered for a_day in days.dates), opened)
@@ -115,6 +119,8 @@ class DaysOfRun:
             opened.append(open_events(con, self.settings, events_place(self.settings)))
         if self.settings.orders:
             opened.append(open_orders(con, self.settings))
+        elif self.with_history:
+            opened.append(open_history(con, self.settings))
         return opened
 
     def _days_of(self, files: RecordFiles) -> Days:

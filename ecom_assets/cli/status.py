@@ -20,6 +20,7 @@ from ecom_assets.serving.published import PublishedState, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.absent_days import absent_days, absent_lines
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import held_withdrawals
@@ -39,14 +40,18 @@ def status(as_json: Json = False) -> None:
     with closing(engine.open()), dg.DagsterInstance.get() as instance:
         failing = _failing_checks(instance, build_definitions(settings))
         published = published_state(settings, MARTS)
-        lost = held_withdrawals(engine)
-        rows = [_state(engine, instance, contract, failing, published, lost) for contract in ALL]
+        lost, absent = held_withdrawals(engine), absent_days(engine)
+        rows = [_state(engine, instance, contract, failing, published) for contract in ALL]
+        for row in rows:
+            row["lost_days"] = _days_of(row["table"], lost)
+            row["absent_days"] = _days_of(row["table"], absent)
     if as_json:
         typer.echo(json.dumps(rows))
         return
     _draw(rows)
     held = [held_line(one) for row in rows for one in row["held_days"]]
-    for line in [*([""] if held else []), *held, *_lost_lines(lost), *filter(None, [published.found])]:
+    lines = [*held, *_lost_lines(lost), *absent_lines(absent)]
+    for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
 
@@ -56,7 +61,6 @@ def _state(
     contract: type[Table],
     failing: dict[str, list[str]],
     published: PublishedState,
-    lost: list[dict[str, Any]],
 ) -> dict[str, Any]:
     key = asset_key(contract)
     event = instance.get_latest_materialization_event(key)
@@ -75,9 +79,12 @@ def _state(
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
         "held_days": [held_day_entry(row) for row in held_days(engine, HeldOrderDays)] if is_orders else [],
-        "lost_days": [str(one["received_date"]) for one in lost if one["source_table"] == contract.qualified_name()],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
+
+
+def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
+    return [str(one["received_date"]) for one in notes if one["source_table"] == table]
 
 
 def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:

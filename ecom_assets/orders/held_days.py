@@ -5,7 +5,7 @@ without a release. Any source can hold days this way: return its `HeldDay`s, wri
 a table that extends `HeldDays` of `orders/contracts.py`, and exclude their rows from the clean table.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -86,18 +86,23 @@ def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderR
     return days.group_by("order_date").agg(missing_count=days.missing_count.sum().cast("int64"))
 
 
-def held_order_days(counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days) -> list[HeldDay]:
+def held_order_days(
+    counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days, absent: Container[date] = ()
+) -> list[HeldDay]:
     """Return the days that fail the gate, released or not.
 
     Args:
         counts: Rows of `order_day_counts`.
         gate: The gate that a day must pass.
         days: Arrival days.
+        absent: Days of which the source says that it has nothing; without rows there is nothing to hold back.
     """
     by_day = {row["day"]: row for row in counts}
     held = []
     for day in gate.checked_days(days).dates:
         row = by_day.get(day, {})
+        if not row and day in absent:
+            continue
         customers = int(row.get("customer_count", 0))
         if not row or customers <= gate.customers_over:
             reason = "too_few_customers" if row else "report_missing"

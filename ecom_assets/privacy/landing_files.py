@@ -28,7 +28,7 @@ from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
-from ecom_assets.sources.order_reports.api import FOLDER
+from ecom_assets.sources.order_reports.api import stored_files
 from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.warehouse.sql_text import ident, select, text
 
@@ -258,6 +258,6 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
     if settings.orders:
         yield open_orders(con, settings)
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
-    increments = [path for home in homes for path in sorted((home / FOLDER).glob("increment_date=*/*"))]
-    if increments:
-        yield RecordFiles.open(con, increments, load_order_mapping("user_order_log"), settings.timezone)
+    stored = [path for home in homes for path in stored_files(home)]
+    if stored:
+        yield RecordFiles.open(con, stored, load_order_mapping("user_order_log"), settings.timezone)

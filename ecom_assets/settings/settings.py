@@ -221,7 +221,9 @@ class Settings(
     @classmethod
     def _one_source_of_orders(cls, value: str, info: ValidationInfo) -> str:
         if value and info.data.get("order_api_url"):
-            raise ValueError("order lines come from an API already, by ECOM_ORDER_API_URL")
+            raise ValueError(
+                "order lines come from an API already, by ECOM_ORDER_API_URL; load files once with `ecom run --orders`"
+            )
         return value
 
     @property

@@ -22,7 +22,9 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.source_gate import LARGE_SHARE, SourceGate, latest_count, usual_count
+from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.erased_rows import ErasedRows
+from ecom_assets.warehouse.origins import kind_of
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
 FileDay = tuple[str, date]
@@ -62,6 +64,7 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     source: FileSource | None = None,
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
+    raw = _own_rows(raw, getattr(source, "origin", ""))
     in_raw, held = _in_raw(raw, days), set(_held(contract, withdrawals).received_date.to_pyarrow().to_pylist())
     files = source.file_rows(days) if source else None
     if files is None:
@@ -77,6 +80,14 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     wrong = [*_without_a_day(files), *wrong]
     evidence = {"sentence": _sentence(contract, wrong)} if wrong else {}
     return CheckResult(len(wrong), sum(counted.values()), wrong[:EXAMPLES], metadata=evidence)
+
+
+def _own_rows(raw: ir.Table, origin: str) -> ir.Table:
+    """Return the rows that came from the kind of source that `origin` is; all rows if it names none."""
+    if not origin:
+        return raw
+    known = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
+    return raw.filter(raw.source.isin([one for one in known if kind_of(one) == kind_of(origin)]))
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
@@ -167,7 +178,7 @@ def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Ta
     for source in SOURCES:
         checks += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
         checks += _few_were_refused(source, gate, late_days)
-    return checks
+    return [*checks, _each_day_has_an_increment()]
 
 
 def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableCheck:
@@ -177,7 +188,7 @@ def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableChe
         name="enough_came",
         description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
         evaluate=evaluate,
-        tables=(source.raw, Withdrawals),
+        tables=(source.raw, Withdrawals, AbsentDays),
         blocking=True,
         source=source.resource,
     )
@@ -191,6 +202,38 @@ def _nothing_is_lost(source: Source) -> TableCheck:
         evaluate=partial(_check_lost, source),
         tables=(Withdrawals,),
     )
+
+
+def _each_day_has_an_increment() -> TableCheck:
+    """Return the check of days of which the order report API says that it has nothing; the other days go on."""
+    orders = next(source for source in SOURCES if source.noun == "orders")
+    return TableCheck(
+        contract=orders.raw,
+        name="each_day_has_an_increment",
+        description="The order report API has an increment of each day that it was asked for.",
+        evaluate=partial(_check_absent, orders),
+        tables=(AbsentDays,),
+        warns=True,
+    )
+
+
+def _check_absent(source: Source, days: Days | None, absent: ir.Table) -> CheckResult:
+    """Name the days of the run without an increment, and what the table has of them."""
+    rows = _absent_of(source, absent, days).order_by("received_date").to_pyarrow().to_pylist()
+    if not rows:
+        return CheckResult(0, len(days.dates) if days else 0)
+    kept = sum(row["kept_count"] for row in rows)
+    named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
+    more = f" and {len(rows) - EXAMPLES} more days" if len(rows) > EXAMPLES else ""
+    rest = f"the {kept:,} rows that came of them otherwise stay" if kept else "they stay without rows"
+    sentence = f"The source of {source.noun} has no increment of {named}{more}; {rest}, and all other days are built."
+    examples = [{"received_date": str(row["received_date"]), "kept_count": row["kept_count"]} for row in rows]
+    looked_at = len(days.dates) if days else len(rows)
+    return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
+
+
+def _absent_of(source: Source, absent: ir.Table, days: Days | None) -> ir.Table:
+    return of_days(absent.filter(absent.source_table == source.raw.qualified_name()), "received_date", days)
 
 
 def _few_were_refused(source: Source, gate: SourceGate, late_days: int) -> list[TableCheck]:
@@ -218,24 +261,32 @@ def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     days: Days | None,
     raw: ir.Table,
     withdrawn: ir.Table,
+    absent: ir.Table,
     files: FileSource | None = None,
 ) -> CheckResult:
     """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
     if not days or not days.dates:
         return CheckResult(0, 0)
     counts = _counts(raw, str(source.raw.day_column), days)
-    # Days whose rows were withdrawn on purpose are not checked.
+    # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
     meant = withdrawn.filter(withdrawn.source_table == source.raw.qualified_name(), withdrawn.withdrawn_at.notnull())
-    checked = Days.of({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
+    wanted = Days.of({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
+    checked = Days.of({*wanted.dates} - {*_absent_of(source, absent, days).received_date.to_pyarrow().to_pylist()})
     usual = {day: usual_count(counts, day, days.first) for day in ended(checked).dates}
-    if checked.dates and not any(counts.get(day) for day in days.dates):
-        return _check_nothing(source, raw, checked, sum(number or 0 for number in usual.values()), files)
+    if not any(counts.get(day) for day in days.dates) and (checked.dates or (wanted.dates and not counts)):
+        return _check_nothing(source, raw, wanted, sum(number or 0 for number in usual.values()), files)
     fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts.get(day, 0))]
     return _fallen(source, gate, {day: (counts.get(day, 0), usual[day] or 0) for day in fallen}, len(checked.dates))
 
 
 def _check_snapshots(
-    source: Source, gate: SourceGate, _ended: EndedDays, days: Days | None, raw: ir.Table, _withdrawn: ir.Table
+    source: Source,
+    gate: SourceGate,
+    _ended: EndedDays,
+    days: Days | None,
+    raw: ir.Table,
+    _withdrawn: ir.Table,
+    _absent: ir.Table,
 ) -> CheckResult:
     """Compare each day that has a snapshot with the snapshots before it."""
     if not days or not days.dates:

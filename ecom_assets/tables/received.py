@@ -25,6 +25,10 @@ class SliceOutput:
     days: Days
     metadata: Mapping[str, Any] = field(default_factory=dict)
     warning: str = ""
+    absent: Days = NO_DAYS
+    """Days of which the source says that it has nothing: the table keeps what it has of them, and it is noted."""
+    origin: str = ""
+    """What the rows have in their column `source`: they withdraw no row that came from another kind of source."""
 
     def require_rows(self, noun: str) -> "SliceOutput":
         """Return this output, or raise if a source that always delivers everything has delivered no row.

@@ -14,6 +14,7 @@ from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.warehouse.absent_days import note_absent
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
 from ecom_assets.warehouse.empty_inputs import never_computed, no_rows_because_of
 from ecom_assets.warehouse.engine import Engine, Watch, Written
@@ -205,13 +206,16 @@ class WarehouseIOManager(dg.IOManager):
     ) -> tuple[Written, Days]:
         """Replace the rows from a source, except on days whose rows the source has lost; see `withdrawals.py`."""
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
-        guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed)
+        slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
+        guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed, slices.origin)
         replace: Replace = guard.replace
         if self._erased_people is not None:
             replace = leaving_out(self._engine, self._erased_people, guard.replace)
         if isinstance(obj, DayByDay):
             return replace_day_by_day(self._engine, contract, obj, replace)
-        return replace(contract, rows, days)
+        written = replace(contract, rows, days)
+        note_absent(self._engine, contract, days, slices.absent, context.run_id)
+        return written
 
     def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""

@@ -1,10 +1,12 @@
 """Withdrawals: protect raw tables from losing rows that the source has merely failed to deliver.
 
 A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. The
-decision is made within the transaction that replaces the slice, from the row counts before and after.
+decision is made within the transaction that replaces the slice, from the row counts before and after. Rows that came
+from another kind of source are never withdrawn, also where withdrawals are allowed (`warehouse/origins.py`).
 `tables/source_gate.py` defines what far fewer means.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,6 +21,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.origins import counts_by_day, rows_of_others, with_rows
 
 
 class Withdrawals(Table):
@@ -69,11 +72,16 @@ class WithdrawalGuard:
     run_id: str
     is_allowed: bool
     """Whether the run allows withdrawals."""
+    origin: str = ""
+    """What the rows have in their column `source`; rows of the days from other kinds of sources stay beside them."""
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written, and the replaced days."""
         self.engine.ensure(contract)
-        watch = _Watch(self, contract, days)
+        others = rows_of_others(self.engine, contract, days, self.origin)
+        if others is not None:
+            rows = with_rows(rows, contract, others)
+        watch = _Watch(self, contract, days, counts_by_day(contract, others))
         kept = days
         try:
             written = self.engine.replace(contract, rows, days, watch)
@@ -118,20 +126,26 @@ class _Watch:
     guard: WithdrawalGuard
     contract: type[Table]
     days: Days
+    others: Counter[date]
+    """How many rows of each day came from other sources; they stay, and are not counted."""
     stored: dict[date, int] = field(default_factory=dict)
     found: dict[date, int] = field(default_factory=dict)
 
     def before(self) -> None:
-        self.stored = self.guard.engine.day_counts(self.contract, self.days)
+        self.stored = self._own_counts()
 
     def after(self) -> None:
         if not self.days.dates:
             return
-        self.found = self.guard.engine.day_counts(self.contract, self.days)
+        self.found = self._own_counts()
         whole = self.guard.whole_days(self.contract)
         lost = self.guard.gate.lost_days(self.stored, self.found, whole)
         if lost.dates and not self.guard.is_allowed:
             raise _LostDaysError(lost)
+
+    def _own_counts(self) -> dict[date, int]:
+        counts = self.guard.engine.day_counts(self.contract, self.days)
+        return {day: own for day, number in counts.items() if (own := number - self.others[day])}
 
 
 def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:

@@ -174,7 +174,8 @@ def test_the_files_hold_every_order_of_the_shop_once(services: SandboxServices) 
 
 def test_a_day_without_orders_has_no_increment(services: SandboxServices) -> None:
     body = step(services, "/get_increment", report_id="report-1", date="2027-01-01T00:00:00").json()
-    assert body == {"status": "NOT FOUND", "data": {"increment_id": None}}
+    nothing = {"report_id": "report-1", "increment_id": None, "s3_path": None}
+    assert body == {"status": "NOT FOUND", "data": nothing}
     assert step(services, "/increment-2027-01-01/user_order_log_inc.csv").status_code == 404
 
 

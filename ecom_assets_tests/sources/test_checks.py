@@ -14,6 +14,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.withdrawals import Withdrawals
 
 MONDAY = date(2026, 3, 2)
@@ -50,9 +51,29 @@ def note(source: Source, day: date, *, gone: bool, stored: int = 5) -> dict[str,
     }  # fmt: skip
 
 
-def came(source: Source, counts: Mapping[date, int], *days: date, withdrawn: ir.Table | None = None) -> CheckResult:
+def absences(source: Source, *days: date, kept: int = 0) -> ir.Table:
+    rows = [
+        {
+            "received_date": day, "source_table": source.raw.qualified_name(), "kept_count": kept,
+            "noticed_at": RECEIVED_AT, "run_id": "run",
+        }
+        for day in days
+    ]  # fmt: skip
+    return ibis.memtable(rows, schema=schema_of(AbsentDays))
+
+
+def came(
+    source: Source,
+    counts: Mapping[date, int],
+    *days: date,
+    withdrawn: ir.Table | None = None,
+    absent: ir.Table | None = None,
+) -> CheckResult:
     actual: CheckResult = check_of(source, "enough_came").evaluate(
-        Days.of(days), raw(source, counts), notes() if withdrawn is None else withdrawn
+        Days.of(days),
+        raw(source, counts),
+        notes() if withdrawn is None else withdrawn,
+        absences(source) if absent is None else absent,
     )
     return actual
 
@@ -68,7 +89,7 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     checks = source_checks(SourceGate(), late_days=7, ended=ended)
     assert {(one.name, one.blocking) for one in checks} == {
         ("enough_came", True), ("few_were_refused", True), ("very_few_were_refused", False),
-        ("no_day_lost_its_rows", False),
+        ("no_day_lost_its_rows", False), ("each_day_has_an_increment", False),
     }  # fmt: skip
 
 
@@ -120,7 +141,7 @@ class FilesOfLater:
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
 def test_days_before_the_first_row_of_the_files_owe_nothing(source: Source) -> None:
     evaluate = check_of(source, "enough_came").evaluate
-    assert evaluate(Days.of([MONDAY]), raw(source, {}), notes(), FilesOfLater()).broken_count == 0
+    assert evaluate(Days.of([MONDAY]), raw(source, {}), notes(), absences(source), FilesOfLater()).broken_count == 0
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
@@ -130,6 +151,32 @@ def test_days_that_somebody_let_go_are_missed_by_nobody(source: Source) -> None:
     counts.pop(day)
     assert came(source, counts, day, withdrawn=notes(note(source, day, gone=False))).broken_count == 1
     assert came(source, counts, day, withdrawn=notes(note(source, day, gone=True))).broken_count == 0
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+def test_days_of_which_the_source_has_nothing_owe_nothing_but_not_where_nothing_ever_came(source: Source) -> None:
+    day = TODAY - timedelta(days=7)
+    counts = weekly(1000, 1000, 1000)
+    counts.pop(day)
+    assert came(source, counts, day).broken_count == 1
+    assert came(source, counts, day, absent=absences(source, day)).broken_count == 0
+    other = next(one for one in BY_DAY if one is not source)
+    assert came(source, counts, day, absent=absences(other, day)).broken_count == 1
+    never = came(source, {}, day, absent=absences(source, day))
+    assert (never.broken_count, "No " in never.metadata["sentence"]) == (1, True)
+
+
+def test_days_without_an_increment_are_named_and_warn_only() -> None:
+    [orders] = [one for one in SOURCES if one.noun == "orders"]
+    check = check_of(orders, "each_day_has_an_increment")
+    two = absences(orders, MONDAY, MONDAY + ONE_DAY, kept=400)
+    result: CheckResult = check.evaluate(Days((MONDAY, MONDAY + ONE_DAY)), two)
+    assert (check.warns, result.broken_count) == (True, 2)
+    assert result.metadata["sentence"] == (
+        "The source of orders has no increment of 2026-03-02, 2026-03-03; the 800 rows that came of them otherwise "
+        "stay, and all other days are built."
+    )
+    assert check.evaluate(Days((TODAY,)), two).broken_count == 0
 
 
 @pytest.mark.parametrize("source", WHOLE, ids=lambda one: one.noun)

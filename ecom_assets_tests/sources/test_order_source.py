@@ -15,6 +15,7 @@ from ecom_assets.sandbox.provider import SandboxOrders
 from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.order_reports.api import fetch_history
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, checked_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NoSource, SliceOutput
@@ -23,6 +24,7 @@ from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
 
 FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
+BEFORE = date(2025, 12, 31)
 
 
 def nine_o_clock_of_the_third() -> datetime:
@@ -91,6 +93,32 @@ def test_a_service_that_forgets_a_day_takes_nothing_back(service: OrderService, 
         again = fetched(settings_for(tmp_path, orders=forgetful), FIRST)
     assert days_of(again) == before
     assert again.metadata["days_without_increment"] == str(FIRST)
+
+
+def test_a_day_without_an_increment_is_no_part_of_the_slice_and_noted_as_absent(
+    service: OrderService, tmp_path: Path
+) -> None:
+    received = fetched(settings_for(tmp_path, orders=service), BEFORE, FIRST)
+    assert (received.days, received.absent) == (Days((FIRST,)), Days((BEFORE,)))
+    assert received.origin == service.api_url
+
+
+def test_an_increment_comes_beside_the_history_that_the_same_api_brought(service: OrderService, tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, orders=service)
+    path = fetch_history(settings)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert (path, "status" in lines[0]) == (tmp_path / "order_reports" / "report" / "user_order_log.csv", False)
+    received = fetched(settings, BEFORE, FIRST)
+    shipped = [row for row in service.rows_of(FIRST) if row["status"] == "shipped"]
+    assert len(days_of(received)) == len(service.rows_of(FIRST)) + len(shipped)
+    assert (received.days, received.absent) == (Days((FIRST,)), Days((BEFORE,)))
+    (tmp_path / "report").mkdir()
+    (tmp_path / "nothing").mkdir()
+    with OrderService(tmp_path / "nothing", report=tmp_path / "report") as empty:
+        kept = fetched(settings_for(tmp_path, orders=empty), BEFORE, SECOND)
+        assert (kept.days, kept.absent) == (Days((SECOND,)), Days((BEFORE,))), "the stored history is of the API"
+        with pytest.raises(SourceError, match=r"has no file user_order_log; load your orders from a file once"):
+            fetch_history(settings_for(tmp_path, orders=empty))
 
 
 def test_a_file_that_stays_short_stops_the_run_and_lands_nothing(service: OrderService, tmp_path: Path) -> None:

@@ -256,13 +256,20 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
     checks = summary["checks"]
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
+    lines += [f"  FAILED {_check_line(check)}" for check in checks["failed"]]
     lines += [
-        f"  {word} {check['table']} {check['name']}: {check['claim']} Observed {plain(check.get('observed'))}, limit "
-        f"{plain(check.get('limit'))}, for example {plain(check.get('examples'))}"
-        for word, kind in (("FAILED", "failed"), ("WARNING", "warned"))
-        for check in checks[kind]
+        f"  WARNING {one['table']} {one['name']}: {one['sentence']}"
+        if "sentence" in one
+        else f"  WARNING {_check_line(one)}"
+        for one in checks["warned"]
     ]
     return lines
+
+
+def _check_line(check: Mapping[str, Any]) -> str:
+    """Describe what a check found, where it has no sentence of its own, or stderr has that."""
+    seen = f"Observed {plain(check.get('observed'))}, limit {plain(check.get('limit'))}"
+    return f"{check['table']} {check['name']}: {check['claim']} {seen}, for example {plain(check.get('examples'))}"
 
 
 def _customer_quality_lines(totals: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A stand-in for the order report API: the sandbox shop's orders, one file per day."""
+"""A stand-in for the order report API: a report with all files, and the sandbox shop's orders in a file per day."""
 
 import csv
 import io
@@ -13,15 +13,29 @@ from ecom_assets.sandbox.services.service import Answer, Faults, Request, Servic
 
 NICKNAME, COHORT, KEY = "sandbox", "1", "sandbox-order-key"
 FILE = "user_order_log_inc.csv"
-_INCREMENT = "increment-"
+REPORT = "user_order_log"
+NOT_FOUND = Answer.json({"error": "not found"}, 404)
+_INCREMENT, _REPORT = "increment-", "report-"
 
 
 class OrderService(Service):
     """Serves `generate_report`, `get_report`, `get_increment` and files; nickname, cohort and key are in headers."""
 
-    def __init__(self, orders: Path, port: int = 0, faults: Faults | None = None, key: str = KEY) -> None:
-        """Serve the rows of `orders.parquet` by UTC day; a folder of that name has a file for each day."""
+    def __init__(
+        self,
+        orders: Path,
+        port: int = 0,
+        faults: Faults | None = None,
+        key: str = KEY,
+        *,
+        report: Path | None = None,
+    ) -> None:
+        """Serve the rows of `orders.parquet` by UTC day; a folder of that name has a file for each day.
+
+        The files of a report are those of the folder `report`. Without it, a report has the shipped lines of all days.
+        """
         self._orders = orders
+        self._report_folder = report
         self._reports = Lock()
         self._polls: dict[str, int] = {}
         self._failed: set[str] = set()
@@ -45,9 +59,10 @@ class OrderService(Service):
             return self._report(request.query.get("task_id", ""))
         if step == ("GET", "/get_increment"):
             return self._increment(request.query)
-        if request.method == "GET" and request.path.endswith(f"/{FILE}"):
-            return self._file(request.path.split("/")[1])
-        return Answer.json({"error": "not found"}, 404)
+        folder, _, name = request.path.removeprefix("/").partition("/")
+        if request.method == "GET" and folder.startswith(_REPORT):
+            return self._report_file(name)
+        return self._file(folder) if (request.method, name) == ("GET", FILE) else NOT_FOUND
 
     def rows_of(self, day: date) -> list[dict[str, Any]]:
         """Return the order lines of a day, in the order of the file."""
@@ -76,9 +91,29 @@ class OrderService(Service):
                 return Answer.json({"status": "RUNNING"})
             if task_id in self._failed:
                 return Answer.json({"status": "FAILED"})
-        report_id = task_id.replace("task", "report")
-        link = f"{self.url}/{report_id}/user_order_log.csv"
-        return Answer.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": {"user_order_log": link}}})
+        report_id = task_id.replace("task-", _REPORT)
+        links = {name: f"{self.url}/{report_id}/{name}.csv" for name in self._report_names()}
+        return Answer.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": links}})
+
+    def _report_names(self) -> list[str]:
+        """Return the names of the files of a report."""
+        if self._report_folder is None:
+            return [REPORT]
+        return sorted(path.stem for path in self._report_folder.glob("*.csv"))
+
+    def _report_file(self, name: str) -> Answer:
+        """Return a file of a report, whole: it is not of a day, and its order lines have no status."""
+        if name.removesuffix(".csv") not in self._report_names():
+            return NOT_FOUND
+        if self._report_folder is not None:
+            return _csv_answer((self._report_folder / name).read_bytes())
+        rows = [row for row in self._all_rows() if row["status"] == "shipped"]
+        names = [one for one in (rows[0] if rows else {}) if one != "status"]
+        return _csv_answer(_as_csv(names, rows))
+
+    def _all_rows(self) -> list[dict[str, Any]]:
+        files = sorted(self._orders.glob("*.parquet")) if self._orders.is_dir() else [self._orders]
+        return [row for file in files for row in pq.read_table(file).to_pylist()]
 
     def _increment(self, query: dict[str, str]) -> Answer:
         try:
@@ -87,7 +122,8 @@ class OrderService(Service):
             return Answer.json({"error": "date is a day"}, 400)
         rows = self.rows_of(day)
         if not query.get("report_id") or not rows:
-            return Answer.json({"status": "NOT FOUND", "data": {"increment_id": None}})
+            data = {"report_id": query.get("report_id"), "increment_id": None, "s3_path": None}
+            return Answer.json({"status": "NOT FOUND", "data": data})
         increment_id = f"{_INCREMENT}{day}"
         links = {"user_order_log_inc": f"{self.url}/{increment_id}/{FILE}"}
         return Answer.json(
@@ -98,13 +134,17 @@ class OrderService(Service):
         try:
             rows = self.rows_of(date.fromisoformat(increment_id.removeprefix(_INCREMENT)))
         except ValueError:
-            return Answer.json({"error": "not found"}, 404)
+            return NOT_FOUND
         if not rows:
-            return Answer.json({"error": "not found"}, 404)
+            return NOT_FOUND
         kind = self.plan.take("empty_files", "short_files", "cut_files")
         kept = rows[:-1] if kind == "short_files" else rows
         body = b"" if kind == "empty_files" else _as_csv(list(rows[0]), kept)
-        return Answer(200, body[:-9] if kind == "cut_files" else body, {"Content-Type": "text/csv; charset=utf-8"})
+        return _csv_answer(body[:-9] if kind == "cut_files" else body)
+
+
+def _csv_answer(body: bytes) -> Answer:
+    return Answer(200, body, {"Content-Type": "text/csv; charset=utf-8"})
 
 
 def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Orders from the report API: request a report, wait for it, download the increment of each day, store its file."""
+"""Orders from the report API: request a report, wait for it, download and store its file or the increments of days."""
 
 import csv
 import io
@@ -23,6 +23,10 @@ from ecom_assets.settings.settings import Settings
 
 FOLDER = "order_reports"
 FILE = "user_order_log_inc.csv"
+REPORT = "report"
+"""The folder with the files of the last report that was loaded whole."""
+HISTORY = "user_order_log"
+"""The file of a report with all order lines up to now."""
 COLUMNS = (
     "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
     "item_name", "quantity", "payment_amount",
@@ -75,6 +79,18 @@ def path_of(home: Path, day: date) -> Path:
     return home / FOLDER / f"increment_date={day.isoformat()}" / FILE
 
 
+def history_path(home: Path) -> Path:
+    """Return the path of the order lines of the last report that was loaded whole."""
+    return home / FOLDER / REPORT / f"{HISTORY}.csv"
+
+
+def stored_files(home: Path) -> list[Path]:
+    """Return the stored files with order lines, those of the report first."""
+    increments = sorted((home / FOLDER).glob("increment_date=*/*"))
+    history = history_path(home)
+    return [*([history] if history.exists() else []), *increments]
+
+
 def land(body: bytes, path: Path) -> None:
     """Replace a file atomically: readers see the old file or the new one, even after a power cut.
 
@@ -90,7 +106,8 @@ def land(body: bytes, path: Path) -> None:
 
 MAX_REPORTS = 2
 """Requests for a report: one that fails is requested once more, because failures of the service can be temporary."""
-LINK = "user_order_log_inc"
+LINKS = ("user_order_log_inc", "user_orders_log_inc")
+"""The names of an increment's file; the service writes either."""
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -106,17 +123,26 @@ class _Task(_Lenient):
 
 class _ReportData(_Lenient):
     report_id: str = Field(min_length=1)
+    s3_path: dict[str, str | None] | None = None
 
 
 class _IncrementData(_Lenient):
     increment_id: str | None = None
-    s3_path: dict[str, str | None] = {}
+    s3_path: dict[str, str | None] | None = None
     row_count: int | None = Field(None, ge=0)
 
 
 class _Status(_Lenient):
     status: Literal["RUNNING", "SUCCESS", "FAILED", "NOT FOUND"]
     data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class OrderReport:
+    """A report that is ready: its id, and the addresses of its files by name."""
+
+    id: str
+    links: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -158,9 +184,20 @@ def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[Order
         SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
     """
     with order_reports(settings) as reports:
-        report_id = reports.make_report()
+        report = reports.make_report()
         for day in days:
-            yield reports.fetch(report_id, day)
+            yield reports.fetch(report.id, day)
+
+
+def fetch_history(settings: Settings) -> Path:
+    """Fetch a report's own file with all order lines up to now, and store it in place of the last one.
+
+    Raises:
+        SettingError: No URL is set, or a header cannot be sent.
+        SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
+    """
+    with order_reports(settings) as reports:
+        return reports.fetch_history(reports.make_report())
 
 
 @contextmanager
@@ -191,8 +228,8 @@ class OrderReports:
         self._session, self._settings, self._headers = session, settings, dict(headers)
         self._place = without_secrets(session.api.url)
 
-    def make_report(self) -> str:
-        """Request a report, wait until it is ready, and return its id.
+    def make_report(self) -> OrderReport:
+        """Request a report, wait until it is ready, and return it.
 
         Raises:
             SourceError: It takes longer than `ECOM_ORDER_API_PATIENCE_S`, or fails each time.
@@ -201,7 +238,9 @@ class OrderReports:
             task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
             answer = self._wait_for("get_report", {"task_id": task_id}, f"The report of task {task_id}")
             if answer.status == "SUCCESS":
-                return self._read(_ReportData, answer.data or {}).report_id
+                data = self._read(_ReportData, answer.data or {})
+                links = {name: link for name, link in (data.s3_path or {}).items() if link}
+                return OrderReport(data.report_id, links)
         raise SourceError(
             f"The order report API at {self._place} failed to make a report, {MAX_REPORTS} times; run again "
             "later, or ask the people who run it."
@@ -224,9 +263,9 @@ class OrderReports:
             )
         data = self._read(_IncrementData, answer.data or {})
         nothing = OrderIncrement(day, None, None, 0, 0, report_id, 0.0, self._session.stats.costs())
-        if data.increment_id is None:
+        if answer.status == "NOT FOUND" or data.increment_id is None:
             return replace(nothing, took_s=round(time.monotonic() - began, 3))
-        body = self._download(data.increment_id, data, day)
+        body = self._download_increment(data.increment_id, data, day)
         path = path_of(self._settings.home, day)
         land(body, path)
         return replace(
@@ -253,17 +292,45 @@ class OrderReports:
                 )
             time.sleep(self._settings.order_api_poll_s)
 
-    def _download(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
-        """Return a complete file; the key is sent to the service only, not to the server that stores its files."""
-        own = self._url(f"{quote(increment_id, safe='')}/{FILE}")
-        link = urljoin(own, data.s3_path.get(LINK) or own)
+    def fetch_history(self, report: OrderReport) -> Path:
+        """Download the order lines of a report, store them, and return their path.
+
+        Raises:
+            SourceError: The report has no such file, or it is empty or truncated; an earlier file is kept.
+        """
+        if HISTORY not in report.links:
+            raise SourceError(
+                f"The report {report.id} of the order report API at {self._place} has no file {HISTORY}; load your "
+                "orders from a file once instead, with `ecom run --orders PATH`."
+            )
+        body = self._download(report.links[HISTORY], f"{report.id}/{HISTORY}.csv", f"file {HISTORY}.csv", None)
+        path = history_path(self._settings.home)
+        land(body, path)
+        return path
+
+    def _download_increment(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
+        links = data.s3_path or {}
+        link = next((links[name] for name in LINKS if links.get(name)), None)
+        return self._download(link, f"{quote(increment_id, safe='')}/{FILE}", f"file of {day}", data.row_count)
+
+    def _download(self, link: str | None, usual: str, what: str, row_count: int | None) -> bytes:
+        """Return a complete file; the key is sent to the service only, not to the server that stores its files.
+
+        Args:
+            link: Its address; None: the service names none.
+            usual: Its usual path at the service.
+            what: Its name in messages.
+            row_count: How many rows the service announced.
+        """
+        own = self._url(usual)
+        link = urljoin(own, link or own)
         headers = self._headers if same_origin(link, own) else {}
 
         def fault_in(response: Response) -> str:
             announced = response.headers.get("X-Row-Count", "")
-            return count_rows(response.content, int(announced) if announced.isdecimal() else data.row_count).fault
+            return count_rows(response.content, int(announced) if announced.isdecimal() else row_count).fault
 
-        api = replace(self._session.api, name=f"order report API's file of {day}")
+        api = replace(self._session.api, name=f"order report API's {what}")
         with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
             return files.get(link, {}, headers).content
 

@@ -18,7 +18,7 @@ from ecom_assets.sources.files.formats import in_landing_folders
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles, landing_days
-from ecom_assets.sources.order_reports.api import fetch_increments, metrics_of, path_of
+from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
 from ecom_assets.warehouse.local import temporary
@@ -91,6 +91,14 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
     return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
+def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
+    """Open the stored file of the report that was loaded whole."""
+    mapping = load_order_mapping(DEFAULT_MAPPING)
+    return RecordFiles.open(
+        con, [history_path(settings.home)], mapping, settings.timezone, settings.first_plausible_day
+    )
+
+
 @dataclass(frozen=True)
 class OrderReader:
     """Reads files as rows of `RawUserOrderLog`."""
@@ -124,32 +132,48 @@ class OrderReader:
         return SliceOutput.nothing(self.rows(self.files([]), NO_DAYS), reason)
 
     def fetched(self, settings: Settings, days: Days) -> SliceOutput:
-        """Fetch and store the increments of the days, and return the rows of all their files, including earlier ones.
+        """Fetch and store the increments of the days, and return the rows of all stored files, including earlier ones.
+
+        A day of which no file has a row keeps what the table has of it: it may have come from elsewhere.
 
         Raises:
             SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
         """
         increments = list(fetch_increments(settings, days.dates))
-        landed = [path for path in (path_of(settings.home, day) for day in days.dates) if path.exists()]
-        files = self.files(landed)
-        self._landed[:] = [files]
-        return SliceOutput(self.rows(files, days), days, {"fetched": True, **metrics_of(increments)})
+        files = self._open_landed(settings.home, days)
+        landed = {day for day in days.dates if path_of(settings.home, day).exists()}
+        with_rows = {day for file in files.file_rows(days) for day in file.by_day if day in days.dates}
+        return SliceOutput(
+            self.rows(files, days),
+            Days.of(landed | with_rows),
+            {"fetched": True, **metrics_of(increments)},
+            absent=Days.of({one.day for one in increments if one.path is None} - landed - with_rows),
+            origin=self.origin,
+        )
 
     def landed_rows(self, home: Path, days: Days | None) -> list[FileRows] | None:
-        """Return the row counts of the days' stored increments below `home`; None if there are none."""
-        if not self._landed:
-            paths = [path_of(home, day) for day in (days.dates if days else ())]
-            self._landed[:] = [self.files([path for path in paths if path.exists()])]
-        return self._landed[0].file_rows(days) or None
+        """Return the row counts of the days' stored files below `home`; None if there are none."""
+        files = self._landed[0] if self._landed else self._open_landed(home, days or NO_DAYS)
+        return files.file_rows(days) or None
+
+    def _open_landed(self, home: Path, days: Days) -> RecordFiles:
+        paths = [history_path(home), *(path_of(home, day) for day in days.dates)]
+        self._landed[:] = [self.files([path for path in paths if path.exists()])]
+        return self._landed[0]
 
 
 class FileOrders:
-    """Order lines from files."""
+    """Order lines from files; those that came from an API stay beside them."""
 
     def __init__(self, reader: OrderReader, settings: Settings) -> None:
         """Store the reader, and the settings with the paths."""
         self._reader = reader
         self._settings = settings
+
+    @property
+    def origin(self) -> str:
+        """Return what the rows have in their column `source`."""
+        return self._reader.origin
 
     @cached_property
     def files(self) -> RecordFiles:
@@ -158,7 +182,7 @@ class FileOrders:
 
     def received(self, days: Days) -> SliceOutput:
         """Return the rows of `RawUserOrderLog` that arrived on `days`."""
-        return SliceOutput(self._reader.rows(self.files, days), days)
+        return SliceOutput(self._reader.rows(self.files, days), days, origin=self._reader.origin)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files, from when they were checked."""
@@ -174,6 +198,11 @@ class ApiOrders:
         self._settings = settings
         self._now = now
 
+    @property
+    def origin(self) -> str:
+        """Return what the rows have in their column `source`."""
+        return self._reader.origin
+
     def received(self, days: Days) -> SliceOutput:
         """Fetch and store the increments of the days that have ended; rows of the other days are kept.
 
@@ -186,7 +215,7 @@ class ApiOrders:
         return self._reader.fetched(self._settings, ended)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
-        """Return the row counts of the stored increments."""
+        """Return the row counts of the stored files."""
         return self._reader.landed_rows(self._settings.home, days)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.warehouse.absent_days import AbsentDays, absent_days, note_absent
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.migration import changes, migrate
 from ecom_assets.warehouse.withdrawals import WithdrawalGuard, Withdrawals, held_withdrawals, notes_of
@@ -234,7 +236,7 @@ BOTH = Days((FIRST_DAY, SECOND_DAY))
 @pytest.fixture
 def tracked(settings: Settings) -> Iterator[Engine]:
     tracked = opened(settings)
-    for contract in (RawStock, Withdrawals):
+    for contract in (RawStock, Withdrawals, AbsentDays):
         tracked.drop(contract)
     yield tracked
     tracked.close()
@@ -248,13 +250,16 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     allowed: bool = False,
     whole: tuple[date, ...] = (),
     days: Days = BOTH,
+    origin: str = "",
 ) -> list[date]:
     """Bring so many rows of each of two days; return the days that were replaced."""
-    rows = stock_rows(({"product_id": str(number), "stock": "1"} for number in range(one + two)), FIRST_DAY, "shop")
+    source = origin or "shop"
+    rows = stock_rows(({"product_id": str(number), "stock": "1"} for number in range(one + two)), FIRST_DAY, source)
     day = (rows.record_number <= one).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
     rows = rows.mutate(received_date=day)
     rows = rows.filter(days.contain(rows.received_date))
-    guard = WithdrawalGuard(tracked, SourceGate(least_count=10), lambda _contract: whole, "run", is_allowed=allowed)
+    gate = SourceGate(least_count=10)
+    guard = WithdrawalGuard(tracked, gate, lambda _contract: whole, "run", is_allowed=allowed, origin=origin)
     return list(guard.replace(RawStock, rows, days)[1].dates)
 
 
@@ -307,6 +312,41 @@ def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked: En
     assert bring(tracked, 100, 0, whole=(SECOND_DAY,)) == [FIRST_DAY, SECOND_DAY]
     assert bring(tracked, 0, 0, whole=(FIRST_DAY,)) == [SECOND_DAY]
     assert counts(tracked) == [100, 0]
+
+
+def origins(tracked: Engine) -> list[tuple[str, date, int]]:
+    rows = tracked.slice_rows(RawStock, BOTH).to_pylist()
+    return sorted((*one, n) for one, n in Counter((row["source"], row["received_date"]) for row in rows).items())
+
+
+@pytest.mark.sampled(1)
+def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engine) -> None:
+    bring(tracked, 3, 2, origin="history.csv")
+    api, moved = "https://api.example.com", "https://api.example.org"
+    assert bring(tracked, 0, 4, origin=api) == [FIRST_DAY, SECOND_DAY]
+    both = [("history.csv", FIRST_DAY, 3), ("history.csv", SECOND_DAY, 2), (api, SECOND_DAY, 4)]
+    assert (origins(tracked), held(tracked)) == (both, [])
+    assert bring(tracked, 0, 0, origin=api) == [FIRST_DAY]
+    assert (origins(tracked), held(tracked)) == (both, [(SECOND_DAY, 4, 0)])
+    assert bring(tracked, 0, 0, origin=moved, allowed=True) == [FIRST_DAY, SECOND_DAY]
+    assert (origins(tracked), held(tracked)) == (both[:2], [])
+    assert bring(tracked, 1, 1, origin="other.csv") == [FIRST_DAY, SECOND_DAY], "files replace files"
+    assert origins(tracked) == [("other.csv", FIRST_DAY, 1), ("other.csv", SECOND_DAY, 1)]
+
+
+def test_days_of_which_a_source_has_nothing_are_noted_until_it_has_rows(tracked: Engine) -> None:
+    bring(tracked, 3, 0)
+    note_absent(tracked, RawStock, Days(()), BOTH, "first")
+    assert [(row["received_date"], row["kept_count"]) for row in absent_days(tracked)] == [
+        (FIRST_DAY, 3),
+        (SECOND_DAY, 0),
+    ]
+    since = absent_days(tracked, RawStock)[0]["noticed_at"]
+    note_absent(tracked, RawStock, Days((SECOND_DAY,)), Days((FIRST_DAY,)), "second")
+    [row] = absent_days(tracked, RawStock)
+    assert (row["received_date"], row["noticed_at"], row["run_id"]) == (FIRST_DAY, since, "second")
+    note_absent(tracked, RawStock, BOTH, Days(()), "third")
+    assert absent_days(tracked) == []
 
 
 def test_days_that_a_run_is_not_about_are_not_looked_at(tracked: Engine) -> None:

@@ -1,0 +1,118 @@
+"""Order history and the nights of the order report API in one home: the real files, by a file and by the report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from ecom_assets.sandbox.services.orders import COHORT, NICKNAME, OrderService
+from ecom_assets_tests.cli.test_run_orders import orders_csv, queried
+from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom, real_file
+
+NIGHTS = ("--from", "2022-11-28", "--to", "2022-12-05")
+"""Eight nights, of which only the last has an increment; the history ends with the fourth."""
+RUN = ("run", "--json", *FEW_SALES)
+
+
+def settings_of(service: OrderService) -> dict[str, str]:
+    """Return the variables of a shop with the API, which no command has to leave out."""
+    return {
+        "ECOM_ORDER_API_URL": service.api_url,
+        "ECOM_ORDER_API_NICKNAME": NICKNAME,
+        "ECOM_ORDER_API_COHORT": COHORT,
+        "ECOM_ORDER_API_KEY": service.key,
+        "ECOM_ORDER_API_POLL_S": "0.01",
+        "ECOM_ORDER_CUSTOMERS_OVER": "3",
+    }
+
+
+def as_parquet(source: Path, path: Path) -> None:
+    """Store a real increment, every value as text, as the stand-in reads it."""
+    with source.open(encoding="utf-8") as file:
+        names = file.readline().strip().split(",")
+    kinds = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+    path.parent.mkdir(parents=True)
+    pq.write_table(pyarrow.csv.read_csv(source, convert_options=kinds), path)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[OrderService]:
+    """The service with the real report and its only increment."""
+    as_parquet(real_file("user_order_log_inc.csv"), tmp_path / "increments" / "2022-12-05.parquet")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "user_order_log.csv").write_bytes(real_file("user_order_log.csv").read_bytes())
+    with OrderService(tmp_path / "increments", report=tmp_path / "report") as served:
+        yield served
+
+
+def amounts(home: Path) -> list[tuple[Any, ...]]:
+    lines = "SELECT status, count(*), sum(payment_amount)::INTEGER FROM staging.user_order_log GROUP BY 1 ORDER BY 1"
+    return queried(home, lines)
+
+
+def warned(result: CommandResult) -> list[str]:
+    return [one["sentence"] for one in result.json["checks"]["warned"]]
+
+
+HISTORY = [("shipped", 3_790, 1_987_570)]
+WITH_NIGHTS = [("refunded", 6, 2_390), ("shipped", 3_914, 1_987_570 + 58_865)]
+
+
+@pytest.mark.slow
+def test_eight_nights_of_the_api_over_a_loaded_history_are_green_and_add_up(home: Path, service: OrderService) -> None:
+    env = settings_of(service)
+    loaded = ecom(*RUN, "--orders", real_file("user_order_log.csv"), home=home, env=env)
+    assert (loaded.exit_code, amounts(home)) == (0, HISTORY), loaded.err
+    nights = ecom(*RUN, *NIGHTS, home=home, env=env)
+    assert (nights.exit_code, nights.json["checks"]["failed"], amounts(home)) == (0, [], WITH_NIGHTS), nights.err
+    [sentence] = warned(nights)
+    assert sentence == (
+        "The source of orders has no increment of 2022-11-28, 2022-11-29, 2022-11-30, 2022-12-01, 2022-12-02 and 2 "
+        "more days; the 4,110 rows that came of them otherwise stay, and all other days are built."
+    )
+    status = ecom("status", home=home, env=env).out
+    assert "nothing of 2022-12-01, seen first on" in status
+    assert "the 1,144 rows that came otherwise stay." in status
+    [row] = [one for one in ecom("status", "--json", home=home, env=env).json if one["table"] == "raw.user_order_log"]
+    assert (row["lost_days"], len(row["absent_days"])) == ([], 7)
+    allowed = ecom(*RUN, *NIGHTS, "--allow-withdrawal", home=home, env=env)
+    assert (allowed.exit_code, amounts(home)) == (0, WITH_NIGHTS), "what came by file is not the API's to withdraw"
+    revenue = "SELECT sum(revenue_amount)::INTEGER FROM mart.sales"
+    assert queried(home, revenue) == [(2_044_045,)]
+
+
+@pytest.mark.slow
+def test_the_report_is_the_first_load_and_the_nights_follow_in_the_same_home(home: Path, service: OrderService) -> None:
+    env = settings_of(service) | {"ECOM_ORDERS": ""}
+    first = ecom(*RUN, "--orders", "api", "--to", "2022-12-01", home=home, env=env)
+    assert (first.exit_code, amounts(home), first.json["days"]) == (
+        0,
+        HISTORY,
+        {"from": "2022-11-09", "to": "2022-12-01"},
+    ), first.err
+    assert warned(first) == []
+    for night in ("2022-12-04", "2022-12-05", "2022-12-05"):
+        result = ecom(*RUN, "--from", "2022-12-03", "--to", night, home=home, env=env)
+        assert result.exit_code == 0, result.err
+    assert amounts(home) == WITH_NIGHTS
+    again = ecom(*RUN, "--orders", "api", "--to", "2022-12-05", home=home, env=env)
+    assert (again.exit_code, amounts(home)) == (0, WITH_NIGHTS), again.err
+
+
+@pytest.mark.slow
+def test_a_service_without_any_increment_stops_a_home_that_never_had_orders(home: Path, service: OrderService) -> None:
+    result = ecom(*RUN, "--from", "2022-11-28", "--to", "2022-11-29", home=home, env=settings_of(service))
+    assert result.exit_code == 1
+    assert "No orders came for 2022-11-28 to 2022-11-29" in result.err
+
+
+def test_the_first_load_needs_the_address_of_the_api_and_stands_alone(home: Path, tmp_path: Path) -> None:
+    alone = ecom("run", "--orders", "api", home=home)
+    assert alone.sentence == "ECOM_ORDER_API_URL is not set; set it to the address of the order report API."
+    file = orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd")
+    both = ecom("run", "--orders", "api", "--orders", file, home=home)
+    assert both.sentence.startswith("--orders api stands alone; load files in a run of their own")
