@@ -126,7 +126,8 @@ def _is_plain(funnel: Funnel) -> bool:
 
 
 ORDERS = (
-    "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any or exact."
+    "ordered, strict_increase, clickhouse_default, strict_order, allow_reentry, strict_deduplication, any, exact or "
+    "strict."
 )
 OCCURRENCE = (
     "first_ever or first_time: step 1 is the visitor's first event of its type in all data, or the first that meets "
@@ -154,7 +155,9 @@ Excluded = Annotated[
     list[str] | None,
     typer.Option(help="An event type that may not come between the steps; `a:2:3` only between steps 2 and 3."),
 ]
-ExclusionRule = Annotated[str, typer.Option(help="mixpanel keeps the steps before an excluded event, posthog none.")]
+ExclusionRule = Annotated[
+    str, typer.Option(help="mixpanel keeps the steps before an excluded event, posthog drops the attempt.")
+]
 BY = (
     "Break down by this column, by properties.key, or by COLUMN:bins=5 or COLUMN:edges=20,50 of numbers; give it again "
     "for further columns."

@@ -73,14 +73,15 @@ class Input:
 ORDERS: Final[Options] = (
     ("", "Ordered: other events may lie between"),
     ("any", "Any order"),
-    ("strict_order", "Strict: no other event between"),
     ("exact", "Exact: nothing but the steps"),
+    ("strict", "Strict, as PostHog: a repeated step does not count as another event"),
+    ("strict_order", "Up to the first event that is not the next step"),
     ("strict_increase", "Times strictly increase"),
     ("clickhouse_default", "An event may be several steps"),
     ("strict_deduplication", "Strict, without repeats"),
     ("allow_reentry", "With entering again"),
 )
-EXCLUDING: Final[Options] = (("", "keeps the steps before it"), ("posthog", "drops the whole funnel"))
+EXCLUDING: Final[Options] = (("", "keeps the steps before it"), ("posthog", "drops the attempt"))
 PER: Final = Input("per", "Count", "visitors, or properties.company", suggests="columns")
 TIMEZONE: Final = Input("timezone", "Days begin in", "Europe/Berlin", about=("timezone", "time zone"))
 SEGMENT: Final = Input("segment", "Visitor segment", "a declared name")

@@ -1,8 +1,8 @@
 """Funnels whose steps may be taken in any order: the events by which each unit took the most steps in one window.
 
 Each instant with an excluded event ends a stretch of the unit's events and begins the next one; events of that very
-instant are in both. No attempt leaves its stretch. By the rule `posthog`, a unit is dropped if an excluded event comes
-within the window after an event of a step, before the unit has taken all steps.
+instant are in both. No attempt leaves its stretch. By the rule `posthog`, an attempt is dropped if an excluded event
+comes before its window ends, unless all steps were taken by then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.columns import ENTRY, matches, may_begin
+from ecom_assets.funnels.columns import ENTRY, matches
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.tables.portable import first_of_each, union_all
@@ -37,10 +37,13 @@ def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units
     in_window = ibis.window(group_by=parts, order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0))
     # Events at which an attempt may begin come before all others, so a window with one of them begins with one.
     begins = {"begins": rows[ENTRY].ifelse(1, 0).max().over(in_window)} if ENTRY in rows.columns else {}
-    ends = rows.mutate(level=_steps_taken(rows, matching, in_window), **begins)
+    began_at = rows.event_at.min().over(in_window)
+    ends = rows.mutate(level=_steps_taken(rows, matching, in_window), began_at=began_at, **begins)
     ends = ends.filter(ends.begins == 1) if begins else ends
     if funnel.exclude and funnel.exclusion_rule == "posthog":
-        ends = ends.anti_join(_dropped(rows, ends, funnel, units), list(units))
+        closes_at = ends.began_at + ibis.interval(seconds=funnel.within_s)
+        is_over = ends[ENDS_AT].isnull() | (closes_at < ends[ENDS_AT])
+        ends = ends.filter(is_over | (ends.level == len(funnel.steps)))
     stretch = [ends[STRETCH]] if funnel.exclude else []
     order = [ends.level.desc(), ends.event_at, ends.event_id, *stretch]
     ends = first_of_each(ends, list(units), order).select(*parts, ended_at="event_at")
@@ -89,17 +92,6 @@ def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> i
     later = result.select(*rows.columns, **{STRETCH: result["count"], ENDS_AT: result.until_at})
     at_cut = result.filter(result.since_at == result.event_at)
     return ibis.union(later, at_cut.select(*rows.columns, **{STRETCH: at_cut["count"] - 1, ENDS_AT: at_cut.event_at}))
-
-
-def _dropped(rows: ir.Table, ends: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
-    """Return the units with an excluded event in the window after a step, before they have taken all steps."""
-    done = ends.filter(ends.level == len(funnel.steps))
-    done = done.group_by(list(units)).agg(done_at=done.event_at.min())
-    window = ibis.interval(seconds=funnel.within_s)
-    is_cut = (rows[ENDS_AT] > rows.event_at) & (rows[ENDS_AT] <= rows.event_at + window)
-    cut = rows.filter(is_cut.fill_null(ibis.literal(value=False)), may_begin(rows)).select(*units, ENDS_AT)
-    cut = cut.left_join(done, list(units), rname="{name}_done")
-    return cut.filter(cut.done_at.isnull() | (cut.done_at > cut[ENDS_AT])).select(*units)
 
 
 def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.WindowBuilder) -> ir.IntegerValue:

@@ -6,7 +6,6 @@ match a step, the one with the smallest id is used. `funnels/levels.py` computes
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -22,7 +21,9 @@ from ecom_assets.funnels.columns import (
     may_begin,
     unit_columns,
 )
-from ecom_assets.funnels.definition import INTERRUPTED, Funnel
+from ecom_assets.funnels.consecutive import consecutive_events
+from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
+from ecom_assets.funnels.excluded import excluded_events
 from ecom_assets.funnels.matching import Matching, OverlappingSteps
 from ecom_assets.funnels.optional_rules import required, required_steps
 from ecom_assets.funnels.steps import NO_VALUE
@@ -33,22 +34,9 @@ Follow = Callable[[ir.Table, int], ir.Table]
 """Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""
 
 
-@dataclass(frozen=True)
-class Attempts:
-    """Attempts, and the units with excluded events.
-
-    Attributes:
-        attempts: One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`.
-        spoiled: The units with an excluded event within an attempt; None without exclusions.
-    """
-
-    attempts: ir.Table
-    spoiled: ir.Table | None
-
-
 def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     starts: ir.Table, follow: Follow, settle: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
-) -> Attempts:
+) -> ir.Table:
     """Follow every attempt through all steps.
 
     Args:
@@ -58,13 +46,19 @@ def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         funnel: The definition.
         units: The columns that identify a unit.
         excluded: Units and `event_at` of the events of each exclusion.
+
+    Returns:
+        One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`. Steps after
+        an excluded event are missing, by the rule `posthog` all steps of such an attempt.
     """
     spoiled: list[ir.Table] = []
     current = _watched(starts, 1, funnel, units, excluded)
     chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
-        spoiled += _spoiled(current, step, funnel, units)
+        if _drops_attempts(funnel):
+            current = _without_overtaken(current, funnel, units)
+            spoiled += _spoiled(current, step, funnel, units)
         in_time = current.next_at <= _deadline(current, funnel)
         is_free = [
             (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
@@ -77,7 +71,8 @@ def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         chains.append(_chain_rows(current, step, units))
         if step < len(funnel.steps):
             current = _watched(settle(current, step), step, funnel, units, excluded)
-    return Attempts(ibis.union(*chains), ibis.union(*spoiled, distinct=True) if spoiled else None)
+    attempts = ibis.union(*chains)
+    return without_spoiled(attempts, ibis.union(*spoiled), funnel, units) if spoiled else attempts
 
 
 def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
@@ -125,48 +120,61 @@ def _watched(
     return current
 
 
+def _drops_attempts(funnel: Funnel) -> bool:
+    """Return whether attempts with an excluded event are dropped with all of their steps."""
+    return bool(funnel.exclude) and funnel.exclusion_rule == "posthog"
+
+
+def _without_overtaken(current: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the attempts of which none that began later takes the next step at the same time, as in PostHog.
+
+    The window of the later one is open for longer, so it can meet an excluded event that the earlier one cannot.
+    """
+    latest_at = current.start_at.max().over(ibis.window(group_by=[*units, "next_at"]))
+    in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
+    kept = current.mutate(is_overtaken=in_time & (current.start_at < latest_at))
+    return kept.filter(~kept.is_overtaken).drop("is_overtaken")
+
+
 def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
-    """Return the units with an excluded event before this step, or before the window ends if the step is not taken."""
+    """Return the attempts with an excluded event before this step, or before the window ends if it is not taken.
+
+    `step` is how far each got, with the step after the excluded event.
+    """
     result = []
     for number, one in enumerate(funnel.exclude):
         if one.after < step <= (one.before or 0):
             limit = current[_limit(number)]
             in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
             is_inside = ibis.cases((in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel))
-            result.append(current.filter(limit.notnull(), is_inside).select(*units))
+            got = in_time.ifelse(ibis.literal(step, "int64"), ibis.literal(step - 1, "int64"))
+            rows = current.mutate(step=got).filter(limit.notnull(), is_inside)
+            result.append(rows.select(*units, "start_at", "event_at", "step"))
     return result
 
 
-def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
-    """Return the events of each unit's longest run of consecutive events that match the steps, the earliest such run.
+def without_spoiled(attempts: ir.Table, spoiled: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+    """Return the attempts without excluded events, of units of which none with one got further (PostHog's rule).
 
     Args:
-        events: Units, `event_at`, `event_id`, and the columns that the steps name.
-        funnel: The definition.
-        matching: The matching of the funnel.
+        attempts: Units, `start_at`, `step` and `event_at`, also of attempts with an excluded event.
+        spoiled: The same columns of the attempts with an excluded event: `step` is how far they got.
+        funnel: The definition. Of totals, each attempt counts for itself.
         units: The columns that identify a unit.
-
-    Returns:
-        The columns of `events` with `step`.
     """
-    in_order = ibis.window(group_by=list(units), order_by=[events.event_at, events.event_id])
-    hits = {f"hit_{n}": matches(events, condition).ifelse(1, 0) for n, condition in enumerate(matching.conditions)}
-    rows = events.mutate(place=ibis.row_number().over(in_order), **hits)
-    in_order = ibis.window(group_by=list(units), order_by=rows.place)
-    deadline = rows.event_at + ibis.interval(seconds=funnel.within_s)
-    reached = (rows[f"hit_{matching.condition_of[0]}"] == 1) & may_begin(rows)
-    level = reached.ifelse(1, 0)
-    for further, condition in enumerate(matching.condition_of[1:], start=1):
-        is_hit = rows[f"hit_{condition}"].lead(further).over(in_order) == 1
-        in_time = rows.event_at.lead(further).over(in_order) <= deadline
-        reached = reached & (is_hit & in_time).fill_null(ibis.literal(value=False))
-        level += reached.ifelse(1, 0)
-    runs = rows.select(*units, "place", level=level)
-    runs = runs.filter(runs.level > 0)
-    best = first_of_each(runs, list(units), [runs.level.desc(), runs.place]).select(*units, "level", begun="place")
-    result = rows.join(best, list(units))
-    result = result.filter(result.place >= result.begun, result.place < result.begun + result.level)
-    return result.select(*events.columns, step=(result.place - result.begun + 1).cast("int64"))
+    marked = ibis.union(
+        attempts.mutate(marks=ibis.literal(0, "int8")),
+        spoiled.select(*attempts.columns).mutate(marks=ibis.literal(1, "int8")),
+    )
+    marked = marked.mutate(is_spoiled=marked.marks.max().over(ibis.window(group_by=[*units, "start_at"])) == 1)
+    whole = ibis.window(group_by=list(units))
+    marked = marked.mutate(
+        furthest=marked.step.max().over(whole), furthest_free=marked.is_spoiled.ifelse(0, marked.step).max().over(whole)
+    )
+    kept = marked.filter(~marked.is_spoiled)
+    if funnel.per != "totals":
+        kept = kept.filter(kept.furthest_free == kept.furthest)
+    return kept.select(*attempts.columns)
 
 
 VALUE = "by_value"
@@ -179,8 +187,8 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
     Args:
         events: The unit column(s), `event_id`, `event_at`, `event_type`, and the columns that the definition names. The
-            orders `strict_order`, `allow_reentry` and `exact` need all events of a unit, the others only those of the
-            steps and exclusions.
+            orders `strict_order`, `allow_reentry`, `exact` and `strict` need all events of a unit, others only those of
+            the steps and exclusions.
         funnel: The definition.
         unit: Column or columns that identify the unit; by default the column of `funnel.per`.
 
@@ -205,8 +213,8 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
             "or count per user."
         )
     events, value = _with_value(events, funnel, units), [VALUE] if funnel.by else []
-    if funnel.order in {"exact", "any"}:
-        result = (consecutive_events if funnel.order == "exact" else any_order_events)(events, funnel, matching, units)
+    if funnel.order in {*CONSECUTIVE, "any"}:
+        result = (any_order_events if funnel.order == "any" else consecutive_events)(events, funnel, matching, units)
         return result.select(*units, "step", "event_at", "event_id", *value)
     rows = _step_rows(events, funnel, units, value)
     attempts = _attempts(events, rows, funnel, matching, units)
@@ -244,17 +252,14 @@ def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Se
 
 
 def _attempts(events: ir.Table, rows: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str]) -> ir.Table:
-    excluded = [events.filter(matches(events, one.event)).select(*units, "event_at") for one in funnel.exclude]
+    excluded = [kept.select(*units, "event_at") for kept in excluded_events(events, funnel, units)]
     if funnel.order == "ordered" and not matching.is_disjoint:
-        made = attempts_by_moment(events, funnel, matching, units, excluded)
-    else:
-        made = _attempts_by_event(rows, funnel, units, excluded)
-    if made.spoiled is not None and funnel.exclusion_rule == "posthog":
-        return made.attempts.anti_join(made.spoiled, list(units))
-    return interrupted(made.attempts, rows, funnel.order, units) if funnel.order in INTERRUPTED else made.attempts
+        return attempts_by_moment(events, funnel, matching, units, excluded)
+    attempts = _attempts_by_event(rows, funnel, units, excluded)
+    return interrupted(attempts, rows, funnel.order, units) if funnel.order in INTERRUPTED else attempts
 
 
-def _attempts_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> Attempts:
+def _attempts_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]) -> ir.Table:
     begun = rows.filter(rows.step == 1, may_begin(rows))
     starts = begun.select(*units, "event_at", start_at=begun.event_at).distinct()
 
@@ -286,7 +291,7 @@ def _with_events(chains: ir.Table, rows: ir.Table, units: Sequence[str], value: 
 
 def attempts_by_moment(
     events: ir.Table, funnel: Funnel, matching: Matching, units: Sequence[str], excluded: Sequence[ir.Table]
-) -> Attempts:
+) -> ir.Table:
     """Follow every attempt as in `follow_all`, for steps that can match the same events."""
     moments = moments_of(events, matching, list(units))
     counts = [count_name(overlapping) for overlapping in matching.overlaps()]

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.columns import matches
-from ecom_assets.funnels.definition import ANY, EARLIEST, MAX_WINDOW_S, Funnel
+from ecom_assets.funnels.definition import ANY, CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
@@ -77,7 +77,7 @@ class DailyFunnel:
     @property
     def event_types(self) -> set[str] | None:
         """The event types that the funnel needs; None if it needs all events."""
-        if self.funnel.order in {"strict_order", "allow_reentry", "exact"}:
+        if self.funnel.order in {"strict_order", "allow_reentry", *CONSECUTIVE}:
             return None
         if any(step.event_type == ANY for step in self.funnel.conditions):
             return None

@@ -209,9 +209,11 @@ EARLIEST: Final = ("ordered", "strict_increase", "clickhouse_default")
 """Orders in which an attempt takes each next step as early as possible, no matter which events are in between."""
 INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
 """Orders of ClickHouse in which certain events end the stream of a unit."""
-ORDERS: Final = (*EARLIEST, *INTERRUPTED, "any", "exact")
+CONSECUTIVE: Final = ("exact", "strict")
+"""Orders in which no other event may occur between steps."""
+ORDERS: Final = (*EARLIEST, *INTERRUPTED, "any", *CONSECUTIVE)
 ORDERS_ELSEWHERE: Final = {
-    "strict": "exact",
+    "strict": "strict",
     "exact": "exact",
     "unordered": "any",
     "any": "any",
@@ -249,7 +251,8 @@ class Funnel:
             `strict_increase` requires t1 < t2 < … < tk. `clickhouse_default` lets one event serve several steps that
             it matches. `strict_order`, `allow_reentry` and `strict_deduplication` are `clickhouse_default` up to the
             event that ends the stream of a unit, see `funnels/chains.py`. `any` requires any k of the steps in any
-            order, `exact` requires consecutive events without another one in between. See docs/adr/0005.
+            order, `exact` requires consecutive events without another one in between; `strict` does, too, but passes
+            over an event that repeats the step before it. See docs/adr/0005.
         per: The unit to count: `user` (visitor_id), `session` (session_id), `totals` (every attempt of a visitor;
             attempts that share an event are one attempt from there on), or `properties.key` (each of its values, such
             as a company: its events count, no matter which visitor did them; events without a value are ignored).
@@ -257,7 +260,8 @@ class Funnel:
             events without a value are ignored.
         exclude: Events that must not occur between steps.
         exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
-            `posthog` drops the whole unit. For the order `any`, see `funnels/any_order.py`.
+            `posthog` drops the attempt, and the unit if no other attempt got as far. For the order `any`, see
+            `funnels/any_order.py`.
         by: The column, or the bins of one, to break the numbers down by, or several.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.
@@ -341,9 +345,10 @@ class Funnel:
 
     def _check_order(self) -> None:
         words = ", ".join(EARLIEST)
-        if self.exclude and self.order not in {*EARLIEST, "any"}:
+        if self.exclude and self.order in INTERRUPTED:
+            others = ", ".join((*CONSECUTIVE, "any"))
             raise DefinitionError(
-                f"The order {self.order!r} takes no exclusions; use one of {words}, any, or leave them out."
+                f"The order {self.order!r} takes no exclusions; use one of {words}, {others}, or leave them out."
             )
         if self.order == "any" and any((one.after, one.before) != (1, len(self.steps)) for one in self.exclude):
             raise DefinitionError(

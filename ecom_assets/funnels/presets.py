@@ -12,7 +12,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
         "within": "14d",  # posthog.com/docs/product-analytics/funnels: conversion window
         "order": "ordered",  # same page: sequential
-        "exclusion_rule": "posthog",  # same page: an excluded event removes the person from the entire funnel
+        "exclusion_rule": "posthog",  # PostHog/posthog funnel-udf/src/steps.rs: an excluded event drops the attempt
         "by_attribution": "first",  # same page: first touchpoint
         "limit": 25,  # PostHog/posthog posthog/hogql/constants.py BREAKDOWN_VALUES_LIMIT
         "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday

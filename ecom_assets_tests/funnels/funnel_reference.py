@@ -278,38 +278,32 @@ def _chains(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...]) -> 
             yield from _chains(stream, funnel, (*chain, number))
 
 
-def walked_tries(stream: Sequence[Event], funnel: Funnel) -> tuple[list[Times], bool]:
-    """From each instant of step 1, each next step as early as it can be; and whether an exclusion touches one of them.
+def walked_tries(stream: Sequence[Event], funnel: Funnel) -> list[Times]:
+    """From each instant of step 1, each next step as early as it can be, up to an exclusion.
 
     For funnels in which no event matches two steps, and times may be equal.
     """
-    attempts, touched = [], False
+    attempts = []
     for start in sorted({event.at for event in stream if fits(event, funnel.steps[0])}):
         times = [start]
         for number, step in enumerate(funnel.steps[1:], start=2):
             later = [event.at for event in stream if fits(event, step) and event.at >= times[-1]]
             ends = start + funnel.within_s * SECOND
             following = min(later) if later and min(later) <= ends else None
-            if _is_excluded(stream, funnel, times, number, following, ends):
-                touched = True
-                break
-            if following is None:
+            if following is None or _is_excluded(stream, funnel, times, number, following):
                 break
             times.append(following)
         attempts.append(tuple(times))
-    return attempts, touched
+    return attempts
 
 
-def _is_excluded(  # noqa: PLR0913, PLR0917 (what a try knows)
-    stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int | None, ends: int
-) -> bool:
-    for one in funnel.exclude:
-        if one.after < number <= (one.before or 0):
-            since = times[one.after - 1]
-            seen = [event.at for event in stream if fits(event, one.event) and event.at > since]
-            if any(at < following if following is not None else at <= ends for at in seen):
-                return True
-    return False
+def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int) -> bool:
+    return any(
+        fits(event, one.event) and times[one.after - 1] < event.at < following
+        for one in funnel.exclude
+        if one.after < number <= (one.before or 0)
+        for event in stream
+    )
 
 
 def neighbouring(stream: Sequence[Event], funnel: Funnel) -> Times:
@@ -334,15 +328,17 @@ def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:
 
 
 def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
-    """The most steps of one window, of which no excluded event is inside; 0 where the rule drops the unit."""
+    """The most steps of one window, of which no excluded event is inside; the rule posthog drops it if one is near."""
     excluded = {event.at for event in stream if any(fits(event, one.event) for one in funnel.exclude)}
-    steps = {event.at for event in stream if any(fits(event, step) for step in funnel.steps)}
-    taken = [(_served(window, funnel, 0, frozenset()), window) for window in _windows(stream, funnel, excluded)]
-    whole = min((window[-1].at for count, window in taken if count == len(funnel.steps)), default=None)
-    is_open = {at for at in excluded if any(step < at <= step + funnel.within_s * SECOND for step in steps)}
-    if funnel.exclusion_rule == "posthog" and any(whole is None or whole > at for at in is_open):
-        return 0
-    return max((count for count, _ in taken), default=0)
+    steps = [event for event in stream if any(fits(event, step) for step in funnel.steps)]
+    best = 0
+    for window in _windows(steps, funnel, excluded):
+        count = _served(window, funnel, 0, frozenset())
+        ends = window[0].at + funnel.within_s * SECOND
+        is_cut = any(window[-1].at <= at <= ends and window[0].at < at for at in excluded)
+        if funnel.exclusion_rule == "mixpanel" or count == len(funnel.steps) or not is_cut:
+            best = max(best, count)
+    return best
 
 
 def _windows(stream: Sequence[Event], funnel: Funnel, excluded: set[int]) -> Iterator[list[Event]]:

@@ -119,7 +119,7 @@ REFUSED = [
     ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]}, "after step 2 and before step 2"),
     ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]}, "one first|name two of the 2 steps"),
     ({"steps": ["a", "b"], "exclude": ["c"], "exclusion_rule": "heap"}, "known: mixpanel, posthog"),
-    ({"steps": ["a", "b"], "exclude": ["c"], "order": "exact"}, "takes no exclusions; use one of ordered"),
+    ({"steps": ["a", "b"], "exclude": ["c"], "order": "strict_order"}, "takes no exclusions; use one of ordered"),
     ({"steps": ["a", "b"], "per": "totals", "order": "any"}, "has no totals; use one of ordered"),
     ({"steps": ["a", {"event": "b"}]}, "did you mean 'event_type'"),
     ({"steps": ["a", ""]}, "needs an event type"),

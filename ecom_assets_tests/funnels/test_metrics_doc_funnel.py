@@ -99,10 +99,10 @@ def test_exclusions_units_and_held_columns_count_as_the_page_says(con: Backend) 
 def test_the_times_of_the_page_are_those_of_its_example(con: Backend) -> None:
     lines, *_ = tables("Exclusions, units, times and values")
     _, cart = question(con, events_of(con, lines), {"steps": STEPS[:2], "within": "2h"})
-    assert (cart["median_s_from_previous"], cart["p90_s_from_previous"]) == (2_100, 3_300)
+    assert (cart["median_s_from_previous"], cart["p90_s_from_previous"]) == (1_200, 3_120)
     text = section("docs/metrics.md", "Exclusions, units, times and values").text
-    assert "the median is 2,100 s" in text
-    assert "= 3,300 s" in text
+    assert "the median is 1,200 s" in text
+    assert "= 3,120 s" in text
 
 
 def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:

@@ -46,7 +46,7 @@ StepConditions = (
 )
 Order = Literal[
     "ordered", "strict_increase", "clickhouse_default", "strict_order", "allow_reentry", "strict_deduplication",
-    "any", "exact",
+    "any", "exact", "strict",
 ]  # fmt: skip
 
 

@@ -56,6 +56,18 @@ FUNNELS: dict[str, dict[str, Any]] = {
     "by two columns": {"steps": ["page_view", "cart"], "by": ["product_category", "product_id"], "limit": 3},
     "any order without those who took a coupon": {**ANY_ORDER, "exclude": ["coupon"], "exclusion_rule": "posthog"},
     "any order up to a coupon": {**ANY_ORDER, "exclude": ["coupon"]},
+    "attempts without a coupon": {
+        "steps": ["page_view", "cart", "purchase"],
+        "exclude": ["coupon"],
+        "exclusion_rule": "posthog",
+        "within": "20d",
+    },
+    "strict attempts without a coupon": {
+        "steps": ["page_view", "cart"],
+        "order": "strict",
+        "exclude": ["coupon"],
+        "exclusion_rule": "posthog",
+    },
     "by bins of the last amount": {
         "steps": ["page_view", "cart"],
         "by": "cart_amount:bins=4",
