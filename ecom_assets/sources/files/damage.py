@@ -24,7 +24,7 @@ from ecom_assets.sources.files.sql import (
     many_brackets,
     parquet_source,
 )
-from ecom_assets.sources.files.text_blocks import blocks_of, lines_of
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, blocks_of, lines_of
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ def _with_encoding(file: InputFile) -> InputFile:
 def _is_odd(file: InputFile) -> bool:
     r"""Return whether a file has bytes that the engine reads differently from Python's `csv` and `json`.
 
-    These are NUL, a `\r` without a following `\n`, and blank lines before the header.
+    These are NUL, a `\r` without a following `\n`, blank lines before the header, and a line of more than
+    `MAX_LINE_BYTES`, which the engine leaves out at the end of a file.
     """
     is_first, ends_in_cr = True, False
     is_odd = False
+    line_bytes = 0
     for block in blocks_of(file):  # a gzip file is read to its end, to verify the checksum
         if is_odd and not file.is_gzip:
             return True
@@ -98,6 +100,8 @@ def _is_odd(file: InputFile) -> bool:
         ends_in_cr = block.endswith(b"\r")
         if b"\r" in block:
             is_odd |= block.count(b"\r") - ends_in_cr != block.count(b"\r\n")
+        line_bytes = line_bytes + len(block) if (end := block.rfind(b"\n")) < 0 else len(block) - end
+        is_odd |= line_bytes > MAX_LINE_BYTES
         is_first = False
     return is_odd or ends_in_cr
 
