@@ -4,30 +4,36 @@ Whose a record is, is decided by the mapping, as when the file is read. A text f
 and only the records in which an id can be are parsed.
 """
 
+import codecs
 import csv
 import gzip
+import io
 import os
 import re
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.errors import SourceError
 from ecom_assets.privacy.ingestion import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.files.damage import with_encoding
+from ecom_assets.sources.files.encodings import UTF_8
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.kinds import EVENT, load_order_mapping
 from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
-from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, opened_bytes
 from ecom_assets.sources.order_reports.api import stored_files
 from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.warehouse.sql_text import ident, select, text
@@ -122,19 +128,36 @@ class _TextFile:
         """Write all other records."""
         plain = path.open("wb")
         with plain, gzip.open(plain, "wb") if self.file.is_gzip else plain as written:
+            encoder = codecs.getincrementalencoder(self._encoding)("surrogateescape")
             for records, gone in self._chunks():
-                written.writelines(one for place, one in enumerate(records) if place not in gone)
+                rest = (one for place, one in enumerate(records) if place not in gone)
+                if self._encoding != UTF_8:
+                    rest = (encoder.encode(one.decode(UTF_8, "surrogateescape")) for one in rest)
+                written.writelines(rest)
+
+    @cached_property
+    def _encoding(self) -> str:
+        try:
+            return with_encoding(self.file).encoding or UTF_8
+        except SourceError:  # nobody can read it, and its words are compared all the same
+            return UTF_8
+
+    def _opened(self) -> IO[bytes] | IO[str]:
+        """Open the file, as text if it is not UTF-8."""
+        opened = opened_bytes(self.file)
+        return opened if self._encoding == UTF_8 else io.TextIOWrapper(opened, self._encoding, "surrogateescape", "")
 
     def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
-        """Yield records, each with its line end, and the places of those that are the person's."""
+        """Yield records in UTF-8, each with its line end, and the places of those that are the person's."""
         pattern = self.rule.may_be_in()
-        with gzip.open(self.file.path) if self.file.is_gzip else Path(self.file.path).open("rb") as lines:
-            records = self._records(cast("IO[bytes]", lines))
+        with self._opened() as opened:
+            lines = (line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape") for line in opened)
+            records = self._records(lines)
             while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
                 places = [place for place, one in enumerate(chunk) if pattern is None or pattern.search(one)]
                 yield chunk, self._of_person(chunk, places)
 
-    def _records(self, lines: IO[bytes]) -> Iterator[bytes]:
+    def _records(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         if self.layout.format == "ndjson":
             yield from lines
             return

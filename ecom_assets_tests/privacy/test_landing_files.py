@@ -54,6 +54,21 @@ def test_records_of_csv_leave_and_all_other_bytes_stay(tmp_path: Path) -> None:
     assert (after.st_mtime_ns, after.st_mode) == (before.st_mtime_ns, before.st_mode)
 
 
+@pytest.mark.parametrize("user", ["7", "jürgen@shop.example"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_records_of_other_encodings_leave(tmp_path: Path, ending: str, encoding: str, user: str) -> None:
+    mine = f"e1,{user},page_view,{AT},,Küche,s1,,,\r\n"
+    others = [f"e2,8,page_view,{AT},,Straße,s2,,,\r\n", f"e3,ö8,page_view,{AT},,Bücher,s2,,,\r\n"]
+    path = tmp_path / f"events{ending}"
+    opened = gzip.open if ending.endswith(".gz") else open
+    with opened(path, "wb") as file:
+        file.write("".join([HEADER + "\r\n", others[0], mine, others[1]]).encode(encoding))
+    assert removed(path, person=Person(users=(user,))) == 1
+    with opened(path, "rb") as file:
+        assert file.read() == "".join([HEADER + "\r\n", *others]).encode(encoding)
+
+
 def test_lines_that_cannot_be_read_leave_if_her_id_is_a_word_in_them(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     broken = ["e1,7,page_view\n", "e2,77,page_view\n"]

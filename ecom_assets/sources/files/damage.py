@@ -70,13 +70,17 @@ def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
             continue
         from ecom_assets.sources.files.sound_copy import sound_copy  # noqa: PLC0415 (loads pyarrow, for damage only)
 
-        copy = copies[file.path] = sound_copy(_with_encoding(file), layout)
+        copy = copies[file.path] = sound_copy(with_encoding(file), layout)
         result |= _look_at_copy(con, layout, file.path, copy)
     return TextFiles(copies, result.unknown, {file.path: result.row_counts.get(file.path, 0) for file in files})
 
 
-def _with_encoding(file: InputFile) -> InputFile:
-    """Return a file that cannot be read directly, with its encoding as its lines say it; JSON is always UTF-8."""
+def with_encoding(file: InputFile) -> InputFile:
+    """Return a text file with its encoding as its lines say it, if nothing else has; JSON is UTF-8 then.
+
+    Raises:
+        SourceError: Many of its lines are of an unknown encoding.
+    """
     if file.encoding is not None or file.format != "csv":
         return file
     return replace(file, encoding=encoding_of_lines(lines_of(file), file.name))

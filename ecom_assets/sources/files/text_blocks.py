@@ -34,7 +34,7 @@ def blocks_of(file: InputFile) -> Iterator[bytes]:
 
 def _blocks_as_stored(file: InputFile) -> Iterator[bytes]:
     try:
-        with _opened(file) as opened:
+        with opened_bytes(file) as opened:
             while block := opened.read(BLOCK_BYTES):
                 yield block
     except _DAMAGED as error:
@@ -90,7 +90,8 @@ def _cut(line: bytes, dropped: int) -> bytes:
     return _CUT_MARK + line[:KEPT_BYTES] + f" (cut: the line has {length} bytes)".encode()
 
 
-def _opened(file: InputFile) -> IO[bytes]:
+def opened_bytes(file: InputFile) -> IO[bytes]:
+    """Open a file for reading, decompressed."""
     if file.is_gzip:
         return cast("IO[bytes]", igzip.IGzipFile(file.path, "rb"))  # type: ignore[no-untyped-call]
     return Path(file.path).open("rb")
