@@ -25,7 +25,7 @@ def parts_of(value: object) -> object:
         return by_commas(value)
     try:
         names = json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError('is not a JSON list, such as ["page_view", "purchase"]') from error
     if not all(isinstance(name, str) for name in names):
         raise ValueError('is not a JSON list of texts, such as ["page_view", "purchase"]')

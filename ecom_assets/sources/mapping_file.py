@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ecom_assets.errors import MappingError, nearest
-from ecom_assets.tables.definition_text import definition_from
+from ecom_assets.tables.definition_text import TooDeepError, definition_from
 
 Model = TypeVar("Model", bound=BaseModel)
 KeysAt = Callable[[Sequence[str]], Sequence[str]]
@@ -67,6 +67,8 @@ def _shipped(folder: str) -> "resources.abc.Traversable":
 def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
     try:
         content = definition_from(body)
+    except TooDeepError as error:
+        raise MappingError(f"{where} is not a mapping: {error}; see docs/mappings.md") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""

@@ -8,6 +8,14 @@ import yaml
 from ecom_assets.errors import DefinitionError
 
 
+class TooDeepError(yaml.YAMLError):
+    """The text has lists in lists, or objects in objects, hundreds of levels deep."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("its lists or objects are nested hundreds of levels deep")
+
+
 def definition_from(text: str) -> object:
     """Parse a definition, YAML or JSON.
 
@@ -15,12 +23,15 @@ def definition_from(text: str) -> object:
     that no text may hold.
 
     Raises:
-        YAMLError: It is neither YAML nor JSON.
+        YAMLError: It is neither YAML nor JSON, or nested too deeply.
     """
     try:
-        return json.loads(text)
-    except ValueError:
-        return yaml.safe_load(text)
+        try:
+            return json.loads(text)
+        except ValueError:
+            return yaml.safe_load(text)
+    except RecursionError:
+        raise TooDeepError from None
 
 
 def definition_in(path: Path) -> object:

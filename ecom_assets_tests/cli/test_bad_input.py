@@ -222,3 +222,49 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
     result = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
     assert all(name in result.sentence for name in PRESETS)
     assert Settings.model_fields["session_rule"].default in PRESETS
+
+
+DEEP = (
+    ("deep.yaml", "[" * 20_000),
+    ("deep.json", "[" * 20_000 + "]" * 20_000),
+    ("indented.yaml", "".join(f"{' ' * level}steps:\n" for level in range(2_000))),
+)
+TAKES_DEFINITION: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "mapping of events": (("funnel", "--steps", "page_view", "--mapping", "{file}"), {}),
+    "mapping of orders": (("run", "--orders", "{events}", "--orders-mapping", "{file}"), {}),
+    "mapping of the customer API": (
+        ("run",), {"ECOM_CUSTOMER_API_MAPPING": "{file}", "ECOM_CUSTOMER_API_URL": "http://127.0.0.1:9/"},
+    ),
+    "funnel": (("funnel", "--definition", "{file}"), {}),
+    "trend": (("trend", "--definition", "{file}"), {}),
+    "retention": (("retention", "--definition", "{file}"), {}),
+    "journeys": (("journeys", "--definition", "{file}"), {}),
+    "correlation": (("correlation", "--definition", "{file}"), {}),
+    "experiment": (("experiment", "--definition", "{file}"), {}),
+    "segment": (("funnel", "--steps", "page_view", "--segment", "{file}"), {}),
+    "declared segments": (("run",), {"ECOM_VISITOR_SEGMENTS": "{file}"}),
+    "declared funnels": (("run",), {"ECOM_FUNNELS": "{file}"}),
+    "market segments": (("run",), {"ECOM_MARKET_SEGMENTS": "{file}"}),
+}  # fmt: skip
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize(("name", "text"), DEEP, ids=[name for name, _ in DEEP])
+@pytest.mark.parametrize("kind", TAKES_DEFINITION)
+def test_a_definition_of_thousands_of_levels_is_refused(
+    home: Path, events: Path, kind: str, name: str, text: str
+) -> None:
+    file = home.parent / name
+    file.write_text(text)
+    words, env = TAKES_DEFINITION[kind]
+    own = () if "--orders" in words else ("--events", str(events))
+    said = [word.format(file=file, events=events) for word in words]
+    result = ecom(*said, *own, home=home, env={key: value.format(file=file) for key, value in env.items()})
+    assert result.exit_code == 2
+    assert str(file) in result.sentence
+    assert "nested hundreds of levels deep" in result.sentence
+
+
+def test_so_is_a_setting(home: Path, events: Path) -> None:
+    result = ecom("run", "--events", events, home=home, env={"ECOM_EVENT_TYPES": "[" * 20_000})
+    assert result.sentence.startswith("ECOM_EVENT_TYPES=")
