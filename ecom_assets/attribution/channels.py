@@ -33,15 +33,21 @@ ESCAPES = (
 class SourceLists:
     """Sites by category (engine, search, social, shopping, video, assistant), and the version of the lists.
 
-    A site is a name or host. A leading `*.` includes its subdomains; a trailing `.*` matches any country domain.
+    A site is a name or host, in lower case. A leading `*.` includes its subdomains; a trailing `.*` matches any country
+    domain.
     """
 
     version: str
     sites: Mapping[str, tuple[str, ...]] = field(hash=False)
 
-    def pattern(self, *categories: str) -> str:
-        """Return a pattern that matches the sites of the categories."""
-        return f"^({'|'.join(_pattern(site) for category in categories for site in self.sites[category])})$"
+    def have(self, source: ir.StringValue, *categories: str) -> ir.BooleanValue:
+        """Return whether a source is a site of the categories."""
+        sites = {site for category in categories for site in self.sites[category]}
+        with_others = sorted(site for site in sites if "*" in site)
+        is_listed = source.isin(sorted(sites.difference(with_others)))
+        if not with_others:
+            return is_listed
+        return is_listed | source.re_search(f"^({'|'.join(map(_pattern, with_others))})$")
 
     @property
     def engine_names(self) -> str:
@@ -82,7 +88,7 @@ def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
 
 def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
     tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
-    is_engine = events.referrer_host.re_search(lists.pattern("engine"))
+    is_engine = lists.have(events.referrer_host, "engine")
     name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
     events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
     by_referrer = ibis.cases(
@@ -161,11 +167,11 @@ class ChannelRule:
     def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
         """Return the channel; the arguments are in lower case and never null."""
         is_paid = medium.re_search(PAID)
-        is_shop = source.re_search(self.lists.pattern("shopping")) | campaign.re_search(SHOP_CAMPAIGN)
+        is_shop = self.lists.have(source, "shopping") | campaign.re_search(SHOP_CAMPAIGN)
         is_search, is_social, is_video = (
-            source.re_search(self.lists.pattern(*names)) for names in (("engine", "search"), ("social",), ("video",))
+            self.lists.have(source, *names) for names in (("engine", "search"), ("social",), ("video",))
         )
-        assistant = [(source.re_search(self.lists.pattern("assistant")), "AI Assistant")] if self.ai_assistants else []
+        assistant = [(self.lists.have(source, "assistant"), "AI Assistant")] if self.ai_assistants else []
         is_push = medium.re_search("(push$|mobile|notification)") | (source == "firebase")
         return ibis.cases(
             ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), "Direct"),

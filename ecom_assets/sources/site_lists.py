@@ -1,27 +1,37 @@
 """The lists of sites that channels are classified by, shipped as versioned data.
 
-`channel_sources.csv` follows the "source categories" that Google publishes with GA4's default channel group
-(https://support.google.com/analytics/answer/9756891). It has the sites that still send visitors, with patterns instead
-of one line per country, and adds newer networks. The category `engine` has the hosts whose visits GA4 calls organic;
-they count as search too. The category `assistant` is our addition.
+`google_channel_sources.csv` is the whole list that Google publishes with GA4's default channel group, as a PDF
+(https://support.google.com/analytics/answer/9756891): names of sources and hosts, each with its category. It is renewed
+by `make renew-channel-sources`. `channel_sources.csv` is ours and comes on top: newer networks, patterns for the
+subdomains and countries of large sites, in the category `engine` the hosts whose visits GA4 calls organic, which count
+as search too, and in the category `assistant` assistants.
 """
 
 import csv
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
 from ecom_assets.attribution.channels import SourceLists
 
-VERSION = "2026-11"
-"""Increased with every change of the file: year and month, plus a letter for a second change in a month."""
-FILE = "channel_sources.csv"
+VERSION = "2026-11b"
+"""Increased with every change of the files: year and month, plus a letter for a second change in a month."""
+OURS, GOOGLES = "channel_sources.csv", "google_channel_sources.csv"
 
 
 @cache
 def source_lists() -> SourceLists:
     """Return the shipped lists."""
-    text = resources.files(__package__).joinpath(FILE).read_text(encoding="utf-8")
-    sites: dict[str, list[str]] = {}
-    for row in csv.DictReader(text.splitlines()):
-        sites.setdefault(row["category"], []).append(row["site"])
+    sites: dict[str, list[str]] = defaultdict(list)
+    for row in _rows(GOOGLES):
+        # GA4 compares names in any case; here, sources are in lower case.
+        sites[row["source_category"].removeprefix("SOURCE_CATEGORY_").lower()].append(row["source"].lower())
+    for row in _rows(OURS):
+        sites[row["category"]].append(row["site"])
     return SourceLists(VERSION, {category: tuple(names) for category, names in sites.items()})
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    with (resources.files(__package__) / name).open(encoding="utf-8") as file:
+        yield from csv.DictReader(file)

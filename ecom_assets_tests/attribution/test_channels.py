@@ -1,7 +1,12 @@
 """GA4's channels by its own rules, from the addresses that events carry."""
 
+import csv
+from collections import Counter
 from functools import cache
+from importlib import resources
+from urllib.parse import urlencode
 
+import ibis
 import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend
@@ -181,8 +186,45 @@ def test_the_shipped_lists_are_whole() -> None:
     assert set(lists.sites) == {"engine", "search", "social", "shopping", "video", "assistant"}
     sites = [site for names in lists.sites.values() for site in names]
     assert all(site == site.lower().strip() and site for site in sites)
-    own = [names for category, names in lists.sites.items() if category != "assistant"]
-    assert sum(map(len, own)) == len({site for names in own for site in names}), "a site is in one list"
+    lists_of = {category: set(names) for category, names in lists.sites.items()}
+    assert sum(map(len, lists.sites.values())) == sum(map(len, lists_of.values())), "a site is in a list once"
+    channels = ("search", "social", "shopping", "video")
+    named = [site for category in channels for site in lists_of[category]]
+    assert len(named) == len(set(named)), "a site is in one list"
+
+
+CHANNEL_OF = {"SEARCH": "Search", "SHOPPING": "Shopping", "SOCIAL": "Social", "VIDEO": "Video"}
+
+
+def test_the_whole_list_of_google_has_its_channels() -> None:
+    """Each of the 819 sources, in its own spelling, as a tag of a page and as GA4's source."""
+    text = resources.files("ecom_assets.sources").joinpath("google_channel_sources.csv").read_text(encoding="utf-8")
+    listed = [(row["source"], row["source_category"].rpartition("_")[2]) for row in csv.DictReader(text.splitlines())]
+    assert Counter(category for _, category in listed) == {"SOCIAL": 590, "SEARCH": 131, "SHOPPING": 52, "VIDEO": 46}
+    pages = [f"{SHOP}?{urlencode({'utm_source': source})}" for source, _ in listed]
+    rows = pa.table({"page_url": pages, "referrer_url": pa.array([None] * len(pages), pa.string())})
+    warehouse().con.register("visits", rows)
+    visits = with_source(warehouse().table("visits"), source_lists(), ())
+    rule = ChannelRule(source_lists())
+    for medium, kind in (("(not set)", "Organic"), ("cpc", "Paid")):
+        channel = rule.channel(visits.source, ibis.literal(medium), ibis.literal("(not set)"))
+        actual = warehouse().to_pyarrow(visits.select("page_url", channel=channel)).to_pylist()
+        channels = {row["page_url"]: row["channel"] for row in actual}
+        expected = [f"{kind} {CHANNEL_OF[category]}" for _, category in listed]
+        assert [channels[page] for page in pages] == expected
+
+
+@pytest.mark.parametrize("source", ["Google%20Shopping", "google+shopping", "GOOGLE SHOPPING"])
+def test_google_shopping_without_a_medium_is_shopping(source: str) -> None:
+    answer = source_of(f"{SHOP}?utm_source={source}", None)
+    assert answer == ("google shopping", "(not set)", "(not set)")
+    assert channel_of(*answer) == "Organic Shopping"
+
+
+def test_what_is_not_listed_is_no_site() -> None:
+    assert channel_of("43things.example", "referral") == "Referral"
+    assert channel_of("googlex", "referral") == "Referral", "a plus is no sign of a pattern"
+    assert channel_of("mygoogle", "cpc") == "Paid Other"
 
 
 PLANTED = {
