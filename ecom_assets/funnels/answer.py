@@ -17,7 +17,15 @@ from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_coho
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.optional_rules import required_steps
-from ecom_assets.funnels.report import OTHER, conversion_times, counted_times, key_columns, labelled, step_numbers
+from ecom_assets.funnels.report import (
+    OTHER,
+    conversion_times,
+    counted_times,
+    key_columns,
+    labelled,
+    step_numbers,
+    with_value_columns,
+)
 from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
@@ -190,7 +198,8 @@ def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tu
         if funnel.time_to_convert:
             parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
         if keep:
-            keep(result.order_by("step", *key_columns(result)))
+            keys = key_columns(result)
+            keep(with_value_columns(result, funnel.by_columns).order_by("step", *keys))
         return _rows(con, step_numbers(result, (), funnel.optional_steps)), parts
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.chains import VALUE
+from ecom_assets.funnels.chains import SEPARATOR, VALUE
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.steps import EDGES_S, NO_VALUE, TENTHS, TIMES, average_s, quantile_s, time_row
@@ -44,6 +44,26 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     kept = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
     named = valued.join(ranks.select("label", shown=kept), "label").select(*keys, label="shown")
     return chains.join(named, keys)
+
+
+def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
+    """Return who is at each step with a column for each of several columns of `by`, such as `label.product_category`.
+
+    `by_value.…` has the value of the step's event, `label.…` the one that the unit counts for.
+    """
+    if len(by) <= 1:
+        return rows
+    parted = {
+        f"{name}.{column}": ibis.coalesce(rows[name].split(SEPARATOR)[place], _whole_label(rows[name]))
+        for name in (VALUE, "label")
+        for place, column in enumerate(by)
+    }
+    return rows.mutate(**parted).drop(VALUE, "label")
+
+
+def _whole_label(label: ir.Value) -> ir.Value:
+    """Return a label that stands for all columns, such as "Other"; null for one with a value of each."""
+    return label.notin([OTHER, NO_VALUE]).ifelse(ibis.null("string"), label)
 
 
 def step_numbers(chains: ir.Table, label: Sequence[str] = (), optional: Collection[int] = ()) -> ir.Table:
