@@ -95,15 +95,18 @@ class LifetimeValue(Table):
     discount_rate = Column("float64", "By which money is worth less a year later", unit="share per year", at_least=0)
 
 
+UNKNOWN = "unknown"
+"""The value of a category that the data do not tell; numbers, names and times are null then."""
 ENGAGEMENT_LEVELS = ("high", "medium", "low")
-ACTIVITY_STATUSES = ("active", "inactive", "unknown")
+ACTIVITY_STATUSES = ("active", "inactive", UNKNOWN)
 ACQUISITION_CHANNELS = ("website", "mobile_app", "email_campaign")
 ENGAGEMENT_SOURCES = ("sessions", "api")
 CUSTOMER_TIERS = ("basic", "premium", "enterprise")
 QUALITY_BANDS = ("high", "medium", "low")
-UNKNOWN_DOMAIN = "unknown"
 SCORED_FIELDS = ("email", "first_name", "last_name", "city", "country", "created_at", "updated_at", "last_login_at")
 """The fields that can cost points of quality, if the shop's API has them."""
+SCORE = "engagement_score"
+"""It costs points, too, where a record has it without a valid value, or where the API's mapping expects it."""
 
 
 class RawCustomers(Table):
@@ -138,6 +141,11 @@ class RawCustomers(Table):
     last_login_at = instant("The instant in last_login_timestamp; null if it is none", nullable=True)
     engagement_score = Column(
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
+    )
+    has_engagement_score = Column(
+        "boolean",
+        "Whether the record has that field, valid or not; null in older rows",
+        nullable=True,
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
@@ -222,21 +230,20 @@ class Customers(Table):
         one_of=ENGAGEMENT_SOURCES,
     )
     engagement_level = text(
-        "By sessions and engaged time of the last 30 days, else by the API's score; null without a score for a shop "
+        "By sessions and engaged time of the last 30 days, else by the API's score; unknown without a score for a shop "
         "that gave no events",
-        nullable=True,
-        one_of=ENGAGEMENT_LEVELS,
+        one_of=(*ENGAGEMENT_LEVELS, UNKNOWN),
     )
     acquisition_channel = text(
-        "How they came first; null before their first event", nullable=True, one_of=ACQUISITION_CHANNELS
+        "How they came first; unknown before their first event", one_of=(*ACQUISITION_CHANNELS, UNKNOWN)
     )
-    default_channel_group = text("GA4's channel of their first event; null before it", nullable=True)
+    default_channel_group = text("GA4's channel of their first event; unknown before it")
     year_revenue_amount = amount(
         "Orders less refunds of the last 365 days; purchase events where a shop has no orders; null where it gave "
         "neither orders nor events",
         nullable=True,
     )
-    customer_tier = text("By that revenue; null where it is", nullable=True, one_of=CUSTOMER_TIERS)
+    customer_tier = text("By that revenue; unknown where it is null", one_of=(*CUSTOMER_TIERS, UNKNOWN))
     flawed_fields = text(
         "Expected fields that are missing or invalid, separated by commas; null if none", nullable=True
     )
@@ -259,7 +266,7 @@ class CustomerProfiles(Table):
     key = ("dimension", "value")
 
     dimension = text("The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS)
-    value = text("Its value; `unknown` where it is null")
+    value = text("Its value, or `unknown`")
     as_of_date = day("The day at whose end the customers are described: that of the newest fetch")
     customer_count = count("Current customers with that value", unit="customers")
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
 from operator import add, or_
-from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -19,8 +18,9 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.touches import first_touch_ever
 from ecom_assets.customers.contracts import (
     PROFILE_DIMENSIONS,
+    SCORE,
     SCORED_FIELDS,
-    UNKNOWN_DOMAIN,
+    UNKNOWN,
     CustomerProfiles,
     Customers,
     DuplicateCustomers,
@@ -34,8 +34,6 @@ from ecom_assets.tables.places import FOUND, Places
 from ecom_assets.tables.portable import first_of_each, union_all
 
 OTHER = "other"
-UNKNOWN: Final = "unknown"
-"""Stands for a null tier or level in profiles; listed only if a customer has it."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +159,9 @@ class CustomerRule:
                 raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
 
     def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
-        """Return high, medium or low; null if the shop has no events and the customer has no sessions."""
+        """Return high, medium or low; unknown if the shop has no events and the customer has no sessions."""
         return ibis.cases(
-            *(() if self.has_visits else ((session_count.isnull(), ibis.null("string")),)),
+            *(() if self.has_visits else ((session_count.isnull(), UNKNOWN),)),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
             ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
             else_="low",
@@ -174,9 +172,9 @@ class CustomerRule:
         return ibis.cases((score >= self.high_score, "high"), (score >= self.medium_score, "medium"), else_="low")
 
     def customer_tier(self, revenue_amount: ir.DecimalValue) -> ir.StringValue:
-        """Return enterprise, premium or basic; null if the revenue is null."""
+        """Return enterprise, premium or basic; unknown if the revenue is null."""
         return ibis.cases(
-            (revenue_amount.isnull(), ibis.null("string")),
+            (revenue_amount.isnull(), UNKNOWN),
             (revenue_amount >= _amount(self.enterprise_amount), "enterprise"),
             (revenue_amount >= _amount(self.premium_amount), "premium"),
             else_="basic",
@@ -230,7 +228,8 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
-    joined = joined.left_join(first, known).select(joined, first.acquisition_channel, first.default_channel_group)
+    came = {name: first[name].fill_null(UNKNOWN) for name in ("acquisition_channel", "default_channel_group")}
+    joined = joined.left_join(first, known).select(joined, **came)
     return _with_quality(_described(joined, rule, days), rule).select(*Customers.columns)
 
 
@@ -315,7 +314,7 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
         now_at=now_at,
         is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
         full_name=ibis.coalesce(both, fetched.first_name, fetched.last_name),
-        email_domain=is_valid.ifelse(domain, UNKNOWN_DOMAIN),
+        email_domain=is_valid.ifelse(domain, UNKNOWN),
         **times,
     )
     # A session can continue after midnight, past the end of the day.
@@ -340,10 +339,12 @@ _TIMES = ("created_at", "updated_at", "last_login_at")
 def _with_quality(described: ir.Table, rule: CustomerRule) -> ir.Table:
     """Add activity status, engagement level, tier and data quality."""
     flaws = [
-        (described.email_domain == UNKNOWN_DOMAIN if name == "email" else described[name].isnull(), name)
+        (described.email_domain == UNKNOWN if name == "email" else described[name].isnull(), name)
         for name in SCORED_FIELDS
         if name in rule.expected_fields
     ]
+    is_given = described.has_engagement_score.fill_null(NO) | ibis.literal(SCORE in rule.expected_fields)
+    flaws.append((is_given & described.engagement_score.isnull(), SCORE))
     listed = reduce(add, (is_flaw.ifelse(f",{name}", "") for is_flaw, name in flaws), ibis.literal(""))
     flaw_count = reduce(add, (is_flaw.ifelse(1, 0) for is_flaw, _ in flaws), ibis.literal(0))
     described = described.mutate(flaws=listed, flaw_count=flaw_count)
@@ -378,7 +379,7 @@ def customer_profiles(customers: ir.Table) -> ir.Table:
     current = customers.filter(customers.is_current)
     valued = union_all(
         *(
-            current.select("as_of_date", dimension=ibis.literal(name), value=current[name].fill_null(UNKNOWN))
+            current.select("as_of_date", dimension=ibis.literal(name), value=current[name])
             for name in PROFILE_DIMENSIONS
         )
     )

@@ -17,6 +17,7 @@ from ecom_assets.customers.contracts import (
     PROFILE_DIMENSIONS,
     QUALITY_BANDS,
     SEGMENTS,
+    UNKNOWN,
     CustomerProfiles,
     Customers,
     CustomerSegments,
@@ -25,7 +26,6 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
-from ecom_assets.customers.customers import UNKNOWN
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source

@@ -11,7 +11,9 @@ from typing import Literal
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ecom_assets.customers.contracts import UNKNOWN
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
 from ecom_assets.warehouse.sql_text import text
@@ -189,6 +191,9 @@ def event_payloads(
 def user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
     """Return the `PAYLOADS` for rows of users."""
     users = conformed(rows, USER_ROWS)
+    tiers = users["customer_tier"]
+    known = pc.if_else(pc.equal(tiers, UNKNOWN), pa.scalar(None, pa.string()), tiers)
+    users = users.set_column(users.column_names.index("customer_tier"), "customer_tier", known)
     for column in ("property_reason", "property_words"):
         users = users.append_column(column, pa.nulls(len(users), pa.string()))
     return _payloads(users, form, {"record_id": "customer_id", **form.named}, {})
@@ -255,7 +260,7 @@ USER_COLUMNS = tuple(USER_ROWS.names)
 segment: From `mart.customer_segments`. customer_tier: From the current row of `staging.customers`.
 lifetime_value_amount: From `mart.lifetime_value`. churn_risk_rate: 1 minus its alive_probability.
 visitor_segments: The names of visitor segments, one to a line; an empty text for a visitor who is in none.
-All but the first may be null, which means unknown.
+All but the first may be null, which means unknown, as a tier of `unknown` does.
 """
 EVERYTHING = EventChoices()
 """The default options: all properties, whole URLs, and the user from identity resolution."""

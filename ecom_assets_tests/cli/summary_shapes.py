@@ -172,6 +172,7 @@ SUMMARY = {
         "segments": dict.fromkeys(("US-West", "US-East", "EU-Central", "APAC", "other"), int),
         "quality_bands": dict.fromkeys(QUALITY_BANDS, int),
         "engagement_sources": dict.fromkeys(("sessions", "api", "none"), int),
+        "unfilled": {},
         "mean_data_quality_score": float,
         "flawed_fields": dict.fromkeys(("email", "first_name", "last_name", "created_at", "last_login_at"), int),
         "received": int,

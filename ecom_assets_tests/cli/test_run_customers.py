@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.cli.summary.unfilled import unfilled_columns
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.service import Answer, Request
@@ -141,6 +142,35 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     assert {one["data_quality_score"] for one in exported["customers"]} == {100}
     # Byron, Charles, Emma, Eve, two Georges by their last names, Janet, Lindsay, Michael, Rachel, Tobias, Tracey.
     assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
+
+
+@pytest.mark.slow
+def test_an_api_of_names_and_addresses_alone_is_told_what_would_fill_the_rest(tmp_path: Path) -> None:
+    with LayoutService(layouts.reqres, twelve()) as api:
+        env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
+        result = ecom("run", home=tmp_path / "home", env=env)
+    assert result.exit_code == 0, result.err
+    for line in (
+        "activity status is unknown for all; filled by: last_login_at, ECOM_EVENTS",
+        "engagement level is unknown for all; filled by: engagement_score, ECOM_EVENTS",
+        "market segment is other for all; filled by: country, region, city",
+        "acquisition channel is unknown for all; filled by: ECOM_EVENTS",
+        "customer tier is unknown for all; filled by: ECOM_ORDERS, ECOM_EVENTS",
+    ):
+        assert f"  {line}\n" in result.out
+
+
+def test_what_fills_a_column_is_not_asked_for() -> None:
+    assert unfilled_columns(Settings()) == {}, "the sandbox has all"
+    of_orders = Settings(orders="orders.csv", customer_api_url="https://shop.example", customer_api_mapping="reqres")
+    assert [*unfilled_columns(of_orders)] == [
+        "activity_status",
+        "engagement_level",
+        "market_segment",
+        "acquisition_channel",
+    ]
+    native = Settings(customer_api_url="https://shop.example")
+    assert [*unfilled_columns(native)] == ["acquisition_channel", "customer_tier"]
 
 
 @pytest.mark.slow

@@ -134,6 +134,13 @@ def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, 
     shop.run(Days((DAY_ONE,)), only=["customers"])
     row = shop.rows(Customers)[0]
     assert (row["engagement_level"], row["engagement_source"], row["engagement_score"]) == ("low", None, None)
+    assert (row["flawed_fields"], row["data_quality_score"]) == ("engagement_score", 90), "the record has one"
+    assert shop.rows(Customers)[1]["flawed_fields"] is None
+
+
+def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
+    row = one_of(shop)
+    assert (row["engagement_score"], row["flawed_fields"], row["data_quality_score"]) == (None, None, 100)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +170,7 @@ def test_the_tier_follows_the_revenue_of_a_year(shop: Platform) -> None:
 def test_a_purchase_without_an_amount_leaves_open_what_was_spent(shop: Platform) -> None:
     visits(shop, (at("12:00", date(2026, 3, 9)), {"event_type": "purchase"}))
     row = one_of(shop)
-    assert (row["year_revenue_amount"], row["customer_tier"]) == (None, None)
+    assert (row["year_revenue_amount"], row["customer_tier"]) == (None, "unknown")
 
 
 @pytest.mark.slow
@@ -242,9 +249,9 @@ def test_the_first_event_of_all_counts_whatever_came_later(shop: Platform) -> No
 
 
 @pytest.mark.slow
-def test_before_the_first_event_there_is_no_channel(shop: Platform) -> None:
+def test_before_the_first_event_the_channel_is_unknown(shop: Platform) -> None:
     visits(shop, (at("09:00", date(2026, 3, 11)), {}))
-    assert one_of(shop)["acquisition_channel"] is None
+    assert one_of(shop)["acquisition_channel"] == "unknown"
 
 
 # What no source has
@@ -257,8 +264,8 @@ SPENT = ("year_revenue_amount", "customer_tier")
 def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_gives_a_score() -> None:
     with shop_with(orders="orders.csv") as shop:
         row = one_of(shop)
-        assert [row[name] for name in BEHAVIOUR] == [None, None, None, None]
-        assert (row["acquisition_channel"], row["default_channel_group"]) == (None, None)
+        assert [row[name] for name in BEHAVIOUR] == [None, None, "unknown", None]
+        assert (row["acquisition_channel"], row["default_channel_group"]) == ("unknown", "unknown")
         assert [row[name] for name in SPENT] == [Decimal("0.00"), "basic"], "orders would say"
         shop.clear()
         assert [one_of(shop, engagement_score=80)[name] for name in BEHAVIOUR] == [None, None, "high", "api"]
@@ -268,7 +275,7 @@ def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_gives_a_
 def test_without_orders_and_events_nobody_knows_what_a_customer_spent() -> None:
     with shop_with() as shop:
         row = one_of(shop)
-    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [None] * 6
+    assert [row[name] for name in (*SPENT, *BEHAVIOUR)] == [None, "unknown", None, None, "unknown", None]
     assert (row["activity_status"], row["data_quality_score"]) == ("active", 100), "the API has these"
 
 

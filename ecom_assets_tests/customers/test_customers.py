@@ -77,7 +77,7 @@ def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
     assert (row["data_quality_score"], row["quality_band"]) == (20, "low")
     assert row["flawed_fields"] == "email,first_name,last_name,city,country,created_at,updated_at,last_login_at"
     assert (row["activity_status"], row["engagement_level"], row["customer_tier"]) == ("unknown", "low", "basic")
-    assert (row["acquisition_channel"], row["market_segment"]) == (None, "other")
+    assert (row["acquisition_channel"], row["market_segment"]) == ("unknown", "other")
 
 
 @pytest.mark.parametrize(("flaw_count", "score"), [(0, 100), (1, 90), (10, 0), (11, 0)])

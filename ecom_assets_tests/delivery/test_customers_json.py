@@ -158,8 +158,8 @@ def test_the_summary_has_the_mean_score_and_the_flaws_by_frequency(tmp_path: Pat
 @pytest.mark.parametrize(
     ("sources", "answer"),
     [
-        ({}, (None, None, None, None, None)),
-        ({"orders": "orders.csv"}, ("0.00", "basic", None, None, None)),
+        ({}, (None, "unknown", None, None, "unknown")),
+        ({"orders": "orders.csv"}, ("0.00", "basic", None, None, "unknown")),
         ({"events": "events.csv"}, ("0.00", "basic", 0, 0.0, "low")),
     ],
 )
@@ -172,8 +172,8 @@ def test_what_no_source_has_is_unknown(tmp_path: Path, sources: dict[str, str], 
     assert tuple(actual[name] for name in names) == answer
     summary = json.loads((tmp_path / "all_summary.json").read_text())
     tiers = {"basic": 0, "premium": 0, "enterprise": 0}
-    assert summary["customer_tier"] == tiers | {answer[1] or "unknown": 1}
-    assert summary["engagement_level"] == {"high": 0, "medium": 0, "low": 0} | {answer[4] or "unknown": 1}
+    assert summary["customer_tier"] == tiers | {answer[1]: 1}
+    assert summary["engagement_level"] == {"high": 0, "medium": 0, "low": 0} | {answer[4]: 1}
 
 
 def test_no_customers_are_a_file_without_any(tmp_path: Path) -> None:

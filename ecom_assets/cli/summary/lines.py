@@ -143,6 +143,11 @@ def _customer_lines(totals: Mapping[str, Any]) -> list[str]:
     flawed = ", ".join(f"{name} {count:,}" for name, count in totals["flawed_fields"].items())
     lines.append(f"  mean score     {totals['mean_data_quality_score']:.2f}; missing or invalid: {flawed or 'nothing'}")
     lines += _hint(totals)
+    lines += [
+        f"  {name.replace('_', ' ')} is {'other' if name == 'market_segment' else 'unknown'} for all; filled by: "
+        f"{', '.join(sources)}"
+        for name, sources in totals["unfilled"].items()
+    ]
     if by_api := totals["engagement_sources"]["api"]:
         lines.append(f"  engagement     of {by_api:,} without sessions by the API's score")
     return ["", f"Customers at the end of {totals['as_of']}: {totals['count']:,}", *lines]

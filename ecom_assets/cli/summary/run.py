@@ -11,6 +11,7 @@ import typer
 from ecom_assets.attribution.queries import Unit, channels_by_model
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
+from ecom_assets.cli.summary.unfilled import unfilled_columns
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
@@ -222,6 +223,7 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
             name: result[name]
             for name in ("mean_data_quality_score", "flawed_fields", "received", "quarantined", "duplicates")
         },
+        "unfilled": unfilled_columns(settings),
     }
 
 

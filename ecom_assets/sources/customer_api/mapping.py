@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ecom_assets.customers.contracts import SCORED_FIELDS
+from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import TimeZone
 from ecom_assets.sources.mapping_file import load_mapping_file
@@ -184,8 +184,9 @@ class CustomerMapping(_Part):
     @classmethod
     def _scored(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in value or ():
-            if name not in SCORED_FIELDS:
-                raise ValueError(f"{name!r} is not a field of the quality score; these are {', '.join(SCORED_FIELDS)}")
+            if name not in {*SCORED_FIELDS, SCORE}:
+                known = ", ".join((*SCORED_FIELDS, SCORE))
+                raise ValueError(f"{name!r} is not a field of the quality score; these are {known}")
         return value
 
     @model_validator(mode="after")
@@ -198,8 +199,13 @@ class CustomerMapping(_Part):
 
     @property
     def expected_fields(self) -> tuple[str, ...]:
-        """Return the fields that lower the quality score if missing: `expected`, else all that the API has."""
-        given = {name for name, _ in self.fields.given()} if self.expected is None else set(self.expected)
+        """Return the fields that lower the quality score if missing: `expected`, else all that the API has.
+
+        A score is expected only by name: APIs of other shops have none, and a record that has one shows it.
+        """
+        if self.expected is not None:
+            return tuple(name for name in (*SCORED_FIELDS, SCORE) if name in self.expected)
+        given = {name for name, _ in self.fields.given()}
         return tuple(name for name in SCORED_FIELDS if name in given)
 
 

@@ -67,6 +67,7 @@ class Customer(BaseModel):
     updated_instant: datetime | None = None
     last_login_instant: datetime | None = None
     engagement_score: float | None = None
+    has_engagement_score: bool = False
     payload: str = Field(default="", repr=False, description="The whole record as JSON, keys sorted, ASCII only")
 
     @property
@@ -156,7 +157,7 @@ def read_id(value: object, id_type: str) -> tuple[str, str]:
 def _read(name: str, one: ApiTime | ApiScore, value: object) -> dict[str, Any]:
     """Return the values of a timestamp or score field, by customer field."""
     if isinstance(one, ApiScore):
-        return {name: one.score_of(value)}
+        return {name: one.score_of(value), f"has_{name}": True}
     if one.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     read = one.instant_of(value) if isinstance(value, str) else None
@@ -214,7 +215,10 @@ def _values(customer: Customer) -> dict[str, Any]:
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
         values |= {f"{name}_timestamp": value or None, f"{name}_at": instant and instant.replace(tzinfo=None)}
-    return values | {"engagement_score": customer.engagement_score}
+    return values | {
+        "engagement_score": customer.engagement_score,
+        "has_engagement_score": customer.has_engagement_score,
+    }
 
 
 def _tidy(text: str | None) -> str | None:
