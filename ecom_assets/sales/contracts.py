@@ -171,7 +171,7 @@ class PurchaseRevenueDaily(_Revenue):
 
 
 class CustomerRetention(Table):
-    """One row per ISO week, item category and city with an order line; `(all)` holds the totals of either."""
+    """One row per ISO week, category (or item, where lines have none) and city; `(all)` holds the totals of either."""
 
     layer = "mart"
     group = "sales"
@@ -181,7 +181,9 @@ class CustomerRetention(Table):
     week_start_date = day("Monday of the ISO week")
     iso_year_number = Column("int64", "Year that the week belongs to", at_least=1)
     iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53)
-    item_category = Column("string", "Category of the lines, `(none)` without one, `(all)` for the total")
+    item_category = Column(
+        "string", "Category of the lines; where they have none the item, see mart.item; `(all)` for the total"
+    )
     city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total")
     customers_count = count("Customers who ordered: with a shipped line", unit="customers")
     new_customers_count = count("Of these, those whose first ever order falls in this week", unit="customers")

@@ -5,7 +5,7 @@ from itertools import product
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.orders.orders import ALL, order_key
+from ecom_assets.orders.orders import ALL, NONE, order_key
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, start_of_week
@@ -21,7 +21,7 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
     The weeks are those whose Monday is among `days`; the tables are all rows of `Sales` and `Customer`.
     """
     sold = sold.filter(days.widened(after=DAYS_AFTER_MONDAY).contain(sold.order_date))
-    sold = sold.mutate(week_start_date=start_of_week(sold.order_date))
+    sold = by_category_or_item(sold).mutate(week_start_date=start_of_week(sold.order_date))
     sold = sold.filter(days.contain(sold.week_start_date))
     first = customers.select("customer_id", first_week_date=start_of_week(customers.first_order_date))
     sold = sold.left_join(first, "customer_id")
@@ -31,6 +31,11 @@ def customer_retention(sold: ir.Table, customers: ir.Table, days: Days) -> ir.Ta
         iso_year_number=iso_year_number(counted.week_start_date),
         iso_week_number=iso_week_number(counted.week_start_date),
     ).select(*CustomerRetention.columns)
+
+
+def by_category_or_item(sold: ir.Table) -> ir.Table:
+    """Return sales with the item in place of a category where a line has none."""
+    return sold.mutate(item_category=(sold.item_category == NONE).ifelse(sold.item_id, sold.item_category))
 
 
 def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:

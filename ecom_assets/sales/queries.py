@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.dimensions import device
-from ecom_assets.orders.orders import ALL
+from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
@@ -293,6 +293,15 @@ def newest_customer_week(reading: Reading, period: Period) -> Row | None:
     weeks = table.filter(in_period(table.week_start_date), table.item_category == ALL, table.city_id == ALL)
     rows = reading.rows(weeks.order_by(weeks.week_start_date.desc()).limit(1), monday)
     return rows[0] if rows else None
+
+
+def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
+    """Return how many order lines a period has, and how many of them have no category."""
+    sold = reading.table(Sales)
+    sold = sold.filter(in_period(sold.order_date))
+    without = (sold.item_category == NONE).ifelse(1, 0).sum().fill_null(0)
+    (row,) = reading.rows(sold.agg(line_count=sold.count(), without_count=without), period)
+    return int(row["line_count"]), int(row["without_count"])
 
 
 def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:

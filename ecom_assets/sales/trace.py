@@ -19,6 +19,7 @@ from ecom_assets.sales.contracts import (
     RevenueDaily,
     Sales,
 )
+from ecom_assets.sales.customer_retention import by_category_or_item
 from ecom_assets.sales.purchase_revenue import purchases_and_refunds
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import start_of_week
@@ -124,7 +125,7 @@ def _week(behind: Behind, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as be
     """Return the sales of a row's week, category and city of a `status`; with `is_new`, of new customers or others."""
     row = behind.row
     monday = row["week_start_date"]
-    sold = behind.within(Sales, monday, monday + timedelta(days=6))
+    sold = by_category_or_item(behind.within(Sales, monday, monday + timedelta(days=6)))
     for name in ("item_category", "city_id"):
         sold = sold if row[name] == "(all)" else sold.filter(sold[name] == row[name])
     if "is_new" in conditions:

@@ -100,6 +100,21 @@ def test_the_real_customers_of_each_week_are_new_or_returning_as_plain_python_fi
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("cli_real_orders")
+def test_weeks_of_the_real_report_are_by_item_as_it_has_no_category(real_home: Path) -> None:
+    lines = of_file(real_file("user_order_log.csv")) | of_file(real_file("user_order_log_inc.csv"))
+    buyers: dict[tuple[str, str], set[str]] = {}
+    for line in (line for line in lines.values() if line.get("status", "shipped") == "shipped"):
+        day = date.fromisoformat(line["date_time"][:10])
+        key = (str(day - timedelta(days=day.weekday())), line["item_id"])
+        buyers.setdefault(key, set()).add(line["customer_id"])
+    columns = "week_start_date::VARCHAR, item_category, customers_count"
+    where = "item_category <> '(all)' AND city_id = '(all)' AND customers_count > 0"
+    actual = queried(real_home, f"SELECT {columns} FROM mart.customer_retention WHERE {where}")
+    assert {row[:2]: row[2] for row in actual} == {key: len(ids) for key, ids in buyers.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cli_real_orders")
 def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
     before = contents(real_home)
     places = ("--orders", real_file("user_order_log.csv"), "--orders", real_file("user_order_log_inc.csv"))
@@ -125,6 +140,17 @@ def test_online_retail_gives_the_totals_of_its_readme(tmp_path: Path) -> None:
         ("refunded", 8_872),
         ("shipped", 392_692),
     ]
+
+
+def test_the_summary_says_that_weeks_are_by_item_until_a_catalogue_names_categories(home: Path, tmp_path: Path) -> None:
+    words = ("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"))
+    plain = ecom(*words, home=home)
+    assert "  no order line has a category: in mart.customer_retention the item stands for it; a catalogue" in plain.out
+    categories = "SELECT DISTINCT item_category FROM mart.customer_retention ORDER BY 1"
+    assert queried(home, categories) == [("(all)",), ("7",)]
+    (tmp_path / "catalogue.csv").write_text("product_id,stock,category\n7,5,hats\n")
+    named = ecom(*words, home=home, env={"ECOM_CATALOGUE": str(tmp_path / "catalogue.csv")})
+    assert (queried(home, categories), "the item stands" in named.out) == ([("(all)",), ("hats",)], False)
 
 
 # Own data, one rule each

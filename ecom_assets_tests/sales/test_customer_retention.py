@@ -107,6 +107,16 @@ def test_new_is_said_of_the_customer_and_not_of_the_category_or_the_city(shop: O
     assert people(week_of(shop, MONDAY, "shoes", "2")) == (1, 1, 0)
 
 
+def test_a_line_without_a_category_counts_for_its_item_until_a_catalogue_names_it(shop: OrderPlatform) -> None:
+    lines = (order_line("a", MONDAY, "anna", item_id="7"), order_line("b", MONDAY, "anna", item_id="8"))
+    run(shop, *({**line, "item_category": None} for line in lines))
+    weeks = {row["item_category"] for row in shop.rows(CustomerRetention)}
+    assert weeks == {"7", "8", "(all)"}
+    assert people(week_of(shop, MONDAY)) == people(week_of(shop, MONDAY, "7")) == (1, 0, 0)
+    run(shop, *({**line, "item_category": "hats"} for line in lines))
+    assert {row["item_category"] for row in shop.rows(CustomerRetention)} == {"hats", "(all)"}
+
+
 def test_a_customer_of_two_cities_counts_in_each_and_once_in_the_total(shop: OrderPlatform) -> None:
     run(shop, order_line("a", MONDAY, city_id="1"), order_line("b", MONDAY, city_id="2"))
     assert people(week_of(shop, MONDAY, city="1")) == people(week_of(shop, MONDAY, city="2")) == (1, 0, 0)
@@ -189,7 +199,8 @@ def expected_retention(sold: Sequence[Row]) -> dict[tuple[date, str, str], dict[
     cells: dict[tuple[date, str, str], list[Row]] = defaultdict(list)
     for row in sold:
         monday = row["order_date"] - timedelta(days=row["order_date"].weekday())
-        for category in (row["item_category"], "(all)"):
+        own = row["item_id"] if row["item_category"] == "(none)" else row["item_category"]
+        for category in (own, "(all)"):
             for city in (row["city_id"], "(all)"):
                 cells[monday, category, city].append(row)
     return {cell: _counted(rows, first, cell[0]) for cell, rows in cells.items()}
@@ -229,6 +240,7 @@ def test_retention_is_its_definition(shop: OrderPlatform, seed: int) -> None:
             dice.choice(DAYS.dates[:-1]),
             dice.choice("abcdef"),
             city_id=dice.choice("12"),
+            item_id=dice.choice("78"),
             item_category=dice.choice(("hats", None)),
             payment_amount=Decimal(dice.randint(0, 9999)) / 100,
             status=dice.choice((None, "shipped", "shipped", "refunded")),

@@ -110,7 +110,20 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
             f"  {kind:10} {one['customers']:>8,} with {one['orders']:>8,} orders {_shown(one['amount']):>16}"
             for kind, one in ((kind, week[kind]) for kind in KINDS)
         ]
+        lines += _category_lines(week)
     return lines
+
+
+def _category_lines(week: Mapping[str, Any]) -> list[str]:
+    """Say that weeks are counted by item where order lines have no category."""
+    without, count = week["lines_without_category"], week["lines"]
+    if not without:
+        return []
+    what = (
+        "no order line has a category" if without == count else f"{without:,} of {count:,} order lines have no category"
+    )
+    advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
+    return [f"  {what}: in mart.customer_retention the item stands for it; {advice}"]
 
 
 def _held_lines(held: list[str] | None) -> list[str]:

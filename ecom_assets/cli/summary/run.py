@@ -27,7 +27,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.retention.queries import retention_totals
 from ecom_assets.rules import order_rule, segments_of
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
-from ecom_assets.sales.queries import has_purchases, newest_customer_week, sales_totals
+from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_customer_week, sales_totals
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
@@ -195,7 +195,13 @@ def _customer_week(reading: Reading, period: Period) -> dict[str, Any] | None:
         }
         for kind, amount in WEEK_COLUMNS.items()
     }
-    return {"week_start_date": str(week["week_start_date"]), **kinds}
+    lines, without = lines_by_category(reading, period)
+    return {
+        "week_start_date": str(week["week_start_date"]),
+        **kinds,
+        "lines": lines,
+        "lines_without_category": without,
+    }
 
 
 def _channels(reading: Reading, period: Period, unit: Unit, *, has_money: bool) -> dict[str, Any]:
