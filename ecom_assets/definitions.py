@@ -61,11 +61,11 @@ from ecom_assets.serving.places import serves_postgres
 from ecom_assets.sessions.assets import SESSION_ASSETS
 from ecom_assets.sessions.checks import SESSION_CHECKS
 from ecom_assets.settings.private_files import keep_private
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.settings.settings import Settings, hand_on, load_settings
 from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import is_table
-from ecom_assets.sources.first_partition import with_first_partition
+from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.stock import has_stock
@@ -121,9 +121,13 @@ def build_definitions(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Return the definitions for the settings in the environment; Dagster's own commands load this."""
+    """Return the definitions for the settings in the environment; Dagster's own commands load this.
+
+    Without own data in the settings they are for the files of the last `ecom run`, as in `ecom ui`.
+    """
     keep_private()
     collect_rarely()
+    hand_on(paths_of_last_run(load_settings()))
     settings = with_first_partition(load_settings())
     explain_missing_partition(today_in(settings.timezone))
     return build_definitions(settings)

@@ -102,7 +102,7 @@ def value_of(name: str) -> str:
         return next(str(choice) for choice in get_args(kind) if choice != field.default)
     if kind in {int, float, Decimal}:
         return number(field)
-    texts = {bool: str(not field.default), date: "2025-01-31", Path: f"{name}.file"}
+    texts: dict[object, str] = {bool: str(not field.default), date: "2025-01-31", Path: f"{name}.file"}
     return texts.get(kind, f"some-{name.replace('_', '-')}")
 
 

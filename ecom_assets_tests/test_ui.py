@@ -230,11 +230,11 @@ def test_the_partitions_page_begins_with_the_shop_s_first_month(served: Served, 
 
 @pytest.mark.slow
 def test_the_resources_page_leads_to_what_each_of_them_is_and_its_values(served: Served, page: Page) -> None:
-    page.goto("/locations/ecom_assets.definitions/resources")
+    page.goto("/locations/ecom_assets/resources")
     for name in ("warehouse", "postgres", "amplitude", "customer_api"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     page.screenshot(path=served.pictures / "resources.png")
-    page.goto("/locations/ecom_assets.definitions/resources/warehouse")
+    page.goto("/locations/ecom_assets/resources/warehouse")
     expect(page.get_by_text("duckdb:///").first).to_be_visible()
     expect(page.get_by_text("The warehouse that all tables are computed in").first).to_be_visible()
     page.screenshot(path=served.pictures / "resource.png")

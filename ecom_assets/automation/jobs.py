@@ -67,9 +67,15 @@ def nightly_schedule(settings: Settings, job: str) -> dg.ScheduleDefinition:
     return nightly
 
 
+def schedule_status(settings: Settings, *, auto: bool) -> dg.DefaultScheduleStatus:
+    """Return whether a schedule is on until somebody switches it: as ECOM_SCHEDULES says, else if `auto`."""
+    is_on = {"on": True, "off": False}.get(settings.schedules, auto)
+    return dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED
+
+
 def _status(settings: Settings) -> dg.DefaultScheduleStatus:
-    """Return whether schedules are on before anybody decides: over the sandbox shop, whose records reach nobody."""
-    return dg.DefaultScheduleStatus.RUNNING if grows(settings) else dg.DefaultScheduleStatus.STOPPED
+    """Return the status with which nightly schedules begin: on over the sandbox shop, whose records reach nobody."""
+    return schedule_status(settings, auto=grows(settings))
 
 
 def _end_of_sandbox(settings: Settings, last: date, now: datetime) -> dg.SkipReason | None:

@@ -86,7 +86,8 @@ def _status(settings: Settings) -> dg.DefaultSensorStatus:
     Runs over new files deliver to the tools that are set; that somebody decides. The sandbox shop has its schedules.
     """
     is_safe = bool(settings.events) and not set_tools(settings)
-    return dg.DefaultSensorStatus.RUNNING if is_safe else dg.DefaultSensorStatus.STOPPED
+    is_on = {"on": bool(settings.events), "off": False}.get(settings.schedules, is_safe)
+    return dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED
 
 
 def _files(settings: Settings, last: date) -> list[InputFile]:

@@ -14,6 +14,7 @@ from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home
 
+WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"
 
 
@@ -53,9 +54,9 @@ def take_own_data(settings: Settings) -> str:
 
     Otherwise schedules and live events would be those of the sandbox shop, over a warehouse of the shop's own data.
     """
-    from ecom_assets.sources.first_partition import remembered_paths  # noqa: PLC0415 (loads DuckDB)
+    from ecom_assets.sources.first_partition import paths_of_last_run  # noqa: PLC0415 (loads DuckDB)
 
-    paths = {} if settings.has_own_data else remembered_paths(settings)
+    paths = paths_of_last_run(settings)
     if not paths:
         return ""
     hand_on(paths)  # to Dagster's processes, too
@@ -97,7 +98,7 @@ def ui(
     typer.echo(f"Dagster's UI comes up at http://{host}:{port}; stop it with Ctrl-C.")
     # Hide the advice of `dagster dev` to use `dg dev`, which is not part of a small install.
     program = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "ecom_assets.ui.development"]
-    os.execv(program[0], [*program, "-m", "ecom_assets.definitions", "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
+    os.execv(program[0], [*program, "-w", str(WORKSPACE), "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 
 def prepare_server(what: str, settings: Settings) -> None:

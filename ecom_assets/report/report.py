@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from ecom_assets.api.store.store import open_store
-from ecom_assets.automation.jobs import day_of
+from ecom_assets.automation.jobs import day_of, schedule_status
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.errors import SettingError
 from ecom_assets.operations.queries import failing_checks
@@ -128,6 +128,7 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
         name=NAME,
         cron_schedule="0 7 * * 1",
         execution_timezone=settings.timezone,
+        default_status=schedule_status(settings, auto=False),
         job_name=NAME,  # not the job itself: a second object of that name would be a second job
         description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
     )

@@ -109,6 +109,11 @@ class Settings(
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )
+    schedules: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether schedules, and the sensor of new event files, are on until somebody switches them in "
+        "Dagster's UI; auto: schedules over the sandbox shop only, the sensor over own files that reach no tool",
+    )
     first_day: date = Field(
         date(2009, 12, 1),
         description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",

@@ -74,6 +74,11 @@ def remembered_paths(settings: Settings) -> dict[str, str]:
     return {f"{PREFIX}{name.upper()}": str(paths[name]) for name in PATHS if paths.get(name)}
 
 
+def paths_of_last_run(settings: Settings) -> dict[str, str]:
+    """Return what `remembered_paths` does if the settings name no own data, else nothing."""
+    return {} if settings.has_own_data else remembered_paths(settings)
+
+
 def _note(settings: Settings, **values: object) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     body = json.dumps({**_notes(settings), **values}, indent=1)

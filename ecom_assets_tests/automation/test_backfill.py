@@ -67,7 +67,7 @@ class Shop:
         in_order = [key for level in self.graph.toposorted_asset_keys_by_level for key in level if key in self.keys]
         days = {}
         for key in in_order:
-            keys = sorted(target.get_asset_subset(key).subset_value.get_partition_keys())
+            keys = sorted(target.get_asset_subset(key).subset_value.get_partition_keys())  # type: ignore[union-attr]  # each is in it
             days[key] = date.fromisoformat(keys[0]), date.fromisoformat(keys[-1])
         for span, together in groupby(in_order, key=days.__getitem__):
             self.run(together, *span)

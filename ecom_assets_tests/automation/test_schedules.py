@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from ecom_assets.automation.jobs import EVENTS, ORDERS, customers_schedule, nightly_schedule
+from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.events.assets import raw_events
 from ecom_assets.sales.assets import SALES_ASSETS, customer_retention
@@ -135,3 +136,27 @@ def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Pat
     assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert on(sandbox_until=date(2026, 1, 30)) == set(), "a shop that has ended has nothing to take in"
     assert on(events="some/events", amplitude_api_key="a key") == set(), "deliveries of a shop's own are its decision"
+
+
+@pytest.mark.parametrize(
+    ("setting", "own", "sandbox"),
+    [("auto", "STOPPED", "RUNNING"), ("on", "RUNNING", "RUNNING"), ("off", "STOPPED", "STOPPED")],
+)
+def test_a_setting_says_whether_schedules_are_on_before_anybody_switches_them(
+    setting: Any, own: str, sandbox: str, tmp_path: Path
+) -> None:
+    mail: Any = {"report_email": ("owner@shop.example",), "smtp_url": "smtp://mail.example:25"}
+    for settings, expected in (
+        (Settings(home=tmp_path, events="some/events", orders="some/orders", schedules=setting, **mail), own),
+        (Settings(home=tmp_path, schedules=setting), sandbox),
+    ):
+        status = {schedule.name: schedule.default_status.value for schedule in schedules(settings)}
+        assert set(status.values()) == {expected}, status
+
+
+def test_the_same_setting_switches_the_sensor_of_own_files_also_where_they_reach_a_tool() -> None:
+    tool: Any = {"events": "some/events", "amplitude_api_key": "key"}
+    status = {
+        one: landing_sensor(Settings(schedules=one, **tool)).default_status.value for one in ("auto", "on", "off")
+    }
+    assert status == {"auto": "STOPPED", "on": "RUNNING", "off": "STOPPED"}

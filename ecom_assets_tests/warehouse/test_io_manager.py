@@ -159,7 +159,7 @@ def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line
     small_shop(home, visitors=60)
     result = run_over(home, DAYS[0], DAYS[-1], *FEW)
     of_days = {
-        str(one.partition): one.metadata["dagster/partition_row_count"].value
+        str(one.partition): int(str(one.metadata["dagster/partition_row_count"].value))
         for one in result.asset_materializations_for_node("staging__events")
     }
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
