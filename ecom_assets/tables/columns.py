@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.tables.breakdown import Ends, bins_of, open_columns, with_ends
@@ -27,6 +27,10 @@ from ecom_assets.tables.values import MAX_EXACT_DOUBLE, Scalar, check_comparable
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+MAX_LISTED: Final = 50
+"""The number of values up to which a list is compared value by value."""
+MAX_SOUGHT: Final = 20
+"""The number of values up to which a text is searched for them before it is parsed."""
 EXACT: Final = "decimal(38, 6)"
 """The type in which numbers are added up and compared with edges, because a sum of doubles depends on their order."""
 _JSON_TYPES: Final = {"text": "str", "number": "float", "boolean": "bool"}
@@ -216,9 +220,8 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
     if where.operator in {"equals", "one_of"} and json_path(where.column):
         return _is_one_of(rows, where)
-    for other in where.values[1:]:
-        comparable(rows, where.column, other)
-    return _compared(comparable(rows, where.column, where.values[0]), where)
+    columns = [comparable(rows, where.column, one) for one in {kind_of(one): one for one in where.values}.values()]
+    return is_among(rows, columns[0], where.values) if where.operator == "one_of" else _compared(columns[0], where)
 
 
 def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
@@ -227,10 +230,29 @@ def _is_one_of(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     for value in where.values:
         kinds.setdefault(kind_of(value), []).append(value)
     no = ibis.literal(value=False)
-    tests = {kind: comparable(rows, where.column, of[0]).isin(of).fill_null(no) for kind, of in kinds.items()}
-    if texts := kinds.get("text"):
+    tests = {
+        kind: is_among(rows, comparable(rows, where.column, of[0]), of).fill_null(no) for kind, of in kinds.items()
+    }
+    if (texts := kinds.get("text")) and len(texts) <= MAX_SOUGHT:
         tests["text"] = _may_hold(column_of(rows, where.column), texts).ifelse(tests["text"], no)
     return reduce(or_, tests.values())
+
+
+def is_among(rows: ir.Table, value: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
+    """Return whether a value of rows is one of others: by a join if they are many, which no engine compares quickly."""
+    are_exact = set(map(type, values)) in ({str}, {int})
+    if len(values) <= MAX_LISTED or not are_exact or not _joins_in_columns(rows):
+        return cast("ir.BooleanValue", value.isin(values))
+    listed = ibis.array(list(values)).unnest().name("value").as_table()
+    return cast("ir.BooleanValue", value.isin(listed.value))
+
+
+def _joins_in_columns(rows: ir.Table) -> bool:
+    """Return whether the engine of rows takes `IN (SELECT …)` outside filters; Spark does not."""
+    try:
+        return rows.get_backend().name in {"duckdb", "postgres"}
+    except ibis.IbisError:  # rows of no engine
+        return False
 
 
 def _may_hold(document: ir.Value, values: Sequence[Scalar]) -> ir.BooleanValue:
@@ -246,7 +268,6 @@ def _compared(value: Any, where: Condition) -> ir.BooleanValue:  # noqa: ANN401 
     first, last = where.values[0], where.values[-1]
     tests = {
         "equals": lambda: value == first,
-        "one_of": lambda: value.isin(where.values),
         "greater": lambda: value > first,
         "greater_or_equal": lambda: value >= first,
         "less": lambda: value < first,

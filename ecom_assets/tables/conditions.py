@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.tables.patterns import check_pattern
 from ecom_assets.tables.values import COLUMN, Scalar, check_column, check_value
 
-MAX_DEPTH, MAX_PARTS, MAX_PATTERN = 10, 200, 1_000
+MAX_DEPTH, MAX_PARTS, MAX_VALUES = 10, 200, 10_000
 """Limits on conditions that other people may send."""
-_NOT_RE2: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])|\\[1-9]|(?<!\\)[*+?}]\+")
-"""Look-around, back references and possessive repeats, which engines that match in linear time lack."""
 NEGATED: Final = {
     "not_equals": "equals",
     "not_one_of": "one_of",
@@ -92,7 +91,7 @@ class Condition:
         for value in self.values:
             check_value(f"{place} compares it", value)
             if self.operator in {"matches", "not_matches"}:
-                _check_pattern(place, str(value))
+                check_pattern(place, str(value))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -122,6 +121,11 @@ def columns_of(where: Where) -> list[str]:
     if isinstance(where, Condition):
         return [where.column]
     return [column for part in where.parts for column in columns_of(part)]
+
+
+def count_values(where: Where) -> int:
+    """Return how many values conditions compare with."""
+    return len(where.values) if isinstance(where, Condition) else sum(map(count_values, where.parts))
 
 
 def number_columns_of(where: Where) -> list[str]:
@@ -178,6 +182,8 @@ def where_from(raw: object) -> Where:
     result = _where_from(raw, MAX_DEPTH)
     if len(columns_of(result)) > MAX_PARTS:
         raise DefinitionError(f"There are more than {MAX_PARTS} conditions; ask with fewer.")
+    if count_values(result) > MAX_VALUES:
+        raise DefinitionError(f"The conditions name more than {MAX_VALUES:,} values; ask about fewer.")
     return result
 
 
@@ -198,18 +204,6 @@ def _where_from(raw: object, depth: int) -> Where:
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _one_from(raw)
     return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
-
-
-def _check_pattern(place: str, pattern: str) -> None:
-    if len(pattern) > MAX_PATTERN or _NOT_RE2.search(pattern):
-        raise DefinitionError(
-            f"{place} matches {pattern[:80]!r}, which is longer than {MAX_PATTERN} characters or has look-around, a "
-            "back reference or a possessive repeat; write it in RE2's syntax."
-        )
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise DefinitionError(f"{place} matches {pattern!r}, which is not a regular expression: {error}.") from error
 
 
 def _any_of(text: str) -> Where:

@@ -13,11 +13,12 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 Scalar = str | int | float | bool
 JSON_COLUMN: Final = "properties"
 """The column of JSON text, whose keys can be named as `properties.key`."""
-COLUMN: Final = r"""[A-Za-z_]\w*(?:\.(?:"[^"'\\]+"|[\w$-]+))*"""
+COLUMN: Final = r"""[A-Za-z_]\w*(?:\.(?:"[^"'\\\ud800-\udfff]+"|[\w$-]+))*"""
 """How a column or a key is written; a key with other characters stands in double quotes.
 
 Quotes and backslashes in keys are refused: engines escape them in different ways, and sqlglot not at all.
 """
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _KEYS: Final = re.compile(r"""\.(?:"([^"'\\]+)"|([\w$-]+))""")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MAX_EXACT_DOUBLE: Final = 2**53
@@ -41,6 +42,8 @@ def check_value(subject: str, value: object) -> None:
         raise DefinitionError(f"{subject} with {value!r}; use one text, number or boolean.")
     if not isinstance(value, str) and abs(value) > MAX_EXACT_DOUBLE:
         raise DefinitionError(f"{subject} with {value!r}, which engines round; keep such a value as text.")
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        raise DefinitionError(f"{subject} with {value[:80]!r}, which holds half a character (a surrogate); correct it.")
 
 
 def check_comparable(column: str, column_kind: str, value: Scalar) -> None:

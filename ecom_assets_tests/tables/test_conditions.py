@@ -99,6 +99,25 @@ def test_a_file_may_nest_them() -> None:
     assert met(where_from({"any_of": []})) == []
 
 
+def test_a_long_list_is_looked_up_and_a_longer_one_is_refused() -> None:
+    pages = {"column": "page_url", "operator": "one_of", "value": [f"/p/{number}" for number in range(500)]}
+    plans = {"column": "properties.plan", "operator": "one_of", "value": [*(f"n{n}" for n in range(499)), "pro"]}
+    assert met(where_from(pages)) == [1]
+    assert met(where_from({"any_of": [pages, plans]})) == [0, 1]
+    assert met(where_from(plans | {"operator": "not_one_of"})) == [1, 2, 3]
+    with pytest.raises(DefinitionError, match="name more than 10,000 values"):
+        where_from([{**pages, "value": [f"/p/{number}" for number in range(9_501)]}, plans])
+
+
+def test_a_long_list_is_a_join_in_the_engine() -> None:
+    con = connect()
+    rows = con.create_table("pages", pa.table({"page_url": ["/p/1"]}))
+    condition = Condition("page_url", "one_of", tuple(f"/p/{number}" for number in range(1_000)))
+    for many in (rows.filter(holds(rows, condition)), rows.select(is_met=holds(rows, condition))):
+        ((_, plan),) = con.con.execute(f"EXPLAIN {con.compile(many)}").fetchall()
+        assert "Join Type: MARK" in plan
+
+
 @pytest.mark.parametrize(
     "text", ["amount between 0 and 10", "page_url in a, b", "properties.n is set", "a = 1 or b = 'x'"]
 )
