@@ -1,6 +1,7 @@
 """Servers and warehouses that many tests share."""
 
 import gc
+import multiprocessing.util
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ OVER_THE_SMALL_SHOP = {"api", "dashboard"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
+FINALIZERS = "_run_finalizers"
 ROOM = 4 * 1024**3
 """More bytes than the files of a session take."""
 
@@ -82,6 +84,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if folder is not None:
         del os.environ["PYTEST_DEBUG_TEMPROOT"], os.environ["TMPDIR"], session.config.stash[TEMPORARY]
         tempfile.tempdir = None
+        getattr(multiprocessing.util, FINALIZERS)()  # as at the end of the process: its sockets are in the folder
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             shutil.rmtree(folder, ignore_errors=True)
         elif folder.parent == IN_MEMORY:  # it would take memory until somebody removes it

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.gzip import GZipMiddleware
 
+from ecom_assets.api.adhoc.questions import AdHoc, question_paths
 from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
 from ecom_assets.api.csv_answers import CsvAnswers, ShortAnswers
 from ecom_assets.api.middleware.metrics import ApiMetrics
@@ -37,11 +38,16 @@ from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.api.store.store import Store, open_store
 from ecom_assets.settings.settings import Settings, load_settings
 
+QUESTIONS: Final[list[APIRouter]] = [
+    *(one.questions for one in (funnels, journeys, retention, trends, experiments, correlation, sessions, attribution)),
+    explain.router,
+]
+"""The ad-hoc questions."""
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
     *(one.router for one in (sales, customers, sessions, journeys, visitor_segments, retention, funnels, products)),
-    *(one.router for one in (reconciliation, quality, explain, requests)),
-    *(one.questions for one in (funnels, journeys, retention, trends, experiments, correlation, sessions, attribution)),
+    *(one.router for one in (reconciliation, quality)),
+    *(QUESTIONS[-1], requests.router, *QUESTIONS[:-1]),
     realtime.router,
     operation.router,
 ]
@@ -99,6 +105,7 @@ def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
+    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(*QUESTIONS)))
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)

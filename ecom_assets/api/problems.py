@@ -35,6 +35,7 @@ RETRY_S: Final = "30"
 """Seconds after which callers should try again when the data are not available."""
 HTTP_404: Final = 404
 RENAMED: Final[Mapping[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
+TOO_DEEP: Final = "The request nests lists or objects too deeply; send fewer levels."
 FAILED: Final = "The answer failed; the log of the API says why."
 
 
@@ -117,6 +118,7 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(NotModifiedError, _not_modified)
     app.add_exception_handler(EcomError, _failed)
+    app.add_exception_handler(RecursionError, _too_deep)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -150,7 +152,7 @@ def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
     is_framework_s = error.detail in {http.HTTPStatus(error.status_code).phrase, UNREADABLE}
     plain = {
-        400: "The body is not JSON in UTF-8; correct it.",
+        400: "The body is not JSON in UTF-8, or nests too deeply; correct it.",
         404: f"There is nothing at {request.url.path}; GET / lists what there is.",
         405: f"{request.url.path} does not take {request.method}.",
     }
@@ -198,6 +200,10 @@ def public_sentence(error: EcomError) -> str:
     if isinstance(error, NothingPublishedError):
         return "Nothing is published yet; run `ecom run`, which ends with publishing."
     return "What the answer is read from cannot be read now; the log of the API says why."
+
+
+def _too_deep(request: Request, _error: Exception) -> Response:
+    return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, TOO_DEEP)
 
 
 def _broken(request: Request, _error: Exception) -> Response:

@@ -11,18 +11,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Scope
 
+from ecom_assets.api.adhoc.questions import AdHoc
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.parameters import RequestContext
-from ecom_assets.api.problems import REFUSED, WRONG_SCOPE
+from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, Refusal
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
 from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
-from ecom_assets.dashboard.sessions import SessionDoor, secret_of
+from ecom_assets.dashboard.sessions import SESSION, SessionDoor, secret_of
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
@@ -52,10 +54,22 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
 def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
-    handlers = {HTTPException: _refused, EcomError: _failed, Exception: _broken}
+    handlers = {HTTPException: _refused, EcomError: _failed, RecursionError: _too_deep, Exception: _broken}
     dashboard = Starlette(routes=_routes(), exception_handlers=handlers)
     dashboard.state = app.state
     app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
+
+    def refuse(refusal: Refusal, scope: Scope) -> Response:
+        if not scope["path"].startswith(PREFIX):
+            return refusal.response(scope)
+        scope[REFUSED] = refusal.reason
+        page = render_message(Request({**scope, "app": app}), refusal.status, "This cannot be shown", refusal.detail)
+        page.headers.update(refusal.headers)
+        return page
+
+    paths = tuple(f"GET {page.address}" for page in all_pages() if page.is_ad_hoc)
+    own: AdHoc = app.state.ad_hoc
+    app.state.ad_hoc = AdHoc(build_dashboard_app, own.paths + paths, (SESSION,), refuse)
     return app
 
 
@@ -108,6 +122,10 @@ def _failed(request: Request, error: Exception) -> Response:
         structlog.get_logger("ecom_assets.api").warning("page_failed", path=request.url.path, reason=str(error))
     status = HTTPStatus.UNPROCESSABLE_ENTITY if is_callers else HTTPStatus.SERVICE_UNAVAILABLE
     return render_message(request, status, "This cannot be shown", sentence_of(error))
+
+
+def _too_deep(request: Request, _error: Exception) -> Response:
+    return render_message(request, HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be shown", TOO_DEEP)
 
 
 def _broken(request: Request, _error: Exception) -> Response:

@@ -355,7 +355,7 @@ def question_page(
     """
     around = (Section("Question", form(question)), *sections, Section("Definition", definition(question)))
     asks = choices_of(f"{page['path'].capitalize()}Choices", question.groups, days, **first)
-    return Page(sections=around, group="Behaviour", asks=asks, **page)
+    return Page(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, **page)
 
 
 def split(text: str) -> list[str]:

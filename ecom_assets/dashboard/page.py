@@ -137,6 +137,7 @@ class Page:
         actions: What its forms do; see `actions.py`.
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
+        is_ad_hoc: Whether its sections ask ad-hoc questions.
     """
 
     path: str
@@ -151,6 +152,7 @@ class Page:
     actions: tuple[Action, ...] = ()
     title_of: Callable[["View"], str] | None = None
     has_comparison: bool = True
+    is_ad_hoc: bool = False
 
     @property
     def is_compared(self) -> bool:

@@ -61,7 +61,7 @@ class Sessions:
         except ValueError:
             return None
         named = None if is_over else self.credentials.keys.named(name)
-        if named is None or not hmac.compare_digest(mark, self._mark(payload, named[1])):
+        if named is None or not _is_same(mark, self._mark(payload, named[1])):
             return None
         return named[0]
 
@@ -122,7 +122,7 @@ def signed_text(secret: bytes, text: str) -> str:
 def read_signed_text(secret: bytes, cookie: str) -> str:
     """Return the text of a signed cookie; empty if it is forged."""
     payload, _, mark = cookie.partition(".")
-    if not hmac.compare_digest(mark, _signed(secret, f"text|{payload}")):
+    if not _is_same(mark, _signed(secret, f"text|{payload}")):
         return ""
     return _unpacked(payload).decode()
 
@@ -144,6 +144,11 @@ def secret_of(home: Path) -> bytes:
 
 def _signed(secret: bytes, text: str) -> str:
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _is_same(mark: str, expected: str) -> bool:
+    """Compare in constant time; `compare_digest` takes only ASCII as text, and a cookie may hold any character."""
+    return hmac.compare_digest(mark.encode(), expected.encode())
 
 
 def _packed(text: bytes) -> str:

@@ -1,13 +1,14 @@
-"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come."""
+"""Answers that nobody waits for any more: what the store does for them ends, and the next ones come.
+
+Ad-hoc questions end with their process: `test_adhoc.py`.
+"""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import pytest
 from fastapi import FastAPI
@@ -16,13 +17,12 @@ from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import Cancellation, QuestionTooLargeError, Store, ended_after
+from ecom_assets.api.store.store import Cancellation, QuestionTooLargeError, Store
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
 
-HASTY = {"api_timeout_s": 0.5, "adhoc_at_once": 1, "adhoc_timeout_s": 600.0}
-"""The time of an answer, which is to end the question, long before its own bound does."""
+HASTY = {"api_timeout_s": 0.5}
+"""The time of an answer, which is to end the question."""
 MINUTES_S = 120
 """What the endless question would take at least."""
 
@@ -44,7 +44,7 @@ class Queries:
 
 
 def slow_app(store: Store, settings: Settings, question: Queries) -> FastAPI:
-    """An API with an endless route, an endless custom question, and a quick one."""
+    """An API with an endless route, and a quick one."""
     app, shop = FastAPI(), Shop()
     app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
     app.state.metrics = ApiMetrics(lambda: shop.age_s)
@@ -54,16 +54,6 @@ def slow_app(store: Store, settings: Settings, question: Queries) -> FastAPI:
     def slow(context: Context) -> int:
         question.begun.set()
         return _counted(question, lambda: len(context.reading.rows(endless())))
-
-    @app.get("/analytics/slow-question")
-    def slow_question(context: Context) -> int:
-        question.begun.set()
-
-        def counted() -> int:
-            with context.reading.adhoc() as con:
-                return len(con.to_pyarrow(endless()))
-
-        return _counted(question, counted)
 
     @app.get("/analytics/quick")
     def quick(context: Context) -> int:
@@ -101,11 +91,9 @@ def slow(request: pytest.FixtureRequest, settings: Settings, question: Queries) 
         yield actual
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("path", ["/analytics/slow", "/analytics/slow-question"])
-def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Queries, path: str) -> None:
+def test_what_runs_out_of_time_ends_in_the_engine_not_the_next(slow: Running, question: Queries) -> None:
     began = time.monotonic()
-    answer = slow.get(path)
+    answer = slow.get("/analytics/slow")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
     assert question.begun.is_set()
     wait_until(lambda: question.ended, 20)
@@ -119,23 +107,3 @@ def test_nothing_begins_once_the_time_is_over() -> None:
     cancellation.end()
     with pytest.raises(QuestionTooLargeError, match="The response took too long"), cancellation.during(print):
         pass
-
-
-def test_an_interruption_that_came_between_two_questions_ends_the_second(tmp_path: Path) -> None:
-    con = connect(tmp_path / "shop.duckdb")
-    began = time.monotonic()
-    result = pytest.raises(duckdb.InterruptException)
-    with result, ended_after(0.1, con.con.interrupt):
-        time.sleep(0.3)  # the first interruption finds nothing to end
-        con.to_pyarrow(endless())
-    assert time.monotonic() - began < MINUTES_S / 4
-    assert con.con.execute("SELECT 1").fetchall() == [(1,)]
-    con.disconnect()
-
-
-def test_what_was_done_in_time_is_not_interrupted() -> None:
-    calls: list[int] = []
-    with ended_after(0.2, lambda: calls.append(1)):
-        pass
-    time.sleep(0.3)
-    assert calls == []

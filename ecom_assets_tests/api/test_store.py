@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.api.store.store import NothingPublishedError
 from ecom_assets.errors import WarehouseError
 from ecom_assets.sales import queries as sales
 from ecom_assets.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily
@@ -208,25 +208,6 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, shop: Shop)
     with pytest.raises(WarehouseError, match="cannot be written"):
         shop.publish()
     assert tmp_path.exists()
-
-
-def test_a_question_that_takes_too_long_is_ended_with_the_reason(tmp_path: Path, shop: Shop) -> None:
-    shop.publish()
-    slow = "SELECT count(*) FROM range(200000) a, range(200000) b WHERE (a.range * b.range) % 7 = 3"
-    with closing(store_of(tmp_path, adhoc_timeout_s=0.3)) as store, store.reading() as reading:
-        result = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.3 s; ask about fewer days")
-        with result, reading.adhoc() as con:
-            con.con.execute(slow).fetchall()
-        with reading.adhoc() as con:
-            assert con.con.execute("SELECT 1").fetchall() == [(1,)], "the next one is answered"
-
-
-def test_no_more_questions_than_allowed_are_answered_at_once(tmp_path: Path, shop: Shop) -> None:
-    shop.publish()
-    with closing(store_of(tmp_path, adhoc_at_once=1, adhoc_timeout_s=0.2)) as store, store.reading() as reading:
-        result = pytest.raises(QuestionTooLargeError, match="ask again in a moment")
-        with reading.adhoc(), result, reading.adhoc():
-            pass
 
 
 def test_the_pointer_has_what_explain_says(shop: Shop) -> None:

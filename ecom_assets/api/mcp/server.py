@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ecom_assets.api.adhoc.questions import AdHocQuestions
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
@@ -145,7 +146,8 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
     """
     app = build_app(settings)
     scopes = {Permission.READ, *({Permission.PERSONAL} if sees_people else ())}
-    server = build_server(questions_of(app.openapi()), partial(answer_from, _as_caller(app, frozenset(scopes))))
+    bounded = AdHocQuestions(app, app.state.ad_hoc, settings)
+    server = build_server(questions_of(app.openapi()), partial(answer_from, _as_caller(bounded, frozenset(scopes))))
     async with app.router.lifespan_context(app), stdio_server() as (received, sent):
         await server.run(received, sent, server.create_initialization_options())
 

@@ -120,13 +120,13 @@ class _Answer:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    is_cancelled = False
+    is_replayed = False
 
     async def replayed() -> Message:
-        nonlocal is_cancelled
-        if is_cancelled:
+        nonlocal is_replayed
+        if is_replayed:
             return await receive()
-        is_cancelled = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replayed

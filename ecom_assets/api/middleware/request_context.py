@@ -1,4 +1,4 @@
-"""The middleware in front of the app, from the outside in: log, tracing, CORS, guard, cache, bounds."""
+"""The middleware in front of the app, from the outside in: log, tracing, CORS, guard, cache, bounds, questions."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import document_security
 from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, Rates, is_loopback_name
@@ -102,8 +103,9 @@ def build_stack(
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
+    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
     inner: ASGIApp = Bounds(
-        served or app,
+        AdHocQuestions(served or app, ad_hoc, settings) if ad_hoc else served or app,
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,

@@ -6,7 +6,6 @@ So a request sees only the publication that was current when it began. `serving/
 import contextlib
 import json
 import queue
-import threading
 from collections.abc import Iterator
 from datetime import UTC
 
@@ -21,6 +20,7 @@ from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
     Published,
+    QuestionTooLargeError,
     StoreReading,
     Tables,
     published_days,
@@ -40,6 +40,8 @@ NOTHING = (
     "Nothing is published yet in the Postgres of ECOM_POSTGRES_URL; run `ecom run`, which ends with publishing "
     "(ECOM_WAREHOUSE and ECOM_POSTGRES_URL must not be one database by two names)."
 )
+LOOK_EVERY_MS = 1_000
+"""Milliseconds between looks of the server, during a query, whether the process that asked is still there."""
 BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SHARED = (
     "event_id", "event_at", "event_date", "visitor_id", "event_type", "product_id", "product_category", "page_url",
@@ -58,7 +60,6 @@ class PostgresStore:
         """Set up the store; no connection is opened yet."""
         self.settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
-        self.adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
         self.tables: dict[str, ir.Table] = {}
         self.compiled = Compiled()
 
@@ -126,13 +127,12 @@ class PostgresReading(StoreReading):
 
     has_kernel = False
     lacking = tuple(NOT_SHARED)
-    TIMED_OUT = psycopg.errors.QueryCanceled
 
     def __init__(
         self, engine: PostgresEngine, published: Published, store: PostgresStore, cancellation: Cancellation
     ) -> None:
         """Set the connection, which has an open transaction."""
-        super().__init__(published, store.settings, store.adhoc, cancellation)
+        super().__init__(published, store.settings, cancellation)
         self._engine = engine
         self._tables = store.tables
         self._compiled = store.compiled
@@ -169,13 +169,18 @@ class PostgresReading(StoreReading):
         return _as_clean(con.table(SessionEvents.name, database=SessionEvents.layer))
 
     @contextlib.contextmanager
-    def _connection(self, timeout_s: float) -> Iterator[Backend]:
-        engine = publication_target(self._settings)
+    def adhoc(self) -> Iterator[Backend]:
+        """Open a separate connection, whose queries the server ends when the time or this process is over."""
+        engine, timeout_s = publication_target(self._settings), self._settings.adhoc_timeout_s
         try:
             engine.open()
             engine.execute(f"SET statement_timeout = {int(timeout_s * 1000)}")
-            with self._cancellation.during(engine.con.con.cancel_safe):
-                yield engine.con
+            engine.execute(f"SET client_connection_check_interval = {LOOK_EVERY_MS}")
+            yield engine.con
+        except psycopg.errors.QueryCanceled as error:
+            raise QuestionTooLargeError(
+                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
+            ) from error
         finally:
             engine.close()
 

@@ -24,7 +24,6 @@ from ecom_assets.api.store.store import (
     QuestionTooLargeError,
     StoreReading,
     Tables,
-    ended_after,
     published_days,
     stamp_of,
 )
@@ -51,14 +50,13 @@ class SnapshotStore:
         self._folder = serving_folder(settings)
         self._lock = threading.Lock()
         self._opened: _Opened | None = None
-        self._adhoc = threading.BoundedSemaphore(settings.adhoc_at_once)
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["SnapshotReading"]:
         """Open the current snapshot; see `Store`."""
         opened = self._current()
         try:
-            yield SnapshotReading(opened, self._settings, self._adhoc, cancellation or Cancellation())
+            yield SnapshotReading(opened, self._settings, cancellation or Cancellation())
         finally:
             self._leave(opened)
 
@@ -110,13 +108,10 @@ class SnapshotReading(StoreReading):
     """One request's view of a snapshot."""
 
     has_kernel = True
-    TIMED_OUT = duckdb.InterruptException
 
-    def __init__(
-        self, opened: _Opened, settings: Settings, at_once: threading.BoundedSemaphore, cancellation: Cancellation
-    ) -> None:
+    def __init__(self, opened: _Opened, settings: Settings, cancellation: Cancellation) -> None:
         """Set the open snapshot."""
-        super().__init__(opened.published, settings, at_once, cancellation)
+        super().__init__(opened.published, settings, cancellation)
         self._opened = opened
 
     def _table(self, contract: type[Table]) -> ir.Table:
@@ -154,13 +149,12 @@ class SnapshotReading(StoreReading):
         return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
-    def _connection(self, timeout_s: float) -> Iterator[Backend]:
+    def adhoc(self) -> Iterator[Backend]:
+        """Open a separate connection; see `StoreReading`."""
         con = connect(self._opened.path, read_only=True)
-        plain = con.con
+        con.con = _Recorded(con.con, self.questions)
         try:
-            con.con = _Recorded(plain, self.questions)
-            with self._cancellation.during(plain.interrupt), ended_after(timeout_s, plain.interrupt):
-                yield con
+            yield con
         except duckdb.OutOfMemoryException as error:
             raise QuestionTooLargeError(
                 f"The question takes more memory than {self._settings.memory_limit}; ask about fewer days, or use "

@@ -65,26 +65,6 @@ class Cancellation:
                     interrupt()
 
 
-@contextmanager
-def ended_after(seconds: float, interrupt: Callable[[], object]) -> Iterator[None]:
-    """Interrupt the work inside the context after a time limit, repeatedly, because it may be several queries."""
-    is_done = threading.Event()
-
-    def watch() -> None:
-        wait_s = seconds
-        while not is_done.wait(wait_s):
-            interrupt()
-            wait_s = AGAIN_AFTER_S
-
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        is_done.set()
-        watching.join()
-
-
 Tables = dict[str, dict[str, str | int | None]]
 EVENTS, ORDERS = "events", "orders"
 
@@ -162,20 +142,15 @@ class StoreReading(ABC):
     """Whether this store has the kernel, which counts funnels without a limit on their steps."""
     lacking: ClassVar[tuple[str, ...]] = ()
     """The columns of clean events that are always null here, because they are not published."""
-    TIMED_OUT: ClassVar[type[Exception]]
-    """The error of the engine for a query that was cancelled after its time limit."""
 
-    def __init__(
-        self, published: Published, settings: Settings, at_once: threading.BoundedSemaphore, cancellation: Cancellation
-    ) -> None:
-        """Set the published state, and what limits queries on separate connections."""
+    def __init__(self, published: Published, settings: Settings, cancellation: Cancellation) -> None:
+        """Set the published state, and what can cancel its queries."""
         self.published = published
         self.newest_date, self.known = published.newest_date, published.known
         self.timezone, self.currency = settings.timezone, settings.known_currency
         self.questions: list[str] = []
         self.used: list[str] = []
         self._settings = settings
-        self._at_once = at_once
         self._cancellation = cancellation
 
     def table(self, contract: type[Table]) -> ir.Table:
@@ -205,31 +180,13 @@ class StoreReading(ABC):
     def events_in(self, con: SQLBackend) -> ir.Table:
         """Return the same events for a query on a connection of `adhoc`."""
 
-    @contextmanager
-    def adhoc(self) -> Iterator[SQLBackend]:
-        """Open a separate connection for one long query, with limits on time and memory.
+    @abstractmethod
+    def adhoc(self) -> AbstractContextManager[SQLBackend]:
+        """Open a separate connection for one long question; `api/adhoc/` limits its time.
 
         Raises:
-            QuestionTooLargeError: The query exceeded a limit, or too many others are running.
+            QuestionTooLargeError: It needs more memory than is allowed, or more time of a database server.
         """
-        timeout_s = self._settings.adhoc_timeout_s
-        if not self._at_once.acquire(timeout=timeout_s):
-            raise QuestionTooLargeError(
-                f"{self._settings.adhoc_at_once} other questions are being answered; ask again in a moment."
-            )
-        try:
-            with self._connection(timeout_s) as con:
-                yield con
-        except self.TIMED_OUT as error:
-            raise QuestionTooLargeError(
-                f"The question takes more than {timeout_s:g} s; ask about fewer days, or use the `ecom` command."
-            ) from error
-        finally:
-            self._at_once.release()
-
-    @abstractmethod
-    def _connection(self, timeout_s: float) -> AbstractContextManager[SQLBackend]:
-        """Open a separate connection, whose queries are cancelled after a time limit."""
 
 
 class Store(Protocol):

@@ -265,6 +265,7 @@ PAGE = Page(
     summary="What a number means, what made it, and the received rows that it was counted from.",
     asks=NumberParameters,
     is_listed=False,
+    is_ad_hoc=True,
     title_of=_title,
     sections=(
         Section("The number", number, is_titled=False),

@@ -1,0 +1,166 @@
+"""The middleware that has ad-hoc questions computed by workers, so that no other request waits for them."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ecom_assets.api.adhoc.turns import TooManyQuestionsError, Turns
+from ecom_assets.api.adhoc.worker import Answered, Asked, MakeApp, Worker, WorkerEndedError, prepare
+from ecom_assets.api.auth.callers import VERSION_PREFIX, name_of_caller
+from ecom_assets.api.auth.guard import counted_address
+from ecom_assets.api.problems import Refusal
+from ecom_assets.settings.settings import Settings
+
+RETRY_S = "5"
+"""Seconds after which a caller with too many questions should try again."""
+
+
+@dataclass(frozen=True)
+class AdHoc:
+    """What an application says of its ad-hoc questions.
+
+    Attributes:
+        make_app: Makes the application from the settings, in a worker.
+        paths: The method and path of each question as routes write them, such as `GET /explain/{layer}/{table}`.
+        state: The entries of the ASGI scope that the application needs.
+        refuse: Returns the response of a refusal.
+    """
+
+    make_app: MakeApp
+    paths: tuple[str, ...]
+    state: tuple[str, ...] = ()
+    refuse: Callable[[Refusal, Scope], Response] = Refusal.response
+
+
+def question_paths(*routers: APIRouter) -> Iterator[str]:
+    """Yield the method and path of each route of the API, with and without its version."""
+    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        for method in route.methods or ():
+            yield from (f"{method} {route.path}", f"{method} {VERSION_PREFIX}{route.path}")
+
+
+class AdHocQuestions:
+    """ASGI middleware that passes all but ad-hoc questions on."""
+
+    def __init__(self, app: ASGIApp, ad_hoc: AdHoc, settings: Settings) -> None:
+        """Wrap the app; processes are started with the first questions."""
+        self._app = app
+        self._ad_hoc = ad_hoc
+        self._settings = settings
+        self._paths = re.compile("|".join(re.sub(r"\{\w+\}", "[^/]+", path) for path in ad_hoc.paths))
+        self._turns = Turns(settings.adhoc_at_once, settings.adhoc_per_caller)
+        self._threads = ThreadPoolExecutor(settings.adhoc_at_once, "ad-hoc")  # each waits for one worker
+        self._idle: list[Worker] = []
+        self._busy: list[Worker] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it by a worker."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] != "http" or not self.is_question(scope["method"], scope["path"]):
+            await self._app(scope, receive, send)
+        else:
+            await self._ask(scope, receive, send)
+
+    def is_question(self, method: str, path: str) -> bool:
+        """Return whether the answer to a request is computed by a worker."""
+        return self._paths.fullmatch(f"{method} {path}") is not None
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.to_thread(prepare, self._ad_hoc.make_app)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            for worker in (*self._idle, *self._busy):
+                worker.end()
+            self._threads.shutdown(wait=False)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, is_gone = await _body(receive)
+        if is_gone:
+            return
+        working = asyncio.ensure_future(self._response(scope, body))
+        leaving = asyncio.ensure_future(_hung_up(receive))
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                await working.result()(scope, receive, send)
+        finally:
+            working.cancel()
+            leaving.cancel()
+
+    async def _response(self, scope: Scope, body: bytes) -> Response:
+        try:
+            async with self._turns.turn(_name_of(scope)):
+                answered = await self._answer(Asked.of(scope, body, self._ad_hoc.state))
+        except TooManyQuestionsError:
+            return self._ad_hoc.refuse(self._too_many(), scope)
+        except WorkerEndedError as error:
+            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _ended(), scope)
+        scope.update(answered.noted)
+        response = Response(answered.body, answered.status)
+        response.raw_headers = answered.headers
+        return response
+
+    async def _answer(self, asked: Asked) -> Answered:
+        loop = asyncio.get_running_loop()
+        self._idle = [worker for worker in self._idle if worker.is_alive()]
+        start = partial(Worker, self._ad_hoc.make_app, self._settings)
+        worker = self._idle.pop() if self._idle else await loop.run_in_executor(self._threads, start)
+        self._busy.append(worker)
+        try:
+            answered = await loop.run_in_executor(self._threads, worker.ask, asked)
+        except asyncio.CancelledError:
+            worker.end()
+            raise
+        finally:
+            self._busy.remove(worker)
+        self._idle.append(worker)
+        return answered
+
+    def _too_many(self) -> Refusal:
+        most = self._settings.adhoc_per_caller
+        detail = f"You have {most} questions that are not answered yet; wait for one of them."
+        return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_questions", detail, {"retry-after": RETRY_S})
+
+    def _too_long(self) -> Refusal:
+        detail = (
+            f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer days, or use the "
+            "`ecom` command."
+        )
+        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
+
+
+def _ended() -> Refusal:
+    detail = "The process that computed the answer ended; ask again, about fewer days if it happens again."
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
+
+
+def _name_of(scope: Scope) -> str:
+    """Return who asks: the name of a key or login, or else an address."""
+    return name_of_caller(scope) or f"address {counted_address((scope.get('client') or ('unknown',))[0])}"
+
+
+async def _hung_up(receive: Receive) -> None:
+    """Wait until the client hangs up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _body(receive: Receive) -> tuple[bytes, bool]:
+    """Return the body of a request, and whether the client hung up."""
+    parts: list[bytes] = []
+    while (message := await receive())["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts), False
+    return b"", True

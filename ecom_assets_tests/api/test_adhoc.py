@@ -1,0 +1,190 @@
+"""Ad-hoc questions: in turns, each in a process that can be ended, while everything else is answered as always."""
+
+import asyncio
+import re
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from fastapi import FastAPI, Request
+
+from ecom_assets.api.adhoc.questions import AdHoc
+from ecom_assets.api.adhoc.turns import TooManyQuestionsError, Turns
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.served import Running, Shop, serving, small_app, wait_until
+
+KEYS = {name: f"a-key-of-{name}-with-some-length" for name in ("anna", "bert", "carl")}
+UNSTOPPABLE = "a" * 64
+"""What a pattern of Python's takes longer than the universe for, without looking at any signal."""
+
+
+async def ask_in_turn(turns: Turns, callers: str, began: list[str], end: asyncio.Event) -> list[asyncio.Task[None]]:
+    """Ask for callers in this order; `began` gets the caller of each question that runs, until `end`."""
+
+    async def question(caller: str) -> None:
+        async with turns.turn(caller):
+            began.append(caller)
+            await end.wait()
+
+    tasks = [asyncio.create_task(question(caller)) for caller in callers]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("at_once", "asked", "begun"),
+    [
+        (1, "aaab", "a"),
+        (2, "aaa", "a"),
+        (2, "aaab", "ab"),
+        (3, "aaaab", "aab"),
+        (3, "aaaabbbb", "aab"),
+        (3, "abcd", "abc"),
+    ],
+)
+def test_one_caller_leaves_a_place_for_others(at_once: int, asked: str, begun: str) -> None:
+    async def story() -> str:
+        began: list[str] = []
+        tasks = await ask_in_turn(Turns(at_once, 100), asked, began, asyncio.Event())
+        for task in tasks:
+            task.cancel()
+        return "".join(began)
+
+    assert sorted(asyncio.run(story())) == sorted(begun)
+
+
+def test_callers_come_in_turn_whoever_asked_most() -> None:
+    async def story() -> str:
+        began: list[str] = []
+        turns, end = Turns(1, 100), asyncio.Event()
+        tasks = await ask_in_turn(turns, "aaaaabbc", began, end)
+        end.set()
+        await asyncio.gather(*tasks)
+        return "".join(began)
+
+    assert asyncio.run(story()) == "abcabaaa"
+
+
+def test_beyond_the_bound_a_caller_is_refused_and_others_are_not() -> None:
+    async def story() -> None:
+        turns, end = Turns(2, 3), asyncio.Event()
+        tasks = await ask_in_turn(turns, "aaa", [], end)
+        with pytest.raises(TooManyQuestionsError):
+            async with turns.turn("a"):
+                pass
+        async with turns.turn("b"):
+            pass
+        end.set()
+        await asyncio.gather(*tasks)
+        async with turns.turn("a"):
+            pass
+
+    asyncio.run(story())
+
+
+def test_who_leaves_the_queue_or_a_place_holds_up_nobody() -> None:
+    async def story() -> str:
+        began: list[str] = []
+        running, waiting, _ = await ask_in_turn(Turns(1, 100), "abc", began, asyncio.Event())
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.sleep(0.01)
+        return "".join(began)
+
+    assert asyncio.run(story()) == "ac"
+
+
+def holding_app(_settings: Settings) -> FastAPI:
+    """An application with a stored number, a question that never ends, a quick one, and one that ends its process."""
+    app = small_app(Shop())
+
+    @app.post("/analytics/unstoppable")
+    def unstoppable() -> bool:
+        return bool(re.match("(a+)+$", UNSTOPPABLE + "!"))
+
+    @app.post("/analytics/quick")
+    async def quick(request: Request) -> dict[str, str]:
+        return {"sent": (await request.body()).decode(), "by": request.headers["x-api-key"]}
+
+    @app.post("/analytics/ends")
+    def ends() -> None:
+        raise SystemExit(1)
+
+    app.state.ad_hoc = AdHoc(holding_app, tuple(f"POST /analytics/{name}" for name in ("unstoppable", "quick", "ends")))
+    return app
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Running]:
+    """Two questions at once, three of a caller, and a second for each."""
+    keys = ",".join(f"read:{key}" for key in KEYS.values())
+    given = Settings(home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0)
+    with serving(given, holding_app(given)) as actual:
+        yield actual
+
+
+def ask(served: Running, name: str, caller: str = "anna", body: str = "") -> requests.Response:
+    """Ask a question by POST."""
+    headers = {"X-API-Key": KEYS[caller]}
+    return requests.post(f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=60)
+
+
+def test_a_question_is_computed_elsewhere_and_answered_as_if_it_were_not(hasty: Running) -> None:
+    answer = ask(hasty, "quick", body="the body")
+    assert (answer.status_code, answer.json()) == (200, {"sent": "the body", "by": KEYS["anna"]})
+    assert answer.headers["content-type"] == "application/json"
+    assert "x-request-id" in answer.headers
+
+
+def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
+    ask(hasty, "quick")  # starts the process
+    began = time.monotonic()
+    answer = ask(hasty, "unstoppable")
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert "takes more than 1 s; ask about fewer days" in answer.json()["detail"]
+    assert time.monotonic() - began < 10
+    assert ask(hasty, "quick").status_code == 200, "by another process"
+
+
+def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(hasty: Running) -> None:
+    ask(hasty, "quick")
+    with ThreadPoolExecutor(20) as threads:
+        held = [threads.submit(ask, hasty, "unstoppable", caller) for caller in ("anna",) * 10 + ("bert",) * 3]
+        wait_until(lambda: sum(one.done() for one in held) >= 7)  # of anna's
+        began = time.monotonic()
+        for _ in range(5):
+            assert hasty.get("/analytics/sales", KEYS["anna"]).status_code == 200
+            assert hasty.get("/health/live").status_code == 200
+        assert time.monotonic() - began < 5
+        assert ask(hasty, "quick", "carl").status_code == 200, "before the rest of the others"
+        assert sum(not one.done() for one in held) >= 2
+        answers = [one.result() for one in held]
+    refused = [one for one in answers if one.status_code == 429]
+    assert sorted(one.status_code for one in answers) == [413] * 6 + [429] * 7
+    assert {one.headers["retry-after"] for one in refused} == {"5"}
+    assert {one.json()["detail"] for one in refused} == {
+        "You have 3 questions that are not answered yet; wait for one of them."
+    }
+
+
+def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
+    given = Settings(home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0)
+    with serving(given, holding_app(given)) as served:
+        headers = {"X-API-Key": ""}
+        requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60)
+        with socket.create_connection(("127.0.0.1", served.port)) as client:
+            client.sendall(b"POST /analytics/unstoppable HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\n\r\n")
+            time.sleep(0.5)
+        assert requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60).status_code == 200
+
+
+def test_a_process_that_ends_by_itself_is_replaced(hasty: Running) -> None:
+    answer = ask(hasty, "ends")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "ask again" in answer.json()["detail"]
+    assert ask(hasty, "quick").status_code == 200

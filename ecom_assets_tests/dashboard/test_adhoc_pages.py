@@ -1,0 +1,64 @@
+"""Which requests are ad-hoc questions, which processes of their own compute: those that read in one, and no others."""
+
+import pytest
+import requests
+
+from ecom_assets.api.adhoc.questions import AdHocQuestions
+from ecom_assets.api.store.snapshot import SnapshotReading
+from ecom_assets.api.store.store import QuestionTooLargeError
+from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
+from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.conftest import served
+from ecom_assets_tests.api.test_http import GETS
+from ecom_assets_tests.api.test_questions import QUESTIONS
+from ecom_assets_tests.dashboard.conftest import Client
+
+NUMBER = "table=mart.revenue_daily&column=order_count&order_date=2026-01-20"
+WHY = "/v1/explain/mart/revenue_daily?where=order_date = 2026-01-20"
+UNASKED = "experiment"
+"""The page that asks nothing before its form is filled in."""
+NEEDS = {"product": "product=p1", "why": NUMBER}
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
+    """The ad-hoc questions that began; each is refused."""
+    questions: list[SnapshotReading] = []
+
+    def refused(reading: SnapshotReading) -> None:
+        questions.append(reading)
+        raise QuestionTooLargeError("This question is not answered here.")
+
+    monkeypatch.setattr(SnapshotReading, "adhoc", refused)
+    return questions
+
+
+@pytest.mark.sampled(12)
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: Page) -> None:
+    assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
+    assert bool(begun) == (page.is_ad_hoc and page.path != UNASKED)
+
+
+@pytest.mark.sampled(12)
+@pytest.mark.parametrize("path", [*GETS, *QUESTIONS, WHY])
+def test_a_route_that_asks_questions_is_known(
+    client: Client, settings: Settings, begun: list[SnapshotReading], path: str
+) -> None:
+    app = build_dashboard_app(settings)
+    known = AdHocQuestions(app, app.state.ad_hoc, settings)
+    if path in QUESTIONS:
+        requests.post(client.address + path, json=QUESTIONS[path], timeout=60)
+    else:
+        client.get(path)
+    assert bool(begun) == known.is_question("POST" if path in QUESTIONS else "GET", path.partition("?")[0])
+
+
+def test_a_page_whose_question_is_not_answered_says_why_as_a_page(settings: Settings) -> None:
+    hasty = settings.model_copy(update={"adhoc_timeout_s": 0.01})
+    with served(build_dashboard_stack(hasty)) as answer:  # type: ignore[arg-type]  # any ASGI application
+        page = answer.get("/dashboard/funnel")
+        assert (page.status_code, page.headers["content-type"]) == (413, "text/html; charset=utf-8")
+        assert "takes more than 0.01 s; ask about fewer days" in page.text
+        assert answer.get("/dashboard/").status_code == 200
