@@ -1,7 +1,7 @@
 """The Dagster definitions, built from the settings: assets, checks, jobs, schedules and sensors."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,7 @@ from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
-    CUSTOMERS,
-    EVENTS,
     EVERYTHING,
-    ORDERS,
-    STOCK,
     customers_schedule,
     everything_job,
     nightly_schedule,
@@ -68,8 +64,17 @@ from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
+from ecom_assets.sources.presence import (
+    CUSTOMERS,
+    EVENTS,
+    ORDERS,
+    RAW_OF,
+    STOCK,
+    given_sources,
+    known_sources,
+)
 from ecom_assets.sources.stock import has_stock
-from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset
+from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key
 from ecom_assets.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
@@ -176,16 +181,34 @@ def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
 
 
 def without_source(settings: Settings) -> set[dg.AssetKey]:
-    """Return the assets that have no input, such as order tables when only events are configured."""
-    empty: list[TableAsset] = []
-    empty += [] if has_events(settings) else [*event_assets(settings), *CREDIT_ASSETS]
-    empty += [] if settings.visitor_segments else SEGMENT_ASSETS
-    empty += [] if has_orders(settings) else SALES_ASSETS
-    empty += [] if has_stock(settings) else STOCK_ASSETS
-    empty += [] if has_customers(settings) else CUSTOMER_ASSETS
-    empty += [] if has_events(settings) and has_orders(settings) else RECONCILIATION_ASSETS
-    exports = unset_exports(settings, has_events=has_events(settings), has_customers=has_customers(settings))
-    return {*(asset.key for asset in empty), *exports}
+    """Return the assets that are left out: without rows to read, or built on stored rows that no source adds to.
+
+    Order tables are left out if there are only events. Where orders were loaded earlier, a run over events leaves the
+    order lines as they are, and computes what is built on both.
+    """
+    given, known = given_sources(settings), known_sources(settings)
+    needed: list[tuple[Sequence[TableAsset], set[str]]] = [
+        (event_assets(settings), {EVENTS}),
+        (SALES_ASSETS, {ORDERS}),
+        (STOCK_ASSETS, {STOCK}),
+        (CUSTOMER_ASSETS, {CUSTOMERS}),
+        (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
+    ]
+    empty = {asset.key for assets, sources in needed if not sources <= known for asset in assets}
+    empty |= set() if settings.visitor_segments else {asset.key for asset in SEGMENT_ASSETS}
+    unmoved = {key for key, sources in sources_of(settings).items() if sources and not sources & given}
+    exports = unset_exports(settings, has_events=EVENTS in given, has_customers=CUSTOMERS in known)
+    return {*empty, *unmoved, *exports}
+
+
+def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
+    """Return the sources that each table is computed from, directly or through others."""
+    result = {asset_key(raw): frozenset((name,)) for name, raw in RAW_OF.items()}
+    for asset in table_assets(settings):
+        upstream = [*(asset_key(reads.contract) for reads in asset.reads.values()), *asset.deps]
+        found = (result.get(key, frozenset()) for key in upstream)
+        result[asset.key] = result.get(asset.key, frozenset()).union(*found)
+    return result
 
 
 def jobs(settings: Settings) -> list[Any]:
@@ -195,7 +218,7 @@ def jobs(settings: Settings) -> list[Any]:
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # If there are orders, segments and value are computed from them, so the events job leaves them out.
-    of_orders = {asset.key for asset in VALUE_ASSETS} if has_orders(settings) else set()
+    of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
         everything_job(skipped),
         *report_jobs(settings),

@@ -1,6 +1,6 @@
 """Every table of the platform, collected from the contracts of the subjects, and the data dictionary of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Final
 
@@ -48,6 +48,21 @@ RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "
 MARTS: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "mart")
 PUBLISHED: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.counted_from)
 """Tables of daily metrics whose changes are logged."""
+OF_ROWS: Final = "a row per record, not numbers that anybody sees: their sums are in tables whose changes are logged"
+OF_INPUT: Final = "what became of received rows; the checks hold it to them"
+UNLOGGED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("session_events", "session_days", "sessions", "journeys", "session_sources", "touches"), OF_ROWS),
+    **dict.fromkeys(("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS),
+    **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
+    **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),
+    "returning_visitors_daily": "what cohorts are added up from; new visitors make it longer, and change no day",
+    "channel_removal_effects": "what the Markov model of mart.channel_attribution is computed from",
+    "calendar": "names of days",
+    "restatements": "the log itself",
+}
+"""The marts cut by day whose changes are not logged, and why.
+
+A mart that is not cut by day says what is known now, and is replaced as a whole."""
 BY_KEY: Final = {f"{one.layer}/{one.name}": one for one in ALL}
 
 OPENING = """\

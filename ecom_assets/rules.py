@@ -18,18 +18,18 @@ from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.products import performance
 from ecom_assets.products.stock import InventoryRule
 from ecom_assets.reconciliation.differences import ReconciliationRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.settings.settings import Settings, about_setting
-from ecom_assets.sources.customer_api.mapping import mapping_of
+from ecom_assets.settings.settings import PREFIX, Settings, about_setting
+from ecom_assets.sources.customer_api.mapping import CustomerMapping, load_customer_mapping, mapping_of
 from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.market_segments import market_segments
-from ecom_assets.sources.order_reports.source import checked_days, has_events, has_orders
+from ecom_assets.sources.order_reports.source import checked_days
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.definition_text import definition_in
@@ -62,8 +62,6 @@ def rules(settings: Settings) -> dict[str, Any]:
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
-        "sales_source": performance.ORDERS if has_orders(settings) else performance.EVENTS,
-        "has_views": has_events(settings),
         "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),
@@ -99,13 +97,19 @@ def customer_rule(settings: Settings) -> CustomerRule:
             high_engaged_s=settings.engagement_high_s,
             medium_score=settings.engagement_medium_score,
             high_score=settings.engagement_high_score,
-            expected_fields=mapping_of(settings).expected_fields,
+            expected_fields=customer_mapping(settings).expected_fields,
             premium_amount=settings.tier_premium_amount,
             enterprise_amount=settings.tier_enterprise_amount,
             timezone=settings.timezone,
-            has_visits=has_events(settings),
-            has_sales=has_orders(settings) or has_events(settings),
         )
+
+
+def customer_mapping(settings: Settings) -> CustomerMapping:
+    """Return the mapping of the customer API; without one, that with which the stored customers were fetched."""
+    noted = remembered_paths(settings).get(f"{PREFIX}CUSTOMER_API_MAPPING")
+    if noted and settings.has_own_data and not settings.customer_api_url:
+        return load_customer_mapping(noted)
+    return mapping_of(settings)
 
 
 def segments_of(settings: Settings) -> MarketSegments:

@@ -1,5 +1,7 @@
 """Contracts of attribution: session sources, touches, conversions, removal effects, and the credit of channels."""
 
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, text
 
 CHANNELS = (
@@ -111,6 +113,10 @@ class ChannelAttribution(Table):
     group = "attribution"
     key = ("converted_date", "unit", "model", "channel")
     day_column = "converted_date"
+    counted_from = (
+        CleanEvents,
+        UserOrderLog,
+    )
 
     converted_date = day("The day of the purchases, and of the refunds")
     unit = text("What is counted as a conversion", one_of=UNITS)

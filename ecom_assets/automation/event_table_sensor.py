@@ -7,11 +7,12 @@ from datetime import date
 
 import dagster as dg
 
-from ecom_assets.automation.jobs import EVENTS, run_request
+from ecom_assets.automation.jobs import run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import WorkError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.event_table import EventTable, observations
+from ecom_assets.sources.presence import EVENTS
 from ecom_assets.tables.days import ONE_DAY
 
 INTERVAL_S = 300

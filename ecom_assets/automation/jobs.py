@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.sources.sandbox_shop import grows, sandbox_until
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 EVERYTHING = "everything"
-EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 
 
 def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN401 (Dagster does not export the class of this)

@@ -10,7 +10,7 @@ from typing import Final
 import dagster as dg
 import duckdb
 
-from ecom_assets.automation.jobs import EVENTS, EVERYTHING, day_of, run_request
+from ecom_assets.automation.jobs import EVERYTHING, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.delivery.tools.all import set_tools
 from ecom_assets.errors import SourceError, UsageError
@@ -23,6 +23,7 @@ from ecom_assets.sources.events import days_to_compute, events_place, open_event
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import is_derived, remember_first_day
+from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import ONE_DAY, Days

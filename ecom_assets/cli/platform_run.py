@@ -31,13 +31,19 @@ from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.sandbox.provider import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.files.places import joined_places
-from ecom_assets.sources.first_partition import remember_first_day, remember_paths
+from ecom_assets.sources.first_partition import remember_first_day, remember_paths, remember_sources
 from ecom_assets.sources.order_reports.api import fetch_history
-from ecom_assets.sources.order_reports.source import has_events, has_orders
+from ecom_assets.sources.presence import (
+    CUSTOMERS,
+    EVENTS,
+    ORDERS,
+    STOCK,
+    given_sources,
+    known_sources,
+    stored_sources,
+)
 from ecom_assets.sources.sandbox_guard import require_same_origin
-from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.tables.days import Days
@@ -222,8 +228,12 @@ class PlatformRun:
         if is_own:
             covered = days.covered()
         prepare_dagster_home(settings)
-        _open_for(settings, progress)
+        before, stored = known_sources(settings), _open_for(settings, progress)
         if is_own:
+            remember_sources(settings, stored)
+            if known_sources(settings) != before:
+                definitions = build_definitions(settings, progress=progress)
+                chosen = _selected(definitions, select, without_source(settings))
             remember_first_day(settings, covered.first)
             remember_paths(settings)
             _report_skipped(settings, progress)
@@ -372,16 +382,20 @@ def settings_of(own: OwnData) -> Settings:
 
 
 def _report_skipped(settings: Settings, progress: RunProgress) -> None:
-    if not has_orders(settings):
-        progress.say("No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH")
-    if not has_events(settings):
-        progress.say("No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH")
-    if not (has_events(settings) and has_orders(settings)):
+    given, known = given_sources(settings), known_sources(settings)
+    skipped = {
+        ORDERS: "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH",
+        EVENTS: "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH",
+        STOCK: "No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API",
+        CUSTOMERS: "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.",
+    }
+    for source, message in skipped.items():
+        if source not in known:
+            progress.say(message)
+        elif source not in given:
+            progress.say(f"No {source} were given: what was loaded of them before stays, and counts.")
+    if not {EVENTS, ORDERS} <= known:
         progress.say("Orders and events are compared only where there are both: the tables of that are skipped.")
-    if not has_stock(settings):
-        progress.say("No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API")
-    if not has_customers(settings):
-        progress.say("ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.")
     for tool in sorted(SETTING_OF.keys() - set_tools(settings)):
         progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")
 
@@ -419,20 +433,25 @@ def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
             error = error.cause
 
 
-def _open_for(settings: Settings, progress: RunProgress) -> None:
-    """Check that the warehouse opens, and that it does not mix the shop's own events with simulated ones."""
+def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
+    """Check that the warehouse opens, and that it does not mix the shop's own events with simulated ones.
+
+    Returns:
+        The sources that have rows in it.
+    """
     engine = new_engine(settings).open()
+    stored: frozenset[str] = frozenset()
     try:
         if engine.notice:
             progress.warn(engine.notice)
         require_same_origin(engine, settings, (*ALL, *NOTES), progress.say)
+        stored = stored_sources(engine)
     except WarehouseError:
         if engine.notice or not engine.heed_failures([]):
             raise
     finally:
         engine.close()
-    if engine.heed_failures([]):
-        _open_for(settings, progress)
+    return _open_for(settings, progress) if engine.heed_failures([]) else stored
 
 
 def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.AssetKey]) -> list[dg.AssetKey]:

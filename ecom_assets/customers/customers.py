@@ -130,7 +130,6 @@ class CustomerRule:
     `premium_amount`, `enterprise_amount`: thresholds of the revenue in the last 365 days.
     `expected_fields`: the fields that the API has; each that is missing or invalid lowers the quality score.
     `active_days` (days of 24 h): customers seen within this time are active.
-    `has_visits`, `has_sales`: whether the shop has a source of these; if not, missing values are unknown, not zero.
     """
 
     active_days: int = 30
@@ -144,8 +143,6 @@ class CustomerRule:
     enterprise_amount: Decimal = Decimal(500)
     expected_fields: tuple[str, ...] = SCORED_FIELDS
     timezone: str = "UTC"
-    has_visits: bool = True
-    has_sales: bool = True
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a threshold of a higher level below that of a lower one."""
@@ -161,7 +158,7 @@ class CustomerRule:
     def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
         """Return high, medium or low; unknown if the shop has no events and the customer has no sessions."""
         return ibis.cases(
-            *(() if self.has_visits else ((session_count.isnull(), UNKNOWN),)),
+            (session_count.isnull(), UNKNOWN),
             ((session_count >= self.high_sessions) & (engaged_s >= self.high_engaged_s), "high"),
             ((session_count >= self.medium_sessions) & (engaged_s >= self.medium_engaged_s), "medium"),
             else_="low",
@@ -226,6 +223,7 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     keys = ["customer_id", "valid_from"]
     joined = versions.left_join(behaviour, keys).select(versions, *(behaviour[name] for name in _BEHAVIOUR))
     joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
+    joined = joined.cross_join(_sources(sessions, conversions))
     first = first_touch_ever(touches)
     known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     came = {name: first[name].fill_null(UNKNOWN) for name in ("acquisition_channel", "default_channel_group")}
@@ -322,8 +320,10 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
     last_event_at = fetched.last_event_at.isnull().ifelse(ibis.null("timestamp(6)"), last_event_at)
     seen = ibis.coalesce(fetched.last_login_at, last_event_at), ibis.coalesce(last_event_at, fetched.last_login_at)
     # No activity is zero only if the shop has a source that would report it; otherwise it is unknown.
-    visits = {name: fetched[name].fill_null(0) if rule.has_visits else fetched[name] for name in _OF_VISITS}
-    nothing = ibis.literal(0, MONEY) if rule.has_sales else ibis.null(MONEY)
+    none_seen = (fetched.visit_source_count > 0).ifelse(ibis.literal(0, "int64"), ibis.null("int64"))
+    visits = {name: ibis.coalesce(fetched[name], none_seen) for name in _OF_VISITS}
+    has_sales = fetched.visit_source_count + fetched.sale_source_count > 0
+    nothing = has_sales.ifelse(ibis.literal(0, MONEY), ibis.null(MONEY))
     spent = fetched.bought_count.isnull().ifelse(nothing, fetched.year_revenue_amount)
     return fetched.mutate(
         seen_at=ibis.greatest(*seen),
@@ -331,6 +331,12 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
         recent_engaged_s=visits["recent_engaged_us"].cast("float64") / 1e6,
         year_revenue_amount=spent.cast(MONEY),
     )
+
+
+def _sources(sessions: ir.Table, conversions: ir.Table) -> ir.Table:
+    """Return one row with how many visits and how many orders and purchases the shop has: 0 where it has no source."""
+    visits, sold = sessions.limit(1), conversions.limit(1)
+    return visits.agg(visit_source_count=visits.count()).cross_join(sold.agg(sale_source_count=sold.count()))
 
 
 _TIMES = ("created_at", "updated_at", "last_login_at")

@@ -16,6 +16,7 @@ class CartAbandonment(Table):
     group = "growth"
     key = ("cart_date", "unit", "horizon_s")
     day_column = "cart_date"
+    counted_from = (CleanEvents,)
 
     cart_date = day("The day on which the session started, or on which the visitor filled the cart")
     unit = text("What a cart is: a session, or a visitor's day", one_of=CART_UNITS)
@@ -85,6 +86,7 @@ class ConversionByDimension(Table):
     group = "behaviour"
     key = ("funnel_name", "cohort_date", "dimension", "value", "step")
     day_column = "cohort_date"
+    counted_from = (CleanEvents,)
 
     funnel_name = text("The funnel's name, as in mart.conversion_funnel; or `(cart)`, `(checkout)`")
     cohort_date = day("The day on which the session started")

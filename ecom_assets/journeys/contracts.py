@@ -1,5 +1,6 @@
 """Contracts of journeys: paths and transitions, and the performance of searches and categories."""
 
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, rate, text
 
 DIMENSIONS = ("page_type", "category")
@@ -33,6 +34,7 @@ class JourneyTransitions(Table):
     group = "journeys"
     key = ("started_date", "dimension", "place", "from_step", "to_step")
     day_column = "started_date"
+    counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
     dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
@@ -50,6 +52,7 @@ class SearchPerformance(Table):
     group = "products"
     key = ("started_date", "search_term")
     day_column = "started_date"
+    counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
     search_term = text("What was searched: small letters, decoded, single spaces; `(none)` where it is not known")
@@ -69,6 +72,7 @@ class CategoryPerformance(Table):
     group = "products"
     key = ("started_date", "product_category")
     day_column = "started_date"
+    counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
     product_category = text("The category, as events carry it")

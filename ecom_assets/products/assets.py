@@ -4,33 +4,44 @@ from typing import Protocol
 
 import ibis.expr.types as ir
 
-from ecom_assets.orders.assets import days_of_changed_orders
+from ecom_assets.orders import orders
+from ecom_assets.orders.contracts import ChangedOrderDays
 from ecom_assets.products import performance
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.stock import InventoryRule
 from ecom_assets.products.stock import inventory_alerts as compute_inventory_alerts
 from ecom_assets.sales.assets import EVERY_SALE
+from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import SessionEvents
-from ecom_assets.tables.asset import Reads, table_asset
+from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import SliceOutput
+
+
+@invalidation(
+    changed_order_days=ChangedOrderDays,
+    product_performance=ProductPerformance,
+    session_events=SessionEvents,
+    sales=Sales,
+)
+def days_of_changed_sales(
+    changed_order_days: ir.Table, product_performance: ir.Table, session_events: ir.Table, sales: ir.Table, days: Days
+) -> ir.Table:
+    """Return the order days that the run can change, and every day if the source of sales has changed."""
+    changed = orders.changed_days(changed_order_days, days).select("day")
+    return union_all(changed, performance.days_of_other_source(product_performance, session_events, sales)).distinct()
 
 
 @table_asset(
     ProductPerformance,
     session_events=Reads(SessionEvents, whole=True),
     sales=EVERY_SALE,
-    invalidated_by=days_of_changed_orders,
+    invalidated_by=days_of_changed_sales,
 )
-def product_performance(
-    session_events: ir.Table,
-    sales: ir.Table,
-    days: Days,
-    sales_source: str,
-    has_views: bool,  # noqa: FBT001 (passed by name)
-) -> ir.Table:
+def product_performance(session_events: ir.Table, sales: ir.Table, days: Days) -> ir.Table:
     """Add up views, carts and sales of each product and day."""
-    return performance.product_performance(session_events, sales, days, sales_source, has_views=has_views)
+    return performance.product_performance(session_events, sales, days)
 
 
 class StockSource(Protocol):

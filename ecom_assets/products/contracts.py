@@ -1,5 +1,7 @@
 """Contracts of products: daily performance, stock as received, and inventory alerts."""
 
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text
 
 STOCK_REJECT_REASONS = (
@@ -80,6 +82,10 @@ class ProductPerformance(Table):
     group = "products"
     key = ("event_date", "product_id")
     day_column = "event_date"
+    counted_from = (
+        CleanEvents,
+        UserOrderLog,
+    )
 
     event_date = day("The day of the events, and of the orders")
     product_id = text("The product; in orders, the item")

@@ -1,6 +1,7 @@
 """Product performance: how often each product was viewed, added to carts, bought and refunded, by day.
 
-A purchase event names one product of an order and no quantities, so sales are taken from orders if a shop has them.
+A purchase event names one product of an order and no quantities, so sales are taken from orders as soon as a single
+order line is stored, whatever a run was given.
 Without orders, a purchase event counts as one item of its product, and its amount is the revenue. This is right for
 logs with one event per bought item, such as REES46.
 """
@@ -25,17 +26,39 @@ PRICED = "priced_count"
 AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
 
 
-def product_performance(
-    events: ir.Table, sold: ir.Table, days: Days, sales_source: str, *, has_views: bool = True
-) -> ir.Table:
+def source_of_sales(sold: ir.Table) -> ir.Table:
+    """Return one row with the `sales_source` of a shop: orders if `Sales` has a row, else events."""
+    line = sold.limit(1)
+    counted = line.agg(line_count=line.count())
+    return counted.select(sales_source=(counted.line_count > 0).ifelse(ORDERS, EVENTS))
+
+
+def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table) -> ir.Table:
+    """Return every `day` of `ProductPerformance` and `SessionEvents` if a stored row has another source of sales.
+
+    This is so once: when the first order lines arrive, or when the last ones are withdrawn.
+    """
+    source = source_of_sales(sold)
+    is_other = performance.sales_source != source.sales_source
+    other = performance.join(source, is_other).select("event_date").limit(1)
+    moved = other.agg(row_count=other.count()).filter(lambda one: one.row_count > 0)
+    every = union_all(performance.select(day="event_date"), events.select(day="event_date")).distinct()
+    return every.cross_join(moved).select("day")
+
+
+def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Table:
     """Return one row per day of `days` and product, from all rows of `SessionEvents` and `Sales`.
 
-    `sales_source` is `orders`, or `events` for a shop without orders; without events (`has_views`), views are unknown.
+    Views are unknown on days without a single event.
     """
+    source = source_of_sales(sold)
     events = events.filter(days.contain(events.event_date))
-    unnamed = _unnamed_days(events)
+    watched = events.select(watched_date="event_date").distinct()
+    of_events = source.filter(source.sales_source == EVENTS).select(is_counted=1)
+    bought = events.cross_join(of_events).drop("is_counted")
+    unnamed = _unnamed_days(bought)
     events = events.filter(events.product_id.notnull())
-    parts = [_performance(events), _sold(sold, days) if sales_source == ORDERS else _bought(events)]
+    parts = [_performance(events), _sold(sold, days), _bought(bought.filter(bought.product_id.notnull()))]
     columns = ("event_date", "product_id", "product_category", *COUNTS, *AMOUNTS, PRICED)
     parts_union = union_all(*(part.select(*columns) for part in parts))
     rows = parts_union.group_by("event_date", "product_id").agg(
@@ -44,22 +67,27 @@ def product_performance(
         **{name: parts_union[name].sum().cast(MONEY) for name in AMOUNTS},
         **{PRICED: parts_union[PRICED].sum()},
     )
-    rows = _without_unknown(rows, has_views=has_views)
-    rows = rows if sales_source == ORDERS else _without_unnamed(rows, unnamed)
+    rows = _without_unnamed(_without_unwatched(_without_unpriced(rows), watched), unnamed).cross_join(source)
     return rows.mutate(
         cart_rate=ratio(rows.cart_visitor_count, rows.viewing_visitor_count),
         purchases_per_cart=ratio(rows.purchase_count, rows.add_to_cart_count),
         purchases_per_view=ratio(rows.purchase_count, rows.product_view_count),
-        sales_source=ibis.literal(sales_source),
     ).select(*ProductPerformance.columns)
 
 
-def _without_unknown(rows: ir.Table, *, has_views: bool) -> ir.Table:
-    """Return the sums with null for unknown views, and for the amounts of sales without any amount."""
+def _without_unpriced(rows: ir.Table) -> ir.Table:
+    """Return the sums with null for the amounts of sales without any amount."""
     is_unpriced = (rows.purchase_count + rows.refunded_item_count > 0) & (rows[PRICED] == 0)
     unknown = {name: is_unpriced.ifelse(ibis.null(MONEY), rows[name]) for name in AMOUNTS}
-    views = {} if has_views else {name: ibis.null("int64") for name in OF_VIEWS}
-    return rows.mutate(**unknown, **views).drop(PRICED)
+    return rows.mutate(**unknown).drop(PRICED)
+
+
+def _without_unwatched(rows: ir.Table, watched: ir.Table) -> ir.Table:
+    """Return the sums with null for views on the days that are not among those with events, `watched`."""
+    joined = rows.left_join(watched, rows.event_date == watched.watched_date)
+    is_unknown = joined.watched_date.isnull()
+    unknown = {name: is_unknown.ifelse(ibis.null("int64"), joined[name].cast("int64")) for name in OF_VIEWS}
+    return joined.mutate(**unknown).drop("watched_date")
 
 
 def _unnamed_days(events: ir.Table) -> ir.Table:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.orders.queries import coverage
+from ecom_assets.products import performance
 from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.stock import InventoryRule, newest_stock
 from ecom_assets.sales.contracts import Item, Sales
@@ -35,6 +36,8 @@ from ecom_assets.tables.queries import (
     with_previous,
 )
 
+SOURCES: Final[dict[str, SalesSource]] = {performance.ORDERS: ORDERS, performance.EVENTS: PURCHASES}
+"""The source of sales by its name in the rows of `ProductPerformance`."""
 SortBy = Literal["revenue", "units", "conversion", "views"]
 SORTED_BY: Final = {
     "revenue": "revenue_amount",
@@ -184,11 +187,12 @@ class _Sold:
 
     @classmethod
     def of(cls, reading: Reading) -> "_Sold":
-        """Read the source from the tables. Purchase events can be of whole carts, without a product."""
-        source = find_sales_source(reading)
+        """Read the source from the rows. Purchase events can be of whole carts, without a product."""
+        days = reading.table(ProductPerformance)
+        named_sources = reading.state(days.agg(sales_source=days.sales_source.max()))  # all rows have the same
+        source = SOURCES.get(named_sources[0]["sales_source"]) or find_sales_source(reading)
         if source != PURCHASES:
             return cls(source, source is not None)
-        days = reading.table(ProductPerformance)
         named = days.filter((days.purchase_count > 0) | (days.refunded_item_count > 0))
         return cls(source, bool(reading.state(named.select("product_id").limit(1))))
 

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
-from ecom_assets.products.performance import ORDERS, TYPES
+from ecom_assets.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sales.trace import revenue_ways, with_status
@@ -81,7 +81,7 @@ def _sales_days(behind: Behind) -> tuple[date, date]:
 SOLD: Final = ByRow(
     lambda behind: (
         Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
-        if behind.rules["sales_source"] == ORDERS
+        if behind.ask(source_of_sales(behind.table(Sales)))[0]["sales_source"] == ORDERS
         else Count(CleanEvents, _bought_lately)
     )
 )

@@ -11,20 +11,42 @@ from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
 from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
 from ecom_assets.reconciliation.differences import ReconciliationRule, reconciled_days, reconciliation_daily
 from ecom_assets.reconciliation.differences import order_event_reconciliation as compute_order_event_reconciliation
+from ecom_assets.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_EVENT = Reads(CleanEvents, whole=True)
 
 
-@invalidation(events=CleanEvents, user_order_log=UserOrderLog, changed_order_days=ChangedOrderDays)
-def days_near_changes(events: ir.Table, user_order_log: ir.Table, changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Return the days near those with events or orders that the run can change."""
-    return reconciled_days(events, user_order_log, changed_order_days, days)
+@invalidation(
+    events=CleanEvents,
+    user_order_log=UserOrderLog,
+    changed_order_days=ChangedOrderDays,
+    revenue_daily=RevenueDaily,
+    purchase_revenue_daily=PurchaseRevenueDaily,
+    compared=OrderEventReconciliationDaily,
+)
+def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
+    events: ir.Table,
+    user_order_log: ir.Table,
+    changed_order_days: ir.Table,
+    revenue_daily: ir.Table,
+    purchase_revenue_daily: ir.Table,
+    compared: ir.Table,
+    days: Days,
+) -> ir.Table:
+    """Return the days near those with events or orders that the run can change, and sold days not compared before.
+
+    Days that came when the shop had one of the two sources only have never been compared.
+    """
+    near = reconciled_days(events, user_order_log, changed_order_days, days)
+    sold = union_all(revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date"))
+    return union_all(near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)).distinct()
 
 
 @table_asset(

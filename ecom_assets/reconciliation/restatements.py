@@ -11,6 +11,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from ecom_assets.clock import now_utc_without_zone
@@ -19,11 +20,14 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.sql_text import ident, text
 
+MOST_ROWS = 10_000
+"""Differing rows of a table in one write of which each number is logged; of more, the sums of each day."""
 SAMPLE = 5
 """How many ids of late rows are logged."""
 TYPE = "event_type"
+Row = dict[str, Any]
 Counts = dict[str, dict[str, int]]
 """Row counts of one day, by table and ISO date of arrival."""
 
@@ -118,43 +122,69 @@ class ChangedNumber:
     difference: float | None
 
 
-def changed_numbers(contract: type[Table], before: pa.Table, after: pa.Table) -> list[ChangedNumber]:
+def changed_numbers(
+    contract: type[Table], before: pa.Table, after: pa.Table, *, run_id: str = "", most_rows: int = MOST_ROWS
+) -> list[ChangedNumber]:
     """Compare two states of the same days, and return the changes sorted by key and column.
 
-    A missing row counts as zero, so a new row with only zeros changes no count or amount.
+    A missing row counts as zero, so a new row with only zeros changes no count or amount. If more than `most_rows` rows
+    differ, as after a change of a definition, the sums of these rows by day are compared instead; their `row_key` names
+    the run, because they are sums of other rows in each run.
     """
-    old, new = _by_key(contract, before), _by_key(contract, after)
-    differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    return [one for key in differing for one in _of_row(contract, key, old.get(key), new.get(key))]
+    columns = (*contract.key, *contract.numbers())
+    with duckdb.connect() as con:  # far faster than Python where few of many rows differ
+        con.register("before", before)
+        con.register("after", after)
+        states = _differing(con, columns, "before", "after"), _differing(con, columns, "after", "before")
+    if max(rows.num_rows for rows in states) <= most_rows:
+        return list(_compared(contract, contract.numbers(), {}, *states))
+    added = tuple(name for name in contract.numbers() if contract.columns[name].type != "float64")
+    sums = (_sums(rows, str(contract.day_column), added) for rows in states)
+    return list(_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums))
 
 
-def _by_key(contract: type[Table], rows: pa.Table) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    numbers = contract.numbers()
-    columns = {name: rows[name].to_pylist() for name in (*contract.key, *numbers)}
-    keys = zip(*(columns[name] for name in contract.key), strict=True)
-    return dict(zip(keys, zip(*(columns[name] for name in numbers), strict=True), strict=True))
+def _differing(con: duckdb.DuckDBPyConnection, columns: Iterable[str], these: str, those: str) -> pa.Table:
+    named = ", ".join(map(ident, columns))
+    return con.sql(f"SELECT {named} FROM {these} EXCEPT SELECT {named} FROM {those}").to_arrow_table()  # noqa: S608 (names come from contracts)
+
+
+def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:
+    summed = rows.group_by(day).aggregate([(name, "sum") for name in numbers])
+    return summed.select([day, *(f"{name}_sum" for name in numbers)]).rename_columns([day, *numbers])
+
+
+def _compared(
+    contract: type[Table], numbers: tuple[str, ...], told: Row, before: pa.Table, after: pa.Table
+) -> Iterator[ChangedNumber]:
+    """Compare two tables with numbers and some of the key's columns; `told` is added to each row's key."""
+    key = [name for name in before.column_names if name not in numbers]
+    old, new = _by_key(before, key, numbers), _by_key(after, key, numbers)
+    for values in sorted(old.keys() | new.keys(), key=lambda values: [(one is not None, one) for one in values]):
+        named = dict(zip(key, values, strict=True))
+        day = named.pop(str(contract.day_column))
+        row_key = json.dumps(named | told, ensure_ascii=False, default=str)
+        yield from _of_row(contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {}))
+
+
+def _by_key(rows: pa.Table, key: list[str], numbers: tuple[str, ...]) -> dict[tuple[Any, ...], Row]:
+    keys = zip(*(rows[name].to_pylist() for name in key), strict=True)
+    return dict(zip(keys, rows.select(numbers).to_pylist(), strict=True))
 
 
 def _of_row(
-    contract: type[Table], key: tuple[Any, ...], old: tuple[Any, ...] | None, new: tuple[Any, ...] | None
+    contract: type[Table], numbers: tuple[str, ...], place: tuple[date, str], old: Row, new: Row
 ) -> Iterator[ChangedNumber]:
-    named = dict(zip(contract.key, key, strict=True))
-    day = named.pop(str(contract.day_column))
-    row_key = json.dumps(named, ensure_ascii=False, default=str)
-    for place, column in enumerate(contract.numbers()):
+    for column in numbers:
         is_share = contract.columns[column].type == "float64"
-        before, after = (None if row is None else row[place] for row in (old, new))
+        before, after = old.get(column), new.get(column)
         if before == after or (not is_share and not before and not after):
             continue
         difference = None if is_share and None in {before, after} else (after or 0) - (before or 0)
-        yield ChangedNumber(day, row_key, column, _float(before), _float(after), _float(difference))
+        yield ChangedNumber(*place, column, _float(before), _float(after), _float(difference))
 
 
 def _float(value: Any) -> float | None:  # noqa: ANN401 (a whole number, a decimal or a float)
     return None if value is None else float(value)
-
-
-Row = dict[str, Any]
 
 
 class RestatementLog:
@@ -219,7 +249,8 @@ class Watch:
         engine = self.log.engine
         changes: list[ChangedNumber] = []
         if self.old is not None:
-            changes = changed_numbers(self.contract, self.old, engine.slice_rows(self.contract, Days.of(self.notes)))
+            new = engine.slice_rows(self.contract, Days.of(self.notes))
+            changes = changed_numbers(self.contract, self.old, new, run_id=self.log.run_id)
         sources = self._sources()
         self._note(sources, {one.day for one in changes})
         if changes:

@@ -177,6 +177,7 @@ class CustomerRetention(Table):
     group = "sales"
     key = ("week_start_date", "item_category", "city_id")
     day_column = "week_start_date"
+    counted_from = (UserOrderLog,)
 
     week_start_date = day("Monday of the ISO week")
     iso_year_number = Column("int64", "Year that the week belongs to", at_least=1)

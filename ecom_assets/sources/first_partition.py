@@ -5,7 +5,7 @@ older data arrive, so everything that was computed keeps its partition.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,9 @@ from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_unt
 from ecom_assets.tables.days import ONE_DAY
 
 REMEMBERED: Final = "own_data.json"
-"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, and the paths of the last one."""
-PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping")
-"""The settings that options of `ecom run` can give instead of the environment."""
+"""The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
+PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping", "customer_api_mapping")
+"""The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""
 
 
 def with_first_partition(settings: Settings) -> Settings:
@@ -54,9 +54,29 @@ def remember_first_day(settings: Settings, first: date) -> None:
 
 
 def remember_paths(settings: Settings) -> None:
-    """Record which files the last run over the shop's own data read, so that they are found from any folder."""
-    given = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
-    _note(settings, paths={name: _from_anywhere(name, value) for name, value in given.items()})
+    """Record which files the last run over each source read, so that they are found from any folder."""
+    events, orders = bool(settings.events), bool(settings.orders or settings.order_api_url)
+    renewed = {"events": events, "orders": orders, "customer": bool(settings.customer_api_url)}
+    set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
+    # A source that this run was not given keeps what is noted of it.
+    paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}
+    paths |= {name: _from_anywhere(name, one) for name, one in set_here.items() if one and renewed[_source_of(name)]}
+    _note(settings, paths=paths)
+
+
+def _source_of(name: str) -> str:
+    return name.split("_", maxsplit=1)[0]
+
+
+def remember_sources(settings: Settings, stored: Iterable[str]) -> None:
+    """Record the names of the sources with rows in the warehouse."""
+    _note(settings, sources=sorted(stored))
+
+
+def remembered_sources(settings: Settings) -> frozenset[str]:
+    """Return the names of the sources that had rows in the warehouse when the last run began."""
+    noted = _notes(settings).get("sources")
+    return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
 def _from_anywhere(name: str, value: str) -> str:
@@ -68,10 +88,14 @@ def _from_anywhere(name: str, value: str) -> str:
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:
-    """Return the settings with the paths of the last run over the shop's own data, by the names of their variables."""
+    """Return the settings with the paths of the last run over each source, by the names of their variables."""
+    return {f"{PREFIX}{name.upper()}": path for name, path in _noted_paths(settings).items()}
+
+
+def _noted_paths(settings: Settings) -> dict[str, str]:
     noted = _notes(settings).get("paths")
     paths = noted if isinstance(noted, dict) else {}
-    return {f"{PREFIX}{name.upper()}": str(paths[name]) for name in PATHS if paths.get(name)}
+    return {name: str(paths[name]) for name in PATHS if paths.get(name)}
 
 
 def paths_of_last_run(settings: Settings) -> dict[str, str]:

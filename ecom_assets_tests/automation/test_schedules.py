@@ -7,12 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.jobs import EVENTS, ORDERS, customers_schedule, nightly_schedule
+from ecom_assets.automation.jobs import customers_schedule, nightly_schedule
 from ecom_assets.automation.sensors import landing_sensor
 from ecom_assets.definitions import build_definitions, schedules
 from ecom_assets.events.assets import raw_events
 from ecom_assets.sales.assets import SALES_ASSETS, customer_retention
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.presence import EVENTS, ORDERS
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 
 

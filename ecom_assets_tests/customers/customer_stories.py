@@ -12,6 +12,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.attribution.contracts import Conversions
+from ecom_assets.attribution.conversions import orders as compute_orders
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.sales.contracts import Sales
@@ -19,7 +21,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.builders import DAY_ONE, Row, as_table, received
+from ecom_assets_tests.builders import DAY_ONE, Row, as_table, at, order_line, received
 from ecom_assets_tests.platform import Platform
 
 NEXT_DAY = DAY_ONE + timedelta(days=1)
@@ -61,18 +63,24 @@ def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
 
 @contextmanager
 def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
-    """A shop that gave a customer API and these sources, and no others."""
+    """A shop that gave a customer API and these sources, in each of which somebody else is, and no others."""
     place = "http://shop.example"
     shop = Platform(Settings(home=Path("never written"), customer_api_url=place, events=events, orders=orders))
     try:
+        if events:
+            visits(shop, (at("09:00", DAY_ONE), {}), who="someone else")
+        if orders:
+            order = order_line("o1", DAY_ONE, "someone else") | {"order_id": "o1", "status": "shipped"}
+            shop.engine.con.con.register("ordered", pa.Table.from_pylist([order]))
+            shop.engine.replace(Conversions, compute_orders(shop.engine.con.table("ordered")), None)
         yield shop
     finally:
         shop.close()
 
 
-def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]]) -> None:
-    """Let customer 7 do things, each on the day that it says."""
-    rows = [received(f"e{n}", moment, user_id="7", **values) for n, (moment, values) in enumerate(events)]
+def visits(shop: Platform, *events: tuple[datetime, dict[str, Any]], who: str = "7") -> None:
+    """Let customer 7, or somebody else, do things, each on the day that it says."""
+    rows = [received(f"e{n}", moment, user_id=who, **values) for n, (moment, values) in enumerate(events)]
     shop.receive(rows, DAYS)
     shop.run(DAYS, only=["events", "first_touches", "session_events", "session_days", "sessions", "conversions"])
 

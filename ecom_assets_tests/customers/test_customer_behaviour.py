@@ -128,6 +128,7 @@ def test_where_there_are_sessions_they_give_the_level_whatever_the_api_says(shop
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("score", [None, 101, -1, True])
 def test_without_either_the_level_is_low_and_no_source_is_named(shop: Platform, score: object) -> None:
+    visits(shop, (at("09:00", DAY_ONE), {}), who="someone else")
     shop.receive_customers(
         [PERFECT | {"engagement_score": score}, PERFECT | {"id": 8, "engagement_score": 50}], DAY_ONE
     )
@@ -147,10 +148,10 @@ def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     ("session_count", "engaged_s", "level"),
     [
         (5, 600, "high"), (5, 599, "medium"), (4, 600, "medium"), (2, 60, "medium"), (1, 9999, "low"), (9, 59, "low"),
-        (None, None, "low"),
+        (None, None, None),
     ],
 )  # fmt: skip
-def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str) -> None:
+def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str | None) -> None:
     result = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
     assert computed(result) == level
 

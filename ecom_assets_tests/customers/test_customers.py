@@ -11,7 +11,7 @@ from ecom_assets.customers.contracts import Customers
 from ecom_assets.customers.customers import CustomerRule, quality_score
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, at, journeys
-from ecom_assets_tests.customers.customer_stories import PERFECT, computed, each_of, one_of
+from ecom_assets_tests.customers.customer_stories import PERFECT, computed, each_of, one_of, visits
 from ecom_assets_tests.platform import Platform
 
 # What is valid
@@ -73,6 +73,7 @@ def test_a_time_is_to_come_from_the_end_of_the_day_on(shop: Platform) -> None:
 
 
 def test_everything_missing_leaves_twenty_points(shop: Platform) -> None:
+    visits(shop, (at("09:00", date(2026, 3, 10)), {}), who="someone else")
     row = one_of(shop, **dict.fromkeys((name for name in PERFECT if name != "id"), None))
     assert (row["data_quality_score"], row["quality_band"]) == (20, "low")
     assert row["flawed_fields"] == "email,first_name,last_name,city,country,created_at,updated_at,last_login_at"

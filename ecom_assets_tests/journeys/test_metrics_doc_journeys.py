@@ -13,7 +13,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.products.contracts import ALERTS, ProductPerformance, RawStock
-from ecom_assets.products.performance import ORDERS, product_performance
+from ecom_assets.products.performance import product_performance
 from ecom_assets.products.stock import InventoryRule, inventory_alerts
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import SessionEvents
@@ -135,7 +135,7 @@ def test_products_are_those_of_the_page() -> None:
         money = {"quantity": sign * int(line["quantity"]), "revenue_amount": sign * Decimal(line["payment_amount"])}
         sold.append(row | money | {"order_id": line["uniq_id"], "status": line["status"]})
     con = with_tables(events=as_table(events, SessionEvents), sold=as_table(sold, Sales))
-    actual = product_performance(con.table("events"), con.table("sold"), DAYS, ORDERS).order_by("product_id")
+    actual = product_performance(con.table("events"), con.table("sold"), DAYS).order_by("product_id")
     assert as_shown(con.to_pyarrow(actual).to_pylist(), expected) == expected
 
 

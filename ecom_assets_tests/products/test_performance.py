@@ -55,8 +55,8 @@ class ProductPlatform(Platform):
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[dict[str, ProductPlatform]]:
-    """A shop with orders, and one whose events alone say what was sold."""
-    both = {source: ProductPlatform(sales_source=source) for source in ("orders", "events")}
+    """A shop with orders, and one whose events alone say what was sold; what is stored makes the difference."""
+    both = {source: ProductPlatform() for source in ("orders", "events")}
     yield both
     for one in both.values():
         one.close()
@@ -135,6 +135,44 @@ def test_without_orders_purchase_events_say_what_was_sold(eventful: ProductPlatf
         "hat": (1, 1, 0, Decimal("20.00"), "events"),
         "scarf": (0, 0, 0, Decimal("0.00"), "events"),
         "shoe": (0, 0, 1, Decimal("-5.50"), "events"),
+    }
+
+
+def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_change_it_back(
+    shop: ProductPlatform,
+) -> None:
+    first, second = Days((DAY_ONE,)), Days((DAY_ONE + ONE_DAY,))
+    both = Days.of([*first.dates, *second.dates])
+    people = {**PEOPLE, "cleo": [("+1 09:00", "purchase", {"product_id": "hat", "cart_amount": Decimal("7.00")})]}
+    shop.receive(journeys(people), both)
+    shop.run(both)
+    of_events = shop.rows(ProductPerformance)
+    assert {row["sales_source"] for row in of_events} == {"events"}
+    # Orders of the first day alone: on the second, nothing was ordered, whatever its purchase event says.
+    shop.order(LINES, first)
+    shop.run(first)
+    assert {(row["event_date"], row["product_id"], row["sales_source"]) for row in shop.rows(ProductPerformance)} == {
+        (DAY_ONE, "hat", "orders"),
+        (DAY_ONE, "scarf", "orders"),
+    }
+    assert products(shop, *SOLD)["hat"] == (2, 3, 1, Decimal("40.20"))
+    shop.order([], first)
+    shop.run(first)
+    assert shop.rows(ProductPerformance) == of_events
+
+
+def test_nobody_knows_the_views_of_a_day_without_any_event(shop: ProductPlatform) -> None:
+    days = Days.between(DAY_ONE, DAY_ONE + 2 * ONE_DAY)
+    later = order_line("o-4", DAY_ONE + ONE_DAY, "anna", item_id="hat", payment_amount=Decimal("9.00"))
+    shop.receive(journeys(PEOPLE), days)
+    shop.order([*LINES, later, order_line("o-5", DAY_ONE, "anna", item_id="sock")], days)
+    shop.run(days)
+    views = {(row["event_date"], row["product_id"]): row["product_view_count"] for row in shop.rows(ProductPerformance)}
+    assert views == {
+        (DAY_ONE, "hat"): 3,
+        (DAY_ONE, "scarf"): 0,
+        (DAY_ONE, "sock"): 0,
+        (DAY_ONE + ONE_DAY, "hat"): None,
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ecom_assets.reconciliation.contracts import CAUSES, RESTATEMENT_CAUSES, Restatements
 from ecom_assets.reconciliation.restatements import RestatementLog
-from ecom_assets.registry import PUBLISHED
+from ecom_assets.registry import MARTS, PUBLISHED, UNLOGGED
 from ecom_assets.sales.assets import SALES_ASSETS, revenue_daily
 from ecom_assets.sales.contracts import RevenueDaily
 from ecom_assets.sales.sales import DIMENSIONS
@@ -59,6 +59,11 @@ def test_the_page_names_the_tables_whose_numbers_are_published() -> None:
     text = section(PAGE, "Restatements").text
     named = text.split("All numbers of these tables are published:")[1].split("\n\n")[0]
     assert {contract.qualified_name() for contract in PUBLISHED} == set(named.split("`")[1::2])
+
+
+def test_the_changes_of_every_mart_cut_by_day_are_logged_or_it_is_said_why_not() -> None:
+    daily = {contract for contract in MARTS if contract.day_column}
+    assert {contract.name for contract in daily - {*PUBLISHED}} == UNLOGGED.keys()
 
 
 def test_events_and_orders_differ_as_the_page_says(compared: ReconciledShop) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
-from ecom_assets.reconciliation.restatements import Movement
+from ecom_assets.reconciliation.restatements import Movement, changed_numbers
+from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect
-from ecom_assets_tests.published_numbers import FRIDAY, MONDAY, TUESDAY, PublishedShop, number
+from ecom_assets_tests.published_numbers import FRIDAY, MONDAY, TUESDAY, DailyNumbers, PublishedShop, number
 
 pytestmark = pytest.mark.xdist_group("restatements")
 
@@ -157,6 +159,20 @@ def test_what_is_killed_after_the_commit_is_logged_already(shop: PublishedShop) 
     shop.fail_at("")
     shop.publish("run 3", (MONDAY,), number(MONDAY, 12))
     assert shop.restatements() == [(MONDAY, 1, "all", 10, 12, 2)]
+
+
+def test_of_very_many_changed_rows_the_sums_of_each_day_are_logged() -> None:
+    def state(*visits: int) -> pa.Table:
+        rows = [number(MONDAY, n, city=str(place)) for place, n in enumerate(visits)]
+        rows += [number(TUESDAY, 7)]
+        return pa.Table.from_pylist(rows, schema=schema_of(DailyNumbers).to_pyarrow())
+
+    before, after = state(1, 2, 3, 4), state(1, 5, 3, 40)
+    each = changed_numbers(DailyNumbers, before, after, run_id="r1", most_rows=2)
+    assert [(one.row_key, one.before, one.after) for one in each] == [('{"city": "1"}', 2, 5), ('{"city": "3"}', 4, 40)]
+    (day,) = changed_numbers(DailyNumbers, before, after, run_id="r1", most_rows=1)
+    assert (day.day, day.column, day.before, day.after, day.difference) == (MONDAY, "visits", 6, 45, 39)
+    assert day.row_key == '{"sum_of_rows_changed_by": "r1"}'
 
 
 def test_movements_are_found_in_whatever_order_days_of_arrival_come() -> None:

@@ -105,8 +105,26 @@ def test_relative_paths_of_a_run_are_found_from_any_folder(
 ) -> None:
     here = home.parent
     monkeypatch.chdir(here)
-    remember_paths(Settings(home=home).model_copy(update={name: given.format(here=here)}))
-    assert remembered_paths(Settings(home=home)) == {f"ECOM_{name.upper()}": found.format(here=here)}
+    source = name.removesuffix("_mapping")
+    given_places = {source: str(here / "own.csv"), name: given.format(here=here)}
+    remember_paths(Settings(home=home).model_copy(update=given_places))
+    assert remembered_paths(Settings(home=home)) == {
+        f"ECOM_{source.upper()}": str(here / "own.csv"),
+        f"ECOM_{name.upper()}": found.format(here=here),
+    }
+
+
+def test_a_run_over_one_source_keeps_the_paths_of_the_others(home: Path) -> None:
+    places = {name: str(home.parent / f"{name}.csv") for name in ("events", "orders", "later")}
+    remember_paths(Settings(home=home, events=places["events"], events_mapping="otto"))
+    remember_paths(Settings(home=home, orders=places["orders"]))
+    assert remembered_paths(Settings(home=home)) == {
+        "ECOM_EVENTS": places["events"],
+        "ECOM_EVENTS_MAPPING": "otto",
+        "ECOM_ORDERS": places["orders"],
+    }
+    remember_paths(Settings(home=home, events=places["later"]))
+    assert remembered_paths(Settings(home=home)) == {"ECOM_EVENTS": places["later"], "ECOM_ORDERS": places["orders"]}
 
 
 @pytest.mark.parametrize("command", [api.api, api.dashboard])

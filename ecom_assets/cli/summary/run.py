@@ -31,9 +31,7 @@ from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_c
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.api import has_customers
-from ecom_assets.sources.order_reports.source import has_events, has_orders
-from ecom_assets.sources.stock import has_stock
+from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import Page, Period, Reading, Row
 from ecom_assets.warehouse.engine import Engine
@@ -92,10 +90,10 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
-    source = ORDERS if has_orders(settings) else PURCHASES if has_purchases(reading) else None
-    missing = _missing(settings)
+    missing = _missing(engine, settings)
+    source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
     sales = _sales(reading, period, source) if source else None
-    unit: Unit = "order" if has_orders(settings) else "purchase"
+    unit: Unit = "order" if source == ORDERS else "purchase"
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
@@ -124,15 +122,10 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     return {**summary, **nulls, "missing": missing}
 
 
-def _missing(settings: Settings) -> dict[str, str]:
-    """Return the missing sources, and the settings that add each."""
-    is_there = {
-        "events": has_events(settings),
-        "orders": has_orders(settings),
-        "customers": has_customers(settings),
-        "stock": has_stock(settings),
-    }
-    return {source: reason for source, reason in REASONS.items() if not is_there[source]}
+def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
+    """Return the sources that are neither set nor stored, and the settings that add each."""
+    there = given_sources(settings) | stored_sources(engine)
+    return {source: reason for source, reason in REASONS.items() if source not in there}
 
 
 def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:

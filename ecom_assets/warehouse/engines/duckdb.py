@@ -17,7 +17,7 @@ from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import columns_to_add
+from ecom_assets.tables.schema import columns_to_add, schema_of
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.file_lock import Turn
@@ -201,6 +201,13 @@ class DuckDBEngine(Engine):
             result = self.con.raw_sql(sql)
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
+        """Return the rows of some days, including uncommitted changes, without a Python object per value."""
+        where = self.where(contract, days)
+        with self._plain_errors():
+            rows = self.con.con.sql(f"SELECT {self.columns_of(contract)} FROM {self.name_of(contract)}{where}")  # noqa: S608 (names come from contracts)
+            return rows.to_arrow_table().cast(schema_of(contract).to_pyarrow())
 
     def in_order(self, sql: str, contract: type[Table], days: Days | None) -> str:
         """Return the query with its rows sorted by day, if they are of several days of a mart.

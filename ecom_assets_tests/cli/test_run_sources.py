@@ -1,0 +1,159 @@
+"""Which sources a run is given does not decide what the numbers are made of: what is stored does.
+
+Two runs, each with one source, leave the tables that one run with both leaves, whichever comes first. In the shop,
+people visit and buy on the days before today; orders begin two days before the events, and the last order day has no
+events.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.products.contracts import ProductPerformance
+from ecom_assets.reconciliation.contracts import Restatements
+from ecom_assets.registry import ALL
+from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.factory import new_engine
+from ecom_assets_tests.command import HEADER, CommandResult, ecom
+from ecom_assets_tests.services import people
+from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
+
+TODAY = datetime.now(UTC).date()
+DAYS = [TODAY - timedelta(days=n) for n in range(6, -1, -1)]
+EVENTS = "\n".join(
+    [
+        HEADER,
+        *(f"e{day}-{who},{who},{rest}" for day in DAYS[2:6] for who, rest in [
+            ("ann", f"product_view,{day}T10:00:00Z,i1,hats,s1,https://shop.example/?utm_source=news&utm_medium=email,,"),
+            ("ben", f"product_view,{day}T11:00:00Z,i2,hats,s2,https://shop.example/,https://www.google.com/,"),
+        ]),
+        *(f"p{day},ann,purchase,{day}T10:05:00Z,i1,hats,s1,https://shop.example/done,,20.00" for day in DAYS[2:6]),
+        "",
+    ]
+)  # fmt: skip
+ORDERS = "\n".join(
+    [
+        ORDER_HEADER,
+        *(f"{n},l{n},{day}T10:06:00Z,1,Ulm,ann,A,B,i1,Hat,1,18.50,shipped" for n, day in enumerate(DAYS[:5], start=1)),
+        *(f"{n},l{n},{day}T12:00:00Z,1,Ulm,cem,C,D,i3,Cap,2,30,shipped" for n, day in enumerate(DAYS[:2], start=20)),
+        f"30,l30,{DAYS[6]}T00:00:01Z,2,Bonn,ben,E,F,i2,Fez,1,9,shipped",
+        "",
+    ]
+)
+PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "events"),
+         ("orders", "customers"), ("customers", "orders"), ("events", "stock"), ("orders", "stock")]  # fmt: skip
+OF_RUNS: dict[str, str] = {
+    "restatements": "the log of what changed from run to run",
+    "calendar": "one row per day of any run over orders",
+    "stock": "the stock of the newest day of each run; only the newest counts",
+}
+"""Tables that depend on the runs, and why."""
+
+
+class Shop:
+    """The files and the customer service of one shop."""
+
+    def __init__(self, folder: Path, api: CustomerService) -> None:
+        self.folder = folder
+        self.api = api
+        for name, text in {"events": EVENTS, "orders": ORDERS}.items():
+            (folder / f"{name}.csv").write_text(text)
+        (folder / "stock.csv").write_text("product_id,category,stock\ni1,hats,3\ni2,hats,900\ni9,hats,0\n")
+        self.known: dict[tuple[str, ...], dict[str, list[str]]] = {}
+
+    def run(self, home: Path, *sources: str) -> CommandResult:
+        """Run over some sources, and require that all is well."""
+        words = [word for name in ("events", "orders") if name in sources for word in (f"--{name}", f"{name}.csv")]
+        env = {"ECOM_CATALOGUE": str(self.folder / "stock.csv")} if "stock" in sources else {}
+        if "customers" in sources:
+            env |= {"ECOM_CUSTOMER_API_URL": self.api.api_url, "ECOM_CUSTOMER_API_KEY": self.api.key}
+        days = ("--from", str(DAYS[0]), "--to", str(TODAY)) if {"customers", "stock"} & {*sources} else ()
+        result = ecom("run", "--json", *words, *days, home=home, cwd=self.folder, env=env)
+        assert result.exit_code == 0, result.err
+        return result
+
+    def after(self, *runs: str) -> dict[str, list[str]]:
+        """Return the tables after runs, each over the sources that its name has, in one home."""
+        if runs not in self.known:
+            home = self.folder / "-then-".join(runs)
+            for sources in runs:
+                self.run(home, *sources.split("+"))
+            self.known[runs] = tables(home)
+        return self.known[runs]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    records = [one | {"id": who} for one, who in zip(people(1, 2, 3), ("ann", "ben", "dan"), strict=True)]
+    with CustomerService(records) as api:
+        yield Shop(tmp_path_factory.mktemp("sources"), api)
+
+
+def tables(home: Path) -> dict[str, list[str]]:
+    """Return the sorted rows of every table but those that depend on the runs."""
+    return {table.qualified_name(): rows(home, table) for table in ALL if table.name not in OF_RUNS}
+
+
+def rows(home: Path, table: type[Table]) -> list[str]:
+    """Return a table's rows as texts, sorted."""
+    engine = new_engine(Settings(home=home)).open()
+    try:
+        if not engine.has(table):
+            return []
+        actual: list[dict[str, Any]] = engine.table(table).to_pyarrow().to_pylist()
+    finally:
+        engine.close()
+    return sorted(str({name: value for name, value in row.items() if name != "fetched_at"}) for row in actual)
+
+
+@pytest.mark.xdist_group("cli_sources")
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop: Shop, first: str, second: str) -> None:
+    together = "+".join(sorted((first, second)))
+    in_turn = f"{first}+{second}" if second == "stock" else second  # a catalogue alone is nothing to run over
+    separate, both = shop.after(first, in_turn), shop.after(together)
+    assert {name for name in both if separate[name] != both[name]} == set()
+    assert any(both[f"mart.{name}"] for name in ("sales", "sessions", "customer_profiles"))
+
+
+@pytest.mark.slow
+def test_orders_of_an_earlier_run_stay_the_source_of_sales_and_are_named_by_every_answer(shop: Shop) -> None:
+    home = shop.folder / "answers"
+    shop.run(home, "events", "orders")
+    before = rows(home, ProductPerformance)
+    assert "'sales_source': 'orders'" in before[0]
+    result = shop.run(home, "events")
+    assert result.json["sales"]["source"] == "orders"
+    assert result.json["missing"].keys() == {"customers", "stock"}
+    assert rows(home, ProductPerformance) == before
+    assert rows(home, Restatements) == []
+    noted = json.loads((home / "own_data.json").read_text())
+    assert noted["paths"] == {name: str(shop.folder / f"{name}.csv") for name in ("events", "orders")}
+    assert noted["sources"] == ["events", "orders"]
+
+
+@pytest.mark.slow
+def test_the_first_orders_restate_what_purchase_events_had_said(shop: Shop) -> None:
+    home = shop.folder / "restated"
+    shop.run(home, "events")
+    restated = shop.run(home, "orders").json["restatements"]
+    assert restated["largest"] is not None
+    engine = new_engine(Settings(home=home)).open()
+    try:
+        logged = engine.table(Restatements).to_pyarrow().to_pylist()
+    finally:
+        engine.close()
+    changed = {
+        (one["restated_date"], one["before_value"], one["after_value"])
+        for one in logged
+        if (one["table_name"], one["column_name"]) == ("mart.product_performance", "revenue_amount")
+    }
+    # On the last day with events nothing was ordered, on the last day of all only the order is new.
+    assert changed == {*((day, 20.0, 18.5) for day in DAYS[2:5]), (DAYS[5], 20.0, 0.0)}
