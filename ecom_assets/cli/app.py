@@ -3,6 +3,7 @@
 A command's file is imported when the command is called, so only what that command needs is loaded.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -157,7 +158,9 @@ def outside_fault(error: BaseException) -> str | None:
     if library == "duckdb":
         return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
-        return (
+        from ecom_assets.settings.dagster_history import damage_of  # noqa: PLC0415 (needed in this case only)
+
+        return damage_of(Path(os.environ.get("DAGSTER_HOME") or "."), thorough=True) or (
             f"Dagster's history in DAGSTER_HOME cannot be kept: {_first_line(error)}; see that its disk has space "
             "and may be written, then run again."
         )

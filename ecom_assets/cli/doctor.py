@@ -20,6 +20,7 @@ from ecom_assets.operations.requests import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
+from ecom_assets.settings.dagster_history import damage_of
 from ecom_assets.settings.private_files import open_to_others, own_places
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.customer_api.api import has_customers
@@ -195,6 +196,8 @@ def _event_table(settings: Settings) -> str:
 def _dagster_home(settings: Settings) -> str | Problem:
     home = settings.dagster_home
     found = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
+    if damage := damage_of(home, thorough=True):
+        return Problem(*damage.split("; ", 1))
     return found if _is_writable(home) else Problem(found, f"make {home} writable, or set DAGSTER_HOME")
 
 

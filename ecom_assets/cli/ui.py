@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.settings.dagster_history import require_history
 from ecom_assets.settings.private_files import close_to_others, own_places
 from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home
 
@@ -87,7 +88,7 @@ def ui(
         settings = load_settings()
         typer.echo(message)
     door_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
-    prepare_dagster_home(settings)
+    require_history(prepare_dagster_home(settings), thorough=True)
     refuse_taken("UI", host, port)
     # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

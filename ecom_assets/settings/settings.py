@@ -18,6 +18,7 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.alerts import AlertSettings, LineageSettings
+from ecom_assets.settings.dagster_history import require_history
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.lists import EventTypes, Parts
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
@@ -310,6 +311,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
     Raises:
         SettingError: The folder cannot be made or written.
+        WorkError: The history in it is damaged.
     """
     home = settings.dagster_home
     shipped = Path(__file__).parents[1] / "dagster.yaml"
@@ -323,6 +325,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
             f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
             "another folder."
         ) from error
+    require_history(home)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/event_storage.py
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,84 @@
+"""A damaged file of Dagster's history: each command says it in a sentence, and the remedy of the sentence works."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecom_assets.settings.dagster_history import FILES, damage_of
+from ecom_assets_tests.command import ecom, page_views
+
+ONE_TABLE = ("--select", 'key:"raw/events"')
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(os.urandom(20_000))
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def spoil_a_page(path: Path) -> None:
+    """Overwrite pages in the middle; the beginning, which names the tables, stays."""
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(os.urandom(4096 * 4))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after a run, which tests copy."""
+    folder = tmp_path_factory.mktemp("kept")
+    events = page_views(folder / "own.csv", "2026-03-01", "2026-03-02")
+    assert ecom("run", "--events", events, *ONE_TABLE, home=folder / "home").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def home(kept: Path, tmp_path: Path) -> Path:
+    shutil.copytree(kept / "home", tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("spoil", [overwrite, truncate])
+@pytest.mark.parametrize("name", FILES)
+def test_each_command_names_the_file_and_the_remedy_which_works(
+    name: str, spoil: Callable[[Path], None], home: Path, kept: Path
+) -> None:
+    path = home / "dagster" / name
+    spoil(path)
+    run = ("run", "--events", kept / "own.csv", *ONE_TABLE)
+    for words in (("status",), run, ("ui",)):
+        result = ecom(*words, home=home)
+        assert result.exit_code == 1, words
+        assert str(path) in result.sentence
+    doctor = ecom("doctor", home=home)
+    assert doctor.exit_code == 1
+    assert str(path) in doctor.out
+    assert ecom("explain", "raw.events", home=home).exit_code == 0, "it needs no history"
+
+    remedy = re.search(r"\((mv .*?)\)", result.sentence)
+    assert remedy
+    subprocess.run(shlex.split(remedy[1]), check=True)
+    assert ecom(*run, home=home).exit_code == 0
+    assert ecom("status", home=home).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
+def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(name: str, home: Path, kept: Path) -> None:
+    path = home / "dagster" / name
+    spoil_a_page(path)
+    for words in (("run", "--events", kept / "own.csv", *ONE_TABLE), ("ui",)):
+        assert f"is damaged: {path}" in ecom(*words, home=home).sentence
+    assert str(path) in ecom("doctor", home=home).out
+
+
+def test_a_history_that_is_well_or_not_there_is_no_damage(home: Path, tmp_path: Path) -> None:
+    assert damage_of(home / "dagster", thorough=True) == ""
+    assert damage_of(tmp_path / "nowhere", thorough=True) == ""
