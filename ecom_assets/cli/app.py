@@ -156,6 +156,10 @@ def outside_fault(error: BaseException) -> str | None:
     """Return a message for an error outside of this program, or None if it may be a bug of this program."""
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
+        from ecom_assets.warehouse.damaged_parquet import damaged_parquet  # noqa: PLC0415 (loads the engine)
+
+        if damaged := damaged_parquet(error):
+            return damaged
         return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
         from ecom_assets.settings.dagster_history import damage_of  # noqa: PLC0415 (needed in this case only)

@@ -15,6 +15,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.absent_days import note_absent
+from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
 from ecom_assets.warehouse.empty_inputs import never_computed, no_rows_because_of
 from ecom_assets.warehouse.engine import Engine, Watch, Written
@@ -174,7 +175,8 @@ class WarehouseIOManager(dg.IOManager):
         rows, days = self._given(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
-            written, kept = self._guarded(context, contract, obj, rows, days)
+            with naming_damaged_parquet():
+                written, kept = self._guarded(context, contract, obj, rows, days)
             metadata["days_held"] = len(days.dates) - len(kept.dates)
             days = kept
         else:

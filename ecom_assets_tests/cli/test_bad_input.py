@@ -1,9 +1,11 @@
 """Files, options and settings that are wrong: one sentence, an exit code of 1 or 2, and nothing written."""
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ecom_assets.sessions.rule import PRESETS
@@ -268,3 +270,51 @@ def test_a_definition_of_thousands_of_levels_is_refused(
 def test_so_is_a_setting(home: Path, events: Path) -> None:
     result = ecom("run", "--events", events, home=home, env={"ECOM_EVENT_TYPES": "[" * 20_000})
     assert result.sentence.startswith("ECOM_EVENT_TYPES=")
+
+
+OF_EVENTS = (
+    ("sessions",), ("funnel", "--steps", "page_view,purchase"), ("trend",), ("retention",), ("journeys",),
+    ("attribution",), ("segments",), ("value",), ("correlation", "--steps", "page_view,purchase"),
+    ("experiment", "--variant", "page_url", "--goal", "purchase"), ("run",),
+)  # fmt: skip
+ORDER = "1,o{0},2026-03-02 10:00:00,1,Bonn,c{0},,,7,Hat,1,20,shipped\n"
+ORDER_HEADER = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+    "payment_amount,status\n"
+)
+
+
+def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
+    """Write text of CSV as a Parquet file whose footer is whole, and whose pages cannot be read."""
+    path.with_suffix(".csv").write_text(text)
+    duckdb.sql(f"COPY (FROM read_csv('{path.with_suffix('.csv')}', all_varchar=true)) TO '{path}' (FORMAT parquet)")
+    path.with_suffix(".csv").unlink()
+    content = bytearray(path.read_bytes())
+    # From the first page's header on, or within its values.
+    first, last = (40, 70) if names_file else (4, len(content) // 3)
+    content[first:last] = bytes(byte ^ 0x5A for byte in content[first:last])
+    path.write_bytes(content)
+    with pytest.raises(duckdb.Error) as fault:
+        duckdb.sql(f"FROM '{path}'").fetchall()
+    assert (str(path) in str(fault.value)) == names_file
+    return path
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("names_file", [False, True], ids=["header", "values"])
+@pytest.mark.parametrize("command", OF_EVENTS, ids=[words[0] for words in OF_EVENTS])
+def test_events_whose_pages_are_damaged_are_named(home: Path, command: tuple[str, ...], *, names_file: bool) -> None:
+    rows = "".join(GOOD_ROW.replace("e1", f"e{number}").replace("ann", f"u{number}") + "\n" for number in range(500))
+    path = damaged_parquet(home.parent / "e.parquet", f"{HEADER}\n{rows}", names_file=names_file)
+    result = ecom(*command, "--events", path, home=home)
+    assert result.exit_code == 1
+    assert re.search(rf"{path} is a damaged Parquet file: a part of it cannot be read \(.+\); deliver", result.sentence)
+
+
+@pytest.mark.parametrize("command", ["retention", "segments", "value", "run"])
+def test_so_are_orders(home: Path, command: str) -> None:
+    rows = "".join(ORDER.format(number) for number in range(500))
+    path = damaged_parquet(home.parent / "o.parquet", ORDER_HEADER + rows, names_file=False)
+    result = ecom(command, "--orders", path, home=home)
+    assert result.exit_code == 1
+    assert f"{path} is a damaged Parquet file: a part of it cannot be read (" in result.sentence

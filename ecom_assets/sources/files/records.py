@@ -23,6 +23,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
+from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet, note_parquet
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class RecordFiles:
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
             layouts.append((believed, _layout(file, result, mapping, used)))
+        note_parquet(file.path for file, _ in layouts if file.format == "parquet")
         return cls(con, mapping, timezone, tuple(layouts), first_day)
 
     def files(self) -> list[InputFile]:
@@ -259,7 +261,9 @@ class RecordFiles:
             files = [self._days_of(file) for file, _ in group]
             sql = arrivals_sql(self._records(group), self.mapping.kind, files, self.timezone)
             rows: dict[str, list[tuple[date | None, int, date | None]]] = {}
-            for path, *counted in self.con.execute(sql).fetchall():
+            with naming_damaged_parquet():
+                result = self.con.execute(sql).fetchall()
+            for path, *counted in result:
                 rows.setdefault(path, []).append((counted[0], counted[1], counted[2]))
             for one in files:
                 if one.path in rows:
