@@ -93,7 +93,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     names = list(known)
     if len(names) > MOST_LISTED:
         close = " or ".join(map(repr, _closest(word, names, CLOSEST)))
-        return f"did you mean {close}?" if close else f"none of the {len(names)} known names is like it"
+        return (
+            f"did you mean {close}? {len(names)} are known" if close else f"none of {len(names)} known names is like it"
+        )
     near = nearest(word, names)
     known_names = ", ".join(names)
     return f"did you mean {near!r}? Known: {known_names}" if near else f"known: {known_names}"

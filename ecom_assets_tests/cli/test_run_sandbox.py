@@ -236,6 +236,7 @@ def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "failing_checks": [],
         "held_days": [],
         "lost_days": [],
+        "absent_days": [],
         "published_rows": type(None),
     }
     counts = shop.summary["tables"]

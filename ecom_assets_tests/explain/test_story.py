@@ -149,7 +149,7 @@ def test_a_received_row_that_is_gone_or_has_another_id_is_missing_on_the_way_dow
 @pytest.mark.parametrize(
     ("table", "column", "where", "result"),
     [
-        ("mart.sesions", "", "", "did you mean 'mart.sessions'?"),
+        ("mart.sesions", "", "", "did you mean 'mart.sessions' or 'mart.session_days'"),
         ("sessions", "event_cont", "", "did you mean 'event_count'?"),
         ("sessions", "visitor_id", "", "mart.sessions.visitor_id is not a number"),
         ("sessions", "", "visitor = anna", "did you mean 'visitor_id'?"),
