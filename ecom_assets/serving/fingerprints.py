@@ -62,7 +62,7 @@ def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = N
     if row_hash := engine.row_hash(contract):
         result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
-        result = _hashed(engine.table(contract), contract, unread).to_pyarrow().to_pylist()
+        result = _hashed(engine.readable(contract), contract, unread).to_pyarrow().to_pylist()
     return kept | {
         name: Fingerprint(int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name)))
         for row in result

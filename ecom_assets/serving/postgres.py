@@ -142,7 +142,7 @@ def _bring(
     days = None if is_whole else Days.of(date.fromisoformat(name) for name in differing)
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
     target.on_step("slices_removed")
-    rows = source.table(table)
+    rows = source.readable(table)
     if days is not None:
         rows = rows.filter(days.contain(rows[table.day_column]))
     with batches_of(conform(rows, table), BATCH_ROWS) as batches:

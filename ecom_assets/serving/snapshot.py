@@ -238,7 +238,7 @@ def _differing(
 
 
 def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
-    rows = _without_names(source.table(table), table)
+    rows = _without_names(source.readable(table), table)
     if days is not None:
         return rows.filter(days.contain(rows[table.day_column]))
     # Sorted, so that a reader of few days reads few blocks.

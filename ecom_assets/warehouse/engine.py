@@ -172,6 +172,10 @@ class Engine(SqlNames, ABC):
         """Return those of some days, or of all, that a run has loaded into a raw table."""
         return self.loaded.among(raw, days)
 
+    def readable(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table, lazily, for those who read all of it: past the engine where its files allow that."""
+        return self.table(contract)
+
     def stored_table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table with its stored columns, even if they differ from its contract."""
         return self.con.table(contract.name, database=contract.layer)

@@ -84,6 +84,24 @@ def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files
     assert "PartitionFilters: [isnotnull(visit_date" in plan
 
 
+def test_a_whole_table_is_read_from_its_files_without_spark(
+    spark_engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
+    spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
+    wider = grown(city=text("Where from", nullable=True))
+    spark_engine.ensure(wider)
+    monkeypatch.setattr(spark_engine.con, "raw_sql", lambda _sql: pytest.fail("Spark was asked"))
+    rows = spark_engine.readable(wider)
+    assert rows.order_by("visit_date").to_pyarrow().to_pylist() == [
+        {"visit_date": ONE, "visitor_id": "ann", "city": None},
+        {"visit_date": TWO, "visitor_id": "eva", "city": None},
+    ]
+    assert rows.filter(DAY.contain(rows.visit_date)).visitor_id.to_pyarrow().to_pylist() == ["ann"]
+    spark_engine.clear([wider])
+    assert spark_engine.readable(wider).to_pyarrow().num_rows == 0
+
+
 def test_rows_of_another_day_are_refused_and_the_old_rows_stay(spark_engine: SparkEngine) -> None:
     spark_engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     with pytest.raises(ContractError, match="some are of 2026-03-02, which is none of the days to replace"):

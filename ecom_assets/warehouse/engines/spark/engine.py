@@ -73,6 +73,13 @@ class SparkEngine(Engine):
         table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
         return table
 
+    def readable(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table as DuckDB reads its files: without Spark, whose jobs take longer than small tables."""
+        if isinstance(self.tables, CatalogTables):
+            return self.table(contract)
+        self.ensure(contract)
+        return self.tables.by_duckdb(contract)
+
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -38,6 +39,7 @@ from ecom_assets.warehouse.engines.spark.log import (
     rows_in,
 )
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, staged, view_name
+from ecom_assets.warehouse.local import DuckDB, connect
 
 
 class FileTables:
@@ -51,6 +53,7 @@ class FileTables:
         self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
         self._staged: dict[str, Change] | None = None
+        self._duckdb: DuckDB | None = None
 
     def name_of(self, contract: type[Table]) -> str:
         """Return the table's name for SQL."""
@@ -192,6 +195,24 @@ class FileTables:
                 ]
                 result.append(pa.Table.from_arrays(columns, schema=schema))
         return pa.concat_tables(result)
+
+    def by_duckdb(self, contract: type[Table]) -> ir.Table:
+        """Return the committed rows of the whole table, as a DuckDB of this process reads them from the files."""
+        if self._duckdb is None:
+            self._duckdb = connect()
+        snapshot, schema = self.snapshot(contract), schema_of(contract).to_pyarrow()
+        folder = self.log(contract.layer, contract.name).folder
+        day = [schema.field(contract.day_column)] if contract.day_column else []
+        rows = ds.dataset(
+            [str(folder / path) for path in sorted(snapshot.files)],
+            schema=schema,
+            format="parquet",
+            partitioning=ds.partitioning(pa.schema(day), flavor="hive"),
+            partition_base_dir=str(folder),
+        )
+        view = view_name(contract.layer, contract.name)
+        self._duckdb.con.register(view, rows)
+        return self._duckdb.table(view)
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
         """Return the row count of each of some days (all days if None) that has rows, from the log."""
