@@ -36,8 +36,8 @@ from ecom_assets.gc_tuning import collect_rarely
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
 from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
-from ecom_assets.orders.assets import LINE_ASSETS, raw_user_order_log
-from ecom_assets.orders.checks import order_checks
+from ecom_assets.orders.assets import LINE_ASSETS, REPORT_ASSETS, raw_user_order_log
+from ecom_assets.orders.checks import order_checks, report_checks
 from ecom_assets.privacy.checks import absence_checks
 from ecom_assets.products.assets import PRODUCT_ASSETS, STOCK_ASSETS, raw_stock
 from ecom_assets.products.checks import PRODUCT_CHECKS
@@ -63,6 +63,7 @@ from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
 from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
+from ecom_assets.sources.order_reports.report_files import has_report
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.presence import (
     CUSTOMERS,
@@ -153,7 +154,7 @@ def writers_pool(settings: Settings) -> str | None:
 
 def table_assets(settings: Settings) -> list[TableAsset]:
     """Return every table asset, in dependency order."""
-    of_sales = [*LINE_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
+    of_sales = [*LINE_ASSETS, *REPORT_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
     return [*event_assets(settings), *of_sales, *of_customers, *of_reconciliation, *DELIVERY_TABLES]
@@ -196,6 +197,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     ]
     empty = {asset.key for assets, sources in needed if not sources <= known for asset in assets}
     empty |= set() if settings.visitor_segments else {asset.key for asset in SEGMENT_ASSETS}
+    empty |= set() if has_report(settings) else {asset.key for asset in REPORT_ASSETS}
     unmoved = {key for key, sources in sources_of(settings).items() if sources and not sources & given}
     exports = unset_exports(settings, has_events=EVENTS in given, has_customers=CUSTOMERS in known)
     return {*empty, *unmoved, *exports}
@@ -346,6 +348,7 @@ def checks(settings: Settings) -> list[TableCheck]:
         *file_row_checks(),
         *(replace(check, raw=raw_events.contract) for check in of_events),
         *order_checks(settings.order_customers_over, by_day=checks_days(settings)),
+        *report_checks(settings.gate_refused_share),
         *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CHECKS,
         *PRODUCT_CHECKS,

@@ -12,7 +12,7 @@ from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import EventSource
-from ecom_assets.orders.assets import OrderSource
+from ecom_assets.orders.assets import OrderSource, ReportSource
 from ecom_assets.privacy.ingestion import ErasedPeople
 from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
@@ -25,6 +25,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
+from ecom_assets.sources.order_reports.report_files import ReportFiles
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, has_orders
 from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
@@ -71,6 +72,7 @@ def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]
         "io_manager": WarehouseIO.from_settings(settings, writer),
         "event_source": event_source_resource(settings),
         "order_source": order_source_resource(settings),
+        "report_source": report_source_resource(settings),
         "stock_source": _source(settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."),
         "customer_source": _source(settings, customer_source_of, "customer_api", "Where customers come from."),
         "delivery_context": delivery_resource(settings),
@@ -104,6 +106,18 @@ def order_source_resource(settings: Settings) -> dg.ResourceDefinition:
 
     needed = {"warehouse", "order_report_api"}
     return dg.ResourceDefinition(source, required_resource_keys=needed, description="Where order lines come from.")
+
+
+def report_source_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return the source of the other files of an order report as a resource."""
+
+    def source(context: dg.InitResourceContext) -> ReportSource:
+        there = context.resources.order_report_api.applied_to(settings)
+        return ReportFiles(file_reader(context.resources.warehouse, there), there)
+
+    needed = {"warehouse", "order_report_api"}
+    about = "Where the activities, market research and prices of an order report come from."
+    return dg.ResourceDefinition(source, required_resource_keys=needed, description=about)
 
 
 def _source(

@@ -498,6 +498,85 @@ CREATE TABLE "staging"."held_order_days" (
   PRIMARY KEY ("held_date")
 );
 
+CREATE TABLE "raw"."user_activity_log" (
+  "id" text COLLATE "C",
+  "uniq_id" text COLLATE "C",
+  "date_time" text COLLATE "C",
+  "action_id" text COLLATE "C",
+  "customer_id" text COLLATE "C",
+  "received_quantity" text COLLATE "C",
+  "activity_at" TIMESTAMP(6),
+  "activity_date" DATE,
+  "quantity" BIGINT,
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C"
+);
+
+CREATE INDEX ON "raw"."user_activity_log" ("received_date");
+
+CREATE TABLE "staging"."user_activity_log" (
+  "uniq_id" text COLLATE "C" NOT NULL,
+  "activity_at" TIMESTAMP(6) NOT NULL,
+  "activity_date" DATE NOT NULL,
+  "action_id" text COLLATE "C" NOT NULL,
+  "customer_id" text COLLATE "C" NOT NULL,
+  "quantity" BIGINT NOT NULL,
+  PRIMARY KEY ("activity_date", "uniq_id")
+);
+
+CREATE TABLE "raw"."customer_research" (
+  "research_id" text COLLATE "C",
+  "id" text COLLATE "C",
+  "date_id" text COLLATE "C",
+  "category_id" text COLLATE "C",
+  "geo_id" text COLLATE "C",
+  "received_sales_qty" text COLLATE "C",
+  "received_sales_amt" text COLLATE "C",
+  "research_at" TIMESTAMP(6),
+  "research_date" DATE,
+  "sales_quantity" BIGINT,
+  "sales_amount" DECIMAL(18, 2),
+  "received_at" TIMESTAMP(6),
+  "received_date" DATE NOT NULL,
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  "malformed_row" text COLLATE "C"
+);
+
+CREATE INDEX ON "raw"."customer_research" ("received_date");
+
+CREATE TABLE "staging"."customer_research" (
+  "research_id" text COLLATE "C" NOT NULL,
+  "research_date" DATE NOT NULL,
+  "category_id" text COLLATE "C" NOT NULL,
+  "geo_id" text COLLATE "C" NOT NULL,
+  "sales_quantity" BIGINT NOT NULL,
+  "sales_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("research_date", "research_id")
+);
+
+CREATE TABLE "raw"."price_log" (
+  "received_date" DATE NOT NULL,
+  "record_number" BIGINT NOT NULL,
+  "item_name" text COLLATE "C",
+  "received_price" text COLLATE "C",
+  "price_amount" DECIMAL(18, 2),
+  "reject_reason" text COLLATE "C",
+  "source" text COLLATE "C" NOT NULL,
+  "source_file" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("received_date", "record_number")
+);
+
+CREATE TABLE "staging"."price_log" (
+  "received_date" DATE NOT NULL,
+  "item_name" text COLLATE "C" NOT NULL,
+  "price_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("received_date", "item_name")
+);
+
 CREATE TABLE "mart"."session_sources" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "source" text COLLATE "C" NOT NULL,

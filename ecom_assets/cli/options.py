@@ -21,6 +21,10 @@ Events = Annotated[
 MorePaths = Annotated[list[str] | None, typer.Argument(help="Further paths of events, as a shell's * gives them.")]
 Orders = Annotated[
     list[str] | None,
+    typer.Option("--orders", help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too)."),
+]
+LoadedOrders = Annotated[
+    list[str] | None,
     typer.Option(
         "--orders",
         help="File, folder or glob of order lines: CSV, NDJSON or Parquet (gzip too); api: all that the order report "

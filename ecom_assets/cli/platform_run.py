@@ -220,7 +220,8 @@ class PlatformRun:
         new_engine(settings)
         if own.is_first_load:
             progress.say("The order report API makes a report of all its orders; that can take minutes.")
-            fetch_history(settings)
+            for fault in fetch_history(settings):
+                progress.warn(fault)
         days = DaysOfRun(settings, requested_days, progress.say, with_history=own.is_first_load)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, Mapping, MorePaths, Orders, OwnData, Permissions, RequestedDays
+from ecom_assets.cli.options import Events, Json, LoadedOrders, Mapping, MorePaths, OwnData, Permissions, RequestedDays
 from ecom_assets.errors import EcomError
 from ecom_assets.gc_tuning import loading
 
@@ -13,7 +13,7 @@ def run(
     more: MorePaths = None,
     events: Events = None,
     events_mapping: Mapping = None,
-    orders: Orders = None,
+    orders: LoadedOrders = None,
     orders_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,

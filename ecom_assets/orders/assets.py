@@ -7,15 +7,21 @@ import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
 from ecom_assets.operations.requests import Requests
-from ecom_assets.orders import orders
+from ecom_assets.orders import orders, report_files
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
+    CustomerResearch,
     DuplicateOrders,
     HeldOrderDays,
     OrderAccountingDaily,
+    PriceLog,
     QuarantinedOrders,
     QuarantinedOrderSamples,
+    RawCustomerResearch,
+    RawPriceLog,
+    RawUserActivityLog,
     RawUserOrderLog,
+    UserActivityLog,
     UserOrderLog,
 )
 from ecom_assets.orders.held_day_log import held_rows, take_releases
@@ -158,3 +164,63 @@ LINE_ASSETS = (
     order_accounting_daily,
     quarantined_order_samples,
 )
+
+
+class ReportSource(Protocol):
+    """Source of the other files of an order report."""
+
+    def activities(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawUserActivityLog` of `days`."""
+
+    def research(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawCustomerResearch` of `days`."""
+
+    def prices(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawPriceLog`, if the day of the report is among `days`."""
+
+
+@table_asset(RawUserActivityLog)
+def raw_user_activity_log(report_source: ReportSource, days: Days) -> SliceOutput:
+    """Load the activities in the order report."""
+    return report_source.activities(days)
+
+
+@table_asset(UserActivityLog, raw_user_activity_log=RawUserActivityLog)
+def user_activity_log(raw_user_activity_log: ir.Table) -> ir.Table:
+    """Return each clean activity once."""
+    return report_files.user_activity_log(raw_user_activity_log)
+
+
+@table_asset(RawCustomerResearch)
+def raw_customer_research(report_source: ReportSource, days: Days) -> SliceOutput:
+    """Load the market research in the order report."""
+    return report_source.research(days)
+
+
+@table_asset(CustomerResearch, raw_customer_research=RawCustomerResearch)
+def customer_research(raw_customer_research: ir.Table) -> ir.Table:
+    """Return each clean line of market research once."""
+    return report_files.customer_research(raw_customer_research)
+
+
+@table_asset(RawPriceLog)
+def raw_price_log(report_source: ReportSource, days: Days) -> SliceOutput:
+    """Load the prices in the order report."""
+    return report_source.prices(days)
+
+
+@table_asset(PriceLog, raw_price_log=RawPriceLog)
+def price_log(raw_price_log: ir.Table) -> ir.Table:
+    """Return the price of each item."""
+    return report_files.price_log(raw_price_log)
+
+
+REPORT_ASSETS = (
+    raw_user_activity_log,
+    user_activity_log,
+    raw_customer_research,
+    customer_research,
+    raw_price_log,
+    price_log,
+)
+"""The other files of an order report that was loaded whole."""

@@ -1,5 +1,6 @@
 """Checks of orders: gates in front of what is built on them, held days, and the accounting of lines."""
 
+from collections.abc import Callable
 from functools import partial
 
 import dagster as dg
@@ -9,12 +10,17 @@ from ecom_assets.orders.contracts import (
     DuplicateOrders,
     HeldOrderDays,
     QuarantinedOrders,
+    RawCustomerResearch,
+    RawPriceLog,
+    RawUserActivityLog,
     RawUserOrderLog,
     UserOrderLog,
 )
 from ecom_assets.orders.held_day_log import held_day_entry
 from ecom_assets.orders.orders import order_accounting
+from ecom_assets.orders.report_files import classified_activities, classified_research
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 
 
@@ -75,6 +81,53 @@ def received_is_clean_plus_quarantined_plus_surplus_plus_held(
         days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
     return result_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+def report_checks(refused_share: float) -> list[TableCheck]:
+    """Return the checks that most lines of the report's other files are clean; a failure blocks the clean tables."""
+    return [
+        TableCheck(
+            contract=raw,
+            name="most_lines_are_clean",
+            description=f"No more than a share of {refused_share:g} of {raw.qualified_name()} is refused.",
+            evaluate=partial(_mostly_clean, refused_share, raw, classify),
+            tables=(raw,),
+            blocking=True,
+        )
+        for raw, classify in REPORT_FILES
+    ]
+
+
+REPORT_FILES: tuple[tuple[type[Table], Callable[[ir.Table], ir.Table]], ...] = (
+    (RawUserActivityLog, classified_activities),
+    (RawCustomerResearch, classified_research),
+    (RawPriceLog, lambda raw: raw),
+)
+"""The raw tables, each with the function that adds the reason to refuse a line."""
+
+
+def _mostly_clean(
+    share: float,
+    contract: type[Table],
+    classify: Callable[[ir.Table], ir.Table],
+    days: Days | None,
+    raw: ir.Table,
+) -> CheckResult:
+    lines = classify(of_days(raw, "received_date", days))
+    counts = lines.group_by("reject_reason").agg(line_count=lines.count()).to_pyarrow().to_pylist()
+    total = sum(row["line_count"] for row in counts)
+    refused = {row["reject_reason"]: row["line_count"] for row in counts if row["reject_reason"]}
+    number, limit = sum(refused.values()), int(total * share)
+    examples: list[dict[str, object]] = [{"reject_reason": name, "lines": n} for name, n in sorted(refused.items())]
+    if number <= limit:
+        return CheckResult(0, total, examples[:EXAMPLES], observed=number, limit=limit)
+    reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(refused.items()))
+    sentence = (
+        f"Of {total:,} lines in {contract.qualified_name()}, {number:,} were refused ({reasons}), more than "
+        f"ECOM_GATE_REFUSED_SHARE={share:g} allows; look at the report's file, and load it again with `ecom run "
+        "--orders api`."
+    )
+    return CheckResult(1, total, examples[:EXAMPLES], observed=number, limit=limit, metadata={"sentence": sentence})
 
 
 def _is_there(days: Days | None, raw: ir.Table) -> CheckResult:

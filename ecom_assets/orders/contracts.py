@@ -204,3 +204,120 @@ class DayReleases(Table):
     limit_count = count("What it had to exceed", unit="as observed_count")
     released_by = text("Who let it in", pii=True)
     released_at = instant("When")
+
+
+class RawUserActivityLog(Table):
+    """One row per activity in the order report, exactly as it came, copies and broken lines included."""
+
+    layer = "raw"
+    name = "user_activity_log"
+    group = "sales"
+    day_column = "received_date"
+
+    id = text("The line's number in its file", nullable=True)
+    uniq_id = text("The activity's own id, or a stable hash where the file has none", nullable=True)
+    date_time = text("When it was, as received", nullable=True)
+    action_id = text("What was done, by the source's number", nullable=True)
+    customer_id = text("Who did it", nullable=True, pii=True)
+    received_quantity = text("How often, as received", nullable=True)
+    activity_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
+    activity_date = day("The day of activity_at; null if that is", nullable=True)
+    quantity = Column("int64", "The whole number in received_quantity", "activities", nullable=True)
+    received_at = instant("When the line arrived, where the source says so", nullable=True)
+    received_date = day("The day of the activity; that of the last one for lines without a day")
+    source = text("The address of the order report API")
+    source_file = text("The file within the report")
+    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+
+
+class UserActivityLog(Table):
+    """One row per activity in the order report, clean and once."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("activity_date", "uniq_id")
+    day_column = "activity_date"
+
+    uniq_id = text("The activity's own id, or a stable hash where the file has none")
+    activity_at = instant("When it was")
+    activity_date = day("The day of that")
+    action_id = text("What was done, by the source's number")
+    customer_id = text("Who did it", pii=True)
+    quantity = Column("int64", "How often; 1 where the file does not say it", "activities", at_least=0)
+
+
+class RawCustomerResearch(Table):
+    """One row per line of market research in the order report, exactly as it came, copies and broken lines included."""
+
+    layer = "raw"
+    name = "customer_research"
+    group = "sales"
+    day_column = "received_date"
+
+    research_id = text("A stable hash of the line's values", nullable=True)
+    id = text("The line's number in its file", nullable=True)
+    date_id = text("The day, as received", nullable=True)
+    category_id = text("The category, by the source's number", nullable=True)
+    geo_id = text("The place, by the source's number", nullable=True)
+    received_sales_qty = text("Items sold, as received", nullable=True)
+    received_sales_amt = text("What they sold for, as received", nullable=True)
+    research_at = instant("The instant in date_id; null if the text could not be read", nullable=True)
+    research_date = day("The day of research_at; null if that is", nullable=True)
+    sales_quantity = Column("int64", "The whole number in received_sales_qty", "items", nullable=True)
+    sales_amount = received_amount("The number in received_sales_amt", nullable=True)
+    received_at = instant("When the line arrived, where the source says so", nullable=True)
+    received_date = day("The day of the research; that of the last one for lines without a day")
+    source = text("The address of the order report API")
+    source_file = text("The file within the report")
+    malformed_row = text("The whole line, where it could not be split into columns", nullable=True, pii=True)
+
+
+class CustomerResearch(Table):
+    """One row per day, category, place and numbers of the market research in the order report: equal lines once."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("research_date", "research_id")
+    day_column = "research_date"
+
+    research_id = text("A stable hash of the line's values")
+    research_date = day("The day")
+    category_id = text("The category, by the source's number")
+    geo_id = text("The place, by the source's number")
+    sales_quantity = Column("int64", "Items sold", "items", at_least=0)
+    sales_amount = received_amount("What they sold for", at_least=0)
+
+
+PRICE_REJECT_REASONS = ("missing_name", "unparseable_price")
+
+
+class RawPriceLog(Table):
+    """One row per line of the prices in the order report, exactly as it came."""
+
+    layer = "raw"
+    name = "price_log"
+    group = "sales"
+    key = ("received_date", "record_number")
+    day_column = "received_date"
+
+    received_date = day("The last day of the report's orders: the file itself has no day")
+    record_number = count("The line's place in its file, from 1", unit="place")
+    item_name = text("The item, or the category, by its name", nullable=True)
+    received_price = text("Its price, as received", nullable=True)
+    price_amount = received_amount("The number in received_price; null if it is not a number from 0", nullable=True)
+    reject_reason = text("Why the line has no price; null if it has", nullable=True, one_of=PRICE_REJECT_REASONS)
+    source = text("The address of the order report API")
+    source_file = text("The file within the report")
+
+
+class PriceLog(Table):
+    """One row per item and day of an order report: the price in the last line that names the item."""
+
+    layer = "staging"
+    group = "sales"
+    key = ("received_date", "item_name")
+    day_column = "received_date"
+
+    received_date = day("The last day of the report's orders")
+    item_name = text("The item, or the category, by its name")
+    price_amount = received_amount("Its price on that day", at_least=0)

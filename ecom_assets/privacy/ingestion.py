@@ -18,7 +18,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, ErasedIds
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -52,6 +52,7 @@ class PersonColumns:
 COLUMNS: dict[type[Table], PersonColumns] = {
     RawEvents: PersonColumns("user_id", {"session_id": SESSION, "anonymous_id": DEVICE}, "malformed_row"),
     RawUserOrderLog: PersonColumns("customer_id", {}, "malformed_row"),
+    RawUserActivityLog: PersonColumns("customer_id", {}, "malformed_row"),
     RawCustomers: PersonColumns("customer_id", {}, "payload"),
 }
 """The raw tables with rows of people."""

@@ -34,7 +34,8 @@ from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, opened_bytes
-from ecom_assets.sources.order_reports.api import stored_files
+from ecom_assets.sources.order_reports.api import ACTIVITIES, report_path, stored_files
+from ecom_assets.sources.order_reports.report_files import activity_mapping
 from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.warehouse.sql_text import ident, select, text
 
@@ -284,3 +285,6 @@ def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterato
     stored = [path for home in homes for path in stored_files(home)]
     if stored:
         yield RecordFiles.open(con, stored, load_order_mapping("user_order_log"), settings.timezone)
+    activities = report_path(settings.home, ACTIVITIES)
+    if activities.exists():
+        yield RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone)

@@ -12,6 +12,7 @@ from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
 from ecom_assets.privacy.pending import FOLDER
 from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.order_reports.api import FOLDER as ORDER_REPORTS
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
@@ -20,8 +21,8 @@ CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "statements.sqli
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
-ELSEWHERE = ("sandbox", FOLDER, "erasure.key")
-"""The simulated shop's files are handled as landing files, and receipts have no ids."""
+ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, "erasure.key")
+"""The simulated shop's files and order reports are handled as landing files, and receipts have no ids."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.ingestion import COLUMNS, PersonColumns, among, condition, id_table, words_of
 from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
 from ecom_assets.registry import ALL, NOTES
@@ -22,7 +22,11 @@ from ecom_assets.tables.literals import NO
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 
-OWN_DAY: dict[type[Table], str] = {RawEvents: "event_date", RawUserOrderLog: "order_date"}
+OWN_DAY: dict[type[Table], str] = {
+    RawEvents: "event_date",
+    RawUserOrderLog: "order_date",
+    RawUserActivityLog: "activity_date",
+}
 """The day of what a row records, beside the day on which it arrived."""
 USERS = ("user_id", "customer_id")
 SESSIONS = {RawEvents: ("session_id",)}

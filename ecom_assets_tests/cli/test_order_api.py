@@ -104,6 +104,28 @@ def test_the_report_is_the_first_load_and_the_nights_follow_in_the_same_home(hom
 
 
 @pytest.mark.slow
+def test_a_person_is_erased_from_the_stored_report_too(home: Path, service: OrderService, tmp_path: Path) -> None:
+    activities = (
+        "id,date_time,action_id,customer_id,quantity\n1,2022-11-10T00:00:00,3,5116,2\n2,2022-11-10T00:00:00,3,77,1\n"
+    )
+    (tmp_path / "report" / "user_activity_log.csv").write_text(activities)
+    (tmp_path / "report" / "price_log.csv").write_text("Хлеб ржаной,20\n")
+    env = settings_of(service)
+    loaded = ecom("run", "--json", "--orders", "api", "--to", "2022-12-01", home=home, env=env)
+    assert (loaded.exit_code, loaded.json["checks"]["failed"]) == (0, []), loaded.err
+    counts = {name: loaded.json["tables"][name] for name in ("staging.user_activity_log", "staging.price_log")}
+    assert counts == {"staging.user_activity_log": 2, "staging.price_log": 1}
+    erased = ecom("erase", "--yes", "--customer", "5116", home=home, env=env)
+    assert erased.exit_code == 0, erased.err
+    report = home / "order_reports" / "report"
+    assert (report / "user_activity_log.csv").read_text().splitlines()[1:] == ["2,2022-11-10T00:00:00,3,77,1"]
+    assert ",5116,Оксана," not in (report / "user_order_log.csv").read_text(encoding="utf-8")
+    people = "SELECT DISTINCT customer_id FROM {}"
+    for table in ("raw.user_activity_log", "staging.user_activity_log"):
+        assert queried(home, people.format(table)) == [("77",)]
+
+
+@pytest.mark.slow
 def test_a_service_without_any_increment_stops_a_home_that_never_had_orders(home: Path, service: OrderService) -> None:
     result = ecom(*RUN, "--from", "2022-11-28", "--to", "2022-11-29", home=home, env=settings_of(service))
     assert result.exit_code == 1

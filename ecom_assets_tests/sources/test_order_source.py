@@ -105,9 +105,9 @@ def test_a_day_without_an_increment_is_no_part_of_the_slice_and_noted_as_absent(
 
 def test_an_increment_comes_beside_the_history_that_the_same_api_brought(service: OrderService, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, orders=service)
-    path = fetch_history(settings)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert (path, "status" in lines[0]) == (tmp_path / "order_reports" / "report" / "user_order_log.csv", False)
+    assert fetch_history(settings) == []
+    path = tmp_path / "order_reports" / "report" / "user_order_log.csv"
+    assert "status" not in path.read_text(encoding="utf-8").splitlines()[0]
     received = fetched(settings, BEFORE, FIRST)
     shipped = [row for row in service.rows_of(FIRST) if row["status"] == "shipped"]
     assert len(days_of(received)) == len(service.rows_of(FIRST)) + len(shipped)

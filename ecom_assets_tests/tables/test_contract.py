@@ -27,6 +27,10 @@ RECEIVED = {
     "mart.quarantined_event_samples.cart_amount",
     "mart.quarantined_order_samples.payment_amount",
     "mart.sales.revenue_amount",
+    "raw.customer_research.sales_amount",
+    "staging.customer_research.sales_amount",
+    "raw.price_log.price_amount",
+    "staging.price_log.price_amount",
 }
 """Money of one received row; all other money is a sum of any number of them."""
 

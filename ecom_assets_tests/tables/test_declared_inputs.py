@@ -25,7 +25,7 @@ from ecom_assets_tests.platform import NOON
 
 SETTINGS = Settings(home=Path("never written"))
 ASSETS = {asset.key.to_user_string(): asset for asset in table_assets(SETTINGS)}
-SOURCES = {"event_source", "order_source", "stock_source", "customer_source"}
+SOURCES = {"event_source", "order_source", "report_source", "stock_source", "customer_source"}
 DAYS = Days((DAY_ONE,))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
 
+Row = dict[str, Any]
 NICKNAME, COHORT, KEY = "sandbox", "1", "sandbox-order-key"
 FILE = "user_order_log_inc.csv"
 REPORT = "user_order_log"
@@ -32,7 +34,7 @@ class OrderService(Service):
     ) -> None:
         """Serve the rows of `orders.parquet` by UTC day; a folder of that name has a file for each day.
 
-        The files of a report are those of the folder `report`. Without it, a report has the shipped lines of all days.
+        The files of a report are those of the folder `report`. Without it, they are made from the lines of all days.
         """
         self._orders = orders
         self._report_folder = report
@@ -98,7 +100,7 @@ class OrderService(Service):
     def _report_names(self) -> list[str]:
         """Return the names of the files of a report."""
         if self._report_folder is None:
-            return [REPORT]
+            return sorted(REPORT_FILES)
         return sorted(path.stem for path in self._report_folder.glob("*.csv"))
 
     def _report_file(self, name: str) -> Answer:
@@ -107,9 +109,10 @@ class OrderService(Service):
             return NOT_FOUND
         if self._report_folder is not None:
             return _csv_answer((self._report_folder / name).read_bytes())
-        rows = [row for row in self._all_rows() if row["status"] == "shipped"]
-        names = [one for one in (rows[0] if rows else {}) if one != "status"]
-        return _csv_answer(_as_csv(names, rows))
+        rows = REPORT_FILES[name.removesuffix(".csv")](self._all_rows())
+        body = _as_csv(list(rows[0]) if rows else [], rows)
+        # The real service's prices have no header.
+        return _csv_answer(body.partition(b"\r\n")[2] if name == "price_log.csv" else body)
 
     def _all_rows(self) -> list[dict[str, Any]]:
         files = sorted(self._orders.glob("*.parquet")) if self._orders.is_dir() else [self._orders]
@@ -141,6 +144,61 @@ class OrderService(Service):
         kept = rows[:-1] if kind == "short_files" else rows
         body = b"" if kind == "empty_files" else _as_csv(list(rows[0]), kept)
         return _csv_answer(body[:-9] if kind == "cut_files" else body)
+
+
+def _order_lines(rows: list[Row]) -> list[Row]:
+    """Return the shipped lines, without their status."""
+    shipped = [row for row in rows if row["status"] == "shipped"]
+    return [{name: value for name, value in row.items() if name != "status"} for row in shipped]
+
+
+def _activities(rows: list[Row]) -> list[Row]:
+    """Return what customers did: they ordered a line, or gave it back."""
+    return [
+        {
+            "id": number,
+            "uniq_id": f"activity-{row['uniq_id']}",
+            "date_time": row["date_time"],
+            "action_id": ACTIONS[row["status"]],
+            "customer_id": row["customer_id"],
+            "quantity": row["quantity"],
+        }
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def _research(rows: list[Row]) -> list[Row]:
+    """Return what was sold of each item, in place of a category, on each day in each city."""
+    cells: dict[tuple[str, int, int], list[Row]] = {}
+    for row in _order_lines(rows):
+        day = f"{row['date_time']:%Y-%m-%d}T00:00:00"
+        cells.setdefault((day, row["item_id"], row["city_id"]), []).append(row)
+    return [
+        {
+            "date_id": day,
+            "category_id": item,
+            "geo_id": city,
+            "sales_qty": sum(row["quantity"] for row in sold),
+            "sales_amt": sum(row["payment_amount"] for row in sold),
+        }
+        for (day, item, city), sold in sorted(cells.items())
+    ]
+
+
+def _prices(rows: list[Row]) -> list[Row]:
+    """Return what one of each item cost in its last order."""
+    last = {row["item_name"]: row["payment_amount"] / row["quantity"] for row in _order_lines(rows)}
+    return [{"name": name, "price": f"{price:.2f}"} for name, price in sorted(last.items())]
+
+
+ACTIONS = {"shipped": 1, "refunded": 2}
+REPORT_FILES: dict[str, Callable[[list[Row]], list[Row]]] = {
+    REPORT: _order_lines,
+    "user_activity_log": _activities,
+    "customer_research": _research,
+    "price_log": _prices,
+}
+"""The files of a report, each with what makes its rows from all order lines."""
 
 
 def _csv_answer(body: bytes) -> Answer:

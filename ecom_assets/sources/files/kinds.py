@@ -1,4 +1,4 @@
-"""The two kinds of mapping: from a source layout to `ecommerce_events`, and to `user_order_log`."""
+"""The kinds of mapping: to `ecommerce_events`, to `user_order_log`, and of the other files of an order report."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -170,3 +170,75 @@ class OrderMapping(RecordMapping):
 
 load_order_mapping = partial(load, OrderMapping)
 """Returns a shipped mapping by name, or a custom one by the path of its YAML file; raises as `load` does."""
+
+
+ACTIVITY = RecordKind(
+    folder="",
+    fields=("id", "uniq_id", "date_time", "action_id", "customer_id", "quantity"),
+    id="uniq_id",
+    time="date_time",
+    at="activity_at",
+    optional=frozenset({"id", "quantity"}),
+    never_empty=frozenset({"uniq_id", "date_time"}),
+    numbers=frozenset({"quantity"}),
+    renamed={"quantity": "received_quantity"},
+    read={"quantity": ("BIGINT", _whole_number("e.quantity"))},
+)
+
+
+class ActivityFields(RecordFields):
+    """One entry per column of `user_activity_log`."""
+
+    uniq_id: IdField
+    date_time: TimeField
+    action_id: SourceField
+    customer_id: SourceField
+    id: SourceField | None = None
+    quantity: SourceField | None = None
+    received_at: TimeField | None = None
+
+
+class ActivityMapping(RecordMapping):
+    """The mapping of the activities in an order report."""
+
+    kind: ClassVar[RecordKind] = ACTIVITY
+
+    fields: ActivityFields
+
+
+RESEARCH = RecordKind(
+    folder="",
+    fields=("research_id", "id", "date_id", "category_id", "geo_id", "sales_qty", "sales_amt"),
+    id="research_id",
+    time="date_id",
+    at="research_at",
+    optional=frozenset({"id"}),
+    never_empty=frozenset({"research_id", "date_id"}),
+    numbers=frozenset({"sales_qty", "sales_amt"}),
+    renamed={"sales_qty": "received_sales_qty", "sales_amt": "received_sales_amt"},
+    read={
+        "sales_quantity": ("BIGINT", _whole_number("e.sales_qty")),
+        "sales_amount": ("DECIMAL(18, 2)", amount("e.sales_amt")),
+    },
+)
+
+
+class ResearchFields(RecordFields):
+    """One entry per column of `customer_research`."""
+
+    research_id: IdField
+    date_id: TimeField
+    category_id: SourceField
+    geo_id: SourceField
+    sales_qty: SourceField
+    sales_amt: SourceField
+    id: SourceField | None = None
+    received_at: TimeField | None = None
+
+
+class ResearchMapping(RecordMapping):
+    """The mapping of the market research in an order report."""
+
+    kind: ClassVar[RecordKind] = RESEARCH
+
+    fields: ResearchFields

@@ -3,10 +3,11 @@
 import csv
 import io
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urljoin
@@ -27,6 +28,13 @@ REPORT = "report"
 """The folder with the files of the last report that was loaded whole."""
 HISTORY = "user_order_log"
 """The file of a report with all order lines up to now."""
+ACTIVITIES, RESEARCH, PRICES = "user_activity_log", "customer_research", "price_log"
+"""The other files that a report may have."""
+NEEDED = {
+    ACTIVITIES: ("date_time", "action_id", "customer_id"),
+    RESEARCH: ("category_id", "geo_id", "sales_qty", "sales_amt"),
+}
+"""The columns without which such a file says nothing; prices may come without a header."""
 COLUMNS = (
     "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
     "item_name", "quantity", "payment_amount",
@@ -79,9 +87,14 @@ def path_of(home: Path, day: date) -> Path:
     return home / FOLDER / f"increment_date={day.isoformat()}" / FILE
 
 
+def report_path(home: Path, name: str) -> Path:
+    """Return the path of a file of the last report that was loaded whole."""
+    return home / FOLDER / REPORT / f"{name}.csv"
+
+
 def history_path(home: Path) -> Path:
     """Return the path of the order lines of the last report that was loaded whole."""
-    return home / FOLDER / REPORT / f"{HISTORY}.csv"
+    return report_path(home, HISTORY)
 
 
 def stored_files(home: Path) -> list[Path]:
@@ -189,15 +202,19 @@ def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[Order
             yield reports.fetch(report.id, day)
 
 
-def fetch_history(settings: Settings) -> Path:
-    """Fetch a report's own file with all order lines up to now, and store it in place of the last one.
+def fetch_history(settings: Settings) -> list[str]:
+    """Fetch a report's own files, and store them in place of the last ones; return what is wrong with some.
+
+    The file with all order lines up to now must come; without the others, the run goes on.
 
     Raises:
         SettingError: No URL is set, or a header cannot be sent.
         SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
     """
     with order_reports(settings) as reports:
-        return reports.fetch_history(reports.make_report())
+        report = reports.make_report()
+        reports.fetch_history(report)
+        return [fault for name in (ACTIVITIES, RESEARCH, PRICES) if (fault := reports.fetch_other(report, name))]
 
 
 @contextmanager
@@ -303,33 +320,42 @@ class OrderReports:
                 f"The report {report.id} of the order report API at {self._place} has no file {HISTORY}; load your "
                 "orders from a file once instead, with `ecom run --orders PATH`."
             )
-        body = self._download(report.links[HISTORY], f"{report.id}/{HISTORY}.csv", f"file {HISTORY}.csv", None)
+        usual = f"{report.id}/{HISTORY}.csv"
+        body = self._download(report.links[HISTORY], usual, f"file {HISTORY}.csv", partial(_fault_of_orders, None))
         path = history_path(self._settings.home)
         land(body, path)
         return path
 
+    def fetch_other(self, report: OrderReport, name: str) -> str:
+        """Download and store another file of a report if it has it; return why it could not, or nothing."""
+        if name not in report.links:
+            return ""
+        usual = f"{report.id}/{name}.csv"
+        try:
+            body = self._download(report.links[name], usual, f"file {name}.csv", partial(_fault_of_other, name))
+        except SourceError as error:
+            return f"{error} The orders are loaded all the same."
+        land(body, report_path(self._settings.home, name))
+        return ""
+
     def _download_increment(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
         links = data.s3_path or {}
         link = next((links[name] for name in LINKS if links.get(name)), None)
-        return self._download(link, f"{quote(increment_id, safe='')}/{FILE}", f"file of {day}", data.row_count)
+        fault_in = partial(_fault_of_orders, data.row_count)
+        return self._download(link, f"{quote(increment_id, safe='')}/{FILE}", f"file of {day}", fault_in)
 
-    def _download(self, link: str | None, usual: str, what: str, row_count: int | None) -> bytes:
+    def _download(self, link: str | None, usual: str, what: str, fault_in: Callable[[Response], str]) -> bytes:
         """Return a complete file; the key is sent to the service only, not to the server that stores its files.
 
         Args:
             link: Its address; None: the service names none.
             usual: Its usual path at the service.
             what: Its name in messages.
-            row_count: How many rows the service announced.
+            fault_in: Returns what is wrong with a body.
         """
         own = self._url(usual)
         link = urljoin(own, link or own)
         headers = self._headers if same_origin(link, own) else {}
-
-        def fault_in(response: Response) -> str:
-            announced = response.headers.get("X-Row-Count", "")
-            return count_rows(response.content, int(announced) if announced.isdecimal() else row_count).fault
-
         api = replace(self._session.api, name=f"order report API's {what}")
         with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
             return files.get(link, {}, headers).content
@@ -347,3 +373,22 @@ class OrderReports:
                 f"The order report API at {self._place} returned a response that cannot be used "
                 f"({named}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again later."
             ) from None
+
+
+def _fault_of_orders(row_count: int | None, response: Response) -> str:
+    """Return what is wrong with a file of order lines; `row_count` are its rows if the service announced them."""
+    announced = response.headers.get("X-Row-Count", "")
+    return count_rows(response.content, int(announced) if announced.isdecimal() else row_count).fault
+
+
+def _fault_of_other(name: str, response: Response) -> str:
+    """Return what is wrong with another file of a report."""
+    try:
+        text = response.content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return f"gives a file that is not UTF-8 at byte {error.start:,}"
+    header = next(csv.reader(io.StringIO(text, newline="")), [])
+    if not header:
+        return "gives an empty file"
+    missing = [column for column in NEEDED.get(name, ()) if column not in header]
+    return f"gives a file without the columns {', '.join(missing)}" if missing else ""

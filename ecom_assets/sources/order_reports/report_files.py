@@ -1,0 +1,179 @@
+"""The other files of an order report that was loaded whole: activities, market research and prices, as raw tables.
+
+Their layouts vary from report to report: with or without ids, with or without a header (prices). A file that cannot be
+read is an error that names the columns it needs; a file that the report has not leaves its table as it is.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import SourceError
+from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUserActivityLog
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.files.kinds import ActivityMapping, ResearchMapping
+from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
+from ecom_assets.sources.order_reports.source import open_history
+from ecom_assets.tables.bounds import MAX_AMOUNT
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import SliceOutput
+from ecom_assets.warehouse.local import in_memory, temporary
+
+NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
+"""What the column with an item's name is called; the first that a file has."""
+CENTS = Decimal("0.01")
+
+
+def has_report(settings: Settings) -> bool:
+    """Return whether a report with other files than orders was loaded whole."""
+    files = (report_path(settings.home, name) for name in (ACTIVITIES, RESEARCH, PRICES))
+    return bool(settings.order_api_url) and any(file.exists() for file in files)
+
+
+def activity_mapping(path: Path) -> ActivityMapping:
+    """Return the mapping of a file of activities; its id is a hash of the line where it has no `uniq_id`."""
+    names = _header(path)
+    content = ("date_time", "action_id", "customer_id", *(["quantity"] if "quantity" in names else []))
+    of_id = {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
+    fields = {name: name for name in ("id", "date_time", "action_id", "customer_id", "quantity")}
+    return ActivityMapping.model_validate(
+        {"name": ACTIVITIES, "other_columns": "ignore", "fields": {**fields, "uniq_id": of_id}}
+    )
+
+
+def research_mapping(path: Path) -> ResearchMapping:
+    """Return the mapping of a file of market research; its day is `date_id` or `date_time`."""
+    day = "date_time" if "date_id" not in _header(path) and "date_time" in _header(path) else "date_id"
+    numbers = ("category_id", "geo_id", "sales_qty", "sales_amt")
+    of_id = {"hash_of": (day, *numbers), "equal_rows": "merge"}
+    fields = {"id": "id", "date_id": day, "research_id": of_id} | {name: name for name in numbers}
+    return ResearchMapping.model_validate({"name": RESEARCH, "other_columns": "ignore", "fields": fields})
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """The other files of the stored report."""
+
+    reader: Backend
+    """The DuckDB connection that reads files."""
+    settings: Settings
+
+    def activities(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawUserActivityLog` of `days`."""
+        path = report_path(self.settings.home, ACTIVITIES)
+        if not path.exists():
+            return _nothing(RawUserActivityLog)
+        return self._records(path, activity_mapping(path), days, "activity_date")
+
+    def research(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawCustomerResearch` of `days`."""
+        path = report_path(self.settings.home, RESEARCH)
+        if not path.exists():
+            return _nothing(RawCustomerResearch)
+        return self._records(path, research_mapping(path), days, "research_date")
+
+    def prices(self, days: Days) -> SliceOutput:
+        """Return the rows of `RawPriceLog`, if the last day of the report's orders is among `days`."""
+        path = report_path(self.settings.home, PRICES)
+        last = self._last_day() if path.exists() else None
+        if last is None or last not in days.dates:
+            return _nothing(RawPriceLog)
+        rows = list(price_rows(path, last, self.settings.order_api_url))
+        return SliceOutput(in_memory(rows, RawPriceLog), Days((last,)), {"row_count": len(rows)})
+
+    def _records(self, path: Path, mapping: RecordMapping, days: Days, day_column: str) -> SliceOutput:
+        where = (self.settings.timezone, self.settings.first_plausible_day)
+        files = RecordFiles.open(self.reader.con, [path], mapping, *where)
+        sql = received_rows(files, days, self.settings.order_api_url, day_column)
+        return SliceOutput(temporary(self.reader, f"received_{path.stem}", sql, "VIEW"), days)
+
+    def _last_day(self) -> date | None:
+        if not history_path(self.settings.home).exists():
+            return None
+        covered = open_history(self.reader.con, self.settings).received_days()
+        return covered[1] if covered else None
+
+
+def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of prices: with a header, or of two columns without one.
+
+    Raises:
+        SourceError: The file has neither.
+    """
+    lines = [line for line in csv.reader(io.StringIO(_text(path), newline="")) if any(line)]
+    name, price = _price_columns(path, lines[0] if lines else [])
+    for number, line in enumerate(lines[1:] if _names(lines[0]) else lines, start=1):
+        item, received = (_cell(line, place) for place in (name, price))
+        amount = _amount(received)
+        yield {
+            "received_date": day,
+            "record_number": number,
+            "item_name": item,
+            "received_price": received,
+            "price_amount": amount,
+            "reject_reason": "missing_name" if item is None else "unparseable_price" if amount is None else None,
+            "source": source,
+            "source_file": path.name,
+        }
+
+
+def _price_columns(path: Path, first: list[str]) -> tuple[int, int]:
+    """Return the places of an item's name and of its price."""
+    names = _names(first)
+    if "price" in names and (known := [names.index(name) for name in NAMES if name in names]):
+        return known[0], names.index("price")
+    if not names and len(first) == len(("name", "price")):
+        return 0, 1
+    begins = ", ".join(first)[:100] or "nothing"
+    raise SourceError(
+        f"{path} cannot be read: it begins with {begins}; a file of prices has the columns {NAMES[0]} and price, "
+        "or two columns without a header."
+    )
+
+
+def _names(first: list[str]) -> list[str]:
+    """Return the names in the first line; none if it is a line with a price already."""
+    return [] if any(_amount(cell.strip()) is not None for cell in first) else [cell.strip().lower() for cell in first]
+
+
+def _cell(line: list[str], place: int) -> str | None:
+    return line[place].strip() or None if place < len(line) else None
+
+
+def _amount(text: str | None) -> Decimal | None:
+    """Return a text as money from 0, or None."""
+    try:
+        number = Decimal(text or "")
+    except InvalidOperation:
+        return None
+    return number.quantize(CENTS) if number.is_finite() and 0 <= number <= MAX_AMOUNT else None
+
+
+def _header(path: Path) -> list[str]:
+    return next(csv.reader(io.StringIO(_text(path), newline="")), [])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path} cannot be read as UTF-8 text; load the report again with `ecom run --orders api`."
+        ) from error
+
+
+def _nothing(contract: type[Table]) -> SliceOutput:
+    return SliceOutput.nothing(
+        in_memory((), contract), "no such file of an order report is stored, or it is of other days"
+    )

@@ -1,0 +1,170 @@
+"""The other files of an order report, in the layouts that occur: with ids or without, with a header or without."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.orders import report_files
+from ecom_assets.orders.checks import report_checks
+from ecom_assets.orders.contracts import (
+    CustomerResearch,
+    PriceLog,
+    RawCustomerResearch,
+    RawPriceLog,
+    RawUserActivityLog,
+    UserActivityLog,
+)
+from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sources.order_reports.api import fetch_history, report_path
+from ecom_assets.sources.order_reports.report_files import ReportFiles, has_report
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.command import small_shop
+from ecom_assets_tests.services import settings_for
+from ecom_assets_tests.sources.test_order_report_api import FIRST, SECOND, order
+
+BOTH = Days((FIRST, SECOND))
+ORDERS = (
+    "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount"
+)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[OrderService]:
+    """A service whose report has an order of each of two days, and what a test writes into `report`."""
+    lines = [",".join(str(value) for name, value in one.items() if name != "status") for one in _orders()]
+    (tmp_path / "increments").mkdir()
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "user_order_log.csv").write_text("\n".join([ORDERS, *lines]) + "\n")
+    with OrderService(tmp_path / "increments", report=tmp_path / "report") as served:
+        yield served
+
+
+def _orders() -> list[dict[str, Any]]:
+    return [order(1, FIRST, item_name="Lamp"), order(2, SECOND, item_name="Lamp")]
+
+
+def stored(service: OrderService, tmp_path: Path, **files: str) -> tuple[ReportFiles, list[str]]:
+    """Load a report with these files; return them as a source, and what was wrong with some."""
+    for name, text in files.items():
+        (tmp_path / "report" / f"{name}.csv").write_text(text)
+    settings = settings_for(tmp_path / "home", orders=service)
+    faults = fetch_history(settings)
+    return ReportFiles(connect(), settings), faults
+
+
+def rows_of(table: Any) -> list[dict[str, Any]]:
+    actual: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+    return actual
+
+
+def test_activities_are_clean_once_whether_the_file_has_ids_or_not(service: OrderService, tmp_path: Path) -> None:
+    with_ids = (
+        "id,uniq_id,date_time,action_id,customer_id,quantity\n1,a,2026-01-01T10:00:00,3,anna,2\n"
+        "9,a,2026-01-01T10:00:00,3,anna,2\n2,b,2026-01-02 11:00:00,1,ben,\n3,c,soon,1,ben,1\n"
+        "4,d,2026-01-02T11:00:00,1,,1\n"
+    )
+    source, faults = stored(service, tmp_path, user_activity_log=with_ids)
+    received = source.activities(BOTH)
+    assert (faults, received.days, set(received.rows.columns)) == ([], BOTH, set(RawUserActivityLog.columns))
+    clean = sorted(rows_of(report_files.user_activity_log(received.rows)), key=lambda row: row["uniq_id"])
+    assert [(row["uniq_id"], row["activity_date"], row["action_id"], row["quantity"]) for row in clean] == [
+        ("a", FIRST, "3", 2),
+        ("b", SECOND, "1", 1),
+    ]
+    assert set(clean[0]) == set(UserActivityLog.columns)
+    reasons = [row["reject_reason"] for row in rows_of(report_files.classified_activities(received.rows))]
+    assert sorted(one for one in reasons if one) == ["missing_customer", "unparseable_date_time"]
+
+    without = "date_time,action_id,customer_id,quantity\n" + 2 * "2026-01-01T10:00:00,3,anna,2\n"
+    source, faults = stored(service, tmp_path, user_activity_log=without)
+    equal = rows_of(report_files.user_activity_log(source.activities(BOTH).rows))
+    assert [row["quantity"] for row in equal] == [2, 2], "equal lines without an id are two activities"
+    assert rows_of(source.activities(Days((SECOND,))).rows) == []
+
+
+def test_market_research_counts_equal_lines_once(service: OrderService, tmp_path: Path) -> None:
+    line = "2026-01-01T00:00:00,1,2,30,600.50\n"
+    text = "id,date_id,category_id,geo_id,sales_qty,sales_amt\n1," + line + "2," + line + "3,2026-01-02,1,2,x,1\n"
+    source, _ = stored(service, tmp_path, customer_research=text)
+    received = source.research(BOTH)
+    assert set(received.rows.columns) == set(RawCustomerResearch.columns)
+    [row] = rows_of(report_files.customer_research(received.rows))
+    assert set(row) == set(CustomerResearch.columns)
+    assert (row["research_date"], row["sales_quantity"], row["sales_amount"]) == (FIRST, 30, Decimal("600.50"))
+    other = text.replace("date_id", "date_time").replace("id,date", "number,date")
+    source, _ = stored(service, tmp_path, customer_research=other)
+    assert len(rows_of(report_files.customer_research(source.research(BOTH).rows))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lamp,19.90\nHat,5\n,3\nLamp,21\nBag,much\n",
+        "id,Name,price\n1,Lamp,19.90\n2,Hat,5\n3,,3\n4,Lamp,21\n5,Bag,much\n",
+    ],
+    ids=["without a header", "with a header"],
+)
+def test_prices_are_of_the_last_day_of_the_report(service: OrderService, tmp_path: Path, text: str) -> None:
+    source, _ = stored(service, tmp_path, price_log=text)
+    received = source.prices(BOTH)
+    assert (received.days, set(received.rows.columns)) == (Days((SECOND,)), set(RawPriceLog.columns))
+    assert [row["reject_reason"] for row in rows_of(received.rows.order_by("record_number"))] == [
+        None, None, "missing_name", None, "unparseable_price",
+    ]  # fmt: skip
+    prices = rows_of(report_files.price_log(received.rows).order_by("item_name"))
+    assert [(row["item_name"], row["price_amount"]) for row in prices] == [("Hat", Decimal(5)), ("Lamp", Decimal(21))]
+    assert set(prices[0]) == set(PriceLog.columns)
+    assert source.prices(Days((FIRST,))).days == Days(())
+
+
+def test_what_cannot_be_read_is_refused_with_a_sentence_and_the_orders_are_loaded(
+    service: OrderService, tmp_path: Path
+) -> None:
+    source, faults = stored(service, tmp_path, user_activity_log="when,who\n1,2\n", price_log="a,b,c\n1,2,3\n")
+    [fault] = faults
+    assert "file user_activity_log.csv" in fault
+    assert "gives a file without the columns date_time, action_id, customer_id" in fault
+    assert fault.endswith("The orders are loaded all the same.")
+    assert not report_path(tmp_path / "home", "user_activity_log").exists()
+    assert source.activities(BOTH).days == Days(())
+    with pytest.raises(SourceError, match=r"begins with a, b, c; a file of prices has the columns item_name and price"):
+        source.prices(BOTH)
+
+
+def test_mostly_refused_lines_stop_what_is_built_on_them(service: OrderService, tmp_path: Path) -> None:
+    source, _ = stored(service, tmp_path, price_log="Lamp,19.90\nHat,much\nBag,more\n")
+    [check] = [one for one in report_checks(0.5) if one.contract is RawPriceLog]
+    result = check.evaluate(BOTH, source.prices(BOTH).rows)
+    assert (check.blocking, result.broken_count, result.observed, result.limit) == (True, 1, 2, 1)
+    assert "2 were refused (unparseable_price 2)" in result.metadata["sentence"]
+    [lenient] = [one for one in report_checks(0.7) if one.contract is RawPriceLog]
+    assert lenient.evaluate(BOTH, source.prices(BOTH).rows).broken_count == 0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("shop")
+    small_shop(home, days=2)
+    return home
+
+
+def test_the_sandbox_shop_s_report_has_all_four_files_and_they_agree_with_its_orders(
+    shop: Path, tmp_path: Path
+) -> None:
+    with OrderService(shop / "sandbox" / "orders.parquet") as served:
+        settings = settings_for(tmp_path, orders=served)
+        assert (has_report(settings), fetch_history(settings), has_report(settings)) == (False, [], True)
+        lines = [row for day in BOTH.dates for row in served.rows_of(day)]
+        source = ReportFiles(connect(), settings)
+        activities = rows_of(report_files.user_activity_log(source.activities(BOTH).rows))
+        research = rows_of(report_files.customer_research(source.research(BOTH).rows))
+        prices = rows_of(report_files.price_log(source.prices(BOTH).rows))
+    shipped = [row for row in lines if row["status"] == "shipped"]
+    assert len(activities) == len(lines)
+    assert sum(row["sales_amount"] for row in research) == sum(row["payment_amount"] for row in shipped)
+    assert {row["item_name"] for row in prices} == {row["item_name"] for row in shipped}
