@@ -3,7 +3,6 @@
 A command's file is imported when the command is called, so only what that command needs is loaded.
 """
 
-import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -162,9 +161,9 @@ def outside_fault(error: BaseException) -> str | None:
             return damaged
         return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
-        from ecom_assets.settings.dagster_history import damage_of  # noqa: PLC0415 (needed in this case only)
+        from ecom_assets.settings.dagster_history import damage_in_use  # noqa: PLC0415 (needed in this case only)
 
-        return damage_of(Path(os.environ.get("DAGSTER_HOME") or "."), thorough=True) or (
+        return damage_in_use() or (
             f"Dagster's history in DAGSTER_HOME cannot be kept: {_first_line(error)}; see that its disk has space "
             "and may be written, then run again."
         )

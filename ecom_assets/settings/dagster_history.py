@@ -1,5 +1,6 @@
 """Whether the files of Dagster's history can be read: what is wrong with one, and what to do about it."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -36,6 +37,12 @@ def damage_of(home: Path, *, thorough: bool = False) -> str:
                 f"Dagster begins a new one. Only {lost} is lost: tables and deliveries are kept elsewhere."
             )
     return ""
+
+
+def damage_in_use() -> str:
+    """Return what `damage_of` says of the history that this process uses, after an error of SQLite."""
+    home = os.environ.get("DAGSTER_HOME")
+    return damage_of(Path(home), thorough=True) if home else ""
 
 
 def require_history(home: Path, *, thorough: bool = False) -> None:
