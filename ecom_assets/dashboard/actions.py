@@ -116,8 +116,11 @@ async def log_in(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    """End the session of this browser."""
+    """End the session of this browser, for every copy of its cookie."""
     check_form(request, await read_form(request))
+    known: sessions.Sessions | None = request.scope.get(sessions.SESSIONS)
+    if known is not None and (cookie := request.scope.get(sessions.SESSION)):
+        await run_in_threadpool(known.end, cookie)
     left = RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER)
     left.delete_cookie(sessions.COOKIE)
     return left

@@ -24,7 +24,7 @@ from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
 from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
-from ecom_assets.dashboard.sessions import SESSION, SessionDoor, secret_of
+from ecom_assets.dashboard.sessions import SESSION, SessionDoor
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
@@ -43,11 +43,10 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    secret = secret_of(settings.home)
     return build_stack(
         settings,
         build_dashboard_app(settings),
-        before_guard=lambda app, credentials: SessionDoor(app, credentials, secret),
+        before_guard=lambda app, credentials: SessionDoor(app, credentials, settings.home),
     )
 
 

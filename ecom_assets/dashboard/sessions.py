@@ -1,7 +1,8 @@
 """Logins by API key: a signed cookie that names the key, and the token that forms carry against forged requests.
 
 The cookie holds no key. It is signed with a secret of this installation and the hash of the key, so revoking or
-changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins.
+changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins. Logging out
+leaves an empty file named for the session, which all of them see: a copy of the cookie lets nobody in any more.
 Another signed cookie has the result of the last action, which the next page shows and forgets.
 """
 
@@ -32,6 +33,7 @@ LASTS_S: Final = 12 * 3600
 SESSIONS, SESSION = "ecom.dashboard_sessions", "ecom.dashboard_session"
 """The keys in the ASGI scope with the `Sessions`, and with the cookie of a valid session."""
 SECRET_FILE: Final = "dashboard_secret"  # noqa: S105 (the name of the file)
+ENDED_FOLDER: Final = "ended_sessions"
 SAFE_METHODS: Final = {"GET", "HEAD"}
 _SEE_OTHER: Final = 303
 
@@ -42,6 +44,8 @@ class Sessions:
 
     secret: bytes
     credentials: Credentials
+    home: Path
+    """Where the sessions that ended are noted."""
 
     def begin(self, key: str) -> str | None:
         """Return the value of the cookie for a key; None if the key is not valid."""
@@ -49,21 +53,34 @@ class Sessions:
         named = self.credentials.keys.named(caller.name) if caller else None
         if caller is None or named is None:
             return None
-        payload = _packed(f"{caller.name}|{int(time.time()) + LASTS_S}".encode())
+        payload = _packed(f"{caller.name}|{secrets.token_hex(16)}|{int(time.time()) + LASTS_S}".encode())
         return f"{payload}.{self._mark(payload, named[1])}"
 
     def caller_of(self, cookie: str) -> Caller | None:
-        """Return the caller of a cookie; None if it is forged or expired, or its key is revoked."""
+        """Return the caller of a cookie; None if it is forged, expired or logged out, or its key is revoked."""
         payload, _, mark = cookie.partition(".")
         try:
-            name, _, ends_at = _unpacked(payload).decode().rpartition("|")
+            name, _, ends_at = _unpacked(payload).decode().rsplit("|", 2)
             is_over = int(ends_at) < time.time()
         except ValueError:
             return None
         named = None if is_over else self.credentials.keys.named(name)
         if named is None or not _is_same(mark, self._mark(payload, named[1])):
             return None
-        return named[0]
+        return None if self._ended(payload).exists() else named[0]
+
+    def end(self, cookie: str) -> None:
+        """End the session of a cookie in every process, and forget those that are over anyway."""
+        ended = self._ended(cookie.partition(".")[0])
+        ended.parent.mkdir(mode=0o700, exist_ok=True)
+        for one in ended.parent.iterdir():
+            with suppress(FileNotFoundError):  # another process forgot it
+                if one.stat().st_mtime < time.time() - LASTS_S:
+                    one.unlink()
+        ended.touch(mode=0o600)
+
+    def _ended(self, payload: str) -> Path:
+        return self.home / ENDED_FOLDER / hashlib.sha256(payload.encode()).hexdigest()
 
     def _mark(self, payload: str, key_hash: str) -> str:
         return _signed(self.secret, f"session|{payload}|{key_hash}")
@@ -72,10 +89,10 @@ class Sessions:
 class SessionDoor:
     """ASGI middleware before the API's guard: a login replaces a key, and pages without a login redirect to it."""
 
-    def __init__(self, app: ASGIApp, credentials: Credentials, secret: bytes) -> None:
-        """Wrap the guard."""
+    def __init__(self, app: ASGIApp, credentials: Credentials, home: Path) -> None:
+        """Wrap the guard; the secret and the sessions that ended are in `home`."""
         self._app = app
-        self._sessions = Sessions(secret, credentials)
+        self._sessions = Sessions(secret_of(home), credentials, home)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or lead it to the login."""

@@ -76,14 +76,21 @@ COOKIE: Final = "ecom_ui"
 LASTS_S: Final = 12 * 3600
 MOST: Final = 1_000
 """The maximum number of sessions; when it is reached, the oldest session ends."""
-PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Dagster's UI: log in</title>
+_HEAD: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Dagster's UI</title>
 <style>body{{font:16px system-ui;margin:15vh auto;max-width:26em;padding:0 1em}}
 input,button{{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin-top:.6em}}</style></head>
-<body><h1>Dagster's UI</h1><p>{message}</p>
-<form method="post" action="{action}"><label>API key of scope admin
+<body><h1>Dagster's UI</h1>"""
+PAGE: Final = f"""{_HEAD}<p>{{message}}</p>
+<form method="post" action="{{action}}"><label>API key of scope admin
 <input type="password" name="key" autocomplete="current-password" required autofocus></label>
 <button>Log in</button></form></body></html>"""
+LOG_OUT_PAGE: Final = f"""{_HEAD}
+<form method="post" action="{{action}}"><button>Log out</button></form></body></html>"""
+PAGE_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,10 @@ class Logins:
         name = secrets.token_urlsafe(32)
         self._sessions[name] = _Session(credential, now + LASTS_S)
         return name
+
+    def end(self, connection: HTTPConnection) -> None:
+        """End the session of a request, for every copy of its cookie."""
+        self._sessions.pop(connection.cookies.get(COOKIE, ""), None)
 
 
 LARGEST_FORM_BYTES = 16_384
@@ -175,8 +186,10 @@ class UiGuard:
         return None
 
     async def _refusal_by_login(self, connection: HTTPConnection, receive: Receive) -> Response | None:
-        if self._logins is None or await self._logins.is_logged_in(connection):
+        if self._logins is None:
             return None
+        if await self._logins.is_logged_in(connection):
+            return self._log_out(self._logins, connection)
         if self._rates.count("address", counted_address(connection.client.host if connection.client else "unknown")):
             detail = "This address sends too many requests; try again later."
             return _refused(connection, HTTPStatus.TOO_MANY_REQUESTS, detail)
@@ -186,6 +199,17 @@ class UiGuard:
             return self._page("Anyone who logs in here may start, change and delete runs.")
         detail = "Dagster's UI needs an API key of scope admin here: log in, or send `Authorization: Bearer KEY`."
         return _refused(connection, HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": 'Bearer realm="ecom_assets"'})
+
+    def _log_out(self, logins: Logins, connection: HTTPConnection) -> Response | None:
+        """Return the answer to a request that is about logging out, or None."""
+        if connection.scope["path"] != f"{self._prefix}/logout":
+            return None
+        if connection.scope.get("method") != "POST":
+            return HTMLResponse(LOG_OUT_PAGE.format(action=f"{self._prefix}/logout"), headers=PAGE_HEADERS)
+        logins.end(connection)
+        left = RedirectResponse(f"{self._prefix}/", HTTPStatus.SEE_OTHER)
+        left.delete_cookie(COOKIE)
+        return left
 
     async def _log_in(self, logins: Logins, request: Request) -> Response:
         key = await _key_of_form(request)
@@ -198,12 +222,8 @@ class UiGuard:
         return entered
 
     def _page(self, message: str) -> Response:
-        headers = {
-            "cache-control": "no-store",
-            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        }
         page = PAGE.format(message=message, action=f"{self._prefix}/login")
-        return HTMLResponse(page, HTTPStatus.UNAUTHORIZED, headers)
+        return HTMLResponse(page, HTTPStatus.UNAUTHORIZED, PAGE_HEADERS)
 
 
 def _runs_a_query_by_get(connection: HTTPConnection) -> bool:

@@ -1,5 +1,6 @@
 """Keys, sessions and forms of the dashboard: who sees pages, whose forms are taken."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,8 +42,7 @@ def address(kept: Settings) -> Iterator[str]:
     """The dashboard behind keys, with an action that every page may have."""
     app = build_dashboard_app(kept)
     _add_action(app)
-    secret = sessions.secret_of(kept.home)
-    stack = build_stack(kept, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, secret))
+    stack = build_stack(kept, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, kept.home))
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         yield answer.address
 
@@ -144,6 +144,35 @@ def test_logging_out_needs_the_token_of_the_page(client: Client) -> None:
 
     assert (log_out(), log_out(token=token_in(client))) == (403, 303)
     assert client.get("/dashboard/").status_code == 303
+
+
+def test_a_copied_cookie_lets_nobody_in_after_logging_out_and_after_a_restart(
+    client: Client, address: str, kept: Settings
+) -> None:
+    other = Client(address)
+    log_in(other, KEY)
+    log_in(client, KEY)
+    copied = client.session.cookies[sessions.COOKIE]
+    client.session.post(f"{address}/dashboard/logout", {"token": token_in(client)}, timeout=30)
+    thief = Client(address)
+    thief.session.cookies.set(sessions.COOKIE, copied)
+    assert (thief.get("/dashboard/").status_code, thief.get("/analytics/sales").status_code) == (303, 401)
+    assert other.get("/dashboard/").status_code == 200, "another login with the same key goes on"
+    with served(build_dashboard_stack(kept)) as again:  # type: ignore[arg-type]  # any ASGI application
+        assert replace(thief, address=again.address).get("/dashboard/").status_code == 303
+    ended = kept.home / sessions.ENDED_FOLDER
+    assert {one.stat().st_mode & 0o777 for one in ended.iterdir()} == {0o600}
+
+
+def test_what_is_over_anyway_is_forgotten(client: Client, kept: Settings) -> None:
+    ended = kept.home / sessions.ENDED_FOLDER
+    ended.mkdir(exist_ok=True)
+    old = ended / "of yesterday"
+    old.touch()
+    os.utime(old, (0, 0))
+    log_in(client, KEY)
+    client.session.post(f"{client.address}/dashboard/logout", {"token": token_in(client)}, timeout=30)
+    assert not old.exists()
 
 
 def test_an_action_says_what_it_did_on_the_next_page_once(client: Client) -> None:

@@ -183,6 +183,17 @@ def test_an_admin_key_logs_in_until_it_is_revoked(beyond: Ui) -> None:
     assert beyond.subscribed(f"http://{beyond.own}", Cookie=session) == 403
 
 
+def test_logging_out_ends_the_session_for_every_copy_of_its_cookie(beyond: Ui) -> None:
+    _, key = KeyFile(beyond.home).create("out", (Scope.ADMIN,))
+    cookie = logged_in(beyond, key).headers["set-cookie"].partition(";")[0]
+    page = beyond.answer("GET", "/logout", Cookie=cookie, Accept="text/html")
+    assert (page.status_code, 'method="post" action="/logout"' in page.text) == (200, True)
+    assert beyond.ask("GET", "/", Cookie=cookie) == 200, "a link logs nobody out"
+    assert beyond.ask("POST", "/logout", Cookie=cookie, Origin="https://evil.example") == 403
+    assert beyond.ask("POST", "/logout", Cookie=cookie) == 303
+    assert beyond.ask("GET", "/", Cookie=cookie) == 401
+
+
 def test_another_key_or_a_made_up_session_does_not(beyond: Ui) -> None:
     _, reading = KeyFile(beyond.home).create("reader", (Scope.READ, Scope.PERSONAL, Scope.COLLECT))
     for key in (reading, "", "wrong", "x" * 50_000):
