@@ -11,7 +11,8 @@ import io
 import os
 import re
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.encodings import UTF_8
-from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.sources.files.kinds import EVENT, load_order_mapping
 from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
@@ -269,22 +270,31 @@ def _member(name: str) -> str:
     return f"nullif(CASE WHEN json_valid(line) THEN {value} END, '')"
 
 
-def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
+def landing_files(
+    con: duckdb.DuckDBPyConnection, settings: Settings, *, may_be_empty: bool = False
+) -> Iterator[RecordFiles]:
     """Yield the files of each source that is files, checked against their mapping.
+
+    A place without files is an error unless it may be empty: it can be a disk that is not mounted.
 
     Raises:
         MappingError: A file does not match its mapping.
-        SourceError: A path does not exist.
+        SourceError: A path does not exist, or has no files.
     """
     has_own = bool(settings.events) and not is_table(settings)
+    opens: list[Callable[[], RecordFiles]] = []
     if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
-        yield open_events(con, settings, events_place(settings))
+        opens.append(lambda: open_events(con, settings, events_place(settings)))
     if settings.orders:
-        yield open_orders(con, settings)
+        opens.append(lambda: open_orders(con, settings))
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
     stored = [path for home in homes for path in stored_files(home)]
     if stored:
-        yield RecordFiles.open(con, stored, load_order_mapping("user_order_log"), settings.timezone)
+        mapping = load_order_mapping("user_order_log")
+        opens.append(lambda: RecordFiles.open(con, stored, mapping, settings.timezone))
     activities = report_path(settings.home, ACTIVITIES)
     if activities.exists():
-        yield RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone)
+        opens.append(lambda: RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone))
+    for files_of in opens:
+        with suppress(NoFilesError) if may_be_empty else nullcontext():
+            yield files_of()

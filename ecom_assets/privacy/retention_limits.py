@@ -83,7 +83,7 @@ def remove(engine: Engine, result: Expired) -> None:
 def _files(settings: Settings, before: date) -> Iterator[Path]:
     """Yield the files of landing folders of old days; other files have no reliable day."""
     with closing(plain_connection(settings.memory_limit)) as con:
-        for files in landing_files(con, settings):
+        for files in landing_files(con, settings, may_be_empty=True):
             for file in files.files():
                 if file.received_date and file.received_date < before:
                     yield Path(file.path)

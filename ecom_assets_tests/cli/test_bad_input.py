@@ -295,7 +295,7 @@ def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
     content[first:last] = bytes(byte ^ 0x5A for byte in content[first:last])
     path.write_bytes(content)
     with pytest.raises(duckdb.Error) as fault:
-        duckdb.sql(f"FROM '{path}'").fetchall()
+        duckdb.connect().execute(f"FROM '{path}'").fetchall()
     assert (str(path) in str(fault.value)) == names_file
     return path
 

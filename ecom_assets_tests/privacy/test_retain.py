@@ -58,6 +58,20 @@ def test_old_events_leave_and_numbers_stay(home: Path, tmp_path: Path) -> None:
     assert ecom("retain", "--dry-run", "--json", home=home, env=ENV).json["files"] == []
 
 
+@pytest.mark.parametrize("place", ["landing", "landing/*/*.csv"])
+def test_rows_leave_when_no_landing_file_is_left(home: Path, tmp_path: Path, place: str) -> None:
+    land(tmp_path / "landing", days_ago(120), days_ago(1))
+    env = {"ECOM_EVENTS": str(tmp_path / place)}
+    assert ecom("run", "--select", 'key:"raw/events"', home=home, env=env).exit_code == 0
+    for file in (tmp_path / "landing").glob("*/*"):
+        file.unlink()
+        file.parent.rmdir()
+    done = ecom("retain", "--yes", home=home, env=ENV | env)
+    assert (done.exit_code, done.out.splitlines()[0]) == (0, "1 rows of raw.events were removed.")
+    again = ecom("retain", "--yes", home=home, env=ENV | env)
+    assert (again.exit_code, again.out.splitlines()[0]) == (0, "0 rows of raw.events were removed.")
+
+
 def test_without_a_limit_nothing_is_removed(home: Path) -> None:
     refused = ecom("retain", "--yes", home=home)
     assert refused.exit_code == 2

@@ -31,6 +31,10 @@ _HEAD_BYTES = 1 << 18
 _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 
+class NoFilesError(SourceError):
+    """A folder is empty, or no file matches a glob."""
+
+
 @dataclass(frozen=True)
 class InputFile:
     """A file of records: its path, its format, and its arrival day if it is in a landing folder."""
@@ -138,7 +142,7 @@ def _files_of(given: str) -> Iterator[InputFile]:
 def _in_folder(folder: Path, given: str) -> Iterator[InputFile]:
     files = list(files_below(folder))
     if not files:
-        raise SourceError(f"the folder {given} holds no files; put {_KNOWN} files there")
+        raise NoFilesError(f"the folder {given} holds no files; put {_KNOWN} files there")
     for path in files:
         yield _input_file(path, folder)
 
@@ -150,7 +154,7 @@ def _in_glob(given: str) -> Iterator[InputFile]:
     require_readable_globs(given)
     matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
-        raise SourceError(f"no file matches {given}; check the pattern")
+        raise NoFilesError(f"no file matches {given}; check the pattern")
     for match in (one for one in matches if not any(map(is_ignored, one.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
