@@ -75,5 +75,8 @@ def _setting(noun: str, place: str) -> str:
 
 
 def _origins(engine: Engine, raw: type[Table]) -> set[str]:
-    # One row is enough, because own and simulated data never mix.
-    return {row["source"] for row in engine.some_rows(raw, None, 1)} if engine.has(raw) else set()
+    if not engine.has(raw):
+        return set()
+    # One row is enough, because own and simulated data never mix. Of the columns, a table may lack new ones.
+    row = engine.table(raw).select("source").limit(1).to_pyarrow()
+    return {str(source) for source in row["source"].to_pylist()}

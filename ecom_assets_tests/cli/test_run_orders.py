@@ -272,3 +272,17 @@ def test_a_report_that_comes_again_corrected_replaces_the_one_before(home: Path,
     assert ecom(*words, home=home).json["sales"]["revenue_amount"] == "40.00"
     orders_csv(report, "2026-01-02", "abcde", amount="7")
     assert ecom(*words, home=home).json["sales"]["revenue_amount"] == "35.00"
+
+
+def test_a_home_from_before_a_column_goes_on_with_the_next_run(tmp_path: Path) -> None:
+    """The column `region` is added to the tables of the first run, which an older release wrote."""
+    home, select = tmp_path / "home", '+key:"mart/city"'
+    file = orders_csv(tmp_path / "orders.csv", "2026-01-01", ["a", "b", "c", "d"])
+    assert ecom("run", "--orders", file, "--select", select, home=home).exit_code == 0
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        for table in ("raw.user_order_log", "staging.user_order_log"):
+            con.execute(f"ALTER TABLE {table} DROP COLUMN region")
+    result = ecom("run", "--orders", file, "--select", select, home=home)
+    assert result.exit_code == 0, result.err
+    assert queried(home, "SELECT city_name, region, country FROM mart.city") == [("Berlin", "Berlin", "Germany")]
+    assert queried(home, "SELECT DISTINCT region FROM raw.user_order_log") == [(None,)]
