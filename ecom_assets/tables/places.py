@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import ibis
 import ibis.expr.types as ir
 
-SEPARATOR = "\n"
+SEPARATOR = "|"
 FOUND = ("place_country_code", "place_country", "place_region_code", "place_region")
 
 
