@@ -203,6 +203,7 @@ def public_sentence(error: EcomError) -> str:
 
 
 def _too_deep(request: Request, _error: Exception) -> Response:
+    structlog.get_logger("ecom_assets.api").warning("nested_too_deeply", path=request.url.path)
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, TOO_DEEP)
 
 

@@ -21,8 +21,9 @@ KEY, SECRET = "a-key-that-may-read-all", "a-secret-of-more-than-thirty-two-bytes
 COOKIES = ("ecom_said", "ecom_dashboard", "ecom_ui", "other")
 HEADERS = ("authorization", "x-api-key", "if-none-match", "accept-encoding", "accept", "content-type", "origin", "host",
            "x-request-id", "traceparent", "sec-fetch-site", "cookie", "x-forwarded-for", "range")  # fmt: skip
-PATHS = ("/", "/health", "/analytics/sales", "/analytics/products/top", "/v1/analytics/conversion", "/explain/mart/sessions",
-         "/dashboard/", "/dashboard/login", "/dashboard/products", "/dashboard/funnel", "/dashboard/why", "/nothing")  # fmt: skip
+PATHS = ("/", "/health", "/analytics/sales", "/analytics/products/top", "/v1/analytics/conversion",
+         "/explain/mart/sessions", "/dashboard/", "/dashboard/login", "/dashboard/products", "/dashboard/funnel",
+         "/dashboard/why", "/nothing")  # fmt: skip
 PARAMETERS = (
     "time_range",
     "start_date",
@@ -39,8 +40,9 @@ PARAMETERS = (
 QUESTIONS = ("/analytics/funnel", "/analytics/trend", "/analytics/retention", "/analytics/sessions", "/explain/mart/x")
 KINDS = ("application/json", "application/json; charset=utf-7", "text/plain", "multipart/form-data; boundary=", "x")
 RAW = st.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if byte not in b"\r\n\0"))
-WORDS = st.sampled_from(["a.ü", "..", "=", "%", "%ff", "Bearer", "a.b.c", "\ud7ff", "[::1", "http://[", "W/\"", "gzip;q=x", "-1",
-                         "9" * 400, "0001-01-01", "9999-12-31", "NaN", "\u0000", "[" * 900, "[" * 3_900, "{" * 2_000])  # fmt: skip
+WORDS = st.sampled_from(["a.\u00fc", "..", "=", "%", "%ff", "Bearer", "a.b.c", "\ud7ff", "[::1", "http://[", 'W/"',
+                         "gzip;q=x", "-1", "9" * 400, "0001-01-01", "9999-12-31", "NaN", "\u0000", "[" * 900,
+                         "[" * 3_900, "{" * 2_000])  # fmt: skip
 TEXT = st.one_of(WORDS, st.text(max_size=20))
 VALUES = st.one_of(TEXT.map(lambda text: text.encode("utf-8", "replace").replace(b"\r", b"").replace(b"\n", b"")), RAW)
 LEAVES = st.one_of(
@@ -95,24 +97,35 @@ def check(response: Any) -> None:
         assert response.json()["detail"], told
 
 
-def with_key(headers: dict[str, bytes], *, has_key: bool) -> dict[str, bytes]:
-    """Return headers with a valid key, unless they have another."""
-    return {"x-api-key": KEY.encode(), **headers} if has_key else headers
+def sent(headers: dict[str, bytes], *, has_key: bool = False) -> dict[bytes, bytes]:
+    """Return headers as they are sent, with a valid key if they are to have one and have none."""
+    given = {"x-api-key": KEY.encode(), **headers} if has_key else headers
+    return {name.encode(): value for name, value in given.items()}
 
 
-@given(st.sampled_from(PATHS), st.dictionaries(st.sampled_from(COOKIES), VALUES, max_size=3), st.booleans())
+@given(
+    path=st.sampled_from(PATHS),
+    cookies=st.dictionaries(st.sampled_from(COOKIES), VALUES, max_size=3),
+    has_key=st.booleans(),
+)
 @example(path="/dashboard/", cookies={"ecom_said": b"a.\xfc"}, has_key=True)
 @example(path="/dashboard/", cookies={"ecom_dashboard": b"YXw5OTk5OTk5OTk5OQ.\xfc"}, has_key=False)
 @examples(300)
-def test_any_cookie(attacked: TestClient, path: str, cookies: dict[str, bytes], has_key: bool) -> None:
+def test_any_cookie(attacked: TestClient, path: str, cookies: dict[str, bytes], *, has_key: bool) -> None:
     cookie = b"; ".join(name.encode() + b"=" + value for name, value in cookies.items())
-    check(attacked.get(path, headers=with_key({"cookie": cookie}, has_key=has_key)))
+    check(attacked.get(path, headers=sent({"cookie": cookie}, has_key=has_key)))
 
 
-@given(st.sampled_from(PATHS), st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3), st.booleans())
+@given(
+    path=st.sampled_from(PATHS),
+    headers=st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3),
+    has_key=st.booleans(),
+)
+@example(path="/nothing", headers={"host": b"[::1"}, has_key=True)
+@example(path="/dashboard/nothing", headers={"host": b"a]["}, has_key=True)
 @examples(300)
-def test_any_header(attacked: TestClient, path: str, headers: dict[str, bytes], has_key: bool) -> None:
-    check(attacked.get(path, headers=with_key(headers, has_key=has_key)))
+def test_any_header(attacked: TestClient, path: str, headers: dict[str, bytes], *, has_key: bool) -> None:
+    check(attacked.get(path, headers=sent(headers, has_key=has_key)))
 
 
 @given(st.sampled_from(PATHS), st.lists(st.tuples(st.sampled_from(PARAMETERS), VALUES), max_size=3))
@@ -152,6 +165,18 @@ def test_any_question(attacked: TestClient, path: str, body: dict[str, Any]) -> 
     if path.endswith(("funnel", "trend")):
         body = {"steps": ["page_view"]} | body if path.endswith("funnel") else {"series": ["page_view"]} | body
     check(attacked.post(path, content=json.dumps(body), headers={"x-api-key": KEY, "content-type": KINDS[0]}))
+
+
+@given(
+    st.sampled_from(["/dashboard/login", "/dashboard/logout", "/dashboard/quality/release"]),
+    st.dictionaries(st.sampled_from(HEADERS), VALUES, max_size=3),
+    st.one_of(RAW, VALUES.map(lambda value: b"key=" + value), VALUES.map(lambda value: b"next=/dashboard/" + value)),
+)
+@example(path="/dashboard/login", headers={"origin": b"http://["}, body=b"key=x")
+@example(path="/dashboard/login", headers={"host": b"[::1", "cookie": b"ecom_said=.\xfc"}, body=f"key={KEY}".encode())
+@examples(200)
+def test_any_form(attacked: TestClient, path: str, headers: dict[str, bytes], body: bytes) -> None:
+    check(attacked.post(path, headers=sent(headers), content=body))
 
 
 PATTERN = st.one_of(st.text(alphabet=r"a0()[]{}|*+?^$\.-:=!<>PpLQE,", max_size=30), TEXT)

@@ -203,7 +203,10 @@ def is_loopback(address: str) -> bool:
 
 def is_origin_of(origin: str, host: str) -> bool:
     """Return whether an `Origin` header names the host of a `Host` header; the origin `null` never does."""
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # such as a bracket that is not closed
+        return False
     port = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
     is_named = bool(port and parts.netloc)
     return is_named and parts.netloc.lower().removesuffix(port) == host.lower().removesuffix(port)
