@@ -59,6 +59,11 @@ class SourceDays(BaseModel):
         description="Those of its days whose order lines are held back, wholly or in part: released, they may change",
         examples=[["2026-03-03"]],
     )
+    missing_days: list[date] = Field(
+        description="Those of its days of which nothing was received, though days before and after have rows: what "
+        "happened on them is not known, and counts nowhere",
+        examples=[["2026-03-04"]],
+    )
     previous_data: Coverage | None = Field(
         description="How many of the days before the data hold; changes are given only where both are `whole`, and "
         "where it is `none` no numbers of these days either",
@@ -67,6 +72,7 @@ class SourceDays(BaseModel):
     previous_known_from: date | None = Field(description="First of these that is known; null where none is")
     previous_known_to: date | None = Field(description="Last of them")
     previous_held_days: list[date] | None = Field(description="Those of these whose order lines are held back")
+    previous_missing_days: list[date] | None = Field(description="Those of these of which nothing was received")
 
 
 class Range(SourceDays):

@@ -24,7 +24,13 @@ from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
-OF_PREVIOUS: Final = ("previous_data", "previous_known_from", "previous_known_to", "previous_held_days")
+OF_PREVIOUS: Final = (
+    "previous_data",
+    "previous_known_from",
+    "previous_known_to",
+    "previous_held_days",
+    "previous_missing_days",
+)
 """The fields that are null for a state as of a day, because it is not compared with an earlier one."""
 
 
@@ -209,10 +215,12 @@ def _known_of(period: Period) -> dict[str, Any]:
         "known_from": known.first,
         "known_to": known.last,
         "held_days": known.held,
+        "missing_days": known.missing,
         "previous_data": period.previous.data,
         "previous_known_from": previous.first,
         "previous_known_to": previous.last,
         "previous_held_days": previous.held,
+        "previous_missing_days": previous.missing,
     }
 
 
@@ -246,7 +254,8 @@ def _etag(request: Request, reading: StoreReading) -> str:
     parameters = sorted(request.query_params.multi_items())
     published = reading.published
     known = sorted(
-        (source, one.first, one.last, one.held, sorted(one.unknown)) for source, one in published.known.items()
+        (source, one.first, one.last, one.held, sorted(one.unknown), one.missing)
+        for source, one in published.known.items()
     )
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:

@@ -171,7 +171,8 @@ class QuestionEvents:
             events = self.all(self.context.reading.events())
             days = events.event_date
             (row,) = self.context.reading.state(events.agg(first=days.min(), last=days.max()))
-            known = replace(known, first=row["first"], last=row["last"])
+            # Nobody knows which days of this zone the missing days of the reporting zone leave without any event.
+            known = replace(known, first=row["first"], last=row["last"], missing=())
         return known
 
     @property

@@ -16,7 +16,7 @@ from ecom_assets.warehouse.kept_statements import STATEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import date, datetime
 
     import ibis.expr.types as ir
 
@@ -77,6 +77,10 @@ class KeptEvents:
         (known,) = self.runner.rows(ends_of, self.events)
         return None if known["last"] is None else (known["first"], known["last"])
 
+    def seen_days(self) -> set[date]:
+        """Return the days of all events."""
+        return {row["event_date"] for row in self.runner.rows(days_of, self.events)}
+
     def rows(self) -> dict[str, Any]:
         """Return how many rows there are and were rejected, by reason."""
         return FileRows(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus}).as_json()
@@ -90,6 +94,11 @@ def ordinary_events(direct: ir.Table, *, has_escaped: bool, is_dated: bool) -> i
     visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
     result = as_clean_events(direct.mutate(visitor_id=visitor))
     return result if is_dated else result.drop(ARRIVED)
+
+
+def days_of(events: ir.Table) -> ir.Table:
+    """Return each day of events once."""
+    return events.select("event_date").distinct()
 
 
 def ends_of(events: ir.Table) -> ir.Table:

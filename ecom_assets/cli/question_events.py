@@ -126,6 +126,10 @@ class QuestionEvents:
         events = only.events(clean, within[1] or known[1])
         return cls(files, events, known, newest_at, within, clean, only)
 
+    def seen_days(self) -> set[date]:
+        """Return the days of all events, whoever's they are."""
+        return set(self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist())
+
     def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return an answer with its visitor segment and the counts of the rows that were read."""
         return self._segment.complete(answer, self._clean) | {"rows": self.files.rows.as_json()}

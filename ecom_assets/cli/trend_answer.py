@@ -1,15 +1,20 @@
 """The answer of `ecom trend`: by statements that are kept where it can be, without Ibis."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import OpenedFiles
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import with_event_types
-from ecom_assets.tables.days import DayRange
+from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.range import Range
+from ecom_assets.trends.visitors import STATES
 
 
 def answer_trend(
@@ -28,9 +33,32 @@ def answer_trend(
     if kept is not None and kept.ends is not None:
         known = kept.ends[0].date(), kept.ends[1].date()
         reach = Range.of_question(known, days.within(known[1]), opened.settings.timezone, kept.ends[1])
-        return trend_answer(kept.runner, kept.events, trend, reach) | {"rows": kept.rows()}
+        answer = partial(trend_answer, kept.runner, kept.events, trend)
+        return _with_gaps(answer, reach, kept.seen_days, opened.settings) | {"rows": kept.rows()}
     from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis)
 
     question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)
     reach = Range.of_question(question.known, question.days, opened.settings.timezone, question.newest_at)
-    return question.complete(trend_answer(question.files.con, question.events, trend, reach))
+    answer = partial(trend_answer, question.files.con, question.events, trend)
+    return question.complete(_with_gaps(answer, reach, question.seen_days, opened.settings))
+
+
+def _with_gaps(
+    answer: Callable[[Range], dict[str, Any]], reach: Range, seen_days: Callable[[], set[date]], settings: Settings
+) -> dict[str, Any]:
+    """Return an answer in which periods are unknown if no event of any kind is of their days.
+
+    The days of all events are read only if a period counts nothing, as they are most of the time of a large file.
+    """
+    result = answer(reach)
+    if settings.empty_days == "zero" or not _has_empty_period(result):
+        return result
+    every = Days.between(reach.known_first, reach.known_last + ONE_DAY)
+    missing = set(every.dates) - seen_days()
+    return answer(replace(reach, missing=frozenset(missing))) if missing else result
+
+
+def _has_empty_period(result: dict[str, Any]) -> bool:
+    lines = [one["values"] for one in result["series"]]
+    lines += [one[state] for one in result.get("lifecycle", ()) for state in STATES]
+    return any(not any(values) for values in zip(*lines, strict=True))

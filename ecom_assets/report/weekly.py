@@ -149,8 +149,10 @@ def _known_of(period: Period) -> Row:
         "known_from": days.first,
         "known_to": days.last,
         "held_days": list(days.held),
+        "missing_days": list(days.missing),
         "previous_data": period.previous.data,
         "previous_held_days": list(period.previous.known_days.held),
+        "previous_missing_days": list(period.previous.known_days.missing),
     }
 
 

@@ -155,6 +155,9 @@ def caveats(report: Mapping[str, Any]) -> list[str]:
         if held := [*known["previous_held_days"], *known["held_days"]]:
             days = ", ".join(str(day) for day in held)
             result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
+        if missed := [*known["previous_missing_days"], *known["missing_days"]]:
+            days = ", ".join(str(day) for day in missed)
+            result.append(f"No {name} of {days} were received, so what happened then is unknown and counts nowhere.")
     missing = report["missing"].items()
     return [*result, *(f"{SUBJECTS[subject]}: {sentence[0].lower()}{sentence[1:]}" for subject, sentence in missing)]
 

@@ -155,6 +155,7 @@ def _publish(
         context.run.run_id,
         History.of_warehouse(warehouse, settings).runs,
         order_rule,
+        empty_days=settings.empty_days,
         history=RunHistory(context.instance),
         is_rewritten=context.run.tags.get(REWRITE) == "true",
         memory_limit=settings.memory_limit,
@@ -214,7 +215,7 @@ def _publish_to_postgres(
         published_before = published_history(target)
         require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
         built_on = History.of_warehouse(warehouse, settings).runs
-        published = publish(warehouse, target, marts, run.run_id, built_on, order_rule)
+        published = publish(warehouse, target, marts, run.run_id, built_on, order_rule, empty_days=settings.empty_days)
         return {
             "database": target.address,
             "data_version": published.data_version,

@@ -21,7 +21,7 @@ class Publication(Table):
     row_count = count("Rows of all tables", unit="rows")
     written_row_count = count("Of these, written by this publication", unit="rows")
     table_row_counts = text("Rows by table, as JSON")
-    source_days = text("The first and the last day of each source of the tables, as JSON", nullable=True)
+    source_days = text("The first, the last and the missing days of each source of the tables, as JSON", nullable=True)
     held_days = text(
         "The days of each source whose rows are held back, as JSON: how much of each is known", nullable=True
     )

@@ -19,6 +19,7 @@ from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.history import History, Runs
+from ecom_assets.serving.missing_days import EmptyDays
 from ecom_assets.serving.reading import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -62,6 +63,8 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     run_id: str,
     built_on: Runs | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
+    *,
+    empty_days: EmptyDays = "auto",
 ) -> Published:
     """Make the tables in `target` equal to those in `source`, all of them or none.
 
@@ -74,7 +77,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         ConnectionLostError: The connection stayed lost; the tables are as they were.
     """
     tables = tuple(contracts)
-    notes = partial(_notes, source, built_on or {}, order_rule)
+    notes = partial(_notes, source, built_on or {}, order_rule, empty_days)
     return reconnecting(target.reconnect, source.reconnect)(_published, source, target, tables, run_id, notes)
 
 
@@ -238,9 +241,10 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
             _note_slices(target, table, same)
 
 
-def _notes(source: Engine, built_on: Runs, order_rule: OrderRule) -> Row:
+def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDays) -> Row:
     """Return the records beside the tables."""
-    notes = {"source_days": source_days(source), "held_days": held_dates(source, order_rule), "built_on": built_on}
+    known, held = source_days(source, empty_days), held_dates(source, order_rule)
+    notes = {"source_days": known, "held_days": held, "built_on": built_on}
     return {name: json.dumps(result) for name, result in notes.items()}
 
 

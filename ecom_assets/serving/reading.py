@@ -1,7 +1,7 @@
 """The open warehouse as a `Reading`, so that a run's summary uses the same queries as the API; and the days of sources.
 
-For days before the first or after the last of a source it is unknown whether nothing happened. A publication notes both
-beside the tables that it publishes.
+For days before the first or after the last of a source it is unknown whether nothing happened, and so for days between
+of which nothing was received (`missing_days.py`). A publication notes all beside the tables that it publishes.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from ecom_assets.orders.held_day_log import held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.serving.missing_days import EmptyDays, days_with_rows, missing_days
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -36,7 +37,7 @@ class WarehouseReading:
     @classmethod
     def from_engine(cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date) -> "WarehouseReading":
         """Return a reading that knows which days the data of each source hold; without data the newest is `today`."""
-        known = {source: KnownDays.of_texts(*ends) for source, ends in source_days(engine).items()}
+        known = {source: KnownDays.of_texts(*days) for source, days in source_days(engine, settings.empty_days).items()}
         for source, held in held_dates(engine, order_rule).items():
             known[source] = known.get(source, KnownDays()).with_held(held)
         newest = max((days.last for source, days in known.items() if days.last and source != "stock"), default=today)
@@ -60,8 +61,8 @@ class WarehouseReading:
         return self.rows(question)
 
 
-Ends = tuple[str | None, str | None]
-"""The first and the last day, as YYYY-MM-DD; None where there are none."""
+SourceDays = tuple[str | None, str | None, list[str]]
+"""The first and the last day, as YYYY-MM-DD, None where there are none, and the missing days between."""
 DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {
     "events": (EngagementDaily, "event_date"),
     "orders": (RevenueDaily, "order_date"),
@@ -72,16 +73,12 @@ PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF, "s
 """The same among published tables, for publications that noted no days."""
 
 
-def source_days(engine: Engine) -> dict[str, Ends]:
-    """Return the first and the last day of each source."""
-    return {source: _ends(engine, *place) for source, place in DAYS_OF.items()}
-
-
-def _ends(engine: Engine, contract: type[Table], column: str) -> Ends:
-    if not engine.has(contract):
-        return None, None
-    # Not through Ibis: it takes the ends of a column that is never null for never null, and an empty table has none.
-    day = engine.quoted(column)
-    (row,) = engine.query(f"SELECT min({day}) AS first_day, max({day}) AS last_day FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-    first, last = (day.isoformat() if day else None for day in (row["first_day"], row["last_day"]))
-    return first, last
+def source_days(engine: Engine, empty_days: EmptyDays = "auto") -> dict[str, SourceDays]:
+    """Return the first, the last and the missing days of each source; `empty_days` says which days are missing."""
+    result = {}
+    for source, (contract, column) in DAYS_OF.items():
+        seen = days_with_rows(engine, contract, column)
+        missing = missing_days(engine, source, seen, empty_days)
+        first, last = (end(seen).isoformat() if seen else None for end in (min, max))
+        result[source] = (first, last, [day.isoformat() for day in missing])
+    return result

@@ -26,7 +26,8 @@ from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
-from ecom_assets.serving.reading import Ends, source_days
+from ecom_assets.serving.missing_days import EmptyDays
+from ecom_assets.serving.reading import SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import conform, schema_of
@@ -72,7 +73,7 @@ class Snapshot:
         run_id: The Dagster run that published it.
         tables: By qualified name.
         written_row_count: Rows that differed from the snapshot before.
-        source_days: The first and the last day of each source.
+        source_days: The first, the last and the missing days of each source.
         held_days: The days whose rows are held back, by source, and how much of each is known.
         built_on: The days of arrival that the warehouse had, as runs by raw table (see `history.py`).
     """
@@ -83,7 +84,7 @@ class Snapshot:
     run_id: str
     tables: Mapping[str, ServedTable]
     written_row_count: int = 0
-    source_days: Mapping[str, Ends] = field(default_factory=dict)
+    source_days: Mapping[str, SourceDays] = field(default_factory=dict)
     held_days: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     built_on: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -101,7 +102,8 @@ class Snapshot:
                 name: ServedTable(one["row_count"], one["data_version"], Origin(**one["origin"]))
                 for name, one in manifest.pop("tables").items()
             }
-            days = {name: (first, last) for name, (first, last) in manifest.pop("source_days", {}).items()}
+            noted = manifest.pop("source_days", {}).items()  # earlier publications noted no missing days
+            days = {name: (first, last, *(missing or [[]])) for name, (first, last, *missing) in noted}
             return cls(**manifest, tables=tables, source_days=days)
         except FileNotFoundError:
             return None
@@ -118,6 +120,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
     *,
+    empty_days: EmptyDays = "auto",
     history: "RunHistory | None" = None,
     is_rewritten: bool = False,
     memory_limit: str = "",
@@ -132,6 +135,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         run_id: The run that publishes.
         built_on: The days of arrival that the warehouse has, to be kept with it.
         order_rule: Which held order lines are clean.
+        empty_days: What days without a row between others mean, see `missing_days`.
         history: Which runs wrote the tables, where `source` does not keep it itself.
         is_rewritten: Whether to write a new file and remove all others: copies keep the bytes of deleted rows.
         memory_limit: Memory limit of the engine that writes the file, such as 1500MB; without one, that of DuckDB.
@@ -143,7 +147,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         with _turn(folder):
             before = None if is_rewritten else _usable(folder)
             result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
-            result = replace(result, held_days=held_dates(source, order_rule), built_on=built_on or {})
+            known, held = source_days(source, empty_days), held_dates(source, order_rule)
+            result = replace(result, source_days=known, held_days=held, built_on=built_on or {})
             return _pointed(folder, result, is_alone=is_rewritten)
     except OSError as error:
         raise WarehouseError(
@@ -183,7 +188,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         for table, result in here.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Snapshot(name, version, now, run_id, served, written, source_days(source))
+    return Snapshot(name, version, now, run_id, served, written)
 
 
 def _pointed(folder: Path, snapshot: Snapshot, *, is_alone: bool) -> Snapshot:

@@ -115,6 +115,11 @@ class Settings(
         description="Whether schedules, and the sensor of new event files, are on until somebody switches them in "
         "Dagster's UI; auto: schedules over the sandbox shop only, the sensor over own files that reach no tool",
     )
+    empty_days: Literal["auto", "unknown", "zero"] = Field(
+        "auto",
+        description="What a day without a single row between days with rows means: unknown, zero (nothing happened), "
+        "or auto: unknown for events, and for orders that arrive by day or where purchase events say that it sold",
+    )
     first_day: date = Field(
         date(2009, 12, 1),
         description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",

@@ -34,43 +34,49 @@ LAST_DATE: Final = date(2200, 12, 31)
 
 @dataclass(frozen=True)
 class KnownDays:
-    """The first and last day in the data of a source; both None if there are no data.
+    """The first and last day in the data of a source, and the days between of which nothing was received.
 
-    Outside this range it is unknown whether nothing happened or nothing was recorded.
+    First and last are None if there are no data. Outside of them, and on missing days, it is unknown whether nothing
+    happened or nothing was recorded.
 
     Attributes:
         first: The first day.
         last: The last day.
         held: The held days, in order: their new rows are blocked, and the table keeps the earlier rows.
         unknown: The held days with missing rows; for the other held days, the earlier copies of all rows are known.
+        missing: The days, in order, of which nothing was received, though the source would have had rows.
     """
 
     first: date | None = None
     last: date | None = None
     held: tuple[date, ...] = ()
     unknown: frozenset[date] = frozenset()
+    missing: tuple[date, ...] = ()
 
     @classmethod
-    def of_texts(cls, first: str | None, last: str | None) -> "KnownDays":
+    def of_texts(cls, first: str | None, last: str | None, missing: Sequence[str] = ()) -> "KnownDays":
         """Return the days from text in the format YYYY-MM-DD."""
-        return cls(date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None)
+        first_day, last_day = (date.fromisoformat(day) if day else None for day in (first, last))
+        return cls(first_day, last_day, missing=tuple(sorted(map(date.fromisoformat, missing))))
 
     def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
         """Return the same days with the held days added, from how much of each is known (see `warehouse.held_days`)."""
         held = {date.fromisoformat(day): known for day, known in noted.items()}
         unknown = frozenset(day for day, known in held.items() if known == "none")
-        return replace(self, held=tuple(sorted(held)), unknown=unknown)
+        missing = tuple(day for day in self.missing if day not in held)
+        return replace(self, held=tuple(sorted(held)), unknown=unknown, missing=missing)
 
     def within(self, start: date, end: date) -> "KnownDays":
         """Return the known days within a range."""
-        held = tuple(day for day in self.held if start <= day <= end)
-        nothing = KnownDays(held=held, unknown=self.unknown & set(held))
+        held, missing = (tuple(day for day in days if start <= day <= end) for days in (self.held, self.missing))
+        nothing = KnownDays(held=held, unknown=self.unknown & set(held), missing=missing)
         if self.first is None or self.last is None:
             return nothing
+        unknown = self.unknown | set(missing)
         first, last = max(self.first, start), min(self.last, end)
-        while first <= last and first in self.unknown:
+        while first <= last and first in unknown:
             first += ONE_DAY
-        while first <= last and last in self.unknown:
+        while first <= last and last in unknown:
             last -= ONE_DAY
         return replace(nothing, first=first, last=last) if first <= last else nothing
 
@@ -79,7 +85,8 @@ class KnownDays:
         known = self.within(start, end)
         if known.first is None:
             return "none"
-        return "whole" if (known.first, known.last) == (start, end) and not known.held else "part"
+        has_all = (known.first, known.last) == (start, end) and not (known.held or known.missing)
+        return "whole" if has_all else "part"
 
 
 @dataclass(frozen=True)
@@ -153,13 +160,14 @@ class Period:
 
     @property
     def known_days(self) -> KnownDays:
-        """Return the first and last of its days that are known in every source, and the held days of any source."""
+        """Return the first and last of its days that are known in every source; held and missing ones of any source."""
         sources = self.known.values()
         firsts = [self.start_date, *(one.first for one in sources if one.first)]
         lasts = [self.end_date, *(one.last for one in sources if one.last)]
         held = tuple(sorted({day for one in sources for day in one.held}))
         unknown: frozenset[date] = frozenset().union(*(one.unknown for one in sources))
-        result = KnownDays(max(firsts), min(lasts), held, unknown)
+        missing = tuple(sorted({day for one in sources for day in one.missing}))
+        result = KnownDays(max(firsts), min(lasts), held, unknown, missing)
         if not all(one.first for one in sources):
             result = replace(result, first=None, last=None)
         return result.within(self.start_date, self.end_date)

@@ -1,6 +1,6 @@
 """The days of a trend query, and the periods that they have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ class Range:
         known_last: Their last day.
         timezone: The time zone of days and hours.
         newest_at: The time of the newest event of the data, in UTC without a zone; None if it does not matter.
+        missing: The days between the first and the last of the data of which nothing is known.
     """
 
     first: date
@@ -41,16 +42,22 @@ class Range:
     known_last: date
     timezone: str = "UTC"
     newest_at: datetime | None = None
+    missing: frozenset[date] = frozenset()
 
     @classmethod
     def of_question(
-        cls, known: tuple[date, date], within: Ends, timezone: str = "UTC", newest_at: datetime | None = None
+        cls,
+        known: tuple[date, date],
+        within: Ends,
+        timezone: str = "UTC",
+        newest_at: datetime | None = None,
+        missing: Iterable[date] = (),
     ) -> "Range":
         """Return the range between two days; an end that is None is that of the data, if it is on its side."""
         first = within[0] or min(known[0], within[1] or known[0])
         if newest_at and newest_at.tzinfo:
             newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
-        return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at)
+        return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at, frozenset(missing))
 
     def check(self, trend: Trend) -> None:
         """Raise `DefinitionError` for too many days by the hour or minute."""
@@ -96,7 +103,8 @@ class Range:
     def is_whole(self, start: date, trend: Trend) -> bool:
         """Return whether the range and the data have all days of a period; the newest day may still be incomplete."""
         first, last = self._days_of(start, trend)
-        return max(self.first, self.known_first) <= first and last <= self.last and last < self.known_last
+        has_ends = max(self.first, self.known_first) <= first and last <= self.last and last < self.known_last
+        return has_ends and self.missing.isdisjoint(Days.between(first, last + ONE_DAY).dates)
 
     def last_day_of(self, start: date, trend: Trend) -> date:
         """Return the last day of a period that the range and the data have."""
@@ -107,7 +115,8 @@ class Range:
         if self.newest_at and self._begins_at(start) > self.newest_at:
             return False
         first, last = self._days_of(start, trend)
-        return max(first, self.first) <= self.known_last and min(last, self.last) >= self.known_first
+        first, last = max(first, self.first, self.known_first), min(last, self.last, self.known_last)
+        return first <= last and not self.missing.issuperset(Days.between(first, last + ONE_DAY).dates)
 
     def _begins_at(self, start: date) -> datetime:
         return start if isinstance(start, datetime) else day_starts_at(start, self.timezone)

@@ -105,7 +105,7 @@ class KeptQueryRunner(QueryRunner):
     def stored(self, name: str, function: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 (as above)
         """Return a temporary table with the rows that a function computes."""
         sql = self._sql(_Call(function, args, named), is_stored=True)
-        self._duckdb.execute(f"CREATE TEMP TABLE {ident(name)} AS {sql}")
+        self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {ident(name)} AS {sql}")
         return self.temp_table(name)
 
     def sql(self, rows: Any) -> str:  # noqa: ANN401 (as above)

@@ -319,7 +319,7 @@ def known(shop: PlainShop, span: Span, *sources: str) -> Row:
         answer[f"{prefix}known_from"], answer[f"{prefix}known_to"] = (
             (str(here.first), str(here.last)) if here else (None,) * 2
         )
-        answer[f"{prefix}held_days"] = []  # the small shop holds none
+        answer[f"{prefix}held_days"] = answer[f"{prefix}missing_days"] = []  # the small shop holds and misses none
     return answer
 
 

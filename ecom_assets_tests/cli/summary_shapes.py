@@ -160,6 +160,7 @@ SUMMARY = {
     "success": bool,
     "failures": [],
     "days": {"from": str, "to": str},
+    "missing_days": {},
     "sessions": SESSIONS,
     "funnel": {"session": [STEP], "visitor": [STEP]},
     "funnels": {"default": {"session": [STEP], "visitor": [STEP]}},

@@ -161,7 +161,9 @@ def trend(context: Context, parameters: JustSliced, body: TrendBody) -> dict[str
 
     def count(con: SQLBackend, events: ir.Table, extent: Extent) -> dict[str, Any]:
         seen = question.seen(con) if definition.is_compared else events
-        reach = Range.of_question(question.reach(extent), question.days, question.timezone, question.newest_at)
+        reach = Range.of_question(
+            question.reach(extent), question.days, question.timezone, question.newest_at, question.known.missing
+        )
         return trend_answer(con, seen, definition, reach)
 
     return question.answer(parameters, count, reads_all=definition.reads_all)

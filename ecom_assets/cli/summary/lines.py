@@ -9,6 +9,7 @@ from ecom_assets.cli.journeys import path_line
 from ecom_assets.funnels.daily import DEFAULT_NAME
 
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
+MISSING_SHOWN: Final = 5
 CUSTOMERS_SHOWN: Final = ("tiers", "segments", "quality_bands")
 HORIZONS: Final = {0: "in the session", 3_600: "within an hour", 86_400: "within a day", 604_800: "within a week"}
 KINDS: Final = ("new", "returning", "refunded")
@@ -23,6 +24,7 @@ WHY: Final = {
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
+    lines += _missing_day_lines(summary["missing_days"])
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
         lines += _retention_lines(summary["cohorts"], summary["carts"])
@@ -42,6 +44,20 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += ["", *(f"Left out: {reason}" for reason in summary["missing"].values())]
     lines += ["", *_quality_lines(summary), "", *_where_lines(summary)]
     return lines
+
+
+def _missing_day_lines(missing: Mapping[str, list[str]]) -> list[str]:
+    """Return a line for each source of which nothing was received on some days."""
+    return [
+        f"  No {source} were received of {_first_days(days)}: what happened then is unknown, and counts nowhere "
+        "(ECOM_EMPTY_DAYS=zero counts such days as days without any)"
+        for source, days in missing.items()
+    ]
+
+
+def _first_days(days: list[str]) -> str:
+    more = len(days) - MISSING_SHOWN
+    return ", ".join(days[:MISSING_SHOWN]) + (f" and {more:,} more days" if more > 0 else "")
 
 
 def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -97,6 +97,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
+        "missing_days": _missing_days(reading, period),
         **_behaviour(reading, period),
         "sales": sales,
         "retention": _customer_week(reading, period),
@@ -126,6 +127,12 @@ def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
     """Return the sources that are neither set nor stored, and the settings that add each."""
     there = given_sources(settings) | stored_sources(engine)
     return {source: reason for source, reason in REASONS.items() if source not in there}
+
+
+def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
+    """Return the days of the period of which nothing was received, by source, where there are any."""
+    known = {name: days.within(period.start_date, period.end_date) for name, days in reading.known.items()}
+    return {name: [str(day) for day in days.missing] for name, days in sorted(known.items()) if days.missing}
 
 
 def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ecom_assets.dashboard.blocks import (
     Why,
     compared_tile,
     meaning,
+    with_missing_days,
 )
 from ecom_assets.dashboard.page import Page, Section, View
 from ecom_assets.dashboard.pages.sales import CHANGES
@@ -112,12 +113,14 @@ def _conversion(view: View) -> list[Tile]:
 
 def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None]:
     period = Period("custom", days["start_date"], days["end_date"])
-    return [row["conversion_rate"] for row in daily_conversion(view.context.reading, period)]
+    rows = daily_conversion(view.context.reading, period)
+    return [row["conversion_rate"] for row in with_missing_days(rows, days)]
 
 
 def _sessions(view: View) -> list[Tile]:
     answer = view.answer(sessions.engagement, limit=1000)
-    of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=answer["days"])
+    points = with_missing_days(answer["days"], answer["range"])
+    of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=points)
     return [
         of_sessions("session_count", "Sessions", "count"),
         of_sessions("bounce_rate", "Bounce rate", "rate", better="down"),

@@ -1,0 +1,68 @@
+"""The days of which nothing was received, between days with rows: what happened on them is unknown, not nothing.
+
+A shop with events has some every day, so a day without any is missing. Order lines are missing where they arrive by
+day, as reports and landing folders do, and where purchase events say that the shop sold. In a single file, a day
+without an order line had no order.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal
+
+from ecom_assets.events.contracts import EventAccountingDaily
+from ecom_assets.orders.contracts import OrderAccountingDaily, RawUserOrderLog
+from ecom_assets.sales.contracts import PurchaseRevenueDaily
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.engine import Engine
+
+EmptyDays = Literal["auto", "unknown", "zero"]
+
+
+def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: EmptyDays = "auto") -> list[date]:
+    """Return the days between the first and the last of `seen` of which nothing is known, in order.
+
+    Args:
+        engine: The open warehouse.
+        source: `events` or `orders`; no other source misses days.
+        seen: The days on which the source has rows that count.
+        empty_days: Whether all other days are missing (`unknown`), or none (`zero`), or those that the source would
+            have had rows of.
+    """
+    found = set(seen)
+    if len(found) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
+        return []
+    between = set(Days.between(min(found), max(found) + ONE_DAY).dates) - found
+    # A day of which only rows came that do not count was received.
+    between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
+    if between and source == "orders" and empty_days == "auto":
+        sold, first_report = days_with_rows(engine, PurchaseRevenueDaily, "event_date"), _first_report(engine)
+        between = {day for day in between if day in sold or (first_report and day >= first_report)}
+    return sorted(between)
+
+
+def days_with_rows(engine: Engine, contract: type[Table], column: str) -> set[date]:
+    """Return the days in a column of a table; none if there is no such table."""
+    if not engine.has(contract):
+        return set()
+    day = engine.quoted(column)
+    rows = engine.query(f"SELECT DISTINCT {day} AS seen_day FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
+    return {row["seen_day"] for row in rows if row["seen_day"]}
+
+
+RECEIVED: dict[str, tuple[type[Table], str]] = {
+    "events": (EventAccountingDaily, "accounted_date"),
+    "orders": (OrderAccountingDaily, "received_date"),
+}
+"""The table of each source that has a row for every day of which anything was received."""
+
+
+def _first_report(engine: Engine) -> date | None:
+    """Return the first day of arrival of order lines in a folder with the name of that day; None without any."""
+    if not engine.has(RawUserOrderLog):
+        return None
+    raw = engine.table(RawUserOrderLog)
+    reports = raw.filter(raw.source_file.contains("_date=" + raw.received_date.cast("string")))
+    (day,) = reports.agg(first_date=reports.received_date.min()).to_pyarrow().to_pylist()
+    first: date | None = day["first_date"]
+    return first
