@@ -713,6 +713,8 @@ CREATE TABLE "mart"."item" (
   "item_id" text COLLATE "C" NOT NULL,
   "item_name" text COLLATE "C" NOT NULL,
   "item_category" text COLLATE "C" NOT NULL,
+  "price_amount" DECIMAL(18, 2),
+  "price_date" DATE,
   PRIMARY KEY ("item_id")
 );
 

@@ -13,7 +13,7 @@ from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
-from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
+from ecom_assets.orders.contracts import ChangedOrderDays, PriceLog, UserOrderLog
 from ecom_assets.sales import contracts, dimensions
 from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
 from ecom_assets.sales.customer_retention import changed_weeks
@@ -36,10 +36,10 @@ def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
     return dimensions.city(user_order_log, places())
 
 
-@table_asset(contracts.Item, user_order_log=EVERY_LINE)
-def item(user_order_log: ir.Table) -> ir.Table:
+@table_asset(contracts.Item, user_order_log=EVERY_LINE, price_log=Reads(PriceLog, whole=True))
+def item(user_order_log: ir.Table, price_log: ir.Table) -> ir.Table:
     """Compute the item dimension."""
-    return dimensions.item(user_order_log)
+    return dimensions.item(user_order_log, price_log)
 
 
 @table_asset(contracts.Customer, deps=(city.key,), user_order_log=EVERY_LINE)

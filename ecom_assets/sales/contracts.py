@@ -35,6 +35,8 @@ class Item(Table):
     item_id = text("The item")
     item_name = text("Its name, `unknown` without one")
     item_category = text("Its category, `(none)` without one")
+    price_amount = received_amount("Its newest price in an order report; null where none names it", nullable=True)
+    price_date = day("The day of that price; staging.price_log has the earlier ones", nullable=True)
 
 
 class Customer(Table):

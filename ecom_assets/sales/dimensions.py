@@ -52,10 +52,14 @@ def city(lines: ir.Table, places: Places) -> ir.Table:
     ).select(*City.columns)
 
 
-def item(lines: ir.Table) -> ir.Table:
-    """Return one row per item of `UserOrderLog`."""
+def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
+    """Return one row per item of `UserOrderLog`, with the newest price that `PriceLog` has of its name."""
     latest = _latest(lines, "item_id", ("item_name", "item_category"))
-    return latest.mutate(item_name=latest.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+    newest = prices.group_by("item_name").agg(received_date=prices.received_date.max())
+    priced = prices.semi_join(newest, ["item_name", "received_date"])
+    priced = priced.select(priced_name="item_name", price_amount="price_amount", price_date="received_date")
+    named = latest.left_join(priced, latest.item_name == priced.priced_name)
+    return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
 
 
 def customer(lines: ir.Table) -> ir.Table:

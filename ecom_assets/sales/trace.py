@@ -14,6 +14,7 @@ from ecom_assets.sales.contracts import (
     Calendar,
     Customer,
     CustomerRetention,
+    Item,
     ProductSalesDaily,
     PurchaseRevenueDaily,
     RevenueDaily,
@@ -181,6 +182,15 @@ TRACES: Final = (
         Customer,
         "sales",
         {name: OF_CUSTOMER[name] for name in ("order_count", "shipped_amount", "refunded_amount", "revenue_amount")},
+    ),
+    TableTrace(
+        Item,
+        "sales",
+        {
+            "price_amount": Computed(
+                "the newest price in staging.price_log of the item's name", ("item_name", "price_date")
+            )
+        },
     ),
     TableTrace(
         Calendar,

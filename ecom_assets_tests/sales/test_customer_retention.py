@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.sales.contracts import Calendar, CustomerRetention, ProductSalesDaily, RevenueDaily, Sales
+from ecom_assets.orders.contracts import PriceLog
+from ecom_assets.sales.contracts import Calendar, CustomerRetention, Item, ProductSalesDaily, RevenueDaily, Sales
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row, order_line
 from ecom_assets_tests.platform import OrderPlatform
 
@@ -168,6 +170,26 @@ def test_a_day_s_revenue_is_what_was_shipped_less_what_was_refunded(shop: OrderP
 def test_a_day_of_refunds_alone_has_no_average(shop: OrderPlatform) -> None:
     run(shop, order_line("r", MONDAY, status="refunded"))
     assert {row["average_order_value"] for row in shop.rows(RevenueDaily)} == {None}
+
+
+# Items
+
+
+def test_an_item_has_the_newest_price_that_a_report_has_of_its_name(shop: OrderPlatform) -> None:
+    prices = [("Hat", MONDAY, 5), ("Hat", SUNDAY, 4), ("Shoe", SUNDAY, 9), ("Bag", MONDAY, 3)]
+    names = ("item_name", "received_date", "price_amount")
+    rows = [dict(zip(names, one, strict=True)) for one in prices]
+    shop.engine.ensure(PriceLog)
+    shop.engine.replace(PriceLog, in_memory(rows, PriceLog), DAYS)
+    run(
+        shop,
+        order_line("a", MONDAY, item_id="7", item_name="Hat"),
+        order_line("b", MONDAY, item_id="8", item_name="Shoe"),
+        order_line("c", MONDAY, item_id="9", item_name=None),
+    )
+    actual = {row["item_id"]: (row["item_name"], row["price_amount"], row["price_date"]) for row in shop.rows(Item)}
+    shop.engine.replace(PriceLog, in_memory([], PriceLog), DAYS)
+    assert actual == {"7": ("Hat", 5, MONDAY), "8": ("Shoe", 9, SUNDAY), "9": ("unknown", None, None)}
 
 
 # The calendar

@@ -31,6 +31,7 @@ RECEIVED = {
     "staging.customer_research.sales_amount",
     "raw.price_log.price_amount",
     "staging.price_log.price_amount",
+    "mart.item.price_amount",
 }
 """Money of one received row; all other money is a sum of any number of them."""
 
