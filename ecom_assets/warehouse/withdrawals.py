@@ -73,7 +73,10 @@ class WithdrawalGuard:
     is_allowed: bool
     """Whether the run allows withdrawals."""
     origin: str = ""
-    """What the rows have in their column `source`; rows of the days from other kinds of sources stay beside them."""
+    """What the rows have in their column `source`; rows of the days from other kinds of sources stay beside them.
+
+    A table with a key needs one that no two sources share.
+    """
 
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written, and the replaced days."""

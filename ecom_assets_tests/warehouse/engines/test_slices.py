@@ -256,7 +256,8 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
     source = origin or "shop"
     rows = stock_rows(({"product_id": str(number), "stock": "1"} for number in range(one + two)), FIRST_DAY, source)
     day = (rows.record_number <= one).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
-    rows = rows.mutate(received_date=day)
+    # Rows of several sources share a table only where none has a number that another has.
+    rows = rows.mutate(received_date=day, record_number=rows.record_number + (1_000 if "://" in origin else 0))
     rows = rows.filter(days.contain(rows.received_date))
     gate = SourceGate(least_count=10)
     guard = WithdrawalGuard(tracked, gate, lambda _contract: whole, "run", is_allowed=allowed, origin=origin)
