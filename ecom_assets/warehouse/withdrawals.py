@@ -152,15 +152,20 @@ class _Watch:
 
 
 def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:
-    """Record that the days of `before`, with their row counts, were emptied on purpose, so that checks accept it."""
+    """Record that the days of `before`, with their row counts, were emptied on purpose, so that checks accept it.
+
+    They stay days that were loaded: what is computed from them may be computed again.
+    """
     if not before:
         return
+    emptied = Days.of(before)
+    engine.loaded.note(contract, emptied, engine.day_counts(contract, emptied))
     name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
     values = {"source_table": name, "offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
     fresh = [{"received_date": day, "stored_count": stored, **values} for day, stored in sorted(before.items())]
     engine.ensure(Withdrawals)
     with engine.transaction():
-        engine.rewrite(Withdrawals, Days.of(before), partial(_renewed, name, fresh))
+        engine.rewrite(Withdrawals, emptied, partial(_renewed, name, fresh))
 
 
 def is_guarded(contract: type[Table]) -> bool:

@@ -163,3 +163,19 @@ def test_somebody_must_be_named(home: Path) -> None:
 
 def test_without_a_warehouse_there_is_nothing_to_erase(home: Path) -> None:
     assert "There is no warehouse at" in ecom("erase", "--visitor", ANN, home=home).sentence
+
+
+@pytest.mark.slow
+def test_a_day_on_which_nobody_else_came_is_computed_again_too(tmp_path: Path) -> None:
+    """Raw has no row of the day any more, and it still is a day that was loaded."""
+    home, alone = tmp_path / "home", f"received_date={DAYS[1]}"
+    land(tmp_path / "landing", BOB)
+    shutil.rmtree(tmp_path / "landing" / alone)
+    shutil.copytree(land(tmp_path / "hers", ANN) / alone, tmp_path / "landing" / alone)
+    assert ecom("run", "--events", tmp_path / "landing", *FEW_TABLES, home=home).exit_code == 0
+    days = "SELECT DISTINCT event_date::VARCHAR FROM mart.session_days ORDER BY ALL"
+    assert query(home, days) == [(day,) for day in DAYS]
+    result = ecom("erase", "--visitor", ANN, "--yes", home=home)
+    assert result.exit_code == 0, result.err
+    assert query(home, days) == [(DAYS[0],), (DAYS[2],)]
+    assert query(home, f"SELECT count(*) FROM mart.engagement_daily WHERE event_date = '{DAYS[1]}'") == [(0,)]
