@@ -7,7 +7,8 @@ _SCHEME = re.compile(r"([A-Za-z][\w+.-]*)://")
 _HOST = r"(?:\[[0-9A-Fa-f:.%]*\]|[\w.%-]*(?:\[[\w*]+\])?)(?::\d+)?"
 _AUTHORITY = re.compile(rf"(?:(?P<user>[^:@\s]*)(?::\S*)?@)?(?P<host>{_HOST}(?:,{_HOST})*)")
 """The authority part of a well-formed URL: user, password and host."""
-_LOGIN = re.compile(r"(//|:)\S*@")
+_LOGIN = re.compile(r"(//|:).*@")
+_NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s\[\]]")
 _IN_SENTENCE = re.compile(r"(//[^\s:@]*):\S*@")
 _FIRST_WORD = re.compile(r"[A-Za-z][\w+.-]*[:/]+")
 _NAMED_SECRET = re.compile(r"\b(\w*(?:password|passwd|pwd|secret|token|key)\w*\s*[=:]\s*)[^\s&;,]+", re.IGNORECASE)
@@ -38,6 +39,23 @@ def without_secrets(url: str) -> str:
     user = fitting["user"]
     shown = f"{user}@{fitting['host']}" if user else fitting["host"]
     return f"{scheme[0]}{shown}{slash}{path.partition('#')[0]}{_server(scheme[1], query)}"
+
+
+def hides_its_password(url: str) -> bool:
+    """Return whether nobody can take a part of a URL's password for its host, port or path.
+
+    A password with `@`, `/`, `#`, `?`, `%` or a space that is not percent-encoded is cut at one of them, differently by
+    each program, and the rest stands in messages such as that there is no host of that name.
+    """
+    scheme = _SCHEME.match(url.strip())
+    if scheme is None:
+        return True
+    if without_secrets(url).endswith("://…"):
+        return False
+    authority = url.strip()[scheme.end() :].partition("?")[0].partition("/")[0]
+    login = authority.rpartition("@")[0]
+    is_cut_early = scheme[1].startswith("postgres") and "@" in login
+    return not is_cut_early and _NOT_ENCODED.search(login) is None
 
 
 def scrubbed(sentence: str) -> str:

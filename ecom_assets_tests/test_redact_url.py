@@ -1,14 +1,19 @@
 """No message shows the password of an address, however it is mistyped."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
-from ecom_assets.errors import WarehouseError
+from ecom_assets.errors import SettingError, WarehouseError
 from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import load_settings
 from ecom_assets_tests.command import ecom, page_views
+from ecom_assets_tests.hypothesis_settings import examples
 
 SECRET = "S3CRET"  # noqa: S105 (of a test)
 MISTYPED = (
@@ -67,6 +72,56 @@ def test_a_sentence_of_another_program_that_quotes_an_address_loses_the_password
     assert str(WarehouseError("cannot reach postgres://u:S3CRET@h/d; see to it.")) == (
         "cannot reach postgres://u:…@h/d; see to it."
     )
+
+
+PASSWORDS = st.text(alphabet="QXZ079@:/#?%&= ,;[]+!$\\", min_size=4, max_size=14)
+TYPED = (
+    "{scheme}://user:{password}@host.example/db", "{scheme}:/user:{password}@host.example/db",
+    "{scheme}//user:{password}@host.example/db", "{scheme}://user@{password}@host.example/db",
+    "{scheme}://:{password}@host.example:9/db", "user:{password}@host.example/db", "{scheme}://user:Q{password}/db",
+    "{scheme}:user:{password}@host.example",
+)  # fmt: skip
+SCHEMES = ("postgres", "postgers", "postgresql", "snowflake", "redis", "smtp", "https", "htps", "kafka")
+PIECE = 4
+
+
+def pieces(password: str, address: str) -> list[str]:
+    """Return the pieces of a password that stand nowhere else in an address, after which messages are searched."""
+    every = {password[n : n + PIECE] for n in range(len(password) - PIECE + 1)}
+    return [one for one in every if one not in address.replace(password, "\n")]
+
+
+def read_by_others(address: str) -> str:
+    """Return what other programs take an address to say beside the password: their messages may quote it."""
+    if address.startswith(("postgres://", "postgresql://")):
+        try:
+            return str([one for name, one in conninfo_to_dict(address).items() if name != "password"])
+        except ProgrammingError as error:
+            return str(error)
+    try:
+        parts = urlsplit(address)
+        return str([parts.scheme, parts.hostname, parts.port, parts.path])
+    except ValueError as error:
+        return str(error)
+
+
+@examples(20_000)
+@given(st.sampled_from(SETTINGS), st.sampled_from(TYPED), st.sampled_from(SCHEMES), PASSWORDS)
+def test_no_piece_of_a_password_is_in_what_is_said_of_its_address(
+    setting: str, typed: str, scheme: str, password: str
+) -> None:
+    address = typed.format(scheme=scheme, password=password)
+    field = setting.removeprefix("ECOM_").lower()
+    secrets = pieces(password, address)
+    try:
+        settings = load_settings(**{field: address})
+    except SettingError as error:
+        said = str(error)
+    else:
+        value = getattr(settings, field)
+        plain = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+        said = f"{without_secrets(plain)} {read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
+    assert [one for one in secrets if one in said] == [], said
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -16,8 +16,8 @@ OTHERS = 0o077
 WRITTEN = (
     "api.log*", "api_audit.jsonl*", "api_keys*", "dagster", "dashboard_secret", "dry_run", "ended_sessions",
     "erasure.key", "erasures", "exports", "http_cache", "ledger.sqlite*", "operations.sqlite*", "order_reports",
-    "own_data.json", "reading.tmp", "realtime.tmp",
-    "sandbox*", "serving", "spark", "statements.sqlite*", "ui_address", "warehouse.duckdb*",
+    "own_data.json", "reading.tmp", "realtime.tmp", "sandbox*", "serving", "spark", "statements.sqlite*",
+    "ui_address", "warehouse.duckdb*",
 )  # fmt: skip
 """What the platform writes into `ECOM_HOME`; a folder means everything in it."""
 

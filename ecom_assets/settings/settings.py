@@ -16,7 +16,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError
-from ecom_assets.redact_url import without_secrets
+from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.alerts import AlertSettings, LineageSettings
 from ecom_assets.settings.dagster_history import require_history
 from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
@@ -204,6 +204,15 @@ class Settings(
     value_months: int = Field(12, ge=1, le=120, description="Months of 30 days that a customer's value covers")
     value_discount_rate: float = Field(0.1, ge=0, le=1, description="Discount rate per year of a customer's value")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_readable_password(cls, value: Any) -> Any:  # noqa: ANN401 (any setting)
+        """Refuse an address in which a part of the password may be taken for the host, which messages name."""
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(url, str) and not hides_its_password(url):
+            raise ValueError(f"is an address whose login cannot be told from its host; {ENCODE}")
+        return value
+
     @field_validator("currency")
     @classmethod
     def _iso_currency(cls, value: str) -> str:
@@ -269,6 +278,7 @@ class Settings(
         return Path(os.environ.get("DAGSTER_HOME") or self.home / "dagster").absolute()
 
 
+ENCODE: Final = "write @ in a password as %40, / as %2F, # as %23, ? as %3F, % as %25, a space as %20"
 OPTIONS: Final = {"timezone": "--timezone", "api_host": "--host", "api_port": "--port"}
 """The options of commands that win over settings."""
 

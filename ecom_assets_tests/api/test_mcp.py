@@ -170,9 +170,9 @@ def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict
 
 
 @contextmanager
-def served_http(settings: Settings) -> Iterator[str]:
-    """Serve the tools as `ecom mcp --http` does, with two keys, and yield their address."""
-    keys = SecretStr(f"read:{READS},read+personal:{SEES_PEOPLE}")
+def served_http(settings: Settings, *, has_keys: bool = True) -> Iterator[str]:
+    """Serve the tools as `ecom mcp --http` does, with two keys or none, and yield their address."""
+    keys = SecretStr(f"read:{READS},read+personal:{SEES_PEOPLE}" if has_keys else "")
     there = settings.model_copy(update={"api_keys": keys})
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(build_http(there), log_level="critical"))
@@ -190,7 +190,7 @@ def served_http(settings: Settings) -> Iterator[str]:
 def over_http(address: str, key: str, what: Talk, mode: Literal["auto", "legacy"] = "auto") -> Any:
     async def connected() -> Any:
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}) as http,
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"} if key else {}) as http,
             Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
         ):
             return await what(client)
@@ -210,6 +210,17 @@ def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, 
         assert actual.structured_content == api.json("/v1/analytics/sales", time_range="week")
         assert "is personal data" in over_http(address, READS, call("funnel", by_person)).content[0].text
         assert not over_http(address, SEES_PEOPLE, call("funnel", by_person), mode="legacy").is_error
+
+
+def test_over_http_without_keys_nothing_is_said_about_people_either(settings: Settings, api: Api) -> None:
+    with served_http(settings, has_keys=False) as address:
+        sold = over_http(address, "", call("sales", {"time_range": "week"}))
+        assert sold.structured_content == api.json("/v1/analytics/sales", time_range="week")
+        by_person = over_http(address, "", call("funnel", {**FUNNEL, "by": "visitor_id"}))
+        assert "is personal data" in by_person.content[0].text
+        assert over_http(address, "", call("funnel_who", FUNNEL)).is_error
+        of_this_machine = httpx2.post(f"{address}/v1/analytics/funnel/who", json=FUNNEL, timeout=60)
+        assert of_this_machine.status_code == 200
 
 
 @pytest.mark.slow

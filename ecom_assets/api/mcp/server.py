@@ -28,7 +28,7 @@ from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
-from ecom_assets.api.middleware.request_context import ApiStack, build_stack
+from ecom_assets.api.middleware.request_context import ApiStack, build_stack, credentials_of
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.errors import did_you_mean
 from ecom_assets.settings.settings import Settings
@@ -154,12 +154,12 @@ async def serve_stdio(settings: Settings, *, sees_people: bool = False) -> None:
 
 def _as_caller(app: ASGIApp, scopes: frozenset[Permission]) -> ASGIApp:
     """Return the app for requests of the assistant, with its scopes."""
-    caller = Caller("mcp over stdio", scopes)
+    caller = Caller("mcp without a key", scopes)
 
     async def called(scope: Scope, receive: Receive, send: Send) -> None:
         needed = scope_for(scope["path"])  # which the guard checks over HTTP
         if needed is not None and not caller.may(needed):
-            detail = f"An assistant over stdio has no scope {needed.value!r}, which {scope['path']} needs."
+            detail = f"An assistant without a key has no scope {needed.value!r}, which {scope['path']} needs."
             refusal = JSONResponse({"title": "Forbidden", "detail": detail}, status_code=403)
             await refusal(scope, receive, send)
             return
@@ -176,8 +176,13 @@ def build_http(settings: Settings) -> ApiStack:
     """
     app = build_app(settings)
 
+    credentials = credentials_of(settings)
+    reads = frozenset({Permission.READ})
+
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        await stack(scope, receive, send)
+        # Without keys the guard lets this machine see people; an assistant hands on what it sees.
+        asked = stack if credentials.are_needed() else _as_caller(stack, reads)
+        await asked(scope, receive, send)
 
     _mount(app, build_server(questions_of(app.openapi()), partial(answer_from, guarded)))
     stack = build_stack(settings, app)
