@@ -134,6 +134,7 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
             process.wait(30)
         finally:
             process.kill()
+            process.wait(30)
     assert "Traceback" not in log.read_text()
 
 

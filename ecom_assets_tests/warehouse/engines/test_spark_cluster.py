@@ -6,27 +6,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import pyspark
 import pytest
 from deltalake import DeltaTable
 
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom_process, environment, small_shop
-from ecom_assets_tests.ports import free_port
+from ecom_assets_tests.warehouse.engines.spark_cluster import Worker, running_cluster
 
-SPARK = Path(pyspark.__file__).parent
-PATIENCE_S = 60.0
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets_tests.warehouse.engines.spark_cluster import Worker
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
-address, worker = sys.argv[1], int(sys.argv[2])
+address, worker = sys.argv[1], Worker(int(sys.argv[2]), sys.argv[3])
 conf = "spark.executor.memory=500m,spark.driver.host=127.0.0.1"
 engine = SparkEngine(Settings(home=Path("home"), warehouse=address, spark_conf=conf)).open()
 engine.replace(Visits, from_outside((TWO, "kim")), None)
@@ -34,9 +31,7 @@ rows = from_within(engine, *((ONE, f"v{n}") for n in range(1000)))
 killed = []
 def kill(step):
     if step == "slice_begun":
-        tasks = Path(f"/proc/{worker}/task").iterdir()
-        every = [int(one) for task in tasks for one in (task / "children").read_text().split()]
-        for executor in every:
+        for executor in worker.executors():
             os.kill(executor, signal.SIGKILL)
             killed.append(executor)
 engine.on_step = kill
@@ -46,58 +41,28 @@ assert len(killed) == 1, killed
 """
 
 
-def started(role: str, *words: str, log: Path) -> "subprocess.Popen[bytes]":
-    """Start a part of Spark's own cluster."""
-    with log.open("w") as file:
-        return subprocess.Popen(
-            [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", *words],
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "SPARK_HOME": str(SPARK), "SPARK_DAEMON_MEMORY": "200m", "PYTHONPATH": ""},
-        )
-
-
-@contextmanager
-def running_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[int]]]:
-    """Give the address of a cluster's master, and the processes of its workers."""
-    port = free_port()
-    address = f"spark://127.0.0.1:{port}"
-    host = ("--host", "127.0.0.1", "--webui-port", "0")
-    parts = [started("Master", *host, "--port", f"{port}", log=folder / "Master.log")]
-    try:
-        for number in range(workers):
-            size = ("--cores", "1", "--memory", "1g", "--work-dir", f"{folder / f'work{number}'}")
-            parts.append(started("Worker", *host, *size, address, log=folder / f"Worker{number}.log"))
-        deadline = time.monotonic() + PATIENCE_S
-        while (folder / "Master.log").read_text().count("Registering worker") < workers:
-            assert time.monotonic() < deadline, (folder / "Worker0.log").read_text()
-            time.sleep(0.2)
-        yield address, [part.pid for part in parts[1:]]
-    finally:
-        for part in reversed(parts):
-            part.terminate()
-            part.wait(timeout=PATIENCE_S)
-
-
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """Address of a cluster's master, and the process of its one worker."""
+def cluster(tmp_path: Path) -> Iterator[tuple[str, Worker]]:
+    """Address of a cluster's master, and its one worker."""
     with running_cluster(tmp_path, 1) as (address, (worker,)):
         yield address, worker
 
 
-def children(process: int) -> list[int]:
-    """Return the processes that a process has started and that live."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_lost_executor_is_replaced_and_the_slice_written(cluster: tuple[str, int], tmp_path: Path) -> None:
+def test_a_lost_executor_is_replaced_and_the_slice_written(cluster: tuple[str, Worker], tmp_path: Path) -> None:
     address, worker = cluster
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, f"{address}{tmp_path / 'tables'}", str(worker)],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            SCRIPT,
+            f"{address}{tmp_path / 'tables'}",
+            str(worker.process),
+            worker.page,
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
@@ -123,13 +88,13 @@ def tables_in(folder: Path) -> set[Path]:
     return {log.parent for log in folder.glob("*/*/_delta_log")}
 
 
-def killed_in_the_middle(run: "subprocess.Popen[bytes]", tables: Path, workers: list[int]) -> set[Path]:
+def killed_in_the_middle(run: "subprocess.Popen[bytes]", tables: Path, workers: list[Worker]) -> set[Path]:
     """Kill a worker with its executor when a run has made some tables, and return these."""
     while run.poll() is None and len(list(tables.glob("staging/*/_delta_log"))) < 2:
         time.sleep(0.05)
-    executors = [children(worker) for worker in workers]
+    executors = [worker.executors() for worker in workers]
     assert [len(actual) for actual in executors] == [1, 1], "both workers are at it"
-    for process in (workers[0], *executors[0]):
+    for process in (workers[0].process, *executors[0]):
         os.kill(process, signal.SIGKILL)
     return tables_in(tables)
 
@@ -150,6 +115,7 @@ def test_a_worker_that_is_lost_in_the_middle_of_a_run_changes_no_table(tmp_path:
             assert run.wait(timeout=900) == undisturbed.exit_code, log.read_text()
         finally:
             run.kill()
+            run.wait()  # or it is still running when its object goes, in whichever test is next
     assert tables_in(tables) > made, "tables were made after the worker was gone"
     con = duckdb.connect(str(tmp_path / "by_duckdb" / "warehouse.duckdb"), read_only=True)
     for table in tables_in(tables):
