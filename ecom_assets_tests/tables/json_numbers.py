@@ -23,6 +23,8 @@ TEXTS: Final[Mapping[str, str | None]] = {
     "3.3333333333333335": "3.3333333333333335",
     "12345678.9": "12345678.9",
     "-1234567890123.25": "-1234567890123.25",
+    "1000000000000000.5": "1000000000000000.5",
+    "-1234567890123456.75": "-1234567890123456.8",
     # Whole numbers of 64 bits are exact; larger ones read as doubles do.
     "-9007199254740993": "-9007199254740993",
     "9007199254740993": "9007199254740993",
@@ -36,3 +38,5 @@ TEXTS: Final[Mapping[str, str | None]] = {
     "1e-400": "0",
     "1e-99999": "0",
 }
+SMALLEST: Final[Mapping[str, str | None]] = {"4.9e-324": "5e-324", "1e-323": "1e-323", "2e-324": "0"}
+"""The smallest numbers, which Java writes with other digits, so that they differ on Spark (docs/metrics.md)."""

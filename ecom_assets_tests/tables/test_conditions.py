@@ -17,7 +17,7 @@ from ecom_assets.tables.conditions import NEGATED, Condition, Group, parse_where
 from ecom_assets.tables.values import json_path
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
-from ecom_assets_tests.tables.json_numbers import TEXTS
+from ecom_assets_tests.tables.json_numbers import SMALLEST, TEXTS
 
 ROWS: list[dict[str, Any]] = [
     {"page_url": "/Sale/hats", "amount": 10.0, "is_bot": False, "properties": '{"plan": "pro", "n": 2, "a.b": true}'},
@@ -244,7 +244,7 @@ def test_a_number_of_more_than_64_bits_is_a_text_as_others_are() -> None:
 
 def test_a_number_has_one_text_in_whatever_form_it_is_sent() -> None:
     con = connect()
-    con.con.register("numbered", pa.table({"properties": [f'{{"id": {number}}}' for number in TEXTS]}))
+    con.con.register("numbered", pa.table({"properties": [f'{{"id": {number}}}' for number in {**TEXTS, **SMALLEST}]}))
     rows = con.table("numbered")
     texts = rows.select("properties", text=text_of(rows, "properties.id")).to_pyarrow().to_pylist()
-    assert {row["properties"][7:-1]: row["text"] for row in texts} == TEXTS
+    assert {row["properties"][7:-1]: row["text"] for row in texts} == {**TEXTS, **SMALLEST}

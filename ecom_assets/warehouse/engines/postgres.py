@@ -36,6 +36,10 @@ TINY, HUGE = r"[eE]-0*[1-9]\d{3}", r"[eE]\+?0*[1-9]\d{3}"
 """Exponents of four digits and more, of which Postgres makes no decimal."""
 
 
+LEAST_DOUBLE = "2.4703282292062328e-324"
+"""What is less is 0 as a double."""
+
+
 class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
@@ -45,6 +49,14 @@ class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships
             return super().json_extract_path_text(op, arg, *rest)
         text = sge.Paren(this=sge.JSONBExtractScalar(this=arg, expression=sge.convert("{}")))
         return sge.Collate(this=text, expression=sge.to_identifier("C", quoted=True))
+
+    def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Write a double from 10^15 to 10^16 without an exponent, as the other engines do."""
+        text = super().visit_Cast(op, arg=arg, to=to)
+        if not (op.arg.dtype.is_float64() and to.is_string()):
+            return text
+        plain = self.cast(self.cast(text, dt.Decimal()), dt.string)
+        return self.if_(text.like(sge.convert("%e+15")), plain, text)
 
     def visit_UnwrapJSONInt64(self, op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a whole number of 64 bits, else null: Ibis fails at larger ones, and leaves out negative ones."""
@@ -64,7 +76,7 @@ class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships
                 self.if_(text.rlike(sge.convert(TINY)), sge.convert("0")),
                 self.if_(text.rlike(sge.convert(HUGE)), infinity),
                 self.if_(size > self.cast(sge.convert(str(sys.float_info.max)), dt.Decimal()), infinity),
-                self.if_(size < self.cast(sge.convert(str(sys.float_info.min)), dt.Decimal()), sge.convert("0")),
+                self.if_(size < self.cast(sge.convert(LEAST_DOUBLE), dt.Decimal()), sge.convert("0")),
             ],
             default=text,
         )

@@ -17,10 +17,11 @@ from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
-from ecom_assets_tests.tables.json_numbers import TEXTS
+from ecom_assets_tests.tables.json_numbers import SMALLEST, TEXTS
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
 
 DAY = Days((ONE,))
+NUMBERS = {**TEXTS, **SMALLEST}
 
 
 @pytest.fixture
@@ -59,12 +60,12 @@ def test_a_number_in_a_document_is_the_same_text_as_on_duckdb(engine: PostgresEn
     same |= {"event_type": "search", "is_bot": False, "source_file": ""}
     events = [
         dict.fromkeys(CleanEvents.columns) | same | {"event_id": f"e{n:02}", "properties": f'{{"n": {number}}}'}
-        for n, number in enumerate(TEXTS)
+        for n, number in enumerate(NUMBERS)
     ]
     engine.replace(CleanEvents, connect().create_table("events", as_table(events, CleanEvents)), None)
     rows = engine.table(CleanEvents)
     texts = rows.order_by("event_id").select(text=text_of(rows, "properties.n")).to_pyarrow()["text"].to_pylist()
-    assert dict(zip(TEXTS, texts, strict=True)) == TEXTS
+    assert dict(zip(NUMBERS, texts, strict=True)) == NUMBERS
 
 
 @pytest.mark.parametrize("where", ["outside", "within"])
