@@ -53,7 +53,7 @@ class DueEvents:
 
     def __init__(self, engine: Engine) -> None:
         """Take the open warehouse."""
-        self._events = engine.table(CleanEvents)
+        self._events = engine.readable(CleanEvents)
 
     def counts(self, days: Days) -> dict[date, int]:
         """Return the number of due records of each day that has any."""
@@ -80,8 +80,8 @@ class DueUsers:
 
     def __init__(self, engine: Engine, *, has_visitor_segments: bool) -> None:
         """Take the open warehouse, and whether visitor segments are declared."""
-        customers = engine.table(CustomerSegments), engine.table(Customers), engine.table(LifetimeValue)
-        visitors = (engine.table(VisitorSegments), engine.table(Sessions)) if has_visitor_segments else None
+        customers = engine.readable(CustomerSegments), engine.readable(Customers), engine.readable(LifetimeValue)
+        visitors = (engine.readable(VisitorSegments), engine.readable(Sessions)) if has_visitor_segments else None
         self._users = user_properties(*customers, visitor_segment_names(*visitors) if visitors else None)
 
     def counts(self, _days: Days) -> dict[date, int]:

@@ -45,7 +45,7 @@ class WarehouseReading:
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
-        return self.engine.table(contract)
+        return self.engine.readable(contract)
 
     def events(self) -> ir.Table:
         """Return clean events."""

@@ -94,9 +94,9 @@ class Reads:
 
 
 class Tables(Protocol):
-    """What tables are read from: the warehouse."""
+    """What whole tables are read from: the warehouse."""
 
-    def table(self, contract: type[Table]) -> ir.Table:
+    def readable(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 
     def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
@@ -120,7 +120,7 @@ class Invalidation:
 
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
-        tables = {name: warehouse.table(contract) for name, contract in self.reads.items()}
+        tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         changed = self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
         return Days.of([*run.dates, *changed.day.to_pyarrow().to_pylist()])
 

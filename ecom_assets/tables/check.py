@@ -87,7 +87,7 @@ class TableCheck:
 
     def result(self, days: Days | None, resources: Any) -> dg.AssetCheckResult:  # noqa: ANN401 (Dagster makes the type)
         """Evaluate it with the resources of a step."""
-        tables = [resources.warehouse.table(table) for table in self.tables]
+        tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
         if self.raw:
             days = resources.warehouse.loaded_days(self.raw, days)

@@ -46,7 +46,9 @@ class SparkEngine(Engine):
         table_format = self._settings.spark_table_format
         if table_format == "parquet":
             self.con.reads_views = True
-            self.tables: FileTables | CatalogTables = FileTables(self.con, self.where_spark_is.folder)
+            self.tables: FileTables | CatalogTables = FileTables(
+                self.con, self.where_spark_is.folder, self._settings.memory_limit
+            )
         else:
             self.tables = CatalogTables(self.con, table_format, self.where_spark_is.scratch)
         return self
@@ -74,8 +76,8 @@ class SparkEngine(Engine):
         return table
 
     def readable(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table as DuckDB reads its files: without Spark, whose jobs take longer than small tables."""
-        if isinstance(self.tables, CatalogTables):
+        """Return the whole table; of Spark on this machine, as DuckDB reads its files: a job of Spark takes longer."""
+        if isinstance(self.tables, CatalogTables) or not self.where_spark_is.is_local:
             return self.table(contract)
         self.ensure(contract)
         return self.tables.by_duckdb(contract)

@@ -39,21 +39,26 @@ from ecom_assets.warehouse.engines.spark.log import (
     rows_in,
 )
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, staged, view_name
-from ecom_assets.warehouse.local import DuckDB, connect
+from ecom_assets.warehouse.local import DuckDB, connect, keep_within
 
 
 class FileTables:
     """The tables of one folder, as a Spark session sees them."""
 
-    def __init__(self, con: SparkBackend, root: Path) -> None:
-        """Take the session, and the folder; it must be the same one for this process and for Spark's."""
+    def __init__(self, con: SparkBackend, root: Path, memory_limit: str) -> None:
+        """Take the session, and the folder, which must be the same one for this process and for Spark's.
+
+        `memory_limit` is that of a DuckDB that reads the files.
+        """
         self._con = con
         self._root = root
         self._commits = Commits(root)
         self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
         self._staged: dict[str, Change] | None = None
+        self._memory_limit = memory_limit
         self._duckdb: DuckDB | None = None
+        self._seen_by_duckdb: dict[str, int] = {}
 
     def name_of(self, contract: type[Table]) -> str:
         """Return the table's name for SQL."""
@@ -198,21 +203,29 @@ class FileTables:
 
     def by_duckdb(self, contract: type[Table]) -> ir.Table:
         """Return the committed rows of the whole table, as a DuckDB of this process reads them from the files."""
+        con, snapshot = self._reader(), self.snapshot(contract)
+        view = view_name(contract.layer, contract.name)
+        if self._seen_by_duckdb.get(view) != snapshot.version:
+            con.con.register(view, self._dataset(contract, snapshot))
+            self._seen_by_duckdb[view] = snapshot.version
+        return con.table(view)
+
+    def _reader(self) -> DuckDB:
         if self._duckdb is None:
             self._duckdb = connect()
-        snapshot, schema = self.snapshot(contract), schema_of(contract).to_pyarrow()
-        folder = self.log(contract.layer, contract.name).folder
+            keep_within(self._duckdb, self._memory_limit, self._con.scratch / "duckdb")
+        return self._duckdb
+
+    def _dataset(self, contract: type[Table], snapshot: Snapshot) -> ds.Dataset:
+        schema, folder = schema_of(contract).to_pyarrow(), self.log(contract.layer, contract.name).folder
         day = [schema.field(contract.day_column)] if contract.day_column else []
-        rows = ds.dataset(
+        return ds.dataset(
             [str(folder / path) for path in sorted(snapshot.files)],
             schema=schema,
             format="parquet",
             partitioning=ds.partitioning(pa.schema(day), flavor="hive"),
             partition_base_dir=str(folder),
         )
-        view = view_name(contract.layer, contract.name)
-        self._duckdb.con.register(view, rows)
-        return self._duckdb.table(view)
 
     def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
         """Return the row count of each of some days (all days if None) that has rows, from the log."""
@@ -250,6 +263,7 @@ class FileTables:
     def forget_shown(self) -> None:
         """Forget which snapshots the session shows, as after a reconnect or a removal of files."""
         self._shown.clear()
+        self._seen_by_duckdb.clear()
 
     def log(self, layer: str, name: str) -> TableLog:
         """Return the log of a table."""
