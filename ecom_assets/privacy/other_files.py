@@ -17,7 +17,7 @@ from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.sql_text import ident
 
 BLOCK_BYTES = 1 << 22
-CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "statements.sqlite*")
+CACHES = (HTTP_CACHE, "dry_run", "reading.tmp", "realtime.tmp", "serving/reading*.tmp", "statements.sqlite*")
 """Caches and payloads of dry runs: nothing is lost that cannot be made again."""
 LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""

@@ -1,6 +1,7 @@
 """Ad-hoc questions: in turns, each in a process that can be ended, while everything else is answered as always."""
 
 import asyncio
+import os
 import re
 import socket
 import time
@@ -14,6 +15,7 @@ from fastapi import FastAPI, Request
 
 from ecom_assets.api.adhoc.questions import AdHoc
 from ecom_assets.api.adhoc.turns import TooManyQuestionsError, Turns
+from ecom_assets.api.store.snapshot import spill_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, Shop, serving, small_app, wait_until
 
@@ -99,12 +101,13 @@ def test_who_leaves_the_queue_or_a_place_holds_up_nobody() -> None:
     assert asyncio.run(story()) == "ac"
 
 
-def holding_app(_settings: Settings) -> FastAPI:
+def holding_app(settings: Settings) -> FastAPI:
     """An application with a stored number, a question that never ends, a quick one, and one that ends its process."""
     app = small_app(Shop())
 
     @app.post("/analytics/unstoppable")
     def unstoppable() -> bool:
+        spill_folder(settings, os.getpid()).mkdir(parents=True)
         return bool(re.match("(a+)+$", UNSTOPPABLE + "!"))
 
     @app.post("/analytics/quick")
@@ -149,6 +152,7 @@ def test_a_question_ends_at_its_limit_whatever_it_does(hasty: Running) -> None:
     assert "takes more than 1 s; ask about fewer days" in answer.json()["detail"]
     assert time.monotonic() - began < 10
     assert ask(hasty, "quick").status_code == 200, "by another process"
+    assert list((hasty.home / "serving").iterdir()) == [], "what the ended one had on disk is gone"
 
 
 def test_while_questions_are_held_everything_else_is_answered_and_callers_have_bounds(hasty: Running) -> None:

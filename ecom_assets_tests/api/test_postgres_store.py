@@ -1,5 +1,7 @@
 """The published schema in a real Postgres gives the answers that the snapshot gives."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from ecom_assets.api.store.postgres import PostgresStore
 from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api, served
+from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.api.test_http import FUNNEL, GETS
 
 LONG = [f"p{number}" for number in range(2, 90)]
@@ -95,6 +98,29 @@ def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
         result = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.2 s")
         with result, reading.adhoc() as con:
             con.con.execute("SELECT pg_sleep(30)")
+
+
+SLEEPS = """
+import sys
+from ecom_assets.api.store.postgres import PostgresStore
+from ecom_assets.settings.settings import Settings
+with PostgresStore(Settings(home=sys.argv[1], postgres_url=sys.argv[2])).reading() as reading, reading.adhoc() as con:
+    con.con.execute("SELECT pg_sleep(600)")
+"""
+
+
+def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Settings, postgres_warehouse: str) -> None:
+    with psycopg.connect(postgres_warehouse, autocommit=True) as con:
+
+        def sleeping() -> int:
+            sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND state = 'active'"
+            return con.execute(sql).fetchall()[0][0]
+
+        words = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
+        with subprocess.Popen(words) as process:
+            wait_until(lambda: sleeping() == 1, 60)
+            process.kill()
+        wait_until(lambda: sleeping() == 0, 15)
 
 
 def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postgres_url: str) -> None:

@@ -5,6 +5,7 @@ It ends when a question takes too long: nothing else stops an engine that compil
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from ecom_assets.api.auth.callers import CALLER
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_log import REQUEST_ID, json_lines
 from ecom_assets.api.problems import REFUSED
+from ecom_assets.api.store.snapshot import spill_folder
 from ecom_assets.settings.settings import Settings
 
 MakeApp = Callable[[Settings], Starlette]
@@ -80,6 +82,7 @@ class Worker:
         Raises:
             WorkerEndedError: It cannot be started.
         """
+        self._settings = settings
         self._connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=work, args=(make_app, settings, theirs), daemon=True)
         try:
@@ -103,6 +106,7 @@ class Worker:
             self.end()
             self._process.join()
             self._connection.close()
+            shutil.rmtree(spill_folder(self._settings, self._process.pid or 0), ignore_errors=True)
             raise WorkerEndedError(is_out_of_time=self._process.exitcode == -signal.SIGALRM) from error
         return answered
 

@@ -5,6 +5,7 @@ finished. `serving/snapshot.py` writes snapshots.
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -39,6 +40,11 @@ from ecom_assets.warehouse.local import connect, keep_within
 ATTEMPTS = 5
 """How often to try to open the current snapshot, because newer publications may remove its file in the meantime."""
 NOTHING = "Nothing is published yet in the folder of ECOM_HOME; run `ecom run`, which ends with publishing."
+
+
+def spill_folder(settings: Settings, process_id: int) -> Path:
+    """Return where a process that reads the snapshot spills to: processes cannot share a folder."""
+    return serving_folder(settings) / f"reading-{process_id}.tmp"
 
 
 class SnapshotStore:
@@ -194,7 +200,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
                     f"{path} cannot be opened; remove it, and run `ecom run --select serving/marts`."
                 ) from error
             continue
-        keep_within(con, settings.memory_limit, folder / "reading.tmp")
+        keep_within(con, settings.memory_limit, spill_folder(settings, os.getpid()))
         return _Opened(stamp, con, path, _published(con, snapshot, settings.timezone))
     raise NothingPublishedError(NOTHING)
 
