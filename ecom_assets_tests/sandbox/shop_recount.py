@@ -58,6 +58,7 @@ class Recount:
     """A generated shop with its truth, and a DuckDB connection in which it is read again."""
 
     def __init__(self, out: Path, **settings: Any) -> None:
+        self.folder = out
         self.truth: dict[str, Any] = generate(out, **settings)
         self.con = duckdb.connect()
         self.con.execute(CHECKED.format(out=out))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.sandbox.shop_recount import REASONS, Recount
 
 pytestmark = pytest.mark.xdist_group("shop_month")
@@ -31,6 +32,37 @@ def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -
 def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
     sql = "select count(*) from checked where reason = 'malformed_event_type' and cart_value like '-%'"
     assert month.one(sql) > 0
+
+
+def test_everybody_sees_one_variant_of_the_experiment_and_opens_size_guides_as_planted(month: Recount) -> None:
+    viewed = "from clean where event_type = 'product_view' and json_extract_string(properties, '$.variant')"
+    planted = month.truth["experiment"]
+    for name, counts in planted.items():
+        assert month.one(f"select count(*) {viewed} = '{name}'") == counts["product_views"]
+        opened = "json_extract_string(properties, '$.size_guide') = 'opened'"
+        assert month.one(f"select count(*) {viewed} = '{name}' and {opened}") == counts["opened"]
+        assert counts["opened"] / counts["product_views"] == pytest.approx(counts["planted_opened_rate"], abs=0.012)
+    assert [counts["planted_opened_rate"] for counts in planted.values()] == [0.04, 0.08]
+    variants = "select count(distinct json_extract_string(properties, '$.variant')) as n from clean group by user_id"
+    assert month.one(f"select max(n) from ({variants} having user_id is not null)") == 1
+
+
+def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: Path) -> None:
+    asked = ("--variant", "properties.variant", "--goal", "product_view")
+    where = ("--goal-where", "properties.size_guide = opened")
+    result = ecom("experiment", "--events", month.folder / "events", *asked, *where, "--json", home=home)
+    assert result.exit_code == 0, result.err
+    per_visit = """
+        select json_extract_string(properties, '$.variant') as variant, session_id,
+            max(json_extract_string(properties, '$.size_guide')) is not null as opened
+        from clean where event_type = 'product_view' and variant is not null group by all"""
+    units = month.pairs(f"select variant, count(*) from ({per_visit}) group by 1")
+    opened = month.pairs(f"select variant, count(*) from ({per_visit}) where opened group by 1")
+    answered = {one["variant"]: (one["unit_count"], one["converted_count"]) for one in result.json["variants"]}
+    assert answered == {name: (units[name], opened[name]) for name in units}
+    assert result.json["sample_ratio"]["p_value"] > 0.001
+    found = {one["variant"]: one["conversion"]["against_control"] for one in result.json["variants"]}
+    assert found["size_guide"]["probability_better"] > 0.999
 
 
 def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
@@ -159,6 +191,16 @@ def test_the_money_adds_up(month: Recount) -> None:
     orders = month.truth["orders"]
     amounts = month.pairs("select status, sum(payment_amount)::varchar from orders group by 1")
     assert amounts == {"shipped": orders["shipped_amount"], "refunded": orders["refunded_amount"]}
+    of_channels = month.truth["orders"]["by_sales_channel"]
+    signed = "sum(if(status = 'refunded', -payment_amount, payment_amount))::varchar"
+    revenue = month.pairs(f"select sales_channel, {signed} from orders group by 1")
+    assert revenue == {name: sold["revenue"] for name, sold in of_channels.items()}
+    shipped = "select uniq_id[:16] as order_id, sales_channel from orders where status = 'shipped'"
+    counts = month.pairs(f"select sales_channel, count(distinct order_id) from ({shipped}) group by 1")
+    assert counts == {name: sold["orders"] for name, sold in of_channels.items()}
+    assert sum(counts.values()) == orders["orders"]
+    assert counts["web"] > counts["app"] > max(counts["store"], counts["marketplace"])
+    assert min(counts.values()) > 0
     lines = month.pairs("select status, count(*) from orders group by 1")
     assert lines == {"shipped": orders["order_lines"], "refunded": orders["refund_lines"]}
     assert month.one("select count(*) - count(distinct uniq_id) from orders") == 0

@@ -148,13 +148,15 @@ class Columns:
         return _fixed(data.view(np.uint8).reshape(len(numbers), 16), numbers == r.NOTHING)
 
     def _property_texts(self, rows: Rows) -> pa.Array:
-        texts = _coded(self._properties, rows["properties"])
+        plain, trial = rows["properties"], rows["trial"].astype(np.int64)
+        codes = np.where(plain == r.NOTHING, r.NOTHING, plain + trial * t.PROPERTIES_PER_TRIAL)
+        texts = _coded(self._properties, codes)
         has_order = rows["order"] != r.NOTHING
         if not has_order.any():
             return texts
-        plain = texts.filter(pa.array(has_order)).to_pylist()
+        without = texts.filter(pa.array(has_order)).to_pylist()
         orders = self.order_ids(rows["order"][has_order])
-        full = [f'{text[:-1]},"order_id":"{order}"}}' for text, order in zip(plain, orders, strict=True)]
+        full = [f'{text[:-1]},"order_id":"{order}"}}' for text, order in zip(without, orders, strict=True)]
         return pc.replace_with_mask(texts, pa.array(has_order), pa.array(full, pa.string()))
 
 

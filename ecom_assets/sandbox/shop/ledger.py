@@ -20,6 +20,9 @@ PHONE_SHARE, NAMELESS_SHARE = 0.06, 0.06
 UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
 UNREPORTED_RATE, SHIFTED_RATE = 0.4, 0.6
 """Shares of refunds without an event, and of orders in a day's last two hours that the log dates two hours ahead."""
+APP_SHARE, STORE_SHARE = 0.3, 0.6
+"""Shares of orders by app, and of the store among those that no purchase event tells of; the others of these are of a
+marketplace."""
 SHIPPING_CENTS = 490
 """The shipping costs that some events add to the order's amount."""
 SHIFT_US = 2 * 3600 * r.SECOND
@@ -47,6 +50,13 @@ class Ledger:
         events = self._of_events(events, orders, orders["number"][is_repeated], first_number)
         orders["at"] += np.where(is_shifted, SHIFT_US, 0)
         return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
+
+    def sold_through(self, orders: Rows) -> Ints:
+        """Return the sales channel of each order; those without a purchase event were placed outside of web and app."""
+        visited = np.where(self._dice.chance(APP_SHARE, "sales channel", _key(orders)), r.APP, r.WEB)
+        elsewhere = np.where(self._dice.chance(STORE_SHARE, "sales channel", _key(orders)), r.STORE, r.MARKETPLACE)
+        channel: Ints = np.where(orders["fault"] == PHONED, elsewhere, visited)
+        return channel
 
     def with_unreported(self, refunds: Rows) -> Rows:
         """Return the refunds, and mark those without an event."""

@@ -46,6 +46,7 @@ _SCHEMA = pa.schema(
         "quantity": pa.int64(),
         "payment_amount": _MONEY,
         "status": pa.string(),
+        "sales_channel": pa.string(),
     }
 )
 
@@ -140,6 +141,7 @@ class OrderReport:
                 "quantity": quantity,
                 "payment_amount": euros(catalogue.price_cents[product] * quantity),
                 "status": np.where(order["is_refund"], "refunded", "shipped").tolist(),
+                "sales_channel": [r.SALES_CHANNELS[i] for i in order["channel"]],
             },
             schema=_SCHEMA,
         )

@@ -31,6 +31,8 @@ NOTHING = -1
 NO_MONEY = -(2**62)
 """The code of a null in `cents`, where small negative numbers are planted faults."""
 CART_LINES = 4
+SALES_CHANNELS = ("web", "app", "store", "marketplace")
+WEB, APP, STORE, MARKETPLACE = range(len(SALES_CHANNELS))
 EVENT = np.dtype(
     [
         ("number", np.int64),  # unique; event_id is derived from it
@@ -49,6 +51,7 @@ EVENT = np.dtype(
         ("agent", np.int64),
         ("properties", np.int64),
         ("order", np.int64),  # the number of the purchase event, in purchase and refund rows
+        ("trial", np.int8),  # of a product view: the experiment's variant, and whether its size guide was opened
         ("flaw", np.int8),  # 0, or 1 + the index of the reason to reject the row
         ("variant", np.int8),  # selects one of several broken values
         ("is_repeated", np.bool_),  # a purchase that is sent again with another event_id
@@ -65,6 +68,7 @@ ORDER = np.dtype(
         ("properties", np.int64),
         ("is_refund", np.bool_),
         ("fault", np.int8),  # its difference from the events, see `ledger.py`
+        ("channel", np.int8),  # the index of its sales channel
     ]
 )
 Rows: TypeAlias = Any

@@ -226,6 +226,9 @@ class Shop:
         if self.is_over:
             self._ledger_truth.add(events, orders, self.world.catalogue)
         orders = orders[orders["fault"] != UNRECORDED]
+        # Something is paid back where it was bought.
+        is_new = ~orders["is_refund"]
+        orders["channel"][is_new] = self._ledger.sold_through(orders[is_new])
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
         self._event_truth.add_orders(orders, self.world.catalogue)

@@ -1,6 +1,7 @@
 """The traffic of the simulated shop: its sources, and visitors' cities, devices, search queries and pages."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue
 
@@ -123,14 +124,25 @@ class Pages:
 
 
 def property_texts() -> tuple[str, ...]:
-    """Return the JSON of each property code: every combination of device, country and search query."""
+    """Return the JSON of each property code: every combination of trial, device, country and search query."""
     return tuple(
-        f'{{"device":"{device}","country":"{country}"' + (f',"query":"{query}"' if query else "") + "}"
+        f'{{"device":"{device}","country":"{country}"' + (f',"query":"{query}"' if query else "") + trial + "}"
+        for trial in ("", *TRIALS)
         for device in DEVICES
         for country in COUNTRIES
         for query in ("", *QUERIES)
     )
 
 
+CONTROL, TEST = "control", "size_guide"
+TRIALS: Final = tuple(
+    f',"variant":"{variant}"' + (',"size_guide":"opened"' if is_opened else "")
+    for variant in (CONTROL, TEST)
+    for is_opened in (False, True)
+)
+"""What the codes of `trial`, from 1 on, add to the properties of an event."""
+OPENED_RATES: Final = {CONTROL: 0.04, TEST: 0.08}
+"""The planted effect: the share of product views on which the size guide is opened, by variant."""
 PROPERTIES_PER_COUNTRY = len(QUERIES) + 1
 PROPERTIES_PER_DEVICE = len(COUNTRIES) * PROPERTIES_PER_COUNTRY
+PROPERTIES_PER_TRIAL = len(DEVICES) * PROPERTIES_PER_DEVICE

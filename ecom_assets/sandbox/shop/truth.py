@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from ecom_assets.sandbox.shop import rows as r
+from ecom_assets.sandbox.shop import traffic as t
 from ecom_assets.sandbox.shop.catalogue import Catalogue
 from ecom_assets.sandbox.shop.faults import LATE_DAYS, REASONS, delay_days
 from ecom_assets.sandbox.shop.orders import total_cents
@@ -28,15 +29,18 @@ class EventTruth:
         self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)}
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
         self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
+        self._trials = np.zeros(1 + len(t.TRIALS), np.int64)
         self._late = np.zeros(LATE_DAYS + 1, np.int64)
         self._users: Ints = np.zeros(0, np.int64)
         self._counts: Counter[str] = Counter()
+        self._channel_orders, self._channel_cents = (np.zeros(len(r.SALES_CHANNELS), np.int64) for _ in range(2))
 
     def add_good(self, rows: Rows) -> None:
         """Count clean events at their first arrival; all events of a session must be in one call."""
         self._add_received("clean", rows)
         self._add_happened("clean", rows["at"])
         self._types += np.bincount(rows["type"], minlength=len(self._types))
+        self._trials += np.bincount(rows["trial"], minlength=len(self._trials))
         self._late += np.bincount(delay_days(rows), minlength=len(self._late))
         self._users = np.union1d(self._users, rows["visitor"][rows["is_known"]])
         self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._first_bot))
@@ -58,6 +62,8 @@ class EventTruth:
         """Count orders or refunds."""
         cents = total_cents(catalogue, orders)
         is_refund = orders["is_refund"]
+        np.add.at(self._channel_orders, orders["channel"], 1 - is_refund)
+        np.add.at(self._channel_cents, orders["channel"], np.where(is_refund, -cents, cents))
         for kind, amount, chosen in (
             ("orders", "shipped_amount", ~is_refund),
             ("refunds", "refunded_amount", is_refund),
@@ -103,6 +109,7 @@ class EventTruth:
             "sessions": self._sessions(),
             "visitors": self._visitors(),
             "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
+            "experiment": self._experiment(),
             "orders": self._orders(),
             "by_received_date": {day: self._received_on(i) for i, day in enumerate(days)},
             "by_event_date": {
@@ -143,6 +150,14 @@ class EventTruth:
             "scrapers": scrapers,
         }
 
+    def _experiment(self) -> dict[str, object]:
+        """Return, by variant, the product views, those with an opened size guide, and the planted share of these."""
+        views = self._trials[1:].reshape(len(t.OPENED_RATES), 2).tolist()
+        return {
+            name: {"product_views": closed + opened, "opened": opened, "planted_opened_rate": rate}
+            for (name, rate), (closed, opened) in zip(t.OPENED_RATES.items(), views, strict=True)
+        }
+
     def _orders(self) -> dict[str, object]:
         gross, refunded = (int(self._happened[name].sum()) for name in ("shipped_amount", "refunded_amount"))
         return {
@@ -153,6 +168,10 @@ class EventTruth:
             "shipped_amount": r.money_text(gross),
             "refunded_amount": r.money_text(refunded),
             "revenue": r.money_text(gross - refunded),
+            "by_sales_channel": {
+                name: {"orders": int(count), "revenue": r.money_text(int(cents))}
+                for name, count, cents in zip(r.SALES_CHANNELS, self._channel_orders, self._channel_cents, strict=True)
+            },
         }
 
     def _received_on(self, i: int) -> dict[str, object]:

@@ -85,6 +85,7 @@ _STATE = np.dtype(
         ("until", np.int64),
         ("flow", np.int64),
         ("login_step", np.int64),
+        ("is_first", np.bool_),
         ("lines", np.int64),
         ("products", np.int64, (r.CART_LINES,)),
         ("quantities", np.int64, (r.CART_LINES,)),
@@ -139,6 +140,7 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
     event["at"] = world.first_us + visits["start_s"] * r.SECOND + dice.below(r.SECOND, "start", visit)
     state["until"] = event["at"] + LONGEST_VISIT_S * r.SECOND
     _equip(dice, state, visitor, visit)
+    state["is_first"] = visits["is_first"]
     _land(world, state, visits["is_first"])
     # Some are still logged in from an earlier visit, some log in during the visit; the others log in at checkout.
     is_remembered = ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
@@ -195,9 +197,22 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
     event["at"], event["type"] = at[stays], action
     event["product"], event["category"], event["cents"] = r.NOTHING, r.NOTHING, r.NO_MONEY
     event["properties"], event["order"] = state["plain_properties"], r.NOTHING
+    is_tried = (action == r.PRODUCT) & state["is_first"]
+    event["trial"] = np.where(is_tried, _trial(world.dice, event["visitor"], key), 0)
     _browse(world, state, action, key)
     _fill_cart(world, state, action, key)
     return state
+
+
+def _trial(dice: Dice, visitor: Ints, key: Ints) -> Ints:
+    """Return the codes of an experiment on product pages: a person sees one variant, which changes one habit only.
+
+    It is about first visits, so that each visitor is a person of its own, and the split is that of people.
+    """
+    is_test = dice.chance(0.5, "variant", visitor)
+    opens = dice.chance(np.where(is_test, t.OPENED_RATES[t.TEST], t.OPENED_RATES[t.CONTROL]), "size guide", key)
+    codes: Ints = 1 + 2 * is_test + opens
+    return codes
 
 
 def _browse(world: World, state: Rows, action: Ints, key: Ints) -> None:
