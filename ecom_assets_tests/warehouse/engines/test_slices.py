@@ -19,6 +19,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.source_gate import SourceGate
 from ecom_assets.warehouse.absent_days import AbsentDays, absent_days, note_absent
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.loaded_days import EmptyDays
 from ecom_assets.warehouse.migration import changes, migrate
 from ecom_assets.warehouse.withdrawals import WithdrawalGuard, Withdrawals, held_withdrawals, notes_of
 from ecom_assets_tests.warehouse.engines.visits_table import (
@@ -236,7 +237,7 @@ BOTH = Days((FIRST_DAY, SECOND_DAY))
 @pytest.fixture
 def tracked(settings: Settings) -> Iterator[Engine]:
     tracked = opened(settings)
-    for contract in (RawStock, Withdrawals, AbsentDays):
+    for contract in (RawStock, Withdrawals, AbsentDays, EmptyDays):
         tracked.drop(contract)
     yield tracked
     tracked.close()
@@ -281,6 +282,19 @@ def test_a_lost_day_keeps_its_rows_and_its_neighbour_goes_on(tracked: Engine) ->
     since = held_withdrawals(tracked)[0]["noticed_at"]
     assert bring(tracked, 5, 0) == [FIRST_DAY]
     assert held_withdrawals(tracked)[0]["noticed_at"] == since
+
+
+@pytest.mark.sampled(1)
+def test_a_day_is_loaded_if_it_has_rows_or_was_found_without_any(tracked: Engine) -> None:
+    third = date(2026, 1, 3)
+    assert tracked.loaded_days(RawStock, BOTH).dates == ()
+    bring(tracked, 3, 0, days=Days((FIRST_DAY,)))
+    assert tracked.loaded_days(RawStock, BOTH).dates == (FIRST_DAY,)
+    bring(tracked, 3, 0)
+    bring(tracked, 3, 0)  # noted once
+    assert tracked.loaded_days(RawStock, Days((*BOTH.dates, third))) == BOTH
+    assert tracked.loaded_days(RawStock, None) == BOTH
+    assert tracked.row_count(EmptyDays) == 1
 
 
 def test_rows_that_are_back_end_it_by_themselves(tracked: Engine) -> None:
