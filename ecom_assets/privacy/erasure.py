@@ -179,7 +179,7 @@ class Erasure:
         if not self.has_files:
             return []
         with closing(plain_connection(self.settings.memory_limit)) as con:
-            for files in landing_files(con, self.settings):
+            for files in landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings)):
                 for one in remove_records(files, self._person):
                     self.say(f"  {one.path}: {one.record_count:,} records")
         return list(self.pending.plan["files"])
@@ -351,13 +351,19 @@ def _files_to_clean(engine: Engine, naming: NamingFiles) -> list[str]:
     return sorted({*naming.cleaned, *map(str, engine.left_over_files())})
 
 
+def _may_be_empty(settings: Settings) -> bool:
+    """Return whether a landing folder without files is no fault: `ecom retain` may have removed all of them."""
+    return settings.retention_days is not None
+
+
 def _opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
 
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
-        return [one for files in landing_files(con, settings) for one in find_records(files, person)]
+        every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
+        return [one for files in every for one in find_records(files, person)]
 
 
 @contextmanager

@@ -96,6 +96,9 @@ class Reads:
 class Tables(Protocol):
     """What whole tables are read from: the warehouse."""
 
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily, in the engine."""
+
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""
 

@@ -114,7 +114,7 @@ def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Set
 
         def sleeping() -> int:
             sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND state = 'active'"
-            return con.execute(sql).fetchall()[0][0]
+            return int(con.execute(sql).fetchall()[0][0])
 
         words = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
         with subprocess.Popen(words) as process:

@@ -167,7 +167,11 @@ SUMMARY = {
     "cohorts": {"day": [COHORTS], "week": [], "month": []},
     "carts": [CARTS],
     "sales": SALES,
-    "retention": {"week_start_date": str, "new": OF_WEEK, "returning": OF_WEEK, "refunded": OF_WEEK},
+    "retention": {
+        "week_start_date": str,
+        **dict.fromkeys(("new", "returning", "refunded"), OF_WEEK),
+        **dict.fromkeys(("lines", "lines_without_category"), int),
+    },
     "channels": {"unit": str, "models": {model: [CREDIT] for model in sorted(MODELS)}},
     "customers": {
         "count": int,

@@ -148,10 +148,10 @@ def test_a_record_without_a_score_has_no_flaw(shop: Platform) -> None:
     ("session_count", "engaged_s", "level"),
     [
         (5, 600, "high"), (5, 599, "medium"), (4, 600, "medium"), (2, 60, "medium"), (1, 9999, "low"), (9, 59, "low"),
-        (None, None, None),
+        (None, None, "unknown"),
     ],
 )  # fmt: skip
-def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str | None) -> None:
+def test_both_thresholds_must_be_reached(session_count: int | None, engaged_s: int | None, level: str) -> None:
     result = CustomerRule().engagement_level(ibis.literal(session_count, "int64"), ibis.literal(engaged_s, "float64"))
     assert computed(result) == level
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.touches import first_touches
@@ -121,10 +122,8 @@ def test_a_table_without_rights_is_named_and_left_alone(engine: PostgresEngine, 
         ("postgres://anna:s3cret@127.0.0.1:9/shop", r"postgres://anna@127\.0\.0\.1:9/shop cannot be opened: .*refused"),
         ("{url}&user=nobody_here&password=s3cret", r'cannot be opened: .*role "nobody_here" does not exist'),
         ("{other}", r'cannot be opened: .*database "no_such_shop" does not exist'),
-        ("postgres://anna:s3cret@127.0.0.1:one/shop", r'cannot be opened: .*invalid integer value "one"'),
-        ("postgres://anna:s3cret@[::1/shop", r"postgres://… cannot be opened: .*"),
     ],
-    ids=["no server", "no user", "no database", "no port", "no address"],
+    ids=["no server", "no user", "no database"],
 )
 def test_what_cannot_be_opened_is_reported_without_the_password(postgres_url: str, address: str, why: str) -> None:
     other = postgres_url.replace("/test_", "/no_such_shop?was=").partition("?was=")[0]
@@ -133,6 +132,13 @@ def test_what_cannot_be_opened_is_reported_without_the_password(postgres_url: st
         PostgresEngine(Settings(warehouse=address.format(url=postgres_url, other=other))).open()
     assert "s3cret" not in str(refused.value)
     assert str(refused.value).endswith("correct ECOM_WAREHOUSE, or start the server.")
+
+
+@pytest.mark.parametrize("address", ["postgres://anna:s3cret@127.0.0.1:one/shop", "postgres://anna:s3cret@[::1/shop"])
+def test_an_address_without_a_port_or_host_is_refused_without_the_password(address: str) -> None:
+    with pytest.raises(ValidationError, match="login cannot be told from its host") as refused:
+        Settings(warehouse=address)
+    assert "s3cret" not in str(refused.value)
 
 
 def test_the_one_character_that_postgres_cannot_hold_is_replaced(engine: PostgresEngine) -> None:
