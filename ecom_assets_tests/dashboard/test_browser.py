@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -27,6 +28,8 @@ from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM
 pytestmark = [pytest.mark.browser]
 WIDTHS = (375, 1440)
 SERIOUS = {"serious", "critical"}
+COLOURS = 12
+"""The colours that the theme has for series."""
 OTHERS = [one for one in all_pages() if one.path]
 
 
@@ -189,3 +192,45 @@ def test_dead_letters_are_sent_again_by_their_button(browser: Browser, settings:
         page.reload()
         expect(page.get_by_text("Every record of these days could be delivered")).to_be_visible()
     shop.close()
+
+
+RECORD = """() => {
+  const { parse } = window.ecomVega;
+  const recorded = (spec, ...rest) => { window.drawn = spec; return parse(spec, ...rest); };
+  window.ecomVega = { ...window.ecomVega, parse: recorded };
+}"""
+
+
+def drawn(browser: Browser, client: Client, path: str, width: int) -> dict[str, Any]:
+    """Return what the first chart of a page is drawn from, in Vega's words."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{client.address}/dashboard/{path}")
+    page.evaluate(RECORD)
+    page.locator(".plot").first.scroll_into_view_if_needed()
+    page.get_by_role("button", name="Change to the dark theme").click()  # draws again, where it was drawn already
+    page.wait_for_function("window.drawn")
+    spec: dict[str, Any] = page.evaluate("JSON.parse(JSON.stringify(window.drawn))")
+    page.close()
+    return spec
+
+
+@pytest.mark.slow
+def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client: Client) -> None:
+    spec = drawn(browser, client, "trend?series1=page_view&by=visitor_id&period=week&limit=25", 1440)
+    scales = {one["name"]: one for one in spec["scales"]}
+    names, dashes = scales["color"]["domain"], scales["strokeDash"]["range"]
+    assert len(names) > COLOURS
+    looks = [(place % COLOURS, tuple(dash)) for place, dash in enumerate(dashes)]
+    assert len(set(looks)) == len(looks) == len(names)
+
+
+@pytest.mark.slow
+def test_on_a_phone_names_leave_a_chart_two_thirds_of_the_width(browser: Browser, client: Client) -> None:
+    limits = {
+        width: [
+            axis["labelLimit"] for axis in drawn(browser, client, "correlation", width)["axes"] if "labelLimit" in axis
+        ]
+        for width in (390, 1440)
+    }
+    assert limits[1440] == [220]
+    assert limits[390][0] <= 390 / 3

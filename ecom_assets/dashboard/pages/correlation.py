@@ -63,7 +63,7 @@ def ratios(answer: Answer) -> Block:
     rows = [
         {
             **row,
-            "label": row["value"] if row["property"] is None else f"{row['property']} = {row['value']}",
+            "label": row["value"] if row["property"] is None else f"{row['value']} ({row['property']})",
             "enough": "enough" if row["is_enough"] else "too few",
         }
         for row in answer["correlations"]
@@ -90,7 +90,9 @@ def _spec() -> dict[str, Any]:
     y = {"field": "label", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 220}}
     scale = {"type": "log"}
     colour = {"field": "enough", "type": "nominal", "title": None, "scale": {"domain": ["enough", "too few"]}}
-    x = {"field": "odds_ratio", "type": "quantitative", "title": "Odds ratio", "scale": scale}
+    label = "format(datum.value, datum.value < 1 ? '~g' : '~s')"
+    axis = {"labelExpr": label, "grid": False, "labelOverlap": True}
+    x = {"field": "odds_ratio", "type": "quantitative", "title": "Odds ratio", "scale": scale, "axis": axis}
     tips = [{"field": name, "type": "quantitative", "format": ".3~g"} for name in ("odds_ratio", "low", "high")]
     return {
         "layer": [

@@ -74,6 +74,23 @@
     return value;
   };
 
+  // Lines have as many colours as the theme; the next ones have them again with other dashes.
+  const DASHES = [[1, 0], [6, 3], [2, 2], [9, 3, 2, 3], [12, 4], [4, 2, 1, 2]];
+  const dashed = (spec, names, count) => {
+    if (spec.layer) return { ...spec, layer: spec.layer.map((one) => dashed(one, names, count)) };
+    const colour = spec.encoding?.color;
+    if ((spec.mark?.type || spec.mark) !== "line" || colour?.type !== "nominal") return spec;
+    const each = { ...colour, legend: { symbolType: "stroke", symbolSize: 300, symbolStrokeWidth: 2 } };
+    const dashes = names.map((_, place) => DASHES[Math.floor(place / count) % DASHES.length]);
+    return { ...spec, encoding: { ...spec.encoding, color: { ...each, scale: { domain: names } }, strokeDash: { ...each, scale: { domain: names, range: dashes } } } };
+  };
+  // On a phone, names beside a chart leave it two thirds of the width; those that are cut are whole in its table.
+  const narrowed = (value, most) => {
+    if (Array.isArray(value)) return value.map((one) => narrowed(one, most));
+    if (!value || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, name === "labelLimit" ? Math.min(one, most) : narrowed(one, most)]));
+  };
+
   async function draw(data) {
     const place = document.getElementById(data.dataset.for);
     if (!place || !window.ecomVega) return;
@@ -90,6 +107,9 @@
       style.legend = { ...style.legend, columns: Math.max(2, Math.floor((place.clientWidth - 40) / Math.max(...names.map(wide)))) };
     }
     let made = themed(spec);
+    const colours = style.range.category.length;
+    if (names.length > colours) made = dashed(made, names, colours);
+    if (place.clientWidth < 560) made = narrowed(made, Math.round(place.clientWidth / 3));
     const lines = style.legend.columns ? Math.ceil(names.length / style.legend.columns) : 1;
     if (lines > 2 && made.height) { made.height += 18 * (lines - 2); place.style.minHeight = `${made.height}px`; }  // the legend takes its lines from the chart
     if (made.projection) { made.height = Math.min(made.height, Math.round(place.clientWidth * 0.55)); place.style.minHeight = `${made.height}px`; }
