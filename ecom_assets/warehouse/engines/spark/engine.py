@@ -47,7 +47,10 @@ class SparkEngine(Engine):
         if table_format == "parquet":
             self.con.reads_views = True
             self.tables: FileTables | CatalogTables = FileTables(
-                self.con, self.where_spark_is.folder, self._settings.memory_limit
+                self.con,
+                self.where_spark_is.folder,
+                self._settings.memory_limit,
+                is_local=self.where_spark_is.is_local,
             )
         else:
             self.tables = CatalogTables(self.con, table_format, self.where_spark_is.scratch)

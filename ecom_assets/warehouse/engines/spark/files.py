@@ -8,24 +8,27 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import sqlglot.expressions as sge
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.atomic_files import sync_file
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.engines.spark.log import (
     INCOMING,
     LOG,
@@ -40,15 +43,16 @@ from ecom_assets.warehouse.engines.spark.log import (
 )
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, staged, view_name
 from ecom_assets.warehouse.local import DuckDB, connect, keep_within
+from ecom_assets.warehouse.sql_text import ident
 
 
 class FileTables:
     """The tables of one folder, as a Spark session sees them."""
 
-    def __init__(self, con: SparkBackend, root: Path, memory_limit: str) -> None:
+    def __init__(self, con: SparkBackend, root: Path, memory_limit: str, *, is_local: bool) -> None:
         """Take the session, and the folder, which must be the same one for this process and for Spark's.
 
-        `memory_limit` is that of a DuckDB that reads the files.
+        `memory_limit` is that of a DuckDB that reads the files; it also cuts rows by day if Spark `is_local`.
         """
         self._con = con
         self._root = root
@@ -56,7 +60,7 @@ class FileTables:
         self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
         self._staged: dict[str, Change] | None = None
-        self._memory_limit = memory_limit
+        self._memory_limit, self._is_local = memory_limit, is_local
         self._duckdb: DuckDB | None = None
         self._seen_by_duckdb: dict[str, int] = {}
 
@@ -83,7 +87,8 @@ class FileTables:
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["FileSlice"]:
         """Return a slice whose files become part of the table when the transaction commits."""
         log = self.log(contract.layer, contract.name)
-        new = FileSlice(contract, self.snapshot(contract), log.folder / f"{INCOMING}{uuid.uuid4().hex}", days)
+        incoming, cutter = log.folder / f"{INCOMING}{uuid.uuid4().hex}", self._reader() if self._is_local else None
+        new = FileSlice(contract, self.snapshot(contract), incoming, days, cutter)
         try:
             with self.transaction(), plain_file_errors(self._root):
                 yield new
@@ -279,6 +284,7 @@ class FileTables:
         self._staged[key] = change
 
 
+SYNCED_AT_ONCE = 8
 OPEN_FILES = 64
 """Files that are written at a time when rows of many days come from outside."""
 MANY = 1_000_000
@@ -291,6 +297,7 @@ NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 class FileSlice:
     """New files for a slice of a table; `seen` is the table's snapshot from before they were written.
 
+    `cutter` is the DuckDB that cuts the rows of a query by day; None if Spark does.
     They are written into a folder of their own, `incoming`, and then moved to the table's.
     """
 
@@ -298,18 +305,36 @@ class FileSlice:
     seen: Snapshot
     incoming: Path
     days: Days | None
+    cutter: DuckDB | None = None
     slices: dict[str, tuple[DataFile, ...]] = field(default_factory=dict)
 
     def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
-        """Write the result of a query, in one file per day, or several for a large day."""
+        """Write the result of a query, in one file per day, or several for a large day.
+
+        With a `cutter` Spark writes the rows as they come, and DuckDB cuts them by day: for Spark that is another job,
+        and a file costs it 10 ms.
+        """
         kinds = {name: SparkTypes.to_string(kind) for name, kind in schema_of(self.contract).items()}
         # Spark counts in narrower numbers than Ibis believes, and a file keeps the type that it is given.
         columns = [f"CAST(`{name}` AS {kind}) AS `{name}`" for name, kind in kinds.items()]
         day = self.contract.day_column
         with staged(session, query, scratch) as result:
-            rows = result.selectExpr(*columns).hint("rebalance", *([day] if day else []))
+            rows = result.selectExpr(*columns)
+            if self.cutter is not None and day:
+                self._fill_cut(rows, day, scratch / f"rows-{uuid.uuid4().hex}", self.cutter)
+                return
+            rows = rows.hint("rebalance", *([day] if day else []))
             writer = rows.write.mode("error").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
             (writer.partitionBy(day) if day else writer).parquet(f"file://{self.incoming}")
+
+    def _fill_cut(self, rows: DataFrame, day: str, folder: Path, cutter: DuckDB) -> None:
+        try:
+            rows.write.parquet(f"file://{folder}")
+            if files := [str(path) for path in folder.glob("*.parquet")]:
+                by_day = f"FROM read_parquet($files) ORDER BY {ident(day)}"
+                self.fill_from(cutter.con.sql(by_day, params={"files": files}).to_arrow_reader(BATCH_ROWS))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def fill_from(self, batches: pa.RecordBatchReader) -> None:
         """Write rows from outside, a batch at a time."""
@@ -327,8 +352,9 @@ class FileSlice:
             ContractError: A column that must not be null is, or a day is none of the slice's.
         """
         written = [(path, self._day_of(path)) for path in sorted(self.incoming.rglob("*.parquet"))]
-        result = [(path, day, self._checked(path)) for path, day in written]  # all, before the first is moved
-        for path, day, file in result:
+        with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:  # a disk flushes several files in the time of one
+            result = list(pool.map(self._checked, [path for path, _ in written]))  # all, before the first is moved
+        for (path, day), file in zip(written, result, strict=True):
             (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             path.rename(folder / file.path)
             self.slices[day] = (*self.slices.get(day, ()), file)
@@ -408,5 +434,5 @@ def plain_file_errors(root: Path) -> Iterator[None]:
         raise WarehouseError(
             f"{where}: {error.strerror or error}; nothing was changed; fix that and run again."
         ) from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, duckdb.Error) as error:
         raise WarehouseError(f"{root}: {str(error).splitlines()[0]}; nothing was changed.") from error
