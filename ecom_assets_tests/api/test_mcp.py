@@ -190,7 +190,7 @@ def served_http(settings: Settings, *, has_keys: bool = True) -> Iterator[str]:
 def over_http(address: str, key: str, what: Talk, mode: Literal["auto", "legacy"] = "auto") -> Any:
     async def connected() -> Any:
         async with (
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"} if key else {}) as http,
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60) as http,
             Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
         ):
             return await what(client)

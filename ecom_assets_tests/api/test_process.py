@@ -54,7 +54,7 @@ def answers(address: str) -> bool:
 def test_a_process_its_keys_its_end_and_its_restart(home: Path, starts: int) -> None:
     kept, key = KeyFile(home).create("app", (Scope.READ,))
     ask = {"Authorization": f"Bearer {key}"}
-    with api_process(home) as (address, process, result):
+    with api_process(home, ECOM_API_STOP_S="60") as (address, process, result):
         assert reported(f"{address}/analytics/sales?key={key}") == 401
         assert reported(f"{address}/health/ready") == 503, "nothing is published"
         assert is_answered_after_the_end_has_begun(address, key, process)
