@@ -48,7 +48,7 @@ def hides_its_password(url: str) -> bool:
     each program, and the rest stands in messages such as that there is no host of that name.
     """
     scheme = _SCHEME.match(url.strip())
-    if scheme is None:
+    if scheme is None or scheme[1] in _FILES:
         return True
     if without_secrets(url).endswith("://…"):
         return False

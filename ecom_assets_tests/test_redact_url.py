@@ -78,7 +78,7 @@ PASSWORDS = st.text(alphabet="QXZ079@:/#?%&= ,;[]+!$\\", min_size=4, max_size=14
 TYPED = (
     "{scheme}://user:{password}@host.example/db", "{scheme}:/user:{password}@host.example/db",
     "{scheme}//user:{password}@host.example/db", "{scheme}://user@{password}@host.example/db",
-    "{scheme}://:{password}@host.example:9/db", "user:{password}@host.example/db", "{scheme}://user:Q{password}/db",
+    "{scheme}://:{password}@host.example:9/db", "user:{password}@host.example/db",
     "{scheme}:user:{password}@host.example",
 )  # fmt: skip
 SCHEMES = ("postgres", "postgers", "postgresql", "snowflake", "redis", "smtp", "https", "htps", "kafka")
