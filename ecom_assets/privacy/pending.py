@@ -41,7 +41,7 @@ class Pending:
     answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """The responses of tools so far."""
     number: str = field(default_factory=lambda: secrets.token_hex(6))
-    """What tells its file from those of other erasures."""
+    """Part of the name of its file, different for each erasure."""
 
     @property
     def days_of_records(self) -> dict[str, date]:

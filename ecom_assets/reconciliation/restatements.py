@@ -154,15 +154,15 @@ def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:
 
 
 def _compared(
-    contract: type[Table], numbers: tuple[str, ...], told: Row, before: pa.Table, after: pa.Table
+    contract: type[Table], numbers: tuple[str, ...], same_key: Row, before: pa.Table, after: pa.Table
 ) -> Iterator[ChangedNumber]:
-    """Compare two tables with numbers and some of the key's columns; `told` is added to each row's key."""
+    """Compare two tables with numbers and some of the key's columns; `same_key` is added to each row's key."""
     key = [name for name in before.column_names if name not in numbers]
     old, new = _by_key(before, key, numbers), _by_key(after, key, numbers)
     for values in sorted(old.keys() | new.keys(), key=lambda values: [(one is not None, one) for one in values]):
         named = dict(zip(key, values, strict=True))
         day = named.pop(str(contract.day_column))
-        row_key = json.dumps(named | told, ensure_ascii=False, default=str)
+        row_key = json.dumps(named | same_key, ensure_ascii=False, default=str)
         yield from _of_row(contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {}))
 
 

@@ -88,13 +88,13 @@ def attacked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def check(response: Any) -> None:
     """Check that an answer is none of the server's errors, and that a refusal says so in the right format."""
-    told = (response.request.method, str(response.request.url)[:300], response.status_code, response.text[:300])
-    assert response.status_code < 500 or (response.status_code == 503 and "retry-after" in response.headers), told
+    answer = (response.request.method, str(response.request.url)[:300], response.status_code, response.text[:300])
+    assert response.status_code < 500 or (response.status_code == 503 and "retry-after" in response.headers), answer
     if response.status_code >= 400:
         kind = response.headers["content-type"].partition(";")[0]
-        assert kind == "application/problem+json" or (kind == "text/html" and "<h1" in response.text), told
+        assert kind == "application/problem+json" or (kind == "text/html" and "<h1" in response.text), answer
     if response.headers.get("content-type") == "application/problem+json":
-        assert response.json()["detail"], told
+        assert response.json()["detail"], answer
 
 
 def sent(headers: dict[str, bytes], *, has_key: bool = False) -> dict[bytes, bytes]:
