@@ -16,10 +16,10 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.engine import Engine
 
-EmptyDays = Literal["auto", "unknown", "zero"]
+EmptyDayMeaning = Literal["auto", "unknown", "zero"]
 
 
-def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: EmptyDays = "auto") -> list[date]:
+def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: EmptyDayMeaning = "auto") -> list[date]:
     """Return the days between the first and the last of `seen` of which nothing is known, in order.
 
     Args:

@@ -19,7 +19,7 @@ from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.history import History, Runs
-from ecom_assets.serving.missing_days import EmptyDays
+from ecom_assets.serving.missing_days import EmptyDayMeaning
 from ecom_assets.serving.reading import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -64,7 +64,7 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     built_on: Runs | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
     *,
-    empty_days: EmptyDays = "auto",
+    empty_days: EmptyDayMeaning = "auto",
 ) -> Published:
     """Make the tables in `target` equal to those in `source`, all of them or none.
 
@@ -241,7 +241,7 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
             _note_slices(target, table, same)
 
 
-def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDays) -> Row:
+def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDayMeaning) -> Row:
     """Return the records beside the tables."""
     known, held = source_days(source, empty_days), held_dates(source, order_rule)
     notes = {"source_days": known, "held_days": held, "built_on": built_on}

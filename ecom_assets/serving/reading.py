@@ -16,7 +16,7 @@ from ecom_assets.orders.held_day_log import held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.sales.contracts import RevenueDaily
-from ecom_assets.serving.missing_days import EmptyDays, days_with_rows, missing_days
+from ecom_assets.serving.missing_days import EmptyDayMeaning, days_with_rows, missing_days
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -73,7 +73,7 @@ PUBLISHED_DAYS_OF: Final[Mapping[str, tuple[type[Table], str]]] = {**DAYS_OF, "s
 """The same among published tables, for publications that noted no days."""
 
 
-def source_days(engine: Engine, empty_days: EmptyDays = "auto") -> dict[str, SourceDays]:
+def source_days(engine: Engine, empty_days: EmptyDayMeaning = "auto") -> dict[str, SourceDays]:
     """Return the first, the last and the missing days of each source; `empty_days` says which days are missing."""
     result = {}
     for source, (contract, column) in DAYS_OF.items():

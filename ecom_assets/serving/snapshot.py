@@ -26,7 +26,7 @@ from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
-from ecom_assets.serving.missing_days import EmptyDays
+from ecom_assets.serving.missing_days import EmptyDayMeaning
 from ecom_assets.serving.reading import SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -120,7 +120,7 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     built_on: Mapping[str, list[tuple[str, str]]] | None = None,
     order_rule: OrderRule = DEFAULT_RULE,
     *,
-    empty_days: EmptyDays = "auto",
+    empty_days: EmptyDayMeaning = "auto",
     history: "RunHistory | None" = None,
     is_rewritten: bool = False,
     memory_limit: str = "",
