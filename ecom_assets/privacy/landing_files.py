@@ -35,6 +35,7 @@ from ecom_assets.sources.files.mapping import RecordMapping, SourceField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, opened_bytes
+from ecom_assets.sources.order_reports.activity_events import are_activities
 from ecom_assets.sources.order_reports.api import ACTIVITIES, report_path, stored_files
 from ecom_assets.sources.order_reports.report_files import activity_mapping
 from ecom_assets.sources.order_reports.source import has_events, open_orders
@@ -293,7 +294,7 @@ def landing_files(
         mapping = load_order_mapping("user_order_log")
         opens.append(lambda: RecordFiles.open(con, stored, mapping, settings.timezone))
     activities = report_path(settings.home, ACTIVITIES)
-    if activities.exists():
+    if activities.exists() and not are_activities(settings.events):
         opens.append(lambda: RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone))
     for files_of in opens:
         with suppress(NoFilesError) if may_be_empty else nullcontext():

@@ -79,6 +79,17 @@ def remembered_sources(settings: Settings) -> frozenset[str]:
     return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
+def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
+    """Record the first and the last day that lost events outside of a run, until one has computed them again."""
+    _note(settings, left_days=[str(day) for day in days])
+
+
+def left_days(settings: Settings) -> list[date]:
+    """Return the first and the last day that the next run has to compute again; none if there are none."""
+    noted = _notes(settings).get("left_days")
+    return [date.fromisoformat(str(day)) for day in noted] if isinstance(noted, list) else []
+
+
 def _from_anywhere(name: str, value: str) -> str:
     if "://" in value:
         return value

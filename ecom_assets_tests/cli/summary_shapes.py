@@ -161,6 +161,7 @@ SUMMARY = {
     "failures": [],
     "days": {"from": str, "to": str},
     "missing_days": {},
+    "activity_types": [],
     "sessions": SESSIONS,
     "funnel": {"session": [STEP], "visitor": [STEP]},
     "funnels": {"default": {"session": [STEP], "visitor": [STEP]}},

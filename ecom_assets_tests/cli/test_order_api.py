@@ -1,6 +1,8 @@
 """Order history and the nights of the order report API in one home: the real files, by a file and by the report."""
 
+import csv
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,67 @@ def test_the_first_load_needs_the_address_of_the_api_and_stands_alone(home: Path
     file = orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd")
     both = ecom("run", "--orders", "api", "--orders", file, home=home)
     assert both.sentence.startswith("--orders api stands alone; load files in a run of their own")
+
+
+ACTIVITIES = """id,uniq_id,date_time,action_id,customer_id,quantity
+1,a,2022-11-10T10:00:00,7,5116,1
+2,b,2022-11-10T10:05:00,3,5116,1
+3,c,2022-11-11T10:00:00,7,77,1
+"""
+CLICKS = """event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,cart_value
+1,anna,page_view,2022-11-11T09:00:00Z,,,,,,
+"""
+SESSIONS = "SELECT started_date::VARCHAR, sum(event_count)::INTEGER FROM mart.sessions GROUP BY 1 ORDER BY 1"
+TYPES = "SELECT event_type, count(*) FROM raw.events GROUP BY 1 ORDER BY 1"
+
+
+@pytest.mark.slow
+def test_activities_are_events_until_a_clickstream_comes(home: Path, service: OrderService, tmp_path: Path) -> None:
+    (tmp_path / "report" / "user_activity_log.csv").write_text(ACTIVITIES)
+    env = settings_of(service)
+    first = ("run", "--json", "--orders", "api", "--to", "2022-12-01")
+    loaded = ecom(*first, home=home, env=env)
+    assert (loaded.exit_code, loaded.json["checks"]["failed"]) == (0, []), loaded.err
+    assert (loaded.json["activity_types"], loaded.json["sessions"]["sessions"]) == (["action_3", "action_7"], 2)
+    assert queried(home, SESSIONS) == [("2022-11-10", 2), ("2022-11-11", 1)]
+
+    (tmp_path / "own.yaml").write_text(own_mapping())
+    named = ecom(*first, "--events-mapping", str(tmp_path / "own.yaml"), home=home, env=env)
+    assert (named.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), named.err
+    night = ecom("run", "--json", "--from", "2022-12-04", "--to", "2022-12-05", home=home, env=env)
+    assert (night.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), night.err
+
+    (tmp_path / "clicks.csv").write_text(CLICKS)
+    clicks = ("--events", str(tmp_path / "clicks.csv"), "--from", "2022-11-11", "--to", "2022-11-11")
+    replaced = ecom("run", *clicks, home=home, env=env)
+    assert replaced.exit_code == 0, replaced.err
+    assert "activities of 2022-11-10 to 2022-11-11 are no events any more" in replaced.err
+    assert queried(home, TYPES) == [("page_view", 1)]
+    assert queried(home, SESSIONS) == [("2022-11-11", 1)]
+    assert amounts(home) == [("refunded", 6, 2_390), ("shipped", 3_914, 1_987_570 + 58_865)]
+
+    again = ecom(*first, home=home, env=env)
+    assert (again.exit_code, again.json["activity_types"], queried(home, TYPES)) == (0, [], [("page_view", 1)])
+
+
+def own_mapping() -> str:
+    """Return the shipped mapping with a name for one action."""
+    shipped = resources.files("ecom_assets.sources") / "mappings" / "user_activity_log.yaml"
+    return shipped.read_text(encoding="utf-8") + "event_types: {action_7: page_view}\n"
+
+
+@pytest.mark.parametrize("dropped", [(), ("uniq_id",), ("uniq_id", "quantity")])
+@pytest.mark.parametrize("day", ["date_time", "date_id"])
+def test_a_funnel_over_activities_needs_no_platform(
+    home: Path, tmp_path: Path, dropped: tuple[str, ...], day: str
+) -> None:
+    lines = list(csv.DictReader(ACTIVITIES.splitlines()))
+    names = [name for name in lines[0] if name not in dropped]
+    renamed = ["date_id" if name == "date_time" else name for name in names] if day == "date_id" else names
+    rows = [",".join(renamed), *(",".join(line[name] for name in names) for line in lines)]
+    path = tmp_path / "user_activity_log.csv"
+    path.write_text("\n".join(rows) + "\n")
+    asked = ("--events", str(path), "--mapping", "user_activity_log", "--steps", "action_7,action_3", "--json")
+    answer = ecom("funnel", *asked, home=home)
+    assert answer.exit_code == 0, answer.err
+    assert [step["count"] for step in answer.json["steps"]] == [2, 1]

@@ -25,6 +25,11 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
     lines += _missing_day_lines(summary["missing_days"])
+    if summary["activity_types"]:
+        lines.append(
+            f"  Events are the order report's activities, as {', '.join(summary['activity_types'])}: a mapping of your "
+            "own gives them names, with --events-mapping (docs/mappings.md)"
+        )
     if summary["sessions"] is not None:
         lines += _behaviour_lines(summary)
         lines += _retention_lines(summary["cohorts"], summary["carts"])

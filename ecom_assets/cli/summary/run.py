@@ -31,6 +31,8 @@ from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_c
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.order_reports.activity_events import activity_types
+from ecom_assets.sources.order_reports.report_files import has_report
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import Page, Period, Reading, Row
@@ -98,6 +100,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
         "missing_days": _missing_days(reading, period),
+        "activity_types": activity_types(engine) if has_report(settings) else [],
         **_behaviour(reading, period),
         "sales": sales,
         "retention": _customer_week(reading, period),
