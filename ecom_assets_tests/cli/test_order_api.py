@@ -147,9 +147,10 @@ ACTIVITIES = """id,uniq_id,date_time,action_id,customer_id,quantity
 2,b,2022-11-10T10:05:00,3,5116,1
 3,c,2022-11-11T10:00:00,7,77,1
 """
-CLICKS = """event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,cart_value
-1,anna,page_view,2022-11-11T09:00:00Z,,,,,,
-"""
+CLICKS = (
+    "event_id,user_id,event_type,event_timestamp,product_id,product_category,session_id,page_url,referrer_url,"
+    "cart_value\n1,anna,page_view,2022-11-11T09:00:00Z,,,,,,\n"
+)
 SESSIONS = "SELECT started_date::VARCHAR, sum(event_count)::INTEGER FROM mart.sessions GROUP BY 1 ORDER BY 1"
 TYPES = "SELECT event_type, count(*) FROM raw.events GROUP BY 1 ORDER BY 1"
 
@@ -165,16 +166,20 @@ def test_activities_are_events_until_a_clickstream_comes(home: Path, service: Or
     assert queried(home, SESSIONS) == [("2022-11-10", 2), ("2022-11-11", 1)]
 
     (tmp_path / "own.yaml").write_text(own_mapping())
-    named = ecom(*first, "--events-mapping", str(tmp_path / "own.yaml"), home=home, env=env)
+    said = ("run", *first[2:], "--events-mapping", str(tmp_path / "own.yaml"))
+    named = ecom(*said, home=home, env=env)
+    assert "Events are the order report's activities, as action_3, page_view: a mapping of your own" in named.out
     assert (named.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), named.err
     night = ecom("run", "--json", "--from", "2022-12-04", "--to", "2022-12-05", home=home, env=env)
     assert (night.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), night.err
 
     (tmp_path / "clicks.csv").write_text(CLICKS)
     clicks = ("--events", str(tmp_path / "clicks.csv"), "--from", "2022-11-11", "--to", "2022-11-11")
+    failed = ecom("run", *clicks, home=home, env=env | {"ECOM_ORDER_API_KEY": "wrong"})
+    assert (failed.exit_code, queried(home, TYPES)) == (1, [("page_view", 1)])
+    assert "activities of 2022-11-10 to 2022-11-11 are no events any more" in failed.err
     replaced = ecom("run", *clicks, home=home, env=env)
     assert replaced.exit_code == 0, replaced.err
-    assert "activities of 2022-11-10 to 2022-11-11 are no events any more" in replaced.err
     assert queried(home, TYPES) == [("page_view", 1)]
     assert queried(home, SESSIONS) == [("2022-11-11", 1)]
     assert amounts(home) == [("refunded", 6, 2_390), ("shipped", 3_914, 1_987_570 + 58_865)]

@@ -85,6 +85,8 @@ def test_activities_are_clean_once_whether_the_file_has_ids_or_not(service: Orde
     equal = rows_of(report_files.user_activity_log(source.activities(BOTH).rows))
     assert [row["quantity"] for row in equal] == [2, 2], "equal lines without an id are two activities"
     assert rows_of(source.activities(Days((SECOND,))).rows) == []
+    source, faults = stored(service, tmp_path, user_activity_log=without.replace("date_time", "date_id"))
+    assert (faults, rows_of(report_files.user_activity_log(source.activities(BOTH).rows))) == ([], equal)
 
 
 def test_market_research_counts_equal_lines_once(service: OrderService, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ NEEDED = {
     ACTIVITIES: ("date_time", "action_id", "customer_id"),
     RESEARCH: ("category_id", "geo_id", "sales_qty", "sales_amt"),
 }
-"""The columns without which such a file says nothing; prices may come without a header."""
+"""The columns without which such a file says nothing (`date_id` is a `date_time`, too); prices may have no header."""
 COLUMNS = (
     "id", "uniq_id", "date_time", "city_id", "city_name", "customer_id", "first_name", "last_name", "item_id",
     "item_name", "quantity", "payment_amount",
@@ -390,5 +390,6 @@ def _fault_of_other(name: str, response: Response) -> str:
     header = next(csv.reader(io.StringIO(text, newline="")), [])
     if not header:
         return "gives an empty file"
-    missing = [column for column in NEEDED.get(name, ()) if column not in header]
+    known = {*header, *(["date_time"] if "date_id" in header else [])}
+    missing = [column for column in NEEDED.get(name, ()) if column not in known]
     return f"gives a file without the columns {', '.join(missing)}" if missing else ""

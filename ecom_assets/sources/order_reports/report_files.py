@@ -44,12 +44,12 @@ def has_report(settings: Settings) -> bool:
 def activity_mapping(path: Path) -> ActivityMapping:
     """Return the mapping of a file of activities; its id is a hash of the line where it has no `uniq_id`."""
     names = _header(path)
-    content = ("date_time", "action_id", "customer_id", *(["quantity"] if "quantity" in names else []))
+    day = "date_time" if "date_time" in names else "date_id"
+    content = (day, "action_id", "customer_id", *(["quantity"] if "quantity" in names else []))
     of_id = {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
-    fields = {name: name for name in ("id", "date_time", "action_id", "customer_id", "quantity")}
-    return ActivityMapping.model_validate(
-        {"name": ACTIVITIES, "other_columns": "ignore", "fields": {**fields, "uniq_id": of_id}}
-    )
+    same = {name: name for name in ("id", "action_id", "customer_id", "quantity")}
+    fields = {**same, "date_time": day, "uniq_id": of_id}
+    return ActivityMapping.model_validate({"name": ACTIVITIES, "other_columns": "ignore", "fields": fields})
 
 
 def research_mapping(path: Path) -> ResearchMapping:
