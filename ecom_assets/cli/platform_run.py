@@ -21,6 +21,7 @@ from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions, RequestedDays
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.cli.report_load import load_report, with_left_days
 from ecom_assets.cli.run_days import DaysOfRun
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
@@ -39,13 +40,6 @@ from ecom_assets.sources.first_partition import (
     remember_paths,
     remember_sources,
 )
-from ecom_assets.sources.order_reports.activity_events import (
-    are_activities,
-    has_clickstream,
-    remove_activities,
-    with_activities,
-)
-from ecom_assets.sources.order_reports.api import ACTIVITIES, fetch_history, report_path
 from ecom_assets.sources.presence import (
     CUSTOMERS,
     EVENTS,
@@ -58,7 +52,7 @@ from ecom_assets.sources.presence import (
 from ecom_assets.sources.sandbox_guard import require_same_origin
 from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import raw_days
 
@@ -231,10 +225,7 @@ class PlatformRun:
         progress = RunProgress(Console(stderr=True), quiet=quiet)
         new_engine(settings)
         if own.is_first_load:
-            progress.say("The order report API makes a report of all its orders; that can take minutes.")
-            for fault in fetch_history(settings):
-                progress.warn(fault)
-            settings = _with_activities(settings, progress)
+            settings = load_report(settings, progress)
         days = DaysOfRun(settings, requested_days, progress.say, with_history=own.is_first_load)
         definitions = build_definitions(settings, progress=progress)
         chosen = _selected(definitions, select, without_source(settings))
@@ -250,7 +241,7 @@ class PlatformRun:
                 chosen = _selected(definitions, select, without_source(settings))
             remember_first_day(settings, covered.first)
             remember_paths(settings)
-            covered = _with_left_days(settings, covered, progress) if select is None else covered
+            covered = with_left_days(settings, covered, progress) if select is None else covered
             _report_skipped(settings, progress)
         else:
             progress.say("Nothing was given: this is the sandbox shop. Your own: ecom run --events PATH")
@@ -396,32 +387,6 @@ def settings_of(own: OwnData) -> Settings:
         orders=orders,
         orders_mapping=own.orders_mapping,
     )
-
-
-def _with_activities(settings: Settings, progress: RunProgress) -> Settings:
-    """Return the settings with the stored report's activities as events, where the shop has no others."""
-    if settings.events or not report_path(settings.home, ACTIVITIES).exists():
-        return settings
-    with closing(new_engine(settings).open()) as engine:
-        if engine.notice:
-            progress.warn(engine.notice)
-        return settings if has_clickstream(engine) else with_activities(settings)
-
-
-def _with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> Days:
-    """Remove activities that were events until a clickstream came; return the days with theirs, to compute again."""
-    if not settings.events or are_activities(settings.events) or not report_path(settings.home, ACTIVITIES).exists():
-        return covered
-    with closing(new_engine(settings).open()) as engine:
-        if removed := remove_activities(engine):
-            remember_left_days(settings, removed)
-            progress.say(
-                f"The order report's activities of {removed[0]} to {removed[-1]} are no events any more: from now on "
-                "events are the clickstream's. These days are computed again."
-            )
-    # Also those of a run that failed since.
-    left = left_days(settings)
-    return Days.between(min([covered.first, *left]), max([covered.dates[-1], *left]) + ONE_DAY)
 
 
 def _report_skipped(settings: Settings, progress: RunProgress) -> None:

@@ -83,7 +83,8 @@ def test_an_unknown_name_or_path_of_a_mapping(tmp_path: Path) -> None:
 
 
 def test_shipped_mappings_load_and_translate() -> None:
-    assert shipped(EventMapping) == ["ecommerce", "ga4_export", "otto", "rees46", "retailrocket", "snowplow"]
+    names = ["ecommerce", "ga4_export", "otto", "rees46", "retailrocket", "snowplow", "user_activity_log"]
+    assert shipped(EventMapping) == names
     assert [load_mapping(name).name for name in shipped(EventMapping)] == shipped(EventMapping)
     rees46 = load_mapping("rees46")
     assert [rees46.translate(step) for step in ("view", "cart", "purchase", "product_view")] == [
