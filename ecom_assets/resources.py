@@ -25,6 +25,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
+from ecom_assets.sources.first_partition import catalogue_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles
 from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, has_orders
 from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
@@ -176,9 +177,11 @@ def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     """Return the source of orders: the configured files or API, else the sandbox's API, or none."""
     if settings.orders:
-        return FileOrders(OrderReader(reader, settings.timezone, settings.orders, settings.catalogue), settings)
+        return FileOrders(OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings)), settings)
     if settings.order_api_url:
-        return ApiOrders(OrderReader(reader, settings.timezone, settings.order_api_url, settings.catalogue), settings)
+        return ApiOrders(
+            OrderReader(reader, settings.timezone, settings.order_api_url, catalogue_of(settings)), settings
+        )
     if not has_orders(settings):
         nothing = OrderReader(reader, settings.timezone, "").nothing
         return NoSource(partial(nothing, "neither ECOM_ORDERS nor ECOM_ORDER_API_URL is set"))

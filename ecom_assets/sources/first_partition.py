@@ -23,8 +23,10 @@ from ecom_assets.tables.days import ONE_DAY
 
 REMEMBERED: Final = "own_data.json"
 """The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
-PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping", "customer_api_mapping")
+PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping", "customer_api_mapping", "catalogue")
 """The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""
+SOURCES: Final = ("events", "orders")
+"""Those of them that alone are data to run over."""
 
 
 def with_first_partition(settings: Settings) -> Settings:
@@ -56,7 +58,8 @@ def remember_first_day(settings: Settings, first: date) -> None:
 def remember_paths(settings: Settings) -> None:
     """Record which files the last run over each source read, so that they are found from any folder."""
     events, orders = bool(settings.events), bool(settings.orders or settings.order_api_url)
-    renewed = {"events": events, "orders": orders, "customer": bool(settings.customer_api_url)}
+    customers, catalogue = bool(settings.customer_api_url), bool(settings.catalogue)
+    renewed = {"events": events, "orders": orders, "customer": customers, "catalogue": catalogue}
     set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
     # A source that this run was not given keeps what is noted of it.
     paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}
@@ -95,12 +98,25 @@ def _from_anywhere(name: str, value: str) -> str:
         return value
     if name.endswith("_mapping"):
         return str(Path(value).absolute()) if is_path(value) else value
+    if name == "catalogue":  # one file, whatever characters its name has
+        return str(Path(value).absolute())
     return joined_places(str(Path(one).absolute()) for one in split_places(value))
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:
     """Return the settings with the paths of the last run over each source, by the names of their variables."""
     return {f"{PREFIX}{name.upper()}": path for name, path in _noted_paths(settings).items()}
+
+
+def catalogue_of(settings: Settings) -> Path | None:
+    """Return the file whose categories order lines get: the one that is set, else that of the last run with one.
+
+    Without it, lines that are loaded again would lose the categories that they had.
+    """
+    if settings.catalogue or not settings.has_own_data:
+        return settings.catalogue
+    noted = _noted_paths(settings).get("catalogue")
+    return Path(noted) if noted else None
 
 
 def _noted_paths(settings: Settings) -> dict[str, str]:
@@ -110,8 +126,9 @@ def _noted_paths(settings: Settings) -> dict[str, str]:
 
 
 def paths_of_last_run(settings: Settings) -> dict[str, str]:
-    """Return what `remembered_paths` does if the settings name no own data, else nothing."""
-    return {} if settings.has_own_data else remembered_paths(settings)
+    """Return what `remembered_paths` does if the settings name no own data and it has a path of some, else nothing."""
+    paths = {} if settings.has_own_data else remembered_paths(settings)
+    return paths if any(f"{PREFIX}{name.upper()}" in paths for name in SOURCES) else {}
 
 
 def _note(settings: Settings, **values: object) -> None:

@@ -10,6 +10,7 @@ from ecom_assets.cli import api
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.first_partition import (
+    catalogue_of,
     remember_first_day,
     remember_paths,
     remembered_paths,
@@ -125,6 +126,24 @@ def test_a_run_over_one_source_keeps_the_paths_of_the_others(home: Path) -> None
     }
     remember_paths(Settings(home=home, events=places["later"]))
     assert remembered_paths(Settings(home=home)) == {"ECOM_EVENTS": places["later"], "ECOM_ORDERS": places["orders"]}
+
+
+def test_orders_get_the_categories_of_the_last_catalogue_until_another_is_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.parent)
+    orders = Settings(home=home, orders="orders.csv")
+    assert catalogue_of(orders) is None
+    remember_paths(Settings(home=home, orders="orders.csv", catalogue=Path("hats, caps.csv")))
+    remember_paths(orders)
+    assert catalogue_of(orders) == home.parent / "hats, caps.csv"
+    assert catalogue_of(Settings(home=home, orders="orders.csv", catalogue=Path("new.csv"))) == Path("new.csv")
+    assert catalogue_of(Settings(home=home)) is None, "the sandbox shop has its own"
+
+
+def test_a_catalogue_alone_does_not_make_the_ui_one_over_own_data(home: Path) -> None:
+    remember_paths(Settings(home=home, order_api_url="https://shop.example", catalogue=Path("/data/catalogue.csv")))
+    assert take_own_data(Settings(home=home)) == ""
 
 
 @pytest.mark.parametrize("command", [api.api, api.dashboard])
