@@ -20,6 +20,7 @@ WRITTEN: Final = {
     "api_trusted_proxies": "10.0.0.0/8",
     "catalogue_api_url": "https://stock.example/products",
     "catalogue": "catalogue.csv",
+    "cities": "cities.csv",
     "currency": "EUR",
     "customer_api_mapping": "reqres",
     "customer_api_url": "https://customers.example/customers",
@@ -74,6 +75,7 @@ ALTERNATIVES: Final = (("orders", "order_api_url"), ("funnel_steps", "funnels"))
 WAREHOUSES: Final = ("", WRITTEN["warehouse"], "snowflake://shop@account/SHOP?warehouse=WH", "spark://local")
 FILES: Final = {
     "catalogue.csv": "product_id,category,stock\n1,lamps,4\n",
+    "cities.csv": "country,city,region\nDE,Ulm,South\n",
     "funnels.yaml": "browsing:\n  steps: [page_view, product_view]\n  within: 1d\n",
     "segments.yaml": "buyers: {did: purchase}\n",
     "markets.yaml": "segments:\n  home:\n    countries: [DE]\n",
