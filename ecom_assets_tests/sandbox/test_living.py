@@ -110,6 +110,20 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
         assert lines == (orders["order_lines"] + orders["refund_lines"], Decimal(orders["revenue"]))
 
 
+def test_the_catalogue_has_the_prices_of_the_last_day(march: Path, tmp_path: Path) -> None:
+    months = json.loads((march / "truth.json").read_text())["months"]
+    changes = [change for truth in months.values() for change in truth["price_changes"]]
+    earlier = copied(march, tmp_path / "shop")
+    for until in (MARCH_9, MARCH_9 + 30 * ONE_DAY):
+        catalogue = f"'{shop(earlier, until)}/catalogue.parquet'"
+        prices = dict(duckdb.connect().execute(f"SELECT product_id, price::VARCHAR FROM {catalogue}").fetchall())
+        months = json.loads((earlier / "truth.json").read_text())["months"]
+        last = {change["product_id"]: change["after"] for truth in months.values() for change in truth["price_changes"]}
+        assert len(last) > 30
+        assert {product: prices[product] for product in last} == last
+    assert changes == [one for month in list(months)[:3] for one in months[month]["price_changes"]][: len(changes)]
+
+
 def _counted(con: duckdb.DuckDBPyConnection, which: str) -> tuple[Any, ...]:
     row = con.execute(
         f"SELECT (SELECT count(*) FROM checked WHERE {which}), (SELECT count(*) FROM clean WHERE {which}), "

@@ -205,10 +205,58 @@ def test_the_money_adds_up(month: Recount) -> None:
     assert lines == {"shipped": orders["order_lines"], "refunded": orders["refund_lines"]}
     assert month.one("select count(*) - count(distinct uniq_id) from orders") == 0
     assert month.one("select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders")
-    priced = """
-        select count(*) from orders join catalogue on product_id = item_id::varchar
-        where name = item_name and payment_amount = price * quantity"""
-    assert month.one(priced) == month.one("select count(*) from orders")
+
+
+def test_each_order_line_has_the_price_of_the_day_on_which_its_product_was_bought(month: Recount) -> None:
+    """The log dates some orders two hours ahead, so the day is that of the purchase event where there is one."""
+    purchases = "select properties->>'order_id' as id, min(t)::date from clean where event_type = 'purchase' group by 1"
+    bought: dict[str, date] = month.pairs(purchases)
+    priced = "select item_id::varchar, uniq_id[:16], date_time::date, payment_amount / quantity, status from orders"
+    lines = month.con.execute(f"{priced} order by status desc").fetchall()
+    ordered: dict[str, date] = {}
+    for product, order, day, price, status in lines:
+        if status == "shipped":
+            ordered.setdefault(order, bought.get(order, day))
+        assert price == pytest.approx(float(price_on(month, product, ordered[order])), abs=0.001), (product, order, day)
+
+
+def test_a_product_whose_price_changed_has_both_prices_in_its_order_lines(month: Recount) -> None:
+    changes = month.truth["price_changes"]
+    assert 0.05 < len({change["product_id"] for change in changes}) / 480 < 0.15
+    later = [change["product_id"] for change in changes if change["day"] > "2026-01-01"]
+    assert {later.count(product) for product in later} == {1, 2}
+    sold = month.pairs(
+        "select item_id::varchar, list(distinct (payment_amount / quantity)::decimal(18, 2)::varchar) "
+        "from orders where status = 'shipped' group by 1"
+    )
+    both = [
+        change for change in changes if {change["before"], change["after"]} <= {*sold.get(change["product_id"], ())}
+    ]
+    assert both, "of no product were both prices paid"
+    changing = {change["product_id"] for change in changes}
+    assert {product for product, prices in sold.items() if len(prices) > 1} <= changing
+
+
+def test_a_cart_is_worth_what_its_products_cost_on_the_day_of_the_event(month: Recount) -> None:
+    first = month.con.execute(
+        """
+        select product_id, t::date, cast(cart_value as decimal(18, 2)) from clean
+        where event_type = 'add_to_cart'
+        qualify row_number() over (partition by session_id order by t, event_id) = 1"""
+    ).fetchall()
+    changing = {change["product_id"] for change in month.truth["price_changes"]}
+    assert [product for product, _, _ in first if product in changing]
+    for product, day, value in first:
+        assert value % price_on(month, product, day) == 0, (product, day, value)
+
+
+def price_on(month: Recount, product: str, day: date) -> Decimal:
+    """Return what a product cost on a day: before its next change, or as in the catalogue, which is of the last day."""
+    for change in month.truth["price_changes"]:
+        if change["product_id"] == product and change["day"] > str(day):
+            return Decimal(change["before"])
+    price: Decimal = month.one(f"select price from catalogue where product_id = '{product}'")
+    return price
 
 
 def test_the_counts_of_each_event_day_hold(month: Recount) -> None:

@@ -1,6 +1,8 @@
-"""The products of the simulated shop: names, categories, prices, costs, popularity and stock."""
+"""The products of the simulated shop: names, categories, prices that change, costs, popularity and stock."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,15 +28,37 @@ _CATEGORIES: tuple[tuple[str, int, float, tuple[str, ...]], ...] = (
 _ADJECTIVES = ("Classic", "Urban", "Nordic", "Coastal", "Alpine", "Everyday", "Heritage", "Featherlight")
 CATEGORIES = tuple(name for name, _, _, _ in _CATEGORIES)
 _CATEGORY_BOUNDS = cumulative([share for _, _, share, _ in _CATEGORIES])
+CHANGING_SHARE = 0.1
+"""Share of products whose price changes."""
+_CHANGED_TO_PERCENT = np.array([70, 80, 90, 110], np.int64)
+_SHORTEST_PRICE_DAYS, _LONGEST_PRICE_DAYS = 16, 28
+"""A changing price is one that changes once or twice in 30 days."""
+
+
+class PriceChange(NamedTuple):
+    """The day from which a product has another price, and the price in cents before and after."""
+
+    day: date
+    product: int
+    before: int
+    after: int
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The products, ordered by category. A product's index is its position here."""
+    """The products, ordered by category. A product's index is its position here.
+
+    A price depends on the product and the day alone, so that days of the past keep theirs however a shop grows.
+    """
 
     names: tuple[str, ...]
     category: Ints
     price_cents: Ints
+    changed_cents: Ints
+    """The other price that a product has in turn with `price_cents`; the same if its price never changes."""
+    price_days: Ints
+    """The days between two changes of a price."""
+    price_shift: Ints
     cost_cents: Ints
     bounds: Floats
     """Upper bound of each product's share of [0, 1), by popularity; the shares of a category are adjacent."""
@@ -48,6 +72,29 @@ class Catalogue:
         first = np.where(category < 0, 0, category * PRODUCTS_PER_CATEGORY)
         last = np.where(category < 0, len(self.names) - 1, first + PRODUCTS_PER_CATEGORY - 1)
         return np.clip(chosen, first, last)
+
+    def prices(self, product: Ints, day: Ints) -> Ints:
+        """Return the prices of products in cents on days, counted from 1970."""
+        is_changed = (day + self.price_shift[product]) // self.price_days[product] % 2 == 1
+        prices: Ints = np.where(is_changed, self.changed_cents[product], self.price_cents[product])
+        return prices
+
+    def prices_on(self, day: date) -> Ints:
+        """Return the price of each product in cents on a day."""
+        product = np.arange(len(self.names), dtype=np.int64)
+        return self.prices(product, np.full_like(product, (day - _EPOCH).days))
+
+    def price_changes(self, first: date, days: int) -> list[PriceChange]:
+        """Return the changes on these days, in order; the first may have some against the day before it."""
+        result: list[PriceChange] = []
+        for day in (first + timedelta(days=n) for n in range(days)):
+            before, after = self.prices_on(day - timedelta(days=1)), self.prices_on(day)
+            changed = np.flatnonzero(before != after).tolist()
+            result.extend(PriceChange(day, product, int(before[product]), int(after[product])) for product in changed)
+        return result
+
+
+_EPOCH = date(1970, 1, 1)
 
 
 def choose_category(units: Floats) -> Ints:
@@ -66,7 +113,13 @@ def make_catalogue(dice: Dice) -> Catalogue:
     price = np.maximum((typical * factor).astype(np.int64) // 100 * 100 + 90, 490)
     cost = (price * (0.4 + 0.3 * dice.unit("cost", product))).astype(np.int64)
     names = tuple(f"{adjective} {noun}" for *_, nouns in _CATEGORIES for adjective in _ADJECTIVES for noun in nouns)
-    return Catalogue(names, category, price, cost, _popularity(dice))
+    percent = _CHANGED_TO_PERCENT[dice.below(len(_CHANGED_TO_PERCENT), "changed price", product)]
+    changed = np.where(dice.chance(CHANGING_SHARE, "price changes", product), price * percent // 100, price)
+    price_days = _SHORTEST_PRICE_DAYS + dice.below(
+        _LONGEST_PRICE_DAYS + 1 - _SHORTEST_PRICE_DAYS, "price days", product
+    )
+    shift = dice.below(2 * _LONGEST_PRICE_DAYS, "price shift", product)
+    return Catalogue(names, category, price, changed, price_days, shift, cost, _popularity(dice))
 
 
 def _popularity(dice: Dice) -> Floats:

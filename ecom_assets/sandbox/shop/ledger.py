@@ -9,7 +9,6 @@ from datetime import date, timedelta
 import numpy as np
 
 from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop.catalogue import Catalogue
 from ecom_assets.sandbox.shop.orders import total_cents
 from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, Rows, joined
 
@@ -122,9 +121,9 @@ class LedgerTruth:
         self._counts = dict.fromkeys(CAUSES, 0)
         self._cents = {cause: np.zeros(days, np.int64) for cause in CAUSES}
 
-    def add(self, events: Rows, orders: Rows, catalogue: Catalogue) -> None:
+    def add(self, events: Rows, orders: Rows) -> None:
         """Count the differences of arrived events and orders; `orders` still includes the unrecorded ones."""
-        total = total_cents(catalogue, orders)
+        total = total_cents(orders)
         for cause, fault, cents in (
             ("missing_event", PHONED, total),
             ("missing_order", UNRECORDED, -total),

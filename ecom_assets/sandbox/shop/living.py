@@ -96,7 +96,7 @@ class LivingShop:
             if day >= begin:
                 self._replace_day(day, shop.columns.table(rows.arrived))
                 progress((day - begin).days + 1, (self.until - begin).days + 1)
-        if not (catalogue := self.folder / "catalogue.parquet").exists():
+        with replacing(self.folder / "catalogue.parquet") as catalogue:
             shop.write_catalogue(catalogue, round(self.new_people * sum(STAYING)))
         self._write_orders(shop, orders, begin)
         return shop.truth({"first_day": month.isoformat(), "days": shop.until})

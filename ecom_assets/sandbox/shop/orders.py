@@ -6,6 +6,7 @@ one instant. `uniq_id` is the order id of the purchase event, a dash and the lin
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -99,13 +100,13 @@ def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
     rows["visitor"], rows["at"], rows["order"] = refunds["visitor"], refunds["at"], refunds["number"]
     rows["properties"], rows["product"] = refunds["properties"], refunds["products"][:, 0]
     rows["category"] = world.catalogue.category[refunds["products"][:, 0]]
-    rows["cents"] = total_cents(world.catalogue, refunds)
+    rows["cents"] = total_cents(refunds)
     return rows
 
 
-def total_cents(catalogue: Catalogue, orders: Rows) -> Ints:
+def total_cents(orders: Rows) -> Ints:
     """Return the total of each order in cents."""
-    total: Ints = (catalogue.price_cents[orders["products"]] * orders["quantities"]).sum(axis=1)
+    total: Ints = (orders["prices"] * orders["quantities"]).sum(axis=1)
     return total
 
 
@@ -139,7 +140,7 @@ class OrderReport:
                 "item_id": FIRST_PRODUCT_ID + product,
                 "item_name": [catalogue.names[i] for i in product],
                 "quantity": quantity,
-                "payment_amount": euros(catalogue.price_cents[product] * quantity),
+                "payment_amount": euros(orders["prices"][whole, nth] * quantity),
                 "status": np.where(order["is_refund"], "refunded", "shipped").tolist(),
                 "sales_channel": [r.SALES_CHANNELS[i] for i in order["channel"]],
             },
@@ -161,14 +162,14 @@ def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
     return [(_FIRST_NAMES[i], _LAST_NAMES[j]) for i, j in zip(first, last, strict=True)]
 
 
-def write_catalogue(catalogue: Catalogue, stock: Stock, path: Path) -> None:
-    """Write `catalogue.parquet`, one row per product."""
+def write_catalogue(catalogue: Catalogue, stock: Stock, day: date, path: Path) -> None:
+    """Write `catalogue.parquet`, one row per product, with its price on a day."""
     size = len(catalogue.names)
     columns = {
         "product_id": [str(FIRST_PRODUCT_ID + i) for i in range(size)],
         "name": catalogue.names,
         "category": [CATEGORIES[i] for i in catalogue.category],
-        "price": euros(catalogue.price_cents),
+        "price": euros(catalogue.prices_on(day)),
         "cost": euros(catalogue.cost_cents),
         "stock": stock.count,
         "reorder_point": stock.reorder_point,

@@ -64,6 +64,7 @@ ORDER = np.dtype(
         ("at", np.int64),
         ("products", np.int64, (CART_LINES,)),
         ("quantities", np.int64, (CART_LINES,)),
+        ("prices", np.int64, (CART_LINES,)),  # in cents, on the day of the order; a refund has those of its order
         ("lines", np.int64),
         ("properties", np.int64),
         ("is_refund", np.bool_),

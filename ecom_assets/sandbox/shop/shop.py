@@ -22,7 +22,7 @@ from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events,
 from ecom_assets.sandbox.shop.people import make_schedule
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_assets.sandbox.shop.traffic import Pages
-from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth
+from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth, price_truth
 from ecom_assets.sandbox.shop.visits import World, bot_count, bot_events, walk
 
 FIRST_DAY = date(2026, 1, 1)
@@ -151,8 +151,9 @@ class Shop:
         return self.truth(settings)
 
     def write_catalogue(self, path: Path, visitors: int) -> None:
-        """Write the products, with the stock of a shop with this many visitors."""
-        write_catalogue(self.world.catalogue, make_stock(self.world.dice, self.world.catalogue, visitors), path)
+        """Write the products with their prices on the last day, and the stock of a shop with this many visitors."""
+        catalogue, last = self.world.catalogue, self.cast.first_day + timedelta(days=self.until - 1)
+        write_catalogue(catalogue, make_stock(self.world.dice, catalogue, visitors), last, path)
 
     def simulate(self) -> Iterator[DayRows]:
         """Yield the days that are over, in order."""
@@ -177,7 +178,8 @@ class Shop:
         Orders whose purchase event is still on its way have no stable difference yet, so there are none before the end.
         """
         differences = {"order_event_differences": self._ledger_truth.truth()} if self.is_over else {}
-        return {**self._event_truth.truth(settings), **differences}
+        changes = self.world.catalogue.price_changes(self.cast.first_day, self.until)
+        return {**self._event_truth.truth(settings), "price_changes": price_truth(changes), **differences}
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
@@ -224,14 +226,14 @@ class Shop:
     def _recorded(self, events: Rows, orders: Rows) -> Rows:
         """Return the orders that the order log has by now; count them and plan their refunds."""
         if self.is_over:
-            self._ledger_truth.add(events, orders, self.world.catalogue)
+            self._ledger_truth.add(events, orders)
         orders = orders[orders["fault"] != UNRECORDED]
         # Something is paid back where it was bought.
         is_new = ~orders["is_refund"]
         orders["channel"][is_new] = self._ledger.sold_through(orders[is_new])
         self._refunds.plan(orders[~orders["is_refund"]])
         orders = orders[orders["at"] < self._cut_us]
-        self._event_truth.add_orders(orders, self.world.catalogue)
+        self._event_truth.add_orders(orders)
         return orders
 
     def _arrived_on(self, day: int, rows: Rows) -> Rows:

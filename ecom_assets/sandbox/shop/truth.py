@@ -4,13 +4,14 @@ Nothing here reads the written files or uses the platform's code.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import numpy as np
 
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop import traffic as t
-from ecom_assets.sandbox.shop.catalogue import Catalogue
+from ecom_assets.sandbox.shop.catalogue import FIRST_PRODUCT_ID, PriceChange
 from ecom_assets.sandbox.shop.faults import LATE_DAYS, REASONS, delay_days
 from ecom_assets.sandbox.shop.orders import total_cents
 from ecom_assets.sandbox.shop.rows import Ints, Rows
@@ -58,9 +59,9 @@ class EventTruth:
         for flaw, reason in enumerate(REASONS, start=1):
             self._add_received(reason, rows[rows["flaw"] == flaw])
 
-    def add_orders(self, orders: Rows, catalogue: Catalogue) -> None:
+    def add_orders(self, orders: Rows) -> None:
         """Count orders or refunds."""
-        cents = total_cents(catalogue, orders)
+        cents = total_cents(orders)
         is_refund = orders["is_refund"]
         np.add.at(self._channel_orders, orders["channel"], 1 - is_refund)
         np.add.at(self._channel_cents, orders["channel"], np.where(is_refund, -cents, cents))
@@ -180,3 +181,16 @@ class EventTruth:
 
 
 _HAPPENED = ("clean", "sessions", "orders", "shipped_amount", "refunds", "refunded_amount")
+
+
+def price_truth(changes: Iterable[PriceChange]) -> list[dict[str, object]]:
+    """Return the changes of prices as in `truth.json`."""
+    return [
+        {
+            "day": change.day.isoformat(),
+            "product_id": str(FIRST_PRODUCT_ID + change.product),
+            "before": r.money_text(change.before),
+            "after": r.money_text(change.after),
+        }
+        for change in changes
+    ]

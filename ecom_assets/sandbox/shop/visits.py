@@ -124,7 +124,7 @@ def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tup
         # Visits whose login step this is, and those that check out, log in.
         state["event"]["is_known"] |= (state["login_step"] == step) | (state["event"]["type"] == r.CHECKOUT)
         number += len(state)
-        orders.append(_ordered(state))
+        orders.append(_ordered(world.catalogue, state))
         events.append(state["event"].copy())
     return joined(events), joined(orders, r.ORDER)
 
@@ -259,11 +259,18 @@ def _fill_cart(world: World, state: Rows, action: Ints, key: Ints) -> None:
     is_order = (action == r.CHECKOUT) | (action == r.PURCHASE)
     event["product"] = np.where(removes | is_order, about, event["product"])
     event["category"] = np.where(removes | is_order, world.catalogue.category[about], event["category"])
-    cents = (world.catalogue.price_cents[state["products"]] * state["quantities"]).sum(axis=1)
-    event["cents"] = np.where(adds | removes | is_order, cents, r.NO_MONEY)
+    has_value = adds | removes | is_order
+    priced = state[has_value]
+    event["cents"] = r.NO_MONEY
+    event["cents"][has_value] = (_prices(world.catalogue, priced) * priced["quantities"]).sum(axis=1)
 
 
-def _ordered(state: Rows) -> Rows:
+def _prices(catalogue: Catalogue, state: Rows) -> Ints:
+    """Return the price of each product in the carts, on the day of the visits' last events."""
+    return catalogue.prices(state["products"], state["event"]["at"][:, None] // r.DAY)
+
+
+def _ordered(catalogue: Catalogue, state: Rows) -> Rows:
     """Return this step's purchases as orders, and empty their carts."""
     buys = state["event"]["type"] == r.PURCHASE
     state["event"]["order"][buys] = state["event"]["number"][buys]
@@ -273,6 +280,7 @@ def _ordered(state: Rows) -> Rows:
         orders[name] = bought["event"][name]
     for name in ("products", "quantities", "lines"):
         orders[name] = bought[name]
+    orders["prices"] = _prices(catalogue, bought)
     orders["properties"] = bought["plain_properties"]
     state["lines"][buys] = 0
     state["quantities"][buys] = 0
