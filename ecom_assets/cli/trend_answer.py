@@ -8,7 +8,6 @@ from typing import Any
 
 from ecom_assets.cli.kept_events import KeptEvents
 from ecom_assets.cli.opened_files import OpenedFiles
-from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.trends.definition import Trend
@@ -34,27 +33,29 @@ def answer_trend(
         known = kept.ends[0].date(), kept.ends[1].date()
         reach = Range.of_question(known, days.within(known[1]), opened.settings.timezone, kept.ends[1])
         answer = partial(trend_answer, kept.runner, kept.events, trend)
-        return _with_gaps(answer, reach, kept.seen_days, opened.settings) | {"rows": kept.rows()}
+        return _with_gaps(answer, reach, kept.seen_days, opened) | {"rows": kept.rows()}
     from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis)
 
     question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)
     reach = Range.of_question(question.known, question.days, opened.settings.timezone, question.newest_at)
     answer = partial(trend_answer, question.files.con, question.events, trend)
-    return question.complete(_with_gaps(answer, reach, question.seen_days, opened.settings))
+    return question.complete(_with_gaps(answer, reach, question.seen_days, opened))
 
 
 def _with_gaps(
-    answer: Callable[[Range], dict[str, Any]], reach: Range, seen_days: Callable[[], set[date]], settings: Settings
+    answer: Callable[[Range], dict[str, Any]], reach: Range, seen_days: Callable[[], set[date]], opened: OpenedFiles
 ) -> dict[str, Any]:
     """Return an answer in which periods are unknown if no event of any kind is of their days.
 
+    In a single file, a day without events had none; one without a landing folder is unknown, as in published tables.
     The days of all events are read only if a period counts nothing, as they are most of the time of a large file.
     """
-    result = answer(reach)
-    if settings.empty_days == "zero" or not _has_empty_period(result):
+    result, meaning = answer(reach), opened.settings.empty_days
+    landed = [file.received_date for file in opened.files.files() if file.received_date]
+    if meaning == "zero" or not (landed or meaning == "unknown") or not _has_empty_period(result):
         return result
-    every = Days.between(reach.known_first, reach.known_last + ONE_DAY)
-    missing = set(every.dates) - seen_days()
+    first = reach.known_first if meaning == "unknown" else max(reach.known_first, min(landed))
+    missing = set(Days.between(first, max(first, reach.known_last) + ONE_DAY).dates) - seen_days()
     return answer(replace(reach, missing=frozenset(missing))) if missing else result
 
 

@@ -54,6 +54,7 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
     events=EVERY_EVENT,
     user_order_log=EVERY_LINE,
     invalidated_by=days_near_changes,
+    deps=(asset_key(RevenueDaily), asset_key(PurchaseRevenueDaily)),  # which days have sales, see `days_near_changes`
 )
 def order_event_reconciliation(
     events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days

@@ -1,17 +1,17 @@
 """The days of which nothing was received, between days with rows: what happened on them is unknown, not nothing.
 
-A shop with events has some every day, so a day without any is missing. Order lines are missing where they arrive by
-day, as reports and landing folders do, and where purchase events say that the shop sold. In a single file, a day
-without an order line had no order.
+Rows are missing where they arrive by day, as in landing folders, reports and tables that are read by day, and where the
+other source says that the shop sold: order lines for events, purchase events for orders. In a single file, a day
+without rows had none.
 """
 
 from collections.abc import Iterable
 from datetime import date
 from typing import Literal
 
-from ecom_assets.events.contracts import EventAccountingDaily
+from ecom_assets.events.contracts import EventAccountingDaily, RawEvents
 from ecom_assets.orders.contracts import OrderAccountingDaily, RawUserOrderLog
-from ecom_assets.sales.contracts import PurchaseRevenueDaily
+from ecom_assets.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.engine import Engine
@@ -35,9 +35,9 @@ def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: 
     between = set(Days.between(min(found), max(found) + ONE_DAY).dates) - found
     # A day of which only rows came that do not count was received.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
-    if between and source == "orders" and empty_days == "auto":
-        sold, first_report = days_with_rows(engine, PurchaseRevenueDaily, "event_date"), _first_report(engine)
-        between = {day for day in between if day in sold or (first_report and day >= first_report)}
+    if between and empty_days == "auto":
+        sold, by_day_since = days_with_rows(engine, *SOLD[source]), _by_day_since(engine, RAW[source])
+        between = {day for day in between if day in sold or (by_day_since and day >= by_day_since)}
     return sorted(between)
 
 
@@ -57,12 +57,21 @@ RECEIVED: dict[str, tuple[type[Table], str]] = {
 """The table of each source that has a row for every day of which anything was received."""
 
 
-def _first_report(engine: Engine) -> date | None:
-    """Return the first day of arrival of order lines in a folder with the name of that day; None without any."""
-    if not engine.has(RawUserOrderLog):
+RAW: dict[str, type[Table]] = {"events": RawEvents, "orders": RawUserOrderLog}
+SOLD: dict[str, tuple[type[Table], str]] = {
+    "events": (RevenueDaily, "order_date"),
+    "orders": (PurchaseRevenueDaily, "event_date"),
+}
+"""Where the other source says that the shop sold on a day."""
+
+
+def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
+    """Return the first day of arrival of rows in a folder with the name of that day, or of an address; None without."""
+    if not engine.has(contract):
         return None
-    raw = engine.table(RawUserOrderLog)
-    reports = raw.filter(raw.source_file.contains("_date=" + raw.received_date.cast("string")))
-    (day,) = reports.agg(first_date=reports.received_date.min()).to_pyarrow().to_pylist()
+    raw = engine.table(contract)
+    in_folder = raw.source_file.contains("_date=" + raw.received_date.cast("string"))
+    by_day = raw.filter(in_folder | raw.source.contains("://"))
+    (day,) = by_day.agg(first_date=by_day.received_date.min()).to_pyarrow().to_pylist()
     first: date | None = day["first_date"]
     return first

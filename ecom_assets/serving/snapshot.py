@@ -143,13 +143,18 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     Raises:
         WarehouseError: The folder cannot be written.
     """
+    with _plain_errors(folder), _turn(folder):
+        before = None if is_rewritten else _usable(folder)
+        result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
+        known, held = source_days(source, empty_days), held_dates(source, order_rule)
+        result = replace(result, source_days=known, held_days=held, built_on=built_on or {})
+        return _pointed(folder, result, is_alone=is_rewritten)
+
+
+@contextlib.contextmanager
+def _plain_errors(folder: Path) -> Iterator[None]:
     try:
-        with _turn(folder):
-            before = None if is_rewritten else _usable(folder)
-            result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
-            known, held = source_days(source, empty_days), held_dates(source, order_rule)
-            result = replace(result, source_days=known, held_days=held, built_on=built_on or {})
-            return _pointed(folder, result, is_alone=is_rewritten)
+        yield
     except OSError as error:
         raise WarehouseError(
             f"{folder} cannot be written ({error.strerror}); fix that, or set ECOM_HOME, and publish again."

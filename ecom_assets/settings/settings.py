@@ -118,7 +118,7 @@ class Settings(
     empty_days: Literal["auto", "unknown", "zero"] = Field(
         "auto",
         description="What a day without a single row between days with rows means: unknown, zero (nothing happened), "
-        "or auto: unknown for events, and for orders that arrive by day or where purchase events say that it sold",
+        "or auto: unknown where rows arrive by day, or where the other one of events and orders says that it sold",
     )
     first_day: date = Field(
         date(2009, 12, 1),

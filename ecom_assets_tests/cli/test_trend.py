@@ -44,7 +44,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
             "last_date": "2026-03-05",
         },
         "periods": ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"],
-        "complete": [True, False, True, False],
+        "complete": [True, True, True, False],
         "series": [
             {
                 "name": "A",
@@ -53,7 +53,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
                 "of": "cart_amount",
                 "breakdown": None,
                 "total": 35.5,
-                "values": [25.5, None, 0, 10.0],
+                "values": [25.5, 0, 0, 10.0],
             }
         ],
         "formula": None,
@@ -66,7 +66,7 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
     assert ask(home, "--series", "*:visitors").out.splitlines() == [
         "any event:visitors per day, 2026-03-02 to 2026-03-05; * is not whole",
         "2026-03-02  2  ██████████████████████████████",
-        "2026-03-03* -",
+        "2026-03-03  0",
         "2026-03-04  1  ███████████████",
         "2026-03-05* 1  ███████████████",
         "Rows: 6 read, 5 counted; not counted: missing_identity 1",
