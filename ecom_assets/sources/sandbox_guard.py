@@ -54,6 +54,8 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
         noun: min(origins - {SANDBOX}, default="") for noun, raw in RAW.items() if (origins := _origins(engine, raw))
     }
     fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
+    if _is_api(owned.get("orders", "")):
+        fields["orders"] = "order_api_url"
     places = {fields[noun]: place for noun, place in owned.items() if place}
     last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
     paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in places}
@@ -70,8 +72,11 @@ def _given(settings: Settings) -> str:
 
 
 def _setting(noun: str, place: str) -> str:
-    is_api = place.startswith(("http://", "https://"))
-    return f"ECOM_{noun.upper()[:-1]}_API_URL" if is_api else f"--{noun} or ECOM_{noun.upper()}"
+    return f"ECOM_{noun.upper()[:-1]}_API_URL" if _is_api(place) else f"--{noun} or ECOM_{noun.upper()}"
+
+
+def _is_api(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
 
 
 def _origins(engine: Engine, raw: type[Table]) -> set[str]:

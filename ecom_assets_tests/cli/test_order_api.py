@@ -125,6 +125,11 @@ def test_a_person_is_erased_from_the_stored_report_too(home: Path, service: Orde
     people = "SELECT DISTINCT customer_id FROM {}"
     for table in ("raw.user_activity_log", "staging.user_activity_log"):
         assert queried(home, people.format(table)) == [("77",)]
+    assert queried(home, "SELECT DISTINCT user_id FROM raw.events") == [("77",)], "activities are events here"
+    without_settings = ecom("erase", "--yes", "--customer", "77", home=home)
+    assert without_settings.exit_code == 0, without_settings.err
+    assert (report / "user_activity_log.csv").read_text().splitlines()[1:] == []
+    assert queried(home, "SELECT user_id FROM raw.events") == []
 
 
 @pytest.mark.slow
