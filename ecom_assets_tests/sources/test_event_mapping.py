@@ -51,6 +51,10 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
             "exactly one of",
         ),
         (
+            "fields: {event_id: {column: a, unless: b}, event_type: b, event_timestamp: c, user_id: d}",
+            "give hash_of, too",
+        ),
+        (
             "fields: {event_id: a, event_type: b, event_timestamp: {column: c, timezone: Mars}, user_id: d}",
             "not a time zone",
         ),

@@ -212,6 +212,7 @@ def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, 
         yield from _references(con, mapping, name, field.expression)
     elif isinstance(field, IdField) and field.hash_of:
         yield from field.hash_of
+        yield from [field.unless] if field.unless else []
 
 
 def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, expression: str) -> list[str]:

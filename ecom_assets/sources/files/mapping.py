@@ -111,11 +111,19 @@ class IdField(SourceField):
     """The id: a column, an expression, or a stable hash of columns if the file has no id.
 
     With `equal_rows: keep`, the hash includes the number of each row among equal rows of its file, so equal rows stay
-    separate records. With `merge` they get the same id, and are counted as duplicates later.
+    separate records. With `merge` they get the same id, and are counted as duplicates later. A value of the column
+    `unless` is the id in place of the hash; files may lack that column.
     """
 
     hash_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     equal_rows: Literal["keep", "merge"] = "keep"
+    unless: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _of_a_hash(self) -> "IdField":
+        if self.unless and not self.hash_of:
+            raise ValueError("`unless` names the column that goes before a hash; give hash_of, too")
+        return self
 
 
 class RecordFields(_Part):
@@ -172,6 +180,8 @@ class RecordMapping(_Part):
     def may_lack(self, name: str, column: str) -> bool:
         """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
         one: SourceField = getattr(self.fields, name)
+        if isinstance(one, IdField) and one.unless == column:
+            return True
         if isinstance(one, IdField) and one.hash_of and one.optional is None:
             return any(other.column == column and self.may_lack(known, column) for known, other in self.given())
         if isinstance(one.optional, tuple):

@@ -408,11 +408,16 @@ def _instant_of(field: TimeField | None, layout: Layout) -> str:
 def _id_sql(field: IdField, columns: Sequence[str]) -> str:
     if not field.hash_of:
         return _origin_sql(field)
+    hashed = _hash_sql(field, field.hash_of, columns)
+    return f"coalesce({ident(field.unless)}, {hashed})" if field.unless else hashed
+
+
+def _hash_sql(field: IdField, hash_of: Sequence[str], columns: Sequence[str]) -> str:
     if field.equal_rows == "merge":
         return "__hash"
     # Rows that are equal in the hashed columns only are numbered by their other columns, so that their ids do
     # not depend on the reading order.
-    others = [ident(name) for name in columns if name not in field.hash_of]
+    others = [ident(name) for name in columns if name not in hash_of]
     number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*others, '__other'])})"
     return f"CASE WHEN {number} = 1 THEN __hash ELSE md5(__hash || ':' || {number}) END"
 
