@@ -39,6 +39,7 @@ def shop(opened: Platform) -> Platform:
     )
     bought = rows[1]
     rows += [bought, bought | {"received_date": DAY_ONE + timedelta(days=1)}]
+    opened.clear()
     opened.receive(rows, TWO_DAYS)
     opened.run(TWO_DAYS, only=TABLES)
     return opened
