@@ -103,6 +103,7 @@ def test_a_missing_day_by_itself_has_no_numbers(api: Api) -> None:
     assert viewed["values"] == [1, 1, None, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("missing_days")
 def test_orders_of_one_file_are_missing_where_a_purchase_event_says_that_the_shop_sold(both: Api) -> None:
     answer = both.json("/analytics/sales", start_date="2026-03-01", end_date="2026-03-14")

@@ -142,6 +142,7 @@ def test_online_retail_gives_the_totals_of_its_readme(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_summary_says_that_weeks_are_by_item_until_a_catalogue_names_categories(home: Path, tmp_path: Path) -> None:
     words = ("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"))
     plain = ecom(*words, home=home)

@@ -114,7 +114,7 @@ def rows(home: Path, table: type[Table]) -> list[str]:
 
 
 @pytest.mark.xdist_group("cli_sources")
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop: Shop, first: str, second: str) -> None:
     together = "+".join(sorted((first, second)))

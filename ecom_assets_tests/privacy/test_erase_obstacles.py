@@ -36,6 +36,7 @@ def shop(tmp_path: Path, home: Path) -> Shop:
     return run
 
 
+@pytest.mark.slow
 def test_an_address_that_another_person_visited_is_kept_and_listed(shop: Shop) -> None:
     home = shop((ANN, "https://shop.example/"), (BOB, PAGE))
     result = erase(home, ANN)
