@@ -332,8 +332,9 @@ def remains_of(
 ) -> Remains:
     """Return what there is of a person; `records` are the ids of the person's events in the ledger."""
     naming = other_files.naming(settings, person)
-    kept_rows = mentions(engine, person)
+    # Before any query: what a large one has no memory for lies beside the warehouse until it ends.
     to_clean = _files_to_clean(engine, naming)
+    kept_rows = mentions(engine, person)
     with _ledger(settings) as store:
         if store and count_records(store, LedgerPerson(records, frozenset(person.users))):
             to_clean.append(store.address)
