@@ -127,7 +127,7 @@ class QuestionEvents:
         return cls(files, events, known, newest_at, within, clean, only)
 
     def seen_days(self) -> set[date]:
-        """Return the days of all events, whoever's they are."""
+        """Return the days of all events of all people."""
         return set(self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist())
 
     def complete(self, answer: dict[str, Any]) -> dict[str, Any]:
