@@ -261,7 +261,8 @@ class WarehouseIOManager(dg.IOManager):
     ) -> dict[str, str]:
         """Log and return why a table has no rows, or not those of all days, if something must be run first."""
         warning = obj.warning if isinstance(obj, SliceOutput) else ""
-        if not (warning or written.row_count):
+        writes_nothing = isinstance(obj, SliceOutput) and not obj.days.dates  # such as a log that other tables write
+        if not (warning or written.row_count or writes_nothing):
             missing = never_computed(self._engine, self._contracts, context)
             warning = no_rows_because_of(missing) if missing else ""
         if not warning:
