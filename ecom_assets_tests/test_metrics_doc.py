@@ -12,7 +12,6 @@ from typing import Any
 import ibis
 import pytest
 
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.events import clean
 from ecom_assets.events.clean import accounting
 from ecom_assets.events.contracts import (
@@ -33,6 +32,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, clean_events, received

@@ -9,9 +9,9 @@ from ecom_assets.attribution.answer import AttributionQuestion, attribution_answ
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.cli.options import DURATIONS, PresetName, SessionRuleName
 from ecom_assets.cli.options import Where as Conditions
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.cli.question_events import answer_of_files
+from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.conditions import with_event_types
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import DURATIONS, Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.days import DayRange, of_days
 
 Steps = Annotated[str | None, typer.Option(help="Event types of the funnel, separated by commas.")]

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from ecom_assets.cli.chart import breakdown_lines, cohort_lines, step_lines, times_lines
-from ecom_assets.cli.file_rows import DUPLICATE, FileRows
-from ecom_assets.cli.opened_files import OpenedFiles, checking, cleans_by_default, may_hold_erased
 from ecom_assets.cli.options import (
     DURATIONS,
     PresetName,
@@ -31,7 +29,9 @@ from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
 from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.opened import OpenedFiles, checking, cleans_by_default, may_hold_erased
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
 from ecom_assets.tables.days import DayRange
 from ecom_assets.warehouse.duckdb_settings import plain_connection
 
@@ -66,10 +66,11 @@ def _from_events(
     segment: str | None,
 ) -> dict[str, Any]:
     """Return the answer by Ibis, which is imported while the rows are checked."""
-    from ecom_assets.cli.own_files import FileEvents, check_format, write_rows  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.cli.question_events import QuestionSegment  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.answer import funnel_answer  # noqa: PLC0415 (with it)
     from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
+    from ecom_assets.sources.files.events import FileEvents  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.sources.files.output import check_format, write_rows  # noqa: PLC0415 (loads Ibis)
 
     check_format("--who", who)
     files = FileEvents.of(opened)
@@ -114,7 +115,7 @@ def _quick(paths: list[str], settings: Settings, question: Funnel) -> dict[str, 
         "steps": step_answers(funnel, numbers),
         "breakdown": [],
         "warnings": warnings_of(doubted, coded.clean_types() if doubted else (), mapping.own_words()),
-        "rows": FileRows(events.read, events.rejected | {DUPLICATE: events.surplus}).as_json(),
+        "rows": RowCounts(events.read, events.rejected | {DUPLICATE: events.surplus}).as_json(),
     }
 
 

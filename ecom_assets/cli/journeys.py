@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.options import PresetName, SessionRuleName, Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.tables.days import DayRange
 
@@ -35,9 +35,9 @@ def answer_journeys(
     Raises:
         DefinitionError: The definition is wrong.
     """
-    from ecom_assets.cli.own_files import FileEvents  # noqa: PLC0415 (loads Ibis beside the check)
     from ecom_assets.cli.question_events import answer_of_files  # noqa: PLC0415 (with it)
     from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer  # noqa: PLC0415 (with it)
+    from ecom_assets.sources.files.events import FileEvents  # noqa: PLC0415 (loads Ibis beside the check)
 
     question = JourneyQuestion.from_mapping(definition)
     files = FileEvents.of(opened)

@@ -8,9 +8,10 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ecom_assets.cli.file_rows import DUPLICATE, FileRows
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sources.files.coded_events import DIRECT, view_direct
+from ecom_assets.sources.files.opened import ordinary_events
+from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
 from ecom_assets.warehouse.kept_queries import KeptQueryRunner
 from ecom_assets.warehouse.kept_statements import STATEMENTS
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from ecom_assets.cli.opened_files import OpenedFiles
     from ecom_assets.sources.files.coded_events import CheckedRows
+    from ecom_assets.sources.files.opened import OpenedFiles
 
 ARRIVED = "received_date"
 LOADED_BESIDE_THE_CHECK = ("ecom_assets.warehouse.local", "ecom_assets.events.identity")
@@ -83,17 +84,7 @@ class KeptEvents:
 
     def rows(self) -> dict[str, Any]:
         """Return how many rows there are and were rejected, by reason."""
-        return FileRows(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus}).as_json()
-
-
-def ordinary_events(direct: ir.Table, *, has_escaped: bool, is_dated: bool) -> ir.Table:
-    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
-    from ecom_assets.events.clean import as_clean_events  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.events.identity import visitor_of_user  # noqa: PLC0415 (as above)
-
-    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
-    result = as_clean_events(direct.mutate(visitor_id=visitor))
-    return result if is_dated else result.drop(ARRIVED)
+        return RowCounts(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus}).as_json()
 
 
 def days_of(events: ir.Table) -> ir.Table:

@@ -3,11 +3,11 @@
 from typing import Any
 
 from ecom_assets.cli.kept_events import KeptEvents
-from ecom_assets.cli.opened_files import OpenedFiles
 from ecom_assets.cli.question import ends_within
 from ecom_assets.cli.retention import Scope
 from ecom_assets.retention.answers import Question, answer_activity, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.days import of_days
 
 

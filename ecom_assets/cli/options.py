@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ecom_assets.cli.file_rows import refused_warning, rows_line
 from ecom_assets.errors import UsageError
+from ecom_assets.sources.files.row_counts import refused_warning, rows_line
 from ecom_assets.tables.definition_text import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecom_assets.cli.opened_files import OpenedFiles, checking
 from ecom_assets.cli.options import (
     Definition,
     Events,
@@ -28,6 +27,7 @@ from ecom_assets.cli.options import (
 )
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.files.opened import OpenedFiles, checking
 from ecom_assets.tables.days import DayRange, Ends
 
 if TYPE_CHECKING:

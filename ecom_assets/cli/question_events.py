@@ -7,12 +7,12 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from ecom_assets.cli.file_rows import rows_line
-from ecom_assets.cli.opened_files import OpenedFiles
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.question import ends_of
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.opened import OpenedFiles
+from ecom_assets.sources.files.row_counts import rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment_of_text
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment

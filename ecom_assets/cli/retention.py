@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.chart import by_text
-from ecom_assets.cli.opened_files import checking
 from ecom_assets.cli.options import Mapping, Orders, OwnData, Where, day_of
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.opened import checking
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import DayRange
 

@@ -6,8 +6,6 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.cli.opened_files import OpenedFiles
-from ecom_assets.cli.own_files import FileEvents, FileOrders, check_format, write_rows
 from ecom_assets.cli.question import ends_of
 from ecom_assets.cli.question_events import QuestionSegment
 from ecom_assets.cli.retention import Scope
@@ -15,6 +13,10 @@ from ecom_assets.retention.activity import event_activity, order_activity
 from ecom_assets.retention.answers import Build, Question, answer_activity, check_types, missing_warnings
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.opened import OpenedFiles
+from ecom_assets.sources.files.orders import FileOrders
+from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.tables.days import ONE_DAY, DayRange, of_days
 
 ORDER_TYPES = ("purchase", "refund")

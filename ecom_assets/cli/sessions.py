@@ -11,10 +11,11 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.cli.options import DURATIONS, SESSION_RULES, PresetName
 from ecom_assets.cli.options import Where as Conditions
-from ecom_assets.cli.own_files import FileEvents, check_format, write_rows
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.cli.question_events import answer_of_files
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.tables.conditions import columns_of, with_event_types
 
 SESSION_COLUMNS = ("page_url", "product_category", "cart_amount", "is_bot")

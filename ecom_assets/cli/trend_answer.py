@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ecom_assets.cli.kept_events import KeptEvents
-from ecom_assets.cli.opened_files import OpenedFiles
+from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.trends.definition import Trend

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, SessionRuleName, day_of, print_answer
-from ecom_assets.cli.own_files import Customers, FilePurchases, check_format, write_rows
 from ecom_assets.customers.contracts import LifetimeValue
 from ecom_assets.customers.likelihood import Fitted, NoFit
 from ecom_assets.customers.queries import segment_totals, value_totals
 from ecom_assets.customers.segments import SegmentRule, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.orders import Customers, FilePurchases
+from ecom_assets.sources.files.output import check_format, write_rows
 
 
 def answer_value(customers: Customers, rule: ValueRule, out: Path | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ecom_assets.tables.source_gate import LARGE_SHARE
 
 
 @dataclass(frozen=True)
-class FileRows:
+class RowCounts:
     """The number of rows that were read, and of those that are not counted, by reason."""
 
     read: int

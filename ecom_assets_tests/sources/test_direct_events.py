@@ -16,11 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.cli import opened_files
 from ecom_assets.cli.kept_events import KeptEvents
-from ecom_assets.cli.opened_files import OpenedFiles, checking
 from ecom_assets.cli.options import OwnData
-from ecom_assets.cli.own_files import FileEvents
 from ecom_assets.cli.retention import Scope, answer_retention
 from ecom_assets.cli.trend_answer import answer_trend
 from ecom_assets.errors import DefinitionError, UsageError
@@ -28,7 +25,10 @@ from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files import opened
+from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
+from ecom_assets.sources.files.opened import OpenedFiles, checking
 from ecom_assets.tables.bounds import MAX_AMOUNT
 from ecom_assets.tables.days import DayRange
 from ecom_assets.warehouse.kept_queries import KeptQueryRunner
@@ -58,7 +58,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         for number, (folder, _, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.parquet", rows)
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-        with patch.object(opened_files, "cleans_by_default", return_value=False):
+        with patch.object(opened, "cleans_by_default", return_value=False):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -71,7 +71,7 @@ def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: P
         ("a", "ann", "purchase", "2025-03-11T00:59:00Z", *[None] * 7),
     ]
     write(tmp_path / "received_date=2025-03-10" / "0.parquet", copies)
-    with patch.object(opened_files, "cleans_by_default", return_value=False):
+    with patch.object(opened, "cleans_by_default", return_value=False):
         for columns in (None, ["product_category"]):
             events, _, _ = answered(tmp_path, ["event_id", "event_type"], columns)
             assert events == [{"event_id": "a", "event_type": "purchase"}], columns
@@ -113,7 +113,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
             more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
             con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
         straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
-        with patch.object(opened_files, "cleans_by_default", return_value=False):
+        with patch.object(opened, "cleans_by_default", return_value=False):
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -164,7 +164,7 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp
         files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
         assert files.clean().event_id.to_pyarrow().to_pylist() == ["a"]
         assert (files.direct is not None) == is_straight, name
-    with patch.object(opened_files, "may_hold_erased", return_value=True):
+    with patch.object(opened, "may_hold_erased", return_value=True):
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -18,8 +19,12 @@ from ecom_assets.sources.files.coded_events import MOST_ROWS, CheckedRows, Coded
 from ecom_assets.sources.files.compiled import compiled
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import plain_connection
 from ecom_assets.warehouse.kept_statements import STATEMENTS
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 @dataclass(frozen=True)
@@ -96,3 +101,22 @@ def may_hold_erased(settings: Settings) -> bool:
     from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
 
     return not ErasedIds(settings).is_empty
+
+
+def ordinary_events(direct: "ir.Table", *, has_escaped: bool, is_dated: bool) -> "ir.Table":
+    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
+    from ecom_assets.events.clean import as_clean_events  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.events.identity import visitor_of_user  # noqa: PLC0415 (as above)
+
+    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
+    result = as_clean_events(direct.mutate(visitor_id=visitor))
+    return result if is_dated else result.drop("received_date")
+
+
+def without_erased(settings: Settings, contract: type[Table], rows: "ir.Table") -> "ir.Table":
+    """Return rows of a raw table without those of erased people."""
+    if not may_hold_erased(settings):
+        return rows
+    from ecom_assets.privacy.ingestion import ErasedPeople  # noqa: PLC0415 (loads the ledger)
+
+    return ErasedPeople(settings).left_out(contract, rows)[0]
