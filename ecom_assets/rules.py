@@ -14,6 +14,7 @@ from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
@@ -178,7 +179,7 @@ def _funnel(path: Path, name: object, raw: object) -> DailyFunnel:
     if not isinstance(name, str) or not name.strip():
         raise DefinitionError(f"{path} names a funnel {name!r}; a name is a text.")
     try:
-        funnel = Funnel.from_mapping(raw)
+        funnel = FunnelDefinition.from_mapping(raw).funnel
         says_per = isinstance(raw, dict) and raw.get("per") is not None
         units = (UNITS[funnel.per],) if says_per and funnel.per in UNITS else tuple(UNITS.values())
         daily = DailyFunnel(name, funnel, units)

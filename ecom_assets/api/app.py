@@ -15,8 +15,8 @@ from ecom_assets.api.middleware.metrics import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
+    ad_hoc,
     attribution,
-    correlation,
     customers,
     experiments,
     explain,
@@ -39,7 +39,7 @@ from ecom_assets.api.store.store import Store, open_store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, journeys, retention, trends, experiments, correlation, sessions, attribution)),
+    *(one.questions for one in (funnels, journeys, retention, trends, experiments, ad_hoc, sessions, attribution)),
     explain.router,
 ]
 """The ad-hoc questions."""

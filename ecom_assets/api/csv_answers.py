@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS
+
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
-ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
-"""The fields of answers that `fields=numbers` leaves out."""
 NOT_THE_LIST: Final = {"explain", "definition", "range"}
 """Fields of every answer that are not rows of its list."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")

@@ -17,6 +17,7 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.answer import range_of
 from ecom_assets.sales.coverage import Source, known_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
@@ -163,7 +164,7 @@ class RequestContext:
             "currency": reading.currency or None,
             "definition": dict(definition),
             **numbers,
-            "explain": self._explained() if parameters.explain else None,
+            "explain": self.explained() if parameters.explain else None,
         }
 
     def _as_of(self, source: Source) -> dict[str, Any]:
@@ -177,7 +178,8 @@ class RequestContext:
         """Return the newest day that is known in all sources that have data."""
         return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
 
-    def _explained(self) -> dict[str, Any]:
+    def explained(self) -> dict[str, Any]:
+        """Return the SQL of the request so far, and the runs and versions of its tables."""
         reading, address = self.reading, dagster_address(self.settings)
         return {
             "sql": reading.questions,
@@ -190,38 +192,6 @@ class RequestContext:
                 for name in reading.used
             ],
         }
-
-
-def range_of(period: Period, timezone: str) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, and which of them are known."""
-    previous = period.previous
-    return {
-        "time_range": period.time_range,
-        "start_date": period.start_date,
-        "end_date": period.end_date,
-        "day_count": period.day_count,
-        "timezone": timezone,
-        "previous_start_date": previous.start_date,
-        "previous_end_date": previous.end_date,
-        **_known_of(period),
-        "sources": {name: _known_of(period.of_source(name)) for name in period.known},
-    }
-
-
-def _known_of(period: Period) -> dict[str, Any]:
-    known, previous = period.known_days, period.previous.known_days
-    return {
-        "data": period.data,
-        "known_from": known.first,
-        "known_to": known.last,
-        "held_days": known.held,
-        "missing_days": known.missing,
-        "previous_data": period.previous.data,
-        "previous_known_from": previous.first,
-        "previous_known_to": previous.last,
-        "previous_held_days": previous.held,
-        "previous_missing_days": previous.missing,
-    }
 
 
 def request_context(request: Request, response: Response) -> Iterator[RequestContext]:

@@ -19,9 +19,10 @@ from starlette.types import Scope
 from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
 from ecom_assets.api.middleware.headers import location_without_host
-from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.api.store.store import NothingPublishedError
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.tables.queries import NoSourceError
 
 MEDIA_TYPE: Final = "application/problem+json"

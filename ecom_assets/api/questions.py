@@ -16,9 +16,10 @@ from pydantic_core import PydanticCustomError
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.parameters import RequestContext, Sliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.store import PublishedTables, QuestionTooLargeError
+from ecom_assets.api.store.store import PublishedTables
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule

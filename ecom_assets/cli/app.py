@@ -37,7 +37,7 @@ COMMANDS: Final[Commands] = {
     "sessions": "sessions.sessions",
     "funnel": "funnel.funnel",
     "trend": "trend.trend",
-    "correlation": "correlation.correlation",
+    "correlation": "ask.correlation",
     "experiment": "experiment.experiment",
     "segments": "value.segments",
     "value": "value.value",

@@ -20,11 +20,11 @@ from ecom_assets.cli.options import (
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
 from ecom_assets.events.missing import warnings_of
-from ecom_assets.funnels.definition import Funnel, named_step
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.question import FunnelDefinition, Times, named_step
 from ecom_assets.funnels.steps import step_answers, step_rows, types_in_doubt
-from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
@@ -48,7 +48,7 @@ def answer(
     segment: str | None = None,
 ) -> dict[str, Any]:
     """Return the answer to a funnel; if `who` is given, write who is at each step to it."""
-    funnel = Funnel.from_mapping(definition)
+    funnel = FunnelDefinition.from_mapping(definition).funnel
     is_whole = who is None and not days.is_given and segment is None
     result = _quick(paths, settings, funnel) if paths and is_whole else None
     if result is not None:
@@ -269,7 +269,7 @@ def _times(steps: str | None, bins: str | None) -> object:
         if bins is not None:
             raise UsageError("--bins are those of --time-to-convert; name its two steps, as in --time-to-convert 1:2.")
         return None
-    result = TimeToConvert.from_raw(steps)
+    result = Times.from_mapping(steps).times
     if bins is None:
         return result.to_mapping()
     given: object = bins.split(",") if "," in bins else int(bins) if bins.strip().isdecimal() else bins

@@ -1,6 +1,7 @@
 """Options that several commands share, and how their values are parsed."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ import typer
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sources.files.row_counts import refused_warning, rows_line
+from ecom_assets.tables.days import DayRange
 from ecom_assets.tables.definition_text import definition_in
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
@@ -212,3 +214,25 @@ def day_of(value: str | None, option: str) -> date | None:
         return date.fromisoformat(value)
     except ValueError as error:
         raise UsageError(f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error
+
+
+DAYS_OF: Final = {"d": 1, "w": 7}
+MAX_DAYS: Final = 36_600
+
+
+def read_days(first: str | None, to: str | None, last: str | None) -> DayRange:
+    """Parse `--from`, `--to` and `--last`.
+
+    Raises:
+        UsageError: One is invalid, or they cannot be combined.
+    """
+    days = RequestedDays.read(first, to)
+    if last is None:
+        return DayRange(days.first, days.last)
+    if days.first:
+        raise UsageError("--last and --from both say where the days begin; leave one of them out.")
+    match = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
+    count = int(match[1]) * DAYS_OF[match[2]] if match else 0
+    if not 1 <= count <= MAX_DAYS:
+        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
+    return DayRange(None, days.last, count)

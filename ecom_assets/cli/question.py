@@ -1,6 +1,5 @@
 """Questions about files of events: the options that they all have, and the days that they are about."""
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,12 +16,12 @@ from ecom_assets.cli.options import (
     Json,
     Mapping,
     MorePaths,
-    RequestedDays,
     SegmentName,
     Timezone,
     all_paths,
     is_typed,
     print_answer,
+    read_days,
     read_definition,
 )
 from ecom_assets.errors import UsageError
@@ -38,8 +37,6 @@ To = Annotated[str | None, typer.Option("--to", help="Last day, included; the ne
 Last = Annotated[
     str | None, typer.Option("--last", help="So many days up to the last one, such as 30d or 4w, instead of --from.")
 ]
-DAYS_OF = {"d": 1, "w": 7}
-MAX_DAYS = 36_600
 
 
 @dataclass(frozen=True)
@@ -135,24 +132,6 @@ def about_files(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = Signature(listed)  # type: ignore[attr-defined]  # `inspect` reads it
     run.__annotations__ = {one.name: one.annotation for one in listed}
     return run
-
-
-def read_days(first: str | None, to: str | None, last: str | None) -> DayRange:
-    """Parse `--from`, `--to` and `--last`.
-
-    Raises:
-        UsageError: One is invalid, or they cannot be combined.
-    """
-    days = RequestedDays.read(first, to)
-    if last is None:
-        return DayRange(days.first, days.last)
-    if days.first:
-        raise UsageError("--last and --from both say where the days begin; leave one of them out.")
-    match = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
-    count = int(match[1]) * DAYS_OF[match[2]] if match else 0
-    if not 1 <= count <= MAX_DAYS:
-        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
-    return DayRange(None, days.last, count)
 
 
 def ends_of(rows: "ir.Table", day: str, days: DayRange) -> tuple[Ends, list[str]]:

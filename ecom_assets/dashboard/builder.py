@@ -21,7 +21,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
-from ecom_assets.funnels.definition import named_step
+from ecom_assets.funnels.question import named_step
 
 Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]

@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse
 
 from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.problems import public_sentence
-from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
@@ -25,6 +24,7 @@ from ecom_assets.dashboard.sessions import MESSAGE, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.tables.queries import NoSourceError
 
 HEADERS: Final = {

@@ -1,7 +1,7 @@
 """Answers to custom funnels: the steps, and what else is asked for, by the kernel where it can count them."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from ecom_assets.funnels.report import (
     with_value_columns,
 )
 from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
+from ecom_assets.questions.source import EventSource, QuestionTooLargeError
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.tables.breakdown import in_order
@@ -55,16 +56,17 @@ def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
     return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
 
 
-def check_published_columns(definition: Funnel, lacking: Collection[str]) -> None:
-    """Refuse a funnel that names columns which are not published: it would count nothing, which is wrong.
+def check_size(funnel: Funnel, source: EventSource, instead: str) -> None:
+    """Refuse a funnel that an engine which others use too would plan for too long.
 
     Raises:
-        DefinitionError: A column is among `lacking`; the message names the first.
+        QuestionTooLargeError: It has too many steps; `instead` says what to do.
     """
-    for column in definition.columns:
-        name = "source_session_id" if column == "session_id" else column.partition(".")[0]
-        if name in lacking:
-            raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
+    if source.is_bounded and not is_small_enough(funnel, has_kernel=source.has_kernel):
+        raise QuestionTooLargeError(
+            f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
+            f"steps here, not {len(funnel.steps)}; {instead}."
+        )
 
 
 Keep = Callable[[ir.Table], object]

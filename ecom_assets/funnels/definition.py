@@ -1,16 +1,15 @@
-"""The definition of a funnel: steps, window, order and unit, and the rules for a valid definition.
+"""A funnel as it is computed: steps, window, order and unit, and which of these go together.
 
-This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
-`funnels/levels.py` computes counts, and `funnels/chains.py` the events behind them.
+`funnels/question.py` has it as people ask for it, `funnels/levels.py` computes counts, and `funnels/chains.py` the
+events behind them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.optional_rules import check_optional
-from ecom_assets.funnels.presets import filled
 from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import (
@@ -20,11 +19,10 @@ from ecom_assets.tables.conditions import (
     Where,
     columns_of,
     number_columns_of,
-    where_from,
     with_event_types,
 )
 from ecom_assets.tables.first_events import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of, parse_duration
+from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +60,6 @@ class FunnelStep:
         check_occurrence(f"The step {self.event_type!r}", self.occurrence)
         object.__setattr__(self, "where", dict(self.where))
 
-    @classmethod
-    def from_mapping(cls, raw: object) -> "FunnelStep":
-        """Build a step from a definition file: `{event_type: …, where: …, occurrence: …, optional: …}`, or a text.
-
-        `where` maps columns to values, or is anything that `where_from` takes. A text is the event type, with `?` after
-        it if the step is optional.
-        """
-        if isinstance(raw, str):
-            raw = named_step(raw)
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A funnel step is an event type or {{event_type, where}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "where", "occurrence", "optional"), "a funnel step")
-        is_optional, equal = raw.get("optional") or False, _equalities(raw.get("where") or {})
-        if not isinstance(is_optional, bool):
-            raise DefinitionError(f"`optional` of a funnel step is true or false; got {is_optional!r}.")
-        return cls(raw.get("event_type", ""), *equal, raw.get("occurrence") or EVERY, is_optional)
-
     @property
     def identity(self) -> tuple[object, ...]:
         """A key that is equal only for steps that match the same events: 2 and 2.0 are equal, 1 and True are not."""
@@ -104,7 +85,7 @@ class FunnelStep:
         return is_of_type and set(self.identity[1:]) <= set(other.identity[1:])
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the step as in a definition file; the inverse of `from_mapping`."""
+        """Return the step as in a definition file."""
         equal = [dict(self.where)] if self.where else []
         others = [] if self.conditions == EVERYTHING else [self.conditions.to_mapping()]
         where: list[Any] = [*equal, *others]
@@ -115,13 +96,6 @@ class FunnelStep:
             **({"where": where if len(where) > 1 else where[0]} if where else {}),
             **first,
         }
-
-
-def named_step(text: str) -> dict[str, Any]:
-    """Return a step that is written as its event type, with `?` after it if it is optional."""
-    name = text.strip()
-    is_optional = len(name) > 1 and name.endswith("?")
-    return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +114,8 @@ class Exclusion:
     after: int = 1
     before: int | None = None
 
-    @classmethod
-    def from_mapping(cls, raw: object) -> "Exclusion":
-        """Build an exclusion from a definition file: `{event_type, where, after, before}`, or the event type alone."""
-        if not isinstance(raw, Mapping):
-            return cls(FunnelStep.from_mapping({"event_type": raw} if isinstance(raw, str) else raw))
-        event = {key: value for key, value in raw.items() if key not in {"after", "before"}}
-        check_keys(event, ("event_type", "where", "after", "before"), "an exclusion")
-        return cls(FunnelStep.from_mapping(event), raw.get("after", 1), raw.get("before"))
-
     def to_mapping(self) -> dict[str, Any]:
-        """Return the exclusion as in a definition file; the inverse of `from_mapping`."""
+        """Return the exclusion as in a definition file."""
         return self.event.to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
 
     def within(self, steps: int) -> "Exclusion":
@@ -174,13 +139,11 @@ class Exclusion:
         return Exclusion(self.event, self.after, before)
 
 
-def _equalities(raw: object) -> tuple[Mapping[str, Scalar], Where]:
+def equalities(where: Where) -> tuple[dict[str, Scalar], Where]:
     """Return the values that columns must equal, by column, and all other conditions."""
-    if isinstance(raw, Mapping) and not {"operator", "any_of", "all_of"} & set(raw) and set(raw) != {"column", "value"}:
-        return raw, EVERYTHING
     equal: dict[str, Scalar] = {}
     others: list[Where] = []
-    for part in _parts(where_from(raw)):
+    for part in _parts(where):
         if isinstance(part, Condition) and part.operator == "equals" and part.column not in equal:
             equal[part.column] = part.values[0]
         else:
@@ -205,13 +168,25 @@ MIN_STEPS: Final = 1
 MAX_STEPS: Final = 64
 MAX_WINDOW_S: Final = 100 * 366 * 86_400
 GREATEST_LIMIT: Final = 1_000
-EARLIEST: Final = ("ordered", "strict_increase", "clickhouse_default")
+EARLIEST: Final = {
+    "ordered": "Ordered: other events may lie between",
+    "strict_increase": "Times strictly increase",
+    "clickhouse_default": "An event may be several steps",
+}
 """Orders in which an attempt takes each next step as early as possible, no matter which events are in between."""
-INTERRUPTED: Final = ("strict_order", "allow_reentry", "strict_deduplication")
+INTERRUPTED: Final = {
+    "strict_order": "Up to the first event that is not the next step",
+    "allow_reentry": "With entering again",
+    "strict_deduplication": "Strict, without repeats",
+}
 """Orders of ClickHouse in which certain events end the stream of a unit."""
-CONSECUTIVE: Final = ("exact", "strict")
+CONSECUTIVE: Final = {
+    "exact": "Exact: nothing but the steps",
+    "strict": "Strict, as PostHog: a repeated step does not count as another event",
+}
 """Orders in which no other event may occur between steps."""
-ORDERS: Final = (*EARLIEST, *INTERRUPTED, "any", *CONSECUTIVE)
+ORDERS: Final = {**EARLIEST, "any": "Any order", **CONSECUTIVE, **INTERRUPTED}
+"""All orders, with what forms call them."""
 ORDERS_ELSEWHERE: Final = {
     "strict": "strict",
     "exact": "exact",
@@ -227,16 +202,11 @@ ORDERS_ELSEWHERE: Final = {
 UNIT_COLUMNS: Final = {"user": "visitor_id", "session": "session_id", "totals": "visitor_id"}
 UNIT: Final = "unit"
 """The column of the units of `per: properties.key`."""
-EXCLUSION_RULES: Final = ("mixpanel", "posthog")
-KEYS: Final = (
-    "steps", "within", "order", "per", "where", "hold", "exclude", "exclusion_rule", "by", "by_attribution", "limit",
-    "over", "week_start", "time_to_convert", "preset",
-)  # fmt: skip
-_AS_THEY_ARE: Final = ("order", "per", "exclusion_rule", "by", "by_attribution", "limit", "over", "week_start")
-PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
+EXCLUSION_RULES: Final = {"mixpanel": "keeps the steps before it", "posthog": "drops the attempt"}
+"""What an excluded event does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Funnel:
     """A funnel: how many units reach each step within the window.
 
@@ -294,7 +264,7 @@ class Funnel:
             raise DefinitionError(f"`within` is a time of at least one second, as in 30m or 7d; got {self.within_s!r}.")
         if self.within_s > MAX_WINDOW_S:
             raise DefinitionError(f"`within` is at most {MAX_WINDOW_S} s (100 years); got {self.within_s} s.")
-        _check_order_name(self.order)
+        _check_choice("order", self.order, ORDERS)
         if isinstance(self.per, str) and json_path(self.per):
             check_column("`per`", self.per)
         else:
@@ -321,8 +291,6 @@ class Funnel:
         _check_choice("week_start", self.week_start, WEEKDAYS)
         if self.week_start != WEEKDAYS[0] and self.over != "week":
             raise DefinitionError("`week_start` needs cohorts by week; leave it out, or set `over` to week.")
-        if self.over is not None:
-            _check_choice("over", self.over, PERIODS)
 
     def _check_steps(self) -> None:
         if not MIN_STEPS <= len(self.steps) <= MAX_STEPS:
@@ -357,28 +325,6 @@ class Funnel:
             )
         if self.per == "totals" and self.order not in EARLIEST:
             raise DefinitionError(f"The order {self.order!r} has no totals; use one of {words}, or count per user.")
-
-    @classmethod
-    def from_mapping(cls, raw: object) -> "Funnel":
-        """Build a funnel from its YAML or JSON definition: the keys of `to_mapping`, and the `preset` of a tool.
-
-        Raises:
-            DefinitionError: A key is unknown, a value is invalid, or there are too few or too many steps.
-        """
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A funnel definition maps {', '.join(KEYS)} to values; got {raw!r}.")
-        check_keys(raw, KEYS, "a funnel definition")
-        raw = filled(raw)
-        given: dict[str, Any] = {key: raw[key] for key in _AS_THEY_ARE if raw.get(key) is not None}
-        if raw.get("within") is not None:
-            given["within_s"] = parse_duration(raw["within"])
-        steps = tuple(FunnelStep.from_mapping(step) for step in _list_of(raw, "steps", "a list of event types"))
-        given["hold"] = tuple(_list_of(raw, "hold", "a list of columns", default=()))
-        excluded = _list_of(raw, "exclude", "a list of event types", default=())
-        if raw.get("time_to_convert") is not None:
-            given["time_to_convert"] = TimeToConvert.from_raw(raw["time_to_convert"])
-        given["where"] = where_from(raw["where"]) if raw.get("where") else EVERYTHING
-        return cls(steps, exclude=tuple(Exclusion.from_mapping(one) for one in excluded), **given)
 
     def translated(self, translate: Callable[[str], str]) -> "Funnel":
         """Return the funnel with each event type translated, as from a source's words to the platform's."""
@@ -434,7 +380,7 @@ class Funnel:
         return UNIT_COLUMNS.get(self.per, UNIT)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the definition as in a file, without choices that have no effect; the inverse of `from_mapping`."""
+        """Return the definition as in a file, without choices that have no effect."""
         steps = [step.to_mapping() for step in self.steps]
         values: dict[str, Any] = {"steps": steps, "within": f"{self.within_s}s", "order": self.order, "per": self.per}
         if self.where != EVERYTHING:
@@ -452,20 +398,6 @@ class Funnel:
         if self.time_to_convert is not None:
             values["time_to_convert"] = self.time_to_convert.to_mapping()
         return values
-
-
-def _list_of(raw: Mapping[str, Any], key: str, words: str, default: Any = None) -> list[Any] | tuple[Any, ...]:  # noqa: ANN401 (any value of a file)
-    result = default if raw.get(key) is None else raw[key]
-    if not isinstance(result, list | tuple):
-        raise DefinitionError(f"A funnel definition needs `{key}`, {words}; got {result!r}.")
-    return result
-
-
-def _check_order_name(order: object) -> None:
-    words = str(order).strip().lower().replace("_", " ").removesuffix(" order")
-    if order not in ORDERS and (ours := ORDERS_ELSEWHERE.get(words)):
-        raise DefinitionError(f"The funnel's `order` {order!r} is called {ours} here.")
-    _check_choice("order", order, ORDERS)
 
 
 def _check_choice(name: str, value: object, known: Iterable[str]) -> None:

@@ -4,9 +4,9 @@ A key that is missing has our default: the tool has no such choice, does not doc
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from ecom_assets.tables.presets import Preset, with_preset
+from ecom_assets.tables.presets import Preset
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
@@ -39,11 +39,3 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "order": "ordered",  # support.google.com funnel exploration: steps are followed indirectly
     },
 }
-
-
-def filled(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the definition of a funnel with the values of its `preset` for the keys that it does not set."""
-    result = with_preset(PRESETS, raw, "funnel")
-    if raw.get("preset") and raw.get("week_start") is None and raw.get("over") != "week":
-        result.pop("week_start", None)  # only cohorts by week have one
-    return result

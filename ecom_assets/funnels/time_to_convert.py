@@ -3,14 +3,11 @@
 This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys
-from ecom_assets.tables.values import parse_duration
+from ecom_assets.errors import DefinitionError
 
 MAX_BINS: Final = 100
 
@@ -34,24 +31,6 @@ class TimeToConvert:
     edges_s: tuple[int, ...] = ()
     is_width: bool = False
 
-    @classmethod
-    def from_raw(cls, raw: object) -> "TimeToConvert":
-        """Build it from a definition: `"1:3"`, or `{from, to, bins}` with bins such as 12, 1h or [1m, 10m, 1h].
-
-        Raises:
-            DefinitionError: It is neither, or the bins are none of these.
-        """
-        text = re.fullmatch(r"\s*(\d{1,3})\s*:\s*(\d{1,3})\s*", raw) if isinstance(raw, str) else None
-        given = {"from": int(text[1]), "to": int(text[2])} if text else raw
-        if not isinstance(given, Mapping) or not {"from", "to"} <= set(given):
-            raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {raw!r}.")
-        check_keys(given, ("from", "to", "bins"), "`time_to_convert`")
-        bins = given.get("bins")
-        if isinstance(bins, int) or bins is None:
-            return cls(given["from"], given["to"], bins)
-        edges = tuple(parse_duration(edge) for edge in (bins if isinstance(bins, list | tuple) else [bins]))
-        return cls(given["from"], given["to"], None, edges, not isinstance(bins, list | tuple))
-
     def check(self, steps: int) -> None:
         """Refuse steps that the funnel does not have, and bins that cannot be.
 
@@ -74,7 +53,7 @@ class TimeToConvert:
             )
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return it as in a definition file; the inverse of `from_raw`."""
+        """Return it as in a definition file."""
         edges = [f"{edge}s" for edge in self.edges_s]
         bins = self.bins or (edges[0] if self.is_width else edges)
         return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})

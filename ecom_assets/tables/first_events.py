@@ -34,7 +34,11 @@ def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table
 
 
 EVERY, FIRST_TIME, FIRST_EVER = "every", "first_time", "first_ever"
-OCCURRENCES: Final = (EVERY, FIRST_TIME, FIRST_EVER)
+OCCURRENCES: Final = {
+    EVERY: "Every such event",
+    FIRST_TIME: "A visitor's first that meets the conditions",
+    FIRST_EVER: "A visitor's first ever, if it meets them",
+}
 """Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
 MAX_TIMES: Final = 1_000
 """How often something can be demanded to happen in a period."""

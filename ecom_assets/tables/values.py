@@ -130,3 +130,9 @@ def parse_days(text: object) -> int:
             f"{text!r} is not of 1 to {MAX_DAYS:,} whole days; write d (days) or w (weeks), as in 30d."
         )
     return seconds // DAY_S
+
+
+def duration_text(seconds: int) -> str:
+    """Return a duration as definitions have it, in the largest unit that divides it."""
+    size, unit = max((size, unit) for unit, size in _SECONDS.items() if seconds % size == 0 and unit != "w")
+    return f"{seconds // size}{unit}"

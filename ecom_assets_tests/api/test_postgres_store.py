@@ -13,7 +13,8 @@ from fastapi import FastAPI
 
 from ecom_assets.api.app import build_app
 from ecom_assets.api.store.postgres import PostgresStore
-from ecom_assets.api.store.store import NothingPublishedError, QuestionTooLargeError
+from ecom_assets.api.store.store import NothingPublishedError
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.api.served import wait_until

@@ -7,12 +7,12 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.attribution.answer import AttributionQuestion, StoredSessions, attribution_answer
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Touches
+from ecom_assets.questions.answer import QuestionAnswer
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sources.site_lists import source_lists

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import PREVIOUS, Answer, Money, SoldAnswer, change_of, of
+from ecom_assets.api.models import PREVIOUS, SoldAnswer, change_of, of
 from ecom_assets.api.parameters import Context, JustSliced, OfDays, PagedDaysParameters, Sliced
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
+from ecom_assets.questions.answer import Answer, Money
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source

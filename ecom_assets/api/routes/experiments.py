@@ -7,11 +7,11 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.questions import Body, Conditions, Name, QuestionEvents, RequestBody, question_router
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment
 from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.questions.answer import QuestionAnswer
 from ecom_assets.tables.queries import Extent
 
 questions = question_router()

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, InUtc, Money, QuestionAnswer, of
+from ecom_assets.api.models import PREVIOUS, of
 from ecom_assets.api.parameters import Context, JustSliced, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.questions import (
@@ -21,13 +21,11 @@ from ecom_assets.api.questions import (
     check_session_ids,
     question_router,
 )
-from ecom_assets.api.store.store import QuestionTooLargeError
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.answer import (
     MOST_COMPILED_STEPS,
     StepList,
-    check_published_columns,
     funnel_answer,
     is_small_enough,
     who_answer,
@@ -36,6 +34,9 @@ from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.definition import MAX_STEPS, MIN_STEPS, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.queries import By, Unit
+from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.questions.answer import Answer, InUtc, Money, QuestionAnswer
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 
 router = APIRouter(tags=["conversion"])
@@ -231,7 +232,7 @@ class FunnelBody(Body):
 
     def funnel(self) -> Funnel:
         """Return the definition."""
-        return Funnel.from_mapping(self.as_definition())
+        return FunnelDefinition.from_mapping(self.as_definition()).funnel
 
     def rule(self, context: Context) -> SessionRule:
         """Return the session rule of the body, else of the preset's tool, if it has sessions, else of the settings.
@@ -349,7 +350,6 @@ def funnel(context: Context, parameters: JustSliced, body: FunnelBody) -> dict[s
     """Return a custom funnel over clean events; queries that need too much time or memory are refused."""
     definition = body.funnel()
     require_personal(context.request.scope, definition.columns)
-    check_published_columns(definition, context.reading.lacking)
     if not is_small_enough(definition, has_kernel=context.reading.has_kernel):
         raise QuestionTooLargeError(
             f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
@@ -392,7 +392,6 @@ def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], 
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])
     definition = body.funnel()
-    check_published_columns(definition, context.reading.lacking)
     if not is_small_enough(replace(definition, by=None), has_kernel=False):
         raise QuestionTooLargeError(
             f"The visitors at a step are listed for funnels of at most {MOST_COMPILED_STEPS} steps here, not "

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import Answer, QuestionAnswer, of
+from ecom_assets.api.models import of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.questions import Name, QuestionEvents, SessionBody, check_session_ids, question_router
 from ecom_assets.journeys import queries as journey_queries
@@ -14,6 +14,7 @@ from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.journeys.choices import MAX_PATTERNS
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
+from ecom_assets.questions.answer import Answer, QuestionAnswer
 from ecom_assets.sessions.rule import SessionRule
 
 router = APIRouter(tags=["behaviour"])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, Answer, Money, change_of, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, change_of, of
 from ecom_assets.api.parameters import Context, DaysSliced, Paged, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
@@ -14,6 +14,7 @@ from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
+from ecom_assets.questions.answer import Answer, Money
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.queries import Coverage

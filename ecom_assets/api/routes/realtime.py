@@ -10,7 +10,6 @@ import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.models import CURRENCY, Explained, Money, may_lack_what_is_about_numbers
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import RETRY_S, documented, problem
 from ecom_assets.automation.ui_address import dagster_address
@@ -18,6 +17,7 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.ingestion import ErasedPeople
+from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers
 from ecom_assets.serving.realtime import NotFilesError, real_time
 
 router = APIRouter(tags=["real time"])

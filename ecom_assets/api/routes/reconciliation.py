@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
-from ecom_assets.api.models import Answer, Money, of
+from ecom_assets.api.models import of
 from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
+from ecom_assets.questions.answer import Answer, Money
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.tables.contract import Column

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import may_see_people, require_write
 from ecom_assets.api.auth.guard import is_origin_of
-from ecom_assets.api.models import Answer, InUtc
 from ecom_assets.api.parameters import Context, JustSliced, RequestContext, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
@@ -18,6 +17,7 @@ from ecom_assets.operations import queries
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.operations.requests import Request as RunRequest
 from ecom_assets.quality import queries as quality_queries
+from ecom_assets.questions.answer import Answer, InUtc
 from ecom_assets.registry import ALL
 from ecom_assets.tables.queries import Period
 

@@ -10,10 +10,11 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import Answer, Money, PeriodStart, QuestionAnswer, of
+from ecom_assets.api.models import of
 from ecom_assets.api.parameters import Context, JustSliced, Paged, RequestContext, Sliced
 from ecom_assets.api.questions import Body, Breakdown, Conditions, Name, QuestionEvents, Weekday, question_router
 from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.answer import Answer, Money, PeriodStart, QuestionAnswer
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answers import CellList, Question, retention_answer, who_answer
 from ecom_assets.retention.contracts import RetentionCohorts

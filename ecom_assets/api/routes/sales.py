@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import CHANGE, PREVIOUS, Money, SoldAnswer, change_of, of
+from ecom_assets.api.models import CHANGE, PREVIOUS, SoldAnswer, change_of, of
 from ecom_assets.api.parameters import Context, OfDays, PagedDaysParameters, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
+from ecom_assets.questions.answer import Money
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import City, RevenueDaily
 from ecom_assets.sales.coverage import sales_source

@@ -9,9 +9,10 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import PREVIOUS, Answer, QuestionAnswer, change_of, of
+from ecom_assets.api.models import PREVIOUS, change_of, of
 from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
 from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
+from ecom_assets.questions.answer import Answer, QuestionAnswer
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.answer import SessionQuestion, sessions_answer, stored_answer
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions

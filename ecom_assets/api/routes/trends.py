@@ -7,7 +7,6 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import PeriodStart, QuestionAnswer
 from ecom_assets.api.parameters import Context, JustSliced
 from ecom_assets.api.questions import (
     Body,
@@ -19,6 +18,7 @@ from ecom_assets.api.questions import (
     Weekday,
     question_router,
 )
+from ecom_assets.questions.answer import PeriodStart, QuestionAnswer
 from ecom_assets.tables.first_events import MAX_TIMES
 from ecom_assets.tables.queries import Extent
 from ecom_assets.trends.definition import MAX_SERIES, Trend

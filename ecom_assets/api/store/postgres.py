@@ -20,12 +20,12 @@ from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
     Published,
-    QuestionTooLargeError,
     StoreReading,
     Tables,
     published_days,
 )
 from ecom_assets.errors import ConnectionLostError
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import newest_publication
 from ecom_assets.sessions.contracts import SessionEvents

@@ -22,7 +22,6 @@ from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
     Published,
-    QuestionTooLargeError,
     StoreReading,
     Tables,
     published_days,
@@ -30,6 +29,7 @@ from ecom_assets.api.store.store import (
 )
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import POINTER, Snapshot
 from ecom_assets.settings.settings import Settings

@@ -18,6 +18,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import EcomError
 from ecom_assets.explain.notes import StoredNotes
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serves_postgres
 from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
@@ -80,10 +81,6 @@ def stamp_of(path: Path) -> tuple[int, int] | None:
 
 class NothingPublishedError(EcomError):
     """The data are not published yet."""
-
-
-class QuestionTooLargeError(EcomError):
-    """The query needs more time or memory than is allowed."""
 
 
 @dataclass(frozen=True)

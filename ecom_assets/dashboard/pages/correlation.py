@@ -2,38 +2,11 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.routes import correlation
-from ecom_assets.dashboard import builder
+from ecom_assets.correlation.answer import CORRELATION
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
-from ecom_assets.funnels.answer import MOST_COMPILED_STEPS
 
-GROUPS: Final = (
-    builder.steps_group("Funnel", MOST_COMPILED_STEPS, "cart_amount > 20"),
-    Group(
-        "How",
-        (
-            Input("within", "Window", "7d", about=("within", "duration")),
-            Input("properties", "Properties", "product_category, properties.key", width=2),
-            Input("limit", "At most", "20", kind="number"),
-            *builder.DAYS,
-        ),
-    ),
-    Group(
-        "More",
-        (
-            Input("order", "Order", options=builder.ORDERS),
-            builder.WHERE,
-            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types"),
-            Input("exclusion_rule", "What comes between", options=builder.EXCLUDING),
-            Input("confidence", "Confidence", "0.95"),
-            builder.SEGMENT,
-        ),
-        is_more=True,
-    ),
-)
-OF_FUNNEL: Final = ("within", "order", "exclude", "exclusion_rule")
 COLUMNS: Final = (
     Column("label", "Event or property"),
     Column("odds_ratio", "Odds ratio", "score"),
@@ -43,19 +16,6 @@ COLUMNS: Final = (
     Column("other_count", "Did not", "count"),
     Column("enough", "Data"),
 )
-
-
-def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    steps = [one.name for one in GROUPS[0].inputs]
-    own = plain(fields, GROUPS, *steps, *OF_FUNNEL, "where", "properties")
-    funnel = {
-        "steps": builder.steps_of(fields, MOST_COMPILED_STEPS),
-        **{name: getattr(fields, name).strip() for name in OF_FUNNEL},
-        "exclude": [builder.exclusion(one) for one in split(fields.exclude)],
-        "where": builder.lines_of(fields.where),
-    }
-    return given({"funnel": given(funnel), "properties": split(fields.properties), **own})
 
 
 def ratios(answer: Answer) -> Block:
@@ -112,12 +72,12 @@ def _spec() -> dict[str, Any]:
     }
 
 
-QUESTION: Final = Question(correlation.correlation, body_of, GROUPS, "ecom correlation")
+BUILDER: Final = Builder(
+    CORRELATION, {"step1": "product_view", "step2": "purchase", "properties": "product_category"}, days=90
+)
 PAGE = question_page(
-    QUESTION,
-    (Section("Odds ratios", answered(QUESTION, ratios)),),
-    {"step1": "product_view", "step2": "purchase", "properties": "product_category"},
-    days=90,
+    BUILDER,
+    (Section("Odds ratios", answered(BUILDER, ratios)),),
     path="correlation",
     title="Correlation",
     place=50,

@@ -1,20 +1,26 @@
-"""Answers to questions about correlation, computed from clean events."""
+"""The answer to a correlation: which event types and properties go with conversion, by odds ratios."""
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
 
-from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
+from ecom_assets.correlation.correlation import entrants, event_type_counts, property_counts
 from ecom_assets.correlation.odds_ratio import odds_ratio
+from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.events.missing import missing_type_warnings
-from ecom_assets.funnels.answer import funnel_events
+from ecom_assets.funnels.answer import check_size, funnel_events
 from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import ANY, Funnel
 from ecom_assets.funnels.kernel.counts import store_entries, suits
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.days import days_definition
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import DECIMALS
 
@@ -22,35 +28,52 @@ ENTRANTS = "correlation_entrants"
 Row = dict[str, Any]
 
 
-def correlation_answer(con: SQLBackend, events: ir.Table, correlation: Correlation) -> dict[str, Any]:
-    """Return how event types and properties correlate with conversion, the strongest first.
+class Correlated(BaseModel):
+    """An event type, or a value of a property, and how it goes with conversion."""
 
-    Args:
-        con: The engine that has the events.
-        events: Rows of `CleanEvents`.
-        correlation: The definition.
+    property: str | None = Field(description="The property; null for an event type")
+    value: str = Field(description="Its value, or the event type", examples=["search"])
+    converted_count: int = number("Converted with it", "count", "Visitors with it who converted")
+    other_count: int = number("Did not", "count", "Visitors with it who entered and did not convert")
+    odds_ratio: float = number("Odds ratio", "score", "How many times as high the odds to convert are with it")
+    low: float = number("Low", "score", "Lower end of its interval")
+    high: float = number("High", "score", "Upper end of its interval")
+    is_enough: bool = Field(description="Whether there are enough data for the interval to hold")
+
+
+class CorrelationAnswer(QuestionAnswer):
+    """The result of a correlation."""
+
+    converted_count: int = number("Converted", "count", "Visitors who converted")
+    other_count: int = number("Did not", "count", "Visitors who entered and did not convert")
+    correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
+
+
+def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return how event types and properties correlate with conversion, the strongest first.
 
     Raises:
         DefinitionError: The definition does not fit the events.
+        QuestionTooLargeError: The funnel has too many steps.
     """
-    funnel = correlation.funnel
-    events, _ = funnel_events(events, funnel, SessionRule.preset("ga4"))
+    con, funnel = asked.con, question.funnel.funnel
+    check_size(replace(funnel, by=None), asked.source, "ask for fewer, or use `ecom correlation`")
+    events, _ = funnel_events(asked.events, funnel, SessionRule.preset("ga4"))
     entered = _entrants(con, events, funnel)
     (sizes,) = _rows(con, entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
-    result = _compared(_rows(con, event_type_counts(events, entered, funnel)), None, totals, correlation)
-    for column in correlation.properties:
-        result += _compared(_rows(con, property_counts(events, entered, funnel, column)), column, totals, correlation)
+    result = _compared(_rows(con, event_type_counts(events, entered, funnel)), None, totals, question.confidence)
+    for column in question.properties:
+        rows = _rows(con, property_counts(events, entered, funnel, column))
+        result += _compared(rows, column, totals, question.confidence)
+    types = [step.event_type for step in funnel.steps if step.event_type != ANY]
     return {
-        "definition": correlation.to_mapping(),
+        "definition": question.to_mapping() | days_definition(asked.days),
         "converted_count": totals[0],
         "other_count": totals[1],
-        "correlations": sorted(result, key=_strongest_first)[: correlation.limit],
-        "warnings": [
-            *missing_type_warnings(con, events, [step.event_type for step in funnel.steps if step.event_type != ANY]),
-            *_warnings(totals),
-        ],
+        "correlations": sorted(result, key=_strongest_first)[: question.limit],
+        "warnings": [*missing_type_warnings(con, events, types, asked.source.words), *_warnings(totals)],
     }
 
 
@@ -69,7 +92,7 @@ def _rows(con: SQLBackend, table: ir.Table) -> list[Row]:
 
 
 def _compared(
-    rows: Iterable[Mapping[str, Any]], column: str | None, totals: tuple[int, int], correlation: Correlation
+    rows: Iterable[Mapping[str, Any]], column: str | None, totals: tuple[int, int], confidence: float
 ) -> list[Row]:
     """Return each event type, or value of a property, with its odds ratio; values that everybody has are left out."""
     result = []
@@ -78,7 +101,7 @@ def _compared(
         lacking = (totals[0] - having[0], totals[1] - having[1])
         if not any(lacking):
             continue
-        ratio = odds_ratio(having, lacking, correlation.confidence)
+        ratio = odds_ratio(having, lacking, confidence)
         comparison = {"property": column, "value": row["value"], "converted_count": having[0], "other_count": having[1]}
         comparison |= {"odds_ratio": _significant(ratio.value), "low": _significant(ratio.low)}
         result.append(comparison | {"high": _significant(ratio.high), "is_enough": ratio.is_enough})
@@ -106,3 +129,14 @@ def _warnings(totals: tuple[int, int]) -> list[str]:
     return [
         f"{'Everybody' if totals[0] else 'Nobody'} who entered the funnel converted, so there is nothing to compare."
     ]
+
+
+CORRELATION: Final = Kind(
+    "correlation",
+    CorrelationQuestion,
+    CorrelationAnswer,
+    compute,
+    "What goes with the conversion of a funnel",
+    lists=("correlations",),
+    without="nobody entered",
+)

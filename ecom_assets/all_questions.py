@@ -1,0 +1,24 @@
+"""The list of ad-hoc questions: a line for each. Commands, routes, forms and tools for assistants are made from it."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+from ecom_assets.questions.answer import Kind
+
+PLACES: Final[Mapping[str, str]] = {
+    "correlation": "correlation.answer.CORRELATION",
+}
+"""Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
+
+
+def question_named(name: str) -> Kind[Any, Any]:
+    """Return a question by its name."""
+    module, declared = PLACES[name].rsplit(".", 1)
+    kind: Kind[Any, Any] = getattr(import_module(f"ecom_assets.{module}"), declared)
+    return kind
+
+
+def all_questions() -> list[Kind[Any, Any]]:
+    """Return all questions, in order."""
+    return [question_named(name) for name in PLACES]

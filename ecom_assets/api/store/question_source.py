@@ -1,0 +1,175 @@
+"""Published tables as the source of the events of a question."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+from starlette.requests import Request
+
+from ecom_assets.api.auth.callers import require_personal
+from ecom_assets.api.store.store import PublishedTables, StoreReading
+from ecom_assets.attribution.contracts import Touches
+from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.source import QuestionTooLargeError
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.visitor_segments import visitor_segment
+from ecom_assets.tables.days import ONE_DAY, Days, day_of
+from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, require, within
+from ecom_assets.visitor_segments.segment import VisitorSegment
+
+NOT_PUBLISHED = {"session_id": "source_session_id"}
+"""Columns that questions name otherwise than tables."""
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """The clean events of one published state, as a caller may see them; see `EventSource`."""
+
+    request: Request
+    reading: StoreReading
+    settings: Settings
+    words: None = None
+    is_bounded: bool = True
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the store's engine has the kernels."""
+        return self.reading.has_kernel
+
+    @property
+    def newest_date(self) -> date | None:
+        """The newest day of events or orders."""
+        return self.reading.newest_date
+
+    def translate(self, event_type: str) -> str:
+        """Return the event type: tables have the platform's own words."""
+        return event_type
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse columns that the caller may not see, or that are not published.
+
+        Raises:
+            ScopeNeededError: The caller may not see a column.
+            DefinitionError: A column is not published.
+        """
+        named = list(columns)
+        require_personal(self.request.scope, named)
+        for column in named:
+            name = NOT_PUBLISHED.get(column, column.partition(".")[0])
+            if name in self.reading.lacking:
+                raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
+
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+        """Return the visitor segment that is declared under a name, or defined."""
+        return visitor_segment(named, self.settings.visitor_segments)
+
+    @contextmanager
+    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["PublishedEvents"]:  # noqa: ARG002 (all are there)
+        """Open the events on a connection of their own."""
+        require(self.reading, EVENTS)
+        with self.reading.adhoc() as con:
+            yield PublishedEvents(self, con, check_zone(timezone or self.reading.timezone))
+
+    def nothing(self) -> str:
+        """Return nothing: without events, the source itself is refused."""
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return the version and the currency of the tables."""
+        return {"data_version": self.reading.published.data_version, "currency": self.reading.currency or None}
+
+
+@dataclass(frozen=True)
+class PublishedEvents:
+    """Published events on a connection, with their days in a time zone; see `OpenEvents`."""
+
+    source: TableSource
+    con: SQLBackend
+    timezone: str
+
+    @cached_property
+    def known(self) -> KnownDays:
+        """The known days of events."""
+        known = self._reported
+        if self._is_elsewhere and known.first is not None:
+            events = self._in_zone(self.source.reading.events())
+            days = events.event_date
+            (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
+            # Nobody knows which days of this zone the missing days of the reporting zone leave without any event.
+            known = replace(known, first=row["first"], last=row["last"], missing=())
+        return known
+
+    @cached_property
+    def newest_at(self) -> datetime | None:
+        """The time of the newest event, in UTC; None without events."""
+        events = self.source.reading.events()
+        (row,) = self.source.reading.state(events.agg(newest_at=events.event_at.max()))
+        newest: datetime | None = row["newest_at"]
+        return newest
+
+    def events(self) -> ir.Table:
+        """Return clean events of all days."""
+        return self._in_zone(self.source.reading.events_in(self.con))
+
+    def extent(self, period: Period | None) -> Extent:
+        """Return how many events a period has.
+
+        Raises:
+            QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
+        """
+        reading = self.source.reading
+        result = Extent.of(reading, within(self._in_zone(reading.events()), period))
+        most = self.source.settings.adhoc_most_events
+        if result.event_count > most:
+            raise QuestionTooLargeError(
+                f"The question is of {result.event_count:,} events, more than the {most:,} of ECOM_ADHOC_MOST_EVENTS; "
+                "ask about fewer days."
+            )
+        return result
+
+    def missing(self, first: date, last: date) -> frozenset[date]:
+        """Return the days between two of which nothing was received."""
+        return frozenset(day for day in self.known.missing if first <= day <= last)
+
+    def stored(self, session_rule: str) -> PublishedTables | None:
+        """Return the published tables if their sessions follow this rule; None otherwise."""
+        tables = PublishedTables(self.source.reading, self.con)
+        is_own = session_rule == self.source.settings.session_rule and not self._is_elsewhere
+        return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None
+
+    @property
+    def _reported(self) -> KnownDays:
+        return self.source.reading.known.get(EVENTS, NOTHING)
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self.timezone != self.source.reading.timezone
+
+    def _in_zone(self, events: ir.Table) -> ir.Table:
+        """Return events with their days in the time zone."""
+        own = self._reported
+        if not self._is_elsewhere or own.first is None or own.last is None:
+            return events
+        # Two zones are up to 26 hours apart.
+        days = Days.between(own.first - 2 * ONE_DAY, own.last + 3 * ONE_DAY)
+        return events.mutate(event_date=day_of(events.event_at, days, self.timezone))
+
+
+def check_zone(timezone: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        DefinitionError: There is no such zone.
+    """
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.") from error
+    return timezone

@@ -1,0 +1,165 @@
+"""The commands of ad-hoc questions over files: their options are the fields of the question, and its help is theirs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import ibis.expr.types as ir
+import typer
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.all_questions import PLACES, question_named
+from ecom_assets.cli import options as shared
+from ecom_assets.cli.options import all_paths, day_of, is_typed, print_answer, read_days, read_definition
+from ecom_assets.errors import UsageError
+from ecom_assets.questions.answer import Kind, answer
+from ecom_assets.questions.model import Question
+from ecom_assets.questions.texts import Field, definition_of, fields_of
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.opened import OpenedFiles
+from ecom_assets.sources.files.output import check_format, write_rows
+from ecom_assets.sources.files.question_source import FileSource
+
+FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
+LAST: Final = {"definition": shared.Definition, "as_json": shared.Json}
+DAYS: Final = {"start_date": "--from", "end_date": "--to"}
+"""The options of the days of a question, unless it has days of its own."""
+
+
+@dataclass(frozen=True)
+class FileCommand:
+    """The command of a question: its options, and what it does with them."""
+
+    kind: Kind[Any, Any]
+
+    @cached_property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields that are options, by the name of the parameter: those of the question first, then the days."""
+        given = [field for field in fields_of(self.kind.question) if self.option_of(field)]
+        in_order = sorted(given, key=lambda field: field.path[0] in Question.model_fields)
+        return {field.name.replace(".", "_") + "_": field for field in in_order}
+
+    def option_of(self, field: Field) -> str:
+        """Return the option of a field; empty for none."""
+        if field.name in DAYS and not set(DAYS.values()) & {f"--{one}" for one in self.kind.question.names()}:
+            return DAYS[field.name]
+        return "" if field.name in DAYS else field.option
+
+    def function(self) -> Callable[..., None]:
+        """Return the function of the command, with its options in its signature, for typer."""
+
+        def run(**options: Any) -> None:  # noqa: ANN401 (the values of any options)
+            self.run(options)
+
+        parameters = [_parameter("context", typer.Context, Parameter.empty)]
+        parameters += [_parameter(name, kind, None) for name, kind in FILES.items()]
+        parameters += [
+            _parameter(name, _option(field, self.option_of(field)), False if field.kind is bool else None)
+            for name, field in self.fields.items()
+        ]
+        if self.kind.writes:
+            option, text = self.kind.writes
+            parameters.append(_parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None))
+        parameters += [_parameter(name, kind, False if name == "as_json" else None) for name, kind in LAST.items()]
+        run.__doc__ = f"{self.kind.summary}."
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    def run(self, options: dict[str, Any]) -> None:
+        """Ask the question of the options, and print the answer.
+
+        Raises:
+            UsageError: Options cannot be combined, or a value is wrong.
+        """
+        context, out = options["context"], options.get("out")
+        given = {field.name: options[name] for name, field in self.fields.items() if is_typed(context, name)}
+        question = self.question(given, options["definition"])
+        paths = all_paths(options["events"], options["more"])
+        settings = load_settings(events_mapping=options["mapping"], timezone=question.timezone)
+        if self.kind.writes:
+            check_format(self.kind.writes[0], out)
+        files = FileEvents.of(OpenedFiles.open(paths, settings))
+
+        keep = partial(_written, files.con, out) if out else None
+        result = answer(self.kind, question, FileSource(files), keep=keep)
+        document = result.model_dump(mode="json", by_alias=True)
+        text = import_module(f"{self.kind.compute.__module__.rpartition('.')[0]}.text")
+        written = [f"Written to {out}."] if out else []
+        print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
+
+    def question(self, given: dict[str, Any], definition: Path | None) -> Question:
+        """Return the question of some options, or of a definition file with the days and visitors of the options.
+
+        Raises:
+            UsageError: A file and an option say the same, or what must be given is missing.
+        """
+        read_days(given.get("start_date"), given.get("end_date"), given.get("last"))
+        own = {name: value for name, value in given.items() if name not in Question.model_fields}
+        given = {name: day_of(value, DAYS[name]) if name in DAYS else value for name, value in given.items()}
+        called, options = (
+            self.kind.question.CALLED,
+            {field.name: self.option_of(field) for field in self.fields.values()},
+        )
+        raw = definition_of(self.kind.question, given)
+        if definition is None:
+            needed = [field for field in self.fields.values() if field.info.is_required() and field.name not in given]
+            if needed:
+                called, option = self.kind.question.CALLED.capitalize(), options[needed[0].name]
+                raise UsageError(f"{called} needs either {option} or --definition FILE; give one of them.")
+            asked: Question = self.kind.question.from_mapping(raw)
+            return asked
+        if own:
+            listed = ", ".join(options[name] for name in own)
+            raise UsageError(f"--definition says what {listed} would; leave one of them out.")
+        needed_first = next(field.path[0] for field in self.fields.values())
+        read = read_definition(definition, self.kind.name, needed_first)
+        of_file: Question = self.kind.question.from_mapping({**read, **raw})
+        return of_file
+
+
+def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:
+    """Write the rows behind an answer, and return them from where they can be read again."""
+    write_rows(con, rows, out)
+    return con.read_parquet(out) if out.suffix == ".parquet" else rows
+
+
+def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401 (any type and value of an option)
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _option(field: Field, name: str) -> Any:  # noqa: ANN401 (a type for typer)
+    """Return the type of an option: what it takes, its name, and its help with the default."""
+    kind = field.kind
+    is_repeated = kind is list and not field.input.is_one_option
+    taken = list[str] if is_repeated else str if kind is list else kind
+    option = typer.Option(name, help=_help(field, is_repeated=is_repeated))
+    return Annotated[taken if taken is bool else taken | None, option]
+
+
+def _help(field: Field, *, is_repeated: bool) -> str:
+    default, choices = field.default, field.choices
+    parts = [field.help]
+    if choices:
+        parts.append(f": {', '.join(choices.labels)}")
+    if is_repeated:
+        parts.append("; give it once for each")
+    is_shown = default not in (None, "", False) and not isinstance(default, list | tuple)
+    return "".join([*parts, f"; {default} if not given" if is_shown else "", "."])
+
+
+def commands() -> dict[str, str]:
+    """Return the commands of all questions, as `cli/app.py` lists commands."""
+    return {name: f"ask.{name}" for name in PLACES}
+
+
+def __getattr__(name: str) -> Callable[..., None]:
+    """Return the function of the command of a question, which is made when it is called."""
+    if name not in PLACES:
+        raise AttributeError(name)
+    return FileCommand(question_named(name)).function()

@@ -1,0 +1,358 @@
+"""Builders: a form whose state is in the address, and the answer of an ad-hoc route for it.
+
+The fields of a builder's form are those of the question's model, as text, so that the address of the page has all of
+them. What is refused stands beside the field that it is about.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any, ClassVar, Self, get_args
+
+import yaml
+from pydantic import create_model, model_validator
+
+from ecom_assets.api.parameters import Sliced
+from ecom_assets.api.routes.ad_hoc import ask
+from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.page import DATES, Page, PageParameters, Section, View, csv_address, data_address
+from ecom_assets.dashboard.rendering import sentence_of
+from ecom_assets.errors import EcomError
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.events.queries import event_types
+from ecom_assets.questions.answer import Kind
+from ecom_assets.questions.fields import Place, lines_of
+from ecom_assets.questions.model import SCOPE, Definition, Part
+from ecom_assets.questions.texts import Field, definition_of, fields_of, place
+
+Options = tuple[tuple[str, str], ...]
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A field of a builder's form.
+
+    Attributes:
+        hint: What may be given, in a few words.
+        options: Pairs of value and label of a select; without them it is a text.
+        suggests: What the browser offers while typing: `types` of events, or `columns`.
+        about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
+        width: How many columns of the form it takes.
+        place: Its number in a list that grows, of steps or series; 0 for others.
+    """
+
+    name: str
+    label: str
+    hint: str = ""
+    options: Options = ()
+    kind: str = "text"
+    suggests: str = ""
+    about: tuple[str, ...] = ()
+    width: int = 1
+    place: int = 0
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is the condition of a line of a list."""
+        return bool(self.place) and self.name.startswith("where_")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return `about`, or its default."""
+        return self.about or (self.name,)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields under one heading; `is_more` keeps them closed until one of them is set."""
+
+    title: str
+    inputs: tuple[Input, ...]
+    is_more: bool = False
+    in_pairs: bool = False
+    """Whether each two fields stand in a line of their own."""
+
+
+class Choices(PageParameters):
+    """The parameters in the address of a builder: each field of its form, as text."""
+
+    FIRST: ClassVar[Mapping[str, str]] = {}
+    """The question of an address without parameters."""
+    FIRST_DAYS: ClassVar[int | None] = None
+    """The number of its days, up to the newest; None for all."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
+        """Return the first question if the address has no parameters but days; else missing fields are empty."""
+        return values if values.keys() - set(DATES) else {**cls.FIRST, **values}
+
+    def on(self, newest: date) -> Self:
+        """Return the choices for data that end on a day, on which the days of the first question depend."""
+        if self.FIRST_DAYS is None or self != type(self)():
+            return self
+        first = newest - timedelta(days=self.FIRST_DAYS - 1)
+        return self.model_copy(update={"start_date": str(first), "end_date": str(newest)})
+
+
+def choices_of(name: str, groups: Sequence[Group], days: int | None = None, **first: str) -> type[Choices]:
+    """Return the model of the parameters in the address of a builder.
+
+    `first` is the question of an address without parameters, and `days` how many days it covers, up to the newest; None
+    for all. A select without an empty option keeps its value of `first` in other addresses.
+    """
+    inputs = [one for group in groups for one in group.inputs]
+    fields: dict[str, Any] = {
+        one.name: (str, first.get(one.name, "") if _is_never_empty(one) else "") for one in inputs
+    }
+    made: type[Choices] = create_model(name, __base__=Choices, __doc__=f"The fields of {name}.", **fields)
+    made.FIRST, made.FIRST_DAYS = first, days
+    return made
+
+
+def _is_never_empty(one: Input) -> bool:
+    return bool(one.options) and all(value for value, _ in one.options)
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The form of a kind of question: its fields are those of the model, and a few of the page's own.
+
+    Attributes:
+        kind: What is asked.
+        first: The question of an address without parameters.
+        days: How many days that question covers, up to the newest; None for all.
+        extra: Fields of the page, which are not part of the question, by the part of the form.
+        make: Returns the definition from that of the form and the texts of the extra fields; None leaves it.
+    """
+
+    kind: Kind[Any, Any]
+    first: Mapping[str, str] = field(default_factory=dict)
+    days: int | None = None
+    extra: Mapping[Place, tuple[Input, ...]] = field(default_factory=dict)
+    make: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The fields of the form, by part."""
+        titles = self.kind.question.TITLES
+        fields = own_first(self.kind.question)
+        made = {
+            place: [one for field in fields if field.input.place == place for one in inputs_of(field)]
+            for place in titles
+        }
+        return tuple(
+            Group(title, (*made[at], *self.extra.get(at, ())), at == "more", any(one.is_condition for one in made[at]))
+            for at, title in titles.items()
+            if made[at]
+        )
+
+    @property
+    def inputs(self) -> list[Input]:
+        """The fields of the form."""
+        return [one for group in self.groups for one in group.inputs]
+
+    def question(self, filled_in: Any) -> Any:  # noqa: ANN401 (the choices are made from the groups, the question by its model)
+        """Return the question of a form.
+
+        Raises:
+            DefinitionError: It cannot be asked.
+        """
+        fields = fields_of(self.kind.question)
+        texts = {one.name: text for one in fields if not one.rows and (text := _text_of(filled_in, one))}
+        definition = definition_of(self.kind.question, texts)
+        for one in fields:
+            if one.rows and (rows := _rows_of(filled_in, one)):
+                place(definition, one.path, rows)
+        return self.kind.question.from_mapping(self.make(definition, filled_in) if self.make else definition)
+
+
+def own_first(question: type[Definition]) -> list[Field]:
+    """Return the fields of a question in the order of the form: its own, then the days and visitors."""
+    return sorted(fields_of(question), key=lambda one: one.path[0] in SCOPE)
+
+
+def inputs_of(field: Field) -> list[Input]:
+    """Return the fields of the form for a field of a question: several for a list that grows line by line."""
+    shown = field.input
+    if not field.rows:
+        return [_input_of(field)]
+    name, with_where = _row_name(field), _has_where(field)
+    result = []
+    for n in range(1, field.rows + 1):
+        result.append(
+            Input(f"{name}{n}", f"{shown.row} {n}", shown.hint or "event type", suggests=shown.suggests, place=n)
+        )
+        if with_where:
+            result.append(Input(f"where_{name}{n}", f"where ({shown.row.lower()} {n})", "cart_amount > 20", place=n))
+    return result
+
+
+def _input_of(field: Field) -> Input:
+    shown, choices = field.input, field.choices
+    options = tuple((shown.options or {}).items())
+    if choices:
+        default = choices.labels.get(str(field.default), "No" if field.info.annotation != str | None else "None")
+        options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
+    elif field.kind is bool:
+        options = (("", "No"), ("true", "Yes"))
+    kind = "date" if shown.is_date else "number" if field.kind is int else "text"
+    return Input(field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width)
+
+
+def _row_name(field: Field) -> str:
+    return field.input.row.lower()
+
+
+def _has_where(field: Field) -> bool:
+    (item, *_) = get_args(field.info.annotation)
+    return isinstance(item, type) and issubclass(item, Part) and "where" in item.model_fields
+
+
+def _text_of(filled_in: Any, field: Field) -> str:  # noqa: ANN401 (as above)
+    names = [f"{_row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
+    return "\n".join(text for name in names if (text := str(getattr(filled_in, name)).strip()))
+
+
+def _rows_of(filled_in: Any, field: Field) -> list[Any]:  # noqa: ANN401 (as above)
+    """Return the values of a list that grows line by line, with the conditions of each."""
+    name, result = _row_name(field), []
+    for n in range(1, field.rows + 1):
+        if text := str(getattr(filled_in, f"{name}{n}")).strip():
+            value = field.input.line(text)
+            where = lines_of(getattr(filled_in, f"where_{name}{n}")) if _has_where(field) else []
+            result.append({**value, "where": where} if where else value)
+    return result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a question: an answer with its question, or the error message and the field that it is about."""
+
+    answer: dict[str, Any] = field(default_factory=dict)
+    question: Any = None
+    sentence: str = ""
+    about: str = ""
+
+
+def context(view: View, builder: Builder) -> Outcome:
+    """Return the answer for the form; the sections of a page share it."""
+    kept: Outcome | None = getattr(view.request.state, "outcome", None)
+    if kept is None:
+        kept = view.request.state.outcome = _answer(view, builder)
+        if kept.answer:
+            view.ranges.append(kept.answer["range"])
+    return kept
+
+
+def _answer(view: View, builder: Builder) -> Outcome:
+    needed = [one for one in fields_of(builder.kind.question) if one.info.is_required() and not one.rows]
+    if not all(_text_of(view.filters, one) for one in needed):
+        return Outcome()
+    try:
+        question = builder.question(view.filters)
+        answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
+    except EcomError as error:
+        return Outcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
+    return Outcome(answer.model_dump(mode="json", by_alias=True), question)
+
+
+def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
+    """Return the field whose value or name a sentence quotes; empty if none."""
+    quoting = (one.name for one in builder.inputs if (text := _value(view, one.name)) and f"'{text}'" in sentence)
+    in_sentence = f"{sentence} ".replace("`", " ")
+    named = (one.name for one in builder.inputs if any(f"{word} " in in_sentence for word in one.words))
+    return next(quoting, "") or next(named, "")
+
+
+def _value(view: View, name: str) -> str:
+    return str(getattr(view.filters, name)).strip()
+
+
+@dataclass(frozen=True)
+class BuilderForm(Block):
+    """The form of a builder, with the refusal of its question."""
+
+    template: ClassVar[str] = "builder.html"
+    groups: Sequence[Group]
+    values: Mapping[str, str]
+    outcome: Outcome
+    types: Sequence[str]
+    columns: Sequence[str]
+    shown: int = 0
+    """The number up to which places of a list that grows are shown."""
+
+
+def form(builder: Builder) -> Callable[[View], Block]:
+    """Return the section with the form of a question."""
+
+    def build(view: View) -> Block:
+        outcome = context(view, builder)
+        values = {one.name: _value(view, one.name) for one in builder.inputs}
+        filled = [one.place for one in builder.inputs if one.place and values[one.name]]
+        return BuilderForm(
+            builder.groups,
+            values,
+            outcome,
+            [row["event_type"] for row in event_types(view.context.reading)],
+            [*CleanEvents.columns, "properties.key"],
+            max([2, *filled]) + 1,
+        )
+
+    return build
+
+
+@dataclass(frozen=True)
+class DefinitionBlock(Block):
+    """The definition of a question as YAML for `--definition`, its SQL, and the whole answer as JSON and CSV."""
+
+    template: ClassVar[str] = "definition.html"
+    yaml: str
+    command: str
+    sql: Sequence[str]
+    json_address: str
+    csv_address: str
+
+
+def definition(builder: Builder) -> Callable[[View], Block]:
+    """Return the section with the definition of a question."""
+
+    def build(view: View) -> Block:
+        outcome = context(view, builder)
+        answer = outcome.answer
+        if not answer:
+            return correct_first()
+        return DefinitionBlock(
+            yaml.safe_dump(outcome.question.file(), sort_keys=False, allow_unicode=True),
+            f"ecom {builder.kind.name}",
+            list(dict.fromkeys(answer["explain"]["sql"])),
+            data_address("application/json", json.dumps(answer, indent=1)),
+            csv_address(answer),
+        )
+
+    return build
+
+
+def correct_first() -> Notice:
+    """Return what the page says instead of an answer while the question is refused, or not asked yet."""
+    return Notice("Complete the question above and ask it; then the answer is shown here.", is_shown_once=True)
+
+
+def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
+    """Return a section that `build` makes from the answer, or a notice if there is no answer."""
+
+    def section(view: View) -> Block:
+        answer = context(view, builder).answer
+        return build(answer) if answer else correct_first()
+
+    return section
+
+
+def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> Page:  # noqa: ANN401 (fields of `Page`)
+    """Return the page of a question: its form, the sections of its answer, and its definition."""
+    around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
+    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.days, **builder.first)
+    return Page(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, **page)

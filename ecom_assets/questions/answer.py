@@ -1,0 +1,316 @@
+"""The answer to an ad-hoc question: its typed model, and the one function that computes it from a source of events."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from ecom_assets.errors import SourceError
+from ecom_assets.events.missing import missing_type_warnings
+from ecom_assets.questions.model import Question
+from ecom_assets.questions.source import AskedEvents, EventSource, Keep, OpenEvents
+from ecom_assets.tables.days import Ends
+from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, within
+from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
+
+CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
+Money = Annotated[
+    Decimal,
+    PlainSerializer(lambda amount: f"{amount:.2f}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+\.\d{2}$", "examples": ["1234.50"]}),
+]
+"""An amount as a decimal string, in the currency of the answer."""
+InUtc = Annotated[datetime, AfterValidator(lambda at: at if at.tzinfo else at.replace(tzinfo=UTC))]
+"""An instant, which tables have without its time zone, with it."""
+PeriodStart = Annotated[
+    str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
+]
+"""The first day of a period; of an hour its start, with the zone's offset."""
+ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
+"""The fields of answers that say what the numbers are; the API leaves them out with `fields=numbers`."""
+
+
+def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa: A002, ANN401 (as pydantic's `Field`)
+    """Declare a number of an answer: what it is called, how it is shown, and what it means."""
+    return Field(title=label, description=meaning, json_schema_extra={"format": format}, **field)
+
+
+class SourceDays(BaseModel):
+    """The known days of a range, and of the range before it."""
+
+    data: Coverage | None = Field(
+        description="How many days of the range the data hold: the others are not known, and where it is `none`, "
+        "every number is null",
+        examples=["whole"],
+    )
+    known_from: date | None = Field(description="First of its days that is known; null where none is")
+    known_to: date | None = Field(description="Last of them")
+    held_days: list[date] = Field(
+        description="Those of its days whose order lines are held back, wholly or in part: released, they may change",
+        examples=[["2026-03-03"]],
+    )
+    missing_days: list[date] = Field(
+        description="Those of its days of which nothing was received, though days before and after have rows: what "
+        "happened on them is not known, and counts nowhere",
+        examples=[["2026-03-04"]],
+    )
+    previous_data: Coverage | None = Field(
+        description="How many of the days before the data hold; changes are given only where both are `whole`, and "
+        "where it is `none` no numbers of these days either",
+        examples=["whole"],
+    )
+    previous_known_from: date | None = Field(description="First of these that is known; null where none is")
+    previous_known_to: date | None = Field(description="Last of them")
+    previous_held_days: list[date] | None = Field(description="Those of these whose order lines are held back")
+    previous_missing_days: list[date] | None = Field(description="Those of these of which nothing was received")
+
+
+class Range(SourceDays):
+    """The days that an answer covers, including both ends, and the days that it is compared with."""
+
+    time_range: TimeRange | None = Field(description="As requested; null for a state as of a day", examples=["month"])
+    start_date: date = Field(description="First day")
+    end_date: date = Field(description="Last day")
+    day_count: int = Field(description="How many days these are", examples=[30])
+    timezone: str = Field(description="The time zone of the days", examples=["UTC"])
+    previous_start_date: date | None = Field(description="First of as many days right before")
+    previous_end_date: date | None = Field(description="Last of these")
+    sources: dict[str, SourceDays] = Field(
+        description="The same of each source that the numbers are counted from: `orders`, `purchase_events`, `events`, "
+        "`stock`; above is what all of them know"
+    )
+
+
+class TableExplained(BaseModel):
+    """A table that an answer was read from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    table: str = Field(description="Layer and name", examples=["mart.revenue_daily"])
+    dagster_url: str = Field(description="The asset in Dagster's UI")
+    row_count: int | None = Field(None, description="Its rows")
+    data_version: str | None = Field(None, description="Version of its rows: equal versions have equal rows")
+    run_id: str | None = Field(None, description="The Dagster run that made it last")
+    asset_version: str | None = Field(None, description="Dagster's data version of the asset")
+    materialized_at: str | None = Field(None, description="When that was, in UTC")
+
+
+class Explained(BaseModel):
+    """Where an answer comes from."""
+
+    sql: list[str] = Field(description="The queries to the store, in order")
+    tables: list[TableExplained] = Field(description="The tables that were read")
+
+
+def may_lack_what_is_about_numbers(schema: dict[str, Any]) -> None:
+    """Describe the fields that `fields=numbers` leaves out as ones that an answer may lack."""
+    schema["required"] = [name for name in schema["required"] if name not in ABOUT_THE_NUMBERS]
+
+
+class Answer(BaseModel):
+    """The fields of every answer."""
+
+    model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers)
+
+    range: Range = Field(description="The days that the answer covers")
+    data_as_of: date = Field(description="The newest day in the data")
+    data_version: str | None = Field(
+        description="Version of the published tables: equal versions give equal answers; null for files"
+    )
+    currency: str | None = Field(description=CURRENCY, examples=["EUR"])
+    definition: dict[str, Any] = Field(description="What the numbers mean")
+    explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
+
+
+class Rows(BaseModel):
+    """How many rows of files were read, and why not all of them are counted."""
+
+    read: int = Field(description="Rows that were read")
+    counted: int = Field(description="Those of them that count")
+    rejected: dict[str, int] = Field(description="The others by reason, the most frequent first")
+
+
+class QuestionAnswer(Answer):
+    """The fields of every answer to an ad-hoc question."""
+
+    event_count: int = Field(description="Events that were looked at")
+    total_count: int | None = Field(None, description="How many rows its list has")
+    rows: Rows | None = Field(None, description="The rows of files; null for published tables")
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
+    )
+
+
+Q = TypeVar("Q", bound=Question)
+A = TypeVar("A", bound=QuestionAnswer)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Q, A]):
+    """A kind of question, as each subject that answers one declares it.
+
+    Attributes:
+        name: What the command and the page are called.
+        question: The model of the question.
+        answer: The model of the answer.
+        compute: Returns the fields of the answer from a question and its events.
+        summary: What it is, in a few words.
+        tool: The name of the tool for assistants, if it is not `name`.
+        lists: The lists of the answer that come a page at a time: the first of them that has rows.
+        without: What is missing where there is no event, as an end of a sentence; empty if all numbers are 0 then.
+        writes: The option of the command with a file for the rows behind the answer, and its help.
+    """
+
+    name: str
+    question: type[Q]
+    answer: type[A]
+    compute: Callable[[Q, AskedEvents], dict[str, Any]]
+    summary: str
+    tool: str = ""
+    lists: Sequence[str] = ()
+    without: str = ""
+    writes: tuple[str, str] | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of its route."""
+        return f"/analytics/{self.name}"
+
+
+def answer(
+    kind: Kind[Q, A],
+    question: Q,
+    source: EventSource,
+    *,
+    keep: Keep | None = None,
+    page: tuple[int | None, int] = (None, 0),
+) -> A:
+    """Return the answer to a question.
+
+    Args:
+        kind: What is asked.
+        question: The question.
+        source: Where the events come from.
+        keep: Receives the rows behind the answer.
+        page: How many rows of its list to return, None for all, and how many to leave out before them.
+
+    Raises:
+        DefinitionError: The question does not fit the events.
+        EcomError: The source has no events, or refuses the question.
+    """
+    question = question.translated(source.translate)
+    segment = _segment_of(question, source)
+    of_segment = columns_named(segment) if segment else []
+    source.allow([*question.columns, *of_segment])
+    with source.open([*question.columns, *of_segment], question.timezone) as opened:
+        if opened.newest_at is None and kind.without:
+            raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
+        asked = _asked(question, source, opened, segment, keep)
+        numbers = kind.compute(question, asked)
+        warnings = [*_unknown_days(asked), *numbers.pop("warnings", ()), *_doubts(asked)]
+        document = {
+            **_days_of(question, asked),
+            "definition": numbers.pop("definition") | ({"segment": segment.to_mapping()} if segment else {}),
+            "event_count": asked.extent.event_count,
+            **_page_of(numbers, kind.lists, page),
+            "warnings": list(dict.fromkeys(warnings)),
+            **source.facts(),
+        }
+    return kind.answer.model_validate(document)
+
+
+def _segment_of(question: Question, source: EventSource) -> VisitorSegment | None:
+    named = None if question.segment is None else source.segment(question.segment)
+    return named and named.translated(source.translate)
+
+
+def _asked(
+    question: Question, source: EventSource, opened: OpenEvents, segment: VisitorSegment | None, keep: Keep | None
+) -> AskedEvents:
+    newest = opened.known.last or date.min
+    days = question.ends(newest)
+    period = None if question.reads_all or days == (None, None) else _period(days, opened)
+    extent = opened.extent(period)
+    everything = opened.events()
+    if segment is not None:
+        everything = in_segment(everything, segment, days[1] or newest)
+    return AskedEvents(opened.con, within(everything, period), everything, days, extent, source, opened, segment, keep)
+
+
+def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:
+    known = opened.known
+    first = days[0] or min(known.first or date.min, days[1] or date.max)
+    return Period(name, first, days[1] or max(known.last or first, first))
+
+
+def _unknown_days(asked: AskedEvents) -> list[str]:
+    """Return a sentence if there are no data of any of the days."""
+    (first, last), known = asked.days, asked.opened.known
+    if asked.days == (None, None) or known.first is None or known.last is None:
+        return []
+    if (first or known.first) <= known.last and (last or known.last) >= known.first:
+        return []
+    days = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
+    return [f"The data are of {known.first} to {known.last}, so nothing is known of {days}."]
+
+
+def _doubts(asked: AskedEvents) -> list[str]:
+    """Return a sentence for each event type of the visitor segment that no event has."""
+    if asked.segment is None:
+        return []
+    return missing_type_warnings(asked.con, asked.opened.events(), event_types(asked.segment), asked.source.words)
+
+
+def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]) -> dict[str, Any]:
+    names = [name for name in lists if name in numbers]
+    if not names:
+        return numbers
+    listed = next((name for name in names if numbers[name]), names[0])
+    return cut(numbers, listed, *page)
+
+
+def _days_of(question: Question, asked: AskedEvents) -> dict[str, Any]:
+    """Return the days that the answer covers, and the newest one in the data."""
+    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or date.min
+    if asked.days == (None, None):
+        period = asked.extent.period(newest)
+    else:
+        period = _period(asked.days, opened, question.time_range or "custom")
+    period = replace(period, known={EVENTS: opened.known})
+    return {"range": range_of(period, opened.timezone), "data_as_of": newest}
+
+
+def range_of(period: Period, timezone: str) -> dict[str, Any]:
+    """Return the `Range` of an answer: the days that it covers, and which of them are known."""
+    previous = period.previous
+    return {
+        "time_range": period.time_range,
+        "start_date": period.start_date,
+        "end_date": period.end_date,
+        "day_count": period.day_count,
+        "timezone": timezone,
+        "previous_start_date": previous.start_date,
+        "previous_end_date": previous.end_date,
+        **_known_of(period),
+        "sources": {name: _known_of(period.of_source(name)) for name in period.known},
+    }
+
+
+def _known_of(period: Period) -> dict[str, Any]:
+    known, previous = period.known_days, period.previous.known_days
+    return {
+        "data": period.data,
+        "known_from": known.first,
+        "known_to": known.last,
+        "held_days": known.held,
+        "missing_days": known.missing,
+        "previous_data": period.previous.data,
+        "previous_known_from": previous.first,
+        "previous_known_to": previous.last,
+        "previous_held_days": previous.held,
+        "previous_missing_days": previous.missing,
+    }

@@ -1,0 +1,266 @@
+"""The fields of a question: each is declared once, and the definition file, the API, the command and the form read it.
+
+`asked` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several questions share.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticUndefined, core_schema
+
+from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.tables.breakdown import MAX_BY, by_columns
+from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
+from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
+from ecom_assets.tables.values import duration_text, parse_duration
+
+Place = Literal["what", "how", "more"]
+"""Where the form shows a field: at its start, below, or among what is closed at first."""
+DURATIONS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
+
+
+@dataclass(frozen=True)
+class Input:
+    """How people give a field of a question.
+
+    Attributes:
+        label: What the form calls it.
+        place: Where the form shows it.
+        hint: An example of what to write.
+        suggests: What the form offers while somebody types.
+        option: The option of the command, if it is not called as the field; empty for none.
+        line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
+        parts: Parts the values of a list in one text, as a form has them.
+        is_one_option: Whether the command has them in one text too, instead of an option for each.
+        options: What the form offers besides free text, with labels.
+        row: What the form calls one line of a list that grows line by line; empty for lists in one text.
+        address: Its name in the address of the form, if that is not the field's.
+        only: Of a definition inside another one, the fields that people give.
+        width: How many columns of the form it takes.
+        is_date: Whether it is a day.
+        about: Words by which a refusal names it.
+    """
+
+    label: str
+    place: Place = "how"
+    hint: str = ""
+    suggests: Literal["", "types", "columns"] = ""
+    option: str | None = None
+    line: Callable[[str], Any] = str
+    parts: Callable[[str], list[str]] | None = None
+    is_one_option: bool = False
+    options: Mapping[str, str] | None = None
+    only: tuple[str, ...] = ()
+    row: str = ""
+    address: str = ""
+    width: int = 1
+    is_date: bool = False
+    about: tuple[str, ...] = ()
+
+
+def asked(  # noqa: PLR0913 (each is a part of the declaration)
+    default: Any,  # noqa: ANN401 (any type of field)
+    label: str,
+    help: str,  # noqa: A002 (as argparse and typer call it)
+    *,
+    alias: str | None = None,
+    ge: float | None = None,
+    le: float | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    examples: Sequence[Any] = (),
+    place: Place = "how",
+    **shown: Any,  # noqa: ANN401 (as `Input`)
+) -> Any:  # noqa: ANN401 (as pydantic's `Field`)
+    """Declare a field of a question.
+
+    Args:
+        default: Its value if it is not given; `...` if it must be given.
+        label: What the form calls it.
+        help: What it says, for the API's documentation and the command's help.
+        alias: Its name in definitions, if that is not the attribute's.
+        ge: Its least value.
+        le: Its greatest value.
+        min_length: The least number of its values or characters.
+        max_length: The greatest number of these.
+        examples: Values as definitions have them.
+        place: Where the form shows it.
+        shown: The other attributes of `Input`.
+    """
+    bounds = {"ge": ge, "le": le, "min_length": min_length, "max_length": max_length}
+    given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
+    field: FieldInfo = Field(
+        default, alias=alias, description=help, examples=list(examples) or None, validate_default=True, **given
+    )
+    field.metadata.append(Input(label, place, **shown))
+    return field
+
+
+def input_of(field: FieldInfo) -> Input | None:
+    """Return how people give a field; None for a field that only code sets."""
+    return next((one for one in field.metadata if isinstance(one, Input)), None)
+
+
+def default_of(field: FieldInfo) -> object:
+    """Return the default of a field; None without one."""
+    return None if field.default is PydanticUndefined else field.default
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The type of a text that is one of several, each with its label: `Annotated[str, Choices(…)]`.
+
+    Attributes:
+        what: What errors call it, such as "order of a funnel".
+        labels: What the form says for each.
+        elsewhere: Names that other tools have for some of them.
+    """
+
+    what: str
+    labels: Mapping[str, str]
+    elsewhere: Mapping[str, str] | None = None
+
+    def check(self, value: str | None) -> str | None:
+        """Return the value; None stands for no choice where a field allows it.
+
+        Raises:
+            DefinitionError: It is not one of the choices.
+        """
+        if value is None or value in self.labels:
+            return value
+        words = value.strip().lower().replace("_", " ").removesuffix(" order")
+        if ours := (self.elsewhere or {}).get(words):
+            raise DefinitionError(f"The {self.what} {value!r} is called {ours} here.")
+        raise DefinitionError(f"The {self.what} {value!r} is unknown; {did_you_mean(value, self.labels)}.")
+
+    def __hash__(self) -> int:
+        """Return a hash of the names, which pydantic asks for."""
+        return hash((self.what, *self.labels))
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (as pydantic's)
+        """Return the schema of the text with the check."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of the text with its values."""
+        return handler(schema) | {"enum": [*self.labels]}
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the conditions of a text: one per line, or parted by semicolons."""
+    return [one.strip() for line in text.splitlines() for one in line.split(";") if one.strip()]
+
+
+def commas(text: str) -> list[str]:
+    """Return the parts of a text between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def choices_of(field: FieldInfo) -> Choices | None:
+    """Return the choices of a field; None if it is free."""
+    return next((one for one in field.metadata if isinstance(one, Choices)), None)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+"""An event type, a column or another name."""
+EVENT_TYPE: Final = "an event type"
+"""Marks a field whose texts are event types, which a source's mapping translates."""
+EventType = Annotated[Name, EVENT_TYPE]
+AS_TEXT: Final = "given as text"
+"""Marks a field that people give as text, whatever its value is."""
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    PlainSerializer(duration_text, return_type=str),
+    AS_TEXT,
+]
+"""Seconds, which are given as `45s`, `30m` or `7d`."""
+PERIODS: Final = {name: name.capitalize() for name in ("minute", "hour", "day", "week", "month", "quarter", "year")}
+"""The lengths of periods, shortest first."""
+
+
+def periods(what: str, *, by_minute: bool = False) -> Choices:
+    """Return the choice of the length of periods; `what` is what errors call it."""
+    return Choices(what, {name: label for name, label in PERIODS.items() if by_minute or name != "minute"})
+
+
+WEEKDAYS: Final = Choices("weekday", {name: name.capitalize() for name in WEEKDAY_NAMES})
+Weekday = Annotated[str, WEEKDAYS]
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise DefinitionError(f"{value!r} stands where a number is expected; give a number.")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_boolean)]
+"""A whole number; `true` is none."""
+Share = Annotated[float, BeforeValidator(_no_boolean)]
+"""A number; `true` is none."""
+
+
+def column(place: str, check: Callable[[str, object], None]) -> BeforeValidator:
+    """Return the check of a field that names a column; errors begin with `place`, and `check` raises them."""
+
+    def checked(value: object) -> object:
+        if value is not None:
+            check(place, value)
+        return value
+
+    return BeforeValidator(checked, json_schema_input_type=str)
+
+
+def breakdown(place: str) -> Any:  # noqa: ANN401 (a type)
+    """Return the type of columns to break down by: one, several, or None; errors begin with `place`."""
+
+    def read(value: Any) -> str | tuple[str, ...] | None:  # noqa: ANN401 (what a definition has)
+        columns = by_columns(place, tuple(value) if isinstance(value, list) else value)
+        return columns[0] if len(columns) == 1 else columns or None
+
+    taken = Name | Annotated[list[Name], Field(max_length=MAX_BY)] | None
+    return Annotated[str | tuple[str, ...] | None, BeforeValidator(read, json_schema_input_type=taken)]
+
+
+class _AsWhere:
+    """The type of conditions: anything that `where_from` takes."""
+
+    EXAMPLES: Final = (["product_category = shoes"],)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (as pydantic's)
+        """Return the schema of the conditions."""
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(lambda where: where.to_mapping())
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return what a request may contain."""
+        one = {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": True}]}
+        listed = {"type": "array", "items": one, "maxItems": 50}
+        return {"anyOf": [listed, *one["anyOf"]], "examples": [*self.EXAMPLES]}
+
+    @staticmethod
+    def read(raw: object) -> Where:
+        """Return conditions that are given as text, as a mapping or as a list of these.
+
+        Raises:
+            DefinitionError: They are none of these.
+        """
+        if isinstance(raw, Condition | Group):
+            return raw
+        return where_from(raw) if raw else EVERYTHING
+
+
+Conditions = Annotated[Where, _AsWhere()]
+"""What must hold of an event."""
+WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {column, operator, value}"
+
+
+def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `asked`)
+    """Declare conditions of a question, which hold of every event by default."""
+    shown = {"place": "more", "hint": "product_category = Shoes", "width": 2, "parts": lines_of, **shown}
+    return asked([], label, help, **shown)

@@ -1,0 +1,219 @@
+"""The base of questions: a frozen model with its days, time zone and visitors, and the presets of other tools."""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import date
+from typing import Any, ClassVar, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from ecom_assets.errors import DefinitionError, check_keys
+from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
+from ecom_assets.tables.conditions import Condition, Group, with_event_types
+from ecom_assets.tables.days import DayRange, Ends
+from ecom_assets.tables.presets import TOOLS, Preset, with_preset
+from ecom_assets.tables.queries import Period, TimeRange
+from ecom_assets.tables.values import parse_days
+
+
+class Part(BaseModel):
+    """A part of a question: it cannot change, and names that it does not have are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    CALLED: ClassVar[str] = "a question"
+    """What errors call it."""
+    TITLES: ClassVar[Mapping[Place, str]] = {"what": "What", "how": "How", "more": "More"}
+    """What the form calls each of its parts."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Mapping[str, Any]:
+        """Return the part that is written as one line; parts that can be written so override this.
+
+        Raises:
+            DefinitionError: It cannot be written as text.
+        """
+        raise DefinitionError(f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {text!r}.")
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of its fields, as definitions have them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is given with what follows from it; the base adds nothing."""
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, raw: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
+        """Refuse unknown names; what is null is not given."""
+        if isinstance(raw, str):
+            raw = cls.from_text(raw)
+        if not isinstance(raw, Mapping):
+            raise DefinitionError(f"{cls.CALLED.capitalize()} maps {', '.join(cls.names())} to values; got {raw!r}.")
+        check_keys(raw, cls.names(), cls.CALLED)
+        return cls.filled({name: value for name, value in raw.items() if value is not None})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of the object, or of the text where it can be written as text."""
+        own = handler(schema)
+        if cls.from_text.__func__ is Part.from_text.__func__:  # type: ignore[attr-defined]  # of a class method
+            return own
+        return {"anyOf": [own, {"type": "string", "minLength": 1, "maxLength": 500}]}
+
+    @classmethod
+    def from_mapping(cls, raw: object) -> Self:
+        """Return the part from a definition.
+
+        Raises:
+            DefinitionError: A name is unknown or missing, or a value does not fit.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise DefinitionError(sentence_of(error, cls.CALLED)) from error
+
+    def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
+        """Return a copy with other values, which are not checked."""
+        copy = self.model_copy(update=values)
+        for name in copy.__dict__.keys() - type(self).model_fields.keys():
+            del copy.__dict__[name]  # what was computed from the other values
+        return copy
+
+    def translated(self, translate: Callable[[str], str]) -> Self:
+        """Return the same with each event type translated, as from a source's words to the platform's."""
+        fields = type(self).model_fields
+        return self.changed(
+            **{
+                name: _translated(getattr(self, name), EVENT_TYPE in field.metadata, translate)
+                for name, field in fields.items()
+            }
+        )
+
+
+def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> Any:  # noqa: ANN401, FBT001 (the value of a field)
+    if isinstance(value, Part):
+        return value.translated(translate)
+    if isinstance(value, Condition | Group):
+        return with_event_types(value, translate)
+    if isinstance(value, tuple):
+        return tuple(_translated(one, is_type, translate) for one in value)
+    return translate(value) if is_type and value is not None else value
+
+
+def sentence_of(error: ValidationError, called: str) -> str:
+    """Return what pydantic found first as a sentence."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "list[", "str")))
+    if first["type"] == "missing":
+        return f"{called.capitalize()} needs `{place}`; add it."
+    return f"`{place}` of {called}: {first['msg'][:1].lower()}{first['msg'][1:]}; got {first['input']!r}."
+
+
+class Definition(Part):
+    """What is asked, without the days and visitors that it is asked of; it may name the preset of a tool."""
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = {}
+    """The values of other tools, by the names of the fields."""
+    ABOUT: ClassVar[str] = "question"
+    """What a tool has or has not, as in "ClickHouse has no sessions"."""
+
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is given, and the values of its preset for all else."""
+        if given.get("preset") is None:
+            return given
+        return with_preset(cls.PRESETS, given, cls.ABOUT) | {"preset": given["preset"]}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it names, beside who did what and when."""
+        return []
+
+    def file(self) -> dict[str, Any]:
+        """Return the definition as a file: what is given, without days and visitors."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(SCOPE))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition for an answer, as a definition file has it."""
+        own = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        own = {name: alias for name, alias in own.items() if name not in SCOPE | {"preset"}}
+        inner = {name: one for name in own if isinstance(one := getattr(self, name), Definition)}
+        plain = self.model_dump(mode="json", by_alias=True, include=own.keys() - inner.keys())
+        return {alias: inner[name].to_mapping() if name in inner else plain[alias] for name, alias in own.items()}
+
+
+def presets_of(presets: Collection[str]) -> Choices:
+    """Return the choice between the tools whose presets a question has."""
+    return Choices("preset", {name: TOOLS.get(name, name) for name in presets})
+
+
+def preset_field() -> Any:  # noqa: ANN401 (as `asked`)
+    """Declare the preset of a definition."""
+    return asked(None, "As this tool would", "What this tool would do wherever the question says nothing", place="more")
+
+
+TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"
+
+
+class Question(Definition):
+    """A definition with the days, the time zone and the visitors that it is about."""
+
+    time_range: TimeRange | None = Field(None, description=TIME_RANGE_HELP)
+    start_date: date | None = asked(
+        None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True
+    )
+    end_date: date | None = asked(
+        None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True
+    )
+    last: str | None = asked(
+        None, "Or the last", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
+        max_length=20, place="more",
+    )  # fmt: skip
+    timezone: str | None = asked(
+        None, "Days begin in", "Time zone that days begin in, such as Europe/Berlin; default as set",
+        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"),
+    )  # fmt: skip
+    segment: Name | dict[str, Any] | list[Any] | None = asked(
+        None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
+        hint="a declared name", place="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+    )  # fmt: skip
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events of other days matter."""
+        return False
+
+    @property
+    def days(self) -> DayRange:
+        """The days that are asked about.
+
+        Raises:
+            DefinitionError: They cannot be combined.
+        """
+        if self.start_date and self.end_date and self.end_date < self.start_date:
+            raise DefinitionError(f"start_date={self.start_date} is after end_date={self.end_date}; swap them.")
+        if self.last is None:
+            return DayRange(self.start_date, self.end_date)
+        if self.start_date:
+            raise DefinitionError("The first day and `last` both say where the days begin; leave one of them out.")
+        return DayRange(None, self.end_date, parse_days(self.last))
+
+    def ends(self, newest: date) -> Ends:
+        """Return the first and the last day; None for those of the data.
+
+        Raises:
+            DefinitionError: They cannot be combined, or are too many.
+        """
+        if self.time_range is None or (self.time_range == "custom" and self.last):
+            return self.days.within(newest)
+        period = Period.of(newest, self.time_range, self.start_date, self.end_date)
+        return period.start_date, period.end_date
+
+
+SCOPE: Final = frozenset(Question.model_fields)
+"""The fields of the days, the time zone and the visitors."""

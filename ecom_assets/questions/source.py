@@ -1,0 +1,160 @@
+"""Where the events of a question come from: files, or published tables. Nothing else knows the difference."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.errors import EcomError
+from ecom_assets.events.missing import Words
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Ends
+from ecom_assets.tables.queries import Extent, Fetch, KnownDays, Period, Row
+from ecom_assets.visitor_segments.segment import VisitorSegment
+
+
+class QuestionTooLargeError(EcomError):
+    """The question needs more time or memory than is allowed."""
+
+
+Keep = Callable[[ir.Table], ir.Table]
+"""A function that receives the rows behind an answer, and returns the same from where they are kept."""
+
+
+class StoredTables(Protocol):
+    """Tables that were computed before from the same events."""
+
+    def table(self, contract: type[Table]) -> ir.Table:
+        """Return a whole table, lazily."""
+
+    def rows(self, question: ir.Table) -> list[Row]:
+        """Return the rows of a small result."""
+
+
+class OpenEvents(Protocol):
+    """Events that are open in an engine, with their days in one time zone."""
+
+    @property
+    def con(self) -> SQLBackend:
+        """The engine."""
+
+    @property
+    def timezone(self) -> str:
+        """The time zone that days begin in."""
+
+    @property
+    def known(self) -> KnownDays:
+        """The known days of events."""
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """The time of the newest event, in UTC; None without events."""
+
+    def events(self) -> ir.Table:
+        """Return clean events of all days."""
+
+    def extent(self, period: Period | None) -> Extent:
+        """Return how many events of all visitors a period has, or all days.
+
+        Raises:
+            EcomError: They are more than a question may read.
+        """
+
+    def missing(self, first: date, last: date) -> frozenset[date]:
+        """Return the days between two of which nothing was received."""
+
+    def stored(self, session_rule: str) -> StoredTables | None:
+        """Return the tables of sessions by a rule that include all events, as published; None without them."""
+
+
+class EventSource(Protocol):
+    """The events that a question is asked of."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+
+    @property
+    def words(self) -> Words | None:
+        """The source's own words for event types, if they differ from the platform's."""
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether its engine has the kernels, which count what would be too long a statement."""
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether other people ask it, so that no question may take too much."""
+
+    @property
+    def newest_date(self) -> date | None:
+        """The newest day in all data; None for that of the events."""
+
+    def translate(self, event_type: str) -> str:
+        """Return the platform's word for an event type."""
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse columns that the caller may not see, or that are not there.
+
+        Raises:
+            EcomError: It names the first of them.
+        """
+
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+        """Return the visitor segment that is named or defined.
+
+        Raises:
+            DefinitionError: There is none of this name, or the definition is wrong.
+        """
+
+    def open(self, columns: Sequence[str] | None, timezone: str | None) -> AbstractContextManager[OpenEvents]:
+        """Open the events with the columns that a question names, None for all, and their days in a time zone."""
+
+    def nothing(self) -> str:
+        """Return what to say more where no row counts as an event, after the sentence."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an answer says of its data, besides their days: version, currency, rows."""
+
+
+@dataclass(frozen=True)
+class AskedEvents:
+    """What an answer is computed from.
+
+    Attributes:
+        con: The engine.
+        events: Clean events of the visitors and the days that are asked about; of all days if the question reads all.
+        all_events: Those of the same visitors on all days.
+        days: The first and the last day that are asked about; None for no limit.
+        extent: How many events are looked at, and their first and last day.
+        source: Where they come from.
+        opened: The same, open.
+        segment: The visitor segment; None for all visitors.
+        keep: Receives the rows behind the answer, if they are to be kept.
+    """
+
+    con: SQLBackend
+    events: ir.Table
+    all_events: ir.Table
+    days: Ends
+    extent: Extent
+    source: EventSource
+    opened: OpenEvents
+    segment: VisitorSegment | None
+    keep: Keep | None
+
+    @property
+    def reach(self) -> tuple[date, date]:
+        """The first and the last day that is known of events; of the events themselves where nothing is noted."""
+        known, newest = self.opened.known, date.min
+        first = known.first or self.extent.first_date or newest
+        return first, known.last or self.extent.last_date or newest
+
+    def fetch(self) -> Fetch:
+        """Return a function that returns the rows of a small result."""
+        return lambda rows: self.con.to_pyarrow(rows).to_pylist()
