@@ -23,11 +23,12 @@ from ecom_assets.rules import segments_of
 from ecom_assets.settings.dagster_history import damage_of
 from ecom_assets.settings.private_files import open_to_others, own_places
 from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.source import has_events, has_orders, open_orders, orders_place
+from ecom_assets.sources.first_partition import loaded_before
+from ecom_assets.sources.order_reports.source import open_orders, orders_place
+from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
 from ecom_assets.warehouse.factory import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -148,8 +149,8 @@ def _warehouse(settings: Settings) -> str:
 
 
 def _events(settings: Settings) -> str:
-    if not has_events(settings):
-        return "none set; the tables of behaviour are skipped"
+    if not settings.events and (without := _without(settings, EVENTS, "behaviour")):
+        return without
     if not settings.events and sandbox_is_missing(settings):
         return "none set; the sandbox shop is made at the first run"
     if is_table(settings):
@@ -158,13 +159,22 @@ def _events(settings: Settings) -> str:
 
 
 def _orders(settings: Settings) -> str:
-    if not has_orders(settings):
-        return "none set; the tables of sales are skipped"
-    if not settings.orders and sandbox_is_missing(settings):
-        return "none set; the sandbox shop is made at the first run"
-    if not settings.orders:
-        return f"come from {settings.order_api_url or 'the sandbox shop'}"
-    return _fitting(open_orders(duckdb.connect(), settings), orders_place(settings))
+    if settings.orders:
+        return _fitting(open_orders(duckdb.connect(), settings), orders_place(settings))
+    if settings.order_api_url:
+        return f"come from {without_secrets(settings.order_api_url)}"
+    if without := _without(settings, ORDERS, "sales"):
+        return without
+    missing = sandbox_is_missing(settings)
+    return "none set; the sandbox shop is made at the first run" if missing else "come from the sandbox shop"
+
+
+def _without(settings: Settings, source: str, tables: str) -> str:
+    """Return what a run does where its source is not set; empty if the sandbox shop stands in for all of them."""
+    earlier = loaded_before(settings)
+    if source in earlier:
+        return f"none set; the {source} that were loaded before stay, and count"
+    return f"none set; the tables of {tables} are skipped" if settings.has_own_data or earlier else ""
 
 
 def _fitting(files: RecordFiles, places: list[str]) -> str:
@@ -173,10 +183,9 @@ def _fitting(files: RecordFiles, places: list[str]) -> str:
 
 def _customers(settings: Settings) -> str:
     markets = ", ".join(segments_of(settings).names)
-    if not has_customers(settings):
-        return "none set; the tables of customers are skipped"
     if not settings.customer_api_url:
-        return f"come from the sandbox shop; markets are {markets}"
+        without = _without(settings, CUSTOMERS, "customers")
+        return without or f"come from the sandbox shop; markets are {markets}"
     mapping = mapping_of(settings)
     scored = ", ".join(mapping.expected_fields) or "nothing"
     result = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"

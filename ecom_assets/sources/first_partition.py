@@ -82,6 +82,11 @@ def remembered_sources(settings: Settings) -> frozenset[str]:
     return frozenset(map(str, noted)) if isinstance(noted, list) else frozenset()
 
 
+def loaded_before(settings: Settings) -> frozenset[str]:
+    """Return the names of the sources that the last run found stored, or that it or earlier ones read from files."""
+    return remembered_sources(settings).union(name for name in SOURCES if name in _noted_paths(settings))
+
+
 def remember_left_days(settings: Settings, days: Iterable[date]) -> None:
     """Record the first and the last day that lost events outside of a run, until one has computed them again."""
     _note(settings, left_days=[str(day) for day in days])
