@@ -120,7 +120,7 @@ def build_definitions(
         jobs=[*jobs(settings), *manual_jobs(settings, resources or {}, pool)],
         schedules=schedules(settings),
         sensors=sensors(settings),
-        resources={**platform_resources(settings, progress), **(resources or {})},
+        resources={**platform_resources(settings, progress, idle), **(resources or {})},
         executor=dg.in_process_executor,
     )
 

@@ -1,6 +1,6 @@
 """The Dagster resources: the open warehouse, its I/O manager, sources and destinations."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -62,11 +62,14 @@ def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def platform_resources(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Return all resources that assets need: the open warehouse, its I/O manager, sources and services."""
+def platform_resources(settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]) -> dict[str, Any]:
+    """Return all resources that assets need: the open warehouse, its I/O manager, sources and services.
+
+    No warning asks for the assets `without_source`.
+    """
 
     def writer(engine: Engine, settings: Settings) -> WarehouseIOManager:
-        return _writer(engine, settings, progress)
+        return _writer(engine, settings, progress, without_source)
 
     return {
         "warehouse": Warehouse.from_settings(settings),
@@ -132,7 +135,9 @@ def _source(
     )
 
 
-def _writer(engine: Engine, settings: Settings, progress: Progress) -> WarehouseIOManager:
+def _writer(
+    engine: Engine, settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]
+) -> WarehouseIOManager:
     return WarehouseIOManager(
         engine,
         BY_KEY,
@@ -142,6 +147,7 @@ def _writer(engine: Engine, settings: Settings, progress: Progress) -> Warehouse
         RestatementLog,
         ErasedPeople(settings),
         partial(plot_of, timezone=settings.timezone, currency=settings.known_currency),
+        without_source,
     )
 
 

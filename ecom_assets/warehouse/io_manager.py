@@ -1,7 +1,7 @@
 """The IO manager: it passes lazy tables to assets, and writes what they return. Nothing else writes a table."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import date
 from typing import Any, Protocol
 
@@ -145,10 +145,15 @@ class WarehouseIOManager(dg.IOManager):
         change_log: Callable[[Engine, str], ChangeLog] | None = None,
         erased_people: ErasedPeople | None = None,
         plot: Plot = lambda _engine, _contract, _days: None,
+        without_source: Set[dg.AssetKey] = frozenset(),
     ) -> None:
-        """Set the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log."""
+        """Set the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log.
+
+        No warning asks for the assets `without_source`.
+        """
         self._erased_people = erased_people
         self._plot = plot
+        self._without_source = without_source
         self._gate = gate
         self._whole_days = whole_days
         self._progress = progress
@@ -263,7 +268,7 @@ class WarehouseIOManager(dg.IOManager):
         warning = obj.warning if isinstance(obj, SliceOutput) else ""
         writes_nothing = isinstance(obj, SliceOutput) and not obj.days.dates  # such as a log that other tables write
         if not (warning or written.row_count or writes_nothing):
-            missing = never_computed(self._engine, self._contracts, context)
+            missing = never_computed(self._engine, self._contracts, self._without_source, context)
             warning = no_rows_because_of(missing) if missing else ""
         if not warning:
             return {}

@@ -1,5 +1,6 @@
 """`ecom run` over one source alone: what the others would give is null, with the reason, and never zero."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -83,6 +84,7 @@ def test_orders_alone_give_no_sessions_and_views(home: Path, tmp_path: Path, mon
     assert "clean events" not in result.out
     assert "Left out: no events; set ECOM_EVENTS" in result.out
     assert "Left out: no stock; set ECOM_CATALOGUE" in result.out
+    assert "has computed" not in result.err  # no advice to compute tables whose source is not there
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         product = con.execute(
             "SELECT product_view_count, viewing_visitor_count, purchase_count, revenue_amount::VARCHAR "
@@ -92,3 +94,30 @@ def test_orders_alone_give_no_sessions_and_views(home: Path, tmp_path: Path, mon
     answer = run(home, "--json", "--orders", tmp_path / "o.csv").json
     assert {name for name in OF_EVENTS if answer[name] is not None} == set()
     assert answer["sales"]["source"] == "orders"
+
+
+def found(home: Path, env: dict[str, str]) -> dict[str, str]:
+    """Return what `ecom doctor` says of each source."""
+    of_sources = ("events", "orders", "customers")
+    return {
+        one["subject"]: one["found"]
+        for one in ecom("doctor", "--json", home=home, env=env).json
+        if one["subject"] in of_sources
+    }
+
+
+def test_doctor_says_where_sources_come_from_and_what_is_skipped_without_them(home: Path) -> None:
+    api = {"ECOM_ORDER_API_URL": "http://127.0.0.1:9/"}
+    assert found(home, api) == {
+        "events": "none set; the tables of behaviour are skipped",
+        "orders": "come from http://127.0.0.1:9",
+        "customers": "none set; the tables of customers are skipped",
+    }
+    noted = {"sources": ["orders"], "paths": {"events": "/data/e.csv"}}
+    home.mkdir(exist_ok=True)
+    (home / "own_data.json").write_text(json.dumps(noted))
+    assert found(home, {}) == {
+        "events": "none set; the events that were loaded before stay, and count",
+        "orders": "none set; the orders that were loaded before stay, and count",
+        "customers": "none set; the tables of customers are skipped",
+    }
