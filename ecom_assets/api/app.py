@@ -12,6 +12,7 @@ from ecom_assets.api.adhoc.questions import AdHoc, question_paths
 from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
 from ecom_assets.api.csv_answers import CsvAnswers, ShortAnswers
 from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
@@ -34,8 +35,9 @@ from ecom_assets.api.routes import (
     trends,
     visitor_segments,
 )
+from ecom_assets.api.store.opening import open_store
 from ecom_assets.api.store.served_data import ServedData
-from ecom_assets.api.store.store import Store, open_store
+from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
@@ -68,8 +70,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    from ecom_assets.api.middleware.request_context import build_stack  # noqa: PLC0415 (it imports this module)
-
     settings = settings or load_settings()
     app = build_app(settings)
     stack = build_stack(settings, app, app.build_middleware_stack())

@@ -8,6 +8,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ecom_assets.api.app import build_app
 from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.settings.settings import Settings
@@ -108,7 +109,7 @@ def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_end
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
-    stack = stack or build_stack(settings)
+    stack = stack or build_stack(settings, build_app(settings))
     config = new_config(settings, stack)
     # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
     for stop_signal in (signal.SIGINT, signal.SIGTERM):

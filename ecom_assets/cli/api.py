@@ -35,7 +35,7 @@ def dashboard(
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve the dashboard with the HTTP API, until Ctrl-C."""
-    from ecom_assets.dashboard.page import PREFIX  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.dashboard.sessions import PREFIX  # noqa: PLC0415 (loads FastAPI)
 
     settings = _ready(host, port)
     address = f"http://{settings.api_host}:{settings.api_port}{PREFIX}/"

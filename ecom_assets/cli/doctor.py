@@ -21,8 +21,8 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.dagster_history import damage_of
-from ecom_assets.settings.private_files import open_to_others, own_places
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.settings.private_files import open_to_others
+from ecom_assets.settings.settings import Settings, load_settings, own_places
 from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.records import RecordFiles
@@ -264,7 +264,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> str | Problem:
-    from ecom_assets.api.cache.redis import redis_trouble  # noqa: PLC0415 (only needed here)
+    from ecom_assets.api.cache.kept_answers import redis_trouble  # noqa: PLC0415 (only needed here)
     from ecom_assets.api.middleware.request_context import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
     credentials = credentials_of(settings)

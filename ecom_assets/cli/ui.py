@@ -12,8 +12,8 @@ import typer
 
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.dagster_history import require_history
-from ecom_assets.settings.private_files import close_to_others, own_places
-from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home
+from ecom_assets.settings.private_files import close_to_others
+from ecom_assets.settings.settings import Settings, hand_on, load_settings, own_places, prepare_dagster_home
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"

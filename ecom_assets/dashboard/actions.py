@@ -26,9 +26,9 @@ from starlette.responses import RedirectResponse, Response
 from ecom_assets.api.auth.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.page import PREFIX, Action, ActionRequest, Page
+from ecom_assets.dashboard.page import Action, ActionRequest, Page
 from ecom_assets.dashboard.rendering import render_login, sentence_of
-from ecom_assets.dashboard.sessions import keep_message
+from ecom_assets.dashboard.sessions import PREFIX, keep_message
 from ecom_assets.errors import EcomError, UsageError
 
 WRONG_KEY: Final = "This key is unknown or revoked."

@@ -22,9 +22,9 @@ from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, Refusal
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
-from ecom_assets.dashboard.page import PREFIX, Page, View, all_pages, read_filters
+from ecom_assets.dashboard.page import Page, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
-from ecom_assets.dashboard.sessions import SESSION, SessionDoor
+from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionDoor
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings

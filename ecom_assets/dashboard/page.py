@@ -21,11 +21,11 @@ from ecom_assets.api.parameters import DaysParameters, RequestContext
 from ecom_assets.api.store.store import IN_SCOPE, Store
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
+from ecom_assets.dashboard.sessions import PREFIX, token_of
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained
 from ecom_assets.tables.queries import Period, TimeRange
 
-PREFIX: Final = "/dashboard"
 Group = Literal["Shop", "Behaviour", "Operation"]
 GROUPS: Final[tuple[Group, ...]] = ("Shop", "Behaviour", "Operation")
 """The groups of the navigation, in order."""
@@ -245,8 +245,6 @@ class View:
     @property
     def token(self) -> str:
         """Return the token that the forms of this page carry."""
-        from ecom_assets.dashboard.sessions import token_of  # noqa: PLC0415 (it imports this module)
-
         return token_of(self.request)
 
     def may(self, scope: Scope) -> bool:

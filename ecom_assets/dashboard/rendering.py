@@ -19,8 +19,8 @@ from ecom_assets.api.problems import public_sentence
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
-from ecom_assets.dashboard.page import GROUPS, PREFIX, Filters, Page, Section, View, all_pages
-from ecom_assets.dashboard.sessions import MESSAGE, message_for, token_of
+from ecom_assets.dashboard.page import GROUPS, Filters, Page, Section, View, all_pages
+from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, UsageError

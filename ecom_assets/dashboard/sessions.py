@@ -26,8 +26,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import SESSION_CALLER, Caller, scope_for
 from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials, credential_of
-from ecom_assets.dashboard.page import PREFIX
 
+PREFIX: Final = "/dashboard"
+"""The path of all pages, which the login guards."""
 COOKIE: Final = "ecom_dashboard"
 LASTS_S: Final = 12 * 3600
 SESSIONS, SESSION = "ecom.dashboard_sessions", "ecom.dashboard_session"

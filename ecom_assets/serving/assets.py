@@ -42,7 +42,7 @@ from ecom_assets.sales.contracts import (
     RevenueDaily,
     Sales,
 )
-from ecom_assets.serving.history import History, require_history
+from ecom_assets.serving.history import History, published_history, require_history
 from ecom_assets.serving.places import publication_target, serving_folder
 from ecom_assets.serving.run_history import DATA_VERSION, RunHistory
 from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
@@ -207,7 +207,7 @@ def postgres_marts(
 def _publish_to_postgres(
     warehouse: Engine, settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, run: dg.DagsterRun
 ) -> dict[str, Any]:
-    from ecom_assets.serving.postgres import is_same_database, publish, published_history  # noqa: PLC0415 (needs the extra `postgres`)
+    from ecom_assets.serving.postgres import is_same_database, publish  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
         if is_same_database(warehouse, target):

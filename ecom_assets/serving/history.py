@@ -5,18 +5,25 @@ removed by hand, or restored from an old backup: nothing may go out until they a
 meant. Days whose rows were withdrawn are not missed.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.serving.contracts import Publication
+from ecom_assets.serving.places import newest_publication, publication_target, serves_postgres, serving_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import notes_of, raw_days
+
+if TYPE_CHECKING:
+    from ecom_assets.warehouse.engines.postgres import PostgresEngine
 
 REBUILD = "ecom/rebuild"
 """Tag by which a run knows that what it publishes may lose days."""
@@ -102,18 +109,23 @@ def require_rebuild(published: History, engine: Engine, settings: Settings, days
 
 def last_publication(settings: Settings) -> History:
     """Return what the last publication was built on, in the file that the API reads or in Postgres; else nothing."""
-    from ecom_assets.serving.places import publication_target, serves_postgres, serving_folder  # noqa: PLC0415 (Postgres needs its packages)
-    from ecom_assets.serving.snapshot import Snapshot  # noqa: PLC0415 (as above)
+    from ecom_assets.serving.snapshot import Snapshot  # noqa: PLC0415 (Postgres needs none)
 
     with suppress(WarehouseError):  # the next publication reports what is wrong with it
         if not serves_postgres(settings):
             snapshot = Snapshot.read(serving_folder(settings))
             return History.read(snapshot.built_on) if snapshot else History()
-        from ecom_assets.serving.postgres import published_history  # noqa: PLC0415 (as above)
-
         with closing(publication_target(settings).open()) as target:
             return published_history(target)
     return History()
+
+
+def published_history(target: "PostgresEngine") -> History:
+    """Return the days that the newest publication was built on."""
+    if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
+        return History()  # of an earlier version, which kept nothing
+    newest = newest_publication(target)
+    return History.read(json.loads(newest["built_on"] or "{}")) if newest else History()
 
 
 def _lack(address: str, missing: Days) -> str:

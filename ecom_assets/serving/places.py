@@ -1,10 +1,11 @@
-"""Where marts are published: the Postgres of ECOM_POSTGRES_URL, and the folder of snapshots."""
+"""Where marts are published, and what is there: the Postgres of ECOM_POSTGRES_URL, and the folder of snapshots."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecom_assets.errors import SettingError
 from ecom_assets.optional_imports import packages_of
+from ecom_assets.serving.contracts import Publication
 from ecom_assets.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ def publication_target(settings: Settings) -> "PostgresEngine":
     with packages_of("postgres", "ECOM_POSTGRES_URL"):
         from ecom_assets.warehouse.engines.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
     return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
+
+
+def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
+    """Return the row of the newest publication, None if there is none."""
+    if not target.has(Publication):
+        return None
+    # All columns that are there: an API that was renewed reads what an older one published.
+    name = target.name_of(Publication)
+    result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
+    return result[0] if result else None
 
 
 def serves_postgres(settings: Settings) -> bool:

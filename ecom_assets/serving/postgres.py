@@ -18,8 +18,9 @@ from ecom_assets.orders.orders import OrderRule
 from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
-from ecom_assets.serving.history import History, Runs
+from ecom_assets.serving.history import Runs
 from ecom_assets.serving.missing_days import EmptyDayMeaning
+from ecom_assets.serving.places import newest_publication
 from ecom_assets.serving.reading import source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -79,24 +80,6 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     tables = tuple(contracts)
     notes = partial(_notes, source, built_on or {}, order_rule, empty_days)
     return reconnecting(target.reconnect, source.reconnect)(_published, source, target, tables, run_id, notes)
-
-
-def newest_publication(target: PostgresEngine) -> dict[str, Any] | None:
-    """Return the row of the newest publication, None if there is none."""
-    if not target.has(Publication):
-        return None
-    # All columns that are there: an API that was renewed reads what an older one published.
-    name = target.name_of(Publication)
-    result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
-    return result[0] if result else None
-
-
-def published_history(target: PostgresEngine) -> History:
-    """Return the days that the newest publication was built on."""
-    if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
-        return History()  # of an earlier version, which kept nothing
-    newest = newest_publication(target)
-    return History.read(json.loads(newest["built_on"] or "{}")) if newest else History()
 
 
 def is_same_database(source: Engine, target: PostgresEngine) -> bool:

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from ecom_assets.errors import EcomError
-from ecom_assets.serving.places import publication_target
+from ecom_assets.serving.places import newest_publication, publication_target
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.factory import new_engine
@@ -32,7 +32,7 @@ def published_state(settings: Settings, marts: Iterable[type[Table]]) -> Publish
 
 
 def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
-    from ecom_assets.serving.postgres import is_same_database, newest_publication  # noqa: PLC0415 (needs the extra `postgres`)
+    from ecom_assets.serving.postgres import is_same_database  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
         if new_engine(settings).address.startswith("postgres"):

@@ -5,11 +5,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ecom_assets.settings.settings import Settings
-
 
 OTHERS = 0o077
 """The rights of the group and of everybody else."""
@@ -42,16 +37,7 @@ def open_to_others(places: Iterable[Path]) -> list[Path]:
     return [path for place in places for path in _walked(place) if _mode(path) & OTHERS]
 
 
-def own_places(settings: "Settings") -> list[Path]:
-    """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
-    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
-    moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
-    beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
-    named = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
-    return [*_places_in(settings.home), *beside, *(path for path in named if settings.home not in path.parents)]
-
-
-def _places_in(home: Path) -> list[Path]:
+def places_in(home: Path) -> list[Path]:
     """Return what there is of the platform in a folder that it may share with a person's own files."""
     return sorted({path for pattern in WRITTEN for path in home.glob(pattern)})
 
@@ -78,5 +64,5 @@ def _is_ours_alone(home: Path) -> bool:
     """Return whether a folder holds nothing but what the platform wrote, so that no other user needs access to it."""
     if not home.is_dir() or not _mode(home) & OTHERS:
         return False
-    ours = set(_places_in(home))
+    ours = set(places_in(home))
     return bool(ours) and all(path in ours for path in home.iterdir())

@@ -23,7 +23,7 @@ from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.lists import EventTypes, Parts
 from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
 from ecom_assets.settings.privacy import PrivacySettings
-from ecom_assets.settings.private_files import close_to_others, own_places
+from ecom_assets.settings.private_files import close_to_others, places_in
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
 from ecom_assets.settings.tools import ToolSettings, all_tool_settings
@@ -317,6 +317,15 @@ def _within_retention(settings: Settings) -> Settings:
         return settings
     first = today_in(settings.timezone) - timedelta(days=settings.retention_days)
     return settings.model_copy(update={"first_day": max(settings.first_day, first)})
+
+
+def own_places(settings: Settings) -> list[Path]:
+    """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
+    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
+    moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
+    beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
+    named = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
+    return [*places_in(settings.home), *beside, *(path for path in named if settings.home not in path.parents)]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:

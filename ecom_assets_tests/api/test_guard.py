@@ -191,7 +191,7 @@ def test_without_keys_this_machine_reads_and_a_page_from_elsewhere_does_not(tmp_
 
 def test_beyond_this_machine_it_does_not_start_without_a_key(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"open to everybody who reaches 0\.0\.0\.0:8000; make a key with"):
-        build_stack(Settings(home=tmp_path, api_host="0.0.0.0"))  # noqa: S104 (that is the question)
+        build_stack(Settings(home=tmp_path, api_host="0.0.0.0"), small_app(Shop()))  # noqa: S104 (that is the question)
     KeyFile(tmp_path).create("first", (Scope.READ,))
     stack = build_stack(Settings(home=tmp_path, api_host="0.0.0.0"), small_app(Shop()))  # noqa: S104 (as above)
     stack.audit.close()

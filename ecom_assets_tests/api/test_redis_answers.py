@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 import redis
 
-from ecom_assets.api.cache.answers import CachedAnswer
-from ecom_assets.api.cache.redis import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, CircuitBreaker
+from ecom_assets.api.cache.kept_answers import (
+    FAILURES_IN_A_ROW,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    CachedAnswer,
+    CircuitBreaker,
+)
 from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings

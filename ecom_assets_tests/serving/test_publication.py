@@ -14,8 +14,8 @@ import ibis
 import pytest
 
 from ecom_assets.errors import ContractError, SettingError, WarehouseError
-from ecom_assets.serving.places import publication_target
-from ecom_assets.serving.postgres import is_same_database, newest_publication, publish
+from ecom_assets.serving.places import newest_publication, publication_target
+from ecom_assets.serving.postgres import is_same_database, publish
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import count, text
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine

@@ -10,13 +10,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions
-from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import document_security
 from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, Rates, is_loopback_name
 from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
-from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory
-from ecom_assets.api.cache.redis import RedisAnswers
+from ecom_assets.api.cache.answers import AnswerCache
+from ecom_assets.api.cache.kept_answers import AnswersInMemory, RedisAnswers
 from ecom_assets.api.middleware.bounds import Bounds
 from ecom_assets.api.middleware.headers import Head
 from ecom_assets.api.middleware.request_log import RequestLog
@@ -84,11 +83,11 @@ def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
 
 def build_stack(
     settings: Settings,
-    app: FastAPI | None = None,
+    app: FastAPI,
     served: ASGIApp | None = None,
     before_guard: BeforeGuard | None = None,
 ) -> ApiStack:
-    """Return the app, by default the API, wrapped in its middleware.
+    """Return an app wrapped in its middleware.
 
     `served` is wrapped in place of the app, if it is another ASGI application for it, and `before_guard` is middleware
     that sees a request before the guard does, such as a login.
@@ -98,7 +97,6 @@ def build_stack(
     """
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)
-    app = app or build_app(settings)
     if credentials.are_needed():
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()

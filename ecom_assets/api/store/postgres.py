@@ -26,8 +26,7 @@ from ecom_assets.api.store.store import (
 )
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.questions.source import QuestionTooLargeError
-from ecom_assets.serving.places import publication_target
-from ecom_assets.serving.postgres import newest_publication
+from ecom_assets.serving.places import newest_publication, publication_target
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table

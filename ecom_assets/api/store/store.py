@@ -19,7 +19,6 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import EcomError
 from ecom_assets.explain.notes import StoredNotes
 from ecom_assets.questions.source import QuestionTooLargeError
-from ecom_assets.serving.places import serves_postgres
 from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -200,17 +199,6 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close open files and connections."""
-
-
-def open_store(settings: Settings) -> Store:
-    """Return the store that the settings name: the schema published in Postgres, or else the snapshot."""
-    if serves_postgres(settings):
-        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
-
-        return PostgresStore(settings)
-    from ecom_assets.api.store.snapshot import SnapshotStore  # noqa: PLC0415 (not needed with Postgres)
-
-    return SnapshotStore(settings)
 
 
 class PublishedTables:
