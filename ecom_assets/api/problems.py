@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -13,13 +14,12 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
+from starlette.routing import Match, compile_path
 from starlette.types import Scope
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
-from ecom_assets.api.middleware.headers import location_without_host
-from ecom_assets.api.store.store import NothingPublishedError
+from ecom_assets.api.store.store import NothingPublishedError, public_sentence
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
 from ecom_assets.questions.source import QuestionTooLargeError
@@ -157,13 +157,29 @@ def _refused(request: Request, error: Exception) -> Response:
         404: f"There is nothing at {request.url.path}; GET / lists what there is.",
         405: f"{request.url.path} does not take {request.method}.",
     }
-    if is_framework_s and error.status_code == HTTP_404 and (location := location_without_host(request)):
+    if is_framework_s and error.status_code == HTTP_404 and (location := _location_without_host(request)):
         return RedirectResponse(location, 307)
     detail = plain.get(error.status_code, "") if is_framework_s else ""
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed(request)):
         headers["Allow"] = allowed
     return problem(request, error.status_code, detail or str(error.detail), headers=headers)
+
+
+def _location_without_host(request: Request) -> str | None:
+    """Return the path with its trailing slash added or removed, if that is a route; else None.
+
+    The location is relative: with the Host of the request, a forged Host could redirect anywhere.
+    """
+    path: str = request.scope["path"]
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    if not other.startswith("/") or other.startswith("//"):  # browsers read what follows two slashes as a host
+        return None
+    scope = {**request.scope, "path": other}
+    if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+        return None
+    query: bytes = request.scope["query_string"]
+    return quote(other) + (f"?{query.decode('latin-1')}" if query else "")
 
 
 def _allowed(request: Request) -> str:
@@ -194,13 +210,6 @@ def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, NothingPublishedError | UsageError | WorkError):
         return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, FAILED)
-
-
-def public_sentence(error: EcomError) -> str:
-    """Return the message for callers about an error on the server; only the log may contain paths of files."""
-    if isinstance(error, NothingPublishedError):
-        return "Nothing is published yet; run `ecom run`, which ends with publishing."
-    return "What the answer is read from cannot be read now; the log of the API says why."
 
 
 def _too_deep(request: Request, _error: Exception) -> Response:

@@ -60,7 +60,7 @@ def up(
 ) -> None:
     """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
     from ecom_assets.sandbox.provider import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
-    from ecom_assets.sandbox.services.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 
     settings = load_settings()

@@ -17,9 +17,9 @@ from ecom_assets.api.adhoc.questions import AdHoc
 from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
-from ecom_assets.api.middleware.request_context import ApiStack, build_stack
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, Refusal
+from ecom_assets.api.stack import ApiStack, build_stack
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
 from ecom_assets.dashboard.page import Page, View, all_pages, read_filters

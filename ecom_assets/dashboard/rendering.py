@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
-from ecom_assets.api.problems import public_sentence
+from ecom_assets.api.store.store import public_sentence
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of

@@ -14,11 +14,11 @@ from ecom_assets.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.tools.all import opened_destinations
 from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.running import customers_of
 from ecom_assets.sandbox.services import orders as order_service
 from ecom_assets.sandbox.services.catalogue import CatalogueService
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults

@@ -27,8 +27,8 @@ from ecom_assets.api.auth.guard import (
     is_loopback_name,
     is_origin_of,
 )
-from ecom_assets.api.middleware.request_context import credentials_of
 from ecom_assets.api.problems import MEDIA_TYPE, refused_body
+from ecom_assets.api.stack import credentials_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 

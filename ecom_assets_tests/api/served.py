@@ -17,10 +17,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
 from ecom_assets.api.middleware.metrics import ApiMetrics
-from ecom_assets.api.middleware.request_context import build_stack
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
+from ecom_assets.api.stack import build_stack
 from ecom_assets.api.store.store import Published
 from ecom_assets.settings.settings import Settings
 

@@ -15,7 +15,7 @@ from ecom_assets.api.cache.kept_answers import (
     CachedAnswer,
     CircuitBreaker,
 )
-from ecom_assets.api.middleware.request_context import build_stack
+from ecom_assets.api.stack import build_stack
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Shop, running, small_app, wait_until

@@ -12,8 +12,8 @@ import pytest
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.provider import ensure_sandbox
+from ecom_assets.sandbox.running import customers_of
 from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.running import customers_of
 from ecom_assets.sandbox.shop.living import LivingShop
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.sandbox_shop import opening_day, sandbox_days

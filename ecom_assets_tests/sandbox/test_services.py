@@ -20,9 +20,9 @@ import pytest
 import requests
 
 from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.running import SandboxServices, running_services
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import COHORT, NICKNAME
-from ecom_assets.sandbox.services.running import SandboxServices, running_services
 from ecom_assets.sandbox.services.service import KINDS, FaultPlan, Faults
 from ecom_assets.sandbox.shop.customers import FLAWS, FUTURE, make_customers
 from ecom_assets.sandbox.shop.shop import generate

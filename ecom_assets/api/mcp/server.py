@@ -28,8 +28,8 @@ from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
-from ecom_assets.api.middleware.request_context import ApiStack, build_stack, credentials_of
 from ecom_assets.api.parameters import VERSION
+from ecom_assets.api.stack import ApiStack, build_stack, credentials_of
 from ecom_assets.errors import did_you_mean
 from ecom_assets.settings.settings import Settings
 

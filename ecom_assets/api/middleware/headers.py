@@ -1,11 +1,8 @@
-"""Security headers that every response gets, unless it sets them itself; redirects without the host; and HEAD."""
+"""Security headers that every response gets, unless it sets them itself; and HEAD."""
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
-from fastapi import Request
-from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
@@ -37,22 +34,6 @@ _OF_DOCUMENTS: Final = _encoded({**_COMMON, "content-security-policy": _DOCUMENT
 def security_headers(path: str) -> Headers:
     """Return the headers for a path; only the documentation pages may load scripts and styles."""
     return _OF_DOCUMENTS if path.removeprefix(VERSION_PREFIX) in _DOCUMENTS else _OF_ANSWERS
-
-
-def location_without_host(request: Request) -> str | None:
-    """Return the path with its trailing slash added or removed, if that is a route; else None.
-
-    The location is relative: with the Host of the request, a forged Host could redirect anywhere.
-    """
-    path: str = request.scope["path"]
-    other = path[:-1] if path.endswith("/") else f"{path}/"
-    if not other.startswith("/") or other.startswith("//"):  # browsers read what follows two slashes as a host
-        return None
-    scope = {**request.scope, "path": other}
-    if not any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
-        return None
-    query: bytes = request.scope["query_string"]
-    return quote(other) + (f"?{query.decode('latin-1')}" if query else "")
 
 
 @dataclass(frozen=True)

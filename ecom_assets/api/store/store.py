@@ -82,6 +82,13 @@ class NothingPublishedError(EcomError):
     """The data are not published yet."""
 
 
+def public_sentence(error: EcomError) -> str:
+    """Return the message for callers about an error on the server; only the log may contain paths of files."""
+    if isinstance(error, NothingPublishedError):
+        return "Nothing is published yet; run `ecom run`, which ends with publishing."
+    return "What the answer is read from cannot be read now; the log of the API says why."
+
+
 @dataclass(frozen=True)
 class Published:
     """The facts about a published state.
