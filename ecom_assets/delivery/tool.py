@@ -113,8 +113,6 @@ class Tool(Generic[S]):
     """What identifies the account at that address, without secrets (see `hashed`)."""
     events: Feed[S]
     users: Feed[S]
-    event_names: Mapping[str, str]
-    """The tool's names for our event types; other types keep their name."""
     confirms: bool = True
     """Whether a success response means that the tool has the records."""
     former_account: Callable[[S], str] = lambda _own: ""

@@ -184,9 +184,9 @@ def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
     return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
 
 
-def held_withdrawals(engine: Engine, source_table: str | None = None) -> list[Row]:
+def held_withdrawals(engine: Engine) -> list[Row]:
     """Return the withdrawals of days that are held."""
-    return [row for row in notes_of(engine, source_table) if row["withdrawn_at"] is None]
+    return [row for row in notes_of(engine) if row["withdrawn_at"] is None]
 
 
 def _renewed(name: str, fresh: list[Row], old: pa.Table) -> pa.Table:

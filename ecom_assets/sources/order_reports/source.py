@@ -121,11 +121,12 @@ class OrderReader:
             rows = select("l.* REPLACE (coalesce(l.item_category, c.category) AS item_category)", result)
         return temporary(self.reader, VIEW, rows, "VIEW")
 
-    def files(self, paths: list[Path], mapping: str = DEFAULT_MAPPING) -> RecordFiles:
-        """Check files against a mapping; `paths` may be empty."""
+    def files(self, paths: list[Path]) -> RecordFiles:
+        """Check stored files of reports against their mapping; `paths` may be empty."""
+        mapping = load_order_mapping(DEFAULT_MAPPING)
         if not paths:
-            return RecordFiles(self.reader.con, load_order_mapping(mapping), self.timezone, ())
-        return RecordFiles.open(self.reader.con, paths, load_order_mapping(mapping), self.timezone)
+            return RecordFiles(self.reader.con, mapping, self.timezone, ())
+        return RecordFiles.open(self.reader.con, paths, mapping, self.timezone)
 
     def nothing(self, reason: str) -> SliceOutput:
         """Return no rows, with a reason."""

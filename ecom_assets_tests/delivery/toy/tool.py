@@ -5,7 +5,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
 
-from . import client, payload
+from . import client
 from .settings import ToySettings
 
 LIMITS = Limits(most_records=2, most_bytes=10_000)
@@ -21,6 +21,5 @@ TOOL = Tool(
     project=lambda own: hashed(own.toy_key.get_secret_value()),
     events=Feed(client.events, limits=lambda _own: LIMITS),
     users=Feed(client.users, limits=lambda _own: LIMITS),
-    event_names=payload.EVENT_NAMES,
     placeholders={"toy_key": SecretStr("dry-run")},
 )

@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.amplitude import client, payload
+from ecom_assets.delivery.tools.amplitude import client
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 WINDOW_S = 7 * 86_400 - 3600
@@ -28,7 +28,6 @@ TOOL = Tool(
     project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
     events=Feed(client.events, limits=lambda own: EVENTS[own.amplitude_api], repeat_window_s=WINDOW_S),
     users=Feed(client.users, limits=lambda _own: IDENTIFY),
-    event_names=payload.EVENT_NAMES,
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
     deletion=client.DELETION,
     has_stand_in=True,

@@ -27,7 +27,6 @@ TOOL = Tool(
         repeat_window_s=payload.OLDEST_S,
     ),
     users=Feed(client.users, limits=lambda _own: USERS),
-    event_names=payload.EVENT_NAMES,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
     deletion=client.DELETION,

@@ -2,7 +2,7 @@
 
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.heap import client, payload
+from ecom_assets.delivery.tools.heap import client
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
@@ -23,7 +23,6 @@ TOOL = Tool(
     former_account=lambda own: f"{own.heap_address.partition('://')[2]} {own.heap_app_id}",
     events=Feed(client.events, limits=lambda _own: LIMITS, repeat_window_s=WINDOW_S),
     users=Feed(client.users, limits=lambda _own: LIMITS),
-    event_names=payload.EVENT_NAMES,
     placeholders={"heap_app_id": "dry-run"},
     secret_ids=("heap_app_id",),
     deletion=client.DELETION,

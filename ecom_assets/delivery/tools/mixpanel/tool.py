@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery.sender import Limits
 from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.mixpanel import client, payload
+from ecom_assets.delivery.tools.mixpanel import client
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
@@ -37,7 +37,6 @@ TOOL = Tool(
     project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
     events=Feed(client.events, limits=lambda own: _limits(own, 1)),
     users=Feed(client.users, limits=lambda own: _limits(own, 2)),
-    event_names=payload.EVENT_NAMES,
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
     placeholders={"mixpanel_token": SecretStr("dry-run")},
