@@ -3,6 +3,7 @@
 `python benchmarks/same_answers.py record FOLDER --shop SHOP` makes the shop if it is not there, asks what
 `same_answers.yaml` lists, and writes a file per answer, without what differs from one minute to the next.
 `python benchmarks/same_answers.py compare BEFORE AFTER` says what differs, and ends with 1 if anything does.
+`--only funnel` does either for one subject, `--only commands`, `questions`, `routes` or `pages` for one kind.
 """
 
 # ruff: noqa: PLC0415  # the platform is loaded where it is asked, in processes of their own
@@ -29,6 +30,7 @@ from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeGuard
+from urllib.parse import unquote
 
 import yaml
 
@@ -45,7 +47,9 @@ PASSING = (
 )
 """What differs from one minute to the next, and what stands for it."""
 SPAWN = multiprocessing.get_context("spawn")
-DRAWN_ALIKE = re.compile("--(preset|order|model|session-rule|starting|range-of|from|last|segment|where)")
+DRAWN_ALIKE = re.compile(
+    "--(preset|order|model|session-rule|starting|range-of|from|last|segment|where|occurrence|hold|per|idle) "
+)
 """Options with other numbers, but no other text around them: they are asked as JSON only."""
 Answer = dict[str, Any]
 Asked = tuple[str, Callable[[], Answer]]
@@ -195,7 +199,8 @@ def commands(subject: str) -> Iterator[Asked]:
         plain = first
         for ours, theirs in QUESTIONS["real_types"].items() if name == "real" else ():
             plain = plain.replace(ours, theirs)
-        yield from both(f"{subject} {words} {plain}")
+        whole = f"{subject} {words} {plain}"
+        yield from both(whole) if name in {"four", "shop"} else [command(f"{whole} --json")]
     for words in [*lines(asked["options"]), *(lines(QUESTIONS["days"]) if events else ())]:
         whole = f"{subject} {'' if '--orders' in words else shop} {options(first, words)}"
         yield from [command(f"{whole} --json")] if DRAWN_ALIKE.search(words) else both(whole)
@@ -347,10 +352,10 @@ def tasks(shop: Path, only: str | None) -> dict[str, Questions]:
         for one in addresses:
             by_subject[subject_of(one)].append(one)
         every |= {f"{kind}/{subject}": partial(gets, some) for subject, some in by_subject.items()}
-    return {name: ask for name, ask in every.items() if only is None or name.split("/")[1] == only}
+    return {name: ask for name, ask in every.items() if only is None or only in name.split("/")}
 
 
-def record(into: Path, shop: Path, only: str | None, jobs: int) -> None:
+def record(into: Path, shop: Path, only: str | None, jobs: int, *, more: bool) -> None:
     """Ask everything in some processes, and write an answer per file."""
     if not (shop / "asked.json").exists():
         shutil.rmtree(shop, ignore_errors=True)
@@ -359,7 +364,7 @@ def record(into: Path, shop: Path, only: str | None, jobs: int) -> None:
         making.join()
     started, waiting = time.monotonic(), tasks(shop, only)
     with tempfile.TemporaryDirectory() as folder, pool(jobs, shop, Path(folder)) as workers:
-        running = {workers.submit(answer, into / name, ask, shop): name for name, ask in waiting.items()}
+        running = {workers.submit(answer, into / name, ask, shop, more): name for name, ask in waiting.items()}
         for done in as_completed(running):
             print(f"{time.monotonic() - started:6.1f} s  {running[done]}: {done.result()} answers", flush=True)
 
@@ -369,17 +374,21 @@ def pool(jobs: int, shop: Path, folder: Path) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, SPAWN, prepare, (shop, folder))
 
 
-def answer(into: Path, questions: Questions, shop: Path) -> int:
+def answer(into: Path, questions: Questions, shop: Path, more: bool) -> int:  # noqa: FBT001 (a process takes no names)
     """Write the answers of a folder of the record, and return how many they are."""
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(parents=True)
+    if not more:
+        shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True, exist_ok=True)
     count = 0
     for asked, ask in questions():
+        name = re.sub(r"[^\w=.,*&-]+", "_", asked)[:100]
+        path = into / f"{name}-{digest(asked)}.json"
+        if path.exists():
+            continue
         text = json.dumps({"asked": asked, **ask()}, indent=1, ensure_ascii=False)
         for pattern, instead in (*PASSING, (str(Path.cwd().parent), "<home>"), (str(shop), "<shop>")):
             text = re.sub(pattern, instead, text)
-        name = re.sub(r"[^\w=.,*&-]+", "_", asked)[:100]
-        (into / f"{name}-{digest(asked)}.json").write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         count += 1
     return count
 
@@ -390,7 +399,7 @@ def answer(into: Path, questions: Questions, shop: Path) -> int:
 def compare(before: Path, after: Path, *, numbers: bool, only: str | None) -> int:
     """Print what differs, the same differences once, and return how many answers do."""
     paths = sorted({path.relative_to(folder) for folder in (before, after) for path in folder.rglob("*.json")})
-    paths = [path for path in paths if only is None or path.parts[1] == only]
+    paths = [path for path in paths if only is None or only in path.parts]
     same: dict[tuple[str, ...], list[tuple[str, list[str]]]] = defaultdict(list)
     for path in paths:
         missing = [folder for folder in (before, after) if not (folder / path).exists()]
@@ -419,7 +428,7 @@ def differences(old: object, new: object, place: str, *, numbers: bool) -> Itera
         for key in old.keys() & new.keys():
             yield from differences(old[key], new[key], f"{place}.{key}", numbers=numbers)
     elif is_text(old) and is_text(new):
-        changed = [*difflib.unified_diff(old, new, n=0, lineterm="")][2:]
+        changed = [*difflib.unified_diff(unfolded(old), unfolded(new), n=0, lineterm="")][2:]
         yield from (f"{place}: {shown(line)}" for line in changed if not line.startswith("@@"))
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
@@ -428,6 +437,11 @@ def differences(old: object, new: object, place: str, *, numbers: bool) -> Itera
             yield from differences(one, other, f"{place}[{n}]", numbers=numbers)
     elif not (old == new or (isinstance(old, float) and isinstance(new, float) and math.isclose(old, new))):
         yield f"~ {place}: {shown(old)} → {shown(new)}"
+
+
+def unfolded(text: list[str]) -> list[str]:
+    """Return a text with the lines of the documents that its links contain."""
+    return [line for one in text for line in unquote(one).splitlines()]
 
 
 def is_text(value: object) -> TypeGuard[list[str]]:
@@ -449,14 +463,15 @@ def main() -> None:
     recording.add_argument("folder", type=Path)
     recording.add_argument("--shop", type=Path, required=True, help="made if it is not there")
     recording.add_argument("--jobs", type=int, default=os.cpu_count())
+    recording.add_argument("--more", action="store_true", help="ask only what is not recorded in FOLDER yet")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     comparing.add_argument("--numbers", action="store_true", help="leave keys of JSON out that were added")
     for one in (recording, comparing):
-        one.add_argument("--only", help="a subject, such as funnel")
+        one.add_argument("--only", help="a subject, such as funnel, or commands, questions, routes or pages")
     given = parser.parse_args()
     if given.what == "record":
-        record(given.folder.resolve(), given.shop.resolve(), given.only, given.jobs)
+        record(given.folder.resolve(), given.shop.resolve(), given.only, given.jobs, more=given.more)
     else:
         sys.exit(compare(given.before, given.after, numbers=given.numbers, only=given.only) > 0)
 
