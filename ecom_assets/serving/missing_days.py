@@ -72,6 +72,8 @@ def _by_day_since(engine: Engine, contract: type[Table]) -> date | None:
     raw = engine.table(contract)
     in_folder = raw.source_file.contains("_date=" + raw.received_date.cast("string"))
     by_day = raw.filter(in_folder | raw.source.contains("://"))
-    (day,) = by_day.agg(first_date=by_day.received_date.min()).to_pyarrow().to_pylist()
-    first: date | None = day["first_date"]
-    return first
+    # Not the least of them: Ibis takes it for one that is never null, and refuses the null of Postgres without rows.
+    days: list[dict[str, date]] = (
+        by_day.select("received_date").order_by("received_date").limit(1).to_pyarrow().to_pylist()
+    )
+    return days[0]["received_date"] if days else None

@@ -29,6 +29,8 @@ from ecom_assets.settings.sources import GateSettings, OrderGateSettings, Source
 from ecom_assets.settings.tools import ToolSettings, all_tool_settings
 
 PREFIX = "ECOM_"
+OWN_DATA: Final = "own_data.json"
+"""The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
 """Below this the engine cannot even sort a day of a small shop."""
 
@@ -265,7 +267,8 @@ class Settings(
     @property
     def known_currency(self) -> str:
         """Return the currency of all amounts: the set one, or that of the sandbox shop; empty where it is unknown."""
-        return self.currency or ("" if self.has_own_data else "USD")
+        has_loaded_own = (self.home / OWN_DATA).exists()
+        return self.currency or ("" if self.has_own_data or has_loaded_own else "USD")
 
     @property
     def sandbox_folder(self) -> Path:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
-from ecom_assets.settings.settings import PREFIX, Settings
+from ecom_assets.settings.settings import OWN_DATA, PREFIX, Settings
 from ecom_assets.sources.events import events_place, is_table
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.places import joined_places, split_places
@@ -21,7 +21,7 @@ from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
 
-REMEMBERED: Final = "own_data.json"
+REMEMBERED: Final = OWN_DATA
 """The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
 PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping", "customer_api_mapping", "catalogue")
 """The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""

@@ -62,6 +62,12 @@ RETENTIONS = {
     "days of 24 hours": RetentionRule(period="day", clock="rolling", start="search"),
 }
 TABLES = [contract.qualified_name() for contract in ALL]
+OF_THE_ORDER_API = {
+    f"{layer}.{name}"
+    for layer in ("raw", "staging")
+    for name in ("user_activity_log", "customer_research", "price_log")
+}
+"""Tables of files that only the order report API has, and this shop has no such API."""
 
 
 @dataclass(frozen=True)
@@ -145,16 +151,18 @@ def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgre
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_is_the_same_row_for_row(embedded: Left, other: Left, table: str) -> None:
-    assert embedded.tables[table], "an empty table would prove nothing"
+    assert bool(embedded.tables[table]) != (table in OF_THE_ORDER_API), "an empty table would prove nothing"
     assert other.tables[table] == embedded.tables[table]
 
 
 def test_every_check_says_the_same(embedded: Left, other: Left) -> None:
     assert other.checks == embedded.checks
-    # The odd rows have types that no shop sent before, and so small a shop has days without orders.
+    # The odd rows have types that no shop sent before, and are many of so few; so small a shop has days without orders.
     assert {name for name, passed in embedded.checks.items() if not passed} == {
         "staging/events no_event_type_is_new",
         "staging/held_order_days no_order_day_is_held",
+        "raw/stock very_few_were_refused",
+        "staging/quarantined_orders very_few_were_refused",
     }
 
 
