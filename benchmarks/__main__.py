@@ -26,6 +26,7 @@ FULL = {
     "delivery": [["delivery.py"]],
     "explain": [["explain.py"]],
     "extraction": [["extraction.py"]],
+    "files_per_answer": [["files_per_answer.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [["funnel.py"], ["funnel_command.py"], ["funnel_orders.py", "--events", "1000000"]],
     "handwritten": [["handwritten.py"]],
@@ -48,6 +49,7 @@ QUICK = {
     "delivery": [["delivery.py", "--events", "200000", "--sdk-events", "20000", "--memory", "50000", "500000"]],
     "explain": [["explain.py", "--events", "500000"]],
     "extraction": [["extraction.py", "--events", "50000", "--repetitions", "1"]],
+    "files_per_answer": [["files_per_answer.py"]],
     "first_numbers": [["first_numbers.py"]],
     "funnel": [
         ["funnel.py", "--events", "1000000", "--repetitions", "3"],

@@ -17,7 +17,7 @@ from typing import Any
 from measuring import ECOM, Result, Spent, costs, ratios, report, run_process, say, scratch
 from questions_clickhouse import CLICKHOUSE, FIVE
 
-TARGET, TARGET_PROPERTY = 1.5, 2.0
+TARGET, TARGET_PROPERTY = 2.0, 2.0
 LOYAL = "loyal:\n  - {did: purchase, at_least: 2, within: 30d}\n  - not: {did: search}\n"
 Answer = dict[str, Any]
 Rows = list[list[Any]]

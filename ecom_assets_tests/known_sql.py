@@ -7,7 +7,7 @@ kept statement can be wrong.
 import shutil
 from pathlib import Path
 
-from ecom_assets.warehouse.kept_statements import STATEMENTS
+from ecom_assets.warehouse.statements import STATEMENTS
 
 _SHARED: list[Path] = []
 

@@ -1,7 +1,6 @@
 """`ecom funnel`: its options, and the answer in lines."""
 
 import csv
-import json
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,22 +17,16 @@ from ecom_assets.cli.options import (
     read_definition,
 )
 from ecom_assets.cli.question import FileQuestion, about_files
+from ecom_assets.cli.question_events import QuestionSegment
 from ecom_assets.errors import UsageError
-from ecom_assets.events.missing import warnings_of
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
-from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.question import FunnelDefinition, Times, named_step
-from ecom_assets.funnels.steps import step_answers, step_rows, types_in_doubt
+from ecom_assets.funnels.entries import Limits
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.coded_events import MOST_ROWS, CodedFiles
-from ecom_assets.sources.files.kinds import load_mapping
-from ecom_assets.sources.files.opened import OpenedFiles, checking, cleans_by_default, may_hold_erased
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
+from ecom_assets.sources.files.events import FileEvents, needs_few_columns
+from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.tables.days import DayRange
-from ecom_assets.warehouse.duckdb_settings import plain_connection
 
 ALL_DAYS: Final = DayRange()
 
@@ -48,82 +41,26 @@ def answer(
     segment: str | None = None,
 ) -> dict[str, Any]:
     """Return the answer to a funnel; if `who` is given, write who is at each step to it."""
-    funnel = FunnelDefinition.from_mapping(definition).funnel
-    is_whole = who is None and not days.is_given and segment is None
-    result = _quick(paths, settings, funnel) if paths and is_whole else None
-    if result is not None:
-        return result
-    with checking(paths, settings) as opened:
-        return _from_events(opened, funnel, who, session_rule, days, segment)
-
-
-def _from_events(
-    opened: OpenedFiles,
-    funnel: Funnel,
-    who: Path | None,
-    session_rule: SessionRule,
-    days: DayRange,
-    segment: str | None,
-) -> dict[str, Any]:
-    """Return the answer by Ibis, which is imported while the rows are checked."""
-    from ecom_assets.cli.question_events import QuestionSegment  # noqa: PLC0415 (with it)
-    from ecom_assets.funnels.answer import funnel_answer  # noqa: PLC0415 (with it)
-    from ecom_assets.funnels.entries import Limits  # noqa: PLC0415 (with it)
-    from ecom_assets.sources.files.events import FileEvents  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.sources.files.output import check_format, write_rows  # noqa: PLC0415 (loads Ibis)
-
     check_format("--who", who)
-    files = FileEvents.of(opened)
-    funnel = funnel.translated(files.mapping.translate)
+    files = FileEvents.open(paths, settings)
+    funnel = FunnelDefinition.from_mapping(definition).funnel.translated(files.mapping.translate)
     only = QuestionSegment.read(segment, files)
-    if who is None and segment is None and _is_plain(funnel):
+    times = None
+    if who is None and segment is None and needs_few_columns(funnel):
         files = files.with_few_columns()
+        if not (days.is_given or funnel.over):
+            files, times = files.with_times(funnel)
     elif funnel.per != "session":
         files = files.naming([*funnel.columns, *only.columns])
     clean = files.clean()
     events, days = only.events_of(clean, days)
     keep = None if who is None else lambda rows: write_rows(files.con, rows, who)
     limits = Limits(days.first, days.last, days.day_count, files.settings.timezone)
-    own = files.mapping.own_words()
-    result = funnel_answer(files.con, events, funnel, rule=session_rule, keep=keep, words=own, limits=limits)
+    words = files.mapping.own_words()
+    result = funnel_answer(
+        files.con, events, funnel, rule=session_rule, keep=keep, words=words, limits=limits, times=times
+    )
     return only.complete(result, clean) | {"rows": files.rows.as_json()}
-
-
-def _quick(paths: list[str], settings: Settings, question: Funnel) -> dict[str, Any] | None:
-    """Return the answer without Ibis if the kernel can count the funnel by itself; else, or without rows, None."""
-    mapping = load_mapping(settings.events_mapping)
-    funnel = question.translated(mapping.translate)
-    is_quick = not (funnel.over or funnel.time_to_convert) and suits(funnel) and _is_plain(funnel)
-    is_quick = is_quick and cleans_by_default(settings, mapping) and not may_hold_erased(settings)
-    if not is_quick:
-        return None
-    con = plain_connection(settings.memory_limit)
-    files = RecordFiles.open(con, paths, mapping, settings.timezone)
-    if not 0 < files.row_count() <= MOST_ROWS:
-        return None
-    coded = CodedFiles(con, files, settings.late_days)
-    code, plan = event_code(funnel)
-    events = coded.events(code, plan)
-    if events is None:
-        return None
-    ((threads,),) = con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
-    times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
-    numbers = step_rows(times)
-    doubted = types_in_doubt(funnel, numbers)
-    return {
-        "definition": json.loads(json.dumps(funnel.to_mapping())),
-        "steps": step_answers(funnel, numbers),
-        "breakdown": [],
-        "warnings": warnings_of(doubted, coded.clean_types() if doubted else (), mapping.own_words()),
-        "rows": RowCounts(events.read, events.rejected | {DUPLICATE: events.surplus}).as_json(),
-    }
-
-
-def _is_plain(funnel: Funnel) -> bool:
-    """Return whether visitor, type and time suffice: copies change no count if steps share no event."""
-    if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
-        return False
-    return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)
 
 
 ORDERS = (

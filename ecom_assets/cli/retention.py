@@ -63,11 +63,6 @@ def answer_retention(scope: Scope, rule: RetentionRule) -> dict[str, Any]:
         return retention_of_orders(settings, scope, rule)
     settings = load_settings(events_mapping=data.events_mapping, timezone=scope.timezone)
     with checking(data.events, settings) as opened:
-        from ecom_assets.cli.kept_retention import kept_retention  # noqa: PLC0415 (imported beside the check)
-
-        answer = kept_retention(opened, scope, rule)
-        if answer is not None:
-            return answer
         from ecom_assets.cli.retention_answer import retention_of_events  # noqa: PLC0415 (loads Ibis)
 
         return retention_of_events(opened, scope, rule)

@@ -1,4 +1,4 @@
-"""The answer of `ecom trend`: by statements that are kept where it can be, without Ibis."""
+"""The answer of `ecom trend`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from ecom_assets.cli.kept_events import KeptEvents
+from ecom_assets.cli.question_events import QuestionEvents
 from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
@@ -28,14 +28,6 @@ def answer_trend(
     trend, translate = Trend.from_mapping(definition), opened.mapping.translate
     series = tuple(one.translated(translate) for one in trend.series)
     trend = replace(trend, series=series, where=with_event_types(trend.where, translate))
-    kept = KeptEvents.open(opened, trend, trend.columns) if segment is None else None
-    if kept is not None and kept.ends is not None:
-        known = kept.ends[0].date(), kept.ends[1].date()
-        reach = Range.of_question(known, days.within(known[1]), opened.settings.timezone, kept.ends[1])
-        answer = partial(trend_answer, kept.runner, kept.events, trend)
-        return _with_gaps(answer, reach, kept.seen_days, opened) | {"rows": kept.rows()}
-    from ecom_assets.cli.question_events import QuestionEvents  # noqa: PLC0415 (loads Ibis)
-
     question = QuestionEvents.open(opened, days, segment, without="there is no trend", columns=trend.columns)
     reach = Range.of_question(question.known, question.days, opened.settings.timezone, question.newest_at)
     answer = partial(trend_answer, question.files.con, question.events, trend)

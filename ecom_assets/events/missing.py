@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import nearest
 from ecom_assets.tables.columns import number_of, text_of
-from ecom_assets.tables.query_runner import QueryRunner
+from ecom_assets.tables.schema import fetched
 from ecom_assets.tables.values import json_path
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-    from ibis.backends.sql import SQLBackend
 
 Words = Mapping[str, tuple[str, ...]]
 """The source's names for the platform's event types, if they differ."""
@@ -21,13 +19,13 @@ MOST_LISTED = 20
 
 
 def missing_type_warnings(
-    con: SQLBackend | QueryRunner, events: ir.Table, event_types: Iterable[str], words: Words | None = None
+    con: SQLBackend, events: ir.Table, event_types: Iterable[str], words: Words | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (row["event_type"] for row in QueryRunner.wrap(con).rows(types_of, events)), words)
+    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), words)
 
 
 def types_of(events: ir.Table) -> ir.Table:
@@ -52,27 +50,26 @@ def _sentence(name: str, present: list[str], words: Words) -> str:
 
 
 def missing_property_warnings(
-    con: SQLBackend | QueryRunner, events: ir.Table, columns: Iterable[str], numbers: Iterable[str] = ()
+    con: SQLBackend, events: ir.Table, columns: Iterable[str], numbers: Iterable[str] = ()
 ) -> list[str]:
     """Return a sentence for each `properties.key` that no event has, or that only has texts.
 
     Args:
-        con: The engine that has the events, or its runner.
+        con: The engine that has the events.
         events: Rows of `CleanEvents`.
         columns: The columns that a question names; others than keys of `properties` are passed over.
         numbers: Those that it adds up, or compares with numbers.
     """
-    runner = QueryRunner.wrap(con)
     inside = [column for column in dict.fromkeys(columns) if json_path(column)]
-    if inside and not runner.rows(one_with_properties, events):
+    if inside and not fetched(con, one_with_properties(events)):
         return [
             f"No event has properties, so none has {inside[0]}; a mapping keeps them with `other_columns: properties`."
         ]
-    missing = [column for column in inside if not runner.rows(one_with_text, events, column)]
+    missing = [column for column in inside if not fetched(con, one_with_text(events, column))]
     texts = [
         column
         for column in dict.fromkeys(numbers)
-        if column in inside and column not in missing and not runner.rows(one_with_number, events, column)
+        if column in inside and column not in missing and not fetched(con, one_with_number(events, column))
     ]
     return [
         *(f"No event has {column}; look at the properties of one of them for its name." for column in missing),

@@ -72,6 +72,7 @@ def check_size(funnel: Funnel, source: EventSource, instead: str) -> None:
 Keep = Callable[[ir.Table], object]
 Rows = list[Row]
 SESSION = ("visitor_id", "session_started_at")
+ALL_DAYS: Final = Limits()
 
 
 def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
@@ -82,7 +83,8 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     rule: SessionRule | None = None,
     keep: Keep | None = None,
     words: Words | None = None,
-    limits: Limits | None = None,
+    limits: Limits = ALL_DAYS,
+    times: StepTimes | None = None,
 ) -> dict[str, Any]:
     """Return the definition, the number of units and their times at each step, what else is asked for, and warnings.
 
@@ -94,24 +96,23 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         keep: Called with the list of who is at each step: a row per unit and step, in order.
         words: The source's own words for event types, for the warnings.
         limits: The days of entry, and the time zone of days; by default all days, in UTC.
+        times: How long units took to each step, if that is known already.
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
-    limits = limits or Limits()
     known = _entries(con, events, limits) if limits.is_given or funnel.over else None
     counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), known)
     cohorts = cohorts_of(funnel, known) if known and funnel.over else []
     fast = _times_by_entry(counted, known, cohorts) if known else None
     entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
-    numbers, parts = _numbers(entered, keep, fast[0] if fast else None)
-    by_entry = _cohorts(counted, known, cohorts, fast) if known and cohorts else []
+    numbers, parts = _numbers(entered, keep, fast[0] if fast else times)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
-        **({"cohorts": by_entry} if funnel.over else {}),
+        **({"cohorts": _cohorts(counted, known, cohorts, fast) if known and cohorts else []} if funnel.over else {}),
         "warnings": [*(known.warnings() if known else []), *_missing(con, counted.events, funnel, numbers, words)],
     }
 

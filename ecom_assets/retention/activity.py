@@ -7,7 +7,10 @@ return, and the amount paid. Cohorts and cells are counted from it in `retention
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.breakdown import in_order
@@ -16,14 +19,9 @@ from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
 from ecom_assets.tables.first_events import FIRST, with_first
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import first_of_each
+from ecom_assets.tables.schema import rows_of
 from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
-    from ecom_assets.tables.query_runner import QueryRunner
 
 
 @dataclass(frozen=True)
@@ -105,15 +103,15 @@ def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
     return first_of_each(firsts, unit, ["event_id", "label"]).select(*unit, "label")
 
 
-def shown_labels(runner: QueryRunner, started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
-    result = [row["label"] for row in runner.rows(top_values, started, "label", rule.limit + 1)]
+    result = [row["label"] for row in rows_of(top_values(started, "label", rule.limit + 1))]
     kept = in_order(rule.by_columns, result[: rule.limit])
     if len(result) == len(kept):
         return kept, started
-    return [*kept, OTHER], runner.table(with_other, started, "label", kept)
+    return [*kept, OTHER], with_other(started, "label", kept)
 
 
 def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
@@ -32,13 +36,9 @@ from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
-from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.query_runner import QueryRunner
+from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.schema import rows_of, stored
 from ecom_assets.trends.trend import has_no_values
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-    from ibis.backends.sql import SQLBackend
 
 ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
 DAY_S: Final = 86_400
@@ -52,7 +52,7 @@ class Question:
     """A retention query.
 
     Attributes:
-        con: The engine, or its runner.
+        con: The engine.
         rows: The rows to look at: clean events or order lines.
         rule: The retention rule.
         timezone: The reporting time zone.
@@ -62,7 +62,7 @@ class Question:
         keep: A function that receives the list of who counts in which cell.
     """
 
-    con: SQLBackend | QueryRunner
+    con: SQLBackend
     rows: ir.Table
     rule: RetentionRule
     timezone: str
@@ -72,21 +72,16 @@ class Question:
     keep: Keep | None = None
 
     @property
-    def runner(self) -> QueryRunner:
-        """Return the runner of queries on the engine."""
-        return QueryRunner.wrap(self.con)
-
-    @property
     def activity(self) -> ir.Table:
         """Return the activity; for hours the rows are read once more, for their days."""
         if self.rule.period != "hour":
-            return self.runner.table(self.build, self.rows, self.rule, None)
-        plain = self.runner.table(self.build, self.rows, replace(self.rule, period="day"), None)
-        (span,) = self.runner.rows(days_of, plain)
+            return self.build(self.rows, self.rule, None)
+        plain = self.build(self.rows, replace(self.rule, period="day"), None)
+        (span,) = rows_of(days_of(plain))
         first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
         self._check_hours(self.between[0] or first, self.between[1] or last)
         hours = Hours(Days.between(first, last + ONE_DAY), self.timezone)
-        return self.runner.table(self.build, self.rows, self.rule, hours)
+        return self.build(self.rows, self.rule, hours)
 
     def _check_hours(self, first: date, last: date) -> None:
         if (last - first).days >= MAX_HOURLY_DAYS:
@@ -129,7 +124,7 @@ def retention_answer(question: Question, whole_until: date | None = None) -> dic
 
 
 def missing_warnings(
-    con: SQLBackend | QueryRunner,
+    con: SQLBackend,
     events: ir.Table,
     rule: RetentionRule,
     answer: Mapping[str, Any],
@@ -157,10 +152,7 @@ def answer_activity(question: Question, whole_until: date | None = None) -> dict
     answer = {"definition": definition, **_answer(question, result, result.cells)}
     if result.by_label is None:
         return answer
-    parts = {
-        label: _answer(question, result, question.runner.table(cells_of_label, result.by_label, label))
-        for label in result.labels
-    }
+    parts = {label: _answer(question, result, cells_of_label(result.by_label, label)) for label in result.labels}
     return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
 
 
@@ -193,30 +185,26 @@ def _is_bare(rule: RetentionRule, answer: Mapping[str, Any]) -> bool:
 def _counted(question: Question, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
-    runner, rule = question.runner, question.rule
+    con, rule = question.con, question.rule
     quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
     if quick:
         return quick
     # All further queries read this table, so that files are read only once.
     needs_times = rule.clock == "rolling" or rule.by is not None
-    activity = runner.stored(ACTIVITY, same if needs_times else by_period, question.activity)
+    activity = question.activity if needs_times else by_period(question.activity)
+    activity = stored(con, ACTIVITY, activity)
     known = _known(activity, question, whole_until)
     length, reach = known.period_count, known.reach
-    started = runner.stored(STARTS, starts, activity, rule, question.between)
-    labels, named = shown_labels(runner, started, rule)
+    started = stored(con, STARTS, starts(activity, rule, question.between))
+    labels, named = shown_labels(started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, length, named)))
     # Few rows, which are read several times, and for each value.
-    cells = runner.stored(CELLS, retention, activity, replace(rule, by=None), length, reach, started)
+    cells = stored(con, CELLS, retention(activity, replace(rule, by=None), length, reach, started))
     if not rule.by:
         return Counted(known, cells)
-    by_label = runner.stored(f"{CELLS}_by_label", retention, activity, rule, length, reach, named)
+    by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, named))
     return Counted(known, cells, by_label, labels)
-
-
-def same(rows: ir.Table) -> ir.Table:
-    """Return the rows as they are."""
-    return rows
 
 
 def _with_bins(question: Question) -> Question:
@@ -228,9 +216,8 @@ def _with_bins(question: Question) -> Question:
     for column in open_columns(rule.by_columns):
         # The starts as returns, whose numbers are added up.
         of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
-        numbers = question.runner.table(question.build, question.rows, replace(of_starts, sum_of=column), None)
-        numbers = question.runner.table(of_days, numbers, "event_date", question.between)
-        (known,) = question.runner.rows(ends_of_column, numbers, "value")
+        numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
+        (known,) = rows_of(ends_of_column(of_days(numbers, "event_date", question.between), "value"))
         ends[column] = known["least"], known["greatest"]
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
@@ -240,13 +227,13 @@ def _suits_kernel(question: Question) -> bool:
     rule = question.rule
     is_plain = rule.clock == "calendar" and rule.period in {"day", "week", "month"}
     is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
-    return question.runner.duckdb is not None and is_plain and not question.keep and question.between == (None, None)
+    return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
 
 
 def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
-    runner, rule = question.runner, question.rule
+    con, rule = question.con, question.rule
     most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
-    counted = cohort_counts(runner, question.activity, rule, most_periods)
+    counted = cohort_counts(con, question.activity, rule, most_periods)
     if counted is None:
         return None
     newest_date, period_count = counted.newest_date, counted.period_count
@@ -255,10 +242,10 @@ def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
     known = _reached(newest_date, None, period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
     length, reach = known.period_count, known.reach
-    result = runner.table(cells_of, counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
+    result = cells_of(counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
     if counted.by_label is None:
         return Counted(known, result)
-    by_label = runner.stored(f"{CELLS}_by_label", cells_of, *counted.by_label, rule, length, reach)
+    by_label = stored(con, f"{CELLS}_by_label", cells_of(*counted.by_label, rule, length, reach))
     return Counted(known, result, by_label, counted.labels)
 
 
@@ -290,7 +277,7 @@ def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
 
 def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
     rule = question.rule
-    (row,) = question.runner.rows(extent_of, activity, rule)
+    (row,) = rows_of(extent_of(activity, rule))
     if row["newest_date"] is None:
         return Known(None, whole_until, Reach(None, None), 1, has_money=False)
     row |= {**(_of_all_rows(question) or {}), "money": row["money"]}
@@ -306,7 +293,7 @@ def _of_all_rows(question: Question) -> dict[str, Any] | None:
     if rule.where == EVERYTHING and rule.per == "user":
         return None
     plain = replace(rule, where=EVERYTHING, per="user", starting="first_time", by=None, sum_of=None)
-    (row,) = question.runner.rows(extent_of, replace(question, rule=plain).activity, plain)
+    (row,) = rows_of(extent_of(replace(question, rule=plain).activity, plain))
     return row
 
 
@@ -326,8 +313,8 @@ def _reached(
 
 
 def _answer(question: Question, result: Counted, cells: ir.Table) -> dict[str, Any]:
-    rows = question.runner.rows(ordered_cells, cells)
-    sums = question.runner.rows(ordered_totals, cells)
+    rows = rows_of(ordered_cells(cells))
+    sums = rows_of(ordered_totals(cells))
     has_money = result.known.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),
@@ -414,14 +401,13 @@ def who_answer(question: Question, listed: CellList, whole_until: date | None = 
         came = members.filter(members.first_period == int(first), members.last_period == int(last or first))
         members = came if listed.has_returned else members.anti_join(came, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
-    runner = question.runner
-    (counted,) = runner.rows(lambda: visitors.agg(n=visitors.count()))
+    (counted,) = rows_of(visitors.agg(n=visitors.count()))
     return {
         "definition": answer["definition"],
         "cohort": listed.cohort,
         "period": listed.period,
         "count": int(counted["n"]),
-        "who": runner.rows(lambda: visitors.limit(listed.limit)),
+        "who": rows_of(visitors.limit(listed.limit)),
     }
 
 

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.retention.activity import numbered, starts
 from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
 from ecom_assets.tables.columns import EXACT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import hour_number, number_table, period_number, period_start
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import ratio, union_all
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 SECOND_US = 1_000_000
 SUMS: Final = {"amount": ("revenue_amount", MONEY), "value": ("value_amount", EXACT)}

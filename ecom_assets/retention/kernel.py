@@ -13,23 +13,22 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import duckdb
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import WorkError
 from ecom_assets.retention.activity import shown_labels
 from ecom_assets.retention.rule import Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
-from ecom_assets.tables.lazy_ibis import ibis
-from ecom_assets.tables.query_runner import QueryRunner
-
-if TYPE_CHECKING:
-    import duckdb
-    import ibis.expr.types as ir
-    from ibis.backends.sql import SQLBackend
+from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.schema import rows_of
 
 WORD_BITS: Final = 64
 MOST_WORDS: Final = 16
@@ -61,13 +60,11 @@ class CohortCounts:
     has_money: bool
 
 
-def cohort_counts(
-    con: SQLBackend | QueryRunner, activity: ir.Table, rule: RetentionRule, most_periods: int
-) -> CohortCounts | None:
+def cohort_counts(con: SQLBackend, activity: ir.Table, rule: RetentionRule, most_periods: int) -> CohortCounts | None:
     """Return the counts of activity; None if the data have no visitors, or more periods than there are bits.
 
     Args:
-        con: The DuckDB connection of `activity`, or its runner.
+        con: The DuckDB connection of `activity`.
         activity: One row or more per visitor and day, in the form of `retention`.
         rule: The retention rule, on the calendar clock.
         most_periods: At least the number of periods that the data cover.
@@ -75,18 +72,17 @@ def cohort_counts(
     words = -(-most_periods // WORD_BITS)
     if words > MOST_WORDS:
         return None
-    runner = QueryRunner.wrap(con)
-    _pass_over(runner, activity, rule, words)
-    visitors = runner.temp_table(VISITORS)
-    (known,) = runner.rows(span_of, visitors, rule)
+    _pass_over(con, activity, rule, words)
+    visitors = _temp_table(con, VISITORS)
+    (known,) = rows_of(span_of(visitors, rule))
     if known["newest"] is None or known["length"] >= words * WORD_BITS:
         return None
-    begun = runner.table(begun_of, visitors, rule)
-    labels, begun = shown_labels(runner, _with_labels(runner, activity, begun) if rule.by else begun, rule)
-    alike = runner.table(alike_of, begun, _names(words))
+    begun = begun_of(visitors, rule)
+    labels, begun = shown_labels(_with_labels(con, activity, begun) if rule.by else begun, rule)
+    alike = alike_of(begun, _names(words))
     count, has_money = known["length"] + 1, known["paying"] > 0
-    rows: Arrays = _duckdb(runner).execute(runner.sql(alike)).fetchnumpy()
-    paid = _paid(runner, begun, rule.cells(count)) if has_money else {}
+    rows: Arrays = _duckdb(con).execute(con.compile(alike)).fetchnumpy()
+    paid = _paid(con, begun, rule.cells(count)) if has_money else {}
     tables = partial(_tables, rule=rule, newest=known["number"], cells=rule.cells(count))
     by_label = None
     if labels:
@@ -94,18 +90,20 @@ def cohort_counts(
             tables({name: values[rows["label"] == label] for name, values in rows.items()}, paid.get(label, {}))
             for label in labels
         ]
-        by_label = _stored(
-            runner, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True))
-        )
-    whole = _stored(runner, VISITORS, *tables(rows, paid.get(None, {})))
+        by_label = _stored(con, f"{VISITORS}_by_label", *(_labelled(labels, some) for some in zip(*parts, strict=True)))
+    whole = _stored(con, VISITORS, *tables(rows, paid.get(None, {})))
     return CohortCounts(*whole, by_label, labels, known["newest"], count, has_money)
 
 
-def _duckdb(runner: QueryRunner) -> duckdb.DuckDBPyConnection:
-    con = runner.duckdb
-    if con is None:
+def _duckdb(con: SQLBackend) -> duckdb.DuckDBPyConnection:
+    if not has_kernels(con):
         raise WorkError("The kernel of retention needs DuckDB; use the expression.")
-    return con
+    result: duckdb.DuckDBPyConnection = con.con
+    return result
+
+
+def _temp_table(con: SQLBackend, name: str) -> ir.Table:
+    return con.table(name, database=("temp", "main"))
 
 
 def span_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
@@ -133,11 +131,6 @@ def payments_of(begun: ir.Table) -> ir.Table:
     """Return what each visitor paid, by label and cohort."""
     label = begun.label if "label" in begun.columns else ibis.null("string")
     return begun.select("cohort_number", "paid", label=label)
-
-
-def labelled(begun: ir.Table, labels: ir.Table) -> ir.Table:
-    """Return visitors with their label."""
-    return begun.join(labels, "visitor_id")
 
 
 def _tables(
@@ -170,15 +163,15 @@ def _labelled(labels: Sequence[str], parts: Sequence[Arrays]) -> Arrays:
     return columns | {"label": np.repeat(np.array(labels, object), sizes)}
 
 
-def _stored(runner: QueryRunner, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
+def _stored(con: SQLBackend, name: str, cohorts: Arrays, counts: Arrays) -> tuple[ir.Table, ir.Table]:
     """Return cohorts and counts as tables; without Arrow, which would load pandas to make them."""
 
     def table(kind: str, arrays: Arrays, columns: str) -> ir.Table:
-        con = _duckdb(runner)
-        con.register("given_arrays", arrays)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
-        con.unregister("given_arrays")
-        return runner.temp_table(f"{name}_{kind}")
+        duckdb_con = _duckdb(con)
+        duckdb_con.register("given_arrays", arrays)
+        duckdb_con.execute(f"CREATE OR REPLACE TEMP TABLE {name}_{kind} AS SELECT {columns} FROM given_arrays")  # noqa: S608 (names of this module)
+        duckdb_con.unregister("given_arrays")
+        return _temp_table(con, f"{name}_{kind}")
 
     return (
         table("cohorts", cohorts, "* EXCLUDE (start_day), DATE '1970-01-01' + start_day::INT AS start_date"),
@@ -186,15 +179,15 @@ def _stored(runner: QueryRunner, name: str, cohorts: Arrays, counts: Arrays) -> 
     )
 
 
-def _with_labels(runner: QueryRunner, activity: ir.Table, begun: ir.Table) -> ir.Table:
+def _with_labels(con: SQLBackend, activity: ir.Table, begun: ir.Table) -> ir.Table:
     """Return visitors with the label of their first start; events at one time are in the order of ids, then labels."""
-    _duckdb(runner).execute(f"""
+    _duckdb(con).execute(f"""
         CREATE OR REPLACE TEMP TABLE {LABELS} AS
         SELECT visitor_id, arg_min(label, {{'event_id': event_id, 'label': label}}) AS label
-        FROM ({runner.sql(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
+        FROM ({con.compile(activity)}) AS a JOIN {VISITORS} AS v USING (visitor_id)
         WHERE is_start = 1 AND a.event_at = v.first_at GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
-    return runner.table(labelled, begun, runner.temp_table(LABELS))
+    return begun.join(_temp_table(con, LABELS), "visitor_id")
 
 
 def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
@@ -206,17 +199,17 @@ def _names(words: int) -> list[str]:
     return [f"{CAME}{word}" for word in range(words)]
 
 
-def _pass_over(runner: QueryRunner, activity: ir.Table, rule: RetentionRule, words: int) -> None:
+def _pass_over(con: SQLBackend, activity: ir.Table, rule: RetentionRule, words: int) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
     came = ", ".join(f"{_bits_sql(rule, word, words)} AS {name}" for word, name in enumerate(_names(words)))
     first_at = f"min(event_at) {starts} AS first_at," if rule.by else ""
-    _duckdb(runner).execute(f"""
+    _duckdb(con).execute(f"""
         CREATE OR REPLACE TEMP TABLE {VISITORS} AS
         SELECT visitor_id, {first_at} min(event_date) {starts} AS start_date, min(event_date) AS first_date,
             max(event_date) AS newest_date, {came},
             list({{'number': number, 'amount': amount}}) FILTER (amount IS NOT NULL) AS paid
-        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({runner.sql(activity)})) GROUP BY visitor_id
+        FROM (SELECT *, {_number_sql(rule)} AS number FROM ({con.compile(activity)})) GROUP BY visitor_id
     """)  # noqa: S608 (compiled by Ibis)
 
 
@@ -250,18 +243,18 @@ def _in_cells(came: Bits, visitors: Counts, cells: tuple[Bracket, ...], mode: st
     return np.pad(counts, (0, len(cells) - len(counts))).astype(np.int64)
 
 
-def _paid(runner: QueryRunner, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
+def _paid(con: SQLBackend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[str | None, Paid]:
     """Return the revenue by cohort and cell, of each label and (None) of all.
 
     A payment counts in the first cell that has not ended by then.
     """
-    rows = runner.sql(runner.table(payments_of, begun))
+    rows = con.compile(payments_of(begun))
     sql = f"""
         SELECT label, cohort_number, one.number - cohort_number AS place, sum(one.amount)
         FROM (SELECT label, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
     """  # noqa: S608 (compiled by Ibis)
     values: dict[str | None, Paid] = {}
-    for name, cohort, place, amount in _duckdb(runner).execute(sql).fetchall():
+    for name, cohort, place, amount in _duckdb(con).execute(sql).fetchall():
         cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
         if cell is None:
             continue

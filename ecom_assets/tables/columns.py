@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.tables.breakdown import Ends, bins_of, open_columns, with_ends
@@ -21,11 +24,7 @@ from ecom_assets.tables.conditions import (
     where_mapping,
     with_event_types,
 )
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.values import MAX_EXACT_DOUBLE, Scalar, check_comparable, json_path, kind_of, unknown_column
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 MAX_LISTED: Final = 50
 """The number of values up to which a list is compared value by value."""

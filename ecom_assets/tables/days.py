@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.tables import values
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import union_all
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 ONE_DAY = timedelta(days=1)
 

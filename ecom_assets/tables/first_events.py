@@ -5,13 +5,12 @@ Which event is first does not depend on the days of a question: events before th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.lazy_ibis import ibis
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 FIRST: Final = "is_first_"
 """The prefix of the columns of `with_first`, before a number."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
-from ecom_assets.tables.lazy_ibis import ibis
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-    from ibis.backends.duckdb import Backend as DuckDB
-    from ibis.backends.sql import SQLBackend
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+from ibis.backends.sql import SQLBackend
 
 
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:

@@ -109,3 +109,15 @@ def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
         matches: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
         return matches
     return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
+
+
+def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
+    """Return the rows of a small result by column name, in the types that their expression declares."""
+    result: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
+    return result
+
+
+def stored(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+    """Return a temporary table with the rows, for several queries to read."""
+    # Replaced where a question over files is answered twice; other engines need more statements for that.
+    return con.create_table(name, rows, temp=True, overwrite=con.name == "duckdb")

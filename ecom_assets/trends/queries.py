@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing import missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
-from ecom_assets.tables.query_runner import QueryRunner
+from ecom_assets.tables.schema import rows_of, stored
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
@@ -30,10 +33,6 @@ from ecom_assets.trends.trend import (
 )
 from ecom_assets.trends.visitors import STATES, active_changes, active_on, lifecycle, stickiness
 
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-    from ibis.backends.sql import SQLBackend
-
 EVENTS = "trend_events"
 Line = list[float | None]
 """A value for each period; None where it is unknown."""
@@ -45,11 +44,11 @@ Values = tuple[dict[str, Any], list[str]]
 """A part of an answer, and the event types that no event has."""
 
 
-def trend_answer(con: SQLBackend | QueryRunner, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
+def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
     Args:
-        con: The engine that has the events, or its runner.
+        con: The engine that has the events.
         events: Rows of `CleanEvents`; for a lifecycle, and for first events, those of all days.
         trend: The definition.
         days: The days of the query and of the data.
@@ -58,8 +57,8 @@ def trend_answer(con: SQLBackend | QueryRunner, events: ir.Table, trend: Trend, 
         DefinitionError: The definition does not fit the events or the days.
     """
     days.check(trend)
-    runner, definition, trend = QueryRunner.wrap(con), trend.to_mapping(), flagged(trend)
-    query = _Query(runner, runner.table(with_firsts, events, trend), trend, days).with_bins()
+    definition, trend = trend.to_mapping(), flagged(trend)
+    query = _Query(con, with_firsts(events, trend), trend, days).with_bins()
     starts = days.starts(trend)
     count = {"trend": _values, "stickiness": _stickiness, "lifecycle": _lifecycle}[trend.kind]
     result, without_events = count(query)
@@ -74,9 +73,9 @@ def trend_answer(con: SQLBackend | QueryRunner, events: ir.Table, trend: Trend, 
 
 @dataclass(frozen=True)
 class _Query:
-    """A trend over a range: the runner of its queries, all events, the definition, and the days."""
+    """A trend over a range: the engine, all events, the definition, and the days."""
 
-    runner: QueryRunner
+    con: SQLBackend
     events: ir.Table
     trend: Trend
     days: Range
@@ -84,20 +83,20 @@ class _Query:
     def in_range(self, trend: Trend) -> ir.Table:
         """Return the events of a trend in the range."""
         days = self.days
-        rows = self.runner.table(within, self.events, days.first, days.last)
+        rows = within(self.events, days.first, days.last)
         hours = Days.between(days.first, days.last + ONE_DAY) if trend.is_by_clock else None
-        return self.runner.table(events_of, rows, trend, hours, days.timezone)
+        return events_of(rows, trend, hours, days.timezone)
 
     def stored(self, name: str) -> ir.Table:
         """Store the events of the trend in a temporary table, because several queries read them."""
-        return self.runner.stored(name, needed, self.in_range(self.trend), self.trend)
+        return stored(self.con, name, needed(self.in_range(self.trend), self.trend))
 
     def with_bins(self) -> _Query:
         """Return the query with the edges of its bins, which are bounded by the numbers of its events in the range."""
         trend = self.trend
         ends: dict[str, Ends] = {}
         for column in open_columns(trend.by_columns):
-            (known,) = self.runner.rows(ends_of_column, self.in_range(replace(trend, by=None)), column)
+            (known,) = rows_of(ends_of_column(self.in_range(replace(trend, by=None)), column))
             ends[column] = known["least"], known["greatest"]
         by, limit = with_ends(trend.by_columns, trend.limit, ends)
         return replace(self, trend=replace(trend, by=by or None, limit=limit))
@@ -107,14 +106,14 @@ class _Query:
         by, limit = self.trend.by_columns, self.trend.limit
         if not by:
             return [None]
-        result = [row["breakdown"] for row in self.runner.rows(top_values, rows, "breakdown", limit + 1)]
+        result = [row["breakdown"] for row in rows_of(top_values(rows, "breakdown", limit + 1))]
         return [*in_order(by, result[:limit]), *([OTHER] if len(result) > limit else [])]
 
     def with_other(self, rows: ir.Table, groups: Groups) -> ir.Table:
         """Return the rows with other values of the breakdown as `(other)`."""
         if OTHER not in groups:
             return rows
-        return self.runner.table(with_other, rows, "breakdown", [one for one in groups if one is not None])
+        return with_other(rows, "breakdown", [one for one in groups if one is not None])
 
     @property
     def named_series(self) -> list[tuple[str, Series]]:
@@ -130,7 +129,7 @@ class _Query:
 def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str]) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
     trend = query.trend
-    of_types = missing_type_warnings(query.runner, query.events, event_types)
+    of_types = missing_type_warnings(query.con, query.events, event_types)
     conditions = [trend.where, *(one.where for one in trend.series)]
     counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
     counted = {one["name"] for one in counts if _counts_something(one)}
@@ -143,7 +142,7 @@ def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str
         *binned_columns(trend.by_columns),
         *(one.of for one in trend.series if one.of and one.measure != DISTINCT),
     ]
-    return [*of_types, *missing_property_warnings(query.runner, query.events, trend.columns, numbers)]
+    return [*of_types, *missing_property_warnings(query.con, query.events, trend.columns, numbers)]
 
 
 def _counts_something(result: Mapping[str, Any]) -> bool:
@@ -182,7 +181,7 @@ def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tupl
 def _active_lines(query: _Query, events: ir.Table, series: Series) -> Lines:
     days, trend = query.days, query.trend
     changes: dict[str | None, dict[date, int]] = {}
-    for row in query.runner.rows(active_changes, events, series):
+    for row in rows_of(active_changes(events, series)):
         changes.setdefault(row["breakdown"], {})[row["event_date"]] = row["change"]
     return {
         group: [
@@ -195,13 +194,13 @@ def _active_lines(query: _Query, events: ir.Table, series: Series) -> Lines:
 
 def _stickiness(query: _Query) -> Values:
     """Return, for each series and value of the breakdown, the visitors by the number of periods."""
-    stored = query.stored(EVENTS)
-    groups = query.groups(stored)
-    rows = query.with_other(stored, groups)
+    events = query.stored(EVENTS)
+    groups = query.groups(events)
+    rows = query.with_other(events, groups)
     length, results, by_series = len(query.days.starts(query.trend)), [], []
     for name, one in query.named_series:
         counts: dict[str | None, dict[int, int]] = {}
-        for row in query.runner.rows(stickiness, rows, one, query.trend.at_least):
+        for row in rows_of(stickiness(rows, one, query.trend.at_least)):
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
         of_series = {"name": name, **one.to_mapping()}
@@ -222,11 +221,11 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
 def _lifecycle(query: _Query) -> Values:
     """Return, for each series, the visitors of each state by period; null where nothing is known of a period."""
     days, trend = query.days, query.trend
-    stored = replace(query, days=days.since_ever(trend)).stored(EVENTS)
+    events = replace(query, days=days.since_ever(trend)).stored(EVENTS)
     results, by_series = [], []
     first = number_of(days.known_start(trend), trend)
     for name, one in query.named_series:
-        rows = query.runner.rows(lifecycle, stored, one, trend)
+        rows = rows_of(lifecycle(events, one, trend))
         counts = {(int(row["number"]), row["state"]): int(row["visitor_count"]) for row in rows}
         by_series.append(counts)
         lines: dict[str, list[int | None]] = {state: [] for state in STATES}
@@ -250,7 +249,7 @@ def _filled(query: _Query, known: Sequence[Lines], groups: Groups) -> list[Lines
 
 def _lines(query: _Query, events: ir.Table, series: Series) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
-    rows = query.runner.rows(values, events, series, by_period=True, first_only=query.trend.is_cumulative)
+    rows = rows_of(values(events, series, by_period=True, first_only=query.trend.is_cumulative))
     result: dict[str | None, dict[date, float]] = {}
     for row in rows:
         result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
@@ -279,7 +278,7 @@ def _totals(query: _Query, events: ir.Table, known: Sequence[Lines]) -> list[dic
         if one.measure in ACTIVE:
             totals.append({group: line[-1] for group, line in lines.items() if line[-1] is not None})
         else:
-            rows = query.runner.rows(values, events, one, by_period=False)
+            rows = rows_of(values(events, one, by_period=False))
             totals.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
     return totals
 

@@ -10,25 +10,20 @@ from dataclasses import replace
 from datetime import date
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.tables.columns import EXACT, column_of, exact_number_of, holds, label_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_start, period_start
 from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_TIME, with_first
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import ratio
-from ecom_assets.tables.query_runner import binds_dates
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, Series, Trend
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
 
 NONE, OTHER = "(none)", "(other)"
 
 
-@binds_dates
 def within(events: ir.Table, first: date, last: date) -> ir.Table:
     """Return the events of the days from `first` to `last`, both included."""
     return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))

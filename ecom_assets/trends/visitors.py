@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING
+
+import ibis
+import ibis.expr.types as ir
 
 from ecom_assets.tables.days import CLOCK_S, hour_number, period_number
-from ecom_assets.tables.lazy_ibis import ibis
 from ecom_assets.tables.portable import union_all
 from ecom_assets.trends.definition import ACTIVE, Series, Trend
 from ecom_assets.trends.trend import is_of
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 STATES = ("new", "returning", "resurrecting", "dormant")
 

@@ -15,8 +15,8 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.kept_statements import STATEMENTS
 from ecom_assets.warehouse.local import connect, keep_within
+from ecom_assets.warehouse.statements import STATEMENTS
 
 EMBEDDED = "duckdb"
 """The scheme of the engine that runs in this process."""

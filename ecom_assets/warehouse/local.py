@@ -24,9 +24,8 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.duckdb_settings import SETTINGS
-from ecom_assets.warehouse.kept_statements import STATEMENTS
 from ecom_assets.warehouse.sql_text import ident, text
-from ecom_assets.warehouse.statements import kept_sql
+from ecom_assets.warehouse.statements import STATEMENTS
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
@@ -102,9 +101,10 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
 
     def create_table(self, name: str, /, obj: Any = None, **kwargs: Any) -> ir.Table:  # noqa: ANN401 (as above)
         """Create a table as Ibis does, but fill a temporary one by the statement that `compile` keeps."""
-        if set(kwargs) - {"schema"} != {"temp"} or not kwargs["temp"] or not isinstance(obj, ir.Table):
+        if set(kwargs) - {"schema", "overwrite"} != {"temp"} or not kwargs["temp"] or not isinstance(obj, ir.Table):
             return super().create_table(name, obj, **kwargs)
-        table = super().create_table(name, schema=kwargs.get("schema") or obj.schema(), temp=True)
+        kwargs.setdefault("schema", obj.schema())
+        table = super().create_table(name, **kwargs)
         self._run_pre_execute_hooks(obj)
         columns = ", ".join(map(ident, obj.columns))
         self.raw_sql(f"INSERT INTO temp.main.{ident(name)} ({columns}) {self.compile(obj)}")
@@ -138,7 +138,7 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         write = super().compile
         if limit is not None or params:
             return str(write(expr, limit=limit, params=params, pretty=pretty))
-        return kept_sql(STATEMENTS, expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
+        return STATEMENTS.sql(expr.as_table(), f"pretty={pretty}", lambda rows: str(write(rows, pretty=pretty)))
 
     def to_pyarrow(
         self,
@@ -164,7 +164,7 @@ class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
         def write(rows: ir.Table) -> str:
             return streaming(self.compiler.to_sqlglot(rows)).sql(dialect=self.dialect, pretty=True)
 
-        return kept_sql(STATEMENTS, rows, "streaming", write)
+        return STATEMENTS.sql(rows, "streaming", write)
 
 
 def adapt_duckdb_2_to_ibis_12() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import answer as funnel_answers
-from ecom_assets.funnels.answer import fast_times, funnel_answer
+from ecom_assets.funnels.answer import ALL_DAYS, fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel, FunnelStep
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
@@ -97,7 +97,7 @@ def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
     return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within_s * SECOND], funnel)
 
 
-def answer(events: Sequence[Event], funnel: Funnel, limits: Limits | None = None) -> dict[str, Any]:
+def answer(events: Sequence[Event], funnel: Funnel, limits: Limits = ALL_DAYS) -> dict[str, Any]:
     con = connect()
     return funnel_answer(con, con.create_table("events", clean(events)), funnel, limits=limits)
 

@@ -4,8 +4,6 @@ What a funnel means is tested in `tests/transforms`, where every story runs thro
 """
 
 import datetime as dt
-import subprocess
-import sys
 
 import duckdb
 import numpy as np
@@ -156,19 +154,6 @@ def test_a_day_that_a_zone_repeats_is_no_tie() -> None:
     con.execute("CREATE TABLE events (visitor_id VARCHAR, event_at TIMESTAMPTZ, event_type VARCHAR)")
     con.executemany("INSERT INTO events VALUES ('Ana', ?, ?)", [(first, "view"), (first + hour, "cart")])
     assert funnel_counts(con, "SELECT * FROM events", VIEW_CART) == [1, 0]
-
-
-def test_counting_a_funnel_imports_neither_dagster_nor_ibis_nor_pandas_nor_pyarrow() -> None:
-    code = (
-        "import sys, duckdb\n"
-        "from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL\n"
-        "from ecom_assets.funnels.kernel.counts import funnel_times\n"
-        "sql = \"SELECT 'Ana' AS visitor_id, now() AS event_at, 'page_view' AS event_type\"\n"
-        "assert funnel_times(duckdb.connect(), sql, FIVE_STEP_FUNNEL).counts == [1, 0, 0, 0, 0]\n"
-        "print(sorted({'dagster', 'ibis', 'pandas', 'pyarrow'} & set(sys.modules)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_the_five_step_funnel_names_the_columns_it_needs() -> None:

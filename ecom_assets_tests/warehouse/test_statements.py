@@ -1,5 +1,6 @@
 """Statements that are written once for all days are those of a new compilation; what is too complex is so to Ibis."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
@@ -15,10 +16,11 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.queries import LAST_DATE, Period, with_previous
 from ecom_assets.tables.schema import schema_of
-from ecom_assets.warehouse.kept_statements import KeptStatements
+from ecom_assets.warehouse import statements as module
 from ecom_assets.warehouse.local import OF_IBIS, complexity, connect
-from ecom_assets.warehouse.statements import kept_sql
+from ecom_assets.warehouse.statements import Statements, Write
 from ecom_assets_tests.builders import received
 from ecom_assets_tests.platform import Platform
 
@@ -26,7 +28,7 @@ VISITS = ibis.table({"day": "date", "visitor": "string", "at": "timestamp(6)"}, 
 MONDAY, TUESDAY, FRIDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 6)
 
 
-def written(statements: KeptStatements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
+def written(statements: Statements, rows: ir.Table, count: "Counter[str] | None" = None) -> str:
     """The statement, with how often one was written."""
 
     def write(answer: ir.Table) -> str:
@@ -34,7 +36,7 @@ def written(statements: KeptStatements, rows: ir.Table, count: "Counter[str] | N
             count["written"] += 1
         return str(ibis.to_sql(answer, dialect="duckdb"))
 
-    return kept_sql(statements, rows, "test", write)
+    return statements.sql(rows, "test", write)
 
 
 def compiled_again(rows: ir.Table) -> str:
@@ -48,7 +50,7 @@ def between(first: date, end: date) -> ir.Table:
 
 
 def test_one_statement_is_written_for_all_days() -> None:
-    statements, count = KeptStatements(), Counter[str]()
+    statements, count = Statements(), Counter[str]()
     for first, end in ((MONDAY, TUESDAY), (TUESDAY, FRIDAY), (date(1900, 1, 1), date(2200, 12, 31))):
         assert written(statements, between(first, end), count) == compiled_again(between(first, end))
     assert count["written"] == 1
@@ -58,7 +60,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
     def either(first: date, second: date) -> ir.Table:
         return VISITS.filter((VISITS.day == ibis.literal(first)) | (VISITS.day == ibis.literal(second)))
 
-    statements = KeptStatements()
+    statements = Statements()
     for pair in ((MONDAY, TUESDAY), (MONDAY, MONDAY), (FRIDAY, TUESDAY), (TUESDAY, TUESDAY)):
         assert written(statements, either(*pair)) == compiled_again(either(*pair))
 
@@ -78,7 +80,7 @@ def test_days_that_are_the_same_twice_are_another_statement_than_two_days() -> N
     ],
 )
 def test_all_but_days_is_part_of_the_shape(rows: Callable[[int], ir.Table]) -> None:
-    statements = KeptStatements()
+    statements = Statements()
     answer = [written(statements, rows(n)) for n in (1, 2, 1, 2)]
     assert answer == [compiled_again(rows(n)) for n in (1, 2, 1, 2)]
     assert answer[0] != answer[1]
@@ -89,7 +91,7 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
         function = ibis.udf.scalar.builtin(_function, name=name, signature=(("string",), "uint64"))
         return VISITS.mutate(key=function(VISITS.visitor))
 
-    statements, count = KeptStatements(), Counter[str]()
+    statements, count = Statements(), Counter[str]()
     for name in ("hash", "hash", "md5_number"):  # Ibis makes two functions of one name
         assert written(statements, keyed(name), count) == compiled_again(keyed(name))
     assert count["written"] == len({"hash", "md5_number"})
@@ -97,7 +99,7 @@ def test_functions_of_the_engine_are_kept_by_their_name() -> None:
 
 def test_functions_of_python_are_not_kept() -> None:
     rows = VISITS.mutate(key=ibis.udf.scalar.python(_function, signature=(("string",), "int64"))(VISITS.visitor))
-    statements, count = KeptStatements(), Counter[str]()
+    statements, count = Statements(), Counter[str]()
     for _ in range(2):
         written(statements, rows, count)
     assert count["written"] == 2
@@ -109,7 +111,7 @@ def _function(visitor: str) -> int:
 
 @pytest.mark.parametrize("far", [date(9000, 1, 1), date.max])
 def test_a_day_or_a_text_that_looks_like_a_stand_in_stays_what_it_is(far: date) -> None:
-    statements = KeptStatements()
+    statements = Statements()
     text = f"MAKE_DATE({far.year}, {far.month}, {far.day})"
     for rows in (between(MONDAY, far), between(MONDAY, FRIDAY).filter(VISITS.visitor == text)):
         for _ in range(2):
@@ -123,7 +125,7 @@ def test_rows_in_memory_are_not_kept() -> None:
 
 
 def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> None:
-    first, second, count = KeptStatements(), KeptStatements(), Counter[str]()
+    first, second, count = Statements(), Statements(), Counter[str]()
     for statements, day in ((first, TUESDAY), (second, FRIDAY)):
         statements.keep_in(tmp_path / "statements.sqlite")
         assert written(statements, between(MONDAY, day), count) == compiled_again(between(MONDAY, day))
@@ -132,13 +134,15 @@ def test_another_process_finds_the_statements_in_the_file(tmp_path: Path) -> Non
 
 def test_a_question_that_stores_rows_is_written_once_for_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the API, where each question has a connection: what it stores has the same name on each."""
-    statements, count = KeptStatements(), Counter[str]()
+    statements, count = Statements(), Counter[str]()
+    plain = statements.sql
 
-    def counted(_kept: KeptStatements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+    def counted(rows: ir.Table, kind: str, write: Write) -> str:
         count["asked"] += 1
-        return kept_sql(statements, rows, kind, lambda answer: count.update(written=1) or write(answer))
+        return plain(rows, kind, lambda answer: count.update(written=1) or write(answer))
 
-    monkeypatch.setattr("ecom_assets.warehouse.local.kept_sql", counted)
+    monkeypatch.setattr(statements, "sql", counted)
+    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", statements)
     for first in (1, 100):
         con = connect()
         con.raw_sql(f"CREATE TABLE numbers AS SELECT unnest([{first}, 8, 9]) AS number")
@@ -153,6 +157,50 @@ def test_a_question_that_stores_rows_is_written_once_for_all_connections(monkeyp
     assert count == {"asked": 10, "written": 5}
 
 
+WEEKS = (
+    Period("custom", date(2026, 3, 2), date(2026, 3, 8)),
+    Period("custom", date(1900, 1, 1), date(1900, 1, 7)),
+    Period("custom", date(2200, 12, 25), LAST_DATE),
+)
+
+
+@pytest.mark.parametrize("period", WEEKS)
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+def test_one_statement_is_written_for_all_days_of_the_parameters(period: Period, dialect: str) -> None:
+    statements, count, question = Statements(), Counter[str](), with_previous(VISITS, "day")
+
+    def write(rows: ir.Table) -> str:
+        count["written"] += 1
+        return str(ibis.to_sql(rows, dialect=dialect))
+
+    for other in (*WEEKS, period):
+        answer = statements.sql(question, dialect, write, other.parameters)
+    assert answer == ibis.to_sql(question, dialect=dialect, params=period.parameters)
+    assert f"MAKE_DATE({period.start_date.year}, {period.start_date.month}, {period.start_date.day})" in answer
+    assert count["written"] == 1
+    text = "MAKE_DATE(9000, 1, 1)"
+    assert f"'{text}'" in statements.sql(question.filter(question.visitor == text), dialect, write, period.parameters)
+
+
+def test_no_more_statements_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    statements = Statements()
+    for number in range(10):
+        assert f"'{number}'" in written(statements, VISITS.filter(VISITS.visitor == str(number)))
+        assert len(statements) <= 3
+
+
+def test_a_damaged_statement_is_written_again(tmp_path: Path) -> None:
+    for expected in (1, 0, 1, 0):
+        statements, count = Statements(), Counter[str]()
+        statements.keep_in(tmp_path / "statements.sqlite")
+        assert written(statements, between(MONDAY, FRIDAY), count) == compiled_again(between(MONDAY, FRIDAY))
+        assert count["written"] == expected
+        if not expected:
+            with sqlite3.connect(tmp_path / "statements.sqlite") as file:
+                file.execute("UPDATE statement SET sql = replace(sql, 'visits', 'others')")
+
+
 @pytest.mark.parametrize("content", [b"no database", None])
 def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "statements.sqlite"
@@ -160,7 +208,7 @@ def test_a_file_that_cannot_be_used_is_done_without(tmp_path: Path, content: byt
         path.mkdir()
     else:
         path.write_bytes(content * 200)
-    statements = KeptStatements()
+    statements = Statements()
     statements.keep_in(path)
     assert written(statements, between(MONDAY, FRIDAY)) == compiled_again(between(MONDAY, FRIDAY))
 
@@ -170,18 +218,21 @@ def test_every_table_is_computed_by_the_statement_that_would_be_written_again(mo
     """Three days with a purchase each, computed one after another: most statements were kept on the first."""
     answer: Counter[str] = Counter()
 
-    def compared(kept: KeptStatements, rows: ir.Table, kind: str, write: Callable[[ir.Table], str]) -> str:
+    statements = Statements()  # none kept yet
+    plain = statements.sql
+
+    def compared(rows: ir.Table, kind: str, write: Write) -> str:
         def counted(question: ir.Table) -> str:
             answer["written"] += 1
             return write(question)
 
-        actual = kept_sql(kept, rows, kind, counted)
+        actual = plain(rows, kind, counted)
         assert actual == write(rows)
         answer["asked"] += 1
         return actual
 
-    monkeypatch.setattr("ecom_assets.warehouse.local.kept_sql", compared)
-    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", KeptStatements())  # none kept yet
+    monkeypatch.setattr(statements, "sql", compared)
+    monkeypatch.setattr("ecom_assets.warehouse.local.STATEMENTS", statements)
     platform = Platform()
     days = Days.between(date(2026, 2, 27), date(2026, 3, 2))
     rows: list[dict[str, Any]] = [

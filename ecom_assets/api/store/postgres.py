@@ -15,7 +15,6 @@ import psycopg
 from ibis.backends.postgres import Backend
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.api.store.sql_cache import Compiled
 from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
@@ -23,6 +22,7 @@ from ecom_assets.api.store.store import (
     StoreReading,
     Tables,
     published_days,
+    statement_of,
 )
 from ecom_assets.errors import ConnectionLostError
 from ecom_assets.questions.source import QuestionTooLargeError
@@ -60,7 +60,6 @@ class PostgresStore:
         self.settings = settings
         self._idle: queue.LifoQueue[PostgresEngine] = queue.LifoQueue(MOST_IDLE)
         self.tables: dict[str, ir.Table] = {}
-        self.compiled = Compiled()
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["PostgresReading"]:
@@ -134,7 +133,6 @@ class PostgresReading(StoreReading):
         super().__init__(published, store.settings, cancellation)
         self._engine = engine
         self._tables = store.tables
-        self._compiled = store.compiled
 
     def _table(self, contract: type[Table]) -> ir.Table:
         name = contract.qualified_name()
@@ -150,7 +148,7 @@ class PostgresReading(StoreReading):
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = self._compiled.sql(self._engine.con, question, period)
+        sql = statement_of(self._engine.con, question, period)
         self.questions.append(sql)
         with self._cancellation.during(self._engine.con.con.cancel_safe):
             return self._engine.query(sql)

@@ -17,7 +17,6 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.api.store.sql_cache import Compiled
 from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
@@ -26,6 +25,7 @@ from ecom_assets.api.store.store import (
     Tables,
     published_days,
     stamp_of,
+    statement_of,
 )
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import CleanEvents
@@ -104,7 +104,6 @@ class _Opened:
         self.path = path
         self.published = published
         self.readers = 0
-        self.compiled = Compiled()
         self.states: dict[str, list[Row]] = {}
         # Created now, because requests run in parallel and a connection runs one query at a time.
         self.tables = {name: con.table(name.split(".")[1], database=name.split(".")[0]) for name in published.tables}
@@ -128,12 +127,12 @@ class SnapshotReading(StoreReading):
 
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result."""
-        sql = self._opened.compiled.sql(self._opened.con, question, period)
+        sql = statement_of(self._opened.con, question, period)
         return self._queried(sql, question.columns)
 
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; it runs once per snapshot, not once per answer."""
-        sql = self._opened.compiled.sql(self._opened.con, question, None)
+        sql = statement_of(self._opened.con, question, None)
         if sql in self._opened.states:
             self.questions.append(sql)
         else:

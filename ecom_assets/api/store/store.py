@@ -23,6 +23,7 @@ from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
+from ecom_assets.warehouse.statements import STATEMENTS
 
 IN_SCOPE: Final = "ecom_assets.interruption"
 """The key in the ASGI scope with the `Cancellation` of a request."""
@@ -190,6 +191,12 @@ class StoreReading(ABC):
         Raises:
             QuestionTooLargeError: It needs more memory than is allowed, or more time of a database server.
         """
+
+
+def statement_of(con: SQLBackend, question: ir.Table, period: Period | None) -> str:
+    """Return the SQL of a query, with the days of a period if it uses them; one statement serves all periods."""
+    params = None if period is None else period.parameters
+    return STATEMENTS.sql(question, con.name, lambda rows: str(con.compile(rows)), params)
 
 
 class Store(Protocol):

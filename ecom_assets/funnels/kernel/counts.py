@@ -2,8 +2,7 @@
 
 DuckDB filters the events of the steps, packs each into one integer and gathers them per unit. NumPy does the passes
 over batches of units (`funnels/kernel/passes.py`). Units are compared as they are, never by a hash. DuckDB spills what
-exceeds its memory limit, and the batches bound the memory of NumPy. Only duckdb and numpy are imported, so that a
-command that counts one funnel starts at once.
+exceeds its memory limit, and the batches bound the memory of NumPy.
 """
 
 from collections import deque

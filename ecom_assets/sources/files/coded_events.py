@@ -42,13 +42,15 @@ DIRECT: Final = "direct_events"
 BATCH_ROWS = 1_000_000
 NO_KEY = "0"
 """The key of every event if only the number of clean events is needed; keys then take one byte."""
+HAS_ESCAPED: Final = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
+"""Whether the visitors of some users are not called as these."""
 NUMBER = "number"
 """The column with the number of a visitor."""
 
 
 @dataclass(frozen=True)
 class CodedEvents:
-    """Events with a code, packed by `Keying`, with the number of all rows, and of rejected rows by reason.
+    """Events with a code, packed by `Keying`, with the result of checking all rows in the same pass.
 
     `units` are the numbers of their visitors, where the keys do not hold them.
     """
@@ -57,9 +59,7 @@ class CodedEvents:
     units: Ints | None
     keying: Keying[Plan] | None
     unit_count: int
-    read: int
-    rejected: dict[str, int]
-    surplus: int
+    checked: "CheckedRows"
 
     def in_order(self, plan: Plan) -> Iterator[Part]:
         """Yield the events in order; their keys are overwritten."""
@@ -112,7 +112,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class CodedFiles:
-    """Files whose events are read as numbers, cleaned by the default rule in UTC."""
+    """Parquet files whose events are read as numbers, cleaned by the default rule in UTC."""
 
     con: duckdb.DuckDBPyConnection
     files: RecordFiles
@@ -126,7 +126,8 @@ class CodedFiles:
             plan: How codes are packed, and the window.
         """
         users, keying = self._find_users(plan)
-        if self._count(f"{SURE} WHERE user_id IS NULL") > MOST_ANONYMOUS:
+        without_user = self._count(f"{SURE} WHERE user_id IS NULL")
+        if without_user > MOST_ANONYMOUS:
             return None
         key = _key_sql(keying, code, plan)
         rows = self._rows(key, code)
@@ -135,14 +136,16 @@ class CodedFiles:
         others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
         rejected = {name: int(n) for name, n in zip(compiled().rules, others[1:], strict=False)}
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
-        surplus, _ = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
+        surplus, has_repeated = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
         if surplus and self._has_unlike_copies():
             return None
         unit_count = users
         if others[-ANONYMOUS]:
             coded += self._anonymous(key, code, users)
             unit_count += int(others[-ANONYMOUS])  # as many as there can be
-        return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, len(is_coded), rejected, surplus)
+        ((has_escaped,),) = self.con.execute(select(HAS_ESCAPED, USERS)).fetchall()
+        checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, has_escaped)
+        return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
 
     def checked(self) -> CheckedRows | None:
         """Check all rows; return None if too many of them have no user."""
@@ -150,8 +153,7 @@ class CodedFiles:
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
         self._number_users("user_id, NULL::VARCHAR AS session_id, count(*) AS row_count", users)
-        is_escaped = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
-        sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {is_escaped}"
+        sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {HAS_ESCAPED}"
         ((anonymous, has_escaped),) = self.con.execute(select(sums, USERS)).fetchall()
         if anonymous > MOST_ANONYMOUS:
             return None
@@ -162,12 +164,6 @@ class CodedFiles:
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
         return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
-
-    def clean_types(self) -> list[str]:
-        """Return the types of clean events; call it after `events`."""
-        self._view_exact()
-        sql = f"SELECT DISTINCT event_type FROM {EXACT} AS t0 WHERE {_is_clean()}"  # noqa: S608
-        return [kind for (kind,) in self.con.execute(sql).fetchall()]
 
     def _find_users(self, plan: Plan) -> tuple[int, Keying[Plan] | None]:
         """Number the users, mark placeholder ids, and find how events can be packed."""
@@ -187,9 +183,7 @@ class CodedFiles:
 
     def _view_sure(self) -> None:
         rows = self.files.sure_sql(self.late_days, is_dated=False)
-        # A text file is expensive to read; of a Parquet file only what is asked for is read.
-        kind = "VIEW" if self.files.is_parquet else "TABLE"
-        self.con.execute(f"CREATE OR REPLACE TEMP {kind} {SURE} AS {select(COLUMNS, rows)}")
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {SURE} AS {select(COLUMNS, rows)}")
 
     def _number_users(self, counted: str, rows: str) -> None:
         """Number the users of rows, with the counts of each, and mark placeholder ids."""
@@ -223,9 +217,8 @@ class CodedFiles:
         if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
             yield "missing_identity"
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
-        # In a text file the types lie among all other columns.
         bad = select("1", types, f"{compiled().rules['malformed_event_type']} LIMIT 1")
-        if self.files.is_parquet and not self.con.execute(bad).fetchall():
+        if not self.con.execute(bad).fetchall():
             yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:

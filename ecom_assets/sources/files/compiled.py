@@ -1,7 +1,7 @@
 """The default cleaning rule, compiled to DuckDB's SQL ahead of time.
 
-Questions to files are answered without Ibis, which takes longer to import than a small file takes to count. The rules
-are defined in Ibis; `make docs` compiles them into `compiled.json`, and a test compares both.
+The check of all rows of Parquet files reads them as numbers, by SQL of its own (`sources/files/coded_events.py`).
+The rules are defined in Ibis; `make docs` compiles them into `compiled.json`, and a test compares both.
 """
 
 import json
@@ -52,7 +52,7 @@ def compiled() -> Compiled:
 
 def compiled_text() -> str:
     """Return the text of `compiled.json`."""
-    import ibis  # noqa: PLC0415 (no question needs it)
+    import ibis  # noqa: PLC0415 (only `make docs` needs it)
 
     from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies  # noqa: PLC0415 (with it)
     from ecom_assets.events.contracts import RawEvents  # noqa: PLC0415 (with it)
@@ -80,12 +80,12 @@ def compiled_text() -> str:
 
 def _condition(raw: "ir.Table", value: "ir.Value") -> str:
     """Return the SQL of one value of a row."""
-    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (no question needs it)
+    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (only `make docs` needs it)
 
     return str(DuckDBCompiler().to_sqlglot(raw.select(value=value)).expressions[0].this.sql(dialect="duckdb"))
 
 
 def _statement(rows: "ir.Table") -> str:
-    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (no question needs it)
+    from ibis.backends.sql.compilers import DuckDBCompiler  # noqa: PLC0415 (only `make docs` needs it)
 
     return str(DuckDBCompiler().to_sqlglot(rows).sql(dialect="duckdb"))

@@ -11,11 +11,15 @@ from ecom_assets.errors import SourceError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
-from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.events.identity import resolve_visitors, visitor_of_user
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
+from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.matching import Matching
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import DIRECT, CheckedRows, repeated, view_direct
 from ecom_assets.sources.files.kinds import EventMapping
-from ecom_assets.sources.files.opened import OpenedFiles, ordinary_events, without_erased
+from ecom_assets.sources.files.opened import OpenedFiles, without_erased
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -23,6 +27,14 @@ from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import fetched
 from ecom_assets.warehouse.local import adopted, temporary
 from ecom_assets.warehouse.sql_text import day_in_zone, select
+
+
+def ordinary_events(direct: ir.Table, *, has_escaped: bool, is_dated: bool) -> ir.Table:
+    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
+    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
+    result = clean.as_clean_events(direct.mutate(visitor_id=visitor))
+    return result if is_dated else result.drop("received_date")
+
 
 SPECIAL, SIGHTINGS = "special_events", "special_sightings"
 
@@ -143,6 +155,21 @@ class FileEvents:
         """
         return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset())
 
+    def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:
+        """Return the same files, checked, and how long their visitors took to each step, found in the same pass.
+
+        The times are None where the rows need the full definitions of cleaning, or the funnel more than its kernel.
+        """
+        if self.opened.coded is None or not (suits(funnel) and needs_few_columns(funnel)):
+            return self, None
+        code, plan = event_code(funnel)
+        events = self.opened.coded.events(code, plan)
+        if events is None:
+            return self, None
+        ((threads,),) = self.opened.con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
+        times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
+        return replace(self, opened=replace(self.opened, known=events.checked)), times
+
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.
 
@@ -262,3 +289,10 @@ class FileEvents:
         if covered is None:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         return Days.between(covered[0], covered[1] + ONE_DAY).widened(before=self.settings.late_days, after=1)
+
+
+def needs_few_columns(funnel: Funnel) -> bool:
+    """Return whether visitor, type and time suffice: copies change no count if steps share no event."""
+    if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
+        return False
+    return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)

@@ -1,7 +1,4 @@
-"""Event files that are open and checked, without Ibis, which takes as long to import as the check of all rows.
-
-So both go on at once: a question begins the check first, and imports Ibis then.
-"""
+"""Event files that are open, and the check of their rows, which a question begins first of all."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +18,7 @@ from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.duckdb_settings import plain_connection
-from ecom_assets.warehouse.kept_statements import STATEMENTS
+from ecom_assets.warehouse.statements import STATEMENTS
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -39,6 +36,7 @@ class OpenedFiles:
     mapping: EventMapping
     settings: Settings
     begun: Future[CheckedRows | None] | None = None
+    known: CheckedRows | None = None
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "OpenedFiles":
@@ -58,14 +56,19 @@ class OpenedFiles:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says; None where clean events cannot be read straight from the files."""
-        return self.begun.result() if self.begun else self._check()
+        return self.known or (self.begun.result() if self.begun else self._check())
 
-    def _check(self) -> CheckedRows | None:
+    @cached_property
+    def coded(self) -> CodedFiles | None:
+        """The files as numbers; None where their rows need the full definitions of cleaning."""
         if not (self.files.is_parquet and cleans_by_default(self.settings, self.mapping)):
             return None
         if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
-        return CodedFiles(self.con, self.files, self.settings.late_days).checked()
+        return CodedFiles(self.con, self.files, self.settings.late_days)
+
+    def _check(self) -> CheckedRows | None:
+        return None if self.coded is None else self.coded.checked()
 
 
 @contextmanager
@@ -101,16 +104,6 @@ def may_hold_erased(settings: Settings) -> bool:
     from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
 
     return not ErasedIds(settings).is_empty
-
-
-def ordinary_events(direct: "ir.Table", *, has_escaped: bool, is_dated: bool) -> "ir.Table":
-    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
-    from ecom_assets.events.clean import as_clean_events  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.events.identity import visitor_of_user  # noqa: PLC0415 (as above)
-
-    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
-    result = as_clean_events(direct.mutate(visitor_id=visitor))
-    return result if is_dated else result.drop("received_date")
 
 
 def without_erased(settings: Settings, contract: type[Table], rows: "ir.Table") -> "ir.Table":

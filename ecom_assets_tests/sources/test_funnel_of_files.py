@@ -1,9 +1,5 @@
-"""The funnel of files without Ibis says exactly what the full cleaning says, whatever the rows are like."""
+"""A funnel counted while files are checked says exactly what the full cleaning says, whatever the rows are like."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -18,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.cli import funnel as command
-from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files import opened
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.compiled import PATH, compiled_text
 from ecom_assets.tables.days import DayRange
@@ -100,24 +96,23 @@ def test_it_answers_as_the_full_cleaning_does(
             write(Path(made) / folder / f"{number}.{kind}", rows)
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
             quick = question(Path(made), steps, within)
-        assert read.called
+        assert read.called is all(kind == "parquet" for _, kind, _ in files)
         with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
             assert quick == question(Path(made), steps, within)
-        with patch.object(command, "cleans_by_default", return_value=False):
+        with patch.object(opened, "cleans_by_default", return_value=False):
             assert quick == question(Path(made), steps, within)
 
 
 @pytest.mark.slow
 def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> None:
     rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
-    write(tmp_path / "a.csv", [(*row, *[None] * 7) for row in rows])
+    write(tmp_path / "a.parquet", [(*row, *[None] * 7) for row in rows])
     steps: list[Any] = ["page_view", "purchase"]
     rule = SessionRule.preset("ga4")
     for more, days in (
         ({"where": ["page_url is not set"]}, DayRange()),
         ({"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]}, DayRange()),
         ({"over": "day"}, DayRange()),
-        ({"time_to_convert": "1:2"}, DayRange()),
         ({}, DayRange(day_count=1)),
     ):
         definition = {"steps": steps, "within": "1h"} | more
@@ -147,24 +142,3 @@ def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path:
 
 def test_compiled_conditions_are_those_of_the_definitions() -> None:
     assert PATH.read_text(encoding="utf-8") == compiled_text(), "run `make docs`"
-
-
-@pytest.mark.parametrize("has_ledger", [False, True])
-def test_nothing_heavy_is_loaded_for_it(tmp_path: Path, home: Path, *, has_ledger: bool) -> None:
-    if has_ledger:  # which has the list of erased people
-        open_store(Settings(home=home)).close()
-    write(file := tmp_path / "a.csv", [("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)])
-    script = f"""
-import sys
-sys.argv = ["ecom", "funnel", "--events", {str(file)!r}, "--steps", "page_view,purchase", "--json"]
-from ecom_assets.cli.app import run
-try:
-    run()
-finally:
-    print([name for name in ("ibis", "pyarrow", "dagster", "pandas", "sqlglot", "scipy") if name in sys.modules])
-"""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ECOM_")} | {"ECOM_HOME": str(home)}
-    result = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, env=env)
-    answer, loaded = result.stdout.splitlines()
-    assert [step["count"] for step in json.loads(answer)["steps"]] == [1, 0]
-    assert loaded == "[]", result.stderr
