@@ -20,8 +20,8 @@ from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.cli.question_events import QuestionSegment
 from ecom_assets.errors import UsageError
 from ecom_assets.funnels.answer import funnel_answer
-from ecom_assets.funnels.question import FunnelDefinition, Times, named_step
 from ecom_assets.funnels.entries import Limits
+from ecom_assets.funnels.question import FunnelDefinition, Times, named_step
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns
