@@ -20,7 +20,6 @@ from ecom_assets.funnels.kernel.counts import store_entries, suits
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.days import days_definition
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import DECIMALS
 
@@ -69,7 +68,7 @@ def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]
         result += _compared(rows, column, totals, question.confidence)
     types = [step.event_type for step in funnel.steps if step.event_type != ANY]
     return {
-        "definition": question.to_mapping() | days_definition(asked.days),
+        "definition": question.to_mapping() | {"first_date": asked.days[0], "last_date": asked.days[1]},
         "converted_count": totals[0],
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: question.limit],

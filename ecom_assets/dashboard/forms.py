@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self, get_args
 
 import yaml
+from fastapi.encoders import jsonable_encoder
 from pydantic import create_model, model_validator
 
 from ecom_assets.api.parameters import Sliced
@@ -257,7 +258,7 @@ def _answer(view: View, builder: Builder) -> Outcome:
         answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     except EcomError as error:
         return Outcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
-    return Outcome(answer.model_dump(mode="json", by_alias=True), question)
+    return Outcome(answer.model_dump(by_alias=True), question)
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -329,7 +330,7 @@ def definition(builder: Builder) -> Callable[[View], Block]:
             yaml.safe_dump(outcome.question.file(), sort_keys=False, allow_unicode=True),
             f"ecom {builder.kind.name}",
             list(dict.fromkeys(answer["explain"]["sql"])),
-            data_address("application/json", json.dumps(answer, indent=1)),
+            data_address("application/json", json.dumps(jsonable_encoder(answer), indent=1)),
             csv_address(answer),
         )
 

@@ -23,9 +23,10 @@ def ask(context: RequestContext, kind: Kind[Any, Any], question: Question, param
     Raises:
         EcomError: The question is refused, or nothing is published.
     """
-    source = TableSource(context.request, context.reading, context.settings)
+    explained = context.explained if parameters.explain else None
+    source = TableSource(context.request, context.reading, context.settings, explained)
     result: QuestionAnswer = answer(kind, question, source, page=(parameters.limit, parameters.offset))
-    return result.model_copy(update={"explain": context.explained()}) if parameters.explain else result
+    return result
 
 
 def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:

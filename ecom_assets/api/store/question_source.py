@@ -1,6 +1,6 @@
 """Published tables as the source of the events of a question."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,6 +35,8 @@ class TableSource:
     request: Request
     reading: StoreReading
     settings: Settings
+    explained: Callable[[], dict[str, Any]] | None = None
+    """Returns where the numbers come from, if that is asked."""
     words: None = None
     is_bounded: bool = True
 
@@ -82,8 +84,9 @@ class TableSource:
         return ""
 
     def facts(self) -> dict[str, Any]:
-        """Return the version and the currency of the tables."""
-        return {"data_version": self.reading.published.data_version, "currency": self.reading.currency or None}
+        """Return the version and the currency of the tables, and where the numbers come from if that is asked."""
+        version, currency = self.reading.published.data_version, self.reading.currency or None
+        return {"data_version": version, "currency": currency, "explain": self.explained and self.explained()}
 
 
 @dataclass(frozen=True)
