@@ -89,7 +89,7 @@ class FileCommand:
         keep = partial(_written, files.con, out) if out else None
         result = answer(self.kind, question, FileSource(files), keep=keep)
         document = result.model_dump(mode="json", by_alias=True)
-        text = import_module(f"{self.kind.compute.__module__.rpartition('.')[0]}.text")
+        text = import_module(f"{self.kind.question.__module__.rpartition('.')[0]}.text")
         written = [f"Written to {out}."] if out else []
         print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
 
@@ -138,7 +138,8 @@ def _option(field: Field, name: str) -> Any:  # noqa: ANN401 (a type for typer)
     kind = field.kind
     is_repeated = kind is list and not field.input.is_one_option
     taken = list[str] if is_repeated else str if kind is list else kind
-    option = typer.Option(name, help=_help(field, is_repeated=is_repeated))
+    names = [name, *([field.input.also] if field.input.also else [])]
+    option = typer.Option(*names, help=_help(field, is_repeated=is_repeated))
     return Annotated[taken if taken is bool else taken | None, option]
 
 

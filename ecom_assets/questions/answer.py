@@ -206,7 +206,7 @@ def answer(
     segment = _segment_of(question, source)
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
-    with source.open([*question.columns, *of_segment], question.timezone) as opened:
+    with source.open([*question.read_columns, *of_segment], question.timezone) as opened:
         if opened.newest_at is None and kind.without:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
         asked = _asked(question, source, opened, segment, keep)

@@ -33,6 +33,7 @@ class Input:
         hint: An example of what to write.
         suggests: What the form offers while somebody types.
         option: The option of the command, if it is not called as the field; empty for none.
+        also: Another name of the option.
         line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
         parts: Parts the values of a list in one text, as a form has them.
         is_one_option: Whether the command has them in one text too, instead of an option for each.
@@ -50,6 +51,7 @@ class Input:
     hint: str = ""
     suggests: Literal["", "types", "columns"] = ""
     option: str | None = None
+    also: str = ""
     line: Callable[[str], Any] = str
     parts: Callable[[str], list[str]] | None = None
     is_one_option: bool = False

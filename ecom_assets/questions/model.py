@@ -134,6 +134,11 @@ class Definition(Part):
         """The columns that it names, beside who did what and when."""
         return []
 
+    @property
+    def read_columns(self) -> list[str]:
+        """The columns that it is computed from, beside who did what and when: those that it names, and others."""
+        return self.columns
+
     def file(self) -> dict[str, Any]:
         """Return the definition as a file: what is given, without days and visitors."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(SCOPE))

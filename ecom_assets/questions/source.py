@@ -95,6 +95,10 @@ class EventSource(Protocol):
     def newest_date(self) -> date | None:
         """The newest day in all data; None for that of the events."""
 
+    @property
+    def lacking(self) -> Sequence[str]:
+        """The columns of events that it never has values of."""
+
     def translate(self, event_type: str) -> str:
         """Return the platform's word for an event type."""
 

@@ -50,6 +50,11 @@ class TableSource:
         """The newest day of events or orders."""
         return self.reading.newest_date
 
+    @property
+    def lacking(self) -> Sequence[str]:
+        """The columns that are not published."""
+        return self.reading.lacking
+
     def translate(self, event_type: str) -> str:
         """Return the event type: tables have the platform's own words."""
         return event_type
@@ -65,7 +70,7 @@ class TableSource:
         require_personal(self.request.scope, named)
         for column in named:
             name = NOT_PUBLISHED.get(column, column.partition(".")[0])
-            if name in self.reading.lacking:
+            if name in self.lacking:
                 raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")
 
     def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)

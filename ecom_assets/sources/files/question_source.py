@@ -28,6 +28,7 @@ class FileSource:
     has_kernel: bool = field(default=True, init=False)
     is_bounded: bool = field(default=False, init=False)
     newest_date: date | None = field(default=None, init=False)
+    lacking: Sequence[str] = field(default=(), init=False)
 
     @property
     def settings(self) -> Settings:
