@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.chart import BAR_WIDTH, bar, duration
 from ecom_assets.cli.options import Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.questions.chart import BAR_WIDTH, bar, duration
 from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.tables.conditions import with_event_types
 from ecom_assets.tables.days import DayRange

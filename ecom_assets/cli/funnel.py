@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ecom_assets.cli.chart import breakdown_lines, cohort_lines, step_lines, times_lines
 from ecom_assets.cli.options import (
     DURATIONS,
     PresetName,
@@ -22,6 +21,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.question import FunnelDefinition, Times, named_step
+from ecom_assets.funnels.text import breakdown_lines, cohort_lines, step_lines, times_lines
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.chart import by_text
 from ecom_assets.cli.options import Mapping, Orders, OwnData, Where, day_of
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.questions.chart import by_text
 from ecom_assets.retention.rule import RetentionRule, check_choice, parse_brackets
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.opened import checking

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ecom_assets.cli.chart import bar, by_text
 from ecom_assets.cli.options import PresetName, Where
 from ecom_assets.cli.question import FileQuestion, about_files
 from ecom_assets.errors import UsageError
+from ecom_assets.questions.chart import bar, by_text
 
 SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"

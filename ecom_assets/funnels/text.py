@@ -1,43 +1,21 @@
-"""Answers as text: bars and numbers, and a funnel with the median time of each step and its breakdown."""
+"""A funnel in a terminal: its steps as bars with the median time of each, and what else is asked for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-BAR_WIDTH = 30
-
-
-def bar(value: float | None, largest: float) -> str:
-    """Return a bar as long as a value, `BAR_WIDTH` for the largest one; none for less than 0."""
-    return "█" * round(BAR_WIDTH * max(value or 0, 0) / largest)
-
-
-def by_text(by: str | Sequence[str]) -> str:
-    """Return the column or columns of a breakdown as text."""
-    return by if isinstance(by, str) else ", ".join(by)
-
-
-def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a chart of a funnel, one line per step."""
-    largest = max((step["count"] for step in steps), default=0) or 1
-    width = max((len(step["event_type"]) for step in steps), default=0)
-    lines = []
-    for step in steps:
-        shown = bar(step["count"], largest)
-        line = f"  {step['step']} {step['event_type']:{width}} {shown:{BAR_WIDTH}} {step['count']:>10,}"
-        if step["step"] > 1:
-            previous, start = step["conversion_from_previous"], step["conversion_from_start"]
-            line += f"  {percent(previous)} of previous, {percent(start)} of all"
-        lines.append(line)
-    return lines
-
-
-def percent(share: float | None) -> str:
-    """Return a share as a percentage."""
-    return "    -" if share is None else f"{share:6.1%}"
-
+from ecom_assets.questions.chart import BAR_WIDTH, bar, by_text, duration, funnel_chart, percent
 
 Step = Mapping[str, Any]
-UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Return the steps, then the breakdown, the cohorts and the time to convert where they are asked for."""
+    return [
+        *step_lines(answer["definition"], answer["steps"]),
+        *breakdown_lines(answer["definition"], answer["breakdown"]),
+        *cohort_lines(answer["definition"], answer["cohorts"] or ()),
+        *times_lines(answer["time_to_convert"]),
+    ]
 
 
 def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
@@ -65,12 +43,12 @@ def cohort_lines(definition: Mapping[str, Any], cohorts: Sequence[Mapping[str, A
     if not cohorts:
         return []
     lines = ["", f"By {definition['over']} of entry"]
-    names = [part["value"] for cohort in cohorts for part in cohort.get("breakdown", ())]
+    names = [part["value"] for cohort in cohorts for part in cohort.get("breakdown") or ()]
     width = max([len(cohorts[0]["start"]) + 1, *(len(name) + 2 for name in names)])
     for cohort in cohorts:
         mark = " " if cohort["complete"] else "*"
         lines.append(_counts_line(f"{cohort['start']}{mark}", width, cohort["steps"]))
-        lines += [_counts_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown", ())]
+        lines += [_counts_line(f"  {part['value']}", width, part["steps"]) for part in cohort.get("breakdown") or ()]
     open_count = sum(not cohort["complete"] for cohort in cohorts)
     return lines + (["  * still open: the data end before the window does"] if open_count else [])
 
@@ -99,11 +77,3 @@ def times_lines(times: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"  {name:{width}} {bar(one['count'], largest):{BAR_WIDTH}} {one['count']:>10,}")
     summary = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
     return [*lines, f"  {summary}"]
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text, in the largest unit in which it is at least 1."""
-    for name, size in UNITS:
-        if seconds >= size:
-            return f"{seconds / size:.1f} {name}"
-    return f"{seconds:.1f} s"
