@@ -111,7 +111,12 @@ def sentence_of(error: ValidationError, called: str) -> str:
     place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "list[", "str")))
     if first["type"] == "missing":
         return f"{called.capitalize()} needs `{place}`; add it."
-    return f"`{place}` of {called}: {first['msg'][:1].lower()}{first['msg'][1:]}; got {first['input']!r}."
+    return f"`{place}` of {called}: {_plain(first['msg'])}; got {first['input']!r}."
+
+
+def _plain(message: str) -> str:
+    """Return a message of pydantic within a sentence; definitions have lists, not tuples."""
+    return f"{message[:1].lower()}{message[1:]}".replace("tuple", "list")
 
 
 class Definition(Part):

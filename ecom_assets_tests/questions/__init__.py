@@ -1,0 +1,1 @@
+"""Tests of what every ad-hoc question is made with."""
