@@ -1,15 +1,23 @@
 """The list of ad-hoc questions: a line for each. Commands, routes, forms and tools for assistants are made from it."""
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, Final
+from __future__ import annotations
 
-from ecom_assets.questions.answer import Kind
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecom_assets.questions.answer import Kind
 
 PLACES: Final[Mapping[str, str]] = {
     "correlation": "correlation.answer.CORRELATION",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
+SUMMARIES: Final[Mapping[str, str]] = {
+    "correlation": "Find which event types and properties go with the conversion of a funnel.",
+}
+"""What each command says of itself, by the name of the question, in the list of all commands."""
 
 
 def question_named(name: str) -> Kind[Any, Any]:

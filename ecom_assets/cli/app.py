@@ -13,6 +13,7 @@ import typer
 from typer import main
 from typer.core import TyperGroup
 
+from ecom_assets.all_questions import SUMMARIES
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
 from ecom_assets.gc_tuning import loading
 
@@ -81,8 +82,10 @@ def load_command(place: str, name: str) -> Any:
 
 
 def summary_of(place: str) -> str:
-    """Return the first line of a command's docstring, from the text of its file, which is not imported."""
+    """Return what a command says of itself: the first line of its docstring, from its file, which is not imported."""
     module, function = place.split(".")
+    if module == "ask":
+        return SUMMARIES[function]
     _, text = (Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").split(f"\ndef {function}(")
     return text.split('"""')[1].splitlines()[0]
 

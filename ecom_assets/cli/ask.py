@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import typer
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.all_questions import PLACES, question_named
+from ecom_assets.all_questions import PLACES, SUMMARIES, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import all_paths, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
@@ -66,7 +66,7 @@ class FileCommand:
             option, text = self.kind.writes
             parameters.append(_parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None))
         parameters += [_parameter(name, kind, False if name == "as_json" else None) for name, kind in LAST.items()]
-        run.__doc__ = f"{self.kind.summary}."
+        run.__doc__ = SUMMARIES[self.kind.name]
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         return run
