@@ -17,7 +17,7 @@ from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import all_paths, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, answer
-from ecom_assets.questions.model import Question
+from ecom_assets.questions.model import SCOPE, Question
 from ecom_assets.questions.texts import Field, definition_of, fields_of
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
@@ -41,7 +41,7 @@ class FileCommand:
     def fields(self) -> Mapping[str, Field]:
         """The fields that are options, by the name of the parameter: those of the question first, then the days."""
         given = [field for field in fields_of(self.kind.question) if self.option_of(field)]
-        in_order = sorted(given, key=lambda field: field.path[0] in Question.model_fields)
+        in_order = sorted(given, key=lambda field: field.path[0] in SCOPE | self.kind.question.BESIDE)
         return {field.name.replace(".", "_") + "_": field for field in in_order}
 
     def option_of(self, field: Field) -> str:
@@ -99,28 +99,35 @@ class FileCommand:
         Raises:
             UsageError: A file and an option say the same, or what must be given is missing.
         """
-        read_days(given.get("start_date"), given.get("end_date"), given.get("last"))
-        own = {name: value for name, value in given.items() if name not in Question.model_fields}
-        given = {name: day_of(value, DAYS[name]) if name in DAYS else value for name, value in given.items()}
-        called, options = (
-            self.kind.question.CALLED,
-            {field.name: self.option_of(field) for field in self.fields.values()},
-        )
-        raw = definition_of(self.kind.question, given)
+        kind = self.kind.question
+        fields = {field.name: field for field in self.fields.values()}
+        options = {name: self.option_of(field) for name, field in fields.items()}
+        texts = {option: given.get(name) for name, option in options.items()}
+        read_days(texts.get("--from"), texts.get("--to"), texts.get("--last"))
+        given = {
+            name: day_of(value, options[name]) if fields[name].input.is_date else value for name, value in given.items()
+        }
+        raw = definition_of(kind, given)
         if definition is None:
-            needed = [field for field in self.fields.values() if field.info.is_required() and field.name not in given]
-            if needed:
-                called, option = self.kind.question.CALLED.capitalize(), options[needed[0].name]
-                raise UsageError(f"{called} needs either {option} or --definition FILE; give one of them.")
-            asked: Question = self.kind.question.from_mapping(raw)
+            self._check_needed(given, options)
+            asked: Question = kind.from_mapping(kind.folded(raw))
             return asked
-        if own:
-            listed = ", ".join(options[name] for name in own)
-            raise UsageError(f"--definition says what {listed} would; leave one of them out.")
+        if own := [options[name] for name in given if name not in SCOPE | kind.BESIDE]:
+            raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
         read = read_definition(definition, self.kind.name, needed_first)
-        of_file: Question = self.kind.question.from_mapping({**read, **raw})
+        of_file: Question = kind.from_mapping({**read, **raw})
         return of_file
+
+    def _check_needed(self, given: Mapping[str, Any], options: Mapping[str, str]) -> None:
+        """Refuse options without one that must be given, or without which they have no effect."""
+        for field in self.fields.values():
+            if field.info.is_required() and field.name not in given:
+                called = self.kind.question.CALLED.capitalize()
+                raise UsageError(f"{called} needs either {options[field.name]} or --definition FILE; give one of them.")
+            if field.name in given and field.input.needs and not given.get(field.input.needs[0]):
+                needed, why = options[field.input.needs[0]], field.input.needs[1]
+                raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

@@ -168,7 +168,8 @@ class Builder:
         for one in fields:
             if one.rows and (rows := _rows_of(filled_in, one)):
                 place(definition, one.path, rows)
-        return self.kind.question.from_mapping(self.make(definition, filled_in) if self.make else definition)
+        made = self.make(definition, filled_in) if self.make else definition
+        return self.kind.question.from_mapping(self.kind.question.folded(made))
 
 
 def own_first(question: type[Definition]) -> list[Field]:
@@ -196,7 +197,7 @@ def _input_of(field: Field) -> Input:
     shown, choices = field.input, field.choices
     options = tuple((shown.options or {}).items())
     if choices:
-        default = choices.labels.get(str(field.default), "No" if field.info.annotation != str | None else "None")
+        default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
         options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
@@ -215,7 +216,7 @@ def _has_where(field: Field) -> bool:
 
 def _text_of(filled_in: Any, field: Field) -> str:  # noqa: ANN401 (as above)
     names = [f"{_row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
-    return "\n".join(text for name in names if (text := str(getattr(filled_in, name)).strip()))
+    return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))
 
 
 def _rows_of(filled_in: Any, field: Field) -> list[Any]:  # noqa: ANN401 (as above)

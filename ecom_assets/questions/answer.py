@@ -163,6 +163,7 @@ class Kind(Generic[Q, A]):
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
         without: What is missing where there is no event, as an end of a sentence; empty if all numbers are 0 then.
         writes: The option of the command with a file for the rows behind the answer, and its help.
+        begin: Finds out, of all visitors, what can be found while the rows are checked, before they are read again.
     """
 
     name: str
@@ -174,6 +175,7 @@ class Kind(Generic[Q, A]):
     lists: Sequence[str] = ()
     without: str = ""
     writes: tuple[str, str] | None = None
+    begin: Callable[[Q, OpenEvents], Any] | None = None
 
     @property
     def path(self) -> str:
@@ -207,9 +209,10 @@ def answer(
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
     with source.open([*question.read_columns, *of_segment], question.timezone) as opened:
-        if opened.newest_at is None and kind.without:
+        begun = kind.begin(question, opened) if kind.begin and segment is None and keep is None else None
+        if kind.without and opened.newest_at is None:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
-        asked = _asked(question, source, opened, segment, keep)
+        asked = replace(_asked(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, asked)
         warnings = [*_unknown_days(asked), *numbers.pop("warnings", ()), *_doubts(asked)]
         document = {
@@ -237,7 +240,7 @@ def _asked(
     extent = opened.extent(period)
     everything = opened.events()
     if segment is not None:
-        everything = in_segment(everything, segment, days[1] or newest)
+        everything = in_segment(everything, segment, question.as_of(newest))
     return AskedEvents(opened.con, within(everything, period), everything, days, extent, source, opened, segment, keep)
 
 

@@ -18,8 +18,8 @@ from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, w
 from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
 from ecom_assets.tables.values import duration_text, parse_duration
 
-Place = Literal["what", "how", "more"]
-"""Where the form shows a field: at its start, below, or among what is closed at first."""
+Place = Literal["what", "how", "more", ""]
+"""Where the form shows a field: at its start, below, or among what is closed at first; empty for nowhere."""
 DURATIONS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
 
 
@@ -37,13 +37,14 @@ class Input:
         line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
         parts: Parts the values of a list in one text, as a form has them.
         is_one_option: Whether the command has them in one text too, instead of an option for each.
-        options: What the form offers besides free text, with labels.
+        options: What the form offers besides free text, with labels; that of "" is no choice.
         row: What the form calls one line of a list that grows line by line; empty for lists in one text.
         address: Its name in the address of the form, if that is not the field's.
         only: Of a definition inside another one, the fields that people give.
         width: How many columns of the form it takes.
         is_date: Whether it is a day.
         about: Words by which a refusal names it.
+        needs: The field without which it has no effect, and what it does to that: the command refuses it alone.
     """
 
     label: str
@@ -62,6 +63,7 @@ class Input:
     width: int = 1
     is_date: bool = False
     about: tuple[str, ...] = ()
+    needs: tuple[str, str] | None = None
 
 
 def asked(  # noqa: PLR0913 (each is a part of the declaration)

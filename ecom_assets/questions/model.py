@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -126,6 +127,10 @@ class Definition(Part):
     """The values of other tools, by the names of the fields."""
     ABOUT: ClassVar[str] = "question"
     """What a tool has or has not, as in "ClickHouse has no sessions"."""
+    BESIDE: ClassVar[frozenset[str]] = frozenset()
+    """Names of its own that, like days and visitors, stand beside a definition file instead of in it."""
+    EXTRAS: ClassVar[Mapping[str, FieldInfo]] = {}
+    """Texts that the command and the form have besides the fields, into which `folded` puts them."""
 
     @classmethod
     def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,9 +149,20 @@ class Definition(Part):
         """The columns that it is computed from, beside who did what and when: those that it names, and others."""
         return self.columns
 
+    @classmethod
+    def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
+        """Return the definition that texts give with its `EXTRAS` put into other fields.
+
+        Raises:
+            EcomError: They do not fit these.
+        """
+        return definition
+
     def file(self) -> dict[str, Any]:
         """Return the definition as a file: what is given, without days and visitors."""
-        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(SCOPE))
+        beside = SCOPE | self.BESIDE
+        names = {name for name, field in type(self).model_fields.items() if (field.alias or name) in beside}
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=names)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for an answer, as a definition file has it."""
@@ -212,6 +228,10 @@ class Question(Definition):
         if self.start_date:
             raise DefinitionError("The first day and `last` both say where the days begin; leave one of them out.")
         return DayRange(None, self.end_date, parse_days(self.last))
+
+    def as_of(self, newest: date) -> date:
+        """Return the day as of which a visitor segment is, given the newest day of events."""
+        return self.ends(newest)[1] or newest
 
     def ends(self, newest: date) -> Ends:
         """Return the first and the last day; None for those of the data.

@@ -68,6 +68,9 @@ class OpenEvents(Protocol):
     def missing(self, first: date, last: date) -> frozenset[date]:
         """Return the days between two of which nothing was received."""
 
+    def step_times(self, funnel: Any) -> Any:  # noqa: ANN401 (as `funnels` has them)
+        """Return how long visitors took to each step of a funnel, if the check of the rows can say it; else None."""
+
     def stored(self, session_rule: str) -> StoredTables | None:
         """Return the tables of sessions by a rule that include all events, as published; None without them."""
 
@@ -140,6 +143,7 @@ class AskedEvents:
         opened: The same, open.
         segment: The visitor segment; None for all visitors.
         keep: Receives the rows behind the answer, if they are to be kept.
+        begun: What the question's `Kind.begin` found out; None for nothing.
     """
 
     con: SQLBackend
@@ -151,6 +155,7 @@ class AskedEvents:
     opened: OpenEvents
     segment: VisitorSegment | None
     keep: Keep | None
+    begun: Any = None
 
     @property
     def reach(self) -> tuple[date, date]:

@@ -93,7 +93,8 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Field]
             result += [one for one in fields_of(inner, (*path, alias)) if one.name in shown.only]
         else:
             result.append(Field(alias, (*path, alias), info, shown))
-    return result
+    extras = model.EXTRAS if issubclass(model, Definition) and not path else {}
+    return result + [Field(name, (name,), info, shown) for name, info in extras.items() if (shown := input_of(info))]
 
 
 def definition_of(question: type[Question], given: Mapping[str, Any]) -> dict[str, Any]:

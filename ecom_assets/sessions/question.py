@@ -19,4 +19,5 @@ SessionRuleName = Annotated[str | None, SESSION_RULE]
 
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `asked`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
-    return asked(None, "Session rule", help, **{"place": "more", "about": ("session_rule", "session rule"), **shown})
+    usual = {"place": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
+    return asked(None, "Session rule", help, **usual | shown)

@@ -146,6 +146,9 @@ class PublishedEvents:
         """Return the days between two of which nothing was received."""
         return frozenset(day for day in self.known.missing if first <= day <= last)
 
+    def step_times(self, funnel: Any) -> None:  # noqa: ANN401 (as `OpenEvents`)
+        """Return nothing: published rows need no check."""
+
     def stored(self, session_rule: str) -> PublishedTables | None:
         """Return the published tables if their sessions follow this rule; None otherwise."""
         tables = PublishedTables(self.source.reading, self.con)

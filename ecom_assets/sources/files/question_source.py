@@ -11,8 +11,10 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.events.missing import Words
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.events import FileEvents, needs_few_columns
 from ecom_assets.sources.files.row_counts import rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -57,7 +59,7 @@ class FileSource:
         """Open the events with the columns that a question names, None for all."""
         if columns is not None:
             self.files = self.files.naming(columns)
-        yield EventsOfFiles(self.files)
+        yield EventsOfFiles(self)
 
     def nothing(self) -> str:
         """Return why no row counts as an event."""
@@ -73,7 +75,12 @@ class FileSource:
 class EventsOfFiles:
     """Events of files in an engine of their own; see `OpenEvents`."""
 
-    files: FileEvents
+    source: FileSource
+
+    @property
+    def files(self) -> FileEvents:
+        """The files."""
+        return self.source.files
 
     @property
     def con(self) -> Backend:
@@ -143,6 +150,13 @@ class EventsOfFiles:
         asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
         seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
         return frozenset(asked_for - set(seen))
+
+    def step_times(self, funnel: Funnel) -> StepTimes | None:
+        """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
+        if not needs_few_columns(funnel):
+            return None
+        self.source.files, times = self.files.with_few_columns().with_times(funnel)
+        return times
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""
