@@ -1,4 +1,4 @@
-"""The settings of every DuckDB connection of this process, with and without Ibis."""
+"""The settings of every DuckDB connection of this process, through Ibis or not."""
 
 import duckdb
 
@@ -16,7 +16,7 @@ SETTINGS = (
 
 
 def plain_connection(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
-    """Open a database in memory, without Ibis, which takes longer to load than a small file to read."""
+    """Open a database in memory, with these settings; Ibis takes it by `adopted`."""
     con = duckdb.connect(":memory:")
     for statement in SETTINGS:
         con.execute(statement)
