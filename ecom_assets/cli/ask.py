@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import ibis.expr.types as ir
 import typer
@@ -14,7 +14,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.all_questions import PLACES, SUMMARIES, question_named
 from ecom_assets.cli import options as shared
-from ecom_assets.cli.options import all_paths, day_of, is_typed, print_answer, read_days, read_definition
+from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, answer
 from ecom_assets.questions.model import SCOPE, Question
@@ -25,7 +25,11 @@ from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.sources.files.question_source import FileSource
 
+if TYPE_CHECKING:
+    from ecom_assets.sources.files.order_source import OrderSource
+
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
+ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
 LAST: Final = {"definition": shared.Definition, "as_json": shared.Json}
 DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
@@ -36,6 +40,11 @@ class FileCommand:
     """The command of a question: its options, and what it does with them."""
 
     kind: Kind[Any, Any]
+
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """The options of the files."""
+        return FILES | (ORDERS if self.kind.of_orders else {})
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
@@ -57,7 +66,7 @@ class FileCommand:
             self.run(options)
 
         parameters = [_parameter("context", typer.Context, Parameter.empty)]
-        parameters += [_parameter(name, kind, None) for name, kind in FILES.items()]
+        parameters += [_parameter(name, kind, None) for name, kind in self.files.items()]
         parameters += [
             _parameter(name, _option(field, self.option_of(field)), False if field.kind is bool else None)
             for name, field in self.fields.items()
@@ -80,18 +89,35 @@ class FileCommand:
         context, out = options["context"], options.get("out")
         given = {field.name: options[name] for name, field in self.fields.items() if is_typed(context, name)}
         question = self.question(given, options["definition"])
-        paths = all_paths(options["events"], options["more"])
-        settings = load_settings(events_mapping=options["mapping"], timezone=question.timezone)
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
-        files = FileEvents.of(OpenedFiles.open(paths, settings))
-
-        keep = partial(_written, files.con, out) if out else None
-        result = answer(self.kind, question, FileSource(files), keep=keep)
+        source = self.source(options, question.timezone)
+        keep = partial(_written, source.files.con, out) if out else None
+        result = answer(self.kind, question, source, keep=keep)
         document = result.model_dump(mode="json", by_alias=True)
         text = import_module(f"{self.kind.question.__module__.rpartition('.')[0]}.text")
         written = [f"Written to {out}."] if out else []
         print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
+
+    def source(self, options: Mapping[str, Any], timezone: str | None) -> "FileSource | OrderSource":
+        """Open the files of the options.
+
+        Raises:
+            UsageError: None are given, or both events and orders.
+        """
+        mappings = (options["mapping"], options.get("orders_mapping"))
+        own = OwnData.read(options["events"], options.get("orders"), options["more"], mappings)
+        if self.kind.of_orders and bool(own.events) == bool(own.orders):
+            called = self.kind.name.capitalize()
+            raise UsageError(f"{called} needs either events or orders; give one of --events PATH and --orders PATH.")
+        if not own.orders:
+            settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
+            return FileSource(FileEvents.of(OpenedFiles.open(own.events, settings)))
+        from ecom_assets.sources.files.order_source import OrderSource  # noqa: PLC0415 (loads what orders need)
+        from ecom_assets.sources.files.orders import FileOrders  # noqa: PLC0415 (as above)
+
+        settings = load_settings(orders_mapping=own.orders_mapping, timezone=timezone)
+        return OrderSource(FileOrders.open(own.orders, settings))
 
     def question(self, given: dict[str, Any], definition: Path | None) -> Question:
         """Return the question of some options, or of a definition file with the days and visitors of the options.
@@ -110,13 +136,13 @@ class FileCommand:
         raw = definition_of(kind, given)
         if definition is None:
             self._check_needed(given, options)
-            asked: Question = kind.from_mapping(kind.folded(raw))
+            asked: Question = kind.from_command(kind.folded(raw), {})
             return asked
-        if own := [options[name] for name in given if name not in SCOPE | kind.BESIDE]:
+        if own := [options[name] for name in given if name not in kind.scope()]:
             raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
         read = read_definition(definition, self.kind.name, needed_first)
-        of_file: Question = kind.from_mapping({**read, **raw})
+        of_file: Question = kind.from_command(raw, read)
         return of_file
 
     def _check_needed(self, given: Mapping[str, Any], options: Mapping[str, str]) -> None:

@@ -162,6 +162,7 @@ class Kind(Generic[Q, A]):
         tool: The name of the tool for assistants, if it is not `name`.
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
         without: What is missing where there is no event, as an end of a sentence; empty if all numbers are 0 then.
+        of_orders: Whether the command takes order lines too, in place of events.
         writes: The option of the command with a file for the rows behind the answer, and its help.
         begin: Finds out, of all visitors, what can be found while the rows are checked, before they are read again.
     """
@@ -174,6 +175,7 @@ class Kind(Generic[Q, A]):
     tool: str = ""
     lists: Sequence[str] = ()
     without: str = ""
+    of_orders: bool = False
     writes: tuple[str, str] | None = None
     begin: Callable[[Q, OpenEvents], Any] | None = None
 

@@ -160,9 +160,14 @@ class Definition(Part):
 
     def file(self) -> dict[str, Any]:
         """Return the definition as a file: what is given, without days and visitors."""
-        beside = SCOPE | self.BESIDE
+        beside = self.scope()
         names = {name for name, field in type(self).model_fields.items() if (field.alias or name) in beside}
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=names)
+
+    @classmethod
+    def scope(cls) -> frozenset[str]:
+        """Return the fields that say what the definition is asked of, which a file of it does not hold."""
+        return SCOPE | cls.BESIDE
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for an answer, as a definition file has it."""
@@ -208,6 +213,19 @@ class Question(Definition):
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
         hint="a declared name", place="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )  # fmt: skip
+
+    @classmethod
+    def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
+        """Return the question of a command; questions whose command has defaults of its own override this.
+
+        Args:
+            options: What the options say, as a definition.
+            file: The definition of its file; empty without one.
+
+        Raises:
+            EcomError: Options do not go together, or a value does not fit.
+        """
+        return cls.from_mapping({**file, **options})
 
     @property
     def reads_all(self) -> bool:

@@ -87,6 +87,10 @@ class EventSource(Protocol):
         """The source's own words for event types, if they differ from the platform's."""
 
     @property
+    def of_orders(self) -> bool:
+        """Whether its events are the purchases and refunds of order lines, each with its `amount`."""
+
+    @property
     def has_kernel(self) -> bool:
         """Whether its engine has the kernels, which count what would be too long a statement."""
 

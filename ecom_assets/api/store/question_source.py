@@ -38,6 +38,7 @@ class TableSource:
     explained: Callable[[], dict[str, Any]] | None = None
     """Returns where the numbers come from, if that is asked."""
     words: None = None
+    of_orders: bool = False
     is_bounded: bool = True
 
     @property

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
@@ -15,11 +15,50 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns
-from ecom_assets.sources.files.row_counts import rows_line
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.files.row_counts import RowCounts, rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import Extent, KnownDays, Period, within
 from ecom_assets.visitor_segments.segment import VisitorSegment
+
+
+class Files(Protocol):
+    """Files that are open in an engine of their own."""
+
+    @property
+    def con(self) -> Backend:
+        """The engine."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings by which they are read."""
+
+    @property
+    def files(self) -> RecordFiles:
+        """The files themselves."""
+
+    @property
+    def rows(self) -> RowCounts:
+        """How many rows were read, and why not all of them count."""
+
+
+class RowsOfFiles(Protocol):
+    """A source of events that are rows of files."""
+
+    @property
+    def files(self) -> Files:
+        """The files."""
+
+    def clean(self) -> ir.Table:
+        """Return clean events of all days."""
+
+
+def facts_of(files: Files) -> dict[str, Any]:
+    """Return what an answer says of its files: the rows that were read, and the currency."""
+    settings = files.settings
+    currency = settings.known_currency if "currency" in settings.model_fields_set else ""
+    return {"data_version": None, "currency": currency or None, "rows": files.rows.as_json()}
 
 
 @dataclass
@@ -27,6 +66,7 @@ class FileSource:
     """The clean events of files; see `EventSource`."""
 
     files: FileEvents
+    of_orders: bool = field(default=False, init=False)
     has_kernel: bool = field(default=True, init=False)
     is_bounded: bool = field(default=False, init=False)
     newest_date: date | None = field(default=None, init=False)
@@ -61,26 +101,34 @@ class FileSource:
             self.files = self.files.naming(columns)
         yield EventsOfFiles(self)
 
+    def clean(self) -> ir.Table:
+        """Return clean events of all days."""
+        return self.files.clean()
+
     def nothing(self) -> str:
         """Return why no row counts as an event."""
         return f"\n{rows_line(self.files.rows.as_json())}"
 
     def facts(self) -> dict[str, Any]:
         """Return the rows that were read, and the currency."""
-        currency = self.settings.known_currency if "currency" in self.settings.model_fields_set else ""
-        return {"data_version": None, "currency": currency or None, "rows": self.files.rows.as_json()}
+        return facts_of(self.files)
 
 
 @dataclass(frozen=True)
 class EventsOfFiles:
     """Events of files in an engine of their own; see `OpenEvents`."""
 
-    source: FileSource
+    source: "RowsOfFiles"
 
     @property
-    def files(self) -> FileEvents:
+    def files(self) -> Files:
         """The files."""
         return self.source.files
+
+    @cached_property
+    def clean(self) -> ir.Table:
+        """Clean events of all days."""
+        return self.source.clean()
 
     @property
     def con(self) -> Backend:
@@ -92,19 +140,15 @@ class EventsOfFiles:
         """The time zone that days begin in."""
         return self.files.settings.timezone
 
-    @cached_property
-    def _clean(self) -> ir.Table:
-        return self.files.clean()
-
     def events(self) -> ir.Table:
         """Return clean events of all days."""
-        return self._clean
+        return self.clean
 
     @cached_property
     def _ends(self) -> dict[str, Any]:
         """The first and the last day of events, and the newest time; None each without events."""
         # Both times are in the footers of Parquet files, from which the engine answers.
-        clean, is_utc = self._clean, self.timezone == "UTC"
+        clean, is_utc = self.clean, self.timezone == "UTC"
         ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
         if not is_utc:  # where the day of a later time can be an earlier one
             ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
@@ -127,9 +171,9 @@ class EventsOfFiles:
     def extent(self, period: Period | None) -> Extent:
         """Return how many events a period has, or all days."""
         if period is None:
-            (row,) = self._clean.agg(event_count=self._clean.count()).to_pyarrow().to_pylist()
+            (row,) = self.clean.agg(event_count=self.clean.count()).to_pyarrow().to_pylist()
             return Extent(row["event_count"], self._ends["first"], self._ends["last"])
-        events = within(self._clean, period)
+        events = within(self.clean, period)
         days = events.event_date
         (row,) = (
             events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()).to_pyarrow().to_pylist()
@@ -148,14 +192,14 @@ class EventsOfFiles:
             return frozenset()
         first = first if meaning == "unknown" else max(first, min(landed))
         asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
-        seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
+        seen = self.clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
         return frozenset(asked_for - set(seen))
 
     def step_times(self, funnel: Funnel) -> StepTimes | None:
         """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
-        if not needs_few_columns(funnel):
+        if not isinstance(self.source, FileSource) or not needs_few_columns(funnel):
             return None
-        self.source.files, times = self.files.with_few_columns().with_times(funnel)
+        self.source.files, times = self.source.files.with_few_columns().with_times(funnel)
         return times
 
     def stored(self, session_rule: str) -> None:
