@@ -185,11 +185,11 @@ def inputs_of(field: Field) -> list[Input]:
     name, with_where = _row_name(field), _has_where(field)
     result = []
     for n in range(1, field.rows + 1):
-        result.append(
-            Input(f"{name}{n}", f"{shown.row} {n}", shown.hint or "event type", suggests=shown.suggests, place=n)
-        )
+        called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
+        result.append(Input(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, place=n))
         if with_where:
-            result.append(Input(f"where_{name}{n}", f"where ({shown.row.lower()} {n})", "cart_amount > 20", place=n))
+            where = f"where ({called[:1].lower()}{called[1:]})"
+            result.append(Input(f"where_{name}{n}", where, "cart_amount > 20", place=n))
     return result
 
 

@@ -39,6 +39,7 @@ class Input:
         is_one_option: Whether the command has them in one text too, instead of an option for each.
         options: What the form offers besides free text, with labels; that of "" is no choice.
         row: What the form calls one line of a list that grows line by line; empty for lists in one text.
+        has_letters: Whether such lines are called A, B, C and so on, not 1, 2, 3.
         address: Its name in the address of the form, if that is not the field's.
         only: Of a definition inside another one, the fields that people give.
         width: How many columns of the form it takes.
@@ -59,6 +60,7 @@ class Input:
     options: Mapping[str, str] | None = None
     only: tuple[str, ...] = ()
     row: str = ""
+    has_letters: bool = False
     address: str = ""
     width: int = 1
     is_date: bool = False
