@@ -41,7 +41,7 @@ class Input:
         row: What the form calls one line of a list that grows line by line; empty for lists in one text.
         has_letters: Whether such lines are called A, B, C and so on, not 1, 2, 3.
         address: Its name in the address of the form, if that is not the field's.
-        only: Of a definition inside another one, the fields that people give.
+        only: Of a part with fields of its own, those that people give.
         width: How many columns of the form it takes.
         is_date: Whether it is a day.
         about: Words by which a refusal names it.

@@ -76,7 +76,17 @@ class Part(BaseModel):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise DefinitionError(sentence_of(error, cls.CALLED)) from error
+            raise DefinitionError(cls.sentence_of(error)) from error
+
+    @classmethod
+    def sentence_of(cls, error: ValidationError) -> str:
+        """Return what pydantic found first as a sentence."""
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "list[", "str")))
+        if first["type"] == "missing":
+            examples = cls.model_fields[place].examples if place in cls.model_fields else None
+            return f"{cls.CALLED.capitalize()} needs `{place}`{f', such as {examples[0]}' if examples else '; add it'}."
+        return f"`{place}` of {cls.CALLED}: {_plain(first['msg'])}; got {first['input']!r}."
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
         """Return a copy with other values, which are not checked."""
@@ -104,15 +114,6 @@ def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> A
     if isinstance(value, tuple):
         return tuple(_translated(one, is_type, translate) for one in value)
     return translate(value) if is_type and value is not None else value
-
-
-def sentence_of(error: ValidationError, called: str) -> str:
-    """Return what pydantic found first as a sentence."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "list[", "str")))
-    if first["type"] == "missing":
-        return f"{called.capitalize()} needs `{place}`; add it."
-    return f"`{place}` of {called}: {_plain(first['msg'])}; got {first['input']!r}."
 
 
 def _plain(message: str) -> str:

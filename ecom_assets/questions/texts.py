@@ -1,14 +1,14 @@
 """A question as text: the values of a command's options, or of a form's fields, become a definition."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.questions.fields import AS_TEXT, Choices, Input, choices_of, default_of, input_of
-from ecom_assets.questions.model import Definition, Question
+from ecom_assets.questions.model import Definition, Part, Question
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,23 @@ def _kind_of(info: FieldInfo) -> type:
 
 
 def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Field]:
-    """Return the fields of a question that people give; those of a definition inside it among them."""
+    """Return the fields of a question that people give; those of a part of it among them.
+
+    A definition inside it keeps the names of its fields. Of another part, such as `goal`, the first one is called as
+    the part, and the others have its name in front, such as `goal_where`.
+    """
     result = []
     for name, info in model.model_fields.items():
         shown, alias = input_of(info), info.alias or name
         if shown is None:
             continue
         inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, Definition):
-            result += [one for one in fields_of(inner, (*path, alias)) if one.name in shown.only]
+        if shown.only and isinstance(inner, type) and issubclass(inner, Part):
+            inside = [one for one in fields_of(inner, (*path, alias)) if one.name in shown.only]
+            if not issubclass(inner, Definition):
+                names = [alias, *(f"{alias}_{one.name}" for one in inside[1:])]
+                inside = [replace(one, name=own) for one, own in zip(inside, names, strict=True)]
+            result += inside
         else:
             result.append(Field(alias, (*path, alias), info, shown))
     extras = model.EXTRAS if issubclass(model, Definition) and not path else {}
