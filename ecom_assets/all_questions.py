@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PLACES: Final[Mapping[str, str]] = {
     "correlation": "correlation.answer.CORRELATION",
+    "sessions": "sessions.answer.SESSIONS",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {

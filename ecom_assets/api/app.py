@@ -41,7 +41,7 @@ from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, journeys, retention, trends, experiments, ad_hoc, sessions, attribution)),
+    *(one.questions for one in (funnels, journeys, retention, trends, experiments, ad_hoc, attribution)),
     explain.router,
 ]
 """The ad-hoc questions."""

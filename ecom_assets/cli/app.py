@@ -35,7 +35,7 @@ COMMANDS: Final[Commands] = {
     "retain": "retain.retain",
     "copy": "copy.copy",
     "migrate": "migrate.migrate_command",
-    "sessions": "sessions.sessions",
+    "sessions": "ask.sessions",
     "funnel": "funnel.funnel",
     "trend": "trend.trend",
     "correlation": "ask.correlation",

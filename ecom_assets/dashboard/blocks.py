@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from ecom_assets.dashboard.formats import Kind
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
@@ -112,6 +115,16 @@ class Tiles(Block):
     compared: bool = True
     before: str = "before"
     """The label of the smaller number, if that is not a change."""
+
+    @classmethod
+    def of(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
+        """Return numbers of an answer, as its model declares them."""
+        return cls(tuple(_tile(model.model_fields[name], numbers[name]) for name in names), compared=False)
+
+
+def _tile(field: FieldInfo, value: Any) -> Tile:  # noqa: ANN401 (any number)
+    shown: Any = field.json_schema_extra
+    return Tile(str(field.title), value, shown["format"], f"{str(field.description).partition(';')[0]}.")
 
 
 @dataclass(frozen=True)

@@ -1,79 +1,63 @@
 """The answer to a custom question about sessions: how many, how long, and of how many visitors. METRICS "Session"."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import Field
 
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents, Keep
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import session_sums, suits
 from ecom_assets.sessions.queries import session_totals, totals_of
-from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
+from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
+from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels, union_all
-from ecom_assets.tables.presets import values_set
-from ecom_assets.tables.queries import Fetch
-from ecom_assets.tables.values import parse_duration
-
-KEYS: Final = ("session_rule", "idle", "where", "preset")
-PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
-Keep = Callable[[ir.Table], ir.Table]
-"""A function that receives the sessions, and returns the same from where they are kept."""
 
 
-@dataclass(frozen=True)
-class SessionQuestion:
-    """A query about sessions.
+class SessionsAnswer(QuestionAnswer):
+    """The totals of custom sessions."""
 
-    Attributes:
-        session_rule: The name of the rule that cuts sessions.
-        idle: The silence that ends a session, such as 45m; None for that of the rule.
-        where: What must hold of an event to count.
+    events: int = Field(description="Events in the sessions")
+    visitors: int = number("Visitors", "count", "Different visitors in them")
+    sessions: int = number("Sessions", "count", "Those that started on the days")
+    engaged_sessions: int = number("Engaged", "count", "With a key event, two views, or longer than 10 s")
+    bounce_rate: float | None = number("Bounce rate", "rate", "Share of the others; null without sessions")
+    pages_per_session: float | None = number("Pages per session", "decimal", "Views per session; null without sessions")
+    median_duration_s: float | None = number(
+        "Median length", "seconds", "From the first event to the last; null without sessions"
+    )
+
+
+def compute(question: SessionQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the totals of the sessions that started on the days.
+
+    Raises:
+        DefinitionError: The rule needs session ids that the events do not have.
     """
-
-    session_rule: str = "ga4"
-    idle: str | None = None
-    where: Where = EVERYTHING
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a rule that does not exist, or an impossible idle time."""
-        _ = self.rule
-
-    @classmethod
-    def from_mapping(cls, raw: object) -> "SessionQuestion":
-        """Build it from a definition: `session_rule`, `idle`, `where`, and the `preset` of a tool.
-
-        Raises:
-            DefinitionError: A key is unknown, or a value does not fit.
-        """
-        given = values_set(raw, KEYS, "a session definition", PRESETS, "sessions")
-        where = where_from(given.pop("where")) if given.get("where") else EVERYTHING
-        return cls(**{**given, "where": where})
-
-    @property
-    def rule(self) -> SessionRule:
-        """The rule that cuts sessions."""
-        return SessionRule.preset(self.session_rule, idle_timeout_s=parse_duration(self.idle) if self.idle else None)
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.where)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for the answer: the whole rule, and the conditions."""
-        return {"session_rule": self.session_rule, **asdict(self.rule), **where_mapping(self.where)}
+    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
+    totals = _of_stored(question, asked) or totals_of_events(asked.con, asked.events, question, asked.days, asked.keep)
+    return {"definition": question.to_mapping() | days_definition(asked.days), **totals}
 
 
-def sessions_answer(
+def _of_stored(question: SessionQuestion, asked: AskedEvents) -> dict[str, Any] | None:
+    """Return the totals of stored sessions; None if other events or another silence are asked about, or none are."""
+    if asked.segment or asked.keep or question.where != EVERYTHING or question.idle is not None:
+        return None
+    stored = asked.opened.stored(str(question.session_rule))
+    if stored is None:
+        return None
+    return session_totals(of_days(stored.table(Sessions), "started_date", asked.days), stored.rows)
+
+
+def totals_of_events(
     con: SQLBackend, events: ir.Table, question: SessionQuestion, ends: Ends = (None, None), keep: Keep | None = None
 ) -> dict[str, Any]:
-    """Return the totals of the sessions that started on some days.
+    """Return the totals of the sessions that events are cut into.
 
     Args:
         con: The engine that has the events.
@@ -83,23 +67,16 @@ def sessions_answer(
         keep: Receives the sessions.
     """
     events = meeting(events, question.where)
-    definition = {**question.to_mapping(), **days_definition(ends)}
     if has_kernels(con) and suits(question.rule) and keep is None:
         sums = session_sums(con, events, question.rule, ends)
         if sums is not None:
-            return {"definition": definition, **totals_of(sums)}
+            return totals_of(sums)
     rows = of_days(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
-    rows = keep(rows) if keep else rows
+    rows = keep(rows.order_by("started_at", "session_id")) if keep else rows
     totals = session_totals(rows)
     if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
         totals["visitors"] = _visitor_count(con, events, rows, ends)
-    return {"definition": definition, **totals}
-
-
-def stored_answer(sessions: ir.Table, question: SessionQuestion, ends: Ends, fetch: Fetch) -> dict[str, Any]:
-    """Return the same from rows of `Sessions` by the rule of a question, which has no conditions."""
-    totals = session_totals(of_days(sessions, "started_date", ends), fetch)
-    return {"definition": {**question.to_mapping(), **days_definition(ends)}, **totals}
+    return totals
 
 
 def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: Ends) -> int:
@@ -111,3 +88,14 @@ def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: 
     mine = by_source.semi_join(of_days(started, "started_date", ends), "source_session_id").select("visitor_id")
     everybody = union_all(mine, sessions.select("visitor_id"))
     return int(con.to_pyarrow(everybody.visitor_id.nunique()).as_py())
+
+
+SESSIONS: Final = Kind(
+    "sessions",
+    SessionQuestion,
+    SessionsAnswer,
+    compute,
+    "How many sessions, how long and how engaged, by the rule of any tool",
+    tool="custom_sessions",
+    writes=("--out", "Write the sessions to this .parquet or .csv file."),
+)

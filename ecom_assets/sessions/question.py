@@ -1,9 +1,17 @@
 """The question of sessions, and the session rule, which other questions ask for too."""
 
-from typing import Annotated, Any, Final
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from ecom_assets.questions.fields import Choices, asked
+from pydantic import ConfigDict, model_validator
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
+from ecom_assets.questions.model import Question, preset_field, presets_of
+from ecom_assets.questions.source import EventSource
 from ecom_assets.sessions.rule import PRESETS as RULES
+from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
+from ecom_assets.tables.conditions import columns_of, where_mapping
 
 RULE_LABELS: Final = {
     "ga4": "Google Analytics 4",
@@ -15,9 +23,70 @@ RULE_LABELS: Final = {
 }
 SESSION_RULE: Final = Choices("session rule", {name: RULE_LABELS[name] for name in RULES})
 SessionRuleName = Annotated[str | None, SESSION_RULE]
+PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
 
 
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `asked`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
     usual = {"place": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
     return asked(None, "Session rule", help, **usual | shown)
+
+
+def known_session_rule(named: str | None, source: EventSource) -> str:
+    """Return the session rule that a question names, or that of the settings.
+
+    Raises:
+        DefinitionError: The rule needs the session ids of the source, and there are none.
+    """
+    name = named or source.settings.session_rule
+    if SessionRule.preset(name).trust_source_session_id and "source_session_id" in source.lacking:
+        raise DefinitionError("The events published in Postgres have no session ids of the source; use another rule.")
+    return name
+
+
+class SessionQuestion(Question):
+    """Sessions by any rule; see docs/metrics.md. The days are those on which sessions start."""
+
+    CALLED: ClassVar[str] = "a session definition"
+    ABOUT: ClassVar[str] = "sessions"
+    TITLES: ClassVar = {"how": "Sessions", "more": "More"}
+    PRESETS: ClassVar = PRESETS
+    model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
+
+    session_rule: SessionRuleName = session_rule_field(place="how", also="--rule")
+    idle: Duration | None = asked(
+        None, "Ends after silence of", f"Silence that ends a session: {DURATIONS}", hint="30m",
+        about=("idle", "duration"),
+    )  # fmt: skip
+    where: Conditions = where_field(place="how")
+    preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse an impossible silence."""
+        _ = self.rule
+        return self
+
+    @property
+    def rule(self) -> SessionRule:
+        """The rule that cuts sessions, once its name is known."""
+        return SessionRule.preset(self.session_rule or "ga4", idle_timeout_s=self.idle)
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events of other days matter: a session goes on."""
+        return True
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the conditions name."""
+        return columns_of(self.where)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """These, and what sessions and their engagement are computed from."""
+        return ["page_url", "product_category", "cart_amount", "is_bot", *self.columns]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition for the answer: the whole rule, and the conditions."""
+        return {"session_rule": self.session_rule, **asdict(self.rule), **where_mapping(self.where)}

@@ -15,7 +15,7 @@ from ecom_assets.experiments.experiment import Experiment
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.journeys.answer import JourneyQuestion
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.sessions.answer import SessionQuestion
+from ecom_assets.sessions.question import SessionQuestion
 from ecom_assets.trends.definition import Trend
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read

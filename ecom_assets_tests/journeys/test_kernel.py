@@ -17,7 +17,8 @@ from ecom_assets.journeys import answer as journeys
 from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
 from ecom_assets.sessions import answer as sessions
 from ecom_assets.sessions import kernel
-from ecom_assets.sessions.answer import SessionQuestion, sessions_answer
+from ecom_assets.sessions.answer import totals_of_events
+from ecom_assets.sessions.question import SessionQuestion
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Keying
 from ecom_assets.warehouse.local import connect
@@ -89,11 +90,11 @@ def test_journeys_are_counted_alike(seed: int, asked: dict[str, Any], first: dat
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(("ga4", "amplitude")), first=DAYS, last=DAYS)
 @examples(30)
 def test_sessions_are_counted_alike(seed: int, rule: str, first: date | None, last: date | None) -> None:
-    question = SessionQuestion(rule, idle="1801s" if seed % 3 == 0 else None)
+    question = SessionQuestion(session_rule=rule, idle="1801s" if seed % 3 == 0 else None)
     with opened(events_of(seed)) as (con, events):
-        quick = sessions_answer(con, events, question, (first, last))
+        quick = totals_of_events(con, events, question, (first, last))
         with patch.object(sessions, "has_kernels", return_value=False):
-            assert sessions_answer(con, events, question, (first, last)) == quick
+            assert totals_of_events(con, events, question, (first, last)) == quick
 
 
 def test_what_one_number_cannot_hold_is_counted_in_parts() -> None:
@@ -120,6 +121,6 @@ def test_the_expression_answers_what_the_kernel_does_not_know(monkeypatch: pytes
     quick, _ = journeys_by_both(rows, {"by": "page_type"}, (None, None))
     assert quick == full
     with opened(rows) as (con, events), patch.object(sessions, "session_sums") as never:
-        sessions_answer(con, events, SessionQuestion("mixpanel"))
-        sessions_answer(con, events, SessionQuestion("source"))
+        totals_of_events(con, events, SessionQuestion(session_rule="mixpanel"))
+        totals_of_events(con, events, SessionQuestion(session_rule="source"))
     never.assert_not_called()

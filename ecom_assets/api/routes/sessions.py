@@ -1,26 +1,18 @@
-"""Routes for sessions: engagement, bounces and visitors by day, and custom sessions by POST."""
+"""Routes for sessions: engagement, bounces and visitors by day."""
 
 from datetime import date
 from typing import Annotated, Any
 
-import ibis.expr.types as ir
 from fastapi import APIRouter, Query
-from ibis.backends.sql import SQLBackend
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, change_of, of
-from ecom_assets.api.parameters import Context, JustSliced, PagedDaysParameters
-from ecom_assets.api.questions import QuestionEvents, SessionBody, check_session_ids, question_router
-from ecom_assets.questions.answer import Answer, QuestionAnswer
+from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.questions.answer import Answer
 from ecom_assets.sessions import queries as session_queries
-from ecom_assets.sessions.answer import SessionQuestion, sessions_answer, stored_answer
-from ecom_assets.sessions.contracts import EngagementDaily, Sessions
-from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.queries import Extent
+from ecom_assets.sessions.contracts import EngagementDaily
 
 router = APIRouter(tags=["behaviour"])
-questions = question_router()
 
 
 class EngagementNumbers(BaseModel):
@@ -67,42 +59,3 @@ def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Quer
     period = context.period(parameters, "events")
     result = session_queries.engagement(context.reading, period, parameters.page)
     return context.answer(parameters, session_queries.DEFINITION, result, period)
-
-
-class SessionsBody(SessionBody):
-    """The definition of sessions; see docs/metrics.md. The days are those on which sessions start."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
-
-    idle: str | None = Field(None, max_length=30, description="Silence that ends a session, such as 45m")
-
-
-class SessionsAnswer(QuestionAnswer):
-    """The totals of custom sessions."""
-
-    events: int = Field(description="Events in the sessions")
-    visitors: int = Field(description="Visitors in them")
-    sessions: int = Field(description="Sessions that started on the days")
-    engaged_sessions: int = Field(description="Of these, the engaged ones")
-    bounce_rate: float | None = Field(description="Share of the others; null without sessions")
-    pages_per_session: float | None = Field(description="Views per session; null without sessions")
-    median_duration_s: float | None = Field(
-        description="Median seconds from first to last event; null without sessions"
-    )
-
-
-@questions.post("/analytics/sessions", response_model=SessionsAnswer, summary="Custom sessions")
-def custom_sessions(context: Context, parameters: JustSliced, body: SessionsBody) -> dict[str, Any]:
-    """Return totals of sessions by another rule, or of some events only."""
-    question = SessionQuestion.from_mapping(body.with_session_rule(context))
-    check_session_ids(context, question.rule)
-    require_personal(context.request.scope, question.columns)
-    events_of_question = QuestionEvents(context, body)
-
-    def count(con: SQLBackend, events: ir.Table, _extent: Extent) -> dict[str, Any]:
-        tables = events_of_question.stored(con, question.rule) if question.where == EVERYTHING else None
-        if tables:
-            return stored_answer(tables.table(Sessions), question, events_of_question.days, tables.rows)
-        return sessions_answer(con, events, question, events_of_question.days)
-
-    return events_of_question.answer(parameters, count, reads_all=True)

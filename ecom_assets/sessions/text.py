@@ -1,0 +1,18 @@
+"""The totals of sessions in a terminal."""
+
+from typing import Any, Final
+
+NUMBERS: Final = (
+    "events", "visitors", "sessions", "engaged_sessions", "bounce_rate", "pages_per_session", "median_duration_s",
+)  # fmt: skip
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Return a line for each number."""
+    return [f"{name:18} {_plain(answer[name])}" for name in NUMBERS]
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
