@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from ecom_assets.questions.answer import Kind
 
 PLACES: Final[Mapping[str, str]] = {
+    "trend": "trends.answer.TREND",
     "correlation": "correlation.answer.CORRELATION",
     "sessions": "sessions.answer.SESSIONS",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
+    "trend": "Count events or visitors over time, or add up what they carry.",
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
 }
 """What each command says of itself, by the name of the question, in the list of all commands."""

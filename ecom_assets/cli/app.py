@@ -37,7 +37,7 @@ COMMANDS: Final[Commands] = {
     "migrate": "migrate.migrate_command",
     "sessions": "ask.sessions",
     "funnel": "funnel.funnel",
-    "trend": "trend.trend",
+    "trend": "ask.trend",
     "correlation": "ask.correlation",
     "experiment": "experiment.experiment",
     "segments": "value.segments",

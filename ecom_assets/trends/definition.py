@@ -1,24 +1,22 @@
-"""The definition of a trend: its series, periods and options. `trend.py` computes it. METRICS "Trend".
+"""A trend as it is computed: its series, periods and options. `trend.py` computes it. METRICS "Trend"."""
 
-This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
-"""
-
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.breakdown import by_columns, named_columns
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping, with_event_types
-from ecom_assets.tables.days import CLOCK_S, WEEKDAYS
-from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES, check_occurrence
-from ecom_assets.tables.presets import Preset, with_preset
-from ecom_assets.tables.values import check_unit
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_mapping
+from ecom_assets.tables.days import CLOCK_S
+from ecom_assets.tables.first_events import EVERY
+from ecom_assets.tables.presets import Preset
 from ecom_assets.trends.formula import Formula
 
-PERIODS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
-KINDS: Final = ("trend", "stickiness", "lifecycle")
+KINDS: Final = {
+    "trend": "Values by period",
+    "stickiness": "Stickiness: in how many periods",
+    "lifecycle": "Lifecycle: new, returning",
+}
 MOST_DAYS: Final = {"minute": 2, "hour": 31}
 """The most days of a trend by such short periods."""
 COUNTS: Final = ("count", "visitors")
@@ -38,16 +36,6 @@ ADDITIVE: Final = (*COUNTS, "sum")
 ZERO: Final = (*ADDITIVE, *ACTIVE, DISTINCT)
 """Measures that are 0, not unknown, without events."""
 MAX_SERIES: Final = 26
-KEYS: Final = (
-    "series", "period", "week_start", "by", "limit", "where", "cumulative",
-    "moving_average", "compare", "formula", "kind", "per", "at_least", "preset",
-)  # fmt: skip
-"""The keys of a definition."""
-_SERIES: Final = re.compile(
-    r'\s*(?:"(?P<quoted>[^"]+)"|(?P<event>[^:]+?))\s*'
-    r"(?::\s*(?P<measure>\w+)\s*(?:\(\s*(?:(?P<each>\w+)\s*\(\s*(?P<inner>[^()]+?)\s*\)|(?P<of>[^)]+?))\s*\))?\s*)?"
-    r"(?::\s*(?P<occurrence>\w+)\s*)?"
-)
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
         "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
@@ -90,74 +78,16 @@ class Series:
     each: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for an unknown measure, one without its column, or a column that it cannot have."""
-        check_occurrence(f"The series of {self.event_type or '*'!r}", self.occurrence)
-        if self.measure not in MEASURES:
-            raise DefinitionError(
-                f"The measure {self.measure!r} of a trend is unknown; {did_you_mean(self.measure, MEASURES)}."
-            )
+        """Raise `DefinitionError` for a measure without its column, or a column that it cannot have."""
         is_count = self.measure in {*COUNTS, *ACTIVE}
         if (self.of is None) != is_count and self.measure not in PER_VISITOR:
             wanted = "takes no column" if is_count else f"needs a column, as in {self.measure}(cart_amount)"
             raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
-        self._check_each()
-
-    def _check_each(self) -> None:
-        if self.each is None:
-            return
-        if self.measure not in PER_VISITOR or self.of is None:
+        if self.each is not None and (self.measure not in PER_VISITOR or self.of is None):
             raise DefinitionError(
                 f"The measure {self.measure} of a trend takes a column as it is; {self.each} of a visitor's values is "
                 f"of measures such as mean_per_visitor({self.each}(cart_amount))."
             )
-        if self.each not in EACH:
-            raise DefinitionError(
-                f"What each visitor comes to, {self.each!r}, is unknown; {did_you_mean(self.each, EACH)}."
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> "Series":
-        """Parse `EVENT`, `EVENT:MEASURE` or `EVENT:MEASURE(COLUMN)`, each perhaps with `:first_time` or `:first_ever`.
-
-        The event `*` is any event; one with a colon stands in double quotes. In place of the column, a measure per
-        visitor may have what of it each visitor comes to, as in `purchase:median_per_visitor(mean(cart_amount))`.
-
-        Raises:
-            DefinitionError: The text has none of these forms.
-        """
-        match = _SERIES.fullmatch(text)
-        if not match:
-            raise DefinitionError(
-                f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
-            )
-        event, measure, occurrence = match["event"] or match["quoted"], match["measure"], match["occurrence"]
-        if measure in OCCURRENCES and not (occurrence or match["of"]):
-            measure, occurrence = None, measure
-        named = None if match["event"] == "*" else event
-        of = match["of"] or match["inner"]
-        return cls(named, measure or "count", of, occurrence=occurrence or EVERY, each=match["each"])
-
-    @classmethod
-    def from_mapping(cls, raw: object) -> "Series":
-        """Build a series from a definition file: a text for `parse`, or `{event_type, measure, of, each, where}`.
-
-        Raises:
-            DefinitionError: It is neither, or a key or value does not fit.
-        """
-        if isinstance(raw, str):
-            return cls.parse(raw)
-        if not isinstance(raw, Mapping):
-            raise DefinitionError(f"A series is a text or {{event_type, measure, of, where, occurrence}}; got {raw!r}.")
-        check_keys(raw, ("event_type", "measure", "of", "each", "where", "occurrence"), "a series")
-        where = where_from(raw["where"]) if raw.get("where") else EVERYTHING
-        event = None if raw.get("event_type") == "*" else raw.get("event_type")
-        occurrence, each = raw.get("occurrence") or EVERY, raw.get("each")
-        return cls(event, raw.get("measure") or "count", raw.get("of"), where, occurrence, each=each)
-
-    def translated(self, translate: Callable[[str], str]) -> "Series":
-        """Return the series with each event type translated, also in its conditions."""
-        own = self.event_type and translate(self.event_type)
-        return replace(self, event_type=own, where=with_event_types(self.where, translate))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the series as in a definition file."""
@@ -205,20 +135,9 @@ class Trend:
     at_least: int = 1
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a value that is unknown or out of range, or does not fit the others."""
-        if not 1 <= len(self.series) <= MAX_SERIES:
-            raise DefinitionError(f"A trend has 1 to {MAX_SERIES} series, not {len(self.series)}.")
-        choices = {"period": PERIODS, "week start": WEEKDAYS, "kind": KINDS}
-        for (name, known), value in zip(choices.items(), (self.period, self.week_start, self.kind), strict=True):
-            if value not in known:
-                raise DefinitionError(f"The {name} {value!r} of a trend is unknown; {did_you_mean(value, known)}.")
-        check_unit("`per` of a trend", self.per)
+        """Raise `DefinitionError` for values that do not go together."""
         columns = by_columns("`by` of a trend", self.by)
         object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
-        numbers = {"limit": self.limit, "moving average": self.moving_average, "least number of events": self.at_least}
-        for name, number in numbers.items():
-            if type(number) is not int or not 1 <= number <= MAX_TIMES:
-                raise DefinitionError(f"The {name} of a trend cannot be {number}; give 1 to {MAX_TIMES:,}.")
         if self.at_least > 1 and self.kind != "stickiness":
             raise DefinitionError(f"A {self.kind} has no `at_least`; leave it out, or ask for stickiness.")
         self._check_measures()
@@ -278,31 +197,6 @@ class Trend:
         for name, is_given in others.items():
             if is_given:
                 raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
-
-    @classmethod
-    def from_mapping(cls, raw: Mapping[str, Any]) -> "Trend":
-        """Build a trend from a definition file or the body of a request; it may name the `preset` of a tool.
-
-        Raises:
-            DefinitionError: A key is unknown, or a value does not fit.
-        """
-        check_keys(raw, KEYS, "a trend")
-        raw = with_preset(PRESETS, raw, "trend")
-        if not isinstance(raw.get("series"), list | tuple):
-            raise DefinitionError("A trend needs `series`, a list.")
-        given: dict[str, Any] = {
-            name: raw[name]
-            for name in ("period", "week_start", "by", "limit", "moving_average", "kind", "per", "at_least")
-            if raw.get(name) is not None
-        }
-        return cls(
-            tuple(Series.from_mapping(one) for one in raw["series"]),
-            where=where_from(raw["where"]) if raw.get("where") else EVERYTHING,
-            is_cumulative=bool(raw.get("cumulative")),
-            is_compared=bool(raw.get("compare")),
-            formula=Formula(raw["formula"]) if raw.get("formula") else None,
-            **given,
-        )
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the trend as in a definition file."""

@@ -11,7 +11,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.events.missing import missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import has_negation, number_columns_of
@@ -44,7 +44,9 @@ Values = tuple[dict[str, Any], list[str]]
 """A part of an answer, and the event types that no event has."""
 
 
-def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -> dict[str, Any]:
+def trend_answer(
+    con: SQLBackend, events: ir.Table, trend: Trend, days: Range, words: Words | None = None
+) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
     Args:
@@ -52,6 +54,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         events: Rows of `CleanEvents`; for a lifecycle, and for first events, those of all days.
         trend: The definition.
         days: The days of the query and of the data.
+        words: The source's own words for event types, if they differ.
 
     Raises:
         DefinitionError: The definition does not fit the events or the days.
@@ -67,7 +70,7 @@ def trend_answer(con: SQLBackend, events: ir.Table, trend: Trend, days: Range) -
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
         **result,
-        "warnings": [*days.warnings(), *_missing(query, result, without_events)],
+        "warnings": _missing(query, result, without_events, words),
     }
 
 
@@ -126,10 +129,10 @@ class _Query:
         return [one.event_type for one, result in pairs if one.event_type and not result]
 
 
-def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str]) -> list[str]:
+def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str], words: Words | None) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
     trend = query.trend
-    of_types = missing_type_warnings(query.con, query.events, event_types)
+    of_types = missing_type_warnings(query.con, query.events, event_types, words)
     conditions = [trend.where, *(one.where for one in trend.series)]
     counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
     counted = {one["name"] for one in counts if _counts_something(one)}

@@ -2,71 +2,12 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.routes import trends
-from ecom_assets.dashboard import builder, charts
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
-from ecom_assets.tables.breakdown import split_columns
-from ecom_assets.trends.definition import MAX_SERIES, Series, names_of
-
-KINDS: Final = (
-    ("", "Values by period"),
-    ("stickiness", "Stickiness: in how many periods"),
-    ("lifecycle", "Lifecycle: new, returning"),
-)
-NAMES: Final = names_of([Series(None)] * MAX_SERIES)
-EXAMPLES: Final = {2: "purchase:visitors", 3: "purchase:sum(cart_amount)", 4: "*:visitors"}
-GROUPS: Final = (
-    Group(
-        "Series",
-        tuple(
-            Input(
-                f"series{n}",
-                f"Series {name}",
-                EXAMPLES.get(n, "purchase"),
-                suggests="types",
-                about=("series",),
-                place=n,
-            )
-            for n, name in enumerate(NAMES, 1)
-        ),
-    ),
-    Group(
-        "How",
-        (
-            Input("period", "Periods", options=(("minute", "Minute"), *builder.PERIODS)),
-            Input("kind", "Show", options=KINDS),
-            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns"),
-            Input("formula", "Formula", "A / B"),
-            *builder.DAYS,
-        ),
-    ),
-    Group(
-        "More",
-        (
-            builder.WHERE,
-            builder.PER,
-            Input("cumulative", "Added up", options=(("", "No"), ("true", "Yes"))),
-            Input("at_least", "Events needed in a period", "1", kind="number"),
-            Input("moving_average", "Mean of periods", "7", kind="number"),
-            Input("compare", "Range before", options=(("", "No"), ("true", "Beside it"))),
-            Input("limit", "Values by themselves", "10", kind="number"),
-            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
-            builder.SEGMENT,
-            builder.PRESET,
-        ),
-        is_more=True,
-    ),
-)
-STATES: Final = ("new", "returning", "resurrecting", "dormant")
-
-
-def body_of(form_fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    fields = [one.name for one in GROUPS[0].inputs]
-    series = [text for name in fields if (text := getattr(form_fields, name).strip())]
-    return given({"series": series, **plain(form_fields, GROUPS, *fields), "by": split_columns(form_fields.by)})
+from ecom_assets.trends.answer import TREND
+from ecom_assets.trends.visitors import STATES
 
 
 def chart(answer: Answer) -> Block:
@@ -190,11 +131,10 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
     )
 
 
-QUESTION: Final = Question(trends.trend, body_of, GROUPS, "ecom trend")
+BUILDER: Final = Builder(TREND, {"series1": "purchase", "series2": "purchase:visitors"})
 PAGE = question_page(
-    QUESTION,
-    (Section("Trend", answered(QUESTION, chart)),),
-    {"series1": "purchase", "series2": "purchase:visitors", "period": "day"},
+    BUILDER,
+    (Section("Trend", answered(BUILDER, chart)),),
     path="trend",
     title="Trends",
     place=40,

@@ -1,81 +1,14 @@
-"""`ecom trend`: its options, and the result as text."""
+"""A trend in a terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from ecom_assets.cli.options import PresetName, Where
-from ecom_assets.cli.question import FileQuestion, about_files
-from ecom_assets.errors import UsageError
 from ecom_assets.questions.chart import bar, by_text
+from ecom_assets.trends.visitors import STATES
 
 SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"
-SERIES_HELP = (
-    "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event. Measures: "
-    "count, visitors, wau, mau, distinct, sum, mean, min, max, median, p25, p75, p90, p95, p99; mean_per_visitor, "
-    "median_per_visitor and so on of the events of each visitor, or with (COLUMN) of what each adds up, with "
-    "(mean(COLUMN)) of each one's mean. purchase:visitors:first_ever "
-    "takes only a visitor's first purchase in all data, :first_time the first that meets the conditions. Give "
-    "it once for each line."
-)
-KIND_HELP = (
-    "trend (values by period), stickiness (visitors by the number of periods in which they did it) or lifecycle (new, "
-    "returning, resurrecting and dormant visitors by period); trend if not given."
-)
-Kind = Annotated[str | None, typer.Option(help=KIND_HELP)]
-PERIOD_HELP = "minute, hour, day, week, month, quarter or year; day if not given."
-Period = Annotated[str | None, typer.Option(help=PERIOD_HELP)]
-PER_HELP = "user, or properties.key (its values, such as companies, in place of visitors); user if not given."
-Per = Annotated[str | None, typer.Option(help=PER_HELP)]
-AT_LEAST_HELP = "How many events of a visitor a period of stickiness needs; 1 if not given."
-AtLeast = Annotated[int | None, typer.Option(help=AT_LEAST_HELP)]
-BY_HELP = (
-    "Column or properties.key whose values are compared, or COLUMN:bins=5 or COLUMN:edges=20,50 of numbers; give it "
-    "again for further columns."
-)
-By = Annotated[list[str] | None, typer.Option(help=BY_HELP)]
-SeriesOption = Annotated[list[str] | None, typer.Option("--series", help=SERIES_HELP)]
-
-
-@about_files
-def trend(
-    request: FileQuestion,
-    series: SeriesOption = None,
-    period: Period = None,
-    kind: Kind = None,
-    by: By = None,
-    limit: Annotated[int | None, typer.Option(help="How many of them, 10 if not given; the rest is (other).")] = None,
-    where: Where = None,
-    per: Per = None,
-    at_least: AtLeast = None,
-    week_start: Annotated[str | None, typer.Option(help="Weekday on which weeks begin; monday if not given.")] = None,
-    cumulative: Annotated[bool, typer.Option("--cumulative", help="Add up from the first period on.")] = False,
-    moving_average: Annotated[int | None, typer.Option(help="Mean of so many periods up to each.")] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Add the range of as many days before.")] = False,
-    formula: Annotated[str | None, typer.Option(help="Arithmetic over the series A, B, …, such as 'A / B'.")] = None,
-    preset: PresetName = None,
-) -> None:
-    """Count events or visitors over time, or add up what they carry."""
-    given = {"series": series, "period": period, "by": by, "limit": limit, "where": where, "week_start": week_start}
-    given |= {"kind": kind, "cumulative": cumulative, "moving_average": moving_average}
-    given |= {"compare": compare, "formula": formula, "preset": preset, "per": per, "at_least": at_least}
-    query = _read_definition(request, given)
-    with request.checking() as opened:
-        from ecom_assets.cli.trend_answer import answer_trend  # noqa: PLC0415 (imported beside the check)
-
-        answer = answer_trend(opened, query, request.days, request.segment)
-    request.print(answer, lambda: trend_lines(answer))
-
-
-def _read_definition(request: FileQuestion, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition from a file or from the options; without a series, all events are counted."""
-    if request.definition is None and given["limit"] is not None and not given["by"]:
-        raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
-    every = {"series": ["*"]} if request.definition is None else {}
-    return every | request.query(given, "trend", "series")
 
 
 @dataclass(frozen=True)
@@ -84,7 +17,7 @@ class _Line:
     values: Sequence[float | None]
 
 
-def trend_lines(answer: dict[str, Any]) -> list[str]:
+def lines(answer: dict[str, Any]) -> list[str]:
     """Return one series as bars, a few as columns, and many as one row each; `*` marks incomplete periods."""
     title = [_title(answer)]
     if answer["definition"].get("kind") == "stickiness":
@@ -106,19 +39,19 @@ def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
     """Return, for each series and value, a bar for each number of periods in which visitors were active."""
-    lines, period = [], answer["definition"]["period"]
+    result, period = [], answer["definition"]["period"]
     unit = max(6, len(period) + 1)
     for one in answer["stickiness"]:
-        lines.append(f"{_title_of(_name(one), one['breakdown'])}, {one['visitor_count']:,} visitors")
+        result.append(f"{_title_of(_name(one), one['breakdown'])}, {one['visitor_count']:,} visitors")
         rows = [row for row in one["visitors"] if row["at_least"]]
         width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
         largest = max((row["exactly"] for row in rows), default=0) or 1
-        lines += [
+        result += [
             f"{row['period_count']:>5} {period + 's' * (row['period_count'] > 1):{unit}} {row['exactly']:>{width},}  "
             f"{bar(row['exactly'], largest)}".rstrip()
             for row in rows
         ]
-    return lines
+    return result
 
 
 def _starts(answer: dict[str, Any], count: int) -> list[str]:
@@ -138,13 +71,13 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
 def _columns(matches: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
     widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in matches]
     margin = " " * (len(_starts(answer, 1)[0]) + 1)
-    lines = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
+    result = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
     rows = list(zip(*(one.values for one in matches), strict=True))
     for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
-        lines.append(
+        result.append(
             f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
         )
-    return lines
+    return result
 
 
 def _rows(matches: Sequence[_Line]) -> list[str]:
@@ -168,15 +101,13 @@ def _found(answer: dict[str, Any]) -> list[_Line]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
-        from ecom_assets.trends.visitors import STATES  # noqa: PLC0415 (as the answer has done)
-
         named = [(f"{one['name']} " * (len(lives) > 1), one) for one in lives]
         return [_Line(f"{name}{state}", one[state]) for name, one in named for state in STATES]
     result = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
     for one in answer["series"]:
         title = _title_of(_name(one), one["breakdown"])
         result.append(_Line(title, one["values"]))
-        if "previous" in one:
+        if one["previous"] is not None:
             result.append(_Line(f"{title}, before", one["previous"]))
     return result
 
