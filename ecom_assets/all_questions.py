@@ -19,6 +19,7 @@ PLACES: Final[Mapping[str, str]] = {
 SUMMARIES: Final[Mapping[str, str]] = {
     "trend": "Count events or visitors over time, or add up what they carry.",
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
+    "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
 }
 """What each command says of itself, by the name of the question, in the list of all commands."""
 
