@@ -139,7 +139,7 @@ def _without_repeats(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
 
 def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
     place = [str(part) for part in error["loc"] if part not in {*OBJECTS, TEXT}]
-    detail, kind = str(error["msg"]).replace("tuple", "list"), error["type"]  # JSON has lists only
+    detail, kind = str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"), error["type"]
     if place[0] == "body" and not is_json:
         detail = "It is not sent as JSON; add the header Content-Type: application/json"
     elif kind == "json_invalid":

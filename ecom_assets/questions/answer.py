@@ -113,7 +113,7 @@ def may_lack_what_is_about_numbers(schema: dict[str, Any]) -> None:
 class Answer(BaseModel):
     """The fields of every answer."""
 
-    model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers)
+    model_config = ConfigDict(json_schema_extra=may_lack_what_is_about_numbers, defer_build=True)
 
     range: Range = Field(description="The days that the answer covers")
     data_as_of: date = Field(description="The newest day in the data")

@@ -21,7 +21,8 @@ from ecom_assets.tables.values import parse_days
 class Part(BaseModel):
     """A part of a question: it cannot change, and names that it does not have are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # Built when it is first used: a command asks one question, and loads the models of several.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), defer_build=True)
 
     CALLED: ClassVar[str] = "a question"
     """What errors call it."""
