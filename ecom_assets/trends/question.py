@@ -131,7 +131,7 @@ class TrendQuestion(Question):
     )  # fmt: skip
     limit: Count = asked(
         Trend.limit, "Values by themselves", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_TIMES, hint="10", place="more",
+        le=MAX_TIMES, hint="10", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = asked(

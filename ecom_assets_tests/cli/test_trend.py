@@ -29,7 +29,14 @@ def ask(home: Path, *words: str) -> CommandResult:
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
-    assert actual == {
+    assert (actual["range"]["start_date"], actual["range"]["end_date"]) == ("2026-03-02", "2026-03-05")
+    assert {name: value for name, value in actual.items() if name != "range"} == {
+        "data_as_of": "2026-03-05",
+        "data_version": None,
+        "currency": None,
+        "explain": None,
+        "event_count": 5,
+        "total_count": 1,
         "definition": {
             "series": [{"event_type": "purchase", "measure": "sum", "of": "cart_amount"}],
             "period": "day",
@@ -51,12 +58,18 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
                 "event_type": "purchase",
                 "measure": "sum",
                 "of": "cart_amount",
+                "each": None,
+                "where": None,
+                "occurrence": None,
                 "breakdown": None,
                 "total": 35.5,
                 "values": [25.5, 0, 0, 10.0],
+                "previous": None,
             }
         ],
         "formula": None,
+        "stickiness": None,
+        "lifecycle": None,
         "warnings": [],
         "rows": {"read": 6, "counted": 5, "rejected": {"missing_identity": 1}},
     }
@@ -89,15 +102,14 @@ def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(("option", "day"), [("--from", "2030-01-01"), ("--to", "2018-01-01")])
 def test_days_beyond_the_data_are_not_known_and_warned_of(home: Path, option: str, day: str) -> None:
+    days = f"days from {day} on" if option == "--from" else f"days up to {day}"
     result = ecom("trend", "--events", home.parent / "story.csv", option, day, "--json", home=home)
     assert (result.json["periods"], result.json["series"][0]["values"], result.json["complete"]) == (
         [day],
         [None],
         [False],
     )
-    assert result.json["warnings"] == [
-        f"The data are of 2026-03-02 to 2026-03-05, so nothing is known of {day} to {day}."
-    ]
+    assert result.json["warnings"] == [f"The data are of 2026-03-02 to 2026-03-05, so nothing is known of {days}."]
 
 
 @pytest.mark.slow
@@ -176,10 +188,13 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
             "--last and --from both say where the days begin; leave one of them out.",
         ),
         (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
-        (("--limit", "0", "--by", "event_type"), "The limit of a trend cannot be 0; give 1 to 1,000."),
+        (
+            ("--limit", "0", "--by", "event_type"),
+            "`limit` of a trend: input should be greater than or equal to 1; got 0.",
+        ),
         (
             ("--period", "decade"),
-            "The period 'decade' of a trend is unknown; known: minute, hour, day, week, month, quarter, year.",
+            "The period of a trend 'decade' is unknown; known: minute, hour, day, week, month, quarter, year.",
         ),
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 from ecom_assets.tables.conditions import SYMBOLS
 from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.question import TrendSeries
 from ecom_assets.trends.range import Range
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line
@@ -40,7 +41,7 @@ def answer(deeds: list[Deed], trend: Trend) -> dict[str, Any]:
 
 def test_the_example_is_what_the_page_says() -> None:
     lines, expected, _, _ = tables("Trend")
-    actual = answer(deeds_of(lines), Trend(tuple(Series.parse(one) for one in SERIES)))
+    actual = answer(deeds_of(lines), Trend(tuple(TrendSeries.from_mapping(one).series for one in SERIES)))
     reported = [
         {
             "period": period,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import first_day_of, next_start, period_number, period_start
 from ecom_assets.trends.definition import ACTIVE, Series, Trend
+from ecom_assets.trends.question import TrendQuestion, TrendSeries
 from ecom_assets.trends.range import number_of
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
@@ -47,14 +48,15 @@ BUYS = [
     ],
 )
 def test_a_number_of_each_visitor_who_did_it(series: str, of_days: list[float | None], total: float) -> None:
-    (actual,) = answer(BUYS, Trend((Series.parse(series),)))["series"]
+    asked = TrendSeries.from_mapping(series).series
+    (actual,) = answer(BUYS, Trend((asked,)))["series"]
     assert (actual["values"], actual["total"]) == (of_days, pytest.approx(total))
-    assert Series.from_mapping(Series.parse(series).to_mapping()) == Series.parse(series)
+    assert TrendSeries.from_mapping(asked.to_mapping()).series == asked
 
 
 def test_distinct_values_of_a_column_are_counted() -> None:
     deeds = [*BUYS, Deed("emil", "purchase", date(2026, 3, 3), None, Decimal("5.00"))]
-    (actual,) = answer(deeds, Trend((Series.parse("purchase:distinct(cart_amount)"),)))["series"]
+    (actual,) = answer(deeds, Trend((TrendSeries.from_mapping("purchase:distinct(cart_amount)").series,)))["series"]
     # 10, 20 and 5 on the 2nd, 5 again on the 3rd: three over all days.
     assert (actual["values"], actual["total"]) == ([3, 1, 0], 3)
 
@@ -122,7 +124,7 @@ def test_periods_of_engines_are_those_of_python(first: date, period: str) -> Non
 )
 def test_what_cannot_be_is_refused(given: dict[str, object], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        Trend.from_mapping({"series": ["*"], **given})
+        TrendQuestion.from_mapping({"series": ["*"], **given})
 
 
 def test_more_than_two_days_of_minutes_are_refused() -> None:
@@ -182,7 +184,7 @@ def test_active_visitors_have_no_hours_column_or_running_total() -> None:
 
 def test_several_columns_are_one_breakdown() -> None:
     # Anna's hats and Ben's on the 2nd are one value, Anna's shoes on the 4th another.
-    trend = Trend.from_mapping({"series": ["purchase"], "by": ["product_category", "event_type"]})
+    trend = TrendQuestion.from_mapping({"series": ["purchase"], "by": ["product_category", "event_type"]}).trend
     actual = answer(STORY, trend)
     assert {one["breakdown"]: one["values"] for one in actual["series"]} == {
         "hats / purchase": [2, 0, 0, 0],

@@ -24,8 +24,8 @@ from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.retention.answers import Question, retention_answer
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
+from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import Range
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
@@ -204,7 +204,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
         return funnel_answer(con, events, Funnel.from_mapping(asked))
     if kind == "trend":
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
-        return trend_answer(con, events, Trend.from_mapping(asked), Range(first, last, FIRST, LAST))
+        return trend_answer(con, events, TrendQuestion.from_mapping(asked).trend, Range(first, last, FIRST, LAST))
     if kind == "experiment":
         return experiment_answer(con, events, Experiment.from_mapping(asked), (FIRST, LAST), (None, None))
     return retention_answer(Question(con, events, RetentionRule.from_mapping(asked), "UTC", 80))
