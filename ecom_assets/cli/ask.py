@@ -59,6 +59,16 @@ class FileCommand:
             return DAYS[field.name]
         return "" if field.name in DAYS else field.option
 
+    def option(self, field: Field) -> Any:  # noqa: ANN401 (a type for typer)
+        """Return the type of an option: what it takes, its names, and its help with the default."""
+        kind = field.kind
+        is_repeated = kind is list and not field.input.is_one_option
+        taken = list[str] if is_repeated else str if kind is list else kind
+        names = filter(None, [self.option_of(field), field.input.also])
+        default = self.kind.question.OF_COMMAND.get(field.name, field.default)
+        option = typer.Option(*names, help=_help(field, default, is_repeated=is_repeated))
+        return Annotated[taken if taken is bool else taken | None, option]
+
     def function(self) -> Callable[..., None]:
         """Return the function of the command, with its options in its signature, for typer."""
 
@@ -68,7 +78,7 @@ class FileCommand:
         parameters = [_parameter("context", typer.Context, Parameter.empty)]
         parameters += [_parameter(name, kind, None) for name, kind in self.files.items()]
         parameters += [
-            _parameter(name, _option(field, self.option_of(field)), False if field.kind is bool else None)
+            _parameter(name, self.option(field), False if field.kind is bool else None)
             for name, field in self.fields.items()
         ]
         if self.kind.writes:
@@ -166,18 +176,8 @@ def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def _option(field: Field, name: str) -> Any:  # noqa: ANN401 (a type for typer)
-    """Return the type of an option: what it takes, its name, and its help with the default."""
-    kind = field.kind
-    is_repeated = kind is list and not field.input.is_one_option
-    taken = list[str] if is_repeated else str if kind is list else kind
-    names = [name, *([field.input.also] if field.input.also else [])]
-    option = typer.Option(*names, help=_help(field, is_repeated=is_repeated))
-    return Annotated[taken if taken is bool else taken | None, option]
-
-
-def _help(field: Field, *, is_repeated: bool) -> str:
-    default, choices = field.default, field.choices
+def _help(field: Field, default: object, *, is_repeated: bool) -> str:
+    choices = field.choices
     parts = [field.help]
     if choices:
         parts.append(f": {', '.join(choices.labels)}")

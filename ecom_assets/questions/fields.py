@@ -206,6 +206,8 @@ def _no_boolean(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_no_boolean)]
 """A whole number; `true` is none."""
+CountOrNone = Annotated[int | None, BeforeValidator(_no_boolean)]
+"""The same, or nothing."""
 Share = Annotated[float, BeforeValidator(_no_boolean)]
 """A number; `true` is none."""
 

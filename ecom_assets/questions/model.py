@@ -127,6 +127,8 @@ class Definition(Part):
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     """The values of other tools, by the names of the fields."""
+    OF_COMMAND: ClassVar[Mapping[str, Any]] = {}
+    """Defaults that the command has in place of those of the fields."""
     ABOUT: ClassVar[str] = "question"
     """What a tool has or has not, as in "ClickHouse has no sessions"."""
     BESIDE: ClassVar[frozenset[str]] = frozenset()
@@ -218,7 +220,7 @@ class Question(Definition):
 
     @classmethod
     def from_command(cls, options: Mapping[str, Any], file: Mapping[str, Any]) -> Self:
-        """Return the question of a command; questions whose command has defaults of its own override this.
+        """Return the question of a command; questions with options that need each other override this.
 
         Args:
             options: What the options say, as a definition.
@@ -227,7 +229,7 @@ class Question(Definition):
         Raises:
             EcomError: Options do not go together, or a value does not fit.
         """
-        return cls.from_mapping({**file, **options})
+        return cls.from_mapping({**cls.OF_COMMAND, **file, **options})
 
     @property
     def reads_all(self) -> bool:
