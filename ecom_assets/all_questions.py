@@ -14,11 +14,13 @@ PLACES: Final[Mapping[str, str]] = {
     "trend": "trends.answer.TREND",
     "correlation": "correlation.answer.CORRELATION",
     "sessions": "sessions.answer.SESSIONS",
+    "retention": "retention.answer.RETENTION",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
     "trend": "Count events or visitors over time, or add up what they carry.",
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
+    "retention": "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
 }
 """What each command says of itself, by the name of the question, in the list of all commands."""

@@ -42,7 +42,7 @@ COMMANDS: Final[Commands] = {
     "experiment": "experiment.experiment",
     "segments": "value.segments",
     "value": "value.value",
-    "retention": "retention.retention",
+    "retention": "ask.retention",
     "journeys": "journeys.journeys",
     "attribution": "attribution.attribution_command",
     "export": "export.export",

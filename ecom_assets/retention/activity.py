@@ -39,28 +39,7 @@ def event_activity(events: ir.Table, rule: RetentionRule, hours: Hours | None = 
         DefinitionError: A column of the rule is missing, or has another kind of value.
     """
     paid = (events.event_type == "purchase").ifelse(events.cart_amount, ibis.null(MONEY))
-    return _activity(events.mutate(amount=paid), rule, hours)
-
-
-def order_activity(lines: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
-    """Return the activity of rows of `UserOrderLog`: each is a `purchase`, or a `refund` with a negative amount.
-
-    Raises:
-        DefinitionError: A column of the rule is missing, or has another kind of value.
-    """
-    is_refund = lines.status == "refunded"
-    return _activity(
-        lines.mutate(
-            event_type=is_refund.ifelse("refund", "purchase"),
-            visitor_id=lines.customer_id,
-            event_id=lines.uniq_id,
-            event_date=lines.order_date,
-            event_at=lines.ordered_at,
-            amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
-        ),
-        rule,
-        hours,
-    )
+    return activity(events.mutate(amount=paid), rule, hours)
 
 
 def by_period(rows: ir.Table) -> ir.Table:
@@ -124,7 +103,12 @@ def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
 FIRST_START: Final = f"{FIRST}start"
 
 
-def _activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None) -> ir.Table:
+def activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
+    """Return the activity of events that say in `amount` what was paid. Hours need `hours`.
+
+    Raises:
+        DefinitionError: A column of the rule is missing, or has another kind of value.
+    """
     if rule.per != "user":
         rows = rows.mutate(visitor_id=text_of(rows, rule.per))
         rows = rows.filter(rows.visitor_id.notnull())

@@ -1,24 +1,28 @@
-"""The retention rule: who is in a cohort, and what counts as a return. METRICS "Retention".
-
-This module imports nothing heavy, because the `ecom` command parses a rule before it starts an engine.
-"""
+"""The retention rule: who is in a cohort, and what counts as a return. METRICS "Retention"."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of, where_from, with_event_types
-from ecom_assets.tables.first_events import MAX_TIMES
-from ecom_assets.tables.values import WEEKDAYS, check_column, check_unit
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
+from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import check_unit
 
-PERIODS: Final = ("hour", "day", "week", "month", "quarter", "year")
-MODES: Final = ("on", "on_or_after", "bracket")
-CLOCKS: Final = ("calendar", "rolling")
-STARTINGS: Final = ("first_time", "first_ever", "recurring")
+MODES: Final = {
+    "on": "In the period (on)",
+    "on_or_after": "In it or later",
+    "bracket": "In brackets of periods",
+}
+CLOCKS: Final = {"calendar": "The calendar", "rolling": "Each visitor's start"}
+STARTINGS: Final = {
+    "first_time": "The first start that meets the conditions",
+    "first_ever": "The first ever, if it meets them",
+    "recurring": "Each start",
+}
 ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 """The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""
 MAX_PERIOD: Final = 3_660
@@ -80,22 +84,12 @@ class RetentionRule:
     at_least: int = 1
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for an unknown choice, a number out of range, or invalid brackets."""
+        """Raise `DefinitionError` for parts that do not go together, or invalid brackets."""
         for name in ("start", "returning"):
             if getattr(self, name) == "*":
                 object.__setattr__(self, name, None)
-        check_choice("period", self.period, PERIODS)
-        check_choice("mode", self.mode, MODES)
-        check_choice("clock", self.clock, CLOCKS)
-        check_choice("week start", self.week_start, WEEKDAYS)
-        check_choice("starting", self.starting, STARTINGS)
-        _check_number("last period", self.last_period, 0, MAX_PERIOD)
-        _check_number("limit", self.limit, 1, MAX_LIMIT)
-        _check_number("least number of returns", self.at_least, 1, MAX_TIMES)
         columns = by_columns("`by` of retention", self.by)
         object.__setattr__(self, "by", columns[0] if len(columns) == 1 else columns or None)
-        if self.sum_of is not None:
-            check_column("`sum_of` of retention", self.sum_of)
         check_unit("`per` of retention", self.per)
         if self.mode == "bracket":
             _check_brackets(self.brackets)
@@ -104,50 +98,6 @@ class RetentionRule:
                 f"A {self.period} has no fixed length, so the rolling clock has none; ask with the calendar clock, or "
                 f"with {', '.join(ROLLING_S)}."
             )
-
-    def translated(self, translate: Callable[[str], str]) -> "RetentionRule":
-        """Return the rule with each event type translated, as from a source's words to the platform's."""
-        return replace(
-            self,
-            start=self.start and translate(self.start),
-            returning=self.returning and translate(self.returning),
-            where=with_event_types(self.where, translate),
-            start_where=with_event_types(self.start_where, translate),
-            returning_where=with_event_types(self.returning_where, translate),
-        )
-
-    @classmethod
-    def preset(cls, name: str) -> "RetentionRule":
-        """Return the default definition of another tool's chart; raise `DefinitionError` for an unknown name."""
-        check_choice("preset", name, PRESETS)
-        return PRESETS[name]
-
-    @classmethod
-    def from_mapping(cls, raw: Mapping[str, Any]) -> "RetentionRule":
-        """Build a rule from a definition file or the body of a request.
-
-        What it does not name is as in its `preset`, the name of a tool; without one, as by default.
-
-        Raises:
-            DefinitionError: A key is unknown, or a value does not fit.
-        """
-        known = [*(field.name for field in fields(cls)), "preset"]
-        check_keys(raw, known, "a retention")
-        given = {name: value for name, value in raw.items() if value is not None}
-        preset = cls.preset(given.pop("preset", "n_day"))
-        for name in ("where", "start_where", "returning_where"):
-            if name in given:
-                given[name] = where_from(given[name]) if given[name] else EVERYTHING
-        for name in ("start", "returning"):
-            if not isinstance(given.get(name, ""), str):
-                raise DefinitionError(f"`{name}` of retention is an event type, not {given[name]!r}.")
-        if "brackets" in given:
-            given["brackets"] = _brackets_from(given["brackets"])
-        return replace(preset, **given)
-
-    def changed(self, **given: Any) -> "RetentionRule":  # noqa: ANN401 (as its fields)
-        """Return a copy of the rule with some fields replaced; None leaves a field unchanged."""
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     @property
     def is_recurring(self) -> bool:
@@ -219,7 +169,7 @@ def parse_brackets(text: str) -> tuple[Bracket, ...]:
     return tuple((int(one[1]), int(one[2] or one[1])) for one in match if one)
 
 
-def _brackets_from(raw: object) -> tuple[Bracket, ...]:
+def brackets_from(raw: object) -> tuple[Bracket, ...]:
     """Return the brackets of a definition: text as in `parse_brackets`, or pairs of periods."""
     if isinstance(raw, str):
         return parse_brackets(raw)
@@ -236,18 +186,6 @@ def _brackets_from(raw: object) -> tuple[Bracket, ...]:
     return tuple((first, last) for first, last in matches)
 
 
-def check_choice(what: str, value: object, known: Iterable[str]) -> None:
-    """Raise if a value is not one of the known ones."""
-    names = tuple(known)
-    if value not in names:
-        raise DefinitionError(f"The {what} {value!r} of retention is unknown; {did_you_mean(value, names)}.")
-
-
-def _check_number(what: str, value: object, least: int, most: int) -> None:
-    if value is not None and not (type(value) is int and least <= value <= most):
-        raise DefinitionError(f"The {what} cannot be {value}; give {least} to {most}.")
-
-
 def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
     in_order = all(first <= last <= MAX_PERIOD for first, last in brackets)
     apart = all(before[1] < after[0] for before, after in pairwise(brackets))
@@ -258,17 +196,19 @@ def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
         )
 
 
-PRESETS: Final = {
-    "n_day": RetentionRule(),
+DAILY_FROM_START: Final[Preset] = {"period": "day", "mode": "on_or_after", "clock": "rolling"}
+DAILY_FROM_SUNDAY: Final[Preset] = {"period": "day", "mode": "on", "week_start": "sunday"}
+PRESETS: Final[Mapping[str, Preset]] = {
+    "n_day": {},
     # amplitude-docs retention-analysis/{calculation,time}: Return On or After, windows of 24 hours
-    "amplitude": RetentionRule(period="day", mode="on_or_after", clock="rolling"),
+    "amplitude": DAILY_FROM_START,
     # mixpanel/docs reports/retention: On or After, periods from each user's start
-    "mixpanel": RetentionRule(period="day", mode="on_or_after", clock="rolling"),
+    "mixpanel": DAILY_FROM_START,
     # posthog.com product-analytics/retention: days, on; PostHog/posthog issue 25841: its weeks begin on Sunday
-    "posthog": RetentionRule(period="day", mode="on", week_start="sunday"),
+    "posthog": DAILY_FROM_SUNDAY,
     # The function `retention` takes conditions, usually on dates; toStartOfWeek(t): mode 0, Sunday.
-    "clickhouse": RetentionRule(period="day", mode="on", week_start="sunday"),
+    "clickhouse": DAILY_FROM_SUNDAY,
     # Cohort exploration: a user is in the cohort of their first visit; each period is counted by itself.
-    "ga4": RetentionRule(mode="on", starting="first_time"),
+    "ga4": {"mode": "on", "starting": "first_time"},
 }
-"""The defaults of other tools. Amplitude also rounds times down to the hour before it counts; this preset does not."""
+"""What other tools do. Amplitude also rounds times down to the hour before it counts; this preset does not."""

@@ -1,60 +1,23 @@
 """Retention builder: cohorts as a heat map, with periods that are not over yet shaded, and who is in a cell of it."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import retention
-from ecom_assets.dashboard import builder, charts
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, Input, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.tables.breakdown import split_columns
+from ecom_assets.retention.answer import RETENTION
 
-MODES: Final = (("", "In the period (on)"), ("on_or_after", "In it or later"), ("bracket", "In brackets of periods"))
-STARTINGS: Final = (
-    ("", "The first start that meets the conditions"),
-    ("first_ever", "The first ever, if it meets them"),
-    ("recurring", "Each start"),
-)
-GROUPS: Final = (
-    Group(
-        "Who comes back",
-        (
-            Input("start", "Started with", "anything", suggests="types"),
-            Input("returning", "Came back with", "anything", suggests="types"),
-            Input("period", "Periods", options=builder.PERIODS),
-            Input("last_period", "Up to period", "12", kind="number"),
-            Input("mode", "Came back", options=MODES),
-            Input("by", "Break down by", "product_category, cart_amount:bins=5", suggests="columns"),
-        ),
-    ),
-    Group(
-        "More",
-        (
-            *builder.DAYS,
-            Input("range_of", "These days limit", options=(("", "all events"), ("starts", "starts"))),
-            Input("clock", "Periods of", options=(("", "The calendar"), ("rolling", "Each visitor's start"))),
-            Input("starting", "Cohort of", options=STARTINGS),
-            Input("brackets", "Brackets", "0-0, 1-2, 3-6", about=("brackets", "bracket")),
-            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
-            Input("sum_of", "Add up", "cart_amount", suggests="columns"),
-            builder.WHERE,
-            builder.PER,
-            Input("start_where", "Starts where", "cart_amount > 20"),
-            Input("returning_where", "Returns where", "cart_amount > 20"),
-            Input("at_least", "Returns needed", "1", kind="number"),
-            Input("limit", "Values by themselves", "10", kind="number"),
-            builder.SEGMENT,
-            builder.PRESET,
-            Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
-            Input("who_period", "In its period", "all of it", about=("period",)),
-            Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
-        ),
-        is_more=True,
-    ),
-)
 WHO: Final = ("cohort", "period", "returned")
+OF_A_CELL: Final = (
+    Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
+    Input("who_period", "In its period", "all of it", about=("period",)),
+    Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
+)
+BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"more": OF_A_CELL})
 CELLS: Final = (
     Column("cohort", "Cohort"),
     Column("size", "Size", "count"),
@@ -65,20 +28,6 @@ CELLS: Final = (
 )
 
 
-def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    of_lists = {name: builder.lines_of(getattr(fields, name)) for name in ("start_where", "returning_where")}
-    brackets = [_bracket(one) for one in fields.brackets.split(",") if one.strip()]
-    lists = {"brackets": brackets, "by": split_columns(fields.by), **of_lists}
-    return given({**plain(fields, GROUPS, *(f"who_{name}" for name in WHO)), **lists})
-
-
-def _bracket(text: str) -> list[Any]:
-    first, _, last = text.partition("-")
-    ends = (first.strip(), last.strip() or first.strip())
-    return [int(one) if one.isdigit() else one for one in ends]
-
-
 PALE: Final = "Pale cells are of periods that are not over yet: their share can grow."
 MOST_COHORTS: Final = 26
 """Cohorts that are drawn: half a year of weeks."""
@@ -86,9 +35,9 @@ MOST_COHORTS: Final = 26
 
 def heat_map(view: View) -> Block:
     """Return a cell per cohort and period."""
-    answer = builder.context(view, QUESTION).answer
+    answer = context(view, BUILDER).answer
     if not answer:
-        return builder.correct_first()
+        return correct_first()
     names = [total["period"] for total in answer["totals"]]
     shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
     cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are drawn; the CSV has all." if count > MOST_COHORTS else ""
@@ -189,7 +138,7 @@ def totals(answer: Answer) -> Block:
 
 def breakdown(answer: Answer) -> Block:
     """Return the share of each value in each period."""
-    parts = answer.get("breakdown") or []
+    parts = answer["breakdown"]
     if not parts:
         return Notice("Name a column under “Break down by” to compare its values.", "info")
     rows = [
@@ -223,32 +172,31 @@ def breakdown(answer: Answer) -> Block:
 
 def who(view: View) -> Block:
     """Return who is in a cell, for callers who may see people."""
-    result = builder.context(view, QUESTION)
+    result = context(view, BUILDER)
     if not result.answer:
-        return builder.correct_first()
+        return correct_first()
     fields = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
     if "cohort" not in fields:
         return Notice(
             "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
             "info",
         )
-    answer = retention.retention_who(view.context, retention.WhoParameters.model_validate(fields), result.body)
+    listed = retention.WhoParameters.model_validate(fields)
+    answer = retention.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     columns = (Column("visitor_id", "Visitor"),)
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 
-QUESTION: Final = Question(retention.retention, body_of, GROUPS, "ecom retention")
 PAGE = question_page(
-    QUESTION,
+    BUILDER,
     (
         Section("Cohorts", heat_map),
         Section("Who is in a cell", who),
-        Section("All cohorts", answered(QUESTION, totals)),
-        Section("Breakdown", answered(QUESTION, breakdown)),
+        Section("All cohorts", answered(BUILDER, totals)),
+        Section("Breakdown", answered(BUILDER, breakdown)),
     ),
-    {"period": "week", "last_period": "12"},
     path="retention",
     title="Retention",
     place=20,

@@ -1,0 +1,155 @@
+"""The answer to custom retention: its cohorts with who came back, and who they are in one cell."""
+
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from ecom_assets.errors import UsageError
+from ecom_assets.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents
+from ecom_assets.retention.activity import activity, event_activity
+from ecom_assets.retention.answers import (
+    Build,
+    CellList,
+    Question,
+    answer_activity,
+    check_types,
+    missing_warnings,
+    who_answer,
+)
+from ecom_assets.retention.question import RetentionQuestion
+from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.tables.days import ONE_DAY
+
+ORDER_TYPES: Final = ("purchase", "refund")
+
+
+class Cohort(BaseModel):
+    """The visitors who started in one period."""
+
+    cohort: PeriodStart = Field(description="First day of the period; start of the hour, with the zone's offset")
+    size: int = number("Size", "count", "Visitors")
+    returned: list[int] = number("Came back", "count", "Of these, those who came back, by period from 0")
+    complete: list[bool] = Field(description="Whether the period is over for all of them")
+    revenue: list[Money | None] = number(
+        "Revenue so far", "money", "What they had paid by then; null where events carry no money"
+    )
+    lifetime_value: list[float | None] = number("Per visitor", "money", "The same per visitor")
+    sum: list[float] | None = Field(None, description="The sum of the column by then; null where none is requested")
+
+
+class RetentionTotal(BaseModel):
+    """The sums over all cohorts that are complete in a period."""
+
+    period: str = Field(title="Period", description="The period, from 0; or the bracket", examples=["1"])
+    cohorts: int = number("Complete cohorts", "count", "Cohorts that are complete")
+    size: int = number("Their visitors", "count", "Their visitors")
+    returned: int = number("Came back", "count", "Those who came back")
+    rate: float | None = number("Share", "rate", "The share of these; null where no cohort is complete")
+    revenue: Money | None = number("Revenue so far", "money", "What they had paid by then")
+    lifetime_value: float | None = number("Per visitor", "money", "The same per visitor")
+    sum: float | None = Field(None, description="The sum of the column by then; null where none is requested")
+    sum_per_visitor: float | None = Field(None, description="The same per visitor")
+
+
+class RetentionPart(BaseModel):
+    """The retention of one value of the breakdown."""
+
+    value: str = Field(description="The value; (none) for a missing one, (other) for those beyond the limit")
+    cohorts: list[Cohort] = Field(description="By start")
+    totals: list[RetentionTotal] = Field(description="By period")
+
+
+class RetentionAnswer(QuestionAnswer):
+    """The result of custom retention."""
+
+    total_count: int = Field(description="How many cohorts there are")
+    cohorts: list[Cohort] = Field(description="By start")
+    totals: list[RetentionTotal] = Field(description="By period")
+    breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
+
+
+class InCell(BaseModel):
+    """Somebody in a cell."""
+
+    visitor_id: str = Field(description="The visitor")
+
+
+class RetentionWhoAnswer(QuestionAnswer):
+    """Who is in a cell of custom retention."""
+
+    cohort: str = Field(description="Of this cohort")
+    period: str | None = Field(description="Of this period; null for the whole cohort")
+    count: int = Field(description="How many they are")
+    total_count: int = Field(description="How many are listed")
+    who: list[InCell] = Field(description="In order of their ids")
+
+
+def compute(question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return cohorts with who came back, from events or order lines.
+
+    Raises:
+        DefinitionError: The rule does not fit the events.
+        UsageError: Orders are asked for what they do not have.
+    """
+    query = _query(question, asked)
+    answer = answer_activity(query, _whole_until(question, asked))
+    if asked.source.of_orders:
+        return answer
+    return answer | {"warnings": missing_warnings(query.con, query.rows, query.rule, answer, asked.source.words)}
+
+
+def _compute_who(listed: CellList, question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:
+    return who_answer(_query(question, asked), listed, _whole_until(question, asked))
+
+
+def _query(question: RetentionQuestion, asked: AskedEvents) -> Question:
+    is_of_orders = asked.source.of_orders
+    rule = _of_orders(question.rule) if is_of_orders else question.rule
+    build: Build = activity if is_of_orders else event_activity
+    between = asked.days if question.reads_all else (None, None)
+    timezone, days = asked.opened.timezone, asked.extent.day_count
+    return Question(asked.con, asked.events, rule, timezone, days, build, between, asked.keep)
+
+
+def _of_orders(rule: RetentionRule) -> RetentionRule:
+    """Return the rule for orders, whose event types are purchase (the default) and refund."""
+    if rule.per != "user":
+        raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
+    rule = replace(rule, start=rule.start or "purchase", returning=rule.returning or "purchase")
+    check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
+    return rule
+
+
+def _whole_until(question: RetentionQuestion, asked: AskedEvents) -> date | None:
+    """Return the last day of which the data are whole; None where the events that are looked at say it."""
+    last = asked.extent.last_date
+    # The visitors of a segment may all have gone before the newest day of the data.
+    return question.whole_until or (last - ONE_DAY if asked.segment and last else None)
+
+
+RETENTION: Final = Kind(
+    "retention",
+    RetentionQuestion,
+    RetentionAnswer,
+    compute,
+    "Who of each period's new visitors, or customers, came back, and what they were worth",
+    lists=("cohorts", "breakdown"),
+    of_orders=True,
+    writes=("--who", "Write who counts in which cell to this .parquet or .csv file."),
+)
+
+
+def who_of(listed: CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
+    """Return the kind of question that asks who is in a cell."""
+    return Kind(
+        "retention_who",
+        RetentionQuestion,
+        RetentionWhoAnswer,
+        partial(_compute_who, listed),
+        "Who is in a cell of retention",
+        lists=("who",),
+    )

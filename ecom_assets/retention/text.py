@@ -1,0 +1,60 @@
+"""Retention in a terminal."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+SHOWN_CELLS: Final = 13
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """Return a triangle of shares, one line per cohort; `*` marks shares that may still rise."""
+    rule, cohorts, sums = answer["definition"], answer["cohorts"], answer["totals"]
+    began = rule["start"] or "any event"
+    if not cohorts:
+        return [f"Nobody began with {began}, so there is no cohort."]
+    width = max(10, *(len(one["cohort"]) for one in cohorts))
+    titles = [one["period"] for one in sums[:SHOWN_CELLS]]
+    scope = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
+    often = [f"at least {rule['at_least']} times"] if "at_least" in rule else []
+    starting = [rule["starting"]] if "starting" in rule else []
+    how = ", ".join([rule["mode"], *often, *starting, f"{rule['clock']} clock"])
+    result = [f"{scope}: {how}; * is not whole yet"]
+    result.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
+    for one in cohorts:
+        shares = zip(one["returned"], one["complete"], strict=True)
+        shown = [f"{count / one['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]
+        result.append(f"{one['cohort']:{width}} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
+    result += _total_lines(answer, width)
+    if len(sums) > SHOWN_CELLS:
+        result.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json has all.")
+    return result
+
+
+def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
+    """Return a line per total, and one per value of the breakdown with its share."""
+    sums, parts = answer["totals"], answer["breakdown"]
+    result = [_line("whole", "share", [_share(one["rate"]) for one in sums], width)]
+    for key, name in (("lifetime_value", "revenue"), ("sum_per_visitor", "sum")):
+        if any(one[key] is not None for one in sums):
+            result.append(_line("per head", name, [_money(one[key]) for one in sums], width))
+    if not parts:
+        return result
+    width = max(width, *(len(part["value"]) for part in parts))
+    by = answer["definition"]["by"]
+    result.append(f"Of whole cohorts, by {by if isinstance(by, str) else ', '.join(by)}")
+    for part in parts:
+        size = sum(one["size"] for one in part["cohorts"])
+        result.append(_line(part["value"], f"{size:,}", [_share(one["rate"]) for one in part["totals"]], width))
+    return result
+
+
+def _line(name: str, what: str, values: Sequence[str], width: int) -> str:
+    return (f"{name:{width}} {what:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
+
+
+def _share(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
+def _money(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"
