@@ -48,7 +48,7 @@ MODE: Final = Choices("mode of retention", MODES)
 CLOCK: Final = Choices("clock of retention", CLOCKS)
 STARTING: Final = Choices("starting of retention", STARTINGS)
 RANGE: Final = Choices("range of retention", RANGES)
-PRESET: Final = Choices("preset", presets_of(PRESETS).labels | {"n_day": "N-day retention"})
+PRESET: Final = Choices("preset", {**presets_of(PRESETS).labels, "n_day": "N-day retention"})
 Brackets = Annotated[
     tuple[Bracket, ...], BeforeValidator(brackets_from, json_schema_input_type=list[Bracket] | str), AS_TEXT
 ]
