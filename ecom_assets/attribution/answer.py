@@ -1,129 +1,101 @@
 """Custom attribution: which channels the purchases are credited to. METRICS "Attribution"."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
 
 from ecom_assets.attribution import credit
-from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, ChannelRule
+from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, ChannelRule, SourceLists
+from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.conversions import purchases
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
-from ecom_assets.attribution.rule import PRESETS, AttributionRule, model_name
+from ecom_assets.attribution.question import AttributionQuestion
+from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.attribution.touches import sources_of_sessions, touches
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents, StoredTables
+from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
+from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Days, Ends, days_definition, of_days
-from ecom_assets.tables.presets import values_set
-from ecom_assets.tables.values import parse_duration
 
-KEYS: Final = ("model", "lookback", "half_life", "two_touches", "session_rule", "where", "preset")
-ALL_TIME_DAYS = 36_500
-"""Makes all days one period, so that the Markov chain is built from all paths."""
 LEAST_DAYS: Final = 1_000
 NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
 NO_PURCHASES = "There is no purchase to give credit for."
 
 
-@dataclass(frozen=True)
-class AttributionQuestion:
-    """A query about attribution.
+class CreditedChannel(BaseModel):
+    """A channel, and what it is credited with."""
 
-    Attributes:
-        model: The name of the model.
-        rule: Which touches count, and how some models share their credit.
-        session_rule: The name of the rule that cuts sessions.
-        where: What must hold of an event to count.
-    """
-
-    model: str = "last_non_direct"
-    rule: AttributionRule = field(default_factory=lambda: AttributionRule(period_days=ALL_TIME_DAYS))
-    session_rule: str = "ga4"
-    where: Where = EVERYTHING
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a session rule that does not exist."""
-        SessionRule.preset(self.session_rule)
-
-    @classmethod
-    def from_mapping(cls, raw: object) -> "AttributionQuestion":
-        """Build it from a definition: `model`, `lookback`, `half_life` and so on, and the `preset` of a tool.
-
-        Raises:
-            DefinitionError: A key is unknown, or a value does not fit.
-        """
-        values = values_set(raw, KEYS, "an attribution definition", PRESETS, "attribution")
-        given: dict[str, Any] = {
-            f"{key}_s": parse_duration(values[key]) for key in ("lookback", "half_life") if key in values
-        }
-        given |= {"two_touches": values["two_touches"]} if "two_touches" in values else {}
-        return cls(
-            model_name(str(values.get("model", cls.model))),
-            AttributionRule(**given, period_days=ALL_TIME_DAYS),
-            values.get("session_rule", cls.session_rule),
-            where_from(values["where"]) if values.get("where") else EVERYTHING,
-        )
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.where)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for the answer, besides the model."""
-        rule = {name: value for name, value in asdict(self.rule).items() if name != "period_days"}
-        return {**rule, "session_rule": self.session_rule, **where_mapping(self.where)}
+    channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
+    credit: float = Field(description="Purchases that it is credited with")
+    revenue: float = Field(description="What they brought, less refunds")
+    removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
 
 
-@dataclass(frozen=True)
-class StoredSessions:
-    """Sessions that were computed before: rows of `Sessions` and of `Touches`, by the session rule of a question."""
+class AttributionAnswer(QuestionAnswer):
+    """The result of custom attribution."""
 
-    sessions: ir.Table
-    touches: ir.Table
+    model: str = Field(description="The model", examples=["time_decay"])
+    conversions: int = Field(description="Purchases")
+    channels: list[CreditedChannel] = Field(description="Most credit first")
+    notes: list[str] = Field(description="What there is no credit for, a sentence each")
 
 
-def attribution_answer(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    con: SQLBackend,
-    events: ir.Table,
-    question: AttributionQuestion,
-    channels: ChannelRule,
-    ends: Ends = (None, None),
-    stored: StoredSessions | None = None,
-) -> dict[str, Any]:
+def attribution_by(lists: SourceLists) -> Kind[AttributionQuestion, AttributionAnswer]:
+    """Return the question of attribution to the channels that lists of sites make."""
+    return Kind(
+        "attribution",
+        AttributionQuestion,
+        AttributionAnswer,
+        partial(compute, lists=lists),
+        "Which channels purchase events are credited to, by a model and with choices of your own",
+        lists=("channels",),
+    )
+
+
+def compute(question: AttributionQuestion, asked: AskedEvents, *, lists: SourceLists) -> dict[str, Any]:
     """Return each channel with the purchases and the revenue that it is credited with, most credit first.
 
-    Args:
-        con: The engine that has the events.
-        events: Rows of `CleanEvents`, of all days.
-        question: The query.
-        channels: How sessions get their channel.
-        ends: The first and the last day of the purchases; None for no limit.
-        stored: The sessions of the events, which are not cut into sessions then; left out if the question has
-            conditions, or the channels of the touches are by other lists of sites.
+    Raises:
+        DefinitionError: The session rule needs session ids that the events do not have.
     """
-    if stored and question.where == EVERYTHING and _has_lists(con, stored.touches, channels):
-        result = _prepare_stored(con, events, stored, ends)
+    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
+    con, settings = asked.con, asked.source.settings
+    channels = ChannelRule(lists, settings.own_domains, settings.ai_assistant_channel)
+    stored = _stored(question, asked, channels)
+    if stored:
+        result = _prepare_stored(con, asked.events, stored, asked.days)
     else:
-        rule = SessionRule.preset(question.session_rule)
-        result = _prepare(con, meeting(events, question.where), channels, rule, ends)
-    bought = of_days(result.bought, "converted_date", ends)
+        result = _prepare(con, meeting(asked.events, question.where), channels, question.cut_by, asked.days)
+    bought = of_days(result.bought, "converted_date", asked.days)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
-    of_channels = {"source_lists": channels.lists.version, "ai_assistants": channels.ai_assistants}
+    of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
     return {
         "model": question.model,
-        "definition": {**question.to_mapping(), **of_channels, **days_definition(ends)},
+        "definition": {**question.to_mapping(), **of_channels, **days_definition(asked.days)},
         "conversions": conversions,
         "channels": _credit(con, result, question.model, question.rule) if conversions else [],
         "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.has_addresses else [NO_ADDRESSES]),
     }
+
+
+def _stored(question: AttributionQuestion, asked: AskedEvents, channels: ChannelRule) -> StoredTables | None:
+    """Return the stored sessions and touches of the same events; None if their channels are by other lists of sites."""
+    if asked.segment or question.where != EVERYTHING:
+        return None
+    stored = asked.opened.stored(str(question.session_rule))
+    return stored if stored and _has_lists(asked.con, stored.table(Touches), channels) else None
 
 
 @dataclass(frozen=True)
@@ -172,14 +144,14 @@ def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> boo
     return int(con.to_pyarrow(other.count()).as_py()) == 0
 
 
-def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredSessions, ends: Ends) -> _Prepared:
+def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
     """Return the same from stored sessions; a purchase is of the day on which its session started."""
-    started = of_days(stored.sessions, "started_date", (None, ends[1]))
+    started = of_days(stored.table(Sessions), "started_date", (None, ends[1]))
     started = started.select("visitor_id", "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
     inside = [paid.visitor_id == started.visitor_id, paid.event_at.between(started.started_at, started.ended_at)]
     paid = paid.join(started, inside).select(paid, event_date="started_date")
-    touched = of_days(stored.touches, "started_date", (None, ends[1]))
+    touched = of_days(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
     bought = _kept(con, "bought", purchases(paid))

@@ -29,7 +29,17 @@ CHANNELS = (
 """GA4's default channel group in the order of its rules, and AI Assistant, which is ours and off by default."""
 NO_CHANNEL = "(none)"
 """Stands for a conversion without a touch."""
-MODELS = ("first", "last", "last_non_direct", "linear", "position", "j", "time_decay", "markov")
+MODELS = {
+    "first": "First touch",
+    "last": "Last touch",
+    "last_non_direct": "Last non-direct",
+    "linear": "Linear",
+    "position": "Position (40/20/40)",
+    "j": "J shape",
+    "time_decay": "Time decay",
+    "markov": "Markov",
+}
+"""The models, and what people call them."""
 UNITS = ("purchase", "order")
 
 
@@ -120,7 +130,7 @@ class ChannelAttribution(Table):
 
     converted_date = day("The day of the purchases, and of the refunds")
     unit = text("What is counted as a conversion", one_of=UNITS)
-    model = text("How credit is shared among touches", one_of=MODELS)
+    model = text("How credit is shared among touches", one_of=tuple(MODELS))
     channel = text("The channel; `(none)` for conversions without a touch", one_of=(*CHANNELS, NO_CHANNEL))
     credit = Column(
         "decimal(18, 9)",

@@ -13,7 +13,8 @@ LONGEST_LOOKBACK_S = 366 * ONE_DAY_S
 ALIASES = {"u": "position", "u_shape": "position", "j_shape": "j"}
 SHAPES = {"position": (40, 40), "j": (20, 60)}
 """Percentages of the first and the last touch; the touches between them share the rest."""
-TWO_TOUCHES = ("normalised", "split")
+TWO_TOUCHES = {"normalised": "keep its proportion", "split": "split its middle"}
+"""What shapes do with two touches, and what the form calls it."""
 PRESETS: Final[Mapping[str, Preset]] = {
     # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no default of the model
     # or of the look-back is known
@@ -78,13 +79,13 @@ class AttributionRule:
         return self.lookback_days + max(self.refund_days + 1, 0) + self.period_days
 
 
-def model_name(text: str) -> str:
+def model_name(text: object) -> str:
     """Return the canonical name of a model; case, hyphens and spaces do not matter.
 
     Raises:
         DefinitionError: There is no such model.
     """
-    name = text.strip().lower().replace("-", "_").replace(" ", "_")
+    name = str(text).strip().lower().replace("-", "_").replace(" ", "_")
     name = ALIASES.get(name, name)
     if name not in MODELS:
         raise DefinitionError(f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}.")

@@ -141,6 +141,10 @@ class Builder:
         """The fields of the form, by part."""
         titles = self.kind.question.TITLES
         fields = own_first(self.kind.question)
+
+        def place_of(given: Field) -> Place:
+            return given.input.place if given.input.place in titles else "more"
+
         made = {
             place: [one for field in fields if field.input.place == place for one in inputs_of(field)]
             for place in titles

@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from typing import Final
 
+from ecom_assets.attribution.answer import attribution_by
 from ecom_assets.attribution.channels import SourceLists
 
 VERSION = "2026-11b"
@@ -35,3 +37,7 @@ def source_lists() -> SourceLists:
 def _rows(name: str) -> Iterator[dict[str, str]]:
     with (resources.files(__package__) / name).open(encoding="utf-8") as file:
         yield from csv.DictReader(file)
+
+
+ATTRIBUTION: Final = attribution_by(source_lists())
+"""The question of attribution, to the channels of these lists."""

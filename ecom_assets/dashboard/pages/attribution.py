@@ -11,16 +11,6 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why, meaning
 from ecom_assets.dashboard.page import Filters, Page, Section, View, csv_address
 
-NAMES: Final = {
-    "first": "First touch",
-    "last": "Last touch",
-    "last_non_direct": "Last non-direct",
-    "linear": "Linear",
-    "position": "Position (40/20/40)",
-    "j": "J shape",
-    "time_decay": "Time decay",
-    "markov": "Markov",
-}
 CHANNELS = (
     Column("channel", "Channel"),
     Column("order_count", "Orders", "decimal"),
@@ -34,7 +24,7 @@ CHANNELS = (
 class AttributionFilters(Filters):
     """The choices of the page."""
 
-    model: Model = Field(DEFAULT_MODEL, title="Model", json_schema_extra={"labels": {**NAMES}})
+    model: Model = Field(DEFAULT_MODEL, title="Model", json_schema_extra={"labels": {**MODELS}})
 
 
 def side_by_side(view: View) -> Block:
@@ -42,7 +32,7 @@ def side_by_side(view: View) -> Block:
     result = _by_model(view)
     order = {row["channel"]: place for place, row in enumerate(result[DEFAULT_MODEL]["channels"])}
     rows = [
-        {"channel": row["channel"], "model": NAMES[model], "revenue_amount": row["revenue_amount"]}
+        {"channel": row["channel"], "model": MODELS[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()
         for row in sorted(answer["channels"], key=lambda one: order.get(one["channel"], len(order)))
     ]
@@ -67,7 +57,7 @@ def compared(view: View) -> Block:
         for row in result[model]["channels"]:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
-    columns = [Column("channel", "Channel"), *(Column(model, NAMES[model], "money") for model in MODELS)]
+    columns = [Column("channel", "Channel"), *(Column(model, MODELS[model], "money") for model in MODELS)]
     rows = list(channels.values())
     csv = csv_address({"channels": rows})
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")

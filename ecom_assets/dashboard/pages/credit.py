@@ -2,36 +2,13 @@
 
 from typing import Final
 
-from ecom_assets.api.routes import attribution
-from ecom_assets.dashboard import builder, charts
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
-from ecom_assets.dashboard.pages.attribution import NAMES
+from ecom_assets.sources.site_lists import ATTRIBUTION
 
-GROUPS: Final = (
-    Group(
-        "Credit",
-        (
-            Input("model", "Model", options=(("", "Of the preset"), *NAMES.items())),
-            Input("lookback", "Visits count for", "30d", about=("look-back", "duration")),
-            *builder.DAYS,
-        ),
-    ),
-    Group(
-        "More",
-        (
-            *builder.OF_SESSIONS,
-            Input("half_life", "Weight halves in", "7d", about=("half-life",)),
-            Input(
-                "two_touches",
-                "Two visits of a shape",
-                options=(("", "keep its proportion"), ("split", "split its middle")),
-            ),
-        ),
-        is_more=True,
-    ),
-)
 COLUMNS: Final = (
     Column("channel", "Channel"),
     Column("credit", "Purchases", "decimal"),
@@ -41,7 +18,7 @@ COLUMNS: Final = (
 
 def channels(answer: Answer) -> Block:
     """Return the purchases that each channel is credited with, as bars."""
-    counted = f"{answer['conversions']:,} purchases, by {NAMES[answer['model']]}."
+    counted = f"{answer['conversions']:,} purchases, by {MODELS[answer['model']]}."
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
         answer["channels"],
@@ -55,13 +32,10 @@ def channels(answer: Answer) -> Block:
     )
 
 
-QUESTION: Final = Question(
-    attribution.attribution, builder.body_from(GROUPS), GROUPS, "ecom attribution", is_file_of_body=True
-)
+BUILDER: Final = Builder(ATTRIBUTION)
 PAGE = question_page(
-    QUESTION,
-    (Section("Channels", answered(QUESTION, channels)),),
-    {"model": "last_non_direct"},
+    BUILDER,
+    (Section("Channels", answered(BUILDER, channels)),),
     path="credit",
     title="Custom attribution",
     place=70,

@@ -1,0 +1,92 @@
+"""The question of attribution: which model credits which visits."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import BeforeValidator, ConfigDict, model_validator
+
+from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.rule import PRESETS, TWO_TOUCHES, AttributionRule, model_name
+from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
+from ecom_assets.questions.model import Question, preset_field, presets_of
+from ecom_assets.sessions.question import SessionRuleName, session_rule_field
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.conditions import columns_of, where_mapping
+from ecom_assets.tables.values import duration_text
+
+MODEL: Final = Choices("attribution model", MODELS)
+TWO: Final = Choices("way to share two touches", TWO_TOUCHES)
+ALL_TIME_DAYS: Final = 36_500
+"""Makes all days one period, so that the Markov chain is built from all paths."""
+
+
+class AttributionQuestion(Question):
+    """Attribution; see docs/metrics.md. The days are those of purchases."""
+
+    CALLED: ClassVar[str] = "an attribution definition"
+    ABOUT: ClassVar[str] = "attribution"
+    TITLES: ClassVar = {"how": "Credit", "more": "More"}
+    PRESETS: ClassVar = PRESETS
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]}, protected_namespaces=()
+    )
+
+    model: Annotated[str, MODEL, BeforeValidator(model_name)] = asked(
+        "last_non_direct", "Model", "How credit is shared among visits"
+    )
+    lookback: Duration = asked(
+        duration_text(AttributionRule.lookback_s), "Visits count for",
+        f"How long before a purchase a visit counts: {DURATIONS}", hint="30d", about=("look-back", "duration"),
+    )  # fmt: skip
+    half_life: Duration = asked(
+        duration_text(AttributionRule.half_life_s), "Weight halves in",
+        f"In which a visit's weight halves, with time_decay: {DURATIONS}", hint="7d", about=("half-life",),
+        place="more",
+    )  # fmt: skip
+    two_touches: Annotated[str, TWO] = asked(
+        AttributionRule.two_touches, "Two visits of a shape",
+        "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the middle", place="more",
+    )  # fmt: skip
+    session_rule: SessionRuleName = session_rule_field()
+    where: Conditions = where_field()
+    preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse a look-back or a half-life that cannot be."""
+        _ = self.rule
+        return self
+
+    @property
+    def rule(self) -> AttributionRule:
+        """Which touches count, and how some models share their credit.
+
+        Raises:
+            DefinitionError: A length cannot be.
+        """
+        return AttributionRule(self.lookback, self.half_life, self.two_touches, period_days=ALL_TIME_DAYS)
+
+    @property
+    def cut_by(self) -> SessionRule:
+        """The rule that cuts sessions, once its name is known."""
+        return SessionRule.preset(str(self.session_rule))
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events of other days matter: visits before a purchase do."""
+        return True
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the conditions name."""
+        return columns_of(self.where)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """These, and what says where visits came from."""
+        return ["page_url", "referrer_url", "is_bot", "cart_amount", *self.columns]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition for the answer, besides the model."""
+        rule = {name: value for name, value in asdict(self.rule).items() if name != "period_days"}
+        return {**rule, "session_rule": self.session_rule, **where_mapping(self.where)}
