@@ -146,8 +146,7 @@ class Builder:
             return given.input.place if given.input.place in titles else "more"
 
         made = {
-            place: [one for field in fields if field.input.place == place for one in inputs_of(field)]
-            for place in titles
+            place: [one for given in fields if place_of(given) == place for one in inputs_of(given)] for place in titles
         }
         return tuple(
             Group(title, (*made[at], *self.extra.get(at, ())), at == "more", any(one.is_condition for one in made[at]))
