@@ -151,7 +151,8 @@ class FileCommand:
         if own := [options[name] for name in given if name not in kind.scope()]:
             raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
-        read = read_definition(definition, self.kind.name, needed_first)
+        what = kind.CALLED.partition(" ")[2].removesuffix(" definition")
+        read = read_definition(definition, what, needed_first)
         of_file: Question = kind.from_command(raw, read)
         return of_file
 

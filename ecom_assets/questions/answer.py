@@ -145,6 +145,8 @@ class QuestionAnswer(Answer):
     )
 
 
+NO_DAY: Final = date(1970, 1, 1)
+"""Stands for the day of the newest event where there is no event: the days before it are days too."""
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A", bound=QuestionAnswer)
 
@@ -236,7 +238,7 @@ def _segment_of(question: Question, source: EventSource) -> VisitorSegment | Non
 def _asked(
     question: Question, source: EventSource, opened: OpenEvents, segment: VisitorSegment | None, keep: Keep | None
 ) -> AskedEvents:
-    newest = opened.known.last or date.min
+    newest = opened.known.last or NO_DAY
     days = question.ends(newest)
     period = None if question.reads_all or days == (None, None) else _period(days, opened)
     extent = opened.extent(period)
@@ -248,7 +250,7 @@ def _asked(
 
 def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:
     known = opened.known
-    first = days[0] or min(known.first or date.min, days[1] or date.max)
+    first = days[0] or min(known.first or NO_DAY, days[1] or date.max)
     return Period(name, first, days[1] or max(known.last or first, first))
 
 
@@ -280,7 +282,7 @@ def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | No
 
 def _days_of(question: Question, asked: AskedEvents) -> dict[str, Any]:
     """Return the days that the answer covers, and the newest one in the data."""
-    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or date.min
+    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or NO_DAY
     if asked.days == (None, None):
         period = asked.extent.period(newest)
     else:
