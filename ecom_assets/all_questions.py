@@ -15,6 +15,7 @@ PLACES: Final[Mapping[str, str]] = {
     "correlation": "correlation.answer.CORRELATION",
     "sessions": "sessions.answer.SESSIONS",
     "retention": "retention.answer.RETENTION",
+    "journeys": "journeys.answer.JOURNEYS",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
@@ -22,6 +23,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
     "retention": "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
+    "journeys": "Show which steps sessions take one after another, and which paths end in a purchase.",
 }
 """What each command says of itself, by the name of the question, in the list of all commands."""
 

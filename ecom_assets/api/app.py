@@ -40,7 +40,7 @@ from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, journeys, retention, experiments, ad_hoc, attribution)),
+    *(one.questions for one in (funnels, retention, experiments, ad_hoc, attribution)),
     explain.router,
 ]
 """The ad-hoc questions."""

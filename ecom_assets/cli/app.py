@@ -43,7 +43,7 @@ COMMANDS: Final[Commands] = {
     "segments": "value.segments",
     "value": "value.value",
     "retention": "ask.retention",
-    "journeys": "journeys.journeys",
+    "journeys": "ask.journeys",
     "attribution": "attribution.attribution_command",
     "export": "export.export",
 }

@@ -1,98 +1,80 @@
 """The answer to a custom journey query: sessions, transitions and the most frequent paths. METRICS "Journeys"."""
 
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
 
-from ecom_assets.errors import DefinitionError
-from ecom_assets.journeys.choices import PRESETS, JourneyChoices, part_of, step_events
+from ecom_assets.journeys.choices import part_of, step_events
 from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
 from ecom_assets.journeys.kernel import journey_counts
 from ecom_assets.journeys.queries import path_row, path_rows
+from ecom_assets.journeys.question import JourneyQuestion
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.kernel import suits
+from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.conditions import EVERYTHING, columns_of, where_from
 from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels
-from ecom_assets.tables.presets import values_set
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
-MOST_PATHS: Final = 1_000
-LISTS: Final = {"exclude": "excluded", "group": "pages"}
-"""What a definition calls the choices that are lists."""
-CHOSEN: Final = ("by", "from_step", "to_step", "min_count", "most_steps")
-KEYS: Final = (*CHOSEN, *LISTS, "where", "top", "session_rule", "preset")
+
+class CountedTransition(BaseModel):
+    """How often one step led to another."""
+
+    from_step: str = Field(alias="from", description="The step before", examples=["product_view"])
+    to_step: str = Field(alias="to", description="The step after", examples=["add_to_cart"])
+    count: int = Field(description="Times")
+    converted: int = Field(description="Of these, in sessions with a purchase")
 
 
-@dataclass(frozen=True)
-class JourneyQuestion:
-    """A journey query.
+class PlacedTransition(CountedTransition):
+    """How often one step led to another at a place of the session."""
 
-    Attributes:
-        choices: What steps are, and which of them are looked at.
-        session_rule: The name of the rule that cuts sessions.
-        top: How many of the most frequent paths to return, of all sessions, with a purchase and without.
+    step: int = Field(description="Steps before it; 10 for all from 10 on")
+
+
+class CountedPath(BaseModel):
+    """A path, and the sessions that took it."""
+
+    path: list[str] = Field(description="Its steps in order")
+    is_cut: bool = Field(description="Whether it goes on")
+    sessions: int = Field(description="Sessions that took it")
+    share: float = Field(description="Their part of all of the list")
+    converted_sessions: int = Field(description="Of these, those with a purchase")
+    conversion_rate: float = Field(description="The share of these")
+
+
+class OwnJourneysAnswer(QuestionAnswer):
+    """The result of custom journeys."""
+
+    sessions: int = number("Sessions", "count", "Those that started on the days, and have the chosen step")
+    converted_sessions: int = number("With a purchase", "count", "Of these, those with a purchase")
+    transitions: list[CountedTransition] = Field(description="The most frequent first, ties by their steps")
+    steps: list[PlacedTransition] = Field(description="The same by place")
+    top_paths: list[CountedPath] = Field(description="The most frequent paths of all sessions")
+    converting_paths: list[CountedPath] = Field(description="Those of sessions with a purchase")
+    other_paths: list[CountedPath] = Field(description="Those of sessions without one")
+
+
+def compute(question: JourneyQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return sessions, transitions (in total and by place) and the most frequent paths.
+
+    Raises:
+        DefinitionError: The session rule needs session ids that the events do not have.
     """
-
-    choices: JourneyChoices = field(default_factory=JourneyChoices)
-    session_rule: str = "ga4"
-    top: int = 10
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a rule that does not exist, or an impossible number of paths."""
-        SessionRule.preset(self.session_rule)
-        if type(self.top) is not int or not 1 <= self.top <= MOST_PATHS:
-            raise DefinitionError(f"`top` {self.top!r} shows no path, or too many; give 1 to {MOST_PATHS:,}.")
-
-    @classmethod
-    def from_mapping(cls, raw: object) -> "JourneyQuestion":
-        """Build it from a definition: `by`, `from_step`, `exclude` and so on, and the `preset` of a tool.
-
-        Raises:
-            DefinitionError: A key is unknown, or a value does not fit.
-        """
-        values = values_set(raw, KEYS, "a journey definition", PRESETS, "journeys")
-        given: dict[str, Any] = {key: values[key] for key in CHOSEN if key in values}
-        given |= {LISTS[key]: _texts(key, values[key]) for key in LISTS if key in values}
-        given |= {"where": where_from(values["where"])} if values.get("where") else {}
-        for key in ("min_count", "most_steps"):
-            if type(given.get(key, 1)) is not int:
-                raise DefinitionError(f"`{key}` of a journey definition is a whole number; got {given[key]!r}.")
-        return cls(JourneyChoices(**given), **{key: values[key] for key in ("session_rule", "top") if key in values})
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.choices.where)
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for the answer: the choices, and the whole rules."""
-        choices, cut_by = self.choices, SessionRule.preset(self.session_rule)
-        made: dict[str, Any] = {
-            "from_step": choices.from_step,
-            "to_step": choices.to_step,
-            "excluded": list(choices.excluded),
-            "pages": list(choices.pages),
-            "where": choices.where.to_mapping() if choices.where != EVERYTHING else None,
-            "min_count": choices.min_count if choices.min_count > 1 else None,
-        }
-        rules = {"by": choices.by, "session_rule": self.session_rule, **asdict(cut_by), **asdict(choices.rule)}
-        return rules | {name: value for name, value in made.items() if value}
+    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
+    numbers = journeys_of_events(asked.con, asked.events, question, asked.days)
+    return {"definition": question.to_mapping() | days_definition(asked.days), **numbers}
 
 
-def _texts(key: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise DefinitionError(f"`{key}` of a journey definition is a list of texts; got {value!r}.")
-    return tuple(value)
-
-
-def journeys_answer(
+def journeys_of_events(
     con: SQLBackend, events: ir.Table, question: JourneyQuestion, ends: Ends = (None, None)
 ) -> dict[str, Any]:
     """Return sessions, transitions (in total and by place) and the most frequent paths.
@@ -103,15 +85,14 @@ def journeys_answer(
         question: The query.
         ends: The first and the last day on which the sessions started; None for no limit.
     """
-    events = meeting(events, question.choices.where)
-    answer = _by_kernel(con, events, question, ends) if has_kernels(con) else None
-    answer = answer or _by_expression(events, question, ends)
-    return {"definition": question.to_mapping() | days_definition(ends), **answer}
+    events = meeting(events, question.where)
+    numbers = _by_kernel(con, events, question, ends) if has_kernels(con) else None
+    return numbers or _by_expression(events, question, ends)
 
 
 def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any] | None:
     """Return the answer of the kernel; None if it does not know the rule of sessions, or there is too much."""
-    choices, cut_by = question.choices, SessionRule.preset(question.session_rule)
+    choices, cut_by = question.choices, question.rule
     counted = journey_counts(con, events, choices, cut_by.idle_timeout_s, ends) if suits(cut_by) else None
     if counted is None:
         return None
@@ -127,7 +108,7 @@ def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends
 
 def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any]:
     choices, rule = question.choices, question.choices.rule
-    numbered = _in_sessions(events, SessionRule.preset(question.session_rule))
+    numbered = _in_sessions(events, question.rule)
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
         result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
         result = part_of(result, choices) if choices.from_step or choices.to_step else result
@@ -191,3 +172,14 @@ def _transitions(steps: ir.Table, by: tuple[str, ...], min_count: int) -> list[d
         }
         for row in ordered.to_pyarrow().to_pylist()
     ]
+
+
+JOURNEYS: Final = Kind(
+    "journeys",
+    JourneyQuestion,
+    OwnJourneysAnswer,
+    compute,
+    "Which paths sessions take from or to a step, and how often they end in a purchase",
+    tool="custom_journeys",
+    lists=("transitions",),
+)

@@ -11,8 +11,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.journeys.journeys import CHOICES, EXIT, JOURNEY, START, JourneyRule
+from ecom_assets.errors import DefinitionError
+from ecom_assets.journeys.journeys import EXIT, JOURNEY, START, JourneyRule
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.presets import Preset
 
@@ -54,8 +54,7 @@ class JourneyChoices:
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a choice that is unknown, out of range, or does not fit the others."""
-        if self.by not in CHOICES:
-            raise DefinitionError(f"There are no journeys by {self.by!r}; {did_you_mean(self.by, CHOICES)}.")
+        _ = self.rule
         if self.pages and self.by != "page":
             raise DefinitionError(f"Patterns group pages, and steps are by {self.by}; ask by page, or leave them out.")
         if len(self.pages) > MAX_PATTERNS or any(not one.strip() or "://" in one for one in self.pages):

@@ -29,7 +29,7 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
     return mine.select("visitor_id", "session_id", "started_date", "is_bot", **added)
 
 
-CHOICES = (*DIMENSIONS, "page")
+STEPS = {"page_type": "Event types", "category": "Categories", "page": "Pages"}
 """What the steps of a journey can be."""
 
 
@@ -52,8 +52,8 @@ class JourneyRule:
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for an unknown dimension, or a number out of range."""
         for dimension in self.dimensions:
-            if dimension not in CHOICES:
-                raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, CHOICES)}.")
+            if dimension not in STEPS:
+                raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, STEPS)}.")
         if not 1 <= self.most_steps <= MOST_STEPS:
             raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
         if self.most_places < 1:

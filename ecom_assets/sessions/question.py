@@ -64,13 +64,14 @@ class SessionQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse an impossible silence."""
-        _ = self.rule
+        if self.idle is not None:
+            _ = SessionRule(idle_timeout_s=self.idle)
         return self
 
     @property
     def rule(self) -> SessionRule:
         """The rule that cuts sessions, once its name is known."""
-        return SessionRule.preset(self.session_rule or "ga4", idle_timeout_s=self.idle)
+        return SessionRule.preset(str(self.session_rule), idle_timeout_s=self.idle)
 
     @property
     def reads_all(self) -> bool:

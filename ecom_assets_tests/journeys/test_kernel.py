@@ -14,7 +14,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.journeys import answer as journeys
-from ecom_assets.journeys.answer import JourneyQuestion, journeys_answer
+from ecom_assets.journeys.answer import journeys_of_events
+from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.sessions import answer as sessions
 from ecom_assets.sessions import kernel
 from ecom_assets.sessions.answer import totals_of_events
@@ -73,11 +74,11 @@ JOURNEYS = st.fixed_dictionaries(
 
 
 def journeys_by_both(rows: list[dict[str, Any]], asked: dict[str, Any], ends: Ends) -> tuple[Any, Any]:
-    question = JourneyQuestion.from_mapping(asked)
+    question = JourneyQuestion.from_mapping({"session_rule": "ga4", **asked})
     with opened(rows) as (con, events):
-        quick = journeys_answer(con, events, question, ends)
+        quick = journeys_of_events(con, events, question, ends)
         with patch.object(journeys, "has_kernels", return_value=False):
-            return quick, journeys_answer(con, events, question, ends)
+            return quick, journeys_of_events(con, events, question, ends)
 
 
 @given(seed=st.integers(0, 10**6), asked=JOURNEYS, first=DAYS, last=DAYS)

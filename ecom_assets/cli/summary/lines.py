@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecom_assets.automation.alerts import held_line
-from ecom_assets.cli.journeys import path_line
 from ecom_assets.funnels.daily import DEFAULT_NAME
+from ecom_assets.journeys.text import path_line
 from ecom_assets.questions.chart import funnel_chart, percent
 
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")

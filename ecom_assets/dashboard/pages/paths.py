@@ -1,37 +1,13 @@
 """Journey builder: the paths and transitions of sessions, from or to a step, with every choice of the command."""
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from ecom_assets.api.routes import journeys
-from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tile, Tiles
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
+from ecom_assets.journeys.answer import JOURNEYS, OwnJourneysAnswer
 
-STEPS: Final = (("page_type", "Event types"), ("category", "Categories"), ("page", "Pages"))
-GROUPS: Final = (
-    Group(
-        "Paths",
-        (
-            Input("by", "Steps are", options=STEPS),
-            Input("from_step", "From step", "the beginning", suggests="types"),
-            Input("to_step", "To step", "the end", suggests="types"),
-            Input("exclude", "Without", "search", suggests="types"),
-            *builder.DAYS,
-        ),
-    ),
-    Group(
-        "More",
-        (
-            Input("group", "Pages as one step", "/product/*", width=2),
-            Input("min_count", "Transitions taken at least", "1", kind="number"),
-            Input("top", "Most paths", "10", kind="number"),
-            Input("most_steps", "Most steps of a path", "20", kind="number"),
-            *builder.OF_SESSIONS,
-        ),
-        is_more=True,
-    ),
-)
 LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
 PATHS: Final = (
     Column("of", "Sessions"),
@@ -49,23 +25,12 @@ TRANSITIONS: Final = (
 MOST_SHOWN: Final = 100
 
 
-def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    lists = {"exclude": split(fields.exclude), "group": split(fields.group)}
-    return given({**plain(fields, GROUPS, *lists), **lists})
-
-
 def totals(answer: Answer) -> Block:
     """Return how many sessions there are."""
     count, converted = answer["sessions"], answer["converted_sessions"]
-    return Tiles(
-        (
-            Tile("Sessions", count, "count", "Those that started on the days, and have the chosen step."),
-            Tile("With a purchase", converted, "count", "Of these, those with a purchase."),
-            Tile("Conversion", converted / count if count else None, "rate", "The share of these."),
-        ),
-        compared=False,
-    )
+    share = Tile("Conversion", converted / count if count else None, "rate", "The share of these.")
+    counts = Tiles.of(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
+    return replace(counts, tiles=(*counts.tiles, share))
 
 
 def paths(answer: Answer) -> Block:
@@ -86,15 +51,14 @@ def transitions(answer: Answer) -> Block:
     return DataTable(rows, TRANSITIONS, csv=csv_address(answer), note=note)
 
 
-QUESTION: Final = Question(journeys.custom_journeys, body_of, GROUPS, "ecom journeys", is_file_of_body=True)
+BUILDER: Final = Builder(JOURNEYS, {"to_step": "purchase"})
 PAGE = question_page(
-    QUESTION,
+    BUILDER,
     (
-        Section("Totals", answered(QUESTION, totals), is_titled=False),
-        Section("Paths", answered(QUESTION, paths)),
-        Section("Transitions", answered(QUESTION, transitions)),
+        Section("Totals", answered(BUILDER, totals), is_titled=False),
+        Section("Paths", answered(BUILDER, paths)),
+        Section("Transitions", answered(BUILDER, transitions)),
     ),
-    {"by": "page_type", "to_step": "purchase"},
     path="paths",
     title="Paths",
     place=31,

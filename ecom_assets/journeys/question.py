@@ -1,0 +1,116 @@
+"""The question of journeys: what steps are, and which part of a session is looked at."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import ConfigDict, model_validator
+
+from ecom_assets.journeys.choices import MAX_PATTERNS, PRESETS, JourneyChoices
+from ecom_assets.journeys.journeys import STEPS, JourneyRule
+from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count, Name, asked, commas, where_field
+from ecom_assets.questions.model import Question, preset_field, presets_of
+from ecom_assets.sessions.question import SessionRuleName, session_rule_field
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.tables.conditions import EVERYTHING, columns_of
+
+BY: Final = Choices("step of a journey", STEPS)
+
+
+class JourneyQuestion(Question):
+    """Journeys; see docs/metrics.md. The days are those on which sessions start."""
+
+    CALLED: ClassVar[str] = "a journey definition"
+    ABOUT: ClassVar[str] = "journeys"
+    TITLES: ClassVar = {"how": "Paths", "more": "More"}
+    PRESETS: ClassVar = PRESETS
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
+
+    by: Annotated[str, BY] = asked(JourneyChoices.by, "Steps are", "What a step is")
+    from_step: Name | None = asked(
+        None, "From step", "Step at whose first occurrence paths begin; sessions without it are left out",
+        hint="the beginning", suggests="types",
+    )  # fmt: skip
+    to_step: Name | None = asked(
+        None, "To step", "Step at whose first occurrence paths end; sessions without it are left out",
+        hint="the end", suggests="types",
+    )  # fmt: skip
+    exclude: Annotated[tuple[Name, ...], EVENT_TYPE] = asked(
+        [], "Without", "Event types that are not steps", max_length=100, hint="search", suggests="types", parts=commas
+    )
+    group: tuple[Name, ...] = asked(
+        [], "Pages as one step", "Pages that are one step, such as '/product/*'; by page", max_length=MAX_PATTERNS,
+        hint="/product/*", width=2, parts=commas, place="more",
+    )  # fmt: skip
+    min_count: Count = asked(
+        JourneyChoices.min_count, "Transitions taken at least", "Show transitions taken at least so many times",
+        ge=1, hint="1", place="more",
+    )  # fmt: skip
+    top: Count = asked(
+        10, "Most paths", "How many of the most frequent paths to show: of all sessions, with a purchase and without",
+        ge=1, le=1_000, hint="10", place="more",
+    )  # fmt: skip
+    most_steps: Count = asked(
+        JourneyRule.most_steps, "Most steps of a path", "How many steps of a path are kept", hint="20", place="more"
+    )
+    session_rule: SessionRuleName = session_rule_field()
+    where: Conditions = where_field()
+    preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse parts that do not go together."""
+        _ = self.choices
+        return self
+
+    @property
+    def choices(self) -> JourneyChoices:
+        """The choices, as journeys are computed from them.
+
+        Raises:
+            DefinitionError: They do not go together.
+        """
+        plain = ("by", "from_step", "to_step", "min_count", "where", "most_steps")
+        return JourneyChoices(pages=self.group, excluded=self.exclude, **{name: getattr(self, name) for name in plain})
+
+    @property
+    def rule(self) -> SessionRule:
+        """The rule that cuts sessions, once its name is known."""
+        return SessionRule.preset(str(self.session_rule))
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events of other days matter: a session goes on."""
+        return True
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the conditions name."""
+        return columns_of(self.where)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """These, and what steps may be made of, and sessions cut by."""
+        return ["product_category", "page_url", *self.columns]
+
+    def translated(self, translate: Callable[[str], str]) -> Self:
+        """Return the same with each event type translated; only by event type, the first and the last step are one."""
+        result = super().translated(translate)
+        if self.by != "page_type":
+            return result
+        first, last = (step and translate(step) for step in (self.from_step, self.to_step))
+        return result.changed(from_step=first, to_step=last)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition for the answer: the choices, and the whole rules."""
+        choices = self.choices
+        made: dict[str, Any] = {
+            "from_step": self.from_step,
+            "to_step": self.to_step,
+            "excluded": list(self.exclude),
+            "pages": list(self.group),
+            "where": self.where.to_mapping() if self.where != EVERYTHING else None,
+            "min_count": self.min_count if self.min_count > 1 else None,
+        }
+        rules = {"by": self.by, "session_rule": self.session_rule, **asdict(self.rule), **asdict(choices.rule)}
+        return rules | {name: value for name, value in made.items() if value}
