@@ -16,12 +16,14 @@ PLACES: Final[Mapping[str, str]] = {
     "sessions": "sessions.answer.SESSIONS",
     "retention": "retention.answer.RETENTION",
     "journeys": "journeys.answer.JOURNEYS",
+    "experiment": "experiments.answer.EXPERIMENT",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
     "trend": "Count events or visitors over time, or add up what they carry.",
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
     "retention": "Count who of each period's new visitors, or customers, came back, and what they were worth.",
+    "experiment": "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
     "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
     "journeys": "Show which steps sessions take one after another, and which paths end in a purchase.",
 }

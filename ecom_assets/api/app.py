@@ -18,7 +18,6 @@ from ecom_assets.api.routes import (
     ad_hoc,
     attribution,
     customers,
-    experiments,
     explain,
     funnels,
     journeys,
@@ -40,7 +39,7 @@ from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, retention, experiments, ad_hoc, attribution)),
+    *(one.questions for one in (funnels, retention, ad_hoc, attribution)),
     explain.router,
 ]
 """The ad-hoc questions."""

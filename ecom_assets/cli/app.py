@@ -39,7 +39,7 @@ COMMANDS: Final[Commands] = {
     "funnel": "funnel.funnel",
     "trend": "ask.trend",
     "correlation": "ask.correlation",
-    "experiment": "experiment.experiment",
+    "experiment": "ask.experiment",
     "segments": "value.segments",
     "value": "value.value",
     "retention": "ask.retention",

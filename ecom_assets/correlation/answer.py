@@ -135,7 +135,7 @@ CORRELATION: Final = Kind(
     CorrelationQuestion,
     CorrelationAnswer,
     compute,
-    "What goes with the conversion of a funnel",
+    "Find which event types and properties go with the conversion of a funnel",
     lists=("correlations",),
     without="nobody entered",
 )

@@ -1,6 +1,6 @@
 """Experiments: the definition, and the counts of each variant as an Ibis expression. METRICS "Experiment".
 
-`comparison.py` compares the counts; `queries.py` puts both together.
+`comparison.py` compares the counts; `answer.py` puts both together.
 """
 
 import math
@@ -14,37 +14,22 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.columns import ANY_EVENT, EXACT, EventFilter, exact_number_of, holds, text_of
-from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_from, where_mapping
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_mapping
 from ecom_assets.tables.portable import first_of_each
-from ecom_assets.tables.values import check_column, parse_duration
 
 MIN_VARIANTS: Final = 2
 MAX_VARIANTS: Final = 20
-MULTIPLE: Final = ("exclude", "first")
+MULTIPLE: Final = {"exclude": "are left out", "first": "count for the first"}
+"""What becomes of units that saw several variants."""
 PART: Final = "decimal(19, 6)"
 """The type of the two parts of an amount: the square of a part fits into the 38 digits that engines have.
 
 DuckDB multiplies decimals of 18 digits or fewer in 64 bits, which are too few.
 """
 BILLION: Final = 1_000_000_000
-LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.9999
-MAX_PLANNED: Final = 1_000_000_000
 MAX_WITHIN_S: Final = 100 * 366 * 86_400
-KEYS: Final = (
-    "variant",
-    "exposure",
-    "control",
-    "goal",
-    "within",
-    "amount",
-    "shares",
-    "multiple",
-    "where",
-    "confidence",
-    "planned_units",
-)
 
 
 @dataclass(frozen=True)
@@ -84,22 +69,9 @@ class Experiment:
     planned_units: int = 5_000
 
     def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a value that is unknown or out of range."""
-        check_column("The variant of an experiment", self.variant)
-        if self.amount is not None:
-            check_column("The amount of an experiment", self.amount)
-        if self.multiple not in MULTIPLE:
-            known = did_you_mean(self.multiple, MULTIPLE)
-            raise DefinitionError(f"Units exposed to several variants cannot be treated as {self.multiple!r}; {known}.")
+        """Raise `DefinitionError` for a time or shares that cannot be."""
         if self.within_s is not None and not 1 <= self.within_s <= MAX_WITHIN_S:
             raise DefinitionError(f"`within` of an experiment is 1 s to 100 years; got {self.within_s} s.")
-        if not LEAST_CONFIDENCE <= _number("confidence", self.confidence) <= MOST_CONFIDENCE:
-            raise DefinitionError(
-                f"The confidence of an experiment cannot be {self.confidence}; "
-                f"give {LEAST_CONFIDENCE} to {MOST_CONFIDENCE}, such as 0.95."
-            )
-        if type(self.planned_units) is not int or not 1 <= self.planned_units <= MAX_PLANNED:
-            raise DefinitionError(f"The planned units cannot be {self.planned_units!r}; give 1 to {MAX_PLANNED:,}.")
         self._check_shares()
 
     def _check_shares(self) -> None:
@@ -109,37 +81,10 @@ class Experiment:
                 f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(names)}; list their shares."
             )
         for name, part in self.shares:
-            if names.count(name) > 1:
-                raise DefinitionError(f"The share of the variant {name!r} is given twice; give it once.")
-            if not _number(f"share of the variant {name!r}", part) > 0:
+            if not 0 < part < math.inf:
                 raise DefinitionError(f"The share of the variant {name!r} cannot be {part}; give a number above 0.")
         if self.shares and self.control not in names:
             raise DefinitionError(f"The control {self.control!r} has no share; {did_you_mean(self.control, names)}.")
-
-    @classmethod
-    def from_mapping(cls, raw: Mapping[str, Any]) -> "Experiment":
-        """Build an experiment from a definition file or the body of a request.
-
-        Raises:
-            DefinitionError: A key is unknown or missing, or a value does not fit.
-        """
-        check_keys(raw, KEYS, "an experiment")
-        for key, example in (("variant", "properties.variant"), ("goal", "purchase")):
-            if not raw.get(key):
-                raise DefinitionError(f"An experiment needs `{key}`, such as {example}.")
-        shares = raw.get("shares") or {}
-        if not isinstance(shares, Mapping):
-            raise DefinitionError(f"`shares` of an experiment map variants to numbers; got {shares!r}.")
-        plain = ("control", "amount", "multiple", "confidence", "planned_units")
-        return cls(
-            raw["variant"],
-            EventFilter.from_mapping(raw["goal"], "The goal of an experiment"),
-            EventFilter.from_mapping(raw.get("exposure") or "*", "The exposure of an experiment"),
-            within_s=parse_duration(raw["within"]) if raw.get("within") is not None else None,
-            shares=tuple((str(name), part) for name, part in shares.items()),
-            where=where_from(raw["where"]) if raw.get("where") else EVERYTHING,
-            **{name: raw[name] for name in plain if raw.get(name) is not None},
-        )
 
     @property
     def columns(self) -> list[str]:
@@ -149,7 +94,7 @@ class Experiment:
         return [*named, self.variant, *([self.amount] if self.amount else [])]
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the experiment as in a definition file; the inverse of `from_mapping`."""
+        """Return the experiment as in a definition file."""
         mapping: dict[str, Any] = {
             "variant": self.variant,
             "exposure": self.exposure.to_mapping(),
@@ -163,12 +108,6 @@ class Experiment:
             "planned_units": self.planned_units,
         }
         return mapping | where_mapping(self.where)
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DefinitionError(f"The {name} of an experiment is a number; got {value!r}.")
-    return value
 
 
 def variant_counts(events: ir.Table, experiment: Experiment, first: date, last: date) -> ir.Table:

@@ -45,7 +45,7 @@ def nested(levels: int) -> dict[str, Any]:
         (
             "correlation",
             {"funnel": {**BOUGHT, "by": "product_category"}},
-            "Nothing of this name can be given here",
+            "The funnel of a correlation counts users",
         ),
         ("correlation", {"funnel": {**BOUGHT, "within": "7"}}, "The duration '7' is not understood"),
         ("correlation", {"funnel": BOUGHT, "properties": ["brand"]}, "no column 'brand'"),
@@ -65,7 +65,7 @@ def nested(levels: int) -> dict[str, Any]:
         ("experiment", {**EXPERIMENT, "variant": "brand"}, "no column 'brand'"),
         ("experiment", {**EXPERIMENT, "variant": "event_id"}, "has more than 20 values, so it is not a variant"),
         ("experiment", {**EXPERIMENT, "shares": {"Hats": 1}}, "An experiment has 2 to 20 variants, not 1"),
-        ("experiment", {**EXPERIMENT, "shares": {"Hats": True, "Shoes": 1}}, "shares: Input should be a valid number"),
+        ("experiment", {**EXPERIMENT, "shares": {"Hats": True, "Shoes": 1}}, "True stands where a number is expected"),
         ("experiment", {**EXPERIMENT, "amount": "page_url"}, "holds text, not numbers"),
     ],
 )

@@ -133,10 +133,11 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--goal", "purchase"), "An experiment needs `variant`, such as properties.variant."),
+        (("--variant", "properties.variant"), "An experiment needs `goal`, such as purchase."),
+        (("--goal", "purchase"), "An experiment needs either --variant or --definition FILE; give one of them."),
         (
             (*QUESTION, "--share", "control"),
-            "--share 'control' is not understood; write VARIANT=NUMBER once each, as in control=50.",
+            "The share 'control' is not understood; write VARIANT=NUMBER once each, as in control=50.",
         ),
         ((*QUESTION, "--control", "base"), "No unit was exposed to the control 'base'; known: control, test."),
         (("--variant", "brand", "--goal", "purchase"), "The events have no column 'brand'; "),

@@ -10,10 +10,214 @@ import requests
 import yaml
 
 from ecom_assets.attribution.answer import AttributionQuestion
-from ecom_assets.correlation.correlation import Correlation
-from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.correlation.question import CorrelationQuestion
+from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.journeys.question import JourneyQuestion
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.sessions.question import SessionQuestion
 from ecom_assets.trends.question import TrendQuestion
+from ecom_assets_tests.dashboard.conftest import Client
+from ecom_assets_tests.dashboard.html import Node, read
+
+STEPS = {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"}
+
+
+def page(client: Client, path: str, **choices: str) -> Node:
+    result = client.get(f"/dashboard/{path}?{urlencode(choices)}")
+    assert result.status_code == 200, result.text[:500]
+    return read(result.text)
+
+
+def post(client: Client, path: str, body: dict[str, Any], **parameters: Any) -> dict[str, Any]:
+    result = requests.post(client.address + path, json=body, params=parameters, timeout=60)
+    assert result.status_code == 200, result.text
+    actual: dict[str, Any] = result.json()
+    return actual
+
+
+def section(actual: Node, title: str) -> Node:
+    return next(one for one in actual.all("section") if one.one("h2").text == title)
+
+
+def table(actual: Node) -> list[list[str]]:
+    return [[cell.text for cell in row.all("td")] for row in actual.one("table").all("tr")[1:]]
+
+
+def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
+    actual = page(client, "funnel", **STEPS, within="3d", where_step1="product_category = Shoes", by="product_category")
+    steps: list[Any] = [
+        {"event_type": "product_view", "where": ["product_category = Shoes"]},
+        "add_to_cart",
+        "purchase",
+    ]
+    answer = post(client, "/analytics/funnel", {"steps": steps, "within": "3d", "by": "product_category"})
+    shown = table(section(actual, "Steps"))
+    assert [row[1] for row in shown] == [f"{step['count']:,}" for step in answer["steps"]]
+    parts = table(section(actual, "Breakdown"))
+    assert [row[0] for row in parts] == [one["value"] for one in answer["breakdown"]]
+    assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
+
+
+@pytest.mark.slow
+def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client: Client) -> None:
+    first = {
+        one.attributes["name"]: one.attributes.get("value", "") for one in page(client, "correlation").all("input")
+    }
+    days = (date.fromisoformat(first["end_date"]) - date.fromisoformat(first["start_date"])).days + 1
+    assert (days, first["end_date"]) == (90, client.get("/").json()["data_as_of"])
+    answer = page(client, "correlation", step1="product_view", step2="purchase")
+    assert {one.attributes.get("value", "") for one in answer.all("input", type="date")} == {""}, "all days"
+
+
+def test_the_form_says_what_the_address_says(client: Client) -> None:
+    form = page(client, "funnel", **STEPS, order="any", per="session").one("form", class_="builder")
+    given = {one.attributes["name"]: one.attributes.get("value", "") for one in form.all("input")}
+    assert {name: given[name] for name in STEPS} == STEPS
+    chosen = {
+        one.attributes["name"]: option.attributes["value"]
+        for one in form.all("select")
+        for option in one.all("option")
+        if "selected" in option.attributes
+    }
+    assert (chosen["order"], chosen["per"]) == ("any", "session")
+
+
+def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
+    actual = page(client, "funnel", step1="product_view", step2="purchase")
+    assert len(table(section(actual, "Steps"))) == 2
+    assert len(table(section(page(client, "funnel"), "Steps"))) == 3, "an address that says nothing shows an example"
+
+
+@pytest.mark.parametrize(
+    ("path", "choices", "field", "result"),
+    [
+        ("funnel", {**STEPS, "within": "soon"}, "within", "soon"),
+        ("funnel", {**STEPS, "by": "colour"}, "by", "colour"),
+        ("retention", {"mode": "bracket", "brackets": "3-1"}, "brackets", "bracket"),
+        ("trend", {"series1": "purchase:sum"}, "", "sum"),
+        ("trend", {"series1": "purchase", "formula": "A +"}, "formula", "A +"),
+    ],
+)
+def test_a_refusal_is_at_its_field(client: Client, path: str, choices: dict[str, str], field: str, result: str) -> None:
+    form = page(client, path, **choices).one("form", class_="builder")
+    (alert,) = [one for one in (*form.all("span"), *form.all("p")) if one.attributes.get("role") == "alert"]
+    assert result in alert.text
+    wrong = [
+        one.attributes["name"] for one in (*form.all("input"), *form.all("select")) if "aria-invalid" in one.attributes
+    ]
+    assert wrong == ([field] if field else wrong)
+
+
+@pytest.mark.slow
+def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
+    kinds: dict[str, tuple[Any, dict[str, str]]] = {
+        "funnel": (Funnel, {**STEPS, "exclude": "remove_from_cart", "over": "week", "where": "cart_amount is not set"}),
+        "retention": (RetentionQuestion, {"start": "purchase", "period": "week", "by": "product_category"}),
+        "trend": (TrendQuestion, {"series1": "purchase:visitors", "series2": "*:visitors", "formula": "A / B"}),
+        "correlation": (CorrelationQuestion, {"step1": "product_view", "step2": "purchase"}),
+        "paths": (JourneyQuestion, {"to_step": "purchase", "session_rule": "mixpanel", "exclude": "search"}),
+        "sessions": (SessionQuestion, {"idle": "5m", "where": "product_category is set"}),
+        "credit": (AttributionQuestion, {"model": "time_decay", "half_life": "2d", "preset": "mixpanel"}),
+        "experiment": (ExperimentQuestion, {"variant": "product_category", "control": "Shoes", "goal": "purchase"}),
+    }
+    for path, (kind, choices) in kinds.items():
+        block = section(page(client, path, **choices), "Definition").one("pre")
+        text = unescape("".join(block.one("code").texts))
+        again = kind.from_mapping(yaml.safe_load(text))
+        assert again, path
+
+
+def test_retention_shows_each_cell_of_the_answer(client: Client) -> None:
+    answer = post(client, "/analytics/retention", {"period": "week"}, limit=1000)
+    shown = table(section(page(client, "retention", period="week"), "Cohorts"))
+    cells = [
+        [cohort["cohort"], f"{cohort['size']:,}", str(place), f"{count:,}"]
+        for cohort in answer["cohorts"]
+        for place, count in enumerate(cohort["returned"])
+    ]
+    assert [row[:4] for row in shown] == cells
+    assert {row[5] for row in shown} == {"over", "not over yet"}
+
+
+@pytest.mark.slow
+def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
+    steps = list(STEPS.values())
+    answer = post(client, "/analytics/funnel", {"steps": steps})
+    reached = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, limit=1000)
+    stopped = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, stopped=True, limit=1000)
+    second, third = answer["steps"][1]["count"], answer["steps"][2]["count"]
+    assert (reached["count"], len({one["visitor_id"] for one in reached["who"]})) == (second, second)
+    assert stopped["count"] == second - third
+    shown = table(section(page(client, "funnel", **STEPS, who="2", who_stopped="yes"), "Who is at a step"))
+    assert [row[0] for row in shown] == [one["visitor_id"] for one in stopped["who"]][:100]
+    beyond = requests.post(f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=60)
+    assert (beyond.status_code, beyond.json()["detail"]) == (422, "Step 9 is not one of the 3 steps; give one of them.")
+
+
+def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
+    cohort = post(client, "/analytics/retention", {"period": "week"}, limit=1000)["cohorts"][0]
+    values = {"cohort": cohort["cohort"], "period": "2", "limit": 1000}
+    came, stayed_away = (
+        post(client, "/analytics/retention/who", {"period": "week"}, **values, returned=returned)
+        for returned in (True, False)
+    )
+    assert (came["count"], stayed_away["count"]) == (cohort["returned"][2], cohort["size"] - cohort["returned"][2])
+    choices = {"who_cohort": cohort["cohort"], "who_period": "2", "who_returned": "false"}
+    shown = table(section(page(client, "retention", **choices), "Who is in a cell"))
+    assert [row[0] for row in shown] == [one["visitor_id"] for one in stayed_away["who"]][:100]
+    again = post(client, "/analytics/retention/who", {"period": "week"}, **{**values, "limit": 2, "offset": 1})
+    assert again["who"] == came["who"][1:3]
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize(
+    ("cell", "result"),
+    [
+        ({"cohort": "2026-01-06"}, "There is no cohort '2026-01-06'"),
+        ({"cohort": "2026-01-05", "period": "99"}, "The cohort 2026-01-05 has no period '99'"),
+        ({"cohort": "2026-01-05", "value": "Coats"}, "No value 'Coats' stands by itself"),
+    ],
+)
+def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str], result: str) -> None:
+    values = {"period": "week", "by": "product_category"}
+    answer = requests.post(f"{client.address}/analytics/retention/who", json=values, params=cell, timeout=60)
+    assert (answer.status_code, result in answer.json()["detail"]) == (422, True), answer.text
+
+
+def test_a_filled_step_shows_one_more_as_far_as_the_command_goes(client: Client) -> None:
+    steps = {f"step{n}": "product_view" for n in range(1, 11)}
+    actual = page(client, "funnel", **steps)
+    named = [one.attributes["name"] for one in actual.one("form", class_="builder").all("input")]
+    assert "step11" in named
+    assert "step12" not in named
+    assert len(table(section(actual, "Steps"))) == 10
+    assert "One more" in [one.text for one in actual.all("button")]
+
+
+def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) -> None:
+    days = {"start_date": "2026-01-10", "end_date": "2026-01-24", "timezone": "Pacific/Auckland"}
+    answer = post(client, "/analytics/journeys", {"to_step": "purchase", **days}, limit=1000)
+    shown = page(client, "paths", to_step="purchase", **days)
+    assert next(row[2] for row in table(section(shown, "Paths"))) == f"{answer['top_paths'][0]['sessions']:,}"
+    assert len(table(section(shown, "Transitions"))) == len(answer["transitions"])
+    credited = post(client, "/analytics/attribution", {"model": "linear", **days})
+    rows = table(section(page(client, "credit", model="linear", **days), "Channels"))
+    assert [row[0] for row in rows] == [one["channel"] for one in credited["channels"]]
+    totals = post(client, "/analytics/sessions", {"idle": "5m", **days})
+    text = section(page(client, "sessions", idle="5m", **days), "Totals").text
+    assert all(f"{totals[name]:,}" in text for name in ("sessions", "visitors", "engaged_sessions"))
+
+
+def test_an_address_without_steps_says_so_beside_the_first_step_and_once_below(client: Client) -> None:
+    asked = page(client, "funnel", by="product_category")
+    assert "Fill this in" in next(one for one in asked.all("label", class_="wrong")).text
+    assert asked.one("main").text.count("Complete the question above") == 1
+
+
+def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> None:
+    response = client.get("/dashboard/funnel?overr=week")
+    shown = read(response.text)
+    assert response.status_code == 422
+    assert "the page has no filter 'overr'; did you mean 'over' or 'order'?" in shown.one("main").text
+    assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]

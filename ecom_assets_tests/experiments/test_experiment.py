@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.experiments.answer import experiment_answer
 from ecom_assets.experiments.experiment import Experiment, square_sum, variant_counts
-from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.columns import EventFilter
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
@@ -49,7 +50,7 @@ def answer(acts: list[Act], experiment: Experiment, first: date | None = None, l
     con = connect()
     con.con.register("acts", as_events(acts))
     days = [one.day for one in acts]
-    return experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)), (first, last))
+    return experiment_answer(con, con.table("acts"), experiment, (first or min(days), last or max(days)))
 
 
 def counts(actual: dict[str, Any]) -> dict[str, tuple[int, int]]:
@@ -74,7 +75,7 @@ def test_an_amount_too_large_to_be_exact_is_missing() -> None:
     paid = "CASE visitor_id WHEN 'bob' THEN '1e40' ELSE cart_amount::VARCHAR END"
     properties = f"""coalesce(properties, '{{"paid": ' || {paid} || '}}') AS properties"""
     events, days = con.sql(f"SELECT * REPLACE ({properties}) FROM acts"), (STORY[0].day, STORY[-1].day)
-    actual = experiment_answer(con, events, replace(CHECKOUT, amount="properties.paid"), days, (None, None))
+    actual = experiment_answer(con, events, replace(CHECKOUT, amount="properties.paid"), days)
     assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
     assert [one["amount"] for one in actual["variants"]] == [15.0, 8.0], "Bob's 30 is not there"
 
@@ -266,7 +267,7 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
         acts = acts_of(seed)
         events = engine.con.create_table("acts", as_events(acts), overwrite=True)
         days = [one.day for one in acts]
-        actual = experiment_answer(engine.con, events, experiment, (min(days), max(days)), (None, None))
+        actual = experiment_answer(engine.con, events, experiment, (min(days), max(days)))
         assert actual == answer(acts, experiment)
     engine.close()
 
@@ -290,11 +291,11 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
         ({"variant": "brand"}, "needs `goal`, such as purchase"),
         ({"variant": "brand", "goal": "purchase", "wihtin": "7d"}, "did you mean 'within'"),
         ({"variant": "brand", "goal": "purchase", "within": "7"}, "The duration '7' is not understood"),
-        ({"variant": "brand", "goal": {"event": "purchase"}}, "Unknown key 'event' in The goal of an experiment"),
+        ({"variant": "brand", "goal": {"event": "purchase"}}, "Unknown key 'event' in the goal of an experiment"),
         ({"variant": "brand", "goal": "purchase", "multiple": "last"}, "known: exclude, first"),
-        ({"variant": "brand", "goal": "purchase", "confidence": 95}, "give 0.5 to 0.9999"),
-        ({"variant": "brand", "goal": "purchase", "confidence": True}, "is a number; got True"),
-        ({"variant": "brand", "goal": "purchase", "planned_units": 0}, "cannot be 0; give 1 to"),
+        ({"variant": "brand", "goal": "purchase", "confidence": 95}, "less than or equal to 0.9999; got 95"),
+        ({"variant": "brand", "goal": "purchase", "confidence": True}, "True stands where a number is expected"),
+        ({"variant": "brand", "goal": "purchase", "planned_units": 0}, "greater than or equal to 1; got 0"),
         ({"variant": "brand", "goal": "purchase", "shares": {"control": 1}}, "has 2 to 20 variants, not 1"),
         ({"variant": "brand", "goal": "purchase", "shares": {"control": 1, "b": 0}}, "'b' cannot be 0"),
         ({"variant": "brand", "goal": "purchase", "shares": {"a": 1, "b": 1}}, "The control 'control' has no share"),
@@ -303,7 +304,7 @@ def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
 )
 def test_an_experiment_that_cannot_be_is_refused(raw: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        Experiment.from_mapping(raw)
+        ExperimentQuestion.from_mapping(raw)
 
 
 def test_a_control_that_nobody_saw_is_named_with_the_variants_that_there_are() -> None:
@@ -321,4 +322,27 @@ def test_a_column_with_too_many_values_is_no_variant() -> None:
 
 def test_a_definition_reads_what_it_writes() -> None:
     experiment = replace(CHECKOUT, shares=(("control", 1), ("test", 3)), multiple="first", confidence=0.9)
-    assert Experiment.from_mapping(experiment.to_mapping()) == experiment
+    assert ExperimentQuestion.from_mapping(experiment.to_mapping()).experiment == experiment
+
+
+def test_texts_are_read_as_what_they_stand_for() -> None:
+    read = ExperimentQuestion.from_mapping(
+        {
+            "variant": "properties.variant",
+            "goal": {"event_type": "purchase", "where": "cart_amount > 20"},
+            "exposure": "*",
+            "within": "7d",
+            "shares": ["control=1", "test = 3"],
+        }
+    )
+    over_20 = EventFilter.from_mapping({"event_type": "purchase", "where": "cart_amount > 20"}, "It")
+    assert read.experiment == replace(CHECKOUT, goal=over_20, amount=None, shares=(("control", 1), ("test", 3)))
+    assert read.file()["within"] == "7d"
+
+
+def test_the_schema_has_the_choices_and_bounds() -> None:
+    fields = ExperimentQuestion.model_json_schema()["properties"]
+    assert fields["multiple"]["enum"] == ["exclude", "first"]
+    assert (fields["confidence"]["minimum"], fields["confidence"]["maximum"]) == (0.5, 0.9999)
+    (shares, _) = fields["shares"]["anyOf"]
+    assert shares["maxProperties"] == 20

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from ecom_assets.experiments.answer import experiment_answer
 from ecom_assets.experiments.comparison import (
     Sample,
     beta_posterior,
@@ -10,8 +11,7 @@ from ecom_assets.experiments.comparison import (
     probability_best,
     sequential,
 )
-from ecom_assets.experiments.experiment import Experiment
-from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events
 from ecom_assets_tests.markdown import section
@@ -35,9 +35,8 @@ def test_the_example_is_what_the_page_says() -> None:
     con.con.register("acts", as_events(acts))
     days = [one.day for one in acts]
     values = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
-    actual = experiment_answer(
-        con, con.table("acts"), Experiment.from_mapping(values), (min(days), max(days)), (None, None)
-    )
+    experiment = ExperimentQuestion.from_mapping(values).experiment
+    actual = experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)))
     answer = [
         {
             **{name: str(one[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},

@@ -2,40 +2,11 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.routes import experiments
-from ecom_assets.dashboard import builder
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several
-from ecom_assets.dashboard.builder import Group, Input, Question, given, plain, question_page, split
+from ecom_assets.dashboard.forms import Builder, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
+from ecom_assets.experiments.answer import EXPERIMENT
 
-GROUPS: Final = (
-    Group(
-        "Variants",
-        (
-            Input("variant", "Variant in", "properties.variant", suggests="columns"),
-            Input("control", "Control", "control"),
-            Input("exposure", "Exposed by", "any event that has one", suggests="types"),
-            Input("goal", "Goal", "purchase", suggests="types"),
-            Input("within", "Within", "to the last day"),
-            Input("amount", "Also compare mean of", "cart_amount", suggests="columns"),
-        ),
-    ),
-    Group(
-        "More",
-        (
-            Input("goal_where", "Goals where", "cart_amount > 20"),
-            Input("exposure_where", "Exposures where", "properties.experiment = checkout"),
-            Input("shares", "Planned shares", "control=50, test=50"),
-            *builder.DAYS,
-            builder.WHERE,
-            Input("multiple", "Who saw several", options=(("", "are left out"), ("first", "count for the first"))),
-            Input("confidence", "Confidence", "0.95"),
-            Input("planned_units", "Planned visitors", "5000", kind="number"),
-            builder.SEGMENT,
-        ),
-        is_more=True,
-    ),
-)
 COLUMNS: Final = (
     Column("variant", "Variant"),
     Column("unit_count", "Visitors", "count"),
@@ -49,33 +20,13 @@ COLUMNS: Final = (
 )
 
 
-def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    own = ("goal", "goal_where", "exposure", "exposure_where", "shares")
-    shares = (one.rpartition("=") for one in split(fields.shares))
-    return given(
-        {
-            **plain(fields, GROUPS, *own),
-            "goal": _events(fields.goal, fields.goal_where),
-            "exposure": _events(fields.exposure, fields.exposure_where),
-            "shares": {name.strip(): part.strip() for name, _, part in shares},
-        }
-    )
-
-
-def _events(event_type: str, where: str) -> Any:  # noqa: ANN401 (an event type, or one with its conditions)
-    if not where.strip():
-        return event_type.strip()
-    return {"event_type": event_type.strip() or None, "where": builder.lines_of(where)}
-
-
 def variants(view: View) -> Block:
     """Return the conversion of each variant with its interval, and whether the split is the planned one."""
     if not view.filters.variant.strip():
         return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
-    answer = builder.context(view, QUESTION).answer
+    answer = context(view, BUILDER).answer
     if not answer:
-        return builder.correct_first()
+        return correct_first()
     ratio = answer["sample_ratio"]
     notes = [Notice(one, "bad") for one in answer["warnings"]]
     if ratio is not None and not ratio["is_mismatch"]:
@@ -128,11 +79,10 @@ def _spec() -> dict[str, Any]:
     }
 
 
-QUESTION: Final = Question(experiments.experiment, body_of, GROUPS, "ecom experiment", ("variant",))
+BUILDER: Final = Builder(EXPERIMENT, {"goal": "purchase"})
 PAGE = question_page(
-    QUESTION,
+    BUILDER,
     (Section("Variants", variants),),
-    {"goal": "purchase"},
     path="experiment",
     title="Experiments",
     place=60,

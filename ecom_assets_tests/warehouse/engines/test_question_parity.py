@@ -18,8 +18,8 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.experiments.experiment import Experiment
-from ecom_assets.experiments.queries import experiment_answer
+from ecom_assets.experiments.answer import experiment_answer
+from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.retention.answers import Question, retention_answer
@@ -206,7 +206,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
         return trend_answer(con, events, TrendQuestion.from_mapping(asked).trend, Range(first, last, FIRST, LAST))
     if kind == "experiment":
-        return experiment_answer(con, events, Experiment.from_mapping(asked), (FIRST, LAST), (None, None))
+        return experiment_answer(con, events, ExperimentQuestion.from_mapping(asked).experiment, (FIRST, LAST))
     return retention_answer(Question(con, events, RetentionRule.from_mapping(asked), "UTC", 80))
 
 

@@ -1,4 +1,4 @@
-"""Answers to questions about experiments, computed from clean events."""
+"""The answer to an experiment: how its variants compare, computed from clean events."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing import missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.experiments.comparison import (
     MISMATCH_BELOW,
     Interval,
@@ -27,6 +28,9 @@ from ecom_assets.experiments.comparison import (
     sequential,
 )
 from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, square_sum, variant_counts
+from ecom_assets.experiments.question import ExperimentQuestion
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents
 from ecom_assets.tables.queries import DECIMALS
 from ecom_assets.trends.range import Range
 
@@ -58,12 +62,91 @@ class Counts:
         )
 
 
+class Bounds(BaseModel):
+    """The ends of an interval."""
+
+    low: float = Field(description="Lower end")
+    high: float = Field(description="Upper end")
+
+
+class Comparison(BaseModel):
+    """How a variant compares with the control in one metric."""
+
+    difference: float = number("Difference", "score", "Its value minus that of the control")
+    relative_difference: float | None = number(
+        "Against control", "change", "The same, relative to the control; null where that is zero"
+    )
+    sequential: Bounds | None = Field(description="Interval that is valid at every look; null where nothing varies")
+    relative_sequential: Bounds | None = Field(description="The same of the relative difference")
+    p_value: float | None = number("p (always valid)", "score", "Always-valid p-value of no difference")
+    credible: Bounds | None = Field(description="Bayesian interval of the difference")
+    probability_better: float | None = number(
+        "Probability better", "rate", "Probability that its value is above that of the control"
+    )
+
+
+class Metric(BaseModel):
+    """A metric of a variant."""
+
+    value: float | None = Field(description="Share of units that converted, or amount per unit; null without units")
+    credible: Bounds | None = Field(description="Bayesian interval of the value")
+    probability_best: float | None = number(
+        "Probability best", "rate", "Probability that it is the highest of all variants"
+    )
+    against_control: Comparison | None = Field(description="Null for the control itself, and without units")
+
+
+class VariantCounts(BaseModel):
+    """A variant, its units and its metrics."""
+
+    variant: str = Field(description="Its name", examples=["test"])
+    unit_count: int = number("Visitors", "count", "Visitors that were exposed to it, and count")
+    expected_share: float = number("Expected share", "rate", "Share of units that was planned")
+    converted_count: int = number("Converted", "count", "Units with a goal event at or after their first exposure")
+    open_count: int = number("Open", "count", "Units whose time for a goal is not over at the newest event")
+    amount: float | None = Field(description="Sum of the amount; null where none is requested")
+    conversion: Metric = Field(description="Share of units that converted")
+    mean: Metric | None = Field(description="Amount per unit; null where none is requested")
+
+
+class Ratio(BaseModel):
+    """Whether the units are split as planned."""
+
+    chi_squared: float = Field(description="Pearson's statistic")
+    p_value: float = Field(description="Probability of such a split by chance")
+    threshold: float = Field(description="P-value below which the split is a mismatch")
+    is_mismatch: bool = Field(description="Whether the split is not the planned one: the differences may come from it")
+
+
+class ExperimentAnswer(QuestionAnswer):
+    """The result of an experiment."""
+
+    total_count: int = Field(description="How many variants there are")
+    variants: list[VariantCounts] = Field(description="The control first, the others by name or as listed")
+    mixed_count: int = number("Saw several", "count", "Units exposed to several variants")
+    sample_ratio: Ratio | None = Field(description="Null with fewer than two variants")
+    warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
+
+
+def compute(question: ExperimentQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the counts of each variant, and how it compares with the control.
+
+    Raises:
+        DefinitionError: The definition does not fit the events.
+    """
+    experiment = question.experiment
+    # A goal can follow after the last day of exposures.
+    events = asked.events if experiment.within_s is None else asked.all_events
+    days = Range.of_question(asked.reach, asked.days)
+    return experiment_answer(asked.con, events, experiment, (days.first, days.last), asked.source.words)
+
+
 def experiment_answer(
     con: SQLBackend,
     events: ir.Table,
     experiment: Experiment,
-    known: tuple[date, date],
-    within: tuple[date | None, date | None],
+    days: tuple[date, date],
+    words: Words | None = None,
 ) -> dict[str, Any]:
     """Return the counts of each variant, and how it compares with the control.
 
@@ -71,25 +154,23 @@ def experiment_answer(
         con: The engine that has the events.
         events: Rows of `CleanEvents`.
         experiment: The definition.
-        known: The first and the last day of the data.
-        within: The first and the last day of exposures; None for those of the data.
+        days: The first and the last day of exposures.
+        words: The source's own words for event types.
 
     Raises:
         DefinitionError: The definition does not fit the events.
     """
-    days = Range.of_question(known, within)
-    counted = variant_counts(events, experiment, days.first, days.last)
+    counted = variant_counts(events, experiment, *days)
     rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
     variants = _in_order(rows, experiment)
     named = [one.event_type for one in (experiment.exposure, experiment.goal) if one.event_type]
     return {
-        "definition": {**experiment.to_mapping(), "first_date": str(days.first), "last_date": str(days.last)},
+        "definition": {**experiment.to_mapping(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
         "sample_ratio": _ratio(variants, experiment),
         "warnings": [
-            *days.warnings(),
-            *missing_type_warnings(con, events, named),
+            *missing_type_warnings(con, events, named, words),
             *_missing_properties(con, events, experiment, variants),
             *_warnings(variants, experiment),
         ],
@@ -244,3 +325,14 @@ def _warnings(variants: Sequence[Counts], experiment: Experiment) -> list[str]:
             "may come from the split; find out who is missing before you trust them."
         )
     return result
+
+
+EXPERIMENT: Final = Kind(
+    "experiment",
+    ExperimentQuestion,
+    ExperimentAnswer,
+    compute,
+    "Compare the variants of an experiment: conversion and mean by variant, and whether they differ",
+    lists=("variants",),
+    without="nobody saw a variant",
+)

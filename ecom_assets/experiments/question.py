@@ -1,0 +1,187 @@
+"""The question of an experiment: which variants are compared, and in what."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from ecom_assets.errors import DefinitionError
+from ecom_assets.experiments.experiment import MAX_VARIANTS, MULTIPLE, Experiment
+from ecom_assets.questions.fields import (
+    DURATIONS,
+    EVENT_TYPE,
+    Choices,
+    Conditions,
+    Count,
+    Duration,
+    Name,
+    Share,
+    asked,
+    column,
+    commas,
+    where_field,
+)
+from ecom_assets.questions.model import Part, Question
+from ecom_assets.tables.columns import EventFilter
+from ecom_assets.tables.values import check_column
+
+ANYTHING: Final = "*"
+"""The event type of a goal or an exposure that any event can be."""
+MAX_PLANNED: Final = 1_000_000_000
+SEVERAL: Final = Choices("treatment of those who saw several variants", MULTIPLE)
+
+
+class Events(Part):
+    """Which events: of a type, under conditions."""
+
+    event_type: Annotated[Name | None, EVENT_TYPE]
+    where: Conditions
+
+    @classmethod
+    def from_text(cls, text: str) -> Mapping[str, Any]:
+        """Return the event type as a definition has it."""
+        return cls.filled({"event_type": text})
+
+    @classmethod
+    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is given, without an event type that any event has."""
+        return {name: value for name, value in given.items() if (name, value) != ("event_type", ANYTHING)}
+
+    @property
+    def filter(self) -> EventFilter:
+        """The same, as experiments are computed from it."""
+        return EventFilter(self.event_type, self.where)
+
+
+class Goal(Events):
+    """Which events count as success: of a type, under conditions."""
+
+    CALLED: ClassVar[str] = "the goal of an experiment"
+
+    event_type: Annotated[Name | None, EVENT_TYPE] = asked(
+        None, "Goal", "Event type that counts as success, such as purchase; default anything", examples=["purchase"],
+        place="what", hint="purchase", suggests="types",
+    )  # fmt: skip
+    where: Conditions = where_field(
+        "Goals where", "What must hold of a goal event, such as `cart_amount > 20`", hint="cart_amount > 20", width=1
+    )
+
+
+class Exposure(Events):
+    """Which events name the variant: of a type, under conditions."""
+
+    CALLED: ClassVar[str] = "the exposure of an experiment"
+
+    event_type: Annotated[Name | None, EVENT_TYPE] = asked(
+        None, "Exposed by", "Event type that names the variant; any event that has one if not given",
+        examples=["page_view"], place="what", hint="any event that has one", suggests="types",
+    )  # fmt: skip
+    where: Conditions = where_field(
+        "Exposures where", "What must hold of an exposure, such as `properties.experiment = checkout`",
+        hint="properties.experiment = checkout", width=1,
+    )  # fmt: skip
+
+
+def shares_of(raw: object) -> object:
+    """Return the shares of variants that are listed as texts such as `control=50`.
+
+    Raises:
+        DefinitionError: A text is not one of these, or they are neither listed nor mapped.
+    """
+    if isinstance(raw, Mapping):
+        return {str(name): part for name, part in raw.items()}
+    if not isinstance(raw, list):
+        raise DefinitionError(f"`shares` of an experiment map variants to numbers; got {raw!r}.")
+    result: dict[str, float] = {}
+    for text in raw:
+        name, _, number = str(text).rpartition("=")
+        try:
+            part = float(number)
+        except ValueError:
+            name = ""
+        if not name.strip() or name.strip() in result:
+            raise DefinitionError(
+                f"The share {text!r} is not understood; write VARIANT=NUMBER once each, as in control=50."
+            )
+        result[name.strip()] = part
+    return result
+
+
+Shares = Annotated[dict[Name, Share], Field(max_length=MAX_VARIANTS), BeforeValidator(shares_of)]
+
+
+class ExperimentQuestion(Question):
+    """The definition of an experiment; see docs/metrics.md. The days are those of exposures."""
+
+    CALLED: ClassVar[str] = "an experiment"
+    TITLES: ClassVar = {"what": "Variants", "how": "Days", "more": "More"}
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"variant": "properties.variant", "goal": "purchase", "within": "7d"}]}
+    )
+
+    variant: Annotated[Name, column("The variant of an experiment", check_column)] = asked(
+        ..., "Variant in", "Column or properties.key that names the variant, such as properties.variant",
+        examples=["properties.variant"], place="what", hint="properties.variant", suggests="columns",
+    )  # fmt: skip
+    goal: Goal = asked(..., "Goal", "Events that count as success", examples=["purchase"], only=("event_type", "where"))
+    exposure: Exposure = asked(
+        ANYTHING, "Exposed by", "Events that name the variant; default any that has one", only=("event_type", "where")
+    )
+    control: Name = asked(
+        Experiment.control, "Control", "Variant with which the others are compared", place="what",
+        hint=Experiment.control,
+    )  # fmt: skip
+    within: Duration | None = asked(
+        None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
+        examples=["7d"], place="what", hint="to the last day",
+    )  # fmt: skip
+    amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = asked(
+        None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",
+        examples=["cart_amount"], place="what", hint="cart_amount", suggests="columns",
+    )  # fmt: skip
+    shares: Shares | None = asked(
+        None, "Planned shares", "VARIANT=NUMBER, its planned share; others are ignored. Equal if not given",
+        option="--share", place="more", hint="control=50, test=50", parts=commas,
+        examples=[{"control": 50, "test": 50}],
+    )  # fmt: skip
+    multiple: Annotated[str, SEVERAL] = asked(
+        Experiment.multiple, "Who saw several", "Whether units that saw several variants are left out, or count for "
+        "the first", place="more",
+    )  # fmt: skip
+    where: Conditions = where_field()
+    confidence: Share = asked(
+        Experiment.confidence, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
+        place="more",
+    )  # fmt: skip
+    planned_units: Count = asked(
+        Experiment.planned_units, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
+        le=MAX_PLANNED, hint="5000", place="more",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse shares without the control, and a time that is too long."""
+        _ = self.experiment
+        return self
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment, as it is computed.
+
+        Raises:
+            DefinitionError: Its parts do not go together.
+        """
+        plain = ("variant", "control", "amount", "multiple", "where", "confidence", "planned_units")
+        return Experiment(
+            goal=self.goal.filter,
+            exposure=self.exposure.filter,
+            within_s=self.within,
+            shares=tuple((self.shares or {}).items()),
+            **{name: getattr(self, name) for name in plain},
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it names."""
+        return self.experiment.columns
