@@ -18,7 +18,7 @@ from ecom_assets.attribution.markov import removal_effect_rows, removal_effects,
 from ecom_assets.attribution.question import AttributionQuestion
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.attribution.touches import sources_of_sessions, touches
-from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.answer import Kind, QuestionAnswer
 from ecom_assets.questions.source import AskedEvents, StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule

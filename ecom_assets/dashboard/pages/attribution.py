@@ -1,6 +1,6 @@
 """Attribution: the revenue of channels under each model, side by side."""
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import Field
 
