@@ -13,7 +13,7 @@ from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import AskedEvents, EventSource, Keep, OpenEvents
 from ecom_assets.tables.days import Ends
-from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, within
+from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -145,8 +145,6 @@ class QuestionAnswer(Answer):
     )
 
 
-NO_DAY: Final = date(1970, 1, 1)
-"""Stands for the day of the newest event where there is no event: the days before it are days too."""
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A", bound=QuestionAnswer)
 
@@ -238,7 +236,7 @@ def _segment_of(question: Question, source: EventSource) -> VisitorSegment | Non
 def _asked(
     question: Question, source: EventSource, opened: OpenEvents, segment: VisitorSegment | None, keep: Keep | None
 ) -> AskedEvents:
-    newest = opened.known.last or NO_DAY
+    newest = opened.known.last or FIRST_DATE
     days = question.ends(newest)
     period = None if question.reads_all or days == (None, None) else _period(days, opened)
     extent = opened.extent(period)
@@ -250,7 +248,7 @@ def _asked(
 
 def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:
     known = opened.known
-    first = days[0] or min(known.first or NO_DAY, days[1] or date.max)
+    first = days[0] or min(known.first or FIRST_DATE, days[1] or date.max)
     return Period(name, first, days[1] or max(known.last or first, first))
 
 
@@ -282,7 +280,7 @@ def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | No
 
 def _days_of(question: Question, asked: AskedEvents) -> dict[str, Any]:
     """Return the days that the answer covers, and the newest one in the data."""
-    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or NO_DAY
+    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or FIRST_DATE
     if asked.days == (None, None):
         period = asked.extent.period(newest)
     else:

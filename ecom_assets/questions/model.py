@@ -14,7 +14,7 @@ from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
 from ecom_assets.tables.conditions import Condition, Group, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.presets import TOOLS, Preset, with_preset
-from ecom_assets.tables.queries import Period, TimeRange
+from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
 from ecom_assets.tables.values import parse_days
 
 
@@ -241,8 +241,10 @@ class Question(Definition):
         """The days that are asked about.
 
         Raises:
-            DefinitionError: They cannot be combined.
+            DefinitionError: They cannot be combined, or are of another age.
         """
+        if strange := [day for day in (self.start_date, self.end_date) if day and not FIRST_DATE <= day <= LAST_DATE]:
+            raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
         if self.start_date and self.end_date and self.end_date < self.start_date:
             raise DefinitionError(f"start_date={self.start_date} is after end_date={self.end_date}; swap them.")
         if self.last is None:
