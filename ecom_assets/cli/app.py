@@ -13,7 +13,7 @@ import typer
 from typer import main
 from typer.core import TyperGroup
 
-from ecom_assets.all_questions import SUMMARIES
+from ecom_assets.all_questions import PLACES, SUMMARIES
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
 from ecom_assets.gc_tuning import loading
 
@@ -45,6 +45,7 @@ COMMANDS: Final[Commands] = {
     "retention": "ask.retention",
     "journeys": "ask.journeys",
     "attribution": "attribution.attribution_command",
+    **{name: f"ask.{name}" for name in PLACES},
     "export": "export.export",
 }
 SANDBOX_COMMANDS: Final[Commands] = {

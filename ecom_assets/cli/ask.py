@@ -188,11 +188,6 @@ def _help(field: Field, default: object, *, is_repeated: bool) -> str:
     return "".join([*parts, f"; {default} if not given" if is_shown else "", "."])
 
 
-def commands() -> dict[str, str]:
-    """Return the commands of all questions, as `cli/app.py` lists commands."""
-    return {name: f"ask.{name}" for name in PLACES}
-
-
 def __getattr__(name: str) -> Callable[..., None]:
     """Return the function of the command of a question, which is made when it is called."""
     if name not in PLACES:

@@ -296,9 +296,9 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
 
 @cache
 def all_pages() -> tuple[Page, ...]:
-    """Return the pages in the order of the navigation: every module in `pages/` has one."""
+    """Return the pages in the order of the navigation: every module in `pages/` has one, or several as `PAGES`."""
     modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
-    matches: list[Page] = [module.PAGE for module in modules]
+    matches: list[Page] = [page for one in modules for page in vars(one).get("PAGES", (vars(one).get("PAGE"),))]
     return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
 
 

@@ -1,0 +1,21 @@
+"""The question of hours of the week: which events are counted."""
+
+from typing import ClassVar
+
+from ecom_assets.questions.fields import Conditions, EventType, asked, where_field
+from ecom_assets.questions.model import Question
+from ecom_assets.tables.conditions import columns_of
+
+
+class WeekHoursQuestion(Question):
+    """Which events are counted; days, time zone and visitors are those of every question."""
+
+    CALLED: ClassVar[str] = "a question about hours of the week"
+
+    event_type: EventType = asked("*", "Event type", "What happens; * is anything", place="what", suggests="types")
+    where: Conditions = where_field()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it names."""
+        return columns_of(self.where)
