@@ -34,6 +34,12 @@ LAST: Final = {"definition": shared.Definition, "as_json": shared.Json}
 DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
 
+HELP: Final = {
+    "segment": "Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
+    "a file with one, or FILE#NAME",
+}
+"""What options say that take more than the fields do."""
+
 
 @dataclass(frozen=True)
 class FileCommand:
@@ -179,7 +185,7 @@ def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401
 
 def _help(field: Field, default: object, *, is_repeated: bool) -> str:
     choices = field.choices
-    parts = [field.help]
+    parts = [HELP.get(field.name, field.help)]
     if choices:
         parts.append(f": {', '.join(choices.labels)}")
     if is_repeated:

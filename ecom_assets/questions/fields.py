@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
@@ -15,8 +16,8 @@ from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.breakdown import MAX_BY, by_columns
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
+from ecom_assets.tables.values import DURATION, duration_text, parse_duration
 from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
-from ecom_assets.tables.values import duration_text, parse_duration
 
 Place = Literal["what", "how", "more", ""]
 """Where the form shows a field: at its start, below, or among what is closed at first; empty for nowhere."""
@@ -100,10 +101,36 @@ def asked(  # noqa: PLR0913 (each is a part of the declaration)
     bounds = {"ge": ge, "le": le, "min_length": min_length, "max_length": max_length}
     given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
     field: FieldInfo = Field(
-        default, alias=alias, description=help, examples=list(examples) or None, validate_default=True, **given
+        default,
+        alias=alias,
+        description=help,
+        examples=list(examples) or None,
+        validate_default=True,
+        json_schema_extra=partial(_say_bounds, given),
+        **given,
     )
     field.metadata.append(Input(label, place, **shown))
     return field
+
+
+SAID_AS: Final = {
+    "ge": {"integer": "minimum", "number": "minimum"},
+    "le": {"integer": "maximum", "number": "maximum"},
+    "min_length": {"array": "minItems", "string": "minLength"},
+    "max_length": {"array": "maxItems", "string": "maxLength"},
+}
+"""What a JSON schema calls the bounds of each type of value."""
+
+
+def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
+    """Write the bounds of a field into its schema, from which pydantic leaves them out where a value may be null."""
+    types = {one.get("type"): one for one in (schema, *schema.get("anyOf", ()))}
+    for name, bound in bounds.items():
+        for one in types.values():
+            one.pop(name, None)  # pydantic's word, which JSON schemas do not have
+        said_as = {kind: words for kind, words in SAID_AS[name].items() if kind in types}
+        for kind, word in list(said_as.items())[:1]:  # of a list that can be text too, the list
+            types[kind].setdefault(word, bound)
 
 
 def input_of(field: FieldInfo) -> Input | None:
@@ -180,7 +207,9 @@ AS_TEXT: Final = "given as text"
 """Marks a field that people give as text, whatever its value is."""
 Duration = Annotated[
     int,
-    BeforeValidator(parse_duration, json_schema_input_type=str),
+    BeforeValidator(
+        parse_duration, json_schema_input_type=Annotated[str, Field(max_length=30, pattern=f"^{DURATION}$")]
+    ),
     PlainSerializer(duration_text, return_type=str),
     AS_TEXT,
 ]
@@ -220,7 +249,7 @@ def column(place: str, check: Callable[[str, object], None]) -> BeforeValidator:
             check(place, value)
         return value
 
-    return BeforeValidator(checked, json_schema_input_type=str)
+    return BeforeValidator(checked)
 
 
 def breakdown(place: str) -> Any:  # noqa: ANN401 (a type)
@@ -247,7 +276,9 @@ class _AsWhere:
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return what a request may contain."""
-        one = {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": True}]}
+        name = {"minLength": 1, "maxLength": 500}
+        mapping = {"type": "object", "additionalProperties": True, "maxProperties": 20, "propertyNames": name}
+        one = {"anyOf": [{"type": "string", "maxLength": 2_000}, mapping]}
         listed = {"type": "array", "items": one, "maxItems": 50}
         return {"anyOf": [listed, *one["anyOf"]], "examples": [*self.EXAMPLES]}
 

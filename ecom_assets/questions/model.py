@@ -143,6 +143,11 @@ class Definition(Part):
             return given
         return with_preset(cls.PRESETS, given, cls.ABOUT) | {"preset": given["preset"]}
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of its fields, its own before those of days and visitors."""
+        return sorted(super().names(), key=lambda name: name in SCOPE)
+
     @property
     def columns(self) -> list[str]:
         """The columns that it names, beside who did what and when."""
@@ -210,7 +215,8 @@ class Question(Definition):
         max_length=20, place="more",
     )  # fmt: skip
     timezone: str | None = asked(
-        None, "Days begin in", "Time zone that days begin in, such as Europe/Berlin; default as set",
+        None, "Days begin in",
+        "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
         hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"),
     )  # fmt: skip
     segment: Name | dict[str, Any] | list[Any] | None = asked(

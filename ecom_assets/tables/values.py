@@ -103,6 +103,8 @@ def unknown_column(name: str, known: Iterable[str]) -> DefinitionError:
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 DAY_S: Final = 86_400
 MAX_DAYS: Final = 36_600
+DURATION: Final = r"\s*(\d{1,12})\s*([smhdw])\s*"
+"""How a duration is written."""
 
 
 def parse_duration(text: object) -> int:
@@ -110,7 +112,7 @@ def parse_duration(text: object) -> int:
 
     A bare number is refused: 7 could be days or seconds, and a wrong guess gives a plausible but wrong funnel.
     """
-    match = re.fullmatch(r"\s*(\d{1,12})\s*([smhdw])\s*", text) if isinstance(text, str) else None
+    match = re.fullmatch(DURATION, text) if isinstance(text, str) else None
     if match is None:
         raise DefinitionError(
             f"The duration {text!r} is not understood; write a number and a unit, as in 45s, 30m, 12h, 7d or 2w."
