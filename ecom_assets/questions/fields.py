@@ -128,9 +128,9 @@ def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
     for name, bound in bounds.items():
         for one in types.values():
             one.pop(name, None)  # pydantic's word, which JSON schemas do not have
-        said_as = {kind: words for kind, words in SAID_AS[name].items() if kind in types}
-        for kind, word in list(said_as.items())[:1]:  # of a list that can be text too, the list
-            types[kind].setdefault(word, bound)
+        # Of a list that can be text too, they are those of the list.
+        if kind := next((kind for kind in SAID_AS[name] if kind in types), None):
+            types[kind].setdefault(SAID_AS[name][kind], bound)
 
 
 def input_of(field: FieldInfo) -> Input | None:
