@@ -141,7 +141,8 @@ class ExperimentQuestion(Question):
         examples=["cart_amount"], place="what", hint="cart_amount", suggests="columns",
     )  # fmt: skip
     shares: Shares | None = asked(
-        None, "Planned shares", "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
+        None, "Planned shares",
+        "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
         option="--share", place="more", hint="control=50, test=50", parts=commas,
         examples=[{"control": 50, "test": 50}],
     )  # fmt: skip
