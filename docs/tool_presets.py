@@ -3,46 +3,26 @@
 Not here: the pages, and the values themselves, which each subject keeps.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from inspect import signature
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ecom_assets.attribution.rule import PRESETS as ATTRIBUTION
-from ecom_assets.cli.attribution import attribution_command
-from ecom_assets.cli.funnel import funnel
-from ecom_assets.cli.journeys import journeys
-from ecom_assets.funnels.presets import PRESETS as FUNNELS
-from ecom_assets.journeys.choices import PRESETS as JOURNEYS
-from ecom_assets.journeys.choices import JourneyChoices
-from ecom_assets.retention.rule import PRESETS as RETENTION
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.all_questions import all_questions
+from ecom_assets.questions.texts import fields_of
 from ecom_assets.sessions.rule import TOOL_RULES
 from ecom_assets.tables.presets import TOOLS
-from ecom_assets.trends.definition import PRESETS as TRENDS
-from ecom_assets.trends.definition import Series, Trend
 
 BEGIN, END = "<!-- preset, made by `make docs` -->\n", "<!-- end of preset -->"
-OF_RETENTION = ("period", "mode", "clock", "starting", "week_start")
 Values = Mapping[str, Any]
-
-
-def _options(command: Callable[..., None]) -> dict[str, Any]:
-    """Return what the options of a command are without being given."""
-    return {name: parameter.default for name, parameter in signature(command).parameters.items()}
 
 
 def _questions() -> Iterator[tuple[str, Mapping[str, Values], Values]]:
     """Give each command with its presets, and with what it takes without one."""
-    rules: dict[str, Values] = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
-    shown = {name: {key: getattr(rule, key) for key in OF_RETENTION} for name, rule in RETENTION.items()}
-    yield "funnel", FUNNELS, _options(funnel)
-    yield "funnel --per session", rules, {"session_rule": "ga4"}
-    yield "retention", shown, asdict(RetentionRule())
-    yield "sessions", rules, {"session_rule": "ga4"}
-    yield "journeys", JOURNEYS, _options(journeys) | {"most_steps": JourneyChoices.most_steps}
-    yield "attribution", ATTRIBUTION, _options(attribution_command)
-    yield "trend", TRENDS, asdict(Trend((Series(None),)))
+    rule = {"session_rule": "ga4"}
+    for kind in all_questions():
+        if presets := kind.question.PRESETS:
+            yield kind.name, presets, {field.name: field.default for field in fields_of(kind.question)} | rule
+        if kind.name == "funnel":
+            yield "funnel --per session", {tool: {"session_rule": name} for tool, name in TOOL_RULES.items()}, rule
 
 
 def preset_table(tool: str) -> str:
