@@ -17,7 +17,7 @@ from ecom_assets.retention.answers import (
     Question,
     answer_activity,
     check_types,
-    missing_warnings,
+    retention_answer,
     who_answer,
 )
 from ecom_assets.retention.question import RetentionQuestion
@@ -95,11 +95,10 @@ def compute(question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:
         DefinitionError: The rule does not fit the events.
         UsageError: Orders are asked for what they do not have.
     """
-    query = _query(question, asked)
-    answer = answer_activity(query, _whole_until(question, asked))
+    query, until = _query(question, asked), _whole_until(question, asked)
     if asked.source.of_orders:
-        return answer
-    return answer | {"warnings": missing_warnings(query.con, query.rows, query.rule, answer, asked.source.words)}
+        return answer_activity(query, until)
+    return retention_answer(query, until, asked.source.words)
 
 
 def _compute_who(listed: CellList, question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:

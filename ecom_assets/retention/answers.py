@@ -117,20 +117,15 @@ class Counted:
     labels: list[str] = field(default_factory=list)
 
 
-def retention_answer(question: Question, whole_until: date | None = None) -> dict[str, Any]:
+def retention_answer(question: Question, whole_until: date | None = None, words: Words | None = None) -> dict[str, Any]:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
-    return answer | {"warnings": missing_warnings(question.con, question.rows, question.rule, answer)}
+    return answer | {"warnings": _missing_warnings(question, answer, words)}
 
 
-def missing_warnings(
-    con: SQLBackend,
-    events: ir.Table,
-    rule: RetentionRule,
-    answer: Mapping[str, Any],
-    words: Words | None = None,
-) -> list[str]:
+def _missing_warnings(question: Question, answer: Mapping[str, Any], words: Words | None) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
+    con, events, rule = question.con, question.rows, question.rule
     of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
     if not _is_bare(rule, answer):
         return of_types

@@ -130,7 +130,7 @@ class RetentionQuestion(Question):
     )  # fmt: skip
     limit: Count = asked(
         RetentionRule.limit, "Values by themselves", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_LIMIT, place="more", hint="10",
+        le=MAX_LIMIT, place="more", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     whole_until: date | None = asked(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
@@ -159,8 +159,6 @@ class RetentionQuestion(Question):
         if "range_of" in given and not {"start_date", "end_date", "last"} & given.keys():
             RANGE.check(given["range_of"])
             raise UsageError("--range-of says what --from, --to or --last limit; give one of them, or leave it out.")
-        if "limit" in given and "by" not in given:
-            raise UsageError("--limit sets how many values of --by are shown; give --by, or leave it out.")
         if "brackets" in given and given.setdefault("mode", "bracket") != "bracket":
             raise UsageError(f"--brackets belong to --mode bracket, not to {given['mode']}; leave one of them out.")
         return super().from_command(given, file)

@@ -66,6 +66,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
             "complete": [True, True, False],
             "revenue": ["0.00", "25.50", "25.50"],
             "lifetime_value": [0.0, 12.75, 12.75],
+            "sum": None,
         },
         {
             "cohort": "2026-03-09",
@@ -74,15 +75,18 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
             "complete": [True, False],
             "revenue": ["0.00", "0.00"],
             "lifetime_value": [0.0, 0.0],
+            "sum": None,
         },
     ]
     assert [shape(one) for one in actual["totals"]][:2] == [
         {"period": str, "cohorts": int, "size": int, "returned": int, "rate": float, "revenue": str}
-        | {"lifetime_value": float}
+        | {"lifetime_value": float, "sum": type(None), "sum_per_visitor": type(None)}
     ] * 2
     assert actual["totals"][2] == {
-        "period": "2", "cohorts": 0, "size": 0, "returned": 0, "rate": None, "revenue": "0.00", "lifetime_value": None
+        "period": "2", "cohorts": 0, "size": 0, "returned": 0, "rate": None, "revenue": "0.00", "lifetime_value": None,
+        "sum": None, "sum_per_visitor": None,
     }  # fmt: skip
+    assert actual["breakdown"] == []
 
 
 def test_people_see_a_triangle_and_what_is_not_whole(home: Path) -> None:
@@ -165,12 +169,12 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
     [
         ((), "Retention needs either events or orders; give one of --events PATH and --orders PATH."),
         (("--events", "story.csv", "--orders", "orders.csv"), "Retention needs either events or orders"),
-        (("--events", "story.csv", "--period", "decade"), "The period 'decade' of retention is unknown; "),
-        (("--events", "story.csv", "--mode", "after"), "The mode 'after' of retention is unknown; did you mean"),
+        (("--events", "story.csv", "--period", "decade"), "The period of retention 'decade' is unknown; "),
+        (("--events", "story.csv", "--mode", "after"), "The mode of retention 'after' is unknown; did you mean"),
         (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; known: purchase"),
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),
         (("--events", "story.csv", "--brackets", "0,1", "--mode", "on"), "--brackets belong to --mode bracket"),
-        (("--events", "story.csv", "--periods", "-1"), "The last period cannot be -1"),
+        (("--events", "story.csv", "--periods", "-1"), "`last_period` of a retention: input should be greater than or equal to 0"),
         (("--events", "story.csv", "--whole-until", "soon"), "--whole-until 'soon' is not a date"),
         (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; known: n_day"),
     ],
@@ -219,7 +223,7 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     actual = ask(home, *options).json
     assert reported(actual) == {"2026-03-02": [0, 1, 0], "2026-03-09": [0, 0]}
     returning = {"column": "cart_amount", "operator": "greater", "value": 20}
-    assert actual["definition"]["returning_where"] == returning
+    assert actual["definition"]["returning_where"] == {"all_of": [returning]}
 
 
 @pytest.mark.parametrize(
@@ -299,10 +303,10 @@ def test_a_definition_says_all_but_files_and_days(home: Path) -> None:
     [
         (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--range-of", "starts"), "--range-of says what --from, --to or --last limit; give one of them"),
-        (("--range-of", "all", "--to", "2026-03-03"), "The range 'all' of retention is unknown; known: starts, events"),
+        (("--range-of", "all", "--to", "2026-03-03"), "The range of retention 'all' is unknown; known: events, starts"),
         (
             ("--starting", "twice"),
-            "The starting 'twice' of retention is unknown; known: first_time, first_ever, recurring",
+            "The starting of retention 'twice' is unknown; known: first_time, first_ever, recurring",
         ),
         (("--by", "brand"), "The events have no column 'brand'"),
         (("--sum", "event_type"), "event_type holds text, not numbers; name a number column."),

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.retention.rule import RetentionRule, parse_brackets
 from ecom_assets_tests.retention.retention_reference import Deed, answer, bought, came, cells, triangle
 
@@ -164,19 +165,19 @@ def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after
     [
         (
             {"period": "weak"},
-            "'weak' of retention is unknown; did you mean 'week'? Known: hour, day, week, month, quarter, year.",
+            "'weak' is unknown; did you mean 'week'? Known: hour, day, week, month, quarter, year.",
         ),
         ({"mode": "off"}, "known: on, on_or_after, bracket"),
         ({"clock": "wall"}, "known: calendar, rolling"),
         ({"week_start": "funday"}, "did you mean 'sunday'?"),
-        ({"last_period": -1}, "The last period cannot be -1; give 0 to 3660."),
+        ({"last_period": -1}, "`last_period` of a retention: input should be greater than or equal to 0; got -1."),
         ({"mode": "bracket", "brackets": ((0, 2), (2, 3))}, "The brackets '0-2,2-3' overlap"),
-        ({"mode": "bracket", "brackets": ()}, "write them in order"),
+        ({"mode": "bracket", "brackets": ()}, "write pairs of periods"),
     ],
 )
 def test_what_cannot_be_counted_is_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        RetentionRule(**given)  # type: ignore[arg-type]  # that is what is tested
+        RetentionQuestion.from_mapping(given)
     assert words in str(refused.value)
 
 
@@ -187,7 +188,7 @@ def test_brackets_are_read_as_people_write_them() -> None:
 
 
 def test_presets_are_the_peers_defaults() -> None:
-    assert RetentionRule.preset("amplitude").clock == "rolling"
-    assert RetentionRule.preset("posthog").mode == "on"
+    assert RetentionQuestion.from_mapping({"preset": "amplitude"}).clock == "rolling"
+    assert RetentionQuestion.from_mapping({"preset": "posthog", "week_start": None}).rule.week_start == "sunday"
     with pytest.raises(DefinitionError, match="did you mean 'mixpanel'"):
-        RetentionRule.preset("mixpannel")
+        RetentionQuestion.from_mapping({"preset": "mixpannel"})

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention.answers import Question, answer_activity
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
@@ -162,9 +163,9 @@ def test_a_period_counts_from_a_number_of_returns_on() -> None:
     # Days 1 and 2 of Ben have one each, which make two of one bracket.
     brackets = replace(twice, mode="bracket", brackets=((0, 0), (1, 2)))
     assert answer(STORY, Query(brackets))["cohorts"][0]["returned"] == [1, 1]
-    assert RetentionRule.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
-    with pytest.raises(DefinitionError, match="The least number of returns cannot be 0; give 1 to 1000"):
-        RetentionRule(at_least=0)
+    assert RetentionQuestion.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
+    with pytest.raises(DefinitionError, match="`at_least` of a retention: input should be greater than or equal to 1"):
+        RetentionQuestion.from_mapping({"at_least": 0})
 
 
 def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
@@ -363,10 +364,10 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        ({"starting": "second_time"}, "The starting 'second_time' of retention is unknown; known: first_time"),
+        ({"starting": "second_time"}, "The starting of retention 'second_time' is unknown; known: first_time"),
         ({"begin": "purchase"}, "Unknown key 'begin' in a retention"),
-        ({"start": 5}, "`start` of retention is an event type, not 5"),
-        ({"limit": 0}, "The limit cannot be 0; give 1 to 1000"),
+        ({"start": 5}, "`start` of a retention: input should be a valid string; got 5"),
+        ({"limit": 0}, "`limit` of a retention: input should be greater than or equal to 1; got 0"),
         ({"by": "a b"}, "`by` of retention names the column 'a b'"),
         ({"brackets": [[0, True]], "mode": "bracket"}, "are not understood; write pairs of periods"),
         ({"brackets": [[-1, 0]], "mode": "bracket"}, "counted from 0"),
@@ -375,7 +376,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 )
 def test_a_definition_that_cannot_be_is_refused(raw: Row, why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        RetentionRule.from_mapping(raw)
+        RetentionQuestion.from_mapping(raw)
 
 
 def test_hours_of_many_days_and_columns_that_are_not_there_are_refused() -> None:
@@ -394,7 +395,7 @@ def test_a_definition_reads_what_it_writes() -> None:
         mode="bracket", brackets=((0, 0), (1, 3)), starting="recurring", by="product_category", sum_of="cart_amount",
         where=parse_where(["cart_amount > 2 or product_category is set"]),
     )  # fmt: skip
-    assert RetentionRule.from_mapping(rule.to_mapping()) == rule
+    assert RetentionQuestion.from_mapping(rule.to_mapping()).rule == rule
 
 
 # Groups, quarters and years

@@ -10,6 +10,7 @@ import pytest
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import HEADER, ecom
@@ -41,7 +42,7 @@ def test_each_way_of_counting_gives_what_the_page_says() -> None:
         rule = RetentionRule(period="day", mode=line["mode"], clock=line["clock"])
         assert triangle(cells(deeds, rule))["2026-03-01"] == [int(line[str(n)]) for n in range(5)], line
         for name in ("posthog", "amplitude"):
-            peer = RetentionRule.preset(name)
+            peer = RetentionQuestion.from_mapping({"preset": name})
             assert (f"--preset {name}" in line["default of"]) == ((peer.mode, peer.clock) == (rule.mode, rule.clock))
 
 

@@ -209,7 +209,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     two = TrendQuestion.from_mapping({"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]}).trend
     assert totals(answer(STORY, two)) == {"cart / under 7": 3, "cart / 7 or more": 2, "cart / (none)": 1}
     assert two.columns == ["event_type", "cart_amount"]
-    rule = RetentionRule.from_mapping({"start": "cart", "period": "day", "by": ["event_type", "cart_amount:bins=2"]})
+    rule = RetentionRule("cart", period="day", by=("event_type", "cart_amount:bins=2"))
     parts = [one["value"] for one in answer(STORY, rule)["breakdown"]]
     assert parts == ["cart / 5 or more", "cart / under 5", "cart / (none)"]
     assert (rule.to_mapping()["by"], rule.columns) == (["event_type", "cart_amount:bins=2"], two.columns)
