@@ -11,10 +11,10 @@ from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.retention.activity import activity, event_activity
-from ecom_assets.retention.answers import (
+from ecom_assets.retention.counting import (
     Build,
     CellList,
-    Question,
+    RetentionQuery,
     answer_activity,
     check_types,
     retention_answer,
@@ -105,13 +105,13 @@ def _compute_who(listed: CellList, question: RetentionQuestion, asked: AskedEven
     return who_answer(_query(question, asked), listed, _whole_until(question, asked))
 
 
-def _query(question: RetentionQuestion, asked: AskedEvents) -> Question:
+def _query(question: RetentionQuestion, asked: AskedEvents) -> RetentionQuery:
     is_of_orders = asked.source.of_orders
     rule = _of_orders(question.rule) if is_of_orders else question.rule
     build: Build = activity if is_of_orders else event_activity
     between = asked.days if question.reads_all else (None, None)
     timezone, days = asked.opened.timezone, asked.extent.day_count
-    return Question(asked.con, asked.events, rule, timezone, days, build, between, asked.keep)
+    return RetentionQuery(asked.con, asked.events, rule, timezone, days, build, between, asked.keep)
 
 
 def _of_orders(rule: RetentionRule) -> RetentionRule:

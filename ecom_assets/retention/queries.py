@@ -1,4 +1,4 @@
-"""Queries about retention: the cohorts of the platform. Custom retention is in `retention/answers.py`."""
+"""Queries about retention: the cohorts of the platform. Custom retention is in `retention/counting.py`."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal

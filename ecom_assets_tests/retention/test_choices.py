@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.retention.answers import Question, answer_activity
+from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
@@ -64,7 +64,7 @@ def answer(acts: Sequence[Act], requested: Query, keep: list[pa.Table] | None = 
     con.con.register("acts", as_events(acts, requested.timezone))
     kept = None if keep is None else keeper(keep)
     days = 400 if requested.rule.period in {"month", "quarter", "year"} else 45
-    question = Question(
+    question = RetentionQuery(
         con, con.table("acts"), requested.rule, requested.timezone, days, between=requested.between, keep=kept
     )
     return answer_activity(question)
@@ -342,7 +342,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
         requested = Query(rule, timezone, between=(date(2026, 3, 27), None))
         ours: list[pa.Table] = []
         expected = answer(acts, requested, ours)
-        question = Question(
+        question = RetentionQuery(
             engine.con,
             events,
             rule,
@@ -411,7 +411,7 @@ def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, peri
     documents = [json.dumps({"group": who} if who != "v0" else {}) for who in events["visitor_id"].to_pylist()]
     one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
     con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
-    grouped = answer_activity(Question(con, con.table("acts"), replace(rule, per="properties.group"), "UTC", 400))
+    grouped = answer_activity(RetentionQuery(con, con.table("acts"), replace(rule, per="properties.group"), "UTC", 400))
     plain = answer([one for one in acts if one.visitor_id != "v0"], Query(rule))
     assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
 

@@ -10,8 +10,8 @@ import pytest
 
 from ecom_assets.retention import answers
 from ecom_assets.retention.activity import by_period, event_activity
-from ecom_assets.retention.answers import Question, answer_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
+from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.kernel import MOST_WORDS, WORD_BITS, cohort_counts
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.warehouse.local import connect
@@ -126,7 +126,7 @@ def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> N
 def answered(deeds: pa.Table, rule: RetentionRule) -> dict[str, Any]:
     con = connect()
     con.con.register("some_deeds", deeds)
-    return answer_activity(Question(con, con.table("some_deeds"), rule, "UTC", days=46))
+    return answer_activity(RetentionQuery(con, con.table("some_deeds"), rule, "UTC", days=46))
 
 
 def sorted_rows(table: pa.Table) -> list[tuple[object, ...]]:

@@ -21,7 +21,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import Limits
-from ecom_assets.retention.answers import Question, answer_activity
+from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.breakdown import bins_of, split_columns
 from ecom_assets.trends.definition import Trend
@@ -72,7 +72,7 @@ def answer(rows: Sequence[Row], question: Trend | Funnel | RetentionRule, day: d
         return trend_answer(con, events, question, Range.of_question(known, (day, day)))
     if isinstance(question, Funnel):
         return funnel_answer(con, events, question, limits=Limits(day, day))
-    return answer_activity(Question(con, events, question, "UTC", 30, between=(day, day)))
+    return answer_activity(RetentionQuery(con, events, question, "UTC", 30, between=(day, day)))
 
 
 def totals(actual: Row) -> dict[str, float]:

@@ -14,8 +14,8 @@ from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answer import RetentionWhoAnswer, who_of
-from ecom_assets.retention.answers import CellList
 from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.retention.counting import CellList
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.question import RetentionQuestion
 

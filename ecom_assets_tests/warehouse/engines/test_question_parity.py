@@ -22,7 +22,7 @@ from ecom_assets.experiments.answer import experiment_answer
 from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.retention.answers import Question, retention_answer
+from ecom_assets.retention.counting import RetentionQuery, retention_answer
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
@@ -207,7 +207,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
         return trend_answer(con, events, TrendQuestion.from_mapping(asked).trend, Range(first, last, FIRST, LAST))
     if kind == "experiment":
         return experiment_answer(con, events, ExperimentQuestion.from_mapping(asked).experiment, (FIRST, LAST))
-    return retention_answer(Question(con, events, RetentionQuestion.from_mapping(asked).rule, "UTC", 80))
+    return retention_answer(RetentionQuery(con, events, RetentionQuestion.from_mapping(asked).rule, "UTC", 80))
 
 
 @pytest.fixture

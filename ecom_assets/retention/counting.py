@@ -1,4 +1,4 @@
-"""Answers to custom retention: which visitors or customers come back, from events or order lines, and who they are."""
+"""Counting custom retention: which visitors or customers come back, from events or order lines, and who they are."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Build = Callable[[Any, RetentionRule, Hours | None], Any]
 
 
 @dataclass(frozen=True)
-class Question:
+class RetentionQuery:
     """A retention query.
 
     Attributes:
@@ -117,13 +117,15 @@ class Counted:
     labels: list[str] = field(default_factory=list)
 
 
-def retention_answer(question: Question, whole_until: date | None = None, words: Words | None = None) -> dict[str, Any]:
+def retention_answer(
+    question: RetentionQuery, whole_until: date | None = None, words: Words | None = None
+) -> dict[str, Any]:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
     return answer | {"warnings": _missing_warnings(question, answer, words)}
 
 
-def _missing_warnings(question: Question, answer: Mapping[str, Any], words: Words | None) -> list[str]:
+def _missing_warnings(question: RetentionQuery, answer: Mapping[str, Any], words: Words | None) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
     con, events, rule = question.con, question.rows, question.rule
     of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
@@ -132,7 +134,7 @@ def _missing_warnings(question: Question, answer: Mapping[str, Any], words: Word
     return [*of_types, *missing_property_warnings(con, events, rule.columns, rule.number_columns)]
 
 
-def answer_activity(question: Question, whole_until: date | None = None) -> dict[str, Any]:
+def answer_activity(question: RetentionQuery, whole_until: date | None = None) -> dict[str, Any]:
     """Return `retention` as in INTERFACE.
 
     Args:
@@ -177,7 +179,7 @@ def _is_bare(rule: RetentionRule, answer: Mapping[str, Any]) -> bool:
     return has_no_values(one["value"] for one in answer.get("breakdown", ()))
 
 
-def _counted(question: Question, whole_until: date | None) -> Counted:
+def _counted(question: RetentionQuery, whole_until: date | None) -> Counted:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
     con, rule = question.con, question.rule
@@ -202,7 +204,7 @@ def _counted(question: Question, whole_until: date | None) -> Counted:
     return Counted(known, cells, by_label, labels)
 
 
-def _with_bins(question: Question) -> Question:
+def _with_bins(question: RetentionQuery) -> RetentionQuery:
     """Return the question with the edges of its bins, which are bounded by the numbers of starts in the range."""
     rule = question.rule
     if not rule.by or not binned_columns(rule.by_columns):
@@ -218,14 +220,14 @@ def _with_bins(question: Question) -> Question:
     return replace(question, rule=replace(rule, by=by, limit=limit))
 
 
-def _suits_kernel(question: Question) -> bool:
+def _suits_kernel(question: RetentionQuery) -> bool:
     rule = question.rule
     is_plain = rule.clock == "calendar" and rule.period in {"day", "week", "month"}
     is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
     return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
 
 
-def _by_kernel(question: Question, whole_until: date | None) -> Counted | None:
+def _by_kernel(question: RetentionQuery, whole_until: date | None) -> Counted | None:
     con, rule = question.con, question.rule
     most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
     counted = cohort_counts(con, question.activity, rule, most_periods)
@@ -270,7 +272,7 @@ def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
     )
 
 
-def _known(activity: ir.Table, question: Question, whole_until: date | None) -> Known:
+def _known(activity: ir.Table, question: RetentionQuery, whole_until: date | None) -> Known:
     rule = question.rule
     (row,) = rows_of(extent_of(activity, rule))
     if row["newest_date"] is None:
@@ -282,7 +284,7 @@ def _known(activity: ir.Table, question: Question, whole_until: date | None) -> 
     return replace(known, has_money=row["money"] > 0)
 
 
-def _of_all_rows(question: Question) -> dict[str, Any] | None:
+def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
     """Return `extent_of` all rows, which say how far the data reach; None if the rule looks at all of them."""
     rule = question.rule
     if rule.where == EVERYTHING and rule.per == "user":
@@ -293,7 +295,7 @@ def _of_all_rows(question: Question) -> dict[str, Any] | None:
 
 
 def _reached(
-    newest_date: date, newest_at: datetime | None, period_count: int, question: Question, whole_until: date | None
+    newest_date: date, newest_at: datetime | None, period_count: int, question: RetentionQuery, whole_until: date | None
 ) -> Known:
     """Return how far the data reach: to the newest day, or to `whole_until` if that is later."""
     more = max((whole_until - newest_date).days, 0) if whole_until else 0
@@ -307,7 +309,7 @@ def _reached(
     return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
-def _answer(question: Question, result: Counted, cells: ir.Table) -> dict[str, Any]:
+def _answer(question: RetentionQuery, result: Counted, cells: ir.Table) -> dict[str, Any]:
     rows = rows_of(ordered_cells(cells))
     sums = rows_of(ordered_totals(cells))
     has_money = result.known.has_money
@@ -375,7 +377,7 @@ class CellList:
     value: str | None = None
 
 
-def who_answer(question: Question, listed: CellList, whole_until: date | None = None) -> dict[str, Any]:
+def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | None = None) -> dict[str, Any]:
     """Return the visitors in a cell, in order, and how many they are.
 
     Raises:
