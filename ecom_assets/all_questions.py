@@ -16,6 +16,7 @@ PLACES: Final[Mapping[str, str]] = {
     "sessions": "sessions.answer.SESSIONS",
     "retention": "retention.answer.RETENTION",
     "journeys": "journeys.answer.JOURNEYS",
+    "attribution": "sources.site_lists.ATTRIBUTION",
     "experiment": "experiments.answer.EXPERIMENT",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
@@ -26,6 +27,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "experiment": "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
     "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
     "journeys": "Show which steps sessions take one after another, and which paths end in a purchase.",
+    "attribution": "Credit the purchases in files, and what they brought, to the channels that led to them.",
 }
 """What each command says of itself, by the name of the question, in the list of all commands."""
 

@@ -16,7 +16,6 @@ from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
     ad_hoc,
-    attribution,
     customers,
     explain,
     funnels,
@@ -39,7 +38,7 @@ from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, retention, ad_hoc, attribution)),
+    *(one.questions for one in (funnels, retention, ad_hoc)),
     explain.router,
 ]
 """The ad-hoc questions."""

@@ -18,7 +18,7 @@ from ecom_assets.attribution.markov import removal_effect_rows, removal_effects,
 from ecom_assets.attribution.question import AttributionQuestion
 from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.attribution.touches import sources_of_sessions, touches
-from ecom_assets.questions.answer import Kind, QuestionAnswer
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents, StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
@@ -37,8 +37,8 @@ class CreditedChannel(BaseModel):
     """A channel, and what it is credited with."""
 
     channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
-    credit: float = Field(description="Purchases that it is credited with")
-    revenue: float = Field(description="What they brought, less refunds")
+    credit: float = number("Purchases", "decimal", "Purchases that it is credited with")
+    revenue: float = number("Revenue", "decimal", "What they brought, less refunds")
     removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
 
 

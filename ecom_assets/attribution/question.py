@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.queries import DEFAULT_MODEL
 from ecom_assets.attribution.rule import PRESETS, TWO_TOUCHES, AttributionRule, model_name
 from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
@@ -32,7 +33,7 @@ class AttributionQuestion(Question):
     )
 
     model: Annotated[str, MODEL, BeforeValidator(model_name)] = asked(
-        "last_non_direct", "Model", "How credit is shared among visits"
+        DEFAULT_MODEL, "Model", "How credit is shared among visits"
     )
     lookback: Duration = asked(
         duration_text(AttributionRule.lookback_s), "Visits count for",

@@ -44,7 +44,6 @@ COMMANDS: Final[Commands] = {
     "value": "value.value",
     "retention": "ask.retention",
     "journeys": "ask.journeys",
-    "attribution": "attribution.attribution_command",
     **{name: f"ask.{name}" for name in PLACES},
     "export": "export.export",
 }

@@ -240,7 +240,10 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
     [
         (("--group", "/a/*"), "Patterns group pages, and steps are by page_type; ask by page, or leave them out."),
         (("--from-step", "(start)"), "Every session has (start); name another step, or leave it out."),
-        (("--min-count", "0"), "`min_count` of a journey definition: input should be greater than or equal to 1; got 0."),
+        (
+            ("--min-count", "0"),
+            "`min_count` of a journey definition: input should be greater than or equal to 1; got 0.",
+        ),
         (("--where", "brand = x"), "The events have no column 'brand'"),
     ],
 )

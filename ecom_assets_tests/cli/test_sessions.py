@@ -183,13 +183,13 @@ def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, se
 def test_credit_goes_to_the_visit_that_the_rule_puts_the_purchase_in(home: Path) -> None:
     # By the silence, Ann bought in a visit of its own, from nowhere; by the source's id, in that of the letter.
     assert ask(home, "attribution", "--model", "last")["channels"] == [
-        {"channel": "Direct", "credit": 3.0, "revenue": 60.0}
+        {"channel": "Direct", "credit": 3.0, "revenue": 60.0, "removal_effect": None}
     ]
     actual = ask(home, "attribution", "--model", "last", "--session-rule", "source")
     assert actual["definition"]["session_rule"] == "source"
     assert actual["channels"] == [
-        {"channel": "Direct", "credit": 2.0, "revenue": 50.0},
-        {"channel": "Email", "credit": 1.0, "revenue": 10.0},
+        {"channel": "Direct", "credit": 2.0, "revenue": 50.0, "removal_effect": None},
+        {"channel": "Email", "credit": 1.0, "revenue": 10.0, "removal_effect": None},
     ]
 
 

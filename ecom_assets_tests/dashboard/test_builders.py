@@ -9,9 +9,15 @@ import pytest
 import requests
 import yaml
 
+<<<<<<< HEAD
 from ecom_assets.attribution.answer import AttributionQuestion
 from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.experiments.question import ExperimentQuestion
+=======
+from ecom_assets.attribution.question import AttributionQuestion
+from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.experiments.experiment import Experiment
+>>>>>>> 192babff (Declare the question of attribution once, and answer it over files and tables by one function)
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.retention.question import RetentionQuestion
