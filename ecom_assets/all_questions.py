@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ecom_assets.questions.answer import Kind
 
 PLACES: Final[Mapping[str, str]] = {
+    "funnel": "funnels.answer.FUNNEL",
     "trend": "trends.answer.TREND",
     "correlation": "correlation.answer.CORRELATION",
     "sessions": "sessions.answer.SESSIONS",
@@ -21,6 +22,7 @@ PLACES: Final[Mapping[str, str]] = {
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
+    "funnel": "Count who got how far through the steps.",
     "trend": "Count events or visitors over time, or add up what they carry.",
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
     "retention": "Count who of each period's new visitors, or customers, came back, and what they were worth.",

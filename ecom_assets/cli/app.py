@@ -36,7 +36,7 @@ COMMANDS: Final[Commands] = {
     "copy": "copy.copy",
     "migrate": "migrate.migrate_command",
     "sessions": "ask.sessions",
-    "funnel": "funnel.funnel",
+    "funnel": "ask.funnel",
     "trend": "ask.trend",
     "correlation": "ask.correlation",
     "experiment": "ask.experiment",

@@ -17,8 +17,8 @@ from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, answer
-from ecom_assets.questions.model import SCOPE, Question
-from ecom_assets.questions.texts import Field, definition_of, fields_of
+from ecom_assets.questions.model import Question
+from ecom_assets.questions.texts import Field, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.opened import OpenedFiles
@@ -55,9 +55,8 @@ class FileCommand:
     @cached_property
     def fields(self) -> Mapping[str, Field]:
         """The fields that are options, by the name of the parameter: those of the question first, then the days."""
-        given = [field for field in fields_of(self.kind.question) if self.option_of(field)]
-        in_order = sorted(given, key=lambda field: field.path[0] in SCOPE | self.kind.question.BESIDE)
-        return {field.name.replace(".", "_") + "_": field for field in in_order}
+        given = [field for field in in_order(self.kind.question) if self.option_of(field)]
+        return {field.name.replace(".", "_") + "_": field for field in given}
 
     def option_of(self, field: Field) -> str:
         """Return the option of a field; empty for none."""

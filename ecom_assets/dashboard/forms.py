@@ -25,8 +25,8 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.fields import Place, lines_of
-from ecom_assets.questions.model import SCOPE, Definition, Part
-from ecom_assets.questions.texts import Field, definition_of, fields_of, place
+from ecom_assets.questions.model import Part
+from ecom_assets.questions.texts import Field, definition_of, fields_of, in_order, place
 
 Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]
@@ -140,10 +140,10 @@ class Builder:
     def groups(self) -> tuple[Group, ...]:
         """The fields of the form, by part."""
         titles = self.kind.question.TITLES
-        fields = own_first(self.kind.question)
+        fields = in_order(self.kind.question)
 
         def place_of(given: Field) -> Place:
-            return given.input.place if given.input.place in titles else "more"
+            return given.input.place if given.input.place in {"", *titles} else "more"
 
         made = {
             place: [one for given in fields if place_of(given) == place for one in inputs_of(given)] for place in titles
@@ -173,11 +173,6 @@ class Builder:
                 place(definition, one.path, rows)
         made = self.make(definition, filled_in) if self.make else definition
         return self.kind.question.from_mapping(self.kind.question.folded(made))
-
-
-def own_first(question: type[Definition]) -> list[Field]:
-    """Return the fields of a question in the order of the form: its own, then the days and visitors."""
-    return sorted(fields_of(question), key=lambda one: one.path[0] in SCOPE)
 
 
 def inputs_of(field: Field) -> list[Input]:

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
+from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
@@ -17,6 +20,7 @@ from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_coho
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.optional_rules import required_steps
+from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.funnels.report import (
     OTHER,
     conversion_times,
@@ -27,14 +31,115 @@ from ecom_assets.funnels.report import (
     with_value_columns,
 )
 from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
-from ecom_assets.questions.source import EventSource, QuestionTooLargeError
-from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, QuestionTooLargeError
+from ecom_assets.sessions.question import known_session_rule
+from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
 from ecom_assets.tables.values import json_path
+
+
+class Entered(BaseModel):
+    """The days on which units entered."""
+
+    first_date: date = Field(description="First day of entry")
+    last_date: date = Field(description="Last day of entry")
+    timezone: str = Field(description="The time zone of the days")
+    complete: bool = Field(description="Whether the window of every entry is over in the data")
+
+
+class Bar(BaseModel):
+    """A bar of a histogram: the number of units in a range of durations."""
+
+    from_s: int = Field(description="From so many seconds on")
+    to_s: int | None = Field(description="To so many; null for all that took longer")
+    count: int = Field(description="Units")
+
+
+class FunnelStepAnswer(BaseModel):
+    """A step, with the number of units that reached it and the time that they took."""
+
+    step: int = Field(description="Place of the step, from 1")
+    event_type: str = Field(description="What happens")
+    optional: bool | None = Field(
+        None, exclude_if=lambda value: value is None, description="True for a step that need not be taken; else absent"
+    )
+    count: int = number("Count", "count", "Units that got there")
+    conversion_from_start: float | None = number("Of step 1", "rate", "Share of those at step 1")
+    conversion_from_previous: float | None = number(
+        "Of the step before", "rate", "Share of those at the step before that has to be taken"
+    )
+    median_s_from_previous: float | None = number(
+        "Median time since", "seconds", "Median of the seconds since the step before"
+    )
+    p90_s_from_previous: float | None = number("90th percentile", "seconds", "90th percentile of these")
+    median_s_from_start: float | None = Field(description="Median of the seconds since step 1")
+    p90_s_from_start: float | None = Field(description="90th percentile of these")
+    average_s_from_previous: float | None = Field(description="Mean of the seconds since the step before")
+    average_s_from_start: float | None = Field(description="Mean of the seconds since step 1")
+    histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
+
+
+class FunnelPart(BaseModel):
+    """The funnel of one value of the breakdown."""
+
+    value: str | None = Field(description="The value; Other for those beyond the limit")
+    values: list[str] = Field(description="The value of each column of the breakdown; Other alone")
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+
+
+class CohortOfEntry(BaseModel):
+    """The funnel of those who entered in one period."""
+
+    start: str = Field(description="When the period begins", examples=["2026-03-02"])
+    complete: bool = Field(description="Whether the window of every entry is over in the data")
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+    breakdown: list[FunnelPart] | None = Field(None, description="By value, where `by` is requested, too")
+
+
+class ConversionTimes(BaseModel):
+    """How long units took between two steps."""
+
+    from_step: int = Field(description="The earlier step")
+    to_step: int = Field(description="The later step")
+    count: int = Field(description="Units that took both")
+    average_s: float | None = Field(description="Mean of the seconds")
+    median_s: float | None = Field(description="Median of the seconds")
+    p90_s: float | None = Field(description="90th percentile of the seconds")
+    bins: list[Bar] = Field(description="How many took so long; half-open")
+
+
+class FunnelAnswer(QuestionAnswer):
+    """The result of a custom funnel."""
+
+    steps: list[FunnelStepAnswer] = Field(description="The steps in order")
+    total_count: int = Field(description="How many values the breakdown has, or with `over` how many cohorts there are")
+    breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
+    entries: Entered | None = Field(None, description="Days of entry, where they or cohorts are requested")
+    cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
+    time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
+    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
+
+
+class AtStep(BaseModel):
+    """Somebody at a step, or a session."""
+
+    visitor_id: str = Field(description="The visitor")
+    event_at: InUtc = Field(description="When they got to the step, in UTC")
+    event_id: str | None = Field(None, description="The event with which they did")
+
+
+class WhoAnswer(QuestionAnswer):
+    """Who is at a step of a custom funnel."""
+
+    step: int = Field(description="Of this step")
+    count: int = Field(description="How many they are")
+    total_count: int = Field(description="How many are listed")
+    who: list[AtStep] = Field(description="By visitor")
 
 
 def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
@@ -259,31 +364,95 @@ class StepList:
     only_stopped: bool = False
 
 
-def who_answer(  # noqa: PLR0913, PLR0917 (each is a part of the question)
-    con: SQLBackend, events: ir.Table, definition: Funnel, rule: SessionRule, limits: Limits, listed: StepList
-) -> dict[str, Any]:
-    """Return the first units at a step, in order, and the number of all of them.
-
-    Raises:
-        DefinitionError: The funnel has no such step, or counts totals.
-    """
-    if listed.step > len(definition.steps):
-        raise DefinitionError(f"Step {listed.step} is not one of the {len(definition.steps)} steps; give one of them.")
-    if definition.per not in {"user", "session"}:
-        raise DefinitionError(
-            "The visitors at a step are listed per user or session, not for totals or properties; set per."
-        )
-    values: dict[str, Any] = {}
+def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
+    """Return a function that puts who is at the step, and how many they are, into `values`."""
 
     def keep(chains: ir.Table) -> None:
         keys = key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
-            following = next((n for n in required_steps(definition) if n > listed.step), None)
+            following = next((n for n in required_steps(funnel) if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = int(con.to_pyarrow(rows.count()).as_py())
         values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
 
-    answer = funnel_answer(con, events, definition, rule=rule, keep=keep, limits=limits)
+    return keep
+
+
+def compute_who(listed: StepList, question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the first units at a step, in order, and the number of all of them.
+
+    Raises:
+        DefinitionError: The funnel has no such step, or counts totals.
+        QuestionTooLargeError: The funnel has too many steps.
+    """
+    funnel = question.funnel
+    if asked.source.is_bounded and not is_small_enough(replace(funnel, by=None), has_kernel=False):
+        raise QuestionTooLargeError(
+            f"The visitors at a step are listed for funnels of at most {MOST_COMPILED_STEPS} steps here, not "
+            f"{len(funnel.steps)}; ask for fewer, or use `ecom funnel --who`."
+        )
+    if listed.step > len(funnel.steps):
+        raise DefinitionError(f"Step {listed.step} is not one of the {len(funnel.steps)} steps; give one of them.")
+    if funnel.per not in {"user", "session"}:
+        raise DefinitionError(
+            "The visitors at a step are listed per user or session, not for totals or properties; set per."
+        )
+    values: dict[str, Any] = {}
+    answer = _answer(question, asked, _listed_by(asked.con, funnel, listed, values))
     return {"definition": answer["definition"], "step": listed.step, **values}
+
+
+def compute(question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the units and their times at each step, and what else is asked for.
+
+    Raises:
+        DefinitionError: A column is unknown, or the funnel cannot be computed.
+        QuestionTooLargeError: It has too many steps.
+    """
+    check_size(question.funnel, asked.source, "ask for fewer, or use `ecom funnel`")
+    return _answer(question, asked, asked.keep)
+
+
+def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> dict[str, Any]:
+    funnel, entered = question.funnel, question.entry_days
+    # The rule of the preset's tool, if it has sessions.
+    rule = known_session_rule(question.session_rule or TOOL_RULES.get(str(question.preset)), asked.source)
+    # The days are fixed by all events, because those of a visitor segment may end earlier.
+    newest = asked.opened.known.last if asked.segment else None
+    first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
+    result = funnel_answer(
+        asked.con,
+        asked.events,
+        funnel,
+        rule=SessionRule.preset(rule),
+        keep=keep,
+        words=asked.source.words,
+        limits=Limits(first, last, count, asked.opened.timezone),
+        times=asked.begun,
+    )
+    return result | {"session_rule": rule if funnel.per == "session" else None}
+
+
+def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
+    """Return how long visitors took to each step, if the check of the rows can say it; else None."""
+    has_days = question.time_range or question.days.is_given or question.entry_days.is_given
+    return None if has_days or question.over else opened.step_times(question.funnel)
+
+
+FUNNEL: Final = Kind(
+    "funnel",
+    FunnelQuestion,
+    FunnelAnswer,
+    compute,
+    "A custom funnel",
+    lists=("cohorts", "breakdown"),
+    writes=("--who", "Write who is at each step to this .parquet or .csv file."),
+    begin=begin,
+)
+
+
+def who_is_at(listed: StepList) -> Kind[FunnelQuestion, WhoAnswer]:
+    """Return the question who is at a step of a funnel."""
+    return Kind("funnel", FunnelQuestion, WhoAnswer, partial(compute_who, listed), "Who is at a step", lists=("who",))

@@ -30,7 +30,6 @@ from ecom_assets.tables.days import (
     next_start,
     period_start,
 )
-from ecom_assets.tables.values import parse_days
 
 COHORT: Final = "cohort_start"
 MAX_COHORTS: Final = 1_000
@@ -42,21 +41,6 @@ class Limits(DayRange):
     """The days of entry that are asked for, in a time zone."""
 
     timezone: str = "UTC"
-
-    @classmethod
-    def read(cls, first: date | None, last: date | None, length: str | None, timezone: str) -> "Limits":
-        """Return limits from a first and a last day, or a length such as 30d instead of the first day.
-
-        Raises:
-            DefinitionError: They cannot be combined, or the length is not whole days.
-        """
-        if first and last and last < first:
-            raise DefinitionError(f"from={first} is after to={last}; swap them.")
-        if length is None:
-            return cls(first, last, timezone=timezone)
-        if first:
-            raise DefinitionError("`last` and `from` both say where the days begin; leave one of them out.")
-        return cls(None, last, parse_days(length), timezone)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.funnels.definition import (
@@ -36,18 +37,22 @@ from ecom_assets.questions.fields import (
     asked,
     breakdown,
     commas,
+    lines_of,
     periods,
     where_field,
 )
 from ecom_assets.questions.model import Definition, Part, Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
+from ecom_assets.tables.breakdown import split_columns
+from ecom_assets.tables.days import DayRange
 from ecom_assets.tables.first_events import EVERY, OCCURRENCES
 from ecom_assets.tables.values import duration_text, parse_duration
 
-ORDER: Final = Choices("order of a funnel", ORDERS, ORDERS_ELSEWHERE)
-EXCLUSION_RULE: Final = Choices("exclusion rule of a funnel", EXCLUSION_RULES)
+ORDER: Final = Choices("funnel's `order`", ORDERS, ORDERS_ELSEWHERE)
+EXCLUSION_RULE: Final = Choices("funnel's `exclusion_rule`", EXCLUSION_RULES)
 OCCURRENCE: Final = Choices("occurrence of a step", OCCURRENCES)
-OVER: Final = periods("`over` of a funnel")
+OVER: Final = periods("funnel's `over`")
+WEEK_START: Final = Choices("funnel's `week_start`", WEEKDAYS.labels)
 STEPS_HELP: Final = (
     "Event types, in order; * is any event, and `b?` an optional step, which need not be taken. On the command line "
     "they stand between commas; one with a comma stands in double quotes"
@@ -137,7 +142,7 @@ class Times(Part):
 
     first: Count = asked(..., "from", "The earlier step", alias="from", ge=1, le=MAX_STEPS)
     last: Count = asked(..., "to", "The later step", alias="to", ge=1, le=MAX_STEPS)
-    bins: int | str | list[str] | None = asked(
+    bins: Count | str | list[str] | None = asked(
         None, "bins", "A number of bins, the width of each, such as 1h, or where they end; default chosen"
     )
 
@@ -196,11 +201,15 @@ class FunnelDefinition(Definition):
         options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
     )  # fmt: skip
     by: breakdown("`by`") = asked(  # type: ignore[valid-type]  # a type of a function
-        None, "Break down by", "Column to compare, bins such as cart_amount:bins=5, or up to 5 of these",
-        hint="product_category, cart_amount:bins=5", suggests="columns", about=("by", "breakdown"),
+        None, "Break down by", "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
+        "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
+        suggests="columns", parts=split_columns, about=("by", "breakdown"),
     )  # fmt: skip
     over: Annotated[str | None, OVER] = asked(
-        None, "Over time, by", "Length of periods of entry, each of which is a cohort with a funnel of its own"
+        None,
+        "Over time, by",
+        "Length of periods of entry, each of which is a cohort with a funnel of its own",
+        options={"": "No"},
     )
     exclude: tuple[Excluded, ...] = asked(
         [], "Without, between steps", "Events that may not come between the steps; `a:2:3` only between steps 2 and 3",
@@ -213,22 +222,23 @@ class FunnelDefinition(Definition):
     )  # fmt: skip
     exclusion_rule: Annotated[str, EXCLUSION_RULE] = asked(
         Funnel.exclusion_rule, "What comes between", "What an excluded event does: mixpanel keeps the steps before it, "
-        "posthog drops the attempt", place="more",
+        "posthog drops the attempt", place="more", needs=("exclude", "says what an excluded event does"),
     )  # fmt: skip
     by_attribution: str = asked(
         Funnel.by_attribution, "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
         "like", max_length=10, hint="first, last, all, step_2", place="more",
+        needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = asked(
         Funnel.limit, "Values by themselves", "How many values of `by` to show; the others are Other", ge=1,
-        le=GREATEST_LIMIT, hint="25", place="more",
+        le=GREATEST_LIMIT, hint="25", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
-    week_start: Annotated[str, WEEKDAYS] = asked(
+    week_start: Annotated[str, WEEK_START] = asked(
         Funnel.week_start, "Weeks begin on", "Weekday on which weeks begin", place="more"
     )
     time_to_convert: Times | None = asked(
         None, "Time to convert, steps", "Two steps, the time between which is counted in bins, such as 1:3",
-        hint="1:3", place="more", about=("time_to_convert",),
+        hint="1:3", place="more", about=("time_to_convert",), address="times",
     )  # fmt: skip
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
@@ -273,9 +283,71 @@ class FunnelDefinition(Definition):
         return self.funnel.to_mapping()
 
 
+EXTRAS: Final[Mapping[str, FieldInfo]] = {
+    "step_where": asked(
+        [], "", "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold",
+        place="", parts=lines_of,
+    ),
+    "occurrence": asked(
+        [], "Step 1 counts", "first_ever or first_time: step 1 is the visitor's first event of its type in all data, "
+        "or the first that meets the conditions. '2: first_time' is of step 2", place="more", parts=lines_of,
+        options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
+    ),
+    "bins": asked(
+        None, "Its bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
+        "chosen if not given", place="more", hint="12, 1h, or 1m, 10m, 1h",
+        needs=("time_to_convert", "are those of --time-to-convert"),
+    ),
+}  # fmt: skip
+"""What the command and the form say of a step, or of the time to convert, apart from it."""
+
+
+def with_extras(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition of a funnel with the conditions and occurrences in its steps, and the bins in its times.
+
+    Raises:
+        UsageError: One does not begin with the number of a step, or a step has two occurrences.
+    """
+    extra = {name: definition.pop(name, None) for name in EXTRAS}
+    if extra["bins"] and definition.get("time_to_convert"):
+        definition["time_to_convert"] = {
+            **Times.from_text(definition["time_to_convert"]), "bins": _bins(extra["bins"])
+        }  # fmt: skip
+    steps = [{**step, "where": [*step.get("where", ())]} for step in definition.get("steps") or ()]
+    for text in extra["step_where"] or ():
+        place, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
+        steps[place - 1]["where"].append(condition)
+    for text in (extra["occurrence"] or ()) if steps else ():
+        place, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
+        if "occurrence" in steps[place - 1]:
+            raise UsageError(f"--occurrence is given twice of step {place}; leave one of them out.")
+        steps[place - 1]["occurrence"] = name.strip()
+    return definition | ({"steps": steps} if steps else {})
+
+
+def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
+    """Return the number of a step, and the text after it."""
+    number, colon, value = text.partition(":")
+    place = int(number) if number.strip().isdecimal() else 0
+    if not colon or not 1 <= place <= steps:
+        raise UsageError(
+            f"{option} {text!r} does not begin with the number of a step, 1 to {steps}; write it as in "
+            f"'{steps}: {example}'."
+        )
+    return place, value
+
+
+def _bins(text: str) -> int | str | list[str]:
+    if "," in text:
+        return commas(text)
+    return int(text) if text.strip().isdecimal() else text.strip()
+
+
 class FunnelQuestion(FunnelDefinition, Question):
     """A custom funnel; see docs/metrics.md."""
 
+    BESIDE: ClassVar[frozenset[str]] = frozenset({"from", "to", "session_rule"})
+    EXTRAS = EXTRAS
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -290,6 +362,9 @@ class FunnelQuestion(FunnelDefinition, Question):
 
     start_date: date | None = Field(None, description="First day whose events are looked at; default all")
     end_date: date | None = Field(None, description="Last of them, included")
+    session_rule: SessionRuleName = session_rule_field(
+        "When a session ends, for per=session; default as the preset or the settings say"
+    )
     first: date | None = asked(
         None, "Entered from", "First day of entry, YYYY-MM-DD; later steps may follow any time", alias="from",
         is_date=True, place="more", about=("from", "first"), address="start_date",
@@ -298,6 +373,49 @@ class FunnelQuestion(FunnelDefinition, Question):
         None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, place="more",
         about=("to",), address="end_date",
     )  # fmt: skip
-    session_rule: SessionRuleName = session_rule_field(
-        "When a session ends, for per=session; default as the preset or the settings say"
-    )
+
+    @classmethod
+    def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
+        """Return the definition with the conditions and occurrences in its steps, and the bins in its times."""
+        return with_extras(definition)
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        """Refuse days of entry beside days whose events are looked at, and days that leave first events out."""
+        entered = self.entry_days
+        if not (self.time_range or self.start_date or self.end_date):
+            return self
+        if self.funnel.counts_firsts:
+            raise DefinitionError(
+                "What a visitor did first is found in all data, but time_range, start_date and end_date leave days "
+                "out; give the days of entry as from and to."
+            )
+        if entered.is_given:
+            raise DefinitionError(
+                "from, to and last are the days of entry, and time_range, start_date and end_date leave all events of "
+                "other days out; give only one kind."
+            )
+        return self
+
+    @property
+    def days(self) -> DayRange:
+        """The days whose events are looked at."""
+        return DayRange.read(self.start_date, self.end_date, None, ("start_date", "end_date"))
+
+    @property
+    def entry_days(self) -> DayRange:
+        """The days of entry.
+
+        Raises:
+            DefinitionError: They cannot be combined.
+        """
+        return DayRange.read(self.first, self.last_day, self.last, ("from", "to"))
+
+    def as_of(self, newest: date) -> date:
+        """Return the day as of which a visitor segment is: the last day of entry."""
+        return self.last_day or super().as_of(newest)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """The columns that it is computed from: sessions are cut by the page."""
+        return [*self.columns, *(["page_url"] if self.per == "session" else [])]

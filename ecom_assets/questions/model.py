@@ -15,7 +15,6 @@ from ecom_assets.tables.conditions import Condition, Group, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.presets import TOOLS, Preset, with_preset
 from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
-from ecom_assets.tables.values import parse_days
 
 
 class Part(BaseModel):
@@ -251,13 +250,7 @@ class Question(Definition):
         """
         if strange := [day for day in (self.start_date, self.end_date) if day and not FIRST_DATE <= day <= LAST_DATE]:
             raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
-        if self.start_date and self.end_date and self.end_date < self.start_date:
-            raise DefinitionError(f"start_date={self.start_date} is after end_date={self.end_date}; swap them.")
-        if self.last is None:
-            return DayRange(self.start_date, self.end_date)
-        if self.start_date:
-            raise DefinitionError("The first day and `last` both say where the days begin; leave one of them out.")
-        return DayRange(None, self.end_date, parse_days(self.last))
+        return DayRange.read(self.start_date, self.end_date, self.last, ("start_date", "end_date"))
 
     def as_of(self, newest: date) -> date:
         """Return the day as of which a visitor segment is, given the newest day of events."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.questions.fields import AS_TEXT, Choices, Input, choices_of, default_of, input_of
-from ecom_assets.questions.model import Definition, Part, Question
+from ecom_assets.questions.model import SCOPE, Definition, Part, Question
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Field]
             result.append(Field(alias, (*path, alias), info, shown))
     extras = model.EXTRAS if issubclass(model, Definition) and not path else {}
     return result + [Field(name, (name,), info, shown) for name, info in extras.items() if (shown := input_of(info))]
+
+
+def in_order(question: type[Question]) -> list[Field]:
+    """Return the fields as people are asked for them: those of a definition file first, the days and visitors last."""
+    return sorted(fields_of(question), key=lambda one: (one.path[0] in SCOPE, one.path[0] in question.BESIDE))
 
 
 def definition_of(question: type[Question], given: Mapping[str, Any]) -> dict[str, Any]:

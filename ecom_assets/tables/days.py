@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.errors import DefinitionError
 from ecom_assets.tables import values
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
@@ -323,6 +324,23 @@ class DayRange:
     def is_given(self) -> bool:
         """Whether any of the days is given."""
         return (self.first, self.last, self.day_count) != (None, None, None)
+
+    @classmethod
+    def read(cls, first: date | None, last: date | None, length: str | None, names: tuple[str, str]) -> DayRange:
+        """Return the days from a first to a last one, or of a length such as 30d instead of the first.
+
+        `names` are what the first and the last day are called.
+
+        Raises:
+            DefinitionError: They cannot be combined, or the length is not whole days.
+        """
+        if first and last and last < first:
+            raise DefinitionError(f"{names[0]}={first} is after {names[1]}={last}; swap them.")
+        if length is None:
+            return cls(first, last)
+        if first:
+            raise DefinitionError(f"`last` and `{names[0]}` both say where the days begin; leave one of them out.")
+        return cls(None, last, values.parse_days(length))
 
     def within(self, newest: date) -> Ends:
         """Return the first and the last day, given the newest day of the data."""

@@ -15,22 +15,29 @@ import scipy  # loads scipy.stats where it is called
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.correlation import queries
-from ecom_assets.correlation.correlation import Correlation, entrants, event_type_counts, property_counts
+from ecom_assets.correlation import answer as answers
+from ecom_assets.correlation.answer import CORRELATION
+from ecom_assets.correlation.correlation import entrants, event_type_counts, property_counts
 from ecom_assets.correlation.odds_ratio import odds_ratio
-from ecom_assets.correlation.queries import correlation_answer
+from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import Funnel
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
+from ecom_assets_tests.questions.events_in_engine import answered
 
 HOURS = 6
-FUNNEL = Funnel.from_mapping({"steps": ["page_view", "purchase"], "within": f"{HOURS}h"})
-ASKED = Correlation(FUNNEL, ("properties.variant",), limit=1_000)
+ASKED = CorrelationQuestion.from_mapping(
+    {
+        "funnel": {"steps": ["page_view", "purchase"], "within": f"{HOURS}h"},
+        "properties": ["properties.variant"],
+        "limit": 1_000,
+    }
+)
+FUNNEL = ASKED.funnel.funnel
 STORY = [
     Act("a0", "ann", "search", at("02 09:00")),
     Act("a1", "ann", "page_view", at("02 10:00"), "mobile"),
@@ -52,11 +59,11 @@ def events_of(acts: list[Act]) -> pa.Table:
     return as_events(acts).append_column("source_session_id", pa.nulls(len(acts), pa.string()))
 
 
-def answer(acts: list[Act], question: Correlation = ASKED) -> dict[str, Any]:
+def answer(acts: list[Act], question: CorrelationQuestion = ASKED) -> dict[str, Any]:
     """Return the answer about acts."""
     con = connect()
     con.con.register("acts", events_of(acts))
-    return correlation_answer(con, con.table("acts"), question)
+    return answered(CORRELATION, con, con.table("acts"), question)
 
 
 def counts(actual: dict[str, Any]) -> dict[tuple[str | None, str], tuple[int, int]]:
@@ -117,7 +124,7 @@ def test_the_strongest_comes_first_and_the_rare_last() -> None:
     ]
     assert (rows[0]["odds_ratio"], rows[0]["converted_count"], rows[0]["other_count"]) == (6.0, 30, 30)
     assert rows[0]["low"] < 6 < rows[0]["high"]
-    assert [row["value"] for row in answer(acts, replace(ASKED, limit=1))["correlations"]] == ["search"]
+    assert [row["value"] for row in answer(acts, ASKED.changed(limit=1))["correlations"]] == ["search"]
 
 
 @pytest.mark.parametrize(
@@ -188,9 +195,10 @@ ORDERS = ("ordered", "strict_increase", "allow_reentry")
 @given(seed=st.integers(0, 10_000), order=st.sampled_from(ORDERS), hours=st.integers(1, 9), is_wide=st.booleans())
 def test_the_kernel_finds_the_entrants_of_the_expression(seed: int, order: str, hours: int, is_wide: bool) -> None:  # noqa: FBT001 (drawn)
     steps = ["page_view", "*", "purchase"] if is_wide else ["page_view", "review", "purchase"]
-    question = Correlation(Funnel.from_mapping({"steps": steps, "within": f"{hours}h", "order": order}), limit=1_000)
+    funnel = {"steps": steps, "within": f"{hours}h", "order": order}
+    question = CorrelationQuestion.from_mapping({"funnel": funnel, "limit": 1_000})
     quick = answer(acts_of(seed), question)
-    with patch.object(queries, "has_kernels", return_value=False):
+    with patch.object(answers, "has_kernels", return_value=False):
         assert answer(acts_of(seed), question) == quick
 
 
@@ -198,7 +206,7 @@ def test_the_kernel_finds_the_entrants_of_the_expression(seed: int, order: str, 
 def test_postgres_says_the_same(postgres_server: str) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     acts = acts_of(11)
-    actual = correlation_answer(engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
+    actual = answered(CORRELATION, engine.con, engine.con.create_table("acts", events_of(acts)), ASKED)
     engine.close()
     assert actual == answer(acts)
 
@@ -238,11 +246,11 @@ def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
 )
 def test_a_correlation_that_cannot_be_is_refused(raw: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        Correlation.from_mapping(raw)
+        CorrelationQuestion.from_mapping(raw)
 
 
 def test_a_definition_reads_what_it_writes() -> None:
-    assert Correlation.from_mapping(ASKED.to_mapping()) == ASKED
+    assert CorrelationQuestion.from_mapping(ASKED.to_mapping()) == ASKED
 
 
 def test_the_example_of_bland_and_altman_is_reproduced() -> None:

@@ -9,16 +9,7 @@ import pytest
 import requests
 import yaml
 
-<<<<<<< HEAD
-from ecom_assets.attribution.answer import AttributionQuestion
-from ecom_assets.correlation.question import CorrelationQuestion
-from ecom_assets.experiments.question import ExperimentQuestion
-=======
-from ecom_assets.attribution.question import AttributionQuestion
-from ecom_assets.correlation.correlation import Correlation
-from ecom_assets.experiments.experiment import Experiment
->>>>>>> 192babff (Declare the question of attribution once, and answer it over files and tables by one function)
-from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.sessions.question import SessionQuestion
@@ -118,7 +109,10 @@ def test_a_refusal_is_at_its_field(client: Client, path: str, choices: dict[str,
 @pytest.mark.slow
 def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
     kinds: dict[str, tuple[Any, dict[str, str]]] = {
-        "funnel": (Funnel, {**STEPS, "exclude": "remove_from_cart", "over": "week", "where": "cart_amount is not set"}),
+        "funnel": (
+            FunnelQuestion,
+            {**STEPS, "exclude": "remove_from_cart", "over": "week", "where": "cart_amount is not set"},
+        ),
         "retention": (RetentionQuestion, {"start": "purchase", "period": "week", "by": "product_category"}),
         "trend": (TrendQuestion, {"series1": "purchase:visitors", "series2": "*:visitors", "formula": "A / B"}),
         "correlation": (CorrelationQuestion, {"step1": "product_view", "step2": "purchase"}),

@@ -11,6 +11,7 @@ import pytest
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.rules import daily_funnels, read_funnels
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import Condition, Group
@@ -51,25 +52,25 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         "where": {"any_of": ["price > 1", "gift = true"]},
         "time_to_convert": {"from": 1, "to": 2, "bins": "1h"},
     }
-    made = Funnel.from_mapping(raw)
+    made = FunnelDefinition.from_mapping(raw).funnel
     assert made.unit_column == "session_id"
     assert made.within_s == 1_800
     assert made.steps == (FunnelStep("view"), FunnelStep("cart", {"price": 2}))
     assert made.exclude[0] == Exclusion(FunnelStep("refund"), after=1, before=2)
-    assert Funnel.from_mapping(made.to_mapping()) == made
+    assert FunnelDefinition.from_mapping(made.to_mapping()).funnel == made
     for bins in (None, 12, ["60s", "1h"]):
-        over = Funnel.from_mapping(
+        over = FunnelDefinition.from_mapping(
             {"steps": ["a", "b"], "over": "week", "week_start": "sunday"}
             | {"time_to_convert": {"from": 1, "to": 2, "bins": bins}}
-        )
-        assert Funnel.from_mapping(over.to_mapping()) == over
+        ).funnel
+        assert FunnelDefinition.from_mapping(over.to_mapping()).funnel == over
 
 
 def test_one_column_in_a_list_is_that_column() -> None:
-    assert Funnel.from_mapping({"steps": ["a"], "by": ["c"]}).to_mapping()["by"] == "c"
-    both = Funnel.from_mapping({"steps": ["a"], "by": ["c", "properties.d"]})
+    assert FunnelDefinition.from_mapping({"steps": ["a"], "by": ["c"]}).funnel.to_mapping()["by"] == "c"
+    both = FunnelDefinition.from_mapping({"steps": ["a"], "by": ["c", "properties.d"]}).funnel
     assert both.to_mapping()["by"] == ["c", "properties.d"]
-    assert Funnel.from_mapping(both.to_mapping()) == both
+    assert FunnelDefinition.from_mapping(both.to_mapping()).funnel == both
 
 
 def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
@@ -79,7 +80,7 @@ def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
         {"event_type": "cart", "where": {"any_of": ["price > 10", "category = hats"]}},
         {"event_type": "cart", "where": {"column": "category", "value": "hats"}},
     ]
-    made = Funnel.from_mapping({"steps": steps, "where": ["visitor_id != bot"]})
+    made = FunnelDefinition.from_mapping({"steps": steps, "where": ["visitor_id != bot"]}).funnel
     over_10 = Condition("price", "greater", (10,))
     assert made.steps[0] == FunnelStep("cart", {}, over_10)
     assert made.steps[1] == FunnelStep(
@@ -87,12 +88,12 @@ def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
     )
     assert made.steps[3] == FunnelStep("cart", {"category": "hats"})
     assert made.columns == ["price", "category", "price", "brand", "price", "category", "category", "visitor_id"]
-    assert Funnel.from_mapping(made.to_mapping()) == made
+    assert FunnelDefinition.from_mapping(made.to_mapping()).funnel == made
 
 
 def test_what_a_body_leaves_null_is_not_given() -> None:
     raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
-    assert Funnel.from_mapping(raw) == Funnel((FunnelStep("view"), FunnelStep("cart")))
+    assert FunnelDefinition.from_mapping(raw).funnel == Funnel((FunnelStep("view"), FunnelStep("cart")))
 
 
 REFUSED = [
@@ -137,7 +138,7 @@ REFUSED = [
 @pytest.mark.parametrize(("raw", "words"), REFUSED)
 def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, words: str) -> None:
     with pytest.raises(DefinitionError, match=f"(?i){words}"):
-        Funnel.from_mapping(raw)
+        FunnelDefinition.from_mapping(raw)
 
 
 DECLARED = """

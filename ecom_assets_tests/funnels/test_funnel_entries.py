@@ -133,7 +133,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
 @given(
     steps=steps,
     within=st.integers(1, 6),
-    order=st.sampled_from(EARLIEST),
+    order=st.sampled_from([*EARLIEST]),
     over=st.sampled_from(["hour", "day"]),
     seed=seeds,
 )
@@ -148,7 +148,7 @@ def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order
 
 @pytest.mark.slow
 @examples(20)
-@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(ORDERS), seed=seeds)
+@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from([*ORDERS]), seed=seeds)
 def test_a_cohort_is_the_funnel_of_its_range(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
     events = days_of_streams(seed)
     cohorts = answer(events, Funnel(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
@@ -193,7 +193,7 @@ def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
 
 @pytest.mark.slow
 @examples(12)
-@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from(EARLIEST), seed=seeds)
+@given(steps=steps, within=st.integers(1, 6), order=st.sampled_from([*EARLIEST]), seed=seeds)
 def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
     con = connect()
     events = con.create_table("events", clean(days_of_streams(seed, 60)))

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.correlation.correlation import Correlation
+from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.optional_rules import required, required_steps
+from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.funnels.steps import step_answers
 from ecom_assets.warehouse.local import connect
@@ -153,9 +154,9 @@ def by_definition(
 
 
 def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
-    funnel = Funnel.from_mapping({"steps": ["view", "cart?", {"event_type": "help?"}, "purchase"]})
+    funnel = FunnelDefinition.from_mapping({"steps": ["view", "cart?", {"event_type": "help?"}, "purchase"]}).funnel
     assert [(one.event_type, one.is_optional) for one in funnel.steps[1:3]] == [("cart", True), ("help?", False)]
-    assert Funnel.from_mapping(funnel.to_mapping()) == funnel
+    assert FunnelDefinition.from_mapping(funnel.to_mapping()).funnel == funnel
 
 
 @pytest.mark.parametrize(
@@ -179,4 +180,4 @@ def test_what_does_not_go_with_optional_steps_is_refused(given: dict[str, Any], 
 
 def test_a_correlation_has_no_optional_steps() -> None:
     with pytest.raises(DefinitionError, match="Nobody needs to take an optional step"):
-        Correlation(BUYING)
+        CorrelationQuestion.from_mapping({"funnel": BUYING.to_mapping()})

@@ -19,6 +19,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.answer import fast_times
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.question import Times
 from ecom_assets.funnels.report import bins_of, conversion_times, counted_times, labelled, step_numbers
 from ecom_assets.funnels.steps import step_answers, step_rows
 from ecom_assets.funnels.time_to_convert import TimeToConvert
@@ -248,7 +249,7 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
     low, high = sorted(places)
     high = min(max(high, low + 1), len(steps))
     low = min(low, high - 1)
-    answer = TimeToConvert.from_raw({"from": low, "to": high, "bins": bins})
+    answer = Times.from_mapping({"from": low, "to": high, "bins": bins}).times
     events = random_streams(seed, streams=60, micros=SECOND)
     funnel = Funnel(steps, within_s, time_to_convert=answer)
     chains = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.cli import funnel as command
-from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.funnels.answer import FUNNEL
+from ecom_assets.funnels.question import FunnelQuestion
+from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import opened
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.compiled import PATH, compiled_text
-from ecom_assets.tables.days import DayRange
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.question_source import FileSource
 from ecom_assets.tables.packed import Keying
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -81,9 +83,10 @@ def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
     writer().execute(f"COPY rows TO '{path}'")
 
 
-def question(folder: Path, steps: list[str], within: str = "1h") -> dict[str, Any]:
-    definition = {"steps": steps, "within": within}
-    return command.answer([str(folder)], load_settings(), definition, None, SessionRule.preset("ga4"))
+def question(folder: Path, steps: list[Any], within: str = "1h", **more: Any) -> dict[str, Any]:
+    asked = FunnelQuestion.from_mapping({"steps": steps, "within": within} | more)
+    result = answer(FUNNEL, asked, FileSource(FileEvents.open([str(folder)], load_settings())))
+    return result.model_dump(mode="json", by_alias=True)
 
 
 @given(files=FILES, steps=STEPS, within=st.sampled_from(("1m", "1h", "30d")))
@@ -108,16 +111,15 @@ def test_what_it_cannot_count_is_left_to_the_full_cleaning(tmp_path: Path) -> No
     rows = [("a", "ann", "page_view", "2025-03-10T10:00:00Z"), ("b", "ann", "purchase", "2025-03-10T10:01:00Z")]
     write(tmp_path / "a.parquet", [(*row, *[None] * 7) for row in rows])
     steps: list[Any] = ["page_view", "purchase"]
-    rule = SessionRule.preset("ga4")
-    for more, days in (
-        ({"where": ["page_url is not set"]}, DayRange()),
-        ({"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]}, DayRange()),
-        ({"over": "day"}, DayRange()),
-        ({}, DayRange(day_count=1)),
-    ):
-        definition = {"steps": steps, "within": "1h"} | more
+    questions: tuple[dict[str, Any], ...] = (
+        {"where": ["page_url is not set"]},
+        {"steps": ["page_view", {"event_type": "purchase", "where": "product_id is not set"}]},
+        {"over": "day"},
+        {"last": "1d"},
+    )
+    for more in questions:
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
-            actual = command.answer([str(tmp_path)], load_settings(), definition, None, rule, days)
+            actual = question(tmp_path, **{"steps": steps} | more)
         assert not read.called, more
         assert [step["count"] for step in actual["steps"]] == [1, 1]
 

@@ -3,66 +3,17 @@
 from typing import Any, Final
 
 from ecom_assets.api.routes import funnels
-from ecom_assets.dashboard import builder, charts
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
-from ecom_assets.dashboard.builder import Answer, Group, Input, Question, answered, given, plain, question_page, split
 from ecom_assets.dashboard.formats import formatted
+from ecom_assets.dashboard.forms import Answer, Builder, Input, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.funnels.definition import MAX_STEPS
-from ecom_assets.tables.breakdown import split_columns
+from ecom_assets.funnels.answer import FUNNEL
 
-OCCURRENCES: Final = (
-    ("", "Every such event"),
-    ("first_time", "A visitor's first that meets the conditions"),
-    ("first_ever", "A visitor's first ever, if it meets them"),
-)
-UNITS: Final = (("", "Visitors"), ("session", "Sessions"), ("totals", "Every attempt"))
-GROUPS: Final = (
-    builder.steps_group("Steps", MAX_STEPS, "cart_amount > 20; product_category = Shoes"),
-    Group(
-        "How",
-        (
-            Input("within", "Window", "7d", about=("within", "duration")),
-            Input("order", "Order", options=builder.ORDERS, width=2),
-            Input("per", "Count", options=UNITS),
-            Input(
-                "by",
-                "Break down by",
-                "product_category, cart_amount:bins=5",
-                suggests="columns",
-                about=("by", "breakdown"),
-            ),
-            Input("over", "Over time, by", options=(("", "No"), *builder.PERIODS)),
-            Input("exclude", "Without, between steps", "remove_from_cart", suggests="types"),
-        ),
-    ),
-    Group(
-        "More",
-        (
-            Input("start_date", "Entered from", kind="date", about=("from", "first")),
-            Input("end_date", "Entered to", kind="date", about=("to",)),
-            Input("last", "Or the last", "30d"),
-            builder.TIMEZONE,
-            builder.WHERE,
-            Input("occurrence", "Step 1 counts", options=OCCURRENCES),
-            Input("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
-            Input("hold", "Same value throughout", "product_id", suggests="columns"),
-            Input("exclusion_rule", "What comes between", options=builder.EXCLUDING),
-            Input("by_attribution", "Breakdown's value from", "first, last, all, step_2"),
-            Input("limit", "Values by themselves", "25", kind="number"),
-            Input("week_start", "Weeks begin on", options=builder.WEEKDAYS),
-            Input("times", "Time to convert, steps", "1-3", about=("time_to_convert",)),
-            Input("bins", "Its bins", "12, 1h, or 1m, 10m, 1h"),
-            Input(
-                "session_rule", "Session rule", options=builder.SESSION_RULES, about=("session_rule", "session rule")
-            ),
-            builder.SEGMENT,
-            builder.PRESET,
-            Input("who", "List who is at step", "2", kind="number", about=("Step",)),
-            Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
-        ),
-        is_more=True,
-    ),
+EXTRA: Final = (
+    Input("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
+    Input("who", "List who is at step", "2", kind="number", about=("Step",)),
+    Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
 )
 STEPS: Final = (
     Column("label", "Step"),
@@ -74,39 +25,18 @@ STEPS: Final = (
 )
 
 
-def body_of(fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the groups)
-    """Return the body of the route from the fields of the form."""
-    own = ("start_date", "end_date", "times", "bins", "who", "who_stopped", "occurrence", "per_value")
-    steps = [one.name for one in GROUPS[0].inputs]
-    chosen = builder.steps_of(fields, MAX_STEPS)
-    if fields.occurrence and chosen:
-        chosen[0]["occurrence"] = fields.occurrence
-    return given(
-        {
-            "steps": chosen,
-            **plain(fields, GROUPS, *own, *steps),
-            **given({"per": fields.per_value.strip()}),
-            "exclude": [builder.exclusion(one) for one in split(fields.exclude)],
-            "by": split_columns(fields.by),
-            "hold": split(fields.hold),
-            "from": fields.start_date,
-            "to": fields.end_date,
-            "time_to_convert": _times(fields.times, fields.bins),
-        }
-    )
+def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the form)
+    """Return the definition of the form with the unit that is written instead of chosen."""
+    per = fields.per_value.strip()
+    return definition | ({"per": per} if per else {})
 
 
-def _times(steps: str, bins: str) -> dict[str, Any] | None:
-    """Return the time to convert, with the bins as `--bins` of the command has them."""
-    if not steps.strip():
-        return None
-    first, _, last = steps.partition("-")
-    edges = split(bins)
-    chosen: object = edges if len(edges) > 1 else int(bins) if bins.strip().isdigit() else bins.strip()
-    return given({"from": first.strip(), "to": last.strip(), "bins": chosen})
-
-
-QUESTION: Final = Question(funnels.funnel, body_of, GROUPS, "ecom funnel")
+BUILDER: Final = Builder(
+    FUNNEL,
+    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"},
+    extra={"more": EXTRA},
+    make=with_unit,
+)
 
 
 def steps(answer: Answer) -> Block:
@@ -154,7 +84,7 @@ def totals(answer: Answer) -> Block:
 
 def over_time(answer: Answer) -> Block:
     """Return the conversion of those who entered in each period."""
-    if not answer.get("cohorts"):
+    if not answer["cohorts"]:
         return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
     rows = [
         {
@@ -166,7 +96,7 @@ def over_time(answer: Answer) -> Block:
             "state": "complete" if one["complete"] else "still open",
         }
         for one in answer["cohorts"]
-        for part in ({**one, "value": "All"}, *(one.get("breakdown") or ()))
+        for part in ({**one, "value": "All"}, *(one["breakdown"] or ()))
         if part["steps"]
     ]
     is_broken_down = any(row["value"] != "All" for row in rows)
@@ -207,7 +137,7 @@ def breakdown(answer: Answer) -> Block:
 
 def times(answer: Answer) -> Block:
     """Return how long it took, as a histogram."""
-    fields = answer.get("time_to_convert")
+    fields = answer["time_to_convert"]
     bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
     rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
     columns = (Column("label", "Time"), Column("count", "Count", "count"))
@@ -239,15 +169,15 @@ def _round(seconds: float) -> str:
 
 def who(view: View) -> Block:
     """Return who is at a step, for callers who may see people."""
-    result = builder.context(view, QUESTION)
-    if not result.answer:
-        return builder.correct_first()
+    outcome = context(view, BUILDER)
+    if not outcome.answer:
+        return correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
     parameters = funnels.WhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
-    answer = funnels.funnel_who(view.context, parameters, result.body)
+    answer = funnels.funnel_who(view.context, parameters, outcome.question).model_dump(mode="json")
     columns = (
         Column("visitor_id", "Visitor"),
         Column("event_at", "When (UTC)", "instant"),
@@ -258,16 +188,15 @@ def who(view: View) -> Block:
 
 
 PAGE = question_page(
-    QUESTION,
+    BUILDER,
     (
-        Section("Totals", answered(QUESTION, totals), is_titled=False),
-        Section("Steps", answered(QUESTION, steps)),
-        Section("Breakdown", answered(QUESTION, breakdown)),
-        Section("Over time", answered(QUESTION, over_time), width="half"),
-        Section("Time to convert", answered(QUESTION, times), width="half"),
+        Section("Totals", answered(BUILDER, totals), is_titled=False),
+        Section("Steps", answered(BUILDER, steps)),
+        Section("Breakdown", answered(BUILDER, breakdown)),
+        Section("Over time", answered(BUILDER, over_time), width="half"),
+        Section("Time to convert", answered(BUILDER, times), width="half"),
         Section("Who is at a step", who),
     ),
-    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"},
     path="funnel",
     title="Funnel",
     place=10,

@@ -1,0 +1,90 @@
+"""Clean events in any engine as the source of a question: without files, rights or publication around them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
+from ecom_assets.questions.answer import Kind, answer
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.visitor_segments import visitor_segment
+from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.queries import Extent, KnownDays, Period, within
+from ecom_assets.visitor_segments.segment import VisitorSegment
+
+
+@dataclass(frozen=True)
+class EventsInEngine:
+    """Both the source and its open events; see `EventSource` and `OpenEvents`."""
+
+    con: SQLBackend
+    table: ir.Table
+    timezone: str = "UTC"
+    settings: Settings = field(default_factory=Settings)
+    words: None = None
+    of_orders: bool = False
+    is_bounded: bool = False
+    newest_date: None = None
+    lacking: Sequence[str] = ()
+
+    @property
+    def has_kernel(self) -> bool:
+        return has_kernels(self.con)
+
+    def translate(self, event_type: str) -> str:
+        return event_type
+
+    def allow(self, columns: Iterable[str]) -> None:
+        pass
+
+    def segment(self, named: Any) -> VisitorSegment | None:
+        return visitor_segment(named, self.settings.visitor_segments)
+
+    @contextmanager
+    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["EventsInEngine"]:  # noqa: ARG002
+        yield self
+
+    def nothing(self) -> str:
+        return ""
+
+    def facts(self) -> dict[str, Any]:
+        return {"data_version": None, "currency": None}
+
+    def events(self) -> ir.Table:
+        return self.table
+
+    @property
+    def known(self) -> KnownDays:
+        return KnownDays(self.extent(None).first_date, self.extent(None).last_date)
+
+    @property
+    def newest_at(self) -> datetime | None:
+        newest = self.con.to_pyarrow(self.table.event_at.max()).as_py()
+        return newest if newest is None or newest.tzinfo else newest.replace(tzinfo=UTC)
+
+    def extent(self, period: Period | None) -> Extent:
+        events = within(self.table, period)
+        days = events.event_date
+        ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
+        (row,) = self.con.to_pyarrow(ends).to_pylist()
+        return Extent(**row)
+
+    def missing(self, first: date, last: date) -> frozenset[date]:  # noqa: ARG002
+        return frozenset()
+
+    def step_times(self, funnel: Any) -> None:
+        pass
+
+    def stored(self, session_rule: str) -> None:
+        pass
+
+
+def answered(kind: Kind[Any, Any], con: SQLBackend, events: ir.Table, question: Any) -> dict[str, Any]:
+    """Return the whole answer to a question about clean events in an engine, as commands and routes print it."""
+    result = answer(kind, question, EventsInEngine(con, events))
+    document: dict[str, Any] = result.model_dump(mode="json", by_alias=True)
+    return document
