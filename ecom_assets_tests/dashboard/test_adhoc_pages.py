@@ -5,9 +5,9 @@ import requests
 
 from ecom_assets.api.adhoc.questions import AdHocQuestions
 from ecom_assets.api.store.snapshot import SnapshotReading
-from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.api.test_http import GETS

@@ -9,6 +9,9 @@ import pytest
 import requests
 import yaml
 
+from ecom_assets.attribution.question import AttributionQuestion
+from ecom_assets.correlation.question import CorrelationQuestion
+from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.retention.question import RetentionQuestion

@@ -9,17 +9,10 @@ from dataclasses import dataclass, fields
 from inspect import signature
 
 import pytest
-from pydantic import BaseModel
-
 from ecom_assets.api.routes.attribution import AttributionBody
 from ecom_assets.api.routes.correlation import CorrelationBody, FunnelOfCorrelation
 from ecom_assets.api.routes.experiments import ExperimentBody
-from ecom_assets.api.routes.funnels import FunnelBody
-from ecom_assets.api.routes.journeys import JourneysBody
-from ecom_assets.api.routes.retention import RetentionBody
-from ecom_assets.api.routes.sessions import SessionsBody
 from ecom_assets.api.routes.trends import TrendBody
-from ecom_assets.attribution.answer import KEYS as ATTRIBUTION
 from ecom_assets.cli.attribution import attribution_command
 from ecom_assets.cli.correlation import correlation
 from ecom_assets.cli.experiment import experiment
@@ -28,6 +21,13 @@ from ecom_assets.cli.journeys import journeys
 from ecom_assets.cli.retention import retention
 from ecom_assets.cli.sessions import sessions
 from ecom_assets.cli.trend import trend
+from pydantic import BaseModel
+
+from ecom_assets.api.routes.funnels import FunnelBody
+from ecom_assets.api.routes.journeys import JourneysBody
+from ecom_assets.api.routes.retention import RetentionBody
+from ecom_assets.api.routes.sessions import SessionsBody
+from ecom_assets.attribution.answer import KEYS as ATTRIBUTION
 from ecom_assets.dashboard.page import all_pages
 from ecom_assets.experiments.experiment import KEYS as EXPERIMENT
 from ecom_assets.funnels.definition import KEYS as FUNNEL

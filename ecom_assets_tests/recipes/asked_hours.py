@@ -5,9 +5,9 @@ The arguments are a file of events, a home with published tables, and a home for
 
 import json
 import sys
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from contextlib import redirect_stdout
 from unittest.mock import patch
 
 from ecom_assets import all_questions
