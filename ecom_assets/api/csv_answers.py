@@ -16,7 +16,7 @@ from ecom_assets.questions.answer import ABOUT_THE_NUMBERS
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
-NOT_THE_LIST: Final = {"explain", "definition", "range"}
+NOT_THE_LIST: Final = {"explain", "definition", "range", "warnings"}
 """Fields of every answer that are not rows of its list."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
 """Lists that an answer has instead of its first one, if they have rows."""
@@ -121,7 +121,7 @@ def _list_of(answer: Row) -> list[Row]:
     }
     if lists:
         return next((lists[name] for name in PREFERRED if lists.get(name)), next(iter(lists.values())))
-    return [{name: value for name, value in answer.items() if name not in NOT_THE_LIST}]
+    return [{name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}]
 
 
 def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:

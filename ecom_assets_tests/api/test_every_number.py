@@ -23,7 +23,7 @@ from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.plain_shop import STEPS, PlainShop, Row, Span, known
 
 RANGES = {"today": 1, "week": 7, "month": 30, "quarter": 90, "year": 365}
-ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain")
+ENVELOPE = ("range", "data_as_of", "data_version", "currency", "definition", "explain", "rows")
 Expected = Callable[[PlainShop, Span], Row]
 SPANS = {
     "twenty days": (-19, 0),

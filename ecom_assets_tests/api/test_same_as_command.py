@@ -15,6 +15,8 @@ from ecom_assets_tests.command import ecom
 
 ZONE = "Pacific/Auckland"
 """Eleven to thirteen hours ahead of the shop's UTC: most events are of another day there."""
+OF_THE_SOURCE = {"rows", "definition", "data_as_of", "data_version", "currency"}
+"""What is said of the files or tables, and the definition, in which tables say how far the data reach."""
 DAYS = {"start_date": "2026-01-10", "end_date": "2026-01-24"}
 OF_DAYS = ("--from", "2026-01-10", "--to", "2026-01-24")
 QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
@@ -106,7 +108,7 @@ def test_route_and_command_are_equal(api: Api, settings: Settings, tmp_path: Pat
     values: tuple[str | Path, ...] = (path, "--events", events, *words, "--timezone", timezone, "--json")
     result = ecom(*values, home=tmp_path / "home", env=segments)
     assert result.exit_code == 0, result.err
-    ours = {key: value for key, value in result.json.items() if key not in {"rows", "definition"}}
+    ours = {key: value for key, value in result.json.items() if key not in OF_THE_SOURCE}
     theirs = {key: plain(value) for key, value in answer.json().items() if key in ours}
     assert {key: plain(value) for key, value in ours.items()} == theirs
     assert answer.json()["range"]["timezone"] == timezone
@@ -122,7 +124,7 @@ def test_a_definition_file_is_what_a_route_takes(api: Api, settings: Settings, t
     result = ecom(*values, home=tmp_path / "home")
     assert result.exit_code == 0, result.err
     answer = api.post(f"/analytics/{path}", body, limit=1000).json()
-    ours = {key: plain(value) for key, value in result.json.items() if key not in {"rows", "definition"}}
+    ours = {key: plain(value) for key, value in result.json.items() if key not in OF_THE_SOURCE}
     assert ours == {key: plain(answer[key]) for key in ours}
     twice = ecom(*values, "--session-rule", "ga4", home=tmp_path / "home")
     assert (twice.exit_code, "--definition says what --session-rule would" in twice.sentence) == (2, True)
