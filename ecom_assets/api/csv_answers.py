@@ -16,7 +16,7 @@ from ecom_assets.questions.answer import ABOUT_THE_NUMBERS
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
-NOT_THE_LIST: Final = {"explain", "definition", "range", "warnings"}
+NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}
 """Fields of every answer that are not rows of its list."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
 """Lists that an answer has instead of its first one, if they have rows."""
@@ -62,7 +62,8 @@ def _numbers_of(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 
 def _as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     answer = json.loads(body, parse_float=str)
-    total = {TOTAL_HEADER.encode(): str(answer["total_count"]).encode()} if "total_count" in answer else {}
+    count = answer.get("total_count")
+    total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
     return csv_of(answer).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
 
 

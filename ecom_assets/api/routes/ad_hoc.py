@@ -14,7 +14,13 @@ from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.questions.answer import Kind, QuestionAnswer, answer
 from ecom_assets.questions.model import Question
 
-questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
+
+def question_router() -> APIRouter:
+    """Return a router of ad-hoc questions, with the errors that each of them can return."""
+    return APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
+
+
+questions = question_router()
 
 
 def ask(context: RequestContext, kind: Kind[Any, Any], question: Question, parameters: Sliced) -> QuestionAnswer:

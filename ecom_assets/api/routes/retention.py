@@ -10,7 +10,7 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import of
 from ecom_assets.api.parameters import Context, Paged, Sliced
 from ecom_assets.api.problems import documented
-from ecom_assets.api.routes.ad_hoc import ask
+from ecom_assets.api.routes.ad_hoc import ask, question_router
 from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.answer import RetentionWhoAnswer, who_of
@@ -20,7 +20,7 @@ from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.retention.question import RetentionQuestion
 
 router = APIRouter(tags=["behaviour"])
-questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
+questions = question_router()
 
 
 class CohortPeriod(BaseModel):
