@@ -8,7 +8,6 @@ from unittest.mock import patch
 import pyarrow as pa
 import pytest
 
-from ecom_assets.retention import counting
 from ecom_assets.retention.activity import by_period, event_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
@@ -116,10 +115,10 @@ def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> N
             "event_id": pa.array([str(one) for one in ids], pa.string()),
             "plan": pa.array(plans, pa.string()),
         }
-        with patch.object(answers, "cohort_counts", wraps=cohort_counts) as answer:
+        with patch.object(counting, "cohort_counts", wraps=cohort_counts) as answer:
             quick = answered(pa.table(columns), rule)
         assert answer.called
-        with patch.object(answers, "_suits_kernel", return_value=False):
+        with patch.object(counting, "_suits_kernel", return_value=False):
             assert answered(pa.table(columns), rule) == quick, f"seed {seed}"
 
 
