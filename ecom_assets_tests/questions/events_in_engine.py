@@ -33,40 +33,50 @@ class EventsInEngine:
 
     @property
     def has_kernel(self) -> bool:
+        """Whether the engine has the kernels."""
         return has_kernels(self.con)
 
     def translate(self, event_type: str) -> str:
+        """Return the event type: the words are the platform's."""
         return event_type
 
     def allow(self, columns: Iterable[str]) -> None:
-        pass
+        """Refuse nothing."""
 
     def segment(self, named: Any) -> VisitorSegment | None:
+        """Return a declared or defined segment."""
         return visitor_segment(named, self.settings.visitor_segments)
 
     @contextmanager
     def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["EventsInEngine"]:  # noqa: ARG002
+        """Open the events."""
         yield self
 
     def nothing(self) -> str:
+        """Return nothing."""
         return ""
 
     def facts(self) -> dict[str, Any]:
+        """Return that there is no version."""
         return {"data_version": None, "currency": None}
 
     def events(self) -> ir.Table:
+        """Return all events."""
         return self.table
 
     @property
     def known(self) -> KnownDays:
+        """The first and the last day of events."""
         return KnownDays(self.extent(None).first_date, self.extent(None).last_date)
 
     @property
     def newest_at(self) -> datetime | None:
-        newest = self.con.to_pyarrow(self.table.event_at.max()).as_py()
+        """The time of the newest event."""
+        newest: datetime | None = self.con.to_pyarrow(self.table.event_at.max()).as_py()
         return newest if newest is None or newest.tzinfo else newest.replace(tzinfo=UTC)
 
     def extent(self, period: Period | None) -> Extent:
+        """Return how many events a period has."""
         events = within(self.table, period)
         days = events.event_date
         ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
@@ -74,13 +84,14 @@ class EventsInEngine:
         return Extent(**row)
 
     def missing(self, first: date, last: date) -> frozenset[date]:  # noqa: ARG002
+        """Return no days."""
         return frozenset()
 
     def step_times(self, funnel: Any) -> None:
-        pass
+        """Return nothing: there are no rows to check."""
 
     def stored(self, session_rule: str) -> None:
-        pass
+        """Return nothing: there are no tables."""
 
 
 def answered(kind: Kind[Any, Any], con: SQLBackend, events: ir.Table, question: Any) -> dict[str, Any]:

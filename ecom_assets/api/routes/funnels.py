@@ -19,7 +19,7 @@ from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
 
 router = APIRouter(tags=["conversion"])
-questions = question_router()
+questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
 class Step(BaseModel):
