@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pyarrow as pa
 import pytest
 
+from ecom_assets.retention import counting
 from ecom_assets.retention.activity import by_period, event_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
 from ecom_assets.retention.counting import RetentionQuery, answer_activity

@@ -9,7 +9,7 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.models import PREVIOUS, of
 from ecom_assets.api.parameters import Context, Sliced, SlicedOfDays
 from ecom_assets.api.problems import documented
-from ecom_assets.api.routes.ad_hoc import ask, question_router
+from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.answer import StepList, WhoAnswer, who_is_at
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
