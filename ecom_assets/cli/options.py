@@ -35,33 +35,14 @@ LoadedOrders = Annotated[
 ]
 API: Final = "api"
 """In place of a path of orders: the order report API's own file of all order lines."""
-DURATIONS = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s, 30m or 7d"
 SESSION_RULES = (
     "How events are cut into sessions: ga4, universal_analytics, mixpanel, amplitude, snowplow, or source for the "
     "file's own session ids."
 )
 SessionRuleName = Annotated[str, typer.Option("--session-rule", help=SESSION_RULES)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(help="What must hold of an event, such as 'cart_amount > 20'; give it once for each condition."),
-]
-SegmentName = Annotated[
-    str | None,
-    typer.Option(
-        "--segment",
-        help="Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
-        "a file with one, or FILE#NAME.",
-    ),
-]
-Timezone = Annotated[
-    str | None,
-    typer.Option(help="Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given."),
-]
-PRESET = "What this tool does where no option says otherwise: posthog, amplitude, mixpanel, clickhouse or ga4."
 DEFINITION = "YAML or JSON file in place of options; those it has no key for stay, such as files, days and --segment."
 Definition = Annotated[Path | None, typer.Option(help=DEFINITION)]
-PresetName = Annotated[str | None, typer.Option("--preset", help=PRESET)]
 
 
 def is_typed(context: typer.Context, name: str) -> bool:
