@@ -3,10 +3,10 @@
 Each subject has its own presets, by the name of the tool; these functions look one up and fill a definition with it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError, did_you_mean
 
 TOOLS: Final = {
     "posthog": "PostHog",
@@ -50,17 +50,3 @@ def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question:
         return values_given
     values = preset_of(presets, raw["preset"], question)
     return {**values, **{key: value for key, value in values_given.items() if value is not None}}
-
-
-def values_set(
-    raw: object, keys: Collection[str], place: str, presets: Mapping[str, Preset], question: str
-) -> dict[str, Any]:
-    """Return the values of a definition that it or its `preset` sets; `place` is what messages call it.
-
-    Raises:
-        DefinitionError: It is not a mapping, a key is unknown, or there is no such preset.
-    """
-    if not isinstance(raw, Mapping):
-        raise DefinitionError(f"{place.capitalize()} maps {', '.join(keys)} to values; got {raw!r}.")
-    check_keys(raw, keys, place)
-    return {key: value for key, value in with_preset(presets, raw, question).items() if value is not None}

@@ -1,6 +1,5 @@
 """Events read straight from Parquet are those of the full cleaning."""
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,14 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.errors import UsageError
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import opened
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
-from ecom_assets.sources.files.opened import OpenedFiles, checking
 from ecom_assets.tables.bounds import MAX_AMOUNT
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.test_funnel_of_files import FILES, write
@@ -155,16 +152,3 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp
         assert (files.direct is not None) == is_straight, name
     with patch.object(opened, "may_hold_erased", return_value=True):
         assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None
-
-
-def test_a_check_in_another_thread_says_the_same_and_never_outlives_its_question(tmp_path: Path) -> None:
-    rows = [(one, user, "page_view", "2025-03-10T10:00:00Z", *[None] * 7) for one, user in ("aa", "bb", "cb")]
-    write(tmp_path / "events.parquet", [*rows, rows[0]])
-    paths, settings, others = [str(tmp_path)], load_settings(), threading.active_count()
-    with checking(paths, settings) as opened:
-        assert opened.checked == OpenedFiles.open(paths, settings).checked
-        assert FileEvents.of(opened).rows.as_json()["rejected"] == {"duplicate": 1}
-    assert threading.active_count() == others
-    with pytest.raises(UsageError), checking(paths, settings):
-        raise UsageError("The question is wrong.")
-    assert threading.active_count() == others

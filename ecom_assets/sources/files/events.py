@@ -128,9 +128,7 @@ class FileEvents:
 
     @classmethod
     def of(cls, opened: OpenedFiles) -> "FileEvents":
-        """Take files that are open; waits for the check of their rows if it has begun."""
-        if opened.begun:
-            opened.begun.result()  # until then the connection is in use
+        """Take files that are open."""
         return cls(adopted(opened.con), opened)
 
     @property

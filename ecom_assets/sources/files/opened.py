@@ -1,8 +1,6 @@
-"""Event files that are open, and the check of their rows, which a question begins first of all."""
+"""Event files that are open, and the check of their rows."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -26,16 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedFiles:
-    """Files with the mapping that they fit, open in an engine of their own.
-
-    The connection is for the check alone until that has ended: ask for `checked` before anything else.
-    """
+    """Files with the mapping that they fit, open in an engine of their own."""
 
     con: duckdb.DuckDBPyConnection
     files: RecordFiles
     mapping: EventMapping
     settings: Settings
-    begun: Future[CheckedRows | None] | None = None
     known: CheckedRows | None = None
 
     @classmethod
@@ -56,7 +50,7 @@ class OpenedFiles:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says; None where clean events cannot be read straight from the files."""
-        return self.known or (self.begun.result() if self.begun else self._check())
+        return self.known or (None if self.coded is None else self.coded.checked())
 
     @cached_property
     def coded(self) -> CodedFiles | None:
@@ -66,25 +60,6 @@ class OpenedFiles:
         if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
         return CodedFiles(self.con, self.files, self.settings.late_days)
-
-    def _check(self) -> CheckedRows | None:
-        return None if self.coded is None else self.coded.checked()
-
-
-@contextmanager
-def checking(paths: Sequence[str], settings: Settings) -> Iterator[OpenedFiles]:
-    """Open files and begin to check their rows in another thread; where an error is raised, the check is given up.
-
-    Raises:
-        UsageError: No path was given.
-    """
-    opened = OpenedFiles.open(paths, settings)
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            yield OpenedFiles(opened.con, opened.files, opened.mapping, settings, thread.submit(opened._check))  # noqa: SLF001 (its own)
-        except BaseException:
-            opened.con.interrupt()
-            raise
 
 
 def cleans_by_default(settings: Settings, mapping: EventMapping) -> bool:
