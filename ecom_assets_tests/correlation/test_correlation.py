@@ -233,15 +233,24 @@ def test_the_expressions_compile_for_every_engine(dialect: str) -> None:
         ({"funnel": {"steps": ["a", "b"], "per": "session"}}, "counts users, without `by` and `hold`"),
         ({"funnel": {"steps": ["a", "b"], "by": "brand"}}, "counts users, without `by` and `hold`"),
         ({"funnel": {"steps": ["a", "b"]}, "property": ["brand"]}, "did you mean 'properties'"),
-        ({"funnel": {"steps": ["a", "b"]}, "properties": "brand"}, "is a list of columns; got 'brand'"),
+        (
+            {"funnel": {"steps": ["a", "b"]}, "properties": "brand"},
+            "`properties` of a correlation: .* valid list; got 'brand'",
+        ),
         ({"funnel": {"steps": ["a", "b"]}, "properties": ["a b"]}, "names the column 'a b'"),
         (
             {"funnel": {"steps": ["a", "b"]}, "properties": [f"p{n}" for n in range(11)]},
-            "at most 10 properties, not 11",
+            "at most 10 items after validation, not 11",
         ),
-        ({"funnel": {"steps": ["a", "b"]}, "limit": 0}, "cannot be 0; give 1 to 1,000"),
-        ({"funnel": {"steps": ["a", "b"]}, "confidence": 95}, "give 0.5 to 0.9999"),
-        ({"properties": ["brand"]}, "A funnel definition maps"),
+        (
+            {"funnel": {"steps": ["a", "b"]}, "limit": 0},
+            "`limit` of a correlation: .* greater than or equal to 1; got 0",
+        ),
+        (
+            {"funnel": {"steps": ["a", "b"]}, "confidence": 95},
+            "`confidence` of a correlation: .* less than or equal to 0.9999; got 95",
+        ),
+        ({"properties": ["brand"]}, "A correlation needs `funnel`"),
     ],
 )
 def test_a_correlation_that_cannot_be_is_refused(raw: dict[str, Any], why: str) -> None:

@@ -3,15 +3,17 @@
 What a funnel counts is tested in `test_funnel.py`.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.funnels.contracts import ConversionFunnel
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, ORDERS, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.question import FunnelDefinition, FunnelQuestion
+from ecom_assets.questions.texts import definition_of
 from ecom_assets.rules import daily_funnels, read_funnels
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import Condition, Group
@@ -97,8 +99,8 @@ def test_what_a_body_leaves_null_is_not_given() -> None:
 
 
 REFUSED = [
-    ({"steps": []}, "1 to 64 steps, this one has 0; add a step"),
-    ({"steps": [f"e{n}" for n in range(65)]}, "1 to 64 steps, this one has 65"),
+    ({"steps": []}, "`steps` of a funnel definition: list should have at least 1 item"),
+    ({"steps": [f"e{n}" for n in range(65)]}, "`steps` of a funnel definition: list should have at most 64 items"),
     ({"steps": ["a"], "exclude": ["b"]}, "nothing between steps; leave it out, or add a step"),
     ({"steps": ["a"], "where": "price >"}, "needs 1 values and has 0"),
     ({"steps": [{"event_type": "a", "where": "price"}]}, "'price' is not a condition"),
@@ -107,15 +109,18 @@ REFUSED = [
     ({"steps": ["a", "b"], "per": "users"}, "did you mean 'user'"),
     ({"steps": ["a", "b"], "withn": "7d"}, "did you mean 'within'"),
     ({"steps": ["a", "b"], "within": "0s"}, "a time of at least one second"),
-    ({"steps": ["a", "b"], "hold": "session_id"}, "needs `hold`, a list of columns"),
+    ({"steps": ["a", "b"], "hold": "session_id"}, "`hold` of a funnel definition: input should be a valid list"),
     ({"steps": ["a", "b"], "hold": ["x.y"]}, "only properties has keys"),
     ({"steps": ["a", "b"], "by": 5}, "names the column 5; write a column"),
     ({"steps": ["a", "b"], "by": ["c", "c"]}, "`by` is 1 to 5 different columns"),
     ({"steps": ["a", "b"], "by": [*"cdefgh"]}, "`by` is 1 to 5 different columns"),
     ({"steps": ["a", "b"], "by": []}, "`by` is 1 to 5 different columns"),
     ({"steps": ["a", "b"], "by": "c", "by_attribution": "step_3"}, "did you mean 'step_2'"),
-    ({"steps": ["a", "b"], "by": "c", "limit": 0}, "from 1 to 1000; got 0"),
-    ({"steps": ["a", "b"], "exclude": "c"}, "needs `exclude`, a list of event types"),
+    (
+        {"steps": ["a", "b"], "by": "c", "limit": 0},
+        "`limit` of a funnel definition: .* greater than or equal to 1; got 0",
+    ),
+    ({"steps": ["a", "b"], "exclude": "c"}, "`exclude` of a funnel definition: input should be a valid list"),
     ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "befor": 2}]}, "in an exclusion; did you mean 'before'"),
     ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "after": 2}]}, "after step 2 and before step 2"),
     ({"steps": ["a", "b"], "exclude": [{"event_type": "c", "before": 3}]}, "one first|name two of the 2 steps"),
@@ -123,14 +128,14 @@ REFUSED = [
     ({"steps": ["a", "b"], "exclude": ["c"], "order": "strict_order"}, "takes no exclusions; use one of ordered"),
     ({"steps": ["a", "b"], "per": "totals", "order": "any"}, "has no totals; use one of ordered"),
     ({"steps": ["a", {"event": "b"}]}, "did you mean 'event_type'"),
-    ({"steps": ["a", ""]}, "needs an event type"),
-    ({"steps": ["a", 5]}, "a funnel step is an event type"),
+    ({"steps": ["a", ""]}, "`steps.1.event_type` of a funnel definition: string should have at least 1 character"),
+    ({"steps": ["a", 5]}, "a funnel step maps event_type"),
     ({"steps": ["a", {"event_type": "b", "where": {"x": [1]}}]}, "one text, number or boolean"),
     ({"steps": ["a", {"event_type": "b", "where": {"x": None}}]}, "one text, number or boolean"),
     ({"steps": ["a", {"event_type": "b", "where": {"x.y": 1}}]}, "only properties has keys"),
     ({"steps": ["a", {"event_type": "b", "where": {"x'": 1}}]}, "write a column or properties.key"),
     ({"steps": ["a", {"event_type": "b", "where": {"x": 2**60}}]}, "keep such a value as text"),
-    ({"steps": "a,b"}, "needs `steps`"),
+    ({"steps": "a,b"}, "`steps` of a funnel definition: input should be a valid list"),
     ([], "maps steps"),
 ]
 
@@ -205,7 +210,7 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
     [
         ("steps: [a, b", "cannot be read as YAML or JSON"),
         ("[]", "declares no funnels"),
-        ("a: {steps: []}", "funnel 'a': A funnel has 1 to 64 steps"),
+        ("a: {steps: []}", "funnel 'a': `steps` of a funnel definition: list should have at least 1 item"),
         ("7: {steps: [a, b]}", "names a funnel 7; a name is a text"),
         ("a: {steps: [a, b], per: totals}", "counts totals, which days do not have"),
         ("a: {steps: [a, b], by: product_id}", "has `by`; leave it out"),
@@ -227,3 +232,50 @@ def test_a_missing_file_and_two_ways_of_declaring_are_refused_with_the_setting(d
         daily_funnels(Settings(funnels=declared.with_name("none.yaml")))
     with pytest.raises(SettingError, match="ECOM_FUNNELS: ECOM_FUNNEL_STEPS declares a funnel too"):
         daily_funnels(Settings(funnels=declared, funnel_steps=("page_view", "purchase")))
+
+
+# The question
+
+
+@pytest.mark.parametrize(
+    ("texts", "steps"),
+    [
+        ({"occurrence": ["first_time"]}, [{"occurrence": "first_time"}, {}]),
+        ({"occurrence": ["2: first_ever"]}, [{}, {"occurrence": "first_ever"}]),
+        ({"step_where": ["2: price > 1", "2: gift = true"]}, [{}, {"where": [{"gift": True}, "price > 1"]}]),
+    ],
+)
+def test_what_texts_say_of_a_step_is_put_into_it(texts: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+    given = definition_of(FunnelQuestion, {"steps": "view, cart", **texts})
+    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(given))
+    expected = [{"event_type": name, **step} for name, step in zip(("view", "cart"), steps, strict=True)]
+    assert made.funnel == FunnelQuestion.from_mapping({"steps": expected}).funnel
+
+
+@pytest.mark.parametrize(("bins", "expected"), [("4", 4), ("1h", "3600s"), ("1m, 10m", ["60s", "600s"])])
+def test_bins_are_put_into_the_time_to_convert(bins: str, expected: Any) -> None:
+    given = definition_of(FunnelQuestion, {"steps": "view, cart", "time_to_convert": "1:2", "bins": bins})
+    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(given)).to_mapping()
+    assert made["time_to_convert"] == {"from": 1, "to": 2, "bins": expected}
+
+
+def test_the_days_of_entry_are_not_those_whose_events_are_looked_at() -> None:
+    steps = {"steps": ["view", "cart"]}
+    asked = FunnelQuestion.from_mapping({**steps, "to": "2026-03-31", "last": "30d"})
+    assert asked.entry_days.within(date(2026, 4, 9)) == (date(2026, 3, 2), date(2026, 3, 31))
+    assert (asked.days.is_given, asked.as_of(date(2026, 4, 9))) == (False, date(2026, 3, 31))
+    with pytest.raises(DefinitionError, match="give only one kind"):
+        FunnelQuestion.from_mapping({**steps, "from": "2026-03-01", "start_date": "2026-03-01"})
+    with pytest.raises(DefinitionError, match="give the days of entry as from and to"):
+        FunnelQuestion.from_mapping(
+            {"steps": [{"event_type": "view", "occurrence": "first_time"}], "time_range": "month"}
+        )
+    with pytest.raises(DefinitionError, match="from=2026-03-02 is after to=2026-03-01; swap them"):
+        FunnelQuestion.from_mapping({**steps, "from": "2026-03-02", "to": "2026-03-01"})
+
+
+def test_the_schema_of_a_request_has_the_orders_once() -> None:
+    schema = FunnelQuestion.model_json_schema()
+    assert schema["properties"]["order"]["enum"] == [*ORDERS]
+    assert schema["properties"]["steps"]["maxItems"] == 64
+    assert not {"first", "last_day", "step_where", "occurrence", "bins"} & schema["properties"].keys()
