@@ -37,7 +37,7 @@ def preset_table(tool: str) -> str:
             lines.append(f"| `ecom {question}` | | nothing: no default is known that differs | |")
         else:
             lines += [
-                f"| `ecom {question}` | {_option(name)} | `{value}` | `{usual[name]}` |"
+                f"| `ecom {question}` | `--{name.replace('_', '-')}` | `{value}` | `{usual[name]}` |"
                 for name, value in values.items()
             ]
     return "\n".join(lines) + "\n"
@@ -48,7 +48,3 @@ def with_preset_table(page: str, tool: str) -> str:
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return before + BEGIN + preset_table(tool) + END + after
-
-
-def _option(name: str) -> str:
-    return "steps kept of a path" if name == "most_steps" else f"`--{name.replace('_', '-')}`"

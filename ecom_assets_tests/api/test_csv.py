@@ -147,7 +147,7 @@ def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Api) -
     ],
 )  # fmt: skip
 def test_cells_are_what_they_say(value: object, cell: str) -> None:
-    written = csv_of({"rows": [{"one": "x", "cell": value}]})
+    written = csv_of({"cells": [{"one": "x", "cell": value}]})
     (row,) = rows_of(written)
     assert row["cell"] == cell
 
