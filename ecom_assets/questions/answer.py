@@ -163,6 +163,8 @@ class Kind(Generic[Q, A]):
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
         without: What is missing where there is no event, as an end of a sentence; empty if all numbers are 0 then.
         of_orders: Whether the command takes order lines too, in place of events.
+        takes_empty: Whether files of orders without a line are answered too, with 0 everywhere.
+        has_route: Whether the API and the dashboard have it too, not only the command.
         writes: The option of the command with a file for the rows behind the answer, and its help.
         begin: Finds out, of all visitors, what can be found while the rows are checked, before they are read again.
     """
@@ -176,6 +178,8 @@ class Kind(Generic[Q, A]):
     lists: Sequence[str] = ()
     without: str = ""
     of_orders: bool = False
+    takes_empty: bool = False
+    has_route: bool = True
     writes: tuple[str, str] | None = None
     begin: Callable[[Q, OpenEvents], Any] | None = None
 

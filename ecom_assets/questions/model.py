@@ -132,6 +132,8 @@ class Definition(Part):
     """What a tool has or has not, as in "ClickHouse has no sessions"."""
     BESIDE: ClassVar[frozenset[str]] = frozenset()
     """Names of its own that, like days and visitors, stand beside a definition file instead of in it."""
+    WITHOUT: ClassVar[frozenset[str]] = frozenset()
+    """The fields of days and visitors that it does not have."""
     EXTRAS: ClassVar[Mapping[str, FieldInfo]] = {}
     """Texts that the command and the form have besides the fields, into which `folded` puts them."""
 
@@ -145,7 +147,7 @@ class Definition(Part):
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of its fields, its own before those of days and visitors."""
-        return sorted(super().names(), key=lambda name: name in SCOPE)
+        return sorted((one for one in super().names() if one not in cls.WITHOUT), key=lambda name: name in SCOPE)
 
     @property
     def columns(self) -> list[str]:

@@ -90,7 +90,7 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Field]
     result = []
     for name, info in model.model_fields.items():
         shown, alias = input_of(info), info.alias or name
-        if shown is None:
+        if shown is None or (issubclass(model, Definition) and alias in model.WITHOUT):
             continue
         inner = info.annotation
         if shown.only and isinstance(inner, type) and issubclass(inner, Part):

@@ -51,7 +51,7 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
     return route
 
 
-for one in all_questions():
+for one in (one for one in all_questions() if one.has_route):
     # FastAPI hides a warning of pydantic's while it reads the model of a body, which must not be put off until later.
     one.question.model_config["defer_build"] = False
     questions.post(one.path, response_model=one.answer, summary=one.summary)(_route_of(one))

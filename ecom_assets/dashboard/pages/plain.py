@@ -51,7 +51,7 @@ def _pages() -> tuple[Page, ...]:
     names = [one.name for one in pkgutil.iter_modules([str(Path(__file__).parent)]) if one.name != Path(__file__).stem]
     others = [import_module(f"{__package__}.{name}") for name in names]
     drawn = {module.BUILDER.kind.name for module in others if isinstance(getattr(module, "BUILDER", None), Builder)}
-    return tuple(_page_of(kind) for kind in all_questions() if kind.name not in drawn)
+    return tuple(_page_of(kind) for kind in all_questions() if kind.has_route and kind.name not in drawn)
 
 
 PAGES: Final = _pages()
