@@ -19,6 +19,8 @@ PLACES: Final[Mapping[str, str]] = {
     "journeys": "journeys.answer.JOURNEYS",
     "attribution": "sources.site_lists.ATTRIBUTION",
     "experiment": "experiments.answer.EXPERIMENT",
+    "segments": "customers.answer.SEGMENTS",
+    "value": "customers.answer.VALUE",
 }
 """Where each question is declared, by its name; imported when it is asked, because each loads what it needs."""
 SUMMARIES: Final[Mapping[str, str]] = {
@@ -27,6 +29,9 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "correlation": "Find which event types and properties go with the conversion of a funnel.",
     "retention": "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     "experiment": "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
+    "segments": "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and "
+    "money.",
+    "value": "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     "sessions": "Cut the events of files into sessions; print totals, or write the sessions.",
     "journeys": "Show which steps sessions take one after another, and which paths end in a purchase.",
     "attribution": "Credit the purchases in files, and what they brought, to the channels that led to them.",

@@ -131,8 +131,8 @@ class FileCommand:
         from ecom_assets.sources.files.order_source import OrderSource  # noqa: PLC0415 (loads what orders need)
         from ecom_assets.sources.files.orders import FileOrders  # noqa: PLC0415 (as above)
 
-        settings = load_settings(orders_mapping=own.orders_mapping, timezone=timezone)
-        return OrderSource(FileOrders.open(own.orders, settings))
+        settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
+        return OrderSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
 
     def question(self, given: dict[str, Any], definition: Path | None) -> Question:
         """Return the question of some options, or of a definition file with the days and visitors of the options.

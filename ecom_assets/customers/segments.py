@@ -33,6 +33,9 @@ CODES: Final[Mapping[str, tuple[int, ...]]] = {
 }  # fmt: skip
 """The scores of recency, frequency and money of each segment, as three digits: the table that most tools use."""
 
+SCORES: Final = {"percent_rank": "the lowest that any of them could have", "cume_dist": "the highest"}
+"""What scores tied customers get, by the method."""
+
 
 @dataclass(frozen=True)
 class SegmentRule:

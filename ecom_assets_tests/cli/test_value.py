@@ -36,7 +36,7 @@ def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(home: Path,
     result = ecom("value", "--orders", cdnow_file, "--as-of", "1997-09-30", "--json", home=home)
     assert (result.exit_code, result.err) == (0, "")
     actual = result.json
-    assert list(actual)[:3] == ["model", "customers", "parameters"]
+    assert {"model", "customers", "parameters", "range", "rows"} <= actual.keys()
     assert (actual["model"], actual["customers"], actual["repeat_customers"]) == ("bg_nbd", 2357, 946)
     assert {name: round(size, 3) for name, size in actual["parameters"].items()} == {
         "r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426,
@@ -60,7 +60,7 @@ def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(home: Path, tm
     result = ecom("segments", "--orders", cdnow_file, "--json", "--out", out, home=home)
     assert (result.exit_code, result.err) == (0, "")
     actual = result.json
-    assert list(actual) == ["definition", "as_of_date", "customers", "segments", "rows"]
+    assert {"definition", "as_of_date", "customers", "segments", "rows"} <= actual.keys()
     assert actual["definition"] == {"scores": "percent_rank", "source": "orders"}
     assert (actual["customers"], actual["as_of_date"]) == (2357, "1998-06-30")
     assert [one["segment"] for one in actual["segments"]] == list(SEGMENTS)
@@ -131,8 +131,8 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "Customers are known by orders or by events; give either --orders PATH or --events PATH."),
-        (("--orders", "nowhere.csv", "--events", "e.csv"), "Customers are known by orders or by events"),
+        ((), "needs either events or orders; give one of --events PATH and --orders PATH."),
+        (("--orders", "nowhere.csv", "--events", "e.csv"), "needs either events or orders"),
         (("--orders", "nowhere.csv"), "nowhere.csv does not exist"),
         (
             ("--orders", "o.csv", "--mapping", "online_retial"),
@@ -155,7 +155,7 @@ def test_an_impossible_question_is_refused_in_a_sentence(
 def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
     result = ecom("segments", "--orders", "o.csv", "--scores", "ntile", home=home)
     assert (result.exit_code, result.sentence) == (
-        2, "There are no scores by 'ntile'; known: percent_rank, cume_dist.",
+        2, "The method of scores 'ntile' is unknown; known: percent_rank, cume_dist.",
     )  # fmt: skip
     result = ecom("value", "--orders", "o.csv", "--months", "0", home=home)
     assert (result.exit_code, result.sentence) == (2, "The months of value is 0; give a number from 1 to 120.")

@@ -37,6 +37,7 @@ class OrderSource:
     """The clean order lines of files; see `EventSource`."""
 
     files: FileOrders
+    takes_empty: bool = False
     words: None = field(default=None, init=False)
     of_orders: bool = field(default=True, init=False)
     has_kernel: bool = field(default=True, init=False)
@@ -71,7 +72,7 @@ class OrderSource:
 
     def clean(self) -> ir.Table:
         """Return the order lines of all days, as events."""
-        return lines_as_events(self.files.clean())
+        return lines_as_events(self.files.clean(takes_empty=self.takes_empty))
 
     def nothing(self) -> str:
         """Return why no line counts."""

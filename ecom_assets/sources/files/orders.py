@@ -1,30 +1,21 @@
-"""Clean order lines straight from files, and the purchases of orders or of events, by the platform's definitions."""
+"""Clean order lines straight from files, by the platform's definitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 
-import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.customers.purchases import Purchases
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
-from ecom_assets.sales.sales import ORDER
-from ecom_assets.sales.sales import sales as compute_sales
-from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import whole_sessions
-from ecom_assets.settings.settings import Settings, load_settings
-from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.opened import without_erased
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.literals import NO
 from ecom_assets.warehouse.local import connect, keep_within, temporary
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
@@ -55,24 +46,16 @@ class FileOrders:
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), settings)
 
-    def clean(self) -> ir.Table:
+    def clean(self, *, takes_empty: bool = False) -> ir.Table:
         """Return the rows of `UserOrderLog`, of every day that there is.
 
         Raises:
-            SourceError: The files hold no rows.
+            SourceError: The files hold no rows, and that is not taken.
         """
-        if self.files.received_days() is None:
+        if self.files.received_days() is None and not takes_empty:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         received = self._received
         return user_order_log(received, None, self.rule, self._days())
-
-    def sales(self) -> ir.Table:
-        """Return the rows of `Sales`; none where the files hold no clean line."""
-        received, days = self._received, self._days()
-        lines = user_order_log(received, None, self.rule, days)
-        # Order files alone do not say what led to an order.
-        without_channel = lines.select(*ORDER, channel=ibis.null("string")).filter(NO)
-        return compute_sales(lines, without_channel, days)
 
     @cached_property
     def rows(self) -> RowCounts:
@@ -102,63 +85,3 @@ class FileOrders:
         # All of it, because what is left unread would keep the connection busy.
         ((first,),) = self.con.con.execute(query).fetchall()
         return Days.between(first, last + ONE_DAY) if first else Days(())
-
-
-@dataclass(frozen=True)
-class Customers:
-    """The source of customers: paths of orders or of events, and the last day to include, None for the newest.
-
-    A purchase event counts on the day on which its session started, which is why a rule cuts sessions here.
-    """
-
-    orders: list[str]
-    events: list[str]
-    mapping: str | None = None
-    until: date | None = None
-    session_rule: str = "ga4"
-
-    def definition(self) -> dict[str, str]:
-        """Return the description of the source in an answer."""
-        if self.orders:
-            return {"source": "orders"}
-        return {"source": "purchase_events", "session_rule": self.session_rule}
-
-
-@dataclass(frozen=True)
-class FilePurchases:
-    """Purchases, the engine that holds them, and the rows that they were found in."""
-
-    con: Backend
-    purchases: Purchases
-    rows: RowCounts
-
-    @classmethod
-    def open(cls, wanted: Customers) -> "FilePurchases":
-        """Read order lines, or purchase events.
-
-        Raises:
-            UsageError: Both were given, or neither.
-        """
-        if bool(wanted.orders) == bool(wanted.events):
-            raise UsageError("Customers are known by orders or by events; give either --orders PATH or --events PATH.")
-        if wanted.events:
-            rule = SessionRule.preset(wanted.session_rule)
-            files = FileEvents.open(wanted.events, load_settings(events_mapping=wanted.mapping))
-            sessions = whole_sessions(files.clean(), rule)
-            return cls._stored(files.con, Purchases.of_sessions(sessions, wanted.until), files.rows)
-        lines = FileOrders.open(wanted.orders, load_settings(orders_mapping=wanted.mapping))
-        return cls._stored(lines.con, Purchases.of_sales(lines.sales(), wanted.until), lines.rows)
-
-    @classmethod
-    def _stored(cls, con: Backend, purchases: Purchases, rows: RowCounts) -> "FilePurchases":
-        """Compute them once, since an answer asks several times."""
-        orders, as_of = (
-            temporary(con, f"purchase_{name}", con.compile(table))
-            for name, table in (("orders", purchases.orders), ("as_of", purchases.as_of))
-        )
-        return cls(con, Purchases(orders, as_of), rows)
-
-    def newest_day(self) -> str | None:
-        """Return the last day of the data that is included; None without any data."""
-        result: date | None = self.purchases.as_of.to_pyarrow()["as_of_date"][0].as_py()
-        return result.isoformat() if result else None

@@ -1,0 +1,160 @@
+"""The answers about customers: their segments, and what they are expected to be worth."""
+
+from dataclasses import asdict
+from datetime import date
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from ecom_assets.customers.contracts import LifetimeValue
+from ecom_assets.customers.likelihood import Fitted, NoFit
+from ecom_assets.customers.purchases import Purchases
+from ecom_assets.customers.queries import segment_totals, value_totals
+from ecom_assets.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
+from ecom_assets.customers.segments import SegmentRule, customer_segments
+from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
+from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.source import AskedEvents
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import whole_sessions
+
+WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv file.")
+
+
+class CustomersAnswer(QuestionAnswer):
+    """The fields of both answers."""
+
+    as_of_date: date | None = Field(description="The day at whose end customers are looked at; null without any data")
+    customers: int = number("Customers", "count", "Those with an order")
+
+
+class SegmentCustomers(BaseModel):
+    """A segment and its customers."""
+
+    segment: str = Field(description="Its name", examples=["Champions"])
+    customers: int = number("Customers", "count", "Customers in it")
+    share: float | None = number("Share", "rate", "Its part of all customers; null without any")
+    orders: int = number("Orders", "count", "Their orders")
+    revenue_amount: str = number("Revenue", "money", "What they paid, less refunds")
+    mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
+
+
+class SegmentsAnswer(CustomersAnswer):
+    """The customers of each segment."""
+
+    segments: list[SegmentCustomers] = Field(description="All eleven, the best first")
+
+
+class FittedModel(BaseModel):
+    """A model of customers as it was fitted."""
+
+    model: str = Field(description="Its name", examples=["bg_nbd"])
+    parameters: dict[str, float | None] = Field(description="Its parameters; null where it could not be fitted")
+    log_likelihood: float | None = Field(description="How well it fits")
+    at_limit: list[str] = Field(description="Parameters that are at a limit of what is searched")
+    reason: str | None = Field(description="Why there is no model; null if there is one")
+
+
+class OrderValue(FittedModel):
+    """The model of what an order is worth."""
+
+    frequency_value_correlation: float | None = Field(
+        description="Correlation of the number and the mean value of repeat orders, of which the model assumes none"
+    )
+
+
+class ValueAnswer(FittedModel, CustomersAnswer):
+    """What to expect of customers; the model is that of their orders."""
+
+    order_value: OrderValue = Field(description="The model of what an order is worth")
+    repeat_customers: int = number("Came again", "count", "Those of them with an order on another day")
+    expected_alive: float | None = number("Alive", "decimal", "How many are expected to order again")
+    expected_orders: float | None = number("Orders", "decimal", "Orders that are expected within the horizon")
+    lifetime_value_amount: str | None = number("Value", "money", "What they are expected to bring, discounted")
+
+
+def compute_segments(question: SegmentsQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the customers of each segment."""
+    rule = SegmentRule(question.scores)
+    purchases, facts = _purchases(question, asked, asdict(rule))
+    result = customer_segments(purchases, rule)
+    if asked.keep:
+        asked.keep(result.order_by("customer_id"))
+    return {**facts, **segment_totals(result, asked.fetch())}
+
+
+def compute_value(question: ValueQuestion, asked: AskedEvents) -> dict[str, Any]:
+    """Return the models that fit the customers, and what these expect."""
+    settings = asked.source.settings
+    usual = {"value_months": settings.value_months, "discount_rate": settings.value_discount_rate}
+    rule = ValueRule(**{**usual, **question.given})
+    named = {**asdict(rule), "time_unit": "week", "order": "day_with_an_order"}
+    purchases, facts = _purchases(question, asked, named)
+    found = asked.con.to_pyarrow(histories(purchases))
+    models = ValueModels.fit(found)
+    rows = lifetime_value(found, models, rule).select(list(LifetimeValue.columns))
+    if asked.keep:
+        asked.keep(asked.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
+    correlation = {"frequency_value_correlation": value_correlation(found)}
+    return {
+        **facts,
+        **_of_model("bg_nbd", models.orders, ("r", "alpha", "a", "b")),
+        "order_value": _of_model("gamma_gamma", models.values, ("p", "q", "v")) | correlation,
+        **value_totals(rows),
+    }
+
+
+def _purchases(
+    question: CustomerQuestion, asked: AskedEvents, rule: dict[str, Any]
+) -> tuple[Purchases, dict[str, Any]]:
+    """Return the purchases until the day that is asked about, and what the answer says of them."""
+    events, until = asked.all_events, asked.days[1]
+    if asked.source.of_orders:
+        source = {"source": "orders"}
+        found = Purchases.of_sales(events.mutate(revenue_amount=events.amount), until)
+    else:
+        source = {"source": "purchase_events", "session_rule": question.session_rule}
+        found = Purchases.of_sessions(whole_sessions(events, SessionRule.preset(question.session_rule)), until)
+    # Stored, because an answer asks several times.
+    orders, as_of = (
+        asked.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
+        for name, rows in (("orders", found.orders), ("as_of", found.as_of))
+    )
+    (newest,) = asked.fetch()(as_of)
+    return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
+
+
+def _of_model(name: str, fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return parameters, fit and reason of a model; None for those that do not exist."""
+    model = fitted.model if isinstance(fitted, Fitted) else None
+    return {
+        "model": name,
+        "parameters": {one: getattr(model, one, None) for one in names},
+        "log_likelihood": fitted.log_likelihood if isinstance(fitted, Fitted) else None,
+        "at_limit": list(fitted.at_limit) if isinstance(fitted, Fitted) else [],
+        "reason": fitted.value if isinstance(fitted, NoFit) else None,
+    }
+
+
+SEGMENTS: Final = Kind(
+    "segments",
+    SegmentsQuestion,
+    SegmentsAnswer,
+    compute_segments,
+    "Customers in eleven segments by recency, frequency and money",
+    of_orders=True,
+    takes_empty=True,
+    has_route=False,
+    writes=WRITES,
+)
+VALUE: Final = Kind(
+    "value",
+    ValueQuestion,
+    ValueAnswer,
+    compute_value,
+    "What to expect of customers, by BG/NBD and Gamma-Gamma",
+    of_orders=True,
+    takes_empty=True,
+    has_route=False,
+    writes=WRITES,
+)

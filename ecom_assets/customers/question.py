@@ -1,0 +1,75 @@
+"""The questions of segments and of value: the customers of orders, or of purchase events, as of a day."""
+
+from datetime import date
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import model_validator
+
+from ecom_assets.customers.segments import SCORES, SegmentRule
+from ecom_assets.customers.value import ValueRule
+from ecom_assets.questions.fields import Choices, asked
+from ecom_assets.questions.model import Question
+from ecom_assets.sessions.question import SESSION_RULE
+
+SCORE: Final = Choices("method of scores", SCORES)
+
+
+class CustomerQuestion(Question):
+    """What customers are at the end of a day: all that they bought until then counts."""
+
+    BESIDE: ClassVar[frozenset[str]] = frozenset({"as_of"})
+    WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last"})
+
+    session_rule: Annotated[str, SESSION_RULE] = asked(
+        "ga4", "Session rule", "How events are cut into sessions; a purchase counts on the day of its session's start", place="more"
+    )
+    end_date: date | None = asked(
+        None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
+        alias="as_of", is_date=True,
+    )  # fmt: skip
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether events of other days matter: sessions go on after midnight."""
+        return True
+
+    @property
+    def read_columns(self) -> list[str]:
+        """What sessions and the amounts of purchases are computed from."""
+        return ["page_url", "product_category", "cart_amount", "is_bot"]
+
+
+class SegmentsQuestion(CustomerQuestion):
+    """The definition of segments of customers; see docs/metrics.md."""
+
+    CALLED: ClassVar[str] = "segments"
+
+    scores: Annotated[str, SCORE] = asked(SegmentRule.scores, "Scores", "What customers who tie get")
+
+
+class ValueQuestion(CustomerQuestion):
+    """The definition of the value of customers; see docs/metrics.md."""
+
+    CALLED: ClassVar[str] = "the value of customers"
+
+    horizon_days: int = asked(ValueRule.horizon_days, "Horizon", "Days to expect orders in")
+    value_months: int | None = asked(
+        None, "Months", "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
+        option="--months",
+    )  # fmt: skip
+    discount_rate: float | None = asked(
+        None, "Discount rate", "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
+        "0.1, if not given",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse spans and rates that are out of range."""
+        _ = ValueRule(**self.given)
+        return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values of its rule that it says itself; the others are those of the settings."""
+        named = {name: getattr(self, name) for name in ValueRule.__dataclass_fields__}
+        return {name: value for name, value in named.items() if value is not None}
