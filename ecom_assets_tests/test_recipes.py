@@ -1,6 +1,6 @@
 """CONTRIBUTING's recipes, each by the smallest example: it is shown as it is here, and it runs.
 
-The endpoint runs in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
+The endpoint and the question run in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
 """
 
 import sys
@@ -36,6 +36,11 @@ RECIPES = Path(__file__).parent / "recipes"
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     (shown,) = section("CONTRIBUTING.md", f"Add {'an' if name[0] == 'e' else 'a'} {name}").code[:1]
     assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")
+
+
+def test_the_question_is_shown_as_it_runs() -> None:
+    written = "".join(file.read_text(encoding="utf-8") for file in (RECIPES / "week_hours").glob("*.py"))
+    assert [one for one in section("CONTRIBUTING.md", "Add a question").code[:3] if one not in written] == []
 
 
 def holding(*times: str) -> MemoryEngine:
