@@ -21,8 +21,9 @@ class CustomerQuestion(Question):
     WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last"})
 
     session_rule: Annotated[str, SESSION_RULE] = asked(
-        "ga4", "Session rule", "How events are cut into sessions; a purchase counts on the day of its session's start", place="more"
-    )
+        "ga4", "Session rule",
+        "How events are cut into sessions; a purchase counts on the day on which its session started", place="more",
+    )  # fmt: skip
     end_date: date | None = asked(
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
         alias="as_of", is_date=True,
