@@ -13,7 +13,7 @@ import typer
 from typer import main
 from typer.core import TyperGroup
 
-from ecom_assets.all_questions import PLACES, SUMMARIES
+from ecom_assets.all_questions import QUESTIONS
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
 from ecom_assets.gc_tuning import loading
 
@@ -44,7 +44,7 @@ COMMANDS: Final[Commands] = {
     "value": "ask.value",
     "retention": "ask.retention",
     "journeys": "ask.journeys",
-    **{name: f"ask.{name}" for name in PLACES},
+    **{name: f"ask.{name}" for name in QUESTIONS},
     "export": "export.export",
 }
 SANDBOX_COMMANDS: Final[Commands] = {
@@ -85,7 +85,7 @@ def summary_of(place: str) -> str:
     """Return what a command says of itself: the first line of its docstring, from its file, which is not imported."""
     module, function = place.split(".")
     if module == "ask":
-        return SUMMARIES[function]
+        return QUESTIONS[function].summary
     _, text = (Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").split(f"\ndef {function}(")
     return text.split('"""')[1].splitlines()[0]
 

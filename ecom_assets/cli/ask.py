@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import typer
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.all_questions import PLACES, SUMMARIES, question_named
+from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
@@ -90,7 +90,7 @@ class FileCommand:
             option, text = self.kind.writes
             parameters.append(_parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None))
         parameters += [_parameter(name, kind, False if name == "as_json" else None) for name, kind in LAST.items()]
-        run.__doc__ = SUMMARIES[self.kind.name]
+        run.__doc__ = QUESTIONS[self.kind.name].summary
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {one.name: one.annotation for one in parameters}
         return run
@@ -195,6 +195,6 @@ def _help(field: Field, default: object, *, is_repeated: bool) -> str:
 
 def __getattr__(name: str) -> Callable[..., None]:
     """Return the function of the command of a question, which is made when it is called."""
-    if name not in PLACES:
+    if name not in QUESTIONS:
         raise AttributeError(name)
     return FileCommand(question_named(name)).function()

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ecom_assets import all_questions
+from ecom_assets.all_questions import QUESTIONS, Listed
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.recipes.week_hours import answer
 
-PLACE = {"week-hours": "week_hours.answer.WEEK_HOURS"}
-SUMMARY = {"week-hours": "Count the events of each hour of the week."}
+LINE = {"week-hours": Listed("week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week.")}
 
 
 def ecom(*words: str) -> str:
@@ -48,5 +47,5 @@ def by_http(home: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     sys.modules["ecom_assets.week_hours.answer"] = answer
-    with patch.dict(all_questions.PLACES, PLACE), patch.dict(all_questions.SUMMARIES, SUMMARY):
+    with patch.dict(QUESTIONS, LINE):
         sys.stdout.write(json.dumps(by_command(sys.argv[1]) | by_http(sys.argv[2])))
