@@ -122,7 +122,7 @@ class FunnelAnswer(QuestionAnswer):
     entries: Entered | None = Field(None, description="Days of entry, where they or cohorts are requested")
     cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
     time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
-    warnings: list[str] = Field(description="Requested event types that no event has, a sentence each")
+    session_rule: str | None = Field(None, description="When a session ends, for a funnel per session; else null")
 
 
 class AtStep(BaseModel):
