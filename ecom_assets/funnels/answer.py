@@ -417,8 +417,8 @@ def compute(question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
 
 def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> dict[str, Any]:
     funnel, entered = question.funnel, question.entry_days
-    # The rule of the preset's tool, if it has sessions.
-    rule = known_session_rule(question.session_rule or TOOL_RULES.get(str(question.preset)), asked.source)
+    named = question.session_rule or TOOL_RULES.get(str(question.preset))  # of the preset's tool, if it has sessions
+    rule = known_session_rule(named, asked.source) if funnel.per == "session" else None
     # The days are fixed by all events, because those of a visitor segment may end earlier.
     newest = asked.opened.known.last if asked.segment else None
     first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
@@ -426,13 +426,13 @@ def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> 
         asked.con,
         asked.events,
         funnel,
-        rule=SessionRule.preset(rule),
+        rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
         words=asked.source.words,
         limits=Limits(first, last, count, asked.opened.timezone),
         times=asked.begun,
     )
-    return result | {"session_rule": rule if funnel.per == "session" else None}
+    return result | {"session_rule": rule}
 
 
 def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
