@@ -157,13 +157,13 @@ BODIES = {
     "unknown key": ({**FUNNEL, "witin": "7d"}, 422, "witin"),
     "unknown order": ({**FUNNEL, "order": "sorted"}, 422, "'ordered'"),
     "dates reversed": ({**FUNNEL, "start_date": "2026-02-01", "end_date": "2026-01-01"}, 422, "swap them"),
-    "no object": ([1], 422, "valid dictionary"),
+    "no object": ([1], 422, "A funnel definition maps steps"),
     "a misspelt part of a step": (
         {"steps": [{"event_type": "page_view", "were": {}}, "purchase"]},
         422,
-        "answered: body.steps.0.were: Nothing of this name can be given here; /docs lists what can.",
+        "Unknown key 'were' in a funnel step; did you mean 'where'?",
     ),
-    "a step that is a number": ({"steps": [5, "purchase"]}, 422, "body.steps.0: Input should be a valid string"),
+    "a step that is a number": ({"steps": [5, "purchase"]}, 422, "A funnel step maps event_type"),
 }
 
 
