@@ -177,7 +177,7 @@ def who(view: View) -> Block:
     parameters = funnels.WhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
-    answer = funnels.funnel_who(view.context, parameters, outcome.question).model_dump(mode="json")
+    answer = funnels.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = (
         Column("visitor_id", "Visitor"),
         Column("event_at", "When (UTC)", "instant"),
