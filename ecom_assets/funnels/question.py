@@ -184,6 +184,7 @@ class FunnelDefinition(Definition):
 
     CALLED: ClassVar[str] = "a funnel definition"
     ABOUT: ClassVar[str] = "funnel"
+    TITLES: ClassVar = {"what": "Steps", "how": "How", "more": "More"}
     PRESETS = PRESETS
 
     steps: tuple[Step, ...] = asked(
@@ -282,6 +283,10 @@ class FunnelDefinition(Definition):
         """Return the definition for an answer."""
         return self.funnel.to_mapping()
 
+    def file(self) -> dict[str, Any]:
+        """Return the definition as a file: all that has an effect, whatever is given."""
+        return self.to_mapping()
+
 
 EXTRAS: Final[Mapping[str, FieldInfo]] = {
     "step_where": asked(
@@ -313,10 +318,10 @@ def with_extras(definition: dict[str, Any]) -> dict[str, Any]:
         definition["time_to_convert"] = {
             **Times.from_text(definition["time_to_convert"]), "bins": _bins(extra["bins"])
         }  # fmt: skip
-    steps = [{**step, "where": [*step.get("where", ())]} for step in definition.get("steps") or ()]
+    steps = [{**step} for step in definition.get("steps") or ()]
     for text in extra["step_where"] or ():
         place, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
-        steps[place - 1]["where"].append(condition)
+        steps[place - 1]["where"] = [*steps[place - 1].get("where", ()), condition]
     for text in (extra["occurrence"] or ()) if steps else ():
         place, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
         if "occurrence" in steps[place - 1]:
