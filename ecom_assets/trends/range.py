@@ -69,13 +69,6 @@ class Range:
                 "another period."
             )
 
-    def warnings(self) -> list[str]:
-        """Return a sentence if there are no data of any of the days."""
-        if self.first <= self.known_last and self.last >= self.known_first:
-            return []
-        within = f"{self.first} to {self.last}"
-        return [f"The data are of {self.known_first} to {self.known_last}, so nothing is known of {within}."]
-
     def before(self) -> "Range":
         """Return the range of equal length before this one."""
         length = self.last - self.first + ONE_DAY
