@@ -26,7 +26,7 @@ from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.sources.files.question_source import FileSource
 
 if TYPE_CHECKING:
-    from ecom_assets.sources.files.order_source import OrderSource
+    from ecom_assets.sources.files.order_source import OrderFileSource
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
@@ -114,7 +114,7 @@ class FileCommand:
         written = [f"Written to {out}."] if out else []
         print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
 
-    def source(self, options: Mapping[str, Any], timezone: str | None) -> "FileSource | OrderSource":
+    def source(self, options: Mapping[str, Any], timezone: str | None) -> "FileSource | OrderFileSource":
         """Open the files of the options.
 
         Raises:
@@ -128,11 +128,11 @@ class FileCommand:
         if not own.orders:
             settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
             return FileSource(FileEvents.of(OpenedFiles.open(own.events, settings)))
-        from ecom_assets.sources.files.order_source import OrderSource  # noqa: PLC0415 (loads what orders need)
+        from ecom_assets.sources.files.order_source import OrderFileSource  # noqa: PLC0415 (loads what orders need)
         from ecom_assets.sources.files.orders import FileOrders  # noqa: PLC0415 (as above)
 
         settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
-        return OrderSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
+        return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
 
     def question(self, given: dict[str, Any], definition: Path | None) -> Question:
         """Return the question of some options, or of a definition file with the days and visitors of the options.

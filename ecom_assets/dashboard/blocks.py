@@ -123,8 +123,13 @@ class Tiles(Block):
 
 
 def _tile(field: FieldInfo, value: Any) -> Tile:  # noqa: ANN401 (any number)
-    shown: Any = field.json_schema_extra
-    return Tile(str(field.title), value, shown["format"], f"{str(field.description).partition(';')[0]}.")
+    return Tile(str(field.title), value, format_of(field), f"{str(field.description).partition(';')[0]}.")
+
+
+def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
+    """Return how a number of an answer is shown; None for what is no number."""
+    shown = field.json_schema_extra
+    return shown.get("format") if isinstance(shown, dict) else None
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,12 @@ class Column:
     bar: str = ""
     href: str = ""
     is_on_one_line: bool = False
+
+    @classmethod
+    def of(cls, row: type[BaseModel], name: str, **more: Any) -> "Column":  # noqa: ANN401 (as its attributes)
+        """Return the column of a field of an answer, as the model of its rows declares it."""
+        field = row.model_fields[name]
+        return cls(name, field.title or name.capitalize(), format_of(field) or "text", **more)
 
     @property
     def is_right(self) -> bool:

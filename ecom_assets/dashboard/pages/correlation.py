@@ -2,18 +2,14 @@
 
 from typing import Any, Final
 
-from ecom_assets.correlation.answer import CORRELATION
+from ecom_assets.correlation.answer import CORRELATION, Correlated
 from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
     Column("label", "Event or property"),
-    Column("odds_ratio", "Odds ratio", "score"),
-    Column("low", "Low", "score"),
-    Column("high", "High", "score"),
-    Column("converted_count", "Converted with it", "count"),
-    Column("other_count", "Did not", "count"),
+    *(Column.of(Correlated, name) for name in ("odds_ratio", "low", "high", "converted_count", "other_count")),
     Column("enough", "Data"),
 )
 

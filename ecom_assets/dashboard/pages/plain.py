@@ -5,10 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from pydantic.fields import FieldInfo
-
 from ecom_assets.all_questions import all_questions
-from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tiles
+from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tiles, format_of
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Page, Section, csv_address
 from ecom_assets.questions.answer import Kind
@@ -30,7 +28,7 @@ def _page_of(kind: Kind[Any, Any]) -> Page:
 def _numbers(kind: Kind[Any, Any]) -> list[str]:
     """Return the numbers of an answer that are not in a list."""
     fields = kind.answer.model_fields.items()
-    return [name for name, field in fields if _format_of(field) and not str(field.annotation).startswith("list[")]
+    return [name for name, field in fields if format_of(field) and not str(field.annotation).startswith("list[")]
 
 
 def _columns(kind: Kind[Any, Any]) -> list[Column]:
@@ -38,13 +36,7 @@ def _columns(kind: Kind[Any, Any]) -> list[Column]:
     if not kind.lists:
         return []
     (row,) = get_args(kind.answer.model_fields[kind.lists[0]].annotation)
-    fields = row.model_fields.items()
-    return [Column(name, field.title or name.capitalize(), _format_of(field) or "text") for name, field in fields]
-
-
-def _format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of columns, or None)
-    shown = field.json_schema_extra
-    return shown.get("format") if isinstance(shown, dict) else None
+    return [Column.of(row, name) for name in row.model_fields]
 
 
 def _pages() -> tuple[Page, ...]:

@@ -9,7 +9,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
 from ecom_assets.dashboard.forms import Answer, Builder, Input, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.retention.answer import RETENTION
+from ecom_assets.retention.answer import RETENTION, RetentionTotal
 
 WHO: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
@@ -124,15 +124,8 @@ MOST_WRITTEN: Final = 14
 
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    columns = [
-        Column("period", "Period"),
-        Column("cohorts", "Complete cohorts", "count"),
-        Column("size", "Their visitors", "count"),
-        Column("returned", "Came back", "count"),
-        Column("rate", "Share", "rate", bar="rate"),
-        Column("revenue", "Revenue so far", "money"),
-        Column("lifetime_value", "Per visitor", "money"),
-    ]
+    names = ("period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value")
+    columns = [Column.of(RetentionTotal, name, bar="rate" if name == "rate" else "") for name in names]
     return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
 
 

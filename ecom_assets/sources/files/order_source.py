@@ -33,7 +33,7 @@ def lines_as_events(lines: ir.Table) -> ir.Table:
 
 
 @dataclass(frozen=True)
-class OrderSource:
+class OrderFileSource:
     """The clean order lines of files; see `EventSource`."""
 
     files: FileOrders
