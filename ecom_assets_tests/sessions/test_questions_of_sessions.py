@@ -1,0 +1,70 @@
+"""The questions that cut events into sessions, as definitions: sessions, journeys and attribution."""
+
+from typing import Any
+
+import pytest
+
+from ecom_assets.attribution.question import AttributionQuestion
+from ecom_assets.errors import DefinitionError
+from ecom_assets.journeys.question import JourneyQuestion
+from ecom_assets.questions.model import Question
+from ecom_assets.sessions.question import SessionQuestion
+
+QUESTIONS = (SessionQuestion, JourneyQuestion, AttributionQuestion)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_session_rules_are_the_same_everywhere(question: type[Question]) -> None:
+    with pytest.raises(DefinitionError, match=r"session rule 'ga' is unknown; did you mean 'ga4'\?"):
+        question.from_mapping({"session_rule": "ga"})
+    rules = question.model_json_schema()["properties"]["session_rule"]["enum"]
+    assert rules == ["ga4", "universal_analytics", "mixpanel", "amplitude", "snowplow", "source"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) -> None:
+    assert question.from_mapping({"preset": "mixpanel"}).session_rule == "mixpanel"  # type: ignore[attr-defined]
+    given = question.from_mapping({"preset": "mixpanel", "session_rule": "source"})
+    assert given.session_rule == "source"  # type: ignore[attr-defined]
+    with pytest.raises(DefinitionError, match="ClickHouse has no"):
+        question.from_mapping({"preset": "clickhouse"})
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "why"),
+    [
+        (SessionQuestion, {"idel": "5m"}, r"'idel' in a session definition; did you mean 'idle'\?"),
+        (SessionQuestion, {"idle": "soon"}, "The duration 'soon' is not understood"),
+        (SessionQuestion, {"idle": "20h"}, "An idle timeout of 72000 s cannot be"),
+        (JourneyQuestion, {"by": "pages"}, r"The step of a journey 'pages' is unknown; did you mean 'page"),
+        (JourneyQuestion, {"group": ["/a/*"]}, "Patterns group pages, and steps are by page_type"),
+        (JourneyQuestion, {"top": 1_001}, "`top` of a journey definition: input should be less than or equal to 1000"),
+        (AttributionQuestion, {"model": "linaer"}, r"There is no attribution model 'linaer'; did you mean 'linear'\?"),
+        (AttributionQuestion, {"lookback": "2y"}, "The duration '2y' is not understood"),
+        (AttributionQuestion, {"lookback": "367d"}, "at most 366 d"),
+        (AttributionQuestion, {"two_touches": "both"}, "The way to share two touches 'both' is unknown"),
+    ],
+)
+def test_what_a_definition_cannot_say_is_refused(question: type[Question], given: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        question.from_mapping(given)
+
+
+def test_a_silence_of_its_own_changes_the_rule_that_is_asked_for() -> None:
+    question = SessionQuestion.from_mapping({"session_rule": "mixpanel", "idle": "45m"})
+    assert (question.rule.idle_timeout_s, question.rule.midnight_split) == (2_700, True)
+
+
+def test_a_model_is_found_by_what_people_call_it() -> None:
+    assert AttributionQuestion.from_mapping({"model": "U-Shape"}).model == "position"
+    assert AttributionQuestion.from_mapping({"model": "Time decay"}).model == "time_decay"
+
+
+def test_only_steps_that_are_event_types_are_translated() -> None:
+    words = {"view": "product_view", "buy": "purchase"}
+    given = {"from_step": "view", "to_step": "buy", "exclude": ["view"], "where": ["event_type != view"]}
+    by_type = JourneyQuestion.from_mapping(given).translated(lambda name: words.get(name, name))
+    assert (by_type.from_step, by_type.to_step, by_type.exclude) == ("product_view", "purchase", ("product_view",))
+    assert "product_view" in str(by_type.where)
+    by_category = JourneyQuestion.from_mapping({**given, "by": "category"}).translated(lambda name: words[name])
+    assert (by_category.from_step, by_category.to_step, by_category.exclude) == ("view", "buy", ("product_view",))
