@@ -161,6 +161,20 @@ def test_definitions_that_mean_nothing_are_refused(home: Path) -> None:
     assert (result.exit_code, result.sentence) == (2, "The months of value is 0; give a number from 1 to 120.")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_days_are_one_day_only_which_a_definition_may_not_have(home: Path, tmp_path: Path, command: str) -> None:
+    definition = tmp_path / "rule.yaml"
+    definition.write_text("start_date: 2026-01-01\n")
+    orders = orders_csv(tmp_path / "o.csv", [("ann", date(2026, 1, 1), "10")])
+    refused = ecom(command, "--orders", orders, "--definition", definition, home=home)
+    assert (refused.exit_code, refused.sentence.partition(";")[0].partition(" in ")[0]) == (
+        2, "Unknown key 'start_date'",
+    )  # fmt: skip
+    definition.write_text("session_rule: mixpanel\n")
+    answer = ecom(command, "--orders", orders, "--definition", definition, "--as-of", "2026-01-03", "--json", home=home)
+    assert (answer.json["customers"], answer.json["as_of_date"]) == (1, "2026-01-03")
+
+
 # Real files
 
 
