@@ -145,7 +145,8 @@ def who_came_back(shop: PlainShop, *, returned: bool = True) -> Row:
     came = {who for who, events in cohort.items() if any(_monday(one["at"]) == monday + 2 * WEEK for one in events)}
     listed = sorted(came if returned else cohort.keys() - came)
     numbers = {"event_count": len(shop.events), "count": len(listed), "total_count": len(listed)}
-    return {**numbers, "cohort": str(monday), "period": "2", "who": [{"visitor_id": who} for who in listed]}
+    cell = {"cohort": str(monday), "period": "2", "warnings": []}
+    return {**numbers, **cell, "who": [{"visitor_id": who} for who in listed]}
 
 
 def who_did_not(shop: PlainShop) -> Row:

@@ -160,6 +160,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
         *(f"{place}steps.optional" for place in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
     },
     "/analytics/retention": {"warnings"},
+    "/analytics/retention/who": {"warnings"},
     "/analytics/trend": {"warnings", "series.each", "series.occurrence"},
     "/analytics/correlation": {"warnings"},
     "/analytics/attribution": {"notes", "channels.removal_effect"},
