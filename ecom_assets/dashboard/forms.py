@@ -249,8 +249,12 @@ def context(view: View, builder: Builder) -> Outcome:
 
 
 def _answer(view: View, builder: Builder) -> Outcome:
-    needed = [one for one in fields_of(builder.kind.question) if one.info.is_required() and not one.rows]
-    if not all(_text_of(view.filters, one) for one in needed):
+    missing = [
+        one for one in fields_of(builder.kind.question) if one.info.is_required() and not _text_of(view.filters, one)
+    ]
+    if listed := next((one for one in missing if one.rows), None):
+        return Outcome(sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name)
+    if missing:
         return Outcome()
     try:
         question = builder.question(view.filters)
