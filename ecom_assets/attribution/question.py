@@ -37,11 +37,11 @@ class AttributionQuestion(Question):
     )
     lookback: Duration = asked(
         duration_text(AttributionRule.lookback_s), "Visits count for",
-        f"How long before a purchase a visit counts: {DURATIONS}", hint="30d", about=("look-back", "duration"),
+        f"How long before a purchase a visit counts, {DURATIONS}", hint="30d", about=("look-back", "duration"),
     )  # fmt: skip
     half_life: Duration = asked(
         duration_text(AttributionRule.half_life_s), "Weight halves in",
-        f"In which a visit's weight halves, with time_decay: {DURATIONS}", hint="7d", about=("half-life",),
+        f"In which a visit's weight halves, with time_decay, {DURATIONS}", hint="7d", about=("half-life",),
         place="more",
     )  # fmt: skip
     two_touches: Annotated[str, TWO] = asked(

@@ -17,6 +17,7 @@ from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, answer
+from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.texts import Field, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
@@ -35,6 +36,8 @@ DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
 
 HELP: Final = {
+    "steps": "Event types, separated by commas; * is any event, b? an optional step, which need not be taken, and one "
+    "with a comma stands in double quotes, '\"a, b\",c'",
     "segment": "Only visitors in this visitor segment as of the last day: a name that ECOM_VISITOR_SEGMENTS declares, "
     "a file with one, or FILE#NAME",
 }
@@ -165,7 +168,7 @@ class FileCommand:
         """Refuse options without one that must be given, or without which they have no effect."""
         for field in self.fields.values():
             if field.info.is_required() and field.name not in given:
-                called = self.kind.question.CALLED.capitalize()
+                called = self.kind.question.CALLED.removesuffix(" definition").capitalize()
                 raise UsageError(f"{called} needs either {options[field.name]} or --definition FILE; give one of them.")
             if field.name in given and field.input.needs and not given.get(field.input.needs[0]):
                 needed, why = options[field.input.needs[0]], field.input.needs[1]
@@ -184,7 +187,7 @@ def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401
 
 def _help(field: Field, default: object, *, is_repeated: bool) -> str:
     choices = field.choices
-    parts = [HELP.get(field.name, field.help)]
+    parts = [HELP.get(field.name, field.help).replace(DURATIONS, UNITS)]
     if choices:
         parts.append(f": {', '.join(choices.labels)}")
     if is_repeated:

@@ -53,10 +53,7 @@ EXCLUSION_RULE: Final = Choices("funnel's `exclusion_rule`", EXCLUSION_RULES)
 OCCURRENCE: Final = Choices("occurrence of a step", OCCURRENCES)
 OVER: Final = periods("funnel's `over`")
 WEEK_START: Final = Choices("funnel's `week_start`", WEEKDAYS.labels)
-STEPS_HELP: Final = (
-    "Event types, in order; * is any event, and `b?` an optional step, which need not be taken. On the command line "
-    "they stand between commas; one with a comma stands in double quotes"
-)
+STEPS_HELP: Final = "Event types, in order; * is any event, and `b?` an optional step, which need not be taken"
 
 
 class Happening(Part):
@@ -192,7 +189,7 @@ class FunnelDefinition(Definition):
         line=named_step, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = asked(
-        duration_text(Funnel.within_s), "Window", f"Time from the first step to the last: {DURATIONS}", hint="7d",
+        duration_text(Funnel.within_s), "Window", f"Time from the first step to the last, {DURATIONS}", hint="7d",
         about=("within", "duration"),
     )  # fmt: skip
     order: Annotated[str, ORDER] = asked(Funnel.order, "Order", "What may lie between steps: docs/metrics.md", width=2)

@@ -207,8 +207,7 @@ def answer(
         page: How many rows of its list to return, None for all, and how many to leave out before them.
 
     Raises:
-        DefinitionError: The question does not fit the events.
-        EcomError: The source has no events, or refuses the question.
+        EcomError: The question does not fit the events, or the source has none or refuses it.
     """
     question = question.translated(source.translate)
     segment = _segment_of(question, source)

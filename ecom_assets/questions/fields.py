@@ -21,7 +21,9 @@ from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
 Place = Literal["what", "how", "more", ""]
 """Where the form shows a field: at its start, below, or among what is closed at first; empty for nowhere."""
-DURATIONS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
+DURATIONS: Final = "such as 45s, 30m, 12h, 7d or 2w"
+UNITS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
+"""What the command says in place of `DURATIONS`; requests have a pattern for it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,14 @@ class Input:
     about: tuple[str, ...] = ()
     needs: tuple[str, str] | None = None
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of the field; of a definition inside a question, with the fields that people give."""
+        own = handler(schema)
+        whole = handler.resolve_ref_schema(own) if self.only else {}
+        if "properties" not in whole:
+            return own
+        return {**whole, "properties": {name: one for name, one in whole["properties"].items() if name in self.only}}
+
 
 def asked(  # noqa: PLR0913 (each is a part of the declaration)
     default: Any,  # noqa: ANN401 (any type of field)
@@ -96,21 +106,23 @@ def asked(  # noqa: PLR0913 (each is a part of the declaration)
         max_length: The greatest number of these.
         examples: Values as definitions have them.
         place: Where the form shows it.
-        shown: The other attributes of `Input`.
+        shown: As of `Input`.
     """
-    bounds = {"ge": ge, "le": le, "min_length": min_length, "max_length": max_length}
-    given: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
+    given = _given({"ge": ge, "le": le, "min_length": min_length, "max_length": max_length})
     field: FieldInfo = Field(
         default,
         alias=alias,
         description=help,
-        examples=list(examples) or None,
         validate_default=True,
         json_schema_extra=partial(_say_bounds, given),
-        **given,
+        **given | _given({"examples": list(examples) or None}),
     )
     field.metadata.append(Input(label, place, **shown))
     return field
+
+
+def _given(bounds: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 SAID_AS: Final = {

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
@@ -51,6 +51,8 @@ class Part(BaseModel):
     @classmethod
     def _read(cls, raw: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
         """Refuse unknown names; what is null is not given."""
+        if isinstance(raw, bytes):
+            return raw  # a body that was not sent as JSON: pydantic refuses it, and the API says how to send it
         if isinstance(raw, str):
             raw = cls.from_text(raw)
         if not isinstance(raw, Mapping):
@@ -82,11 +84,11 @@ class Part(BaseModel):
     def sentence_of(cls, error: ValidationError) -> str:
         """Return what pydantic found first as a sentence."""
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function-", "list[", "str")))
+        place = ".".join(part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit())
         if first["type"] == "missing":
             examples = cls.model_fields[place].examples if place in cls.model_fields else None
             return f"{cls.CALLED.capitalize()} needs `{place}`{f', such as {examples[0]}' if examples else '; add it'}."
-        return f"`{place}` of {cls.CALLED}: {_plain(first['msg'])}; got {first['input']!r}."
+        return f"`{place}` of {cls.CALLED} {_fault(first)}."
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
         """Return a copy with other values, which are not checked."""
@@ -116,9 +118,32 @@ def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> A
     return translate(value) if is_type and value is not None else value
 
 
-def _plain(message: str) -> str:
-    """Return a message of pydantic within a sentence; definitions have lists, not tuples."""
-    return f"{message[:1].lower()}{message[1:]}".replace("tuple", "list")
+FAULTS: Final = {
+    "too_short": "has {min_length} or more values, not {actual_length}",
+    "too_long": "has at most {max_length} values, not {actual_length}",
+    "string_too_short": "cannot be empty",
+    "string_too_long": "has at most {max_length} characters",
+    "greater_than_equal": "is at least {ge}, not {input}",
+    "less_than_equal": "is at most {le}, not {input}",
+    "int": "is a whole number, not {input}",
+    "float": "is a number, not {input}",
+    "bool": "is true or false, not {input}",
+    "string": "is a text, not {input}",
+    "list": "is a list, not {input}",
+    "tuple": "is a list, not {input}",
+    "date": "is a day, YYYY-MM-DD, not {input}",
+}
+"""How a sentence goes on for pydantic's kinds of errors, or what they begin with: its own words are about code."""
+MOST_SHOWN: Final = 80
+"""Characters of a wrong value that a sentence shows."""
+
+
+def _fault(error: ErrorDetails) -> str:
+    """Return what is wrong with a value, as the end of a sentence."""
+    kind, shown = error["type"], repr(error["input"])
+    shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
+    known = FAULTS.get(kind) or FAULTS.get(kind.partition("_")[0])
+    return known.format(**{**error.get("ctx", {}), "input": shown}) if known else f"cannot be {shown}: {error['msg']}"
 
 
 class Definition(Part):
@@ -195,7 +220,7 @@ def presets_of(presets: Collection[str]) -> Choices:
 
 def preset_field() -> Any:  # noqa: ANN401 (as `asked`)
     """Declare the preset of a definition."""
-    return asked(None, "As this tool would", "What this tool would do wherever the question says nothing", place="more")
+    return asked(None, "As this tool would", "What this tool would do where nothing is said", place="more")
 
 
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"

@@ -55,7 +55,7 @@ class SessionQuestion(Question):
 
     session_rule: SessionRuleName = session_rule_field(place="how", also="--rule")
     idle: Duration | None = asked(
-        None, "Ends after silence of", f"Silence that ends a session: {DURATIONS}", hint="30m",
+        None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
         about=("idle", "duration"),
     )  # fmt: skip
     where: Conditions = where_field(place="how")

@@ -82,8 +82,8 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "A correlation needs either --steps a,b or --definition FILE; give one of them."),
-        ((*QUESTION, "--limit", "0"), "The limit of a correlation cannot be 0; give 1 to 1,000."),
+        ((), "A correlation needs either --steps or --definition FILE; give one of them."),
+        ((*QUESTION, "--limit", "0"), "`limit` of a correlation is at least 1, not 0."),
         ((*QUESTION, "--property", "brand"), "The events have no column 'brand'; "),
     ],
 )

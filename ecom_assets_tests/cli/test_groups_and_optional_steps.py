@@ -79,7 +79,13 @@ def test_each_question_has_the_number_of_its_rows(files: Path, words: tuple[str,
 
 
 def test_orders_have_no_groups(files: Path) -> None:
-    result = ecom("retention", "--orders", files / "story.ndjson", "--per", "properties.org", home=files / "home")
+    orders = files / "orders.csv"
+    orders.write_text(
+        "id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+        "payment_amount,status\n1,u1,2026-06-01T10:00:00Z,1,Berlin,7,Ann,Lee,3,Hat,1,25.00,shipped\n",
+        encoding="utf-8",
+    )
+    result = ecom("retention", "--orders", orders, "--per", "properties.org", home=files / "home")
     assert (result.exit_code, result.sentence) == (
         2, "--per properties.org is a key of events, which orders do not have; ask with --events PATH.",
     )  # fmt: skip

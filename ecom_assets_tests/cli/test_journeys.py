@@ -150,7 +150,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
             ("--by", "pagetype"),
             "The step of a journey 'pagetype' is unknown; did you mean 'page_type'? Known: page_type, category, page.",
         ),
-        (("--top", "0"), "`top` of a journey definition: input should be greater than or equal to 1; got 0."),
+        (("--top", "0"), "`top` of a journey definition is at least 1, not 0."),
     ],
 )
 def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], result: str) -> None:
@@ -242,7 +242,7 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
         (("--from-step", "(start)"), "Every session has (start); name another step, or leave it out."),
         (
             ("--min-count", "0"),
-            "`min_count` of a journey definition: input should be greater than or equal to 1; got 0.",
+            "`min_count` of a journey definition is at least 1, not 0.",
         ),
         (("--where", "brand = x"), "The events have no column 'brand'"),
     ],

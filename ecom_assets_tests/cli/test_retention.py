@@ -78,6 +78,10 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
             "sum": None,
         },
     ]
+
+
+def test_its_totals_have_the_shape_that_scripts_read(home: Path) -> None:
+    actual = ask(home, "--json").json
     assert [shape(one) for one in actual["totals"]][:2] == [
         {"period": str, "cohorts": int, "size": int, "returned": int, "rate": float, "revenue": str}
         | {"lifetime_value": float, "sum": type(None), "sum_per_visitor": type(None)}
@@ -174,7 +178,7 @@ def test_orders_are_purchases_and_refunds_are_paid_back(home: Path) -> None:
         (("--orders", "orders.csv", "--return", "search"), "There is no event type 'search' here; known: purchase"),
         (("--events", "story.csv", "--brackets", "3-1"), "The brackets '3-1' overlap, go backwards"),
         (("--events", "story.csv", "--brackets", "0,1", "--mode", "on"), "--brackets belong to --mode bracket"),
-        (("--events", "story.csv", "--periods", "-1"), "`last_period` of a retention: input should be greater"),
+        (("--events", "story.csv", "--periods", "-1"), "`last_period` of a retention is at least 0, not"),
         (("--events", "story.csv", "--whole-until", "soon"), "--whole-until 'soon' is not a date"),
         (("--events", "story.csv", "--preset", "heap"), "The preset 'heap' of retention is unknown; known: n_day"),
     ],

@@ -27,6 +27,21 @@ def ask(home: Path, *words: str) -> CommandResult:
     return result
 
 
+DEFINITION = {
+    "series": [{"event_type": "purchase", "measure": "sum", "of": "cart_amount"}],
+    "period": "day",
+    "week_start": "monday",
+    "by": None,
+    "limit": 10,
+    "cumulative": False,
+    "moving_average": 1,
+    "compare": False,
+    "formula": None,
+    "first_date": "2026-03-02",
+    "last_date": "2026-03-05",
+}
+
+
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--series", "purchase:sum(cart_amount)", "--last", "4d", "--json").json
     assert (actual["range"]["start_date"], actual["range"]["end_date"]) == ("2026-03-02", "2026-03-05")
@@ -37,19 +52,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "explain": None,
         "event_count": 5,
         "total_count": 1,
-        "definition": {
-            "series": [{"event_type": "purchase", "measure": "sum", "of": "cart_amount"}],
-            "period": "day",
-            "week_start": "monday",
-            "by": None,
-            "limit": 10,
-            "cumulative": False,
-            "moving_average": 1,
-            "compare": False,
-            "formula": None,
-            "first_date": "2026-03-02",
-            "last_date": "2026-03-05",
-        },
+        "definition": DEFINITION,
         "periods": ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"],
         "complete": [True, True, True, False],
         "series": [
@@ -190,7 +193,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (
             ("--limit", "0", "--by", "event_type"),
-            "`limit` of a trend: input should be greater than or equal to 1; got 0.",
+            "`limit` of a trend is at least 1, not 0.",
         ),
         (
             ("--period", "decade"),

@@ -170,7 +170,7 @@ def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after
         ({"mode": "off"}, "known: on, on_or_after, bracket"),
         ({"clock": "wall"}, "known: calendar, rolling"),
         ({"week_start": "funday"}, "did you mean 'sunday'?"),
-        ({"last_period": -1}, "`last_period` of a retention: input should be greater than or equal to 0; got -1."),
+        ({"last_period": -1}, "`last_period` of a retention is at least 0, not -1."),
         ({"mode": "bracket", "brackets": ((0, 2), (2, 3))}, "The brackets '0-2,2-3' overlap"),
         ({"mode": "bracket", "brackets": ()}, "write pairs of periods"),
     ],

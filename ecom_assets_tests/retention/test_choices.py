@@ -164,7 +164,7 @@ def test_a_period_counts_from_a_number_of_returns_on() -> None:
     brackets = replace(twice, mode="bracket", brackets=((0, 0), (1, 2)))
     assert answer(STORY, Query(brackets))["cohorts"][0]["returned"] == [1, 1]
     assert RetentionQuestion.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
-    with pytest.raises(DefinitionError, match="`at_least` of a retention: input should be greater than or equal to 1"):
+    with pytest.raises(DefinitionError, match="`at_least` of a retention is at least 1"):
         RetentionQuestion.from_mapping({"at_least": 0})
 
 
@@ -366,8 +366,8 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     [
         ({"starting": "second_time"}, "The starting of retention 'second_time' is unknown; known: first_time"),
         ({"begin": "purchase"}, "Unknown key 'begin' in a retention"),
-        ({"start": 5}, "`start` of a retention: input should be a valid string; got 5"),
-        ({"limit": 0}, "`limit` of a retention: input should be greater than or equal to 1; got 0"),
+        ({"start": 5}, "`start` of a retention is a text, not 5"),
+        ({"limit": 0}, "`limit` of a retention is at least 1, not 0"),
         ({"by": "a b"}, "`by` of retention names the column 'a b'"),
         ({"brackets": [[0, True]], "mode": "bracket"}, "are not understood; write pairs of periods"),
         ({"brackets": [[-1, 0]], "mode": "bracket"}, "counted from 0"),

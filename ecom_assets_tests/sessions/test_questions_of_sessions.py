@@ -38,7 +38,7 @@ def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) ->
         (SessionQuestion, {"idle": "20h"}, "An idle timeout of 72000 s cannot be"),
         (JourneyQuestion, {"by": "pages"}, r"The step of a journey 'pages' is unknown; did you mean 'page"),
         (JourneyQuestion, {"group": ["/a/*"]}, "Patterns group pages, and steps are by page_type"),
-        (JourneyQuestion, {"top": 1_001}, "`top` of a journey definition: input should be less than or equal to 1000"),
+        (JourneyQuestion, {"top": 1_001}, "`top` of a journey definition is at most 1000"),
         (AttributionQuestion, {"model": "linaer"}, r"There is no attribution model 'linaer'; did you mean 'linear'\?"),
         (AttributionQuestion, {"lookback": "2y"}, "The duration '2y' is not understood"),
         (AttributionQuestion, {"lookback": "367d"}, "at most 366 d"),

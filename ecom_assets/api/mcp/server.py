@@ -43,7 +43,8 @@ INSTRUCTIONS: Final = (
     "its SQL, tables and runs."
 )
 HANDED_ON: Final = ("authorization", "x-api-key")
-READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True)
+READ_ONLY: Final = types.ToolAnnotations(read_only_hint=True)
+"""The other hints are about tools that write."""
 Context = ServerRequestContext[Any, Any]
 
 

@@ -110,7 +110,7 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         path=path,
         summary=operation.get("summary", ""),
         description=operation.get("description", ""),
-        input_schema=_self_contained(document, schema),
+        input_schema={**_self_contained(document, schema), "additionalProperties": False},
         answer_schema=_self_contained(document, answer),
         in_path=frozenset(one["name"] for one in parameters if one["in"] == "path"),
         in_query={names[one["name"]]: one["name"] for one in parameters if one["in"] == "query"},
@@ -154,7 +154,11 @@ BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "m
 """What the API refuses in a sentence."""
 
 
-SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (("additionalProperties", True), ("propertyNames", {}))
+SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (
+    ("additionalProperties", True),
+    ("additionalProperties", False),  # of a part: the API refuses what it does not know in a sentence
+    ("propertyNames", {}),
+)
 
 
 def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
@@ -166,17 +170,20 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         return [_moved(one) for one in value]
     if not isinstance(value, dict):
         return value
-    result: Schema = {
+    moved: Schema = {
         name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
         for name, one in value.items()
-        if not (name == "title" and isinstance(one, str))
+        if not (name in {"title", "pattern"} and isinstance(one, str))
         and not (name == "default" and not one)
         and not (name in BOUNDS and isinstance(one, int | float))
-        and (name, one) not in SAYS_NOTHING
     }
+    result = {name: one for name, one in moved.items() if (name, one) not in SAYS_NOTHING}
     choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **result}
+    if choices and all(one.keys() <= {"type", "items"} for one in choices):  # in half of the characters
+        items = next((one for one in choices if "items" in one), {})
+        return {**items, **result, "type": [one["type"] for one in choices]}
     return {**result, "anyOf": choices} if choices else result
 
 

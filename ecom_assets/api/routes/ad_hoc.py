@@ -47,7 +47,7 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=one) for name, one in types.items()]
     )
     route.__name__ = kind.tool or kind.name
-    route.__doc__ = f"{kind.summary}, over clean events; questions that need too much time or memory are refused."
+    route.__doc__ = f"{kind.summary}, over clean events."
     return route
 
 
