@@ -5,6 +5,7 @@ A file of four rows through `ecom funnel`, and one request of `/analytics/sales`
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -102,7 +103,8 @@ ANSWERS: dict[str, Any] = {"funnel": funnel, "sales": sales}
 def files_of(name: str, folder: Path) -> list[str]:
     """The files of an answer, computed in a process of its own."""
     run = [sys.executable, __file__, "--answer", name, "--folder", str(folder)]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # the tests' small shop is imported
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
     files: list[str] = json.loads(done.stdout.splitlines()[-1])
     return files
 
