@@ -22,12 +22,19 @@ from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL, data_dictionary
-from ecom_assets.settings.alerts import AlertSettings, LineageSettings
-from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
-from ecom_assets.settings.privacy import PrivacySettings
-from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
-from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+from ecom_assets.settings.subjects import (
+    AlertSettings,
+    AnswerSettings,
+    DestinationSettings,
+    GateSettings,
+    LedgerSettings,
+    LineageSettings,
+    OrderGateSettings,
+    PrivacySettings,
+    ServingSettings,
+    SourceSettings,
+)
 from ecom_assets.sources.files import compiled
 from ecom_assets.tables.presets import TOOLS as PRESET_TOOLS
 from ecom_assets.warehouse.engines.postgres import PostgresEngine

@@ -16,11 +16,11 @@ from ecom_assets.automation.jobs import (
     EVERYTHING,
     customers_schedule,
     everything_job,
+    explain_missing_partition,
     nightly_schedule,
     source_job,
 )
 from ecom_assets.automation.manual_jobs import ManualJobs
-from ecom_assets.automation.partition_hint import explain_missing_partition
 from ecom_assets.automation.sensors import automation_condition_sensor, landing_sensor, request_sensor
 from ecom_assets.clock import today_in
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
@@ -62,7 +62,6 @@ from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
-from ecom_assets.sources.kinds import event_kinds, order_kinds, stock_kinds
 from ecom_assets.sources.order_reports.report_files import has_report
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.presence import (
@@ -71,8 +70,11 @@ from ecom_assets.sources.presence import (
     ORDERS,
     RAW_OF,
     STOCK,
+    event_kinds,
     given_sources,
     known_sources,
+    order_kinds,
+    stock_kinds,
 )
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.asset import AUTOMATED, PUBLICATION, SNAPSHOT, ListedDays, TableAsset, asset_key

@@ -13,7 +13,7 @@ from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource, ReportSource
-from ecom_assets.privacy.ingestion import ErasedPeople
+from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY

@@ -20,7 +20,7 @@ MOST_LINES, MOST_FUNCTION_LINES = 500, 40
 SUBJECTS = [name for name in registry.SUBJECTS if name != "delivery"]
 WIRED = {"assets.py", "checks.py", "queries.py", "__init__.py"}
 TOUCHES_ENGINES = {
-    "ecom_assets/orders/held_day_log.py",  # keeps since when a day is held, and who released it
+    "ecom_assets/orders/held_days.py",  # keeps since when a day is held, and who released it
     "ecom_assets/reconciliation/restatements.py",  # sees slices being replaced
     "ecom_assets/funnels/kernel/counts.py",  # the fast way on DuckDB
     "ecom_assets/funnels/kernel/passes.py",

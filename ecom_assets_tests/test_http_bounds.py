@@ -18,7 +18,7 @@ from ecom_assets.delivery.sender import HttpRule, Request, Sender
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import fetch_customers
-from ecom_assets.sources.customer_api.pages import Page, read_until_settled
+from ecom_assets.sources.customer_api.paging import Page, read_until_settled
 from ecom_assets.sources.customer_api.records import Customer
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets.sources.stock import fetch_catalogue

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import names as setting_names
-from ecom_assets.settings.names import FORMER_NAMES
-from ecom_assets.settings.serving import ServingSettings
-from ecom_assets.settings.settings import PREFIX, Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings import settings as setting_names
+from ecom_assets.settings.settings import FORMER_NAMES, PREFIX, Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings.subjects import ServingSettings
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from ecom_assets.api.adhoc.questions import AdHoc, question_paths
 from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
 from ecom_assets.api.csv_answers import CsvAnswers, ShortAnswers
-from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.middleware.request_log import ApiMetrics
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
@@ -32,8 +32,7 @@ from ecom_assets.api.routes import (
     visitor_segments,
 )
 from ecom_assets.api.stack import build_stack
-from ecom_assets.api.store.opening import open_store
-from ecom_assets.api.store.served_data import ServedData
+from ecom_assets.api.store.served_data import ServedData, open_store
 from ecom_assets.api.store.store import Store
 from ecom_assets.settings.settings import Settings, load_settings
 

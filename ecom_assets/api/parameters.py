@@ -1,4 +1,4 @@
-"""The parameters that routes share, and the fields that answers share."""
+"""What routes share: the parameters of their paths and queries, and the fields of their answers."""
 
 import hashlib
 from collections import Counter
@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.cache.answers import is_same
@@ -17,10 +17,11 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import range_of
-from ecom_assets.sales.coverage import Source, known_days
+from ecom_assets.questions.answer import Answer, range_of
+from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
 
 VERSION: Final = version("ecom-assets")
@@ -232,3 +233,30 @@ def _etag(request: Request, reading: StoreReading) -> str:
         state.append(published.published_at)
     identity = repr([request.url.path.removeprefix(VERSION_PREFIX), parameters, state])
     return f'W/"{hashlib.sha256(identity.encode()).hexdigest()[:32]}"'
+
+
+PREVIOUS = "Of the period before; null where the data hold no day of it"
+CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
+SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
+
+
+def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the description and the unit of a contract's column."""
+    unit = f" [{column.unit}]" if column.unit else ""
+    return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
+
+
+def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[BaseModel]:
+    """Return the model of the relative change of each number of a model; `examples` are by the name of the number."""
+    fields: dict[str, Any] = {
+        one: (float | None, Field(description=field.description, examples=[examples[one]] if one in examples else None))
+        for one, field in numbers.model_fields.items()
+    }
+    meaning = "The relative change of each number; null after a zero, or if not all days of both periods are known."
+    return create_model(name, __doc__=meaning, **fields)
+
+
+class SoldAnswer(Answer):
+    """The fields of every answer about sales."""
+
+    source: SalesSource = Field(description=SOURCE)

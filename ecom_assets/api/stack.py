@@ -14,8 +14,7 @@ from ecom_assets.api.auth.callers import document_security
 from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, Rates, is_loopback_name
 from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
-from ecom_assets.api.cache.answers import AnswerCache
-from ecom_assets.api.cache.kept_answers import AnswersInMemory, RedisAnswers
+from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
 from ecom_assets.api.middleware.bounds import Bounds
 from ecom_assets.api.middleware.headers import Head
 from ecom_assets.api.middleware.request_log import RequestLog

@@ -13,8 +13,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution import contracts
 from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
-from ecom_assets.attribution.conversions import conversions as compute_conversions
-from ecom_assets.attribution.credit import UNITS_OF_ONE, touched_days
+from ecom_assets.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
 from ecom_assets.attribution.credit import channel_attribution as compute_channel_attribution
 from ecom_assets.attribution.markov import (
     Chain,
@@ -24,7 +23,7 @@ from ecom_assets.attribution.markov import (
     step_spans,
     steps_on,
 )
-from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.attribution.touches import conversions as compute_conversions
 from ecom_assets.attribution.touches import first_touches as compute_first_touches
 from ecom_assets.attribution.touches import session_sources as compute_session_sources
 from ecom_assets.attribution.touches import touches as compute_touches

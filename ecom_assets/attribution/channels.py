@@ -13,7 +13,7 @@ from string import ascii_lowercase, ascii_uppercase
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import NO
 
 DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
 CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"

@@ -14,8 +14,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.attribution.contracts import ChannelRemovalEffects
-from ecom_assets.attribution.credit import CONVERSION, paths
-from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.attribution.credit import CONVERSION, AttributionRule, paths
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.schema import schema_of

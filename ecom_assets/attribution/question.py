@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.credit import PRESETS, TWO_TOUCHES, AttributionRule, model_name
 from ecom_assets.attribution.queries import DEFAULT_MODEL
-from ecom_assets.attribution.rule import PRESETS, TWO_TOUCHES, AttributionRule, model_name
 from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field

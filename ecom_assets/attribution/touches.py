@@ -1,13 +1,13 @@
-"""Touches: sessions with the source of their first event that has one, as in GA4; first touches of visitors."""
+"""Touches, which are sessions with their source as in GA4, first touches of visitors, and conversions."""
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source, with_source_or_direct
-from ecom_assets.attribution.contracts import FirstTouches, SessionSources, Touches
+from ecom_assets.attribution.contracts import Conversions, FirstTouches, SessionSources, Touches
+from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_of_each, union_all
+from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""
@@ -113,3 +113,38 @@ def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
     joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
     return first_of_each(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)
+
+
+def conversions(session_events: ir.Table, lines: ir.Table) -> ir.Table:
+    """Return the purchases and refunds in `SessionEvents`, and the orders and refunds in rows of `UserOrderLog`."""
+    return union_all(purchases(session_events), orders(lines))
+
+
+def purchases(session_events: ir.Table) -> ir.Table:
+    """Return one row per purchase and refund event; its revenue is `cart_amount`, null if the event has none."""
+    events = session_events.filter(session_events.event_type.isin(["purchase", "refund"]))
+    is_refund = events.event_type == "refund"
+    worth = events.cart_amount
+    events = events.mutate(
+        unit=ibis.literal("purchase"), is_refund=is_refund, revenue_amount=is_refund.ifelse(-worth, worth).cast(MONEY)
+    )
+    events = events.rename(converted_date="event_date", conversion_id="event_id", converted_at="event_at")
+    return events.select(*Conversions.columns)
+
+
+def orders(lines: ir.Table) -> ir.Table:
+    """Return one row per order and day, and per refund and day; the lines of one order id are one order."""
+    is_refund = lines.status == "refunded"
+    signed = is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY)
+    lines = lines.select(
+        converted_date="order_date",
+        conversion_id="order_id",
+        visitor_id="customer_id",
+        is_refund=is_refund,
+        ordered_at="ordered_at",
+        revenue_amount=signed,
+    )
+    whole = lines.group_by("converted_date", "conversion_id", "visitor_id", "is_refund").agg(
+        converted_at=lines.ordered_at.min(), revenue_amount=lines.revenue_amount.sum().cast(MONEY)
+    )
+    return whole.mutate(unit=ibis.literal("order")).select(*Conversions.columns)

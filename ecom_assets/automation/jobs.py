@@ -1,8 +1,10 @@
 """Jobs and schedules, and how a run over some days is requested."""
 
+import sys
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
-from typing import Any
+from types import TracebackType
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -11,6 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS, STOCK
 from ecom_assets.sources.sandbox_shop import grows, sandbox_until
 from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.days import ONE_DAY
 
 EVERYTHING = "everything"
 
@@ -121,3 +124,27 @@ def run_request(first: date, last: date, *, run_key: str) -> dg.RunRequest:
 def day_of(instant: datetime, settings: Settings) -> date:
     """Return the day of an instant in the reporting time zone."""
     return instant.astimezone(ZoneInfo(settings.timezone)).date()
+
+
+MISSING: Final = "no '--partition' option was provided"
+"""What Dagster's error says."""
+
+
+def explain_missing_partition(today: date) -> None:
+    """Let this process end with a sentence that shows the options, where Dagster's command misses one.
+
+    Dagster raises before it asks anything of a code location but to load; so this is done where that is loaded.
+    """
+    before = sys.excepthook
+    day, week = today - ONE_DAY, today - 7 * ONE_DAY
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if MISSING not in str(error):
+            before(kind, error, trace)
+            return
+        sys.stderr.write(
+            f"dagster: these tables are cut by day, so name the days: --partition {day}, or several with "
+            f"--partition-range {week}...{day}; `ecom run --select` takes the days of the data by itself.\n"
+        )
+
+    sys.excepthook = show

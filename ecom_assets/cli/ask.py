@@ -27,7 +27,7 @@ from ecom_assets.sources.files.output import check_format, write_rows
 from ecom_assets.sources.files.question_source import FileSource
 
 if TYPE_CHECKING:
-    from ecom_assets.sources.files.order_source import OrderFileSource
+    from ecom_assets.sources.files.orders import OrderFileSource
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
@@ -131,8 +131,7 @@ class FileCommand:
         if not own.orders:
             settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
             return FileSource(FileEvents.of(OpenedFiles.open(own.events, settings)))
-        from ecom_assets.sources.files.order_source import OrderFileSource  # noqa: PLC0415 (loads what orders need)
-        from ecom_assets.sources.files.orders import FileOrders  # noqa: PLC0415 (as above)
+        from ecom_assets.sources.files.orders import FileOrders, OrderFileSource  # noqa: PLC0415 (only for orders)
 
         settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
         return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)

@@ -14,7 +14,7 @@ from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
 from ecom_assets.explain.notes import Notes, StoredNotes
 from ecom_assets.explain.question import Question, table_named
-from ecom_assets.quality.reasons import sentence_of
+from ecom_assets.quality.queries import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings

@@ -15,7 +15,7 @@ from ecom_assets.settings.settings import load_settings
 
 def restore(as_json: Json = False) -> None:
     """Rebuild a lost ledger from the warehouse's copy of it, so that nothing is sent twice."""
-    from ecom_assets.delivery.ledger.restoring import restore as bring_back  # noqa: PLC0415 (loads Ibis)
+    from ecom_assets.delivery.ledger.copy import restore as bring_back  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.delivery.ledger.store import open_store  # noqa: PLC0415 (loads the destinations)
     from ecom_assets.warehouse.factory import new_engine  # noqa: PLC0415 (loads Ibis)
 

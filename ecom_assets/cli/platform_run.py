@@ -32,7 +32,7 @@ from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.sandbox.provider import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.files.places import joined_places
+from ecom_assets.sources.files.formats import joined_places
 from ecom_assets.sources.first_partition import (
     left_days,
     remember_first_day,

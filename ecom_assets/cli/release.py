@@ -17,8 +17,7 @@ from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.orders.contracts import HeldDays, HeldOrderDays
-from ecom_assets.orders.held_day_log import release
-from ecom_assets.orders.held_days import ORDERS
+from ecom_assets.orders.held_days import ORDERS, release
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.asset import asset_key

@@ -5,13 +5,13 @@ from contextlib import closing
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.first_partition import left_days, remember_left_days
-from ecom_assets.sources.order_reports.activity_events import (
+from ecom_assets.sources.order_reports.api import ACTIVITIES, fetch_history, report_path
+from ecom_assets.sources.order_reports.report_files import (
     are_activities,
     has_clickstream,
     remove_activities,
     with_activities,
 )
-from ecom_assets.sources.order_reports.api import ACTIVITIES, fetch_history, report_path
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.factory import new_engine
 

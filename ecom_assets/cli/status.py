@@ -14,7 +14,7 @@ from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog
-from ecom_assets.orders.held_day_log import held_day_entry, held_days
+from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublishedState, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home

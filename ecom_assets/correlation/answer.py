@@ -9,8 +9,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
-from ecom_assets.correlation.correlation import entrants, event_type_counts, property_counts
-from ecom_assets.correlation.odds_ratio import odds_ratio
+from ecom_assets.correlation.correlation import entrants, event_type_counts, odds_ratio, property_counts
 from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.funnels.answer import check_size, funnel_events

@@ -1,13 +1,12 @@
-"""Correlation: the counts as Ibis expressions. METRICS "Correlation".
+"""Correlation: the counts as Ibis expressions, and the odds ratio of them with its interval. METRICS "Correlation"."""
 
-`odds_ratio.py` compares the counts; `answer.py` puts both together.
-"""
-
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
 import ibis
 import ibis.expr.types as ir
+from scipy.special import ndtri
 
 from ecom_assets.funnels.chains import VALUE, funnel_chains
 from ecom_assets.funnels.definition import Funnel
@@ -62,3 +61,47 @@ def _counted(pairs: ir.Table) -> ir.Table:
     counts = pairs.group_by("value").agg(visitor_count=pairs.count(), converted_count=pairs.is_converted.sum())
     ordered = counts.order_by(counts.visitor_count.desc(), counts.value).limit(MAX_VALUES)
     return ordered.select("value", "converted_count", other_count=ordered.visitor_count - ordered.converted_count)
+
+
+LEAST_EXPECTED: Final = 5
+
+
+@dataclass(frozen=True)
+class OddsRatio:
+    """The ratio of the odds to convert with something and without it.
+
+    Attributes:
+        value: The ratio; 1 if it makes no difference.
+        low: The lower end of its interval.
+        high: The upper end.
+        is_enough: Whether there are enough data for the interval to hold.
+    """
+
+    value: float
+    low: float
+    high: float
+    is_enough: bool
+
+
+def odds_ratio(having: tuple[int, int], lacking: tuple[int, int], confidence: float) -> OddsRatio:
+    """Return the odds ratio.
+
+    Args:
+        having: How many of those who have it converted, and how many did not.
+        lacking: The same of those who lack it.
+        confidence: The confidence level of the interval.
+    """
+    cells = [float(count) for count in (*having, *lacking)]
+    if not all(cells):
+        cells = [count + 0.5 for count in cells]
+    logarithm = math.log(cells[0]) - math.log(cells[1]) - math.log(cells[2]) + math.log(cells[3])
+    width = float(ndtri((1 + confidence) / 2)) * math.sqrt(math.fsum(1 / count for count in cells))
+    low, high = math.exp(logarithm - width), math.exp(logarithm + width)
+    return OddsRatio(math.exp(logarithm), low, high, _least_expected(having, lacking) >= LEAST_EXPECTED)
+
+
+def _least_expected(having: tuple[int, int], lacking: tuple[int, int]) -> float:
+    """Return the count of the smallest cell if it made no difference."""
+    total = sum(having) + sum(lacking)
+    sides = (min(sum(having), sum(lacking)), min(having[0] + lacking[0], having[1] + lacking[1]))
+    return sides[0] * sides[1] / total if total else 0.0

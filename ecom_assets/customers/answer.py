@@ -7,12 +7,12 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from ecom_assets.customers.contracts import LifetimeValue
-from ecom_assets.customers.likelihood import Fitted, NoFit
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import segment_totals, value_totals
 from ecom_assets.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
 from ecom_assets.customers.segments import SegmentRule, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
+from ecom_assets.customers.value_models import Fitted, NoFit
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule

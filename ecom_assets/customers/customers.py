@@ -29,9 +29,8 @@ from ecom_assets.customers.contracts import (
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_start
-from ecom_assets.tables.literals import NO
 from ecom_assets.tables.places import FOUND, Places
-from ecom_assets.tables.portable import first_of_each, union_all
+from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 OTHER = "other"
 

@@ -1,7 +1,7 @@
 """The expected value of each customer: METRICS "Value of customers".
 
-The engine reduces the orders of each customer to three whole numbers and an amount. The models (`customers/bg_nbd.py`,
-`customers/gamma_gamma.py`) are fitted to these in Python, so that every engine gives the same result, bit for bit.
+The engine reduces the orders of each customer to three whole numbers and an amount. The models of
+`customers/value_models.py` are fitted to these in Python, so that every engine gives the same result, bit for bit.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.customers.bg_nbd import BgNbd, fit_bg_nbd, grouped
-from ecom_assets.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
-from ecom_assets.customers.likelihood import Fitted, Floats, NoFit
 from ecom_assets.customers.purchases import Purchases
+from ecom_assets.customers.value_models import (
+    BgNbd,
+    Fitted,
+    Floats,
+    GammaGamma,
+    NoFit,
+    fit_bg_nbd,
+    fit_gamma_gamma,
+    grouped,
+)
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import MONEY
 

@@ -19,8 +19,8 @@ from functools import cached_property
 import pyarrow as pa
 
 from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, Patience, Reply, Request, Sender
-from ecom_assets.delivery.texts import Texts
 from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import Settings
 

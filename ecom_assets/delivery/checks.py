@@ -9,8 +9,7 @@ import ibis.expr.types as ir
 from ecom_assets.delivery.contracts import DEAD, DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 
 OF_DUE = (
     "accepted_count", "unacknowledged_count", "rejected_count", "refused_count", "in_doubt_count", "pending_count",

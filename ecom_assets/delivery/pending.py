@@ -15,8 +15,7 @@ from ecom_assets.clock import Clock
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
-from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
-from ecom_assets.delivery.texts import hashes_of
+from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS, hashes_of
 from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import Sessions

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 import pyarrow as pa
 from pydantic import SecretStr
 
-from ecom_assets.delivery import texts
+from ecom_assets.delivery import payloads
 from ecom_assets.delivery.batch_sender import HttpDestination, Reading, ToolProtocol, patience
 from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
@@ -43,10 +43,10 @@ class ToolContext(Generic[S]):
     def destination(  # noqa: PLR0913 (each is a trait of the tool, given by name)
         self,
         make: Callable[[pa.Table, datetime], pa.Table],
-        request: Callable[[texts.Texts], Request],
+        request: Callable[[payloads.Texts], Request],
         read: Callable[[Reply, Sequence[str]], Reading],
         *,
-        cut: Callable[..., Iterator[pa.Table]] = texts.cut,
+        cut: Callable[..., Iterator[pa.Table]] = payloads.cut,
         around_bytes: int = 0,
         takes_gzip: bool = False,
         repeatable: Callable[[str], bool] = lambda _payload: True,

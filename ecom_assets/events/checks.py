@@ -11,7 +11,7 @@ from ecom_assets.events.clean import accounting
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.tables.check import CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import NO
 
 
 def accounting_check(late_days: int) -> TableCheck:

@@ -18,7 +18,7 @@ from ecom_assets.registry import ALL, SUBJECTS
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where, columns_of
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import NO
 from ecom_assets.tables.trace import Below, TableTrace
 from ecom_assets.tables.values import Scalar
 

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.assets import EVERY_TOUCH
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels import carts, dimensions
+from ecom_assets.funnels import carts, daily
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel, window_days
@@ -97,8 +97,8 @@ def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a def
     session_rule: SessionRule,
 ) -> ir.Table:
     """Count the sessions that reached each step, by device, channel and category."""
-    visits = dimensions.Visits(events, session_events, session_days, sessions, touches)
-    return dimensions.conversion_by_dimension(visits, days, funnels, session_rule)
+    visits = daily.Visits(events, session_events, session_days, sessions, touches)
+    return daily.conversion_by_dimension(visits, days, funnels, session_rule)
 
 
 FUNNEL_ASSETS = (conversion_funnel, cart_abandonment, conversion_by_dimension)

@@ -11,8 +11,7 @@ from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, days_after
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.portable import NO, ratio, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 VALUED: Final = (CART, REMOVE, CHECKOUT)

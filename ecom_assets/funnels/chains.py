@@ -11,7 +11,6 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.any_order import any_order_events
 from ecom_assets.funnels.columns import (
     ENTRY,
     check_columns,
@@ -21,11 +20,10 @@ from ecom_assets.funnels.columns import (
     may_begin,
     unit_columns,
 )
-from ecom_assets.funnels.consecutive import consecutive_events
 from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
-from ecom_assets.funnels.excluded import excluded_events
 from ecom_assets.funnels.matching import Matching, OverlappingSteps
 from ecom_assets.funnels.optional_rules import required, required_steps
+from ecom_assets.funnels.orders import any_order_events, consecutive_events, excluded_events
 from ecom_assets.funnels.steps import NO_VALUE
 from ecom_assets.tables.columns import text_by
 from ecom_assets.tables.portable import first_of_each

@@ -1,16 +1,12 @@
-"""A funnel as it is computed: steps, window, order and unit, and which of these go together.
-
-`funnels/question.py` has it as people ask for it, `funnels/levels.py` computes counts, and `funnels/chains.py` the
-events behind them.
-"""
+"""A funnel as it is computed: steps, window, order, unit and times to convert, and which of these go together."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.optional_rules import check_optional
-from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import (
     EVERYTHING,
@@ -23,6 +19,55 @@ from ecom_assets.tables.conditions import (
 )
 from ecom_assets.tables.first_events import EVERY, check_occurrence
 from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
+
+MAX_BINS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToConvert:
+    """The time between two steps of the units that took both, counted in bins.
+
+    Attributes:
+        first: The earlier step.
+        last: The later step.
+        bins: How many bins of equal width; None to choose.
+        edges_s: Where bins end, rising; the last bin has no end. One edge is the width of all bins, from 0 on, with
+            `is_width`.
+        is_width: Whether `edges_s` is the width of all bins.
+    """
+
+    first: int
+    last: int
+    bins: int | None = None
+    edges_s: tuple[int, ...] = ()
+    is_width: bool = False
+
+    def check(self, steps: int) -> None:
+        """Refuse steps that the funnel does not have, and bins that cannot be.
+
+        Raises:
+            DefinitionError: One of them is wrong.
+        """
+        numbers = (self.first, self.last)
+        if any(type(number) is not int for number in numbers) or not 1 <= self.first < self.last <= steps:
+            raise DefinitionError(
+                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two of the {steps} steps "
+                "by their numbers, the earlier one first."
+            )
+        if self.bins is not None and (type(self.bins) is not int or not 1 <= self.bins <= MAX_BINS):
+            raise DefinitionError(f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}.")
+        is_rising = all(low < high for low, high in pairwise((0, *self.edges_s)))
+        if not is_rising or len(self.edges_s) >= MAX_BINS:
+            raise DefinitionError(
+                f"The ends of the bins of `time_to_convert` have to rise, and be fewer than {MAX_BINS}; write them as "
+                "in 1m, 10m, 1h."
+            )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as in a definition file."""
+        edges = [f"{edge}s" for edge in self.edges_s]
+        bins = self.bins or (edges[0] if self.is_width else edges)
+        return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +276,7 @@ class Funnel:
         exclude: Events that must not occur between steps.
         exclusion_rule: The effect of an excluded event: `mixpanel` ends the attempt and keeps the steps before it,
             `posthog` drops the attempt, and the unit if no other attempt got as far. For the order `any`, see
-            `funnels/any_order.py`.
+            `funnels/orders.py`.
         by: The column, or the bins of one, to break the numbers down by, or several.
         by_attribution: Which step's value of `by` a unit counts for: `first` or `last` (of those that have one),
             `all` (the value that all steps share), or `step_2` and so on.

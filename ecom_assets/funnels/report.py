@@ -15,10 +15,9 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.chains import SEPARATOR, VALUE
-from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.definition import MAX_BINS, Funnel, TimeToConvert
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.steps import EDGES_S, NO_VALUE, TENTHS, TIMES, average_s, quantile_s, time_row
-from ecom_assets.funnels.time_to_convert import MAX_BINS, TimeToConvert
 
 OTHER: Final = "Other"
 EXACT: Final = "decimal(38, 0)"

@@ -9,12 +9,20 @@ from ecom_assets.attribution.contracts import Touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.carts import CART, CHECKOUT, VALUED, CartRule, cart_terms, worth_events
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
-from ecom_assets.funnels.daily import ALL_CATEGORIES, DailyFunnel, category_of, visitor_levels
-from ecom_assets.funnels.dimensions import BEGUN, PURCHASE, Visits, described_sessions
+from ecom_assets.funnels.daily import (
+    ALL_CATEGORIES,
+    BEGUN,
+    PURCHASE,
+    DailyFunnel,
+    Visits,
+    category_of,
+    described_sessions,
+    visitor_levels,
+)
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
-from ecom_assets.sessions.search_terms import with_search_terms
+from ecom_assets.sessions.sessions import with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days

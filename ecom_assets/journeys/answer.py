@@ -6,8 +6,15 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
-from ecom_assets.journeys.choices import part_of, step_events
-from ecom_assets.journeys.journeys import JourneyRule, counted_transitions, journey_steps, paths_of, sessions_of
+from ecom_assets.journeys.journeys import (
+    JourneyRule,
+    counted_transitions,
+    journey_steps,
+    part_of,
+    paths_of,
+    sessions_of,
+    step_events,
+)
 from ecom_assets.journeys.kernel import journey_counts
 from ecom_assets.journeys.queries import path_row, path_rows
 from ecom_assets.journeys.question import JourneyQuestion

@@ -1,7 +1,7 @@
 """The fast kernel on DuckDB: steps, transitions and paths of sessions, counted over packed events.
 
 Sessions are cut as in `sessions/kernel.py`, and steps are numbers. Only the order of simultaneous events with different
-steps, which is that of their ids, is queried. The portable expressions (`journeys/journeys.py`, `journeys/choices.py`)
+steps, which is that of their ids, is queried. The portable expressions (`journeys/journeys.py`, `journeys/journeys.py`)
 are the definition, and tests require that both give equal results.
 """
 
@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.journeys.choices import JourneyChoices, page_of
-from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, step_name
+from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, JourneyChoices, page_of, step_name
 from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered, times_of
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints

@@ -4,8 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance, SearchPerformance
-from ecom_assets.sessions.search_terms import plain_term
-from ecom_assets.sessions.sessions import SESSION
+from ecom_assets.sessions.sessions import SESSION, plain_term
 from ecom_assets.tables.portable import ratio
 
 NO_TERM = "(none)"

@@ -6,8 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, model_validator
 
-from ecom_assets.journeys.choices import MAX_PATTERNS, PRESETS, JourneyChoices
-from ecom_assets.journeys.journeys import STEPS, JourneyRule
+from ecom_assets.journeys.journeys import MAX_PATTERNS, PRESETS, STEPS, JourneyChoices, JourneyRule
 from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count, Name, asked, commas, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field

@@ -11,8 +11,7 @@ from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, Journe
 from ecom_assets.journeys.journeys import JourneyRule, event_steps, session_starts
 from ecom_assets.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.search_terms import with_search_terms
-from ecom_assets.sessions.sessions import SESSION
+from ecom_assets.sessions.sessions import SESSION, with_search_terms
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Behind, Count, RowsOf, TableTrace, Way, ratio

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.clock import Clock
 from ecom_assets.operations.requests import Requests
-from ecom_assets.orders import orders, report_files
+from ecom_assets.orders import orders
 from ecom_assets.orders.contracts import (
     ChangedOrderDays,
     CustomerResearch,
@@ -24,8 +24,7 @@ from ecom_assets.orders.contracts import (
     UserActivityLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_day_log import held_rows, take_releases
-from ecom_assets.orders.held_days import ORDERS, OrderGate, order_day_counts
+from ecom_assets.orders.held_days import ORDERS, OrderGate, held_rows, order_day_counts, take_releases
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.accounting import sampled_rows
@@ -188,7 +187,7 @@ def raw_user_activity_log(report_source: ReportSource, days: Days) -> SliceOutpu
 @table_asset(UserActivityLog, raw_user_activity_log=RawUserActivityLog)
 def user_activity_log(raw_user_activity_log: ir.Table) -> ir.Table:
     """Return each clean activity once."""
-    return report_files.user_activity_log(raw_user_activity_log)
+    return orders.user_activity_log(raw_user_activity_log)
 
 
 @table_asset(RawCustomerResearch)
@@ -200,7 +199,7 @@ def raw_customer_research(report_source: ReportSource, days: Days) -> SliceOutpu
 @table_asset(CustomerResearch, raw_customer_research=RawCustomerResearch)
 def customer_research(raw_customer_research: ir.Table) -> ir.Table:
     """Return each clean line of market research once."""
-    return report_files.customer_research(raw_customer_research)
+    return orders.customer_research(raw_customer_research)
 
 
 @table_asset(RawPriceLog)
@@ -212,7 +211,7 @@ def raw_price_log(report_source: ReportSource, days: Days) -> SliceOutput:
 @table_asset(PriceLog, raw_price_log=RawPriceLog)
 def price_log(raw_price_log: ir.Table) -> ir.Table:
     """Return the price of each item."""
-    return report_files.price_log(raw_price_log)
+    return orders.price_log(raw_price_log)
 
 
 REPORT_ASSETS = (

@@ -16,9 +16,8 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_day_log import held_day_entry
-from ecom_assets.orders.orders import order_accounting
-from ecom_assets.orders.report_files import classified_activities, classified_research
+from ecom_assets.orders.held_days import held_day_entry
+from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days

@@ -1,20 +1,23 @@
-"""Which days of a source are held back. Each day is evaluated by its own rows, so the order of runs does not matter.
-
-A day is held while the rows that arrived on it fail its gate and it was not released. Better data end the hold
-without a release. Any source can hold days this way: return its `HeldDay`s, write them with `orders/held_day_log.py` to
-a table that extends `HeldDays` of `orders/contracts.py`, and exclude their rows from the clean table.
-"""
+"""Which days of a source are held back, and the log of them: since when, and who released which."""
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Final
 
 import ibis.expr.types as ir
+import pyarrow as pa
 
+from ecom_assets.errors import UsageError
+from ecom_assets.operations.requests import RELEASE, Requests
+from ecom_assets.orders.contracts import DayReleases, HeldDays, HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.local import in_memory
 
 ORDERS = "orders"
 """The name of this source in releases."""
@@ -108,3 +111,130 @@ def held_order_days(
             reason = "too_few_customers" if row else "report_missing"
             held.append(HeldDay(day, reason, customers, gate.customers_over, int(row.get("clean_count", 0))))
     return held
+
+
+Row = dict[str, Any]
+HeldDates = dict[str, dict[str, str]]
+"""Source to day (YYYY-MM-DD) to `none` (no row of the held day is known) or `part` (earlier copies are known)."""
+DEFAULT_RULE: Final = OrderRule()
+
+
+def held_rows(
+    engine: Engine, table: type[HeldDays], source: str, matches: Iterable[HeldDay], now: datetime
+) -> ir.Table:
+    """Return the rows of a table of held days: held and not released. A day that was held before keeps its start.
+
+    Args:
+        engine: The open warehouse.
+        table: The source's table of held days.
+        source: The name of the source in releases.
+        matches: The days that a gate holds.
+        now: The current time in UTC, without a time zone.
+    """
+    released = released_days(engine, source)
+    held = [one for one in matches if one.day not in released]
+    engine.ensure(table)
+    before = engine.slice_rows(table, Days.of(one.day for one in held)).to_pylist() if held else []
+    since = {row["held_date"]: row["held_at"] for row in before}
+    rows = (
+        {
+            "held_date": one.day,
+            "reason": one.reason,
+            "observed_count": one.observed,
+            "limit_count": one.limit,
+            "held_row_count": one.row_count,
+            "held_at": since.get(one.day, now),
+        }
+        for one in held
+    )
+    return in_memory(rows, table)
+
+
+def released_days(engine: Engine, source: str) -> set[date]:
+    """Return the released days of a source."""
+    engine.ensure(DayReleases)
+    return {
+        row["released_date"]
+        for row in engine.query(f"SELECT * FROM {engine.name_of(DayReleases)}")  # noqa: S608 (names come from contracts)
+        if row["source"] == source
+    }
+
+
+def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
+    """Return the held days of a source in ascending order."""
+    if not engine.has(table):
+        return []
+    result = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
+    return sorted(result, key=lambda row: row["held_date"])
+
+
+def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
+    """Return the days whose rows are held back, by source: order days, not arrival days.
+
+    Args:
+        engine: The open warehouse.
+        rule: Which order lines are clean.
+    """
+    held = held_days(engine, HeldOrderDays)
+    if not held:
+        return {}
+    raw, waiting, kept = (engine.table(one) for one in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
+    arrived = raw.filter(Days.of(row["held_date"] for row in held).contain(raw.received_date))
+    rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
+    days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
+    return {ORDERS: dict(sorted(days.items()))} if days else {}
+
+
+def held_day_entry(row: Row, source: str = ORDERS) -> Row:
+    """Return a held day in the format of the summary, `ecom status` and e-mails."""
+    named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
+    counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
+    return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
+
+
+def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: str, now: datetime) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
+    """Record the release of a held day, and return the row of the held day.
+
+    Raises:
+        UsageError: The day is not held.
+    """
+    held = {row["held_date"]: row for row in held_days(engine, table)}
+    if day not in held:
+        days = ", ".join(str(one) for one in held) or "none"
+        raise UsageError(f"{day} is not held for {source}, so there is nothing to release; held are: {days}.")
+    fresh = {name: held[day][name] for name in ("reason", "observed_count", "limit_count")}
+    _record(engine, {**fresh, "released_date": day, "source": source, "released_by": who, "released_at": now})
+    return held[day]
+
+
+def take_releases(engine: Engine, requests: Requests, source: str, matches: Iterable[HeldDay], days: Days) -> None:
+    """Record the releases that were requested of a source's days, and take the requests.
+
+    Args:
+        engine: The open warehouse.
+        requests: The requests.
+        source: The name of the source in releases.
+        matches: The days that a gate holds; a request for another day of the run has nothing to release.
+        days: The days of the run.
+    """
+    requested = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
+    held = {one.day: one for one in matches}
+    for one in requested:
+        if (day := held.get(one.first_day)) is None:
+            continue
+        fresh: Row = {"reason": day.reason, "observed_count": day.observed, "limit_count": day.limit}
+        fresh |= {"released_date": day.day, "source": source}
+        _record(engine, {**fresh, "released_by": one.asked_by, "released_at": one.asked_at})
+    requests.take(requested)
+
+
+def _record(engine: Engine, fresh: Row) -> None:
+    engine.ensure(DayReleases)
+    with engine.transaction():
+        engine.rewrite(DayReleases, Days((fresh["released_date"],)), partial(_with_release, fresh))
+
+
+def _with_release(fresh: Row, old: pa.Table) -> pa.Table:
+    kept = [row for row in old.to_pylist() if row["source"] != fresh["source"]]
+    kinds = schema_of(DayReleases).to_pyarrow()
+    return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in [*kept, fresh]], schema=kinds)

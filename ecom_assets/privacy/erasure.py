@@ -15,10 +15,9 @@ from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.contracts import HeldOrderDays
-from ecom_assets.orders.held_day_log import held_days
+from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
-from ecom_assets.privacy.erased_people import KeyedHashes, open_key
-from ecom_assets.privacy.ingestion import COLUMNS
+from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.other_files import NamingFiles
@@ -39,9 +38,9 @@ from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.warehouse.duckdb_settings import plain_connection
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.local import plain_connection
 
 Recompute = Callable[[Days], str]
 """Computes the tables of some days again, and publishes them; returns the id of the run, or raises `WorkError`."""

@@ -10,8 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.events.identity import ANONYMOUS
-from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER
-from ecom_assets.privacy.ingestion import COLUMNS, among
+from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, USER, among
 from ecom_assets.warehouse.engine import Engine
 
 _ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")

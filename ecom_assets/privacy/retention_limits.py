@@ -16,8 +16,8 @@ from ecom_assets.privacy.landing_files import landing_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.duckdb_settings import plain_connection
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.local import plain_connection
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 
 LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)

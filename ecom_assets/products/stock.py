@@ -7,8 +7,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.products.contracts import InventoryAlerts
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import first_of_each, ratio
+from ecom_assets.tables.portable import NO, first_of_each, ratio
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from ecom_assets.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 

@@ -14,8 +14,7 @@ from ecom_assets.reconciliation.contracts import (
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.literals import NO
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import NO, union_all
 
 
 @check(

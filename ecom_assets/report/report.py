@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.served_data import open_store
 from ecom_assets.automation.jobs import day_of, schedule_status
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.errors import SettingError

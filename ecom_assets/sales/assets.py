@@ -8,8 +8,7 @@ item or customer.
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.assets import EVERY_CONVERSION, EVERY_TOUCH, days_of_changed_attribution
-from ecom_assets.attribution.credit import order_channels
-from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.attribution.credit import AttributionRule, order_channels
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
@@ -19,8 +18,8 @@ from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
 from ecom_assets.sales.customer_retention import changed_weeks
 from ecom_assets.sales.customer_retention import customer_retention as compute_customer_retention
 from ecom_assets.sales.dimensions import calendar as compute_calendar
-from ecom_assets.sales.purchase_revenue import purchase_revenue_daily as compute_purchase_revenue_daily
 from ecom_assets.sales.sales import product_sales_daily as compute_product_sales_daily
+from ecom_assets.sales.sales import purchase_revenue_daily as compute_purchase_revenue_daily
 from ecom_assets.sales.sales import revenue_daily as compute_revenue_daily
 from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset

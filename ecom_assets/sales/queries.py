@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.queries import Model, Unit, compared_channels, credits_of
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.dimensions import device
+from ecom_assets.funnels.daily import device
 from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
@@ -25,9 +25,7 @@ from ecom_assets.sales.coverage import (
     sales_source,
 )
 from ecom_assets.sales.dimensions import UNKNOWN
-from ecom_assets.sales.purchase_revenue import DIMENSIONS as PURCHASE_DIMENSIONS
-from ecom_assets.sales.purchase_revenue import PURCHASE, REFUND, purchase_totals
-from ecom_assets.sales.sales import DIMENSIONS, added_up
+from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of

@@ -21,10 +21,10 @@ from ecom_assets.sales.contracts import (
     Sales,
 )
 from ecom_assets.sales.customer_retention import by_category_or_item
-from ecom_assets.sales.purchase_revenue import purchases_and_refunds
+from ecom_assets.sales.sales import purchases_and_refunds
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import start_of_week
-from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import NO
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping, ratio
 
 SHIPPED, REFUNDED = "shipped", "refunded"

@@ -13,15 +13,14 @@ from typing import Any
 import pyarrow as pa
 
 from ecom_assets.errors import WarehouseError
-from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
+from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
 from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
 from ecom_assets.serving.history import Runs
-from ecom_assets.serving.missing_days import EmptyDayMeaning
 from ecom_assets.serving.places import newest_publication
-from ecom_assets.serving.reading import source_days
+from ecom_assets.serving.reading import EmptyDayMeaning, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import batches_of, conform, schema_of

@@ -22,12 +22,11 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
-from ecom_assets.orders.held_day_log import DEFAULT_RULE, held_dates
+from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
-from ecom_assets.serving.missing_days import EmptyDayMeaning
-from ecom_assets.serving.reading import SourceDays, source_days
+from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.schema import conform, schema_of

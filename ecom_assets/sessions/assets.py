@@ -10,8 +10,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions import engagement
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.search_terms import with_search_terms
-from ecom_assets.sessions.sessions import changed_start_days
+from ecom_assets.sessions.sessions import changed_start_days, with_search_terms
 from ecom_assets.sessions.sessions import session_days as compute_session_days
 from ecom_assets.sessions.sessions import session_events as compute_session_events
 from ecom_assets.sessions.sessions import sessions as compute_sessions

@@ -4,7 +4,7 @@ A fragment can be part of a longer session only if it begins or ends within the 
 do, so the cost of stitching depends on the length of these chains, not on the length of history.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import ibis
@@ -260,3 +260,53 @@ def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: 
 
 def _with_start_day(stitched: ir.Table) -> ir.Table:
     return stitched.mutate(started_date=stitched.event_date.min().over(ibis.window(group_by=list(SESSION))))
+
+
+PROPERTY_NAMES = ("query", "search_query", "search_term", "search_text", "term", "keyword", "q")
+"""JSON keys whose values are search terms."""
+PARAMETER_NAMES = ("q", "query", "search", "search_query", "search_term", "term", "keyword", "text", "s")
+"""URL parameters whose values are search terms."""
+LETTERS = "äöüßéèêàáâçíñóôúœÄÖÜÉ"
+"""Letters that are decoded: from percent-encoded UTF-8 in URLs, and from escapes in JSON. Others stay encoded."""
+MARKS = "'\"&,/+:()!#%"
+"""Punctuation that is decoded from percent-encoding; `%` itself must come last."""
+LONGEST_TERM = 200
+QUOTE = "\u2033"
+
+
+def with_search_terms(events: ir.Table) -> ir.Table:
+    """Return clean events with a `search_term`, which is null unless the event is a search."""
+    term = (events.event_type == "search").ifelse(
+        received_term(events.properties, events.page_url), ibis.null("string")
+    )
+    return events.mutate(search_term=term)
+
+
+def received_term(properties: ir.StringColumn, page_url: ir.StringColumn) -> ir.StringValue:
+    """Return the search term of an event, still encoded; null without one.
+
+    A term in the properties takes precedence over a term in the URL.
+    """
+    named = "|".join(PROPERTY_NAMES)
+    # An escaped quotation mark must not end the value.
+    text = properties.replace('\\"', QUOTE).re_extract(f'"({named})" *: *"([^"]*)"', 2).nullif("")
+    term = page_url.re_extract(f"[?&]({'|'.join(PARAMETER_NAMES)})=([^&#]*)", 2).nullif("")
+    spaced = term.replace("+", " ").replace("%20", " ")
+    return text.replace(QUOTE, '"').fill_null(spaced)
+
+
+def plain_term(received: ir.StringValue) -> ir.StringValue:
+    """Return a term decoded, in lower case, with single spaces and at most 200 characters; null if empty."""
+    term = received.lower()
+    for encoded, letter in _encodings():
+        term = term.replace(encoded, letter)
+    # A pattern instead of trim(): on Spark, trim() removes the letters `f` and `v` as whitespace.
+    return term.re_replace(" +", " ").substr(0, LONGEST_TERM).re_replace("^ | $", "").nullif("")
+
+
+def _encodings() -> Iterator[tuple[str, str]]:
+    """Yield each encoded letter, in lower case, with the letter."""
+    for letter in LETTERS:
+        yield f"\\u{ord(letter):04x}", letter.lower()
+    for letter in LETTERS + MARKS:
+        yield "".join(f"%{byte:02x}" for byte in letter.encode()), letter.lower()

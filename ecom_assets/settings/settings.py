@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,23 +11,78 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from ecom_assets.clock import today_in
-from ecom_assets.errors import DefinitionError, SettingError
+from ecom_assets.errors import DefinitionError, SettingError, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
-from ecom_assets.settings.alerts import AlertSettings, LineageSettings
 from ecom_assets.settings.dagster_history import require_history
-from ecom_assets.settings.delivery import DestinationSettings, LedgerSettings
 from ecom_assets.settings.lists import EventTypes, Parts
-from ecom_assets.settings.names import refuse_unknown_names, values_of_former_names
-from ecom_assets.settings.privacy import PrivacySettings
 from ecom_assets.settings.private_files import close_to_others, places_in
-from ecom_assets.settings.serving import AnswerSettings, ServingSettings
-from ecom_assets.settings.sources import GateSettings, OrderGateSettings, SourceSettings
+from ecom_assets.settings.subjects import (
+    AlertSettings,
+    AnswerSettings,
+    DestinationSettings,
+    GateSettings,
+    LedgerSettings,
+    LineageSettings,
+    OrderGateSettings,
+    PrivacySettings,
+    ServingSettings,
+    SourceSettings,
+)
 from ecom_assets.settings.tools import ToolSettings, all_tool_settings
+
+FORMER_NAMES = {
+    f"ECOM_API_{name}": f"ECOM_SOURCE_{name}"
+    for name in ("CONCURRENCY", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "RETRY_BASE_S", "MAX_WAIT_S")
+}
+"""The former names of settings, with their names now: `ECOM_API_…` is about the API that we serve."""
+_logged: set[str] = set()
+
+
+def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -> None:
+    """Check that every variable that begins with `ECOM_` is a setting.
+
+    Raises:
+        SettingError: One is not.
+    """
+    names = {*known, *FORMER_NAMES}
+    for name in [*environment, *_in_dotenv()]:
+        if name.upper().startswith("ECOM_") and name.upper() not in names:
+            near = nearest(name, names - FORMER_NAMES.keys())
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
+            raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
+
+
+def values_of_former_names(prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what is set by former names only, by the fields of `Settings`; each is warned about once in a process."""
+    given = {name.upper(): value for name, value in [*_in_dotenv().items(), *environment.items()] if value}
+    values = {}
+    for former, name in FORMER_NAMES.items():
+        if former in given:
+            _log_once(former, name)
+            if name not in given:
+                values[name.removeprefix(prefix).lower()] = given[former]
+    return values
+
+
+def _log_once(former: str, name: str) -> None:
+    if former not in _logged:
+        _logged.add(former)
+        sys.stderr.write(f"ecom: {former} is called {name} now; the old name works for now.\n")
+
+
+def _in_dotenv() -> dict[str, str | None]:
+    path = Path(".env")
+    try:
+        return dotenv_values(path) if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
+
 
 PREFIX = "ECOM_"
 OWN_DATA: Final = "own_data.json"

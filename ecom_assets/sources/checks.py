@@ -24,8 +24,7 @@ from ecom_assets.tables.received import FileRows
 from ecom_assets.tables.source_gate import LARGE_SHARE, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.erased_rows import ErasedRows
-from ecom_assets.warehouse.origins import kind_of
-from ecom_assets.warehouse.withdrawals import Withdrawals
+from ecom_assets.warehouse.withdrawals import Withdrawals, kind_of
 
 FileDay = tuple[str, date]
 

@@ -9,8 +9,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.formats import split_places
 from ecom_assets.sources.files.kinds import load_mapping
-from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows

@@ -14,8 +14,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import OWN_DATA, PREFIX, Settings
 from ecom_assets.sources.events import events_place, is_table
-from ecom_assets.sources.files.formats import find_files
-from ecom_assets.sources.files.places import joined_places, split_places
+from ecom_assets.sources.files.formats import find_files, joined_places, split_places
 from ecom_assets.sources.mapping_file import is_path
 from ecom_assets.sources.order_reports.source import has_events, orders_place
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of

@@ -48,3 +48,6 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
 def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
     """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
     return bool(con.name == "duckdb")
+
+
+NO = ibis.literal(value=False)

@@ -12,7 +12,7 @@ from ecom_assets.questions.source import AskedEvents
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import Range
-from ecom_assets.trends.visitors import STATES
+from ecom_assets.trends.trend import STATES
 
 
 class Line(BaseModel):

@@ -1,16 +1,97 @@
 """A trend as it is computed: its series, periods and options. `trend.py` computes it. METRICS "Trend"."""
 
-from collections.abc import Mapping, Sequence
+import ast
+import operator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.breakdown import by_columns, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_mapping
 from ecom_assets.tables.days import CLOCK_S
 from ecom_assets.tables.first_events import EVERY
 from ecom_assets.tables.presets import Preset
-from ecom_assets.trends.formula import Formula
+
+MAX_LENGTH: Final = 200
+_OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Arithmetic over series, such as `A / B * 100`; an unknown value or a division by zero gives an unknown result."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Parse the text; raise `DefinitionError` if it is not a formula, or too long."""
+        object.__setattr__(self, "text", self.text.strip())
+        try:
+            self.names  # noqa: B018 (parses it)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise DefinitionError(
+                f"The formula {self.text!r} is not understood; write arithmetic over series, such as A / B * 100."
+            ) from error
+        if len(self.text) > MAX_LENGTH:
+            raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of series."""
+        return frozenset(_names(self._tree))
+
+    @cached_property
+    def _tree(self) -> ast.expr:
+        return ast.parse(self.text.upper()[:MAX_LENGTH], mode="eval").body
+
+    def check(self, known: Collection[str]) -> None:
+        """Raise `DefinitionError` for a formula with a name that no series has; the message names it."""
+        for name in sorted(self.names - set(known)):
+            raise DefinitionError(f"The formula {self.text!r} names the series {name}; {did_you_mean(name, known)}.")
+
+    def value(self, of: Mapping[str, float | None]) -> float | None:
+        """Return the result for the values of the series in one period; None if it is unknown."""
+        try:
+            return _evaluated(self._tree, of)
+        except (_UnknownError, ZeroDivisionError, OverflowError):
+            return None
+
+
+class _UnknownError(Exception):
+    """A value that a formula needs is unknown."""
+
+
+def _names(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Name) and len(node.id) == 1:
+        return [node.id]
+    if isinstance(node, ast.Constant) and type(node.value) in {int, float}:
+        return []
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        return _names(node.operand)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        return [*_names(node.left), *_names(node.right)]
+    raise ValueError(ast.dump(node))
+
+
+def _evaluated(node: ast.expr, of: Mapping[str, float | None]) -> float:
+    if isinstance(node, ast.Name):
+        value = of.get(node.id)
+        if value is None:
+            raise _UnknownError
+        return value
+    if isinstance(node, ast.UnaryOp):
+        operand = _evaluated(node.operand, of)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.BinOp):
+        return _OPERATIONS[type(node.op)](_evaluated(node.left, of), _evaluated(node.right, of))
+    return float(ast.literal_eval(node))
+
 
 KINDS: Final = {
     "trend": "Values by period",

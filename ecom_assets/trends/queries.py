@@ -21,17 +21,21 @@ from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
     OTHER,
+    STATES,
+    active_changes,
+    active_on,
     events_of,
     flagged,
     has_no_values,
+    lifecycle,
     needed,
+    stickiness,
     top_values,
     values,
     with_firsts,
     with_other,
     within,
 )
-from ecom_assets.trends.visitors import STATES, active_changes, active_on, lifecycle, stickiness
 
 EVENTS = "trend_events"
 Line = list[float | None]

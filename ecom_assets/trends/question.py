@@ -25,8 +25,7 @@ from ecom_assets.questions.model import Part, Question, preset_field, presets_of
 from ecom_assets.tables.breakdown import split_columns
 from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.tables.values import check_unit
-from ecom_assets.trends.definition import EACH, KINDS, MAX_SERIES, MEASURES, PRESETS, Series, Trend
-from ecom_assets.trends.formula import MAX_LENGTH, Formula
+from ecom_assets.trends.definition import EACH, KINDS, MAX_LENGTH, MAX_SERIES, MEASURES, PRESETS, Formula, Series, Trend
 
 ANY: Final = "*"
 MEASURE: Final = Choices("measure of a trend", {name: name for name in MEASURES})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ecom_assets.questions.chart import bar, by_text
-from ecom_assets.trends.visitors import STATES
+from ecom_assets.trends.trend import STATES
 
 SHOWN_COLUMNS = 6
 SPARKS = "▁▂▃▄▅▆▇█"

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.asset import Reads, table_asset
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.literals import NO
+from ecom_assets.tables.portable import NO
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.visitor_segments.stays import daily_counts, stays

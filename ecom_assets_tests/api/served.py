@@ -16,8 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
-from ecom_assets.api.middleware.metrics import ApiMetrics
-from ecom_assets.api.middleware.request_log import json_lines
+from ecom_assets.api.middleware.request_log import ApiMetrics, json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
 from ecom_assets.api.stack import build_stack

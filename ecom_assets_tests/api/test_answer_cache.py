@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from ecom_assets.api.cache.answers import AnswerCache, is_same, takes_gzip
-from ecom_assets.api.cache.kept_answers import AnswersInMemory, CachedAnswer
+from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, CachedAnswer, is_same, takes_gzip
 from ecom_assets_tests.api.served import Shop, running, wait_until
 
 SALES = "/analytics/sales"

@@ -13,7 +13,7 @@ import ibis
 import pytest
 from fastapi import FastAPI
 
-from ecom_assets.api.middleware.metrics import ApiMetrics
+from ecom_assets.api.middleware.request_log import ApiMetrics
 from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from ecom_assets.api.cache.kept_answers import (
+from ecom_assets.api.cache.answers import (
     FAILURES_IN_A_ROW,
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,

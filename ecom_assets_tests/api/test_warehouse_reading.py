@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.served_data import open_store
 from ecom_assets.attribution.queries import channels_by_model
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_profiles, customers, expected_value, segment_totals

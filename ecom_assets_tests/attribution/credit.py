@@ -9,9 +9,8 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import ChannelRemovalEffects, Conversions, Touches
-from ecom_assets.attribution.credit import channel_attribution
+from ecom_assets.attribution.credit import AttributionRule, channel_attribution
 from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
-from ecom_assets.attribution.rule import AttributionRule
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.attribution.attribution_reference import Story

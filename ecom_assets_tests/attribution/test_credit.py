@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.attribution.credit import SHARING
-from ecom_assets.attribution.rule import AttributionRule, model_name
+from ecom_assets.attribution.credit import SHARING, AttributionRule, model_name
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.attribution.attribution_reference import LOOKBACK_S, Story, markov_shares, shares

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.attribution.rule import AttributionRule
+from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, order_line, received

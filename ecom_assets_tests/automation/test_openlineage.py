@@ -12,8 +12,7 @@ import dagster as dg
 import pytest
 
 from ecom_assets.automation import openlineage
-from ecom_assets.automation.lineage_events import Place
-from ecom_assets.automation.openlineage import Lineage, lineage_sensor
+from ecom_assets.automation.openlineage import Lineage, Place, lineage_sensor
 from ecom_assets.definitions import lineage_tables, sensors
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.correlation import answer as answers
 from ecom_assets.correlation.answer import CORRELATION
-from ecom_assets.correlation.correlation import entrants, event_type_counts, property_counts
-from ecom_assets.correlation.odds_ratio import odds_ratio
+from ecom_assets.correlation.correlation import entrants, event_type_counts, odds_ratio, property_counts
 from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings

@@ -1,6 +1,6 @@
 """What `docs/metrics.md` says about correlation, recomputed from its own input."""
 
-from ecom_assets.correlation.odds_ratio import odds_ratio
+from ecom_assets.correlation.correlation import odds_ratio
 from ecom_assets_tests.test_metrics_doc import tables
 
 CONVERTED, OTHERS = 50, 150

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import Conversions
-from ecom_assets.attribution.conversions import orders as compute_orders
+from ecom_assets.attribution.touches import orders as compute_orders
 from ecom_assets.customers.contracts import Customers
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.sales.contracts import Sales

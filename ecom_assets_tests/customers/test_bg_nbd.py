@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaln, gammaln, roots_genlaguerre, roots_jacobi
 
-from ecom_assets.customers.bg_nbd import BgNbd, Floats, Histories, fit_bg_nbd, grouped
-from ecom_assets.customers.likelihood import Fitted, NoFit
+from ecom_assets.customers.value_models import BgNbd, Fitted, Floats, Histories, NoFit, fit_bg_nbd, grouped
 from ecom_assets_tests.customers import cdnow
 from ecom_assets_tests.hypothesis_settings import examples
 

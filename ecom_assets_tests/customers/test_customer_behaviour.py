@@ -8,8 +8,7 @@ import ibis
 import pytest
 
 from ecom_assets.attribution.contracts import Conversions, FirstTouches
-from ecom_assets.attribution.conversions import orders
-from ecom_assets.attribution.touches import acquisition_channel
+from ecom_assets.attribution.touches import acquisition_channel, orders
 from ecom_assets.customers.contracts import Customers, QuarantinedCustomers
 from ecom_assets.customers.customers import CustomerRule
 from ecom_assets.errors import DefinitionError

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from ecom_assets.customers.gamma_gamma import Floats, GammaGamma, fit_gamma_gamma
-from ecom_assets.customers.likelihood import Fitted, NoFit
+from ecom_assets.customers.value_models import Fitted, Floats, GammaGamma, NoFit, fit_gamma_gamma
 from ecom_assets_tests.customers import cdnow
 from ecom_assets_tests.hypothesis_settings import examples
 

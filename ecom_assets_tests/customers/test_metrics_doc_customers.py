@@ -8,14 +8,12 @@ import duckdb
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.customers.bg_nbd import BgNbd
 from ecom_assets.customers.contracts import NO_ORDER_VALUE_REASONS, CustomerProfiles, Customers
-from ecom_assets.customers.gamma_gamma import GammaGamma
-from ecom_assets.customers.likelihood import Fitted
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.customers.segments import CODES, SegmentRule, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value
+from ecom_assets.customers.value_models import BgNbd, Fitted, GammaGamma
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets_tests.builders import Row

@@ -8,11 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ecom_assets.customers.bg_nbd import BgNbd
 from ecom_assets.customers.contracts import LifetimeValue
-from ecom_assets.customers.gamma_gamma import GammaGamma
-from ecom_assets.customers.likelihood import Fitted, NoFit
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
+from ecom_assets.customers.value_models import BgNbd, Fitted, GammaGamma, NoFit
 from ecom_assets.errors import DefinitionError
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.customers import cdnow

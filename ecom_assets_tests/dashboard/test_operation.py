@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.served_data import open_store
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.contracts import HeldOrderDays

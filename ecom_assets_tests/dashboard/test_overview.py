@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.api.store.opening import open_store
+from ecom_assets.api.store.served_data import open_store
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period

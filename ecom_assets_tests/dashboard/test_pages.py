@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.customers.likelihood import NoFit
+from ecom_assets.customers.value_models import NoFit
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.blocks import Chart
 from ecom_assets.dashboard.charts import shape_of

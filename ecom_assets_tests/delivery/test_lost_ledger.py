@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.ledger.copy import gap_of
-from ecom_assets.delivery.ledger.restoring import restore
+from ecom_assets.delivery.ledger.copy import gap_of, restore
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
 from ecom_assets.sandbox.vendors.running import Receivers

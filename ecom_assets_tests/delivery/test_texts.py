@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from ecom_assets.delivery.destination import PAYLOADS
-from ecom_assets.delivery.texts import Texts, cut, cut_by, hashes_of
+from ecom_assets.delivery.payloads import Texts, cut, cut_by, hashes_of
 from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, tool, visits
 from ecom_assets_tests.hypothesis_settings import examples
 

@@ -20,11 +20,10 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import answer as funnel_answers
 from ecom_assets.funnels.answer import ALL_DAYS, fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel, FunnelStep
+from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel, FunnelStep, TimeToConvert
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
 from ecom_assets.funnels.report import bin_counts, step_numbers, time_numbers, took
 from ecom_assets.funnels.steps import step_answers, step_rows
-from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import (

@@ -12,8 +12,7 @@ import pyarrow.csv
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.presets import PRESETS
-from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.funnels.question import PRESETS, FunnelDefinition
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import ROOT

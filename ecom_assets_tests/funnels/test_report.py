@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.answer import fast_times
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep, TimeToConvert
 from ecom_assets.funnels.question import Times
 from ecom_assets.funnels.report import bins_of, conversion_times, counted_times, labelled, step_numbers
 from ecom_assets.funnels.steps import step_answers, step_rows
-from ecom_assets.funnels.time_to_convert import TimeToConvert
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, first_longest_chain, streams_of, table_of
 from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, drawn, step_lists

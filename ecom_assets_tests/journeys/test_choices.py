@@ -15,8 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.journeys.choices import JourneyChoices, page_of, part_of, step_events
-from ecom_assets.journeys.journeys import counted_transitions, journey_steps, paths_of, sessions_of
+from ecom_assets.journeys.journeys import (
+    JourneyChoices,
+    counted_transitions,
+    journey_steps,
+    page_of,
+    part_of,
+    paths_of,
+    sessions_of,
+    step_events,
+)
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.postgres import PostgresEngine

@@ -18,8 +18,7 @@ from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.privacy import erased_people
 from ecom_assets.privacy.checks import absence_checks
-from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, open_key
-from ecom_assets.privacy.ingestion import ErasedPeople
+from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, ErasedPeople, open_key
 from ecom_assets.registry import ALL
 from ecom_assets.serving.realtime import real_time
 from ecom_assets.sessions.contracts import SessionDays

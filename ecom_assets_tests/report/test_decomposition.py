@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import UsageError
-from ecom_assets.report.decomposition import CENT, Ratio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.report.causes import CENT, Ratio, factor_contributions, mix_and_rate, rounded
 from ecom_assets.report.weekly import Week
 from ecom_assets_tests.markdown import Line, section
 

@@ -20,13 +20,11 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_day_log import release
-from ecom_assets.orders.held_days import ORDERS, OrderGate
+from ecom_assets.orders.held_days import ORDERS, OrderGate, release
 from ecom_assets.orders.orders import order_accounting
 from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
-from ecom_assets.sales.purchase_revenue import purchase_revenue_daily
 from ecom_assets.sales.queries import sales_totals
-from ecom_assets.sales.sales import DIMENSIONS
+from ecom_assets.sales.sales import DIMENSIONS, purchase_revenue_daily
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.days import Days

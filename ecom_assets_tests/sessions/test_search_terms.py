@@ -5,7 +5,7 @@ from functools import cache
 import ibis
 import pytest
 
-from ecom_assets.sessions.search_terms import LONGEST_TERM, plain_term, received_term
+from ecom_assets.sessions.sessions import LONGEST_TERM, plain_term, received_term
 from ecom_assets.warehouse.local import connect
 
 

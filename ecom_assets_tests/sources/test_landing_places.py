@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place
-from ecom_assets.sources.files.formats import find_files
-from ecom_assets.sources.files.places import IGNORED, is_ignored, joined_places, split_places
+from ecom_assets.sources.files.formats import IGNORED, find_files, is_ignored, joined_places, split_places
 from ecom_assets.sources.order_reports.source import orders_place
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
 from ecom_assets_tests.hypothesis_settings import examples

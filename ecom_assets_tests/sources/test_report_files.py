@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.orders import report_files
+from ecom_assets.orders import orders
 from ecom_assets.orders.checks import report_checks
 from ecom_assets.orders.contracts import (
     CustomerResearch,
@@ -71,22 +71,22 @@ def test_activities_are_clean_once_whether_the_file_has_ids_or_not(service: Orde
     source, faults = stored(service, tmp_path, user_activity_log=with_ids)
     received = source.activities(BOTH)
     assert (faults, received.days, set(received.rows.columns)) == ([], BOTH, set(RawUserActivityLog.columns))
-    clean = sorted(rows_of(report_files.user_activity_log(received.rows)), key=lambda row: row["uniq_id"])
+    clean = sorted(rows_of(orders.user_activity_log(received.rows)), key=lambda row: row["uniq_id"])
     assert [(row["uniq_id"], row["activity_date"], row["action_id"], row["quantity"]) for row in clean] == [
         ("a", FIRST, "3", 2),
         ("b", SECOND, "1", 1),
     ]
     assert set(clean[0]) == set(UserActivityLog.columns)
-    reasons = [row["reject_reason"] for row in rows_of(report_files.classified_activities(received.rows))]
+    reasons = [row["reject_reason"] for row in rows_of(orders.classified_activities(received.rows))]
     assert sorted(one for one in reasons if one) == ["missing_customer", "unparseable_date_time"]
 
     without = "date_time,action_id,customer_id,quantity\n" + 2 * "2026-01-01T10:00:00,3,anna,2\n"
     source, faults = stored(service, tmp_path, user_activity_log=without)
-    equal = rows_of(report_files.user_activity_log(source.activities(BOTH).rows))
+    equal = rows_of(orders.user_activity_log(source.activities(BOTH).rows))
     assert [row["quantity"] for row in equal] == [2, 2], "equal lines without an id are two activities"
     assert rows_of(source.activities(Days((SECOND,))).rows) == []
     source, faults = stored(service, tmp_path, user_activity_log=without.replace("date_time", "date_id"))
-    assert (faults, rows_of(report_files.user_activity_log(source.activities(BOTH).rows))) == ([], equal)
+    assert (faults, rows_of(orders.user_activity_log(source.activities(BOTH).rows))) == ([], equal)
 
 
 def test_market_research_counts_equal_lines_once(service: OrderService, tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_market_research_counts_equal_lines_once(service: OrderService, tmp_path
     source, _ = stored(service, tmp_path, customer_research=text)
     received = source.research(BOTH)
     assert set(received.rows.columns) == set(RawCustomerResearch.columns)
-    [row] = rows_of(report_files.customer_research(received.rows))
+    [row] = rows_of(orders.customer_research(received.rows))
     assert set(row) == set(CustomerResearch.columns)
     assert (row["research_date"], row["sales_quantity"], row["sales_amount"]) == (FIRST, 30, Decimal("600.50"))
     other = text.replace("date_id", "date_time").replace("id,date", "number,date")
     source, _ = stored(service, tmp_path, customer_research=other)
-    assert len(rows_of(report_files.customer_research(source.research(BOTH).rows))) == 1
+    assert len(rows_of(orders.customer_research(source.research(BOTH).rows))) == 1
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_prices_are_of_the_last_day_of_the_report(service: OrderService, tmp_pat
     assert [row["reject_reason"] for row in rows_of(received.rows.order_by("record_number"))] == [
         None, None, "missing_name", None, "unparseable_price",
     ]  # fmt: skip
-    prices = rows_of(report_files.price_log(received.rows).order_by("item_name"))
+    prices = rows_of(orders.price_log(received.rows).order_by("item_name"))
     assert [(row["item_name"], row["price_amount"]) for row in prices] == [("Hat", Decimal(5)), ("Lamp", Decimal(21))]
     assert set(prices[0]) == set(PriceLog.columns)
     assert source.prices(Days((FIRST,))).days == Days(())
@@ -163,9 +163,9 @@ def test_the_sandbox_shop_s_report_has_all_four_files_and_they_agree_with_its_or
         assert (has_report(settings), fetch_history(settings), has_report(settings)) == (False, [], True)
         lines = [row for day in BOTH.dates for row in served.rows_of(day)]
         source = ReportFiles(connect(), settings)
-        activities = rows_of(report_files.user_activity_log(source.activities(BOTH).rows))
-        research = rows_of(report_files.customer_research(source.research(BOTH).rows))
-        prices = rows_of(report_files.price_log(source.prices(BOTH).rows))
+        activities = rows_of(orders.user_activity_log(source.activities(BOTH).rows))
+        research = rows_of(orders.customer_research(source.research(BOTH).rows))
+        prices = rows_of(orders.price_log(source.prices(BOTH).rows))
     shipped = [row for row in lines if row["status"] == "shipped"]
     assert len(activities) == len(lines)
     assert sum(row["sales_amount"] for row in research) == sum(row["payment_amount"] for row in shipped)

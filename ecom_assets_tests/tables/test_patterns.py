@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.conditions import parse_where, where_from
-from ecom_assets.tables.patterns import MAX_LENGTH, MAX_SIZE, check_pattern, size_of
+from ecom_assets.tables.conditions import MAX_LENGTH, MAX_SIZE, check_pattern, parse_where, size_of, where_from
 from ecom_assets_tests.hypothesis_settings import examples
 
 

@@ -20,8 +20,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import ONE_DAY, day_starts_at, hours_of
-from ecom_assets.trends.definition import Series, Trend
-from ecom_assets.trends.formula import Formula
+from ecom_assets.trends.definition import Formula, Series, Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import Range

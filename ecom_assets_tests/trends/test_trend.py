@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
-from ecom_assets.trends.definition import ACTIVE, EACH, MEASURES, PER_VISITOR, Series, Trend
-from ecom_assets.trends.formula import Formula
+from ecom_assets.trends.definition import ACTIVE, EACH, MEASURES, PER_VISITOR, Formula, Series, Trend
 from ecom_assets.trends.queries import smoothed, trend_answer
 from ecom_assets.trends.question import TrendQuestion, TrendSeries
 from ecom_assets.trends.range import Range

@@ -23,7 +23,7 @@ from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, Refusal, scope_challenge
 from ecom_assets.clock import Clock, now_utc
-from ecom_assets.settings.serving import NO_LIMIT
+from ecom_assets.settings.subjects import NO_LIMIT
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,227 @@
-"""The cache of answers. The version of the data is part of the key.
-
-New data have a new version, so the cache needs no invalidation and never returns an old answer. `kept_answers.py` keeps
-answers in memory and, if configured, in Redis.
-"""
+"""The cache of answers, in memory or in Redis. The version of the data is part of the key."""
 
 import asyncio
+import hashlib
+import json
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.cache.kept_answers import AnswersInMemory, CachedAnswer, Headers, RedisAnswers
+from ecom_assets.errors import SettingError
+from ecom_assets.optional_imports import packages_of
+
+Headers = list[tuple[bytes, bytes]]
+_OVERHEAD_BYTES = 1_000
+"""The approximate memory of an answer besides its body and headers."""
+_LARGEST_SHARE = 8
+"""The cache keeps no answer larger than its limit divided by this: it would evict too many others."""
+_OF_NOT_MODIFIED = {b"etag", b"cache-control", b"vary", b"content-location", b"expires", b"last-modified"}
+"""The headers that a 304 response repeats (RFC 9110, 15.4.5)."""
+
+
+@dataclass(frozen=True)
+class CachedAnswer:
+    """A response with status 200; `route` is the pattern of its route, for the metrics."""
+
+    headers: Headers
+    body: bytes
+    etag: bytes
+    route: str
+
+    @property
+    def size(self) -> int:
+        """Return the approximate memory that it takes, in bytes."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _OVERHEAD_BYTES
+
+    def short_headers(self) -> Headers:
+        """Return the headers of a 304 response."""
+        return [one for one in self.headers if one[0] in _OF_NOT_MODIFIED]
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes for Redis: a line of JSON, then the body."""
+        texts = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers]
+        head = {"headers": texts, "etag": self.etag.decode("latin-1"), "route": self.route}
+        return json.dumps(head).encode() + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, kept: bytes) -> "CachedAnswer | None":
+        """Return the answer from the bytes in Redis; None if `to_bytes` did not write them."""
+        line, newline, body = kept.partition(b"\n")
+        try:
+            head = json.loads(line)
+            headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
+            answer = cls(headers, body, head["etag"].encode("latin-1"), str(head["route"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        length = dict(headers).get(b"content-length", b"")
+        return answer if newline and length == str(len(body)).encode() else None
+
+
+class AnswersInMemory:
+    """The most recently used answers, up to a number of bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Set the limit; 0 keeps nothing."""
+        self._most_bytes = most_bytes
+        self._answers: OrderedDict[str, CachedAnswer] = OrderedDict()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        """Return the number of answers."""
+        return len(self._answers)
+
+    def get(self, key: str) -> CachedAnswer | None:
+        """Return an answer, and mark it as the most recently used."""
+        value = self._answers.get(key)
+        if value is not None:
+            self._answers.move_to_end(key)
+        return value
+
+    def put(self, key: str, answer: CachedAnswer) -> None:
+        """Keep an answer, and evict the least recently used ones to make room."""
+        if answer.size + len(key) > self._most_bytes // _LARGEST_SHARE:
+            return
+        self._drop(key)
+        self._answers[key] = answer
+        self.bytes += answer.size + len(key)
+        while self.bytes > self._most_bytes:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: str) -> None:
+        dropped = self._answers.pop(key, None)
+        if dropped is not None:
+            self.bytes -= dropped.size + len(key)
+
+
+PREFIX = "ecom:answer:"
+LIFETIME_S = 86_400
+"""Redis deletes answers after this many seconds, because nobody requests answers from old data."""
+FAILURES_IN_A_ROW = 3
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+MOST_WRITES_UNDER_WAY = 100
+_log = structlog.get_logger("ecom_assets.api")
+
+
+class CircuitBreaker:
+    """Pauses calls to a service after several failures in a row; each pause is longer, up to a limit."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Set the clock, in seconds."""
+        self._now = now
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._closed_until = -float("inf")
+
+    @property
+    def is_closed_to_us(self) -> bool:
+        """Return whether calls are paused now."""
+        return self._now() < self._closed_until
+
+    def failed(self) -> bool:
+        """Record a failure; return whether it starts a pause."""
+        self._failures += 1
+        if self._failures < FAILURES_IN_A_ROW:
+            return False
+        self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure starts the next
+        self._closed_until = self._now() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return True
+
+    def worked(self) -> None:
+        """Record a success."""
+        self._failures, self._pause_s = 0, FIRST_PAUSE_S
+
+
+class RedisAnswers:
+    """Reads and writes answers within a time limit; a failed read counts as a missing answer."""
+
+    def __init__(self, url: str, timeout_s: float, breaker: CircuitBreaker | None = None) -> None:
+        """Set the URL, without connecting yet.
+
+        Raises:
+            SettingError: The URL is not one of Redis, or the extra `redis` is not installed.
+        """
+        with packages_of("redis", "A cache in Redis"):
+            from redis.asyncio import Redis  # noqa: PLC0415 (needed only with ECOM_REDIS_URL)
+        try:
+            self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=None)
+        except ValueError as error:  # its text may contain the password
+            raise SettingError(
+                "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
+            ) from error
+        self._timeout_s = timeout_s
+        self._breaker = breaker or CircuitBreaker()
+        self._writes: set[asyncio.Task[None]] = set()
+        self.failures = 0
+
+    async def get(self, key: str) -> CachedAnswer | None:
+        """Return an answer; None if there is none, or if Redis does not respond in time."""
+        if self._breaker.is_closed_to_us:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                kept = await self._redis.get(_name(key))
+        except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
+            self._failed(error)
+            return None
+        self._breaker.worked()
+        return CachedAnswer.from_bytes(kept) if isinstance(kept, bytes) else None
+
+    def put(self, key: str, answer: CachedAnswer) -> None:
+        """Store an answer in the background."""
+        if self._breaker.is_closed_to_us or len(self._writes) >= MOST_WRITES_UNDER_WAY:
+            return
+        writing = asyncio.create_task(self._put(_name(key), answer.to_bytes()))
+        self._writes.add(writing)
+        writing.add_done_callback(self._writes.discard)
+
+    async def close(self) -> None:
+        """Wait for the writes in progress, and close the connection."""
+        await asyncio.gather(*self._writes)
+        try:
+            await self._redis.aclose()
+        except Exception as error:  # noqa: BLE001 (the cache is closed in any case)
+            self._failed(error)
+
+    async def _put(self, name: str, kept: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.set(name, kept, ex=LIFETIME_S)
+        except Exception as error:  # noqa: BLE001 (as above)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        if self._breaker.failed():
+            # The text of the error may contain the URL with its password.
+            _log.warning("redis_left_alone", error=type(error).__name__)
+
+
+def redis_trouble(url: str) -> str:
+    """Return a message if Redis does not respond; empty if it responds or is not configured.
+
+    Raises:
+        SettingError: The packages of the extra `redis` are not installed.
+    """
+    if not url:
+        return ""
+    with packages_of("redis", "A cache in Redis"):
+        from redis import Redis  # noqa: PLC0415 (as above)
+    try:
+        with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            client.ping()
+    except Exception as error:  # noqa: BLE001 (only its type is returned: the text may contain the password)
+        return f"Redis at ECOM_REDIS_URL does not answer ({type(error).__name__})"
+    return ""
+
+
+def _name(key: str) -> str:
+    return PREFIX + hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
 
 CACHE, ROUTE = "ecom.cache", "ecom.route"
 """The keys in the ASGI scope with the result of the cache look-up, and with the pattern of the route."""

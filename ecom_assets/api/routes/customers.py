@@ -6,8 +6,17 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import PREVIOUS, SoldAnswer, change_of, of
-from ecom_assets.api.parameters import Context, JustSliced, OfDays, PagedDaysParameters, Sliced
+from ecom_assets.api.parameters import (
+    PREVIOUS,
+    Context,
+    JustSliced,
+    OfDays,
+    PagedDaysParameters,
+    Sliced,
+    SoldAnswer,
+    change_of,
+    of,
+)
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue

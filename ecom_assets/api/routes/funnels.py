@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import PREVIOUS, of
-from ecom_assets.api.parameters import Context, Sliced, SlicedOfDays
+from ecom_assets.api.parameters import PREVIOUS, Context, Sliced, SlicedOfDays, of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.funnels import queries as funnel_queries

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.middleware.metrics import CONTENT_TYPE, ApiMetrics
+from ecom_assets.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
 from ecom_assets.api.parameters import VERSION, Context, Formatted
 from ecom_assets.api.store.served_data import ServedData
 

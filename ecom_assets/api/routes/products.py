@@ -6,8 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import CHANGE, PREVIOUS, SOURCE, change_of, of
-from ecom_assets.api.parameters import Context, DaysSliced, Paged, PagedDaysParameters
+from ecom_assets.api.parameters import (
+    CHANGE,
+    PREVIOUS,
+    SOURCE,
+    Context,
+    DaysSliced,
+    Paged,
+    PagedDaysParameters,
+    change_of,
+    of,
+)
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.models import of
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays
+from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays, of
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource

@@ -16,7 +16,7 @@ from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
-from ecom_assets.privacy.ingestion import ErasedPeople
+from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers
 from ecom_assets.serving.realtime import NotFilesError, real_time
 

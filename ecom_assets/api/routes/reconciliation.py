@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field, create_model
 
-from ecom_assets.api.models import of
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import Context, PagedDaysParameters, of
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.models import of
-from ecom_assets.api.parameters import Context, Paged, Sliced
+from ecom_assets.api.parameters import Context, Paged, Sliced, of
 from ecom_assets.api.routes.ad_hoc import ask, question_router
 from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
 from ecom_assets.retention import queries as retention_queries

@@ -6,8 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import CHANGE, PREVIOUS, SoldAnswer, change_of, of
-from ecom_assets.api.parameters import Context, OfDays, PagedDaysParameters, SlicedOfDays
+from ecom_assets.api.parameters import (
+    CHANGE,
+    PREVIOUS,
+    Context,
+    OfDays,
+    PagedDaysParameters,
+    SlicedOfDays,
+    SoldAnswer,
+    change_of,
+    of,
+)
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import PREVIOUS, change_of, of
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import PREVIOUS, Context, PagedDaysParameters, change_of, of
 from ecom_assets.questions.answer import Answer
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.models import of
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import Context, PagedDaysParameters, of
 from ecom_assets.api.problems import documented
 from ecom_assets.questions.answer import Answer
 from ecom_assets.visitor_segments import queries

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from ecom_assets.api.store.snapshot import SnapshotStore
 from ecom_assets.api.store.store import Published, Store, public_sentence, stamp_of
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
@@ -85,3 +86,12 @@ class ServedData:
             return stamp_of(self._pointer) if self._pointer else int(time.monotonic() / LOOK_EVERY_S)
         except OSError:  # reading the store fails too, and says why
             return "not readable"
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store: the schema published in Postgres, or else the snapshot."""
+    if serves_postgres(settings):
+        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
+
+        return PostgresStore(settings)
+    return SnapshotStore(settings)

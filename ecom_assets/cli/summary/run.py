@@ -19,7 +19,7 @@ from ecom_assets.events.queries import rejected_events
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
-from ecom_assets.orders.held_day_log import held_day_entry
+from ecom_assets.orders.held_days import held_day_entry
 from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders
 from ecom_assets.products.queries import stock_totals
 from ecom_assets.reconciliation.queries import difference_totals, restatements
@@ -31,8 +31,7 @@ from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_c
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.order_reports.activity_events import activity_types
-from ecom_assets.sources.order_reports.report_files import has_report
+from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import Page, Period, Reading, Row

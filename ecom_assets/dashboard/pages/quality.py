@@ -9,7 +9,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, Filters, Page, Section, View
-from ecom_assets.quality.reasons import sentence_of
+from ecom_assets.quality.queries import sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
 OUTCOMES: Final = {

@@ -7,7 +7,7 @@ from ecom_assets.dashboard.blocks import Block, Chart, Column
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.trends.answer import TREND
-from ecom_assets.trends.visitors import STATES
+from ecom_assets.trends.trend import STATES
 
 
 def chart(answer: Answer) -> Block:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.store import Store
-from ecom_assets.delivery.texts import hashes_of
+from ecom_assets.delivery.payloads import hashes_of
 
 PAGE = 50
 """How many batches are read at a time."""

@@ -16,8 +16,7 @@ from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.mapping import KeyHeader, mapping_of
-from ecom_assets.sources.customer_api.pages import Reading, read_until_settled
-from ecom_assets.sources.customer_api.paging import PageReader
+from ecom_assets.sources.customer_api.paging import PageReader, Reading, read_until_settled
 from ecom_assets.sources.customer_api.records import (
     Conflict,
     Customer,

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from ecom_assets.sources.files.encodings import UTF_8, encoding_of_lines, marked_encoding
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.text_blocks import blocks_of, lines_of
+from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, encoding_of_lines, lines_of, marked_encoding
 from ecom_assets.warehouse.sql_text import text
 
 
@@ -36,7 +35,7 @@ def _in_utf_8(place: str) -> str:
     encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), path.name)
     if encoding in {None, UTF_8}:
         return place
-    from ecom_assets.sources.files.sound_copy import copies_folder  # noqa: PLC0415 (loads pyarrow)
+    from ecom_assets.sources.files.damage import copies_folder  # noqa: PLC0415 (loads pyarrow)
 
     copy = copies_folder() / f"{hashlib.sha256(f'{path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
     with copy.open("wb") as opened:

@@ -10,9 +10,8 @@ from pathlib import Path
 import duckdb
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.files.encodings import UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
-from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK
+from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
 _SAMPLE_LINES = 1000

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ecom_assets.sources.files.encodings import known_encoding
+from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")

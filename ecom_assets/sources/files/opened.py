@@ -15,7 +15,7 @@ from ecom_assets.sources.files.compiled import compiled
 from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.duckdb_settings import plain_connection
+from ecom_assets.warehouse.local import plain_connection
 from ecom_assets.warehouse.statements import STATEMENTS
 
 if TYPE_CHECKING:
@@ -85,6 +85,6 @@ def without_erased(settings: Settings, contract: type[Table], rows: "ir.Table") 
     """Return rows of a raw table without those of erased people."""
     if not may_hold_erased(settings):
         return rows
-    from ecom_assets.privacy.ingestion import ErasedPeople  # noqa: PLC0415 (loads the ledger)
+    from ecom_assets.privacy.erased_people import ErasedPeople  # noqa: PLC0415 (loads the ledger)
 
     return ErasedPeople(settings).left_out(contract, rows)[0]

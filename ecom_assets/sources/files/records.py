@@ -27,7 +27,7 @@ from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet, note_p
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 if TYPE_CHECKING:
-    from ecom_assets.sources.files.sound_copy import SoundCopy
+    from ecom_assets.sources.files.damage import SoundCopy
     from ecom_assets.tables.days import Days
     from ecom_assets.tables.received import FileRows
 

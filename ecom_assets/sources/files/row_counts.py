@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecom_assets.quality.reasons import sentence_of
+from ecom_assets.quality.queries import sentence_of
 from ecom_assets.tables.source_gate import LARGE_SHARE
 
 

@@ -1,8 +1,4 @@
-"""The other files of an order report that was loaded whole: activities, market research and prices, as raw tables.
-
-Their layouts vary from report to report: with or without ids, with or without a header (prices). A file that cannot be
-read is an error that names the columns it needs; a file that the report has not leaves its table as it is.
-"""
+"""The other files of an order report: activities (also as events), market research and prices."""
 
 import csv
 import io
@@ -16,9 +12,11 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
+from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUserActivityLog
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.events import SANDBOX, received_rows
+from ecom_assets.sources.files.formats import joined_places
 from ecom_assets.sources.files.kinds import ActivityMapping, ResearchMapping
 from ecom_assets.sources.files.mapping import RecordMapping
 from ecom_assets.sources.files.records import RecordFiles
@@ -28,7 +26,9 @@ from ecom_assets.tables.bounds import MAX_AMOUNT
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
+from ecom_assets.warehouse.withdrawals import note_withdrawn
 
 NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
 """What the column with an item's name is called; the first that a file has."""
@@ -177,3 +177,71 @@ def _nothing(contract: type[Table]) -> SliceOutput:
     return SliceOutput.nothing(
         in_memory((), contract), "no such file of an order report is stored, or it is of other days"
     )
+
+
+TYPES_SHOWN = 20
+"""More actions than any known report has."""
+
+
+def with_activities(settings: Settings) -> Settings:
+    """Return the settings with the stored activities as events; they are read as ECOM_EVENTS_MAPPING says, if set."""
+    mapping = settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
+    place = joined_places([str(report_path(settings.home, ACTIVITIES).absolute())])
+    return settings.model_copy(update={"events": place, "events_mapping": mapping})
+
+
+def are_activities(place: str) -> bool:
+    """Return whether a place of events is the file of a report's activities, in this home or where it was before."""
+    file = report_path(Path(), ACTIVITIES).parts
+    return Path(place).parts[-len(file) :] == file
+
+
+def has_clickstream(engine: Engine) -> bool:
+    """Return whether the warehouse has the shop's own events."""
+    return any(origin != SANDBOX and not are_activities(origin) for origin in _origins(engine))
+
+
+def activity_types(engine: Engine) -> list[str]:
+    """Return the types of the stored events that are activities; none where events are others."""
+    if not (place := _of_activities(engine)):
+        return []
+    column = engine.quoted("event_type")
+    rows = engine.query(
+        f"SELECT DISTINCT {column} AS name FROM {engine.name_of(RawEvents)} "  # noqa: S608 (names come from contracts)
+        f"WHERE {place} AND {column} IS NOT NULL ORDER BY 1 LIMIT {TYPES_SHOWN}"
+    )
+    return [row["name"] for row in rows]
+
+
+def remove_activities(engine: Engine) -> list[date]:
+    """Remove the events that are activities; return the first and the last day of arrival that had some."""
+    if not (place := _of_activities(engine)):
+        return []
+    day = engine.quoted(str(RawEvents.day_column))
+    rows = engine.query(
+        f"SELECT {day} AS day, count(*) AS n FROM {engine.name_of(RawEvents)} WHERE {place} GROUP BY 1"  # noqa: S608 (as above)
+    )
+    before = {row["day"]: int(row["n"]) for row in rows}
+    days = Days.of(before)
+    table = engine.table(RawEvents)
+    kept = table.filter(days.contain(table[str(RawEvents.day_column)]))
+    kept = kept.filter(kept.source.notin([one for one in _origins(engine) if are_activities(one)]))
+    engine.remove(RawEvents, [place], kept, days)
+    after = engine.day_counts(RawEvents, days)
+    note_withdrawn(engine, RawEvents, {one: n for one, n in before.items() if not after.get(one)}, "clickstream")
+    return [days.first, days.dates[-1]]
+
+
+def _of_activities(engine: Engine) -> str:
+    """Return the SQL that tests if an event is an activity; nothing where none is."""
+    places = [engine.text_of(origin) for origin in _origins(engine) if are_activities(origin)]
+    return f"{engine.quoted('source')} IN ({', '.join(places)})" if places else ""
+
+
+def _origins(engine: Engine) -> list[str]:
+    """Return where the stored events came from."""
+    if not engine.has(RawEvents):
+        return []
+    column = engine.quoted("source")
+    rows = engine.query(f"SELECT DISTINCT {column} AS origin FROM {engine.name_of(RawEvents)}")  # noqa: S608 (as above)
+    return [row["origin"] for row in rows]

@@ -14,9 +14,8 @@ from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.catalogue import catalogue_rows
-from ecom_assets.sources.files.formats import in_landing_folders
+from ecom_assets.sources.files.formats import in_landing_folders, split_places
 from ecom_assets.sources.files.kinds import load_order_mapping
-from ecom_assets.sources.files.places import split_places
 from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days

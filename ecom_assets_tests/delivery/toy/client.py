@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Reply, Request
-from ecom_assets.delivery.texts import Texts
 from ecom_assets.delivery.tool import ToolContext
 
 from . import payload

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import cut_by
 from ecom_assets.delivery.sender import Reply, Request
-from ecom_assets.delivery.texts import cut_by
 from ecom_assets.delivery.tool import Deletion, Send, ToolContext, taken
 from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings

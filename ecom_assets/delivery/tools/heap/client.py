@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Reply, Request
-from ecom_assets.delivery.texts import Texts
 from ecom_assets.delivery.tool import Deletion, Send, ToolContext, taken
 from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings

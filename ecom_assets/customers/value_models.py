@@ -1,23 +1,104 @@
-"""The BG/NBD model: how often customers order and whether they are still active, estimated from their orders so far.
-
-P. S. Fader, B. G. S. Hardie and K. L. Lee, "Counting Your Customers" the Easy Way, Marketing Science 24 (2005) 275:
-active customers order at a rate that is gamma distributed over customers (r, alpha); after each order they leave for
-good with a probability that is beta distributed (a, b). The code uses logarithms, so that thousands of orders do not
-overflow.
-"""
+"""The models of the value of customers, fitted by maximum likelihood: BG/NBD and Gamma-Gamma."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-from ecom_assets.customers.likelihood import SCALE, SHAPE, Fitted, NoFit, at_limits, rounded, top_of
-
+Model = TypeVar("Model")
+Bounds = tuple[float, float]
 Floats = npt.NDArray[np.float64]
+LIMIT = float(np.log(1000))
+"""Logarithm of the bound of a shape parameter: beyond it, customers are practically alike."""
+SHAPE: Bounds = (-LIMIT, LIMIT)
+SCALE: Bounds = (-2 * LIMIT, 2 * LIMIT)
+STEEPEST = 1e-9
+"""A point counts as the maximum if its slope per customer is below this."""
+NEWTON_STEPS = 50
+NUDGE = 1e-5
+DIGITS = 6
+"""Significant digits kept of a parameter: far fewer than the search finds, so that all machines agree."""
+
+
+class NoFit(StrEnum):
+    """Why there is no model."""
+
+    TOO_FEW_CUSTOMERS = "too_few_customers"
+    NO_REPEAT_ORDERS = "no_repeat_orders"
+    NO_SPREAD = "no_spread"
+    NO_FINITE_MEAN = "no_finite_mean"
+    NOT_CONVERGED = "not_converged"
+
+
+@dataclass(frozen=True)
+class Fitted(Generic[Model]):
+    """A model, the log-likelihood of the data that it was fitted to, and the names of the parameters at a bound."""
+
+    model: Model
+    log_likelihood: float
+    at_limit: tuple[str, ...] = ()
+
+
+def top_of(
+    likelihood: Callable[[Floats], tuple[float, Floats]],
+    start: Sequence[float],
+    bounds: Sequence[Bounds],
+    weight: float,
+) -> Floats | None:
+    """Return the point where a log-likelihood is largest; None if the search does not converge.
+
+    Args:
+        likelihood: Returns the value and the gradient at a point.
+        start: The starting point.
+        bounds: The lower and upper bound of each coordinate.
+        weight: The number of customers.
+    """
+
+    def downhill(place: Floats) -> tuple[float, Floats]:
+        height, slope = likelihood(place)
+        return -height / weight, -slope / weight
+
+    options: Any = {"maxiter": 1000, "ftol": 1e-15, "gtol": STEEPEST}
+    place: Floats = scipy.optimize.minimize(
+        downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
+    free = np.array([low < one < high for one, (low, high) in zip(place, bounds, strict=True)])
+    place = _on_top(lambda here: downhill(here)[1], place, free)
+    inside = all(low <= one <= high for one, (low, high) in zip(place, bounds, strict=True))
+    return place if inside and np.abs(downhill(place)[1][free]).max(initial=0) < STEEPEST else None
+
+
+def at_limits(place: Floats, bounds: Sequence[Bounds], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the coordinates that lie on a bound."""
+    return tuple(name for name, one, limits in zip(names, place, bounds, strict=True) if one in limits)
+
+
+def rounded(parameter: float) -> float:
+    """Return a parameter rounded to `DIGITS` significant digits."""
+    return float(f"{parameter:.{DIGITS}g}")
+
+
+def _on_top(slope_at: Callable[[Floats], Floats], place: Floats, free: npt.NDArray[np.bool_]) -> Floats:
+    """Refine the maximum with Newton's method, because the search stops where the likelihood is flat to rounding."""
+    steps = NUDGE * np.eye(len(place))[free]
+    for _ in range(NEWTON_STEPS):
+        slope = slope_at(place)[free]
+        if np.abs(slope).max(initial=0) < STEEPEST / 1000:
+            break
+        bend = np.array([(slope_at(place + step) - slope_at(place - step))[free] / (2 * NUDGE) for step in steps])
+        move = np.linalg.lstsq(bend, -slope, rcond=None)[0]
+        if np.abs(move).max() > 1:
+            break
+        place = place + move @ np.eye(len(place))[free]
+    return place
+
+
 LEAST_REPEAT_CUSTOMERS = 10
 """The fewest customers with repeat orders; four parameters fitted to fewer mean nothing."""
 NODES = 100
@@ -168,3 +249,83 @@ def grouped(
     result, customers = np.unique(keys, return_counts=True)
     orders, first_to_last, observed = result // days // days, result // days % days / 7.0, result % days / 7.0  # weeks
     return Histories(orders.astype(np.float64), first_to_last, observed, customers.astype(np.float64))
+
+
+LEAST_CUSTOMERS = 10
+"""The fewest customers with repeat orders and an amount; three parameters fitted to fewer mean nothing."""
+LEAST_Q = 1.01
+"""If q is 1 or less, the mean is not finite; just above 1, a single customer determines it."""
+
+
+@dataclass(frozen=True)
+class GammaGamma:
+    """The model's parameters; v in the currency."""
+
+    p: float
+    q: float
+    v: float
+
+    def log_likelihood(self, orders: Floats, amount: Floats) -> float:
+        """Return the log-likelihood of customers with these orders and total amounts: the note's equation 1a."""
+        p, q, v, gammaln = self.p, self.q, self.v, scipy.special.gammaln
+        shape = p * orders
+        gammas = gammaln(shape + q) - gammaln(shape) - gammaln(q)
+        logs = q * np.log(v) + shape * np.log(amount) - np.log(amount / orders) - (shape + q) * np.log(amount + v)
+        return float((gammas + logs).sum())
+
+    def slope(self, orders: Floats, amount: Floats) -> Floats:
+        """Return the derivatives of the log-likelihood with respect to p, q and v."""
+        p, q, v, digamma = self.p, self.q, self.v, scipy.special.digamma
+        shape = p * orders
+        by_p = orders * (digamma(shape + q) - digamma(shape) + np.log(amount) - np.log(amount + v))
+        by_q = digamma(shape + q) - digamma(q) + np.log(v) - np.log(amount + v)
+        by_v = q / v - (shape + q) / (amount + v)
+        return np.array([by_p.sum(), by_q.sum(), by_v.sum()])
+
+    def expected_value(self, orders: Floats, amount: Floats) -> Floats:
+        """Return the expected mean value of the next orders of customers: the note's equation 5.
+
+        For a customer without repeat orders, it is the mean of all customers.
+        """
+        return self.p * (self.v + amount) / (self.p * orders + self.q - 1)
+
+
+def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoFit":
+    """Return the maximum-likelihood model of the amounts, or the reason why there is none.
+
+    `orders` are those of each customer after the first, and `amount` their total. Customers without orders or without
+    an amount are left out.
+    """
+    has_amount = (orders > 0) & (amount > 0)
+    if has_amount.sum() < LEAST_CUSTOMERS:
+        return NoFit.TOO_FEW_CUSTOMERS if (orders > 0).any() else NoFit.NO_REPEAT_ORDERS
+    orders, amount = orders[has_amount], amount[has_amount]
+    in_order = np.lexsort((amount, orders))
+    orders, amount = orders[in_order], amount[in_order]
+    means = amount / orders
+    scale = float(means.mean())
+    if np.ptp(means) < scale / 1e9:
+        return NoFit.NO_SPREAD
+    bounds = (SHAPE, SHAPE, SCALE)
+    # Divided by the mean, amounts of all currencies have the same scale.
+    place = top_of(lambda here: _gamma_gamma_uphill(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders))
+    if place is None:
+        return NoFit.NOT_CONVERGED
+    p, q, v = _gamma_gamma_parameters(place)
+    model = GammaGamma(rounded(p), rounded(q), rounded(v * scale))
+    if model.q < LEAST_Q:
+        return NoFit.NO_FINITE_MEAN
+    names = ("spread_of_orders", "spread_of_means", "mean")
+    return Fitted(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
+
+
+def _gamma_gamma_parameters(place: Floats) -> tuple[float, float, float]:
+    p, q, middle = np.exp(place)
+    return float(p), float(q), float(middle * q / p)
+
+
+def _gamma_gamma_uphill(orders: Floats, amount: Floats, place: Floats) -> tuple[float, Floats]:
+    model = GammaGamma(*_gamma_gamma_parameters(place))
+    by_p, by_q, by_v = model.slope(orders, amount)
+    p, q, v = model.p, model.q, model.v
+    return model.log_likelihood(orders, amount), np.array([p * by_p - v * by_v, q * by_q + v * by_v, v * by_v])

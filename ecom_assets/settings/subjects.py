@@ -1,0 +1,393 @@
+"""The settings of each subject: sources, delivery, reports and alerts, the HTTP API, and privacy."""
+
+import ipaddress
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings
+
+from ecom_assets.settings.lists import ByCommas
+from ecom_assets.settings.tools import WebAddress
+from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
+
+
+class SourceSettings(BaseSettings):
+    """What `Settings` has for APIs."""
+
+    catalogue_api_url: WebAddress = Field(
+        "", description="Address of the catalogue API's list of products with their stock"
+    )
+    catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
+    customer_api_url: WebAddress = Field("", description="Address of the customer API's list of customers")
+    customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
+    customer_api_mapping: str = Field(
+        "customers", description="Name of an included mapping of customer APIs (customers, reqres), or a YAML file"
+    )
+    customer_api_page_size: int = Field(100, ge=1, le=10_000, description="Customers per page")
+    customer_api_passes: int = Field(
+        5, ge=2, le=100, description="Maximum number of passes over pages that change while they are read"
+    )
+    order_api_url: WebAddress = Field("", description="Address of the order report API")
+    order_api_nickname: str = Field("", description="Nickname of this shop in the order report API")
+    order_api_cohort: str = Field("", description="Cohort of this shop in the order report API")
+    order_api_key: SecretStr = Field(SecretStr(""), description="Key of the order report API")
+    order_api_poll_s: float = Field(10.0, gt=0, description="Seconds between two requests for the state of a report")
+    order_api_patience_s: float = Field(600.0, gt=0, description="Seconds to wait for a report")
+    source_concurrency: int = Field(8, ge=1, le=64, description="Concurrent requests to an API")
+    source_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach an API")
+    source_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for data from an API")
+    source_response_timeout_s: float = Field(
+        300.0, gt=0, description="Maximum seconds that one response of an API takes from its first to its last byte"
+    )
+    source_max_response_mb: float = Field(
+        100.0, gt=0, description="Maximum megabytes of one response of an API, unpacked"
+    )
+    source_max_pages: int = Field(10_000, ge=1, description="Maximum number of pages of a list of an API")
+    source_retry_base_s: float = Field(
+        1.0, gt=0, description="Seconds before the first retry; each further one waits twice as long"
+    )
+    source_max_wait_s: float = Field(
+        300.0, gt=0, description="Maximum seconds that one request waits because of 429 responses"
+    )
+
+
+class OrderGateSettings(BaseSettings):
+    """What `Settings` has for the gate of orders."""
+
+    order_customers_over: int = Field(
+        3, ge=0, description="A day of orders with this many customers or fewer is held back"
+    )
+    order_gate: Literal["auto", "day", "run"] = Field(
+        "auto",
+        description="What ECOM_ORDER_CUSTOMERS_OVER evaluates: each day, or a run's orders as one; auto: each day "
+        "where orders come as daily reports (landing folders, an API), else as one",
+    )
+
+
+class GateSettings(BaseSettings):
+    """What `Settings` has for the gate in front of every source, and for what one row may carry."""
+
+    gate_refused_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Maximum share of a source's rows that may be quarantined; beyond it, no table is built on them",
+    )
+    gate_fall_share: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Share by which the rows of a day may fall below the usual number, or below the day's earlier "
+        "number",
+    )
+    gate_least_rows: int = Field(
+        100,
+        ge=1,
+        description="Number of rows of a day below which these shares are not checked, because they may be chance",
+    )
+    max_days: int = Field(
+        1830, ge=1, description="Days that the data may span before a run over all of them is asked for by --from, --to"
+    )
+    max_amount: Decimal = Field(
+        MAX_AMOUNT,
+        gt=0,
+        le=WIDEST_AMOUNT,
+        decimal_places=2,
+        description="Maximum amount of an event or order line; those with more are quarantined",
+    )
+    max_quantity: int = Field(
+        MAX_QUANTITY,
+        ge=1,
+        le=WIDEST_QUANTITY,
+        description="Maximum quantity of an order line; those with more are quarantined",
+    )
+
+
+class AnswerSettings(BaseSettings):
+    """What `Settings` has for answers of the HTTP API."""
+
+    adhoc_most_events: int = Field(
+        50_000_000, ge=1, description="Maximum number of events that an ad-hoc question of the HTTP API may read"
+    )
+    adhoc_timeout_s: float = Field(20.0, gt=0, description="Seconds that an ad-hoc question of the HTTP API may take")
+    adhoc_at_once: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Maximum number of concurrent ad-hoc questions of the HTTP API, each in a process of its own; from "
+        "2 on one caller runs at most one fewer",
+    )
+    adhoc_per_caller: int = Field(
+        8,
+        ge=1,
+        description="Maximum number of ad-hoc questions of one key, or address without keys, that run or wait; further "
+        "ones get 429",
+    )
+
+
+SHORTEST_SECRETS = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Bytes: a shorter secret is weaker than the hash (RFC 7518, 3.2)."""
+JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
+NO_LIMIT = "none"
+_THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
+_RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
+
+
+class ServingSettings(BaseSettings):
+    """What `Settings` has for the API that `ecom api` serves."""
+
+    api_host: str = Field(
+        "127.0.0.1", description="Address that the API listens on; keys are required unless it listens on loopback only"
+    )
+    api_port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on")
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="API keys beside those of `ecom api-key create`, as SCOPES:KEY by commas, such as read+collect:KEY",
+    )
+    api_trusted_proxies: ByCommas = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For names the client, by commas"
+    )
+    api_cors_origins: ByCommas = Field(
+        (), description="Web origins whose pages may call the API from a browser, by commas; default none"
+    )
+    api_max_body_bytes: int = Field(1_000_000, ge=1_000, description="Maximum size of a request body in bytes")
+    api_client_timeout_s: float = Field(10.0, gt=0, description="Seconds that a client may take to send its request")
+    api_timeout_s: float = Field(30.0, gt=0, description="Seconds that the API may take to respond")
+    api_stop_s: float = Field(10.0, gt=0, description="Seconds that open requests may take when the API stops")
+    api_max_connections: int = Field(
+        500, ge=1, description="Maximum number of connections; further ones get 503 with Retry-After"
+    )
+    api_fresh_hours: float = Field(48.0, gt=0, description="Hours after which the published data are no longer fresh")
+    api_cache_mb: int = Field(64, ge=0, description="Memory of the response cache in MB; 0 switches it off")
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="Redis that caches responses for several API processes: redis://:password@host:6379/0",
+    )
+    redis_timeout_s: float = Field(
+        0.05, gt=0, le=5, description="Seconds to wait for Redis before continuing without it"
+    )
+    rate_limit_key: str = Field("1200/minute", description="Rate limit per API key or token; `none` for no limit")
+    rate_limit_address: str = Field(
+        "600/minute", description="Rate limit per client address, with or without a key; `none` for no limit"
+    )
+    jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
+    jwt_public_key_path: Path | None = Field(None, description="PEM file of the public key that verifies tokens")
+    jwt_jwks_url: str = Field("", description="Address of the JSON Web Key Set that verifies tokens")
+    jwt_algorithm: JwtAlgorithm | None = Field(
+        None, description="The accepted algorithm of tokens; default HS256 with a secret, RS256 with a key"
+    )
+    jwt_audience: str = Field("ecom_assets", description="Audience (`aud`) that tokens must have")
+    jwt_issuer: str = Field("", description="Issuer (`iss`) that tokens must have; required if tokens are used")
+    ui_login: Literal["keys", "proxy"] = Field(
+        "keys",
+        description="Who lets people into Dagster's UI beyond loopback: `keys`, API keys of scope admin, or `proxy`, a "
+        "proxy in front that has a login",
+    )
+    ui_hosts: ByCommas = Field(
+        (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
+    )
+    otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
+
+    @field_validator("rate_limit_key", "rate_limit_address")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        if value != NO_LIMIT and not _RATE.fullmatch(value):
+            raise ValueError("is not a rate, such as 600/minute or 20/second, and not `none`")
+        return value
+
+    @field_validator("api_trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError as error:
+                raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_secret(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < SHORTEST_SECRETS["HS256"]:
+            raise ValueError(f"is shorter than {SHORTEST_SECRETS['HS256']} bytes")
+        return value
+
+    @field_validator("jwt_public_key_path", "jwt_jwks_url")
+    @classmethod
+    def _one_way_to_verify(cls, value: object, info: ValidationInfo) -> object:
+        secret = info.data.get("jwt_secret")
+        others = [bool(secret and secret.get_secret_value()), bool(info.data.get("jwt_public_key_path"))]
+        if value and any(others):
+            raise ValueError("tokens are verified already, by another ECOM_JWT_… setting")
+        return value
+
+    @field_validator("jwt_algorithm")
+    @classmethod
+    def _fits_the_key(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A public key must never be taken for the secret of an HMAC.
+        has_key = bool(info.data.get("jwt_public_key_path") or info.data.get("jwt_jwks_url"))
+        if value and has_key == (value in SHORTEST_SECRETS):
+            raise ValueError("does not go with the key; HS… takes ECOM_JWT_SECRET, all others a public key")
+        secret = info.data.get("jwt_secret", SecretStr("")).get_secret_value()
+        if secret and len(secret.encode()) < SHORTEST_SECRETS.get(value or "HS256", 0):
+            raise ValueError(f"takes a secret of at least {SHORTEST_SECRETS[value or 'HS256']} bytes")
+        return value
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _over_tls(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)):
+            raise ValueError("is not an https:// address")
+        return value
+
+
+class DestinationSettings(BaseSettings):
+    """What `Settings` has for the delivery to any tool; what a tool needs besides is in its package."""
+
+    delivery_user_key: Literal["visitor_id", "user_id"] = Field(
+        "visitor_id", description="Who an event is of: its visitor, or only the user that the event itself carries"
+    )
+    delivery_properties: ByCommas = Field(
+        (), description="Names of the event properties that are sent to tools, separated by commas; default all"
+    )
+    delivery_urls: Literal["whole", "without_query"] = Field(
+        "whole", description="Whether page addresses are sent to tools with their query string"
+    )
+    delivery_senders: int = Field(8, ge=1, le=64, description="Concurrent requests to a tool")
+    delivery_connect_timeout_s: float = Field(5.0, gt=0, description="Seconds to reach a tool")
+    delivery_read_timeout_s: float = Field(30.0, gt=0, description="Seconds to wait for a tool's response")
+    delivery_retries: int = Field(5, ge=0, le=20, description="Maximum number of retries of a request")
+    delivery_retry_base_s: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds before the first retry; each further one waits twice as long; default 1, for Mixpanel 2",
+    )
+    delivery_pause_s: float | None = Field(
+        None, gt=0, description="Seconds of pause after 429 without Retry-After; default what the tool documents"
+    )
+    delivery_max_wait_s: float = Field(
+        300.0, gt=0, description="Maximum seconds that a batch waits before it is left for the next run"
+    )
+
+
+class LedgerSettings(BaseSettings):
+    """What `Settings` has for the ledger of deliveries."""
+
+    ledger_url: SecretStr = Field(
+        SecretStr(""),
+        description="Where the ledger of deliveries lies: sqlite:///path or postgres://…; default the Postgres of "
+        "ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/ledger.sqlite",
+    )
+    ledger_lease_s: float = Field(
+        120.0, gt=0, description="Seconds without activity after which a delivery is replaced by another one"
+    )
+    ledger_patience_s: float = Field(
+        300.0, ge=0, description="Seconds that a delivery waits for another one to the same destination to end"
+    )
+    customers_json: Path | None = Field(
+        None, description="File to which all customers are exported; default <home>/exports/customers.json"
+    )
+    customers_json_fields: ByCommas = Field(
+        (), description="Fields of a customer in that file, by commas; default all except the e-mail address"
+    )
+    delivery_late_days: int = Field(
+        2,
+        ge=0,
+        description="Days before the newest day in the data on which no record may still be waiting for delivery",
+    )
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(
+            ("sqlite:///", "postgres://", "postgresql://")
+        ):
+            raise ValueError("is not a sqlite:///path or postgres://user:password@host/database")
+        return value
+
+
+class AlertSettings(BaseSettings):
+    """What `Settings` has for alerts."""
+
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Server that sends alerts and reports: smtp://user:password@host:port, with ?starttls=true, or "
+        "smtps://",
+    )
+    alert_email: ByCommas = Field(
+        (), description="Recipients of a message when a run or a check fails, separated by commas"
+    )
+    alert_sender: str = Field("", description="Sender of alerts and reports; default the first recipient")
+    report_email: ByCommas = Field(
+        (), description="Recipients of the weekly report, each Monday at 7:00, separated by commas"
+    )
+    dagster_url: WebAddress = Field(
+        "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
+    )
+
+    @field_validator("alert_email", "report_email")
+    @classmethod
+    def _mail_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            cls._mail_address(address)
+        return value
+
+    @field_validator("alert_sender")
+    @classmethod
+    def _mail_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", value):
+            raise ValueError("is not an e-mail address, such as data@shop.example")
+        return value
+
+
+class LineageSettings(BaseSettings):
+    """What `Settings` has for lineage."""
+
+    openlineage_url: str = Field(
+        "", description="Receiver of OpenLineage events of each run: http://host:5000; needs the extra openlineage"
+    )
+    openlineage_api_key: SecretStr = Field(SecretStr(""), description="Key of this receiver, sent as a bearer token")
+    openlineage_namespace: str = Field("ecom_assets", min_length=1, description="Namespace of the jobs in these events")
+
+    @field_validator("openlineage_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username):
+            raise ValueError(
+                "is not an http:// or https:// address, without a user; the key is ECOM_OPENLINEAGE_API_KEY"
+            )
+        return value
+
+
+SHORTEST_KEY = 32
+"""Characters: with a shorter key, ids could be found by trying all of them."""
+
+
+class PrivacySettings(BaseSettings):
+    """What `Settings` has for erasing people and for limits of retention."""
+
+    erasure_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the hashes by which erased people are known again; default one that is made in "
+        "<home>/erasure.key. Set it where several machines share a warehouse, and never change it",
+    )
+
+    retention_days: int | None = Field(
+        None,
+        ge=60,
+        description="Days that events are kept as received: `ecom retain` removes older ones from landing folders and "
+        "raw tables, and older days have no partition; default for ever",
+    )
+
+    @field_validator("erasure_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"is shorter than {SHORTEST_KEY} characters")
+        return value
