@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SettingError
-from ecom_assets.settings import settings as setting_names
-from ecom_assets.settings.settings import FORMER_NAMES, PREFIX, Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import PREFIX, Settings, load_settings, prepare_dagster_home
 from ecom_assets.settings.subjects import ServingSettings
 
 
@@ -151,23 +150,5 @@ def test_passwords_in_addresses_are_in_no_refusal_and_nothing_python_shows(monke
     assert "s3cret" not in f"{refused.value} {refused.value.__cause__}"
 
 
-def test_a_former_name_still_counts_and_says_once_what_it_is_called_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(setting_names, "_logged", set())
-    monkeypatch.setenv("ECOM_API_READ_TIMEOUT_S", "7")
-    (tmp_path / ".env").write_text("ECOM_API_CONCURRENCY=3\nECOM_SOURCE_CONCURRENCY=4\n")
-    for _ in range(2):
-        settings = load_settings()
-        assert (settings.source_read_timeout_s, settings.source_concurrency) == (7.0, 4), "the new name wins"
-    result = capsys.readouterr().err.splitlines()
-    assert result == [
-        "ecom: ECOM_API_CONCURRENCY is called ECOM_SOURCE_CONCURRENCY now; the old name works for now.",
-        "ecom: ECOM_API_READ_TIMEOUT_S is called ECOM_SOURCE_READ_TIMEOUT_S now; the old name works for now.",
-    ]
-
-
-def test_every_setting_of_a_source_is_called_so_and_every_other_of_the_api_is_the_server_s() -> None:
-    assert {FORMER_NAMES[name] for name in FORMER_NAMES} <= {PREFIX + name.upper() for name in Settings.model_fields}
-    assert not FORMER_NAMES.keys() & {PREFIX + name.upper() for name in Settings.model_fields}
+def test_every_setting_called_api_is_the_server_s() -> None:
     assert {name for name in Settings.model_fields if name.startswith("api_")} <= set(ServingSettings.model_fields)

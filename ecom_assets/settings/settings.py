@@ -2,8 +2,7 @@
 
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal
@@ -35,54 +34,6 @@ from ecom_assets.settings.subjects import (
     SourceSettings,
 )
 from ecom_assets.settings.tools import ToolSettings, all_tool_settings
-
-FORMER_NAMES = {
-    f"ECOM_API_{name}": f"ECOM_SOURCE_{name}"
-    for name in ("CONCURRENCY", "CONNECT_TIMEOUT_S", "READ_TIMEOUT_S", "RETRY_BASE_S", "MAX_WAIT_S")
-}
-"""The former names of settings, with their names now: `ECOM_API_…` is about the API that we serve."""
-_logged: set[str] = set()
-
-
-def refuse_unknown_names(known: Iterable[str], environment: Mapping[str, str]) -> None:
-    """Check that every variable that begins with `ECOM_` is a setting.
-
-    Raises:
-        SettingError: One is not.
-    """
-    names = {*known, *FORMER_NAMES}
-    for name in [*environment, *_in_dotenv()]:
-        if name.upper().startswith("ECOM_") and name.upper() not in names:
-            near = nearest(name, names - FORMER_NAMES.keys())
-            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
-            raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
-
-
-def values_of_former_names(prefix: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what is set by former names only, by the fields of `Settings`; each is warned about once in a process."""
-    given = {name.upper(): value for name, value in [*_in_dotenv().items(), *environment.items()] if value}
-    values = {}
-    for former, name in FORMER_NAMES.items():
-        if former in given:
-            _log_once(former, name)
-            if name not in given:
-                values[name.removeprefix(prefix).lower()] = given[former]
-    return values
-
-
-def _log_once(former: str, name: str) -> None:
-    if former not in _logged:
-        _logged.add(former)
-        sys.stderr.write(f"ecom: {former} is called {name} now; the old name works for now.\n")
-
-
-def _in_dotenv() -> dict[str, str | None]:
-    path = Path(".env")
-    try:
-        return dotenv_values(path) if path.exists() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
-
 
 PREFIX = "ECOM_"
 OWN_DATA: Final = "own_data.json"
@@ -351,10 +302,10 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     Raises:
         SettingError: A name is unknown, or a value is wrong.
     """
-    refuse_unknown_names((PREFIX + name.upper() for name in Settings.model_fields), os.environ)
+    _refuse_unknown_names()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return _within_retention(Settings(**{**values_of_former_names(PREFIX, os.environ), **given}))
+        return _within_retention(Settings(**given))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
@@ -363,6 +314,23 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
         raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; {advice}.") from error
+
+
+def _refuse_unknown_names() -> None:
+    names = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in [*os.environ, *_in_dotenv()]:
+        if name.upper().startswith(PREFIX) and name.upper() not in names:
+            near = nearest(name, names)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
+            raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
+
+
+def _in_dotenv() -> dict[str, str | None]:
+    path = Path(".env")
+    try:
+        return dotenv_values(path) if path.exists() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
 
 
 def hand_on(values: Mapping[str, str]) -> None:
