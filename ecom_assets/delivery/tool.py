@@ -23,7 +23,7 @@ from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Reque
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import PREFIX, Settings
-from ecom_assets.settings.tools import ToolSettings
+from ecom_assets.settings.subjects import ToolSettings
 
 KINDS = ("events", "users")
 S = TypeVar("S", bound=ToolSettings)

@@ -19,21 +19,23 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.dagster_history import require_history
-from ecom_assets.settings.lists import EventTypes, Parts
 from ecom_assets.settings.private_files import close_to_others, places_in
 from ecom_assets.settings.subjects import (
     AlertSettings,
     AnswerSettings,
     DestinationSettings,
+    EventTypes,
     GateSettings,
     LedgerSettings,
     LineageSettings,
     OrderGateSettings,
+    Parts,
     PrivacySettings,
     ServingSettings,
     SourceSettings,
+    ToolSettings,
+    all_tool_settings,
 )
-from ecom_assets.settings.tools import ToolSettings, all_tool_settings
 
 PREFIX = "ECOM_"
 OWN_DATA: Final = "own_data.json"

@@ -1,18 +1,110 @@
-"""The settings of each subject: sources, delivery, reports and alerts, the HTTP API, and privacy."""
+"""The settings of each subject, and the types of their fields."""
 
 import ipaddress
+import json
 import re
 from decimal import Decimal
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from pkgutil import iter_modules
+from types import new_class
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode
 
-from ecom_assets.settings.lists import ByCommas
-from ecom_assets.settings.tools import WebAddress
-from ecom_assets.tables.bounds import MAX_AMOUNT, MAX_QUANTITY, WIDEST_AMOUNT, WIDEST_QUANTITY
+from ecom_assets.tables.bounds import (
+    LONGEST_EVENT_TYPE,
+    MAX_AMOUNT,
+    MAX_QUANTITY,
+    NOT_IN_EVENT_TYPES,
+    WIDEST_AMOUNT,
+    WIDEST_QUANTITY,
+)
+
+TOOLS = "ecom_assets.delivery.tools"
+
+
+class ToolSettings(BaseSettings):
+    """What `Settings` has for one tool, declared in the tool's own package; every field begins with the tool's name."""
+
+
+@cache
+def tool_names() -> tuple[str, ...]:
+    """Return the names of the packages of tools, in alphabetical order."""
+    return tuple(result.name for result in iter_modules(import_module(TOOLS).__path__) if result.ispkg)
+
+
+def all_tool_settings() -> Any:  # noqa: ANN401 (a class that mypy cannot know: it is made of packages found at start)
+    """Return one class with the settings of all tools: the `SETTINGS` of each tool's `settings.py`.
+
+    `Settings` must know every name before anything is delivered, so that a misspelt `ECOM_…` is refused at start.
+    """
+    parts = tuple(import_module(f"{TOOLS}.{name}.settings").SETTINGS for name in tool_names())
+    return new_class("AllToolSettings", parts or (ToolSettings,))
+
+
+def web_address(value: str) -> str:
+    """Return an address without the slash at its end.
+
+    Raises:
+        ValueError: It is not a web address, or has a user, a query or a key in it.
+    """
+    parts = urlsplit(value)
+    is_plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and "@" not in parts.netloc
+    if value and not is_plain:
+        raise ValueError("is not an address such as https://api.example.com/customers (without user, query or key)")
+    return value.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(web_address)]
+"""A setting that is the address of a service."""
+MOST_PER_S = "at most; 0: no bound; default"
+"""The end of the description of a rate."""
+
+
+def by_commas(value: object) -> object:
+    """Read `a, b`; what is not text stays as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def parts_of(value: object) -> object:
+    """Read `a, b` or `["a", "b"]`; what is not text stays as it is.
+
+    Raises:
+        ValueError: It begins like a JSON list, but is not one.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return by_commas(value)
+    try:
+        names = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError('is not a JSON list, such as ["page_view", "purchase"]') from error
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError('is not a JSON list of texts, such as ["page_view", "purchase"]')
+    return tuple(names)
+
+
+def event_types(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names that can be event types.
+
+    Raises:
+        ValueError: One of them cannot be an event type.
+    """
+    for name in names:
+        if not 0 < len(name) <= LONGEST_EVENT_TYPE or name != name.strip() or re.search(NOT_IN_EVENT_TYPES, name):
+            raise ValueError(f"{name!r} is not an event type, 1 to {LONGEST_EVENT_TYPE} characters of text")
+    return names
+
+
+ByCommas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(by_commas)]
+"""A list of texts, written with commas."""
+Parts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(parts_of)]
+"""A list of texts, written with commas or as JSON."""
+EventTypes = Annotated[Parts, AfterValidator(event_types)]
+"""A list of event types."""
 
 
 class SourceSettings(BaseSettings):

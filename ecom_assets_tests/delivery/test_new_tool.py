@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from ecom_assets.delivery import tools
-from ecom_assets.settings.tools import tool_names
+from ecom_assets.settings.subjects import tool_names
 from ecom_assets_tests.command import HEADER, CommandResult
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
 from ecom_assets_tests.delivery.toy.settings import SETTINGS

@@ -15,8 +15,8 @@ from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.tool import KINDS, Tool, variable
 from ecom_assets.settings.resource import SettingsResource, setting
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.tools import TOOLS as PACKAGES
-from ecom_assets.settings.tools import tool_names
+from ecom_assets.settings.subjects import TOOLS as PACKAGES
+from ecom_assets.settings.subjects import tool_names
 
 TOOLS: dict[str, Tool[Any]] = {name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in tool_names()}
 """Every tool by its name, in alphabetical order."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.tools import ToolSettings, WebAddress
+from ecom_assets.settings.subjects import ToolSettings, WebAddress
 
 
 class ToySettings(ToolSettings):

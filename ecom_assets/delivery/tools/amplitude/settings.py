@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
 
 
 class AmplitudeSettings(ToolSettings):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from ecom_assets.settings.tools import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
 
 
 class Ga4Settings(ToolSettings):
