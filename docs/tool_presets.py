@@ -9,7 +9,7 @@ from typing import Any
 from ecom_assets.all_questions import all_questions
 from ecom_assets.questions.texts import fields_of
 from ecom_assets.sessions.rule import TOOL_RULES
-from ecom_assets.tables.presets import TOOLS
+from ecom_assets.tables.values import TOOLS
 
 BEGIN, END = "<!-- preset, made by `make docs` -->\n", "<!-- end of preset -->"
 Values = Mapping[str, Any]

@@ -35,7 +35,7 @@ from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.definition_text import definition_in
 from ecom_assets.tables.places import ReadPlaces
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.received import SourceGate
 from ecom_assets.tables.values import parse_duration
 from ecom_assets.visitor_segments.segment import VisitorSegment
 

@@ -12,7 +12,7 @@ from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.tables.contract import Table, count, day, instant, rate, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row

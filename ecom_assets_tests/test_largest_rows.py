@@ -22,8 +22,8 @@ from ecom_assets.sales.sales import DIMENSIONS
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset
-from ecom_assets.tables.bounds import WIDEST_AMOUNT, WIDEST_QUANTITY
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.values import WIDEST_AMOUNT, WIDEST_QUANTITY
 from ecom_assets_tests.builders import DAY_ONE, Row, at, order_line, received
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import ShopPlatform

@@ -16,8 +16,7 @@ import pyarrow as pa
 from ecom_assets.attribution.contracts import ChannelRemovalEffects
 from ecom_assets.attribution.credit import CONVERSION, AttributionRule, paths
 from ecom_assets.tables.days import Days, day_table
-from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of, union_all
 
 STEP = ["unit", "here", "there"]
 Keep = Callable[[ir.Table], ir.Table]

@@ -14,10 +14,10 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.sales.contracts import Customer
-from ecom_assets.tables.accounting import balance
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.received import balance
 
 ALL_OR_NONE = (
     (("r", "alpha", "a", "b", "alive_probability", "expected_order_count"), "no_model_reason"),

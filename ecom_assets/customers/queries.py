@@ -30,7 +30,7 @@ from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.portable import can_be_null
+from ecom_assets.tables.portable import can_be_null, rows_of
 from ecom_assets.tables.queries import (
     BEFORE_START,
     CHANGE,
@@ -45,7 +45,6 @@ from ecom_assets.tables.queries import (
     Reading,
     Row,
     compared,
-    fetch_rows,
     if_known,
     in_period,
     mean,
@@ -208,7 +207,7 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
 
 
-def segment_totals(segmented: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
+def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
     """Return the numbers of each segment, including empty ones.
 
     Means are null for an empty segment, and shares if there are no customers at all.
@@ -261,7 +260,7 @@ NO_SOURCE = "none"
 """Stands for a null engagement source, because a JSON key cannot be null."""
 
 
-def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = fetch_rows) -> dict[str, Any]:
+def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch = rows_of) -> dict[str, Any]:
     """Return the counts of current customers in rows of `Customers`; `segments` are all market segments."""
     current = customers.filter(customers.is_current)
     # Points are whole numbers, so their sum does not depend on the order of rows.

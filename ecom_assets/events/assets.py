@@ -16,10 +16,9 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.events.identity import resolve_visitors
-from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows
+from ecom_assets.tables.received import FileRows, sampled_rows
 from ecom_assets.warehouse.day_by_day import DayByDay
 
 EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])

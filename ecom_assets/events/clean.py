@@ -15,11 +15,11 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, RawEvents
-from ecom_assets.tables.accounting import balance
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, day_start, is_implausible
 from ecom_assets.tables.portable import NO, first_of_each, union_all
+from ecom_assets.tables.received import balance
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 
 NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",

@@ -9,7 +9,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import nearest
 from ecom_assets.tables.columns import number_of, text_of
-from ecom_assets.tables.schema import fetched
+from ecom_assets.tables.portable import fetched
 from ecom_assets.tables.values import json_path
 
 Words = Mapping[str, tuple[str, ...]]

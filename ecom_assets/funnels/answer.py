@@ -36,11 +36,10 @@ from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, Q
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
-from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
-from ecom_assets.tables.values import json_path
+from ecom_assets.tables.values import in_order, json_path
 
 
 class Entered(BaseModel):

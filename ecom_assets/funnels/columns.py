@@ -12,12 +12,21 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
-from ecom_assets.tables.breakdown import bins_of
-from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of, with_edges
+from ecom_assets.tables.columns import (
+    EVERY,
+    FIRST,
+    FIRST_EVER,
+    comparable,
+    holds,
+    kind_of_column,
+    meeting,
+    text_of,
+    with_edges,
+    with_first,
+)
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_EVER, with_first
 from ecom_assets.tables.portable import can_be_null
-from ecom_assets.tables.values import check_comparable, json_path, unknown_column
+from ecom_assets.tables.values import bins_of, check_comparable, json_path, unknown_column
 
 
 def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:

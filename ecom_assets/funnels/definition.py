@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.optional_rules import check_optional
-from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
+from ecom_assets.tables.columns import EVERY, check_occurrence
 from ecom_assets.tables.conditions import (
     EVERYTHING,
     Condition,
@@ -17,8 +17,17 @@ from ecom_assets.tables.conditions import (
     number_columns_of,
     with_event_types,
 )
-from ecom_assets.tables.first_events import EVERY, check_occurrence
-from ecom_assets.tables.values import WEEKDAYS, Scalar, check_column, check_value, json_path, kind_of
+from ecom_assets.tables.values import (
+    WEEKDAYS,
+    Scalar,
+    binned_columns,
+    by_columns,
+    check_column,
+    check_value,
+    json_path,
+    kind_of,
+    named_columns,
+)
 
 MAX_BINS: Final = 100
 

@@ -42,11 +42,9 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.questions.model import Definition, Part, Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
-from ecom_assets.tables.breakdown import split_columns
+from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.days import DayRange
-from ecom_assets.tables.first_events import EVERY, OCCURRENCES
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import duration_text, parse_duration
+from ecom_assets.tables.values import Preset, duration_text, parse_duration, split_columns
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {

@@ -12,10 +12,10 @@ from ecom_assets.journeys.contracts import (
 )
 from ecom_assets.journeys.journeys import EXIT, START
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.received import side_by_side
 
 
 @check(Journeys, reads=(Sessions, Journeys))

@@ -15,7 +15,7 @@ from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import Preset
 
 NODES = {"page_type": "event_type", "category": "product_category", "page": "page"}
 """The column of events that each dimension takes its steps from."""

@@ -8,7 +8,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import steps_of, top_paths
-from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, fetch_rows, in_period, page_of, share
+from ecom_assets.tables.portable import rows_of
+from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
 JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
@@ -105,7 +106,7 @@ def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]
     return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(mine, top, fetch)}
 
 
-def path_rows(paths: ir.Table, top: int, fetch: Fetch = fetch_rows) -> list[dict[str, Any]]:
+def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[str, Any]]:
     """Return the most frequent paths in rows of `Journeys` of one dimension."""
     (counted,) = fetch(paths.agg(n=paths.count()))
     total = int(counted["n"])

@@ -27,10 +27,9 @@ from ecom_assets.orders.contracts import (
 from ecom_assets.orders.held_days import ORDERS, OrderGate, held_rows, order_day_counts, take_releases
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
-from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows, SliceOutput
+from ecom_assets.tables.received import FileRows, SliceOutput, sampled_rows
 from ecom_assets.warehouse.absent_days import absent_days
 from ecom_assets.warehouse.engine import Engine
 

@@ -14,8 +14,7 @@ from ecom_assets.operations.requests import RELEASE, Requests
 from ecom_assets.orders.contracts import DayReleases, HeldDays, HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of, union_all
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory
 

@@ -12,10 +12,10 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import STATUSES, CustomerResearch, PriceLog, UserActivityLog, UserOrderLog
-from ecom_assets.tables.accounting import balance
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
+from ecom_assets.tables.received import balance
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 
 NONE = "(none)"
 ALL = "(all)"

@@ -36,8 +36,8 @@ from ecom_assets.privacy.warehouse_rows import (
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.local import plain_connection

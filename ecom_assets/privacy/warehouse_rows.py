@@ -15,10 +15,10 @@ from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.erased_people import COLUMNS, PersonColumns, among, condition, id_table, words_of
 from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
 from ecom_assets.registry import ALL, NOTES
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.withdrawals import note_withdrawn
 

@@ -14,9 +14,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.breakdown import MAX_BY, by_columns
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
-from ecom_assets.tables.values import DURATION, duration_text, parse_duration
+from ecom_assets.tables.values import DURATION, MAX_BY, by_columns, duration_text, parse_duration
 from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
 Place = Literal["what", "how", "more", ""]

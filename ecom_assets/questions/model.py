@@ -13,8 +13,8 @@ from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
 from ecom_assets.tables.conditions import Condition, Group, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
-from ecom_assets.tables.presets import TOOLS, Preset, with_preset
 from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
+from ecom_assets.tables.values import TOOLS, Preset, with_preset
 
 
 class Part(BaseModel):

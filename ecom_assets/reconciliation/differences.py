@@ -9,10 +9,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import changed_days
 from ecom_assets.reconciliation.contracts import CAUSES, OrderEventReconciliation, OrderEventReconciliationDaily
-from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.received import side_by_side
 
 ORDER = ("kind", "order_id", "order_date")
 EVENT = ("event_date", "event_id")

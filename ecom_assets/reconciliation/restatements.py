@@ -18,7 +18,7 @@ from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.sql_text import ident, text
 

@@ -13,14 +13,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.breakdown import in_order
-from ecom_assets.tables.columns import EXACT, exact_number_of, holds, label_of, text_of
+from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, label_of, text_of, with_first
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
-from ecom_assets.tables.first_events import FIRST, with_first
-from ecom_assets.tables.portable import first_of_each
-from ecom_assets.tables.schema import rows_of
+from ecom_assets.tables.portable import first_of_each, rows_of
+from ecom_assets.tables.values import in_order
 from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
 
 

@@ -26,9 +26,9 @@ from ecom_assets.errors import WorkError
 from ecom_assets.retention.activity import shown_labels
 from ecom_assets.retention.rule import Bracket, RetentionRule
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, WEEKDAYS, period_number
-from ecom_assets.tables.portable import has_kernels
-from ecom_assets.tables.schema import rows_of
+from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, period_number
+from ecom_assets.tables.portable import has_kernels, rows_of
+from ecom_assets.tables.values import WEEKDAYS
 
 WORD_BITS: Final = 64
 MOST_WORDS: Final = 16

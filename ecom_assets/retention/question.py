@@ -36,9 +36,8 @@ from ecom_assets.retention.rule import (
     RetentionRule,
     brackets_from,
 )
-from ecom_assets.tables.breakdown import split_columns
-from ecom_assets.tables.first_events import MAX_TIMES
-from ecom_assets.tables.values import check_column
+from ecom_assets.tables.columns import MAX_TIMES
+from ecom_assets.tables.values import check_column, split_columns
 
 STARTS, EVENTS = "starts", "events"
 RANGES: Final = {EVENTS: "all events", STARTS: "starts"}

@@ -7,10 +7,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import check_unit
+from ecom_assets.tables.values import Preset, binned_columns, by_columns, check_unit, named_columns
 
 MODES: Final = {
     "on": "In the period (on)",

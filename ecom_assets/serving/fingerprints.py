@@ -17,7 +17,7 @@ import pyarrow as pa
 from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.written_slices import writes_of
 

@@ -29,7 +29,7 @@ from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerp
 from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import conform, schema_of
+from ecom_assets.tables.portable import conform, schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes

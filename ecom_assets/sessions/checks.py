@@ -5,10 +5,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
-from ecom_assets.tables.accounting import side_by_side
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.received import side_by_side
 
 
 @check(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)

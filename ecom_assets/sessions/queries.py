@@ -6,6 +6,7 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import (
     CHANGE,
     Fetch,
@@ -14,7 +15,6 @@ from ecom_assets.tables.queries import (
     Reading,
     Row,
     compared,
-    fetch_rows,
     if_known,
     in_period,
     page_of,
@@ -61,7 +61,7 @@ def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
     return session_totals(mine, partial(reading.rows, period=period))
 
 
-def session_totals(sessions: ir.Table, fetch: Fetch = fetch_rows) -> dict[str, Any]:
+def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
     """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
     rows = sessions.agg(
         events=sessions.event_count.sum().fill_null(0),

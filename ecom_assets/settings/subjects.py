@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from ecom_assets.tables.bounds import (
+from ecom_assets.tables.values import (
     LONGEST_EVENT_TYPE,
     MAX_AMOUNT,
     MAX_QUANTITY,

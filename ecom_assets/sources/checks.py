@@ -1,6 +1,6 @@
 """Checks of every source: how many rows arrived, how many were rejected, and which days the source has lost.
 
-Events, orders, customers and stock share one set of thresholds (`tables/source_gate.py`).
+Events, orders, customers and stock share one set of thresholds (`tables/received.py`).
 """
 
 from collections import Counter
@@ -20,8 +20,7 @@ from ecom_assets.products.contracts import RawStock
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import FileRows
-from ecom_assets.tables.source_gate import LARGE_SHARE, SourceGate, latest_count, usual_count
+from ecom_assets.tables.received import LARGE_SHARE, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.withdrawals import Withdrawals, kind_of

@@ -21,8 +21,8 @@ from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
-from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.day_by_day import DayByDay
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress

@@ -22,9 +22,9 @@ from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.catalogue import catalogue_rows
-from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
+from ecom_assets.tables.values import MAX_STOCK
 from ecom_assets.warehouse.local import in_memory
 from ecom_assets.warehouse.sql_text import ident, select
 

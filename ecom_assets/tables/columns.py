@@ -12,8 +12,7 @@ from typing import Any, Final, cast
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, check_keys
-from ecom_assets.tables.breakdown import Ends, bins_of, open_columns, with_ends
+from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
 from ecom_assets.tables.conditions import (
     EVERYTHING,
     NEGATED,
@@ -24,7 +23,18 @@ from ecom_assets.tables.conditions import (
     where_mapping,
     with_event_types,
 )
-from ecom_assets.tables.values import MAX_EXACT_DOUBLE, Scalar, check_comparable, json_path, kind_of, unknown_column
+from ecom_assets.tables.values import (
+    MAX_EXACT_DOUBLE,
+    Ends,
+    Scalar,
+    bins_of,
+    check_comparable,
+    json_path,
+    kind_of,
+    open_columns,
+    unknown_column,
+    with_ends,
+)
 
 MAX_LISTED: Final = 50
 """The number of values up to which a list is compared value by value."""
@@ -334,3 +344,44 @@ class EventFilter:
 
 
 ANY_EVENT: Final = EventFilter()
+
+
+FIRST: Final = "is_first_"
+"""The prefix of the columns of `with_first`, before a number."""
+
+
+def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table:
+    """Return the events with a boolean column: whether each is the first of its visitor among some.
+
+    Of simultaneous events the one with the smallest id is first. `events` has all days; `is_one` is never null.
+    """
+    ones = events.filter(is_one).select("visitor_id", "event_at", "event_id")
+    times = ones.group_by("visitor_id").agg(first_at=ones.event_at.min())
+    earliest = ones.join(times, "visitor_id")
+    earliest = earliest.filter(earliest.event_at == earliest.first_at)
+    ids = earliest.group_by("visitor_id").agg(first_id=earliest.event_id.min())
+    ids = ids.select("first_id", first_visitor_id="visitor_id")
+    joined = events.left_join(ids, events.visitor_id == ids.first_visitor_id)
+    is_first = (joined.event_id == joined.first_id).fill_null(ibis.literal(value=False))
+    return joined.select(*events.columns, **{name: is_first})
+
+
+EVERY, FIRST_TIME, FIRST_EVER = "every", "first_time", "first_ever"
+OCCURRENCES: Final = {
+    EVERY: "Every such event",
+    FIRST_TIME: "A visitor's first that meets the conditions",
+    FIRST_EVER: "A visitor's first ever, if it meets them",
+}
+"""Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
+MAX_TIMES: Final = 1_000
+"""How often something can be demanded to happen in a period."""
+
+
+def check_occurrence(place: str, value: Any) -> None:  # noqa: ANN401 (any value of a file)
+    """Raise if a value does not say which of a visitor's events count; `place` begins the error message.
+
+    Raises:
+        DefinitionError: It is none of `OCCURRENCES`.
+    """
+    if value not in OCCURRENCES:
+        raise DefinitionError(f"{place} has the unknown occurrence {value!r}; {did_you_mean(value, OCCURRENCES)}.")

@@ -17,9 +17,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables import values
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
 
 ONE_DAY = timedelta(days=1)
 
@@ -247,7 +246,6 @@ def add_days(day: ir.DateValue, by_days: ir.IntegerValue) -> ir.DateValue:
     return (day.cast("timestamp(6)") + by_days.as_interval("D")).cast("date")
 
 
-WEEKDAYS: Final = values.WEEKDAYS
 EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday."""
 AHEAD_WEEKS = 110_000
@@ -340,7 +338,7 @@ class DayRange:
             return cls(first, last)
         if first:
             raise DefinitionError(f"`last` and `{names[0]}` both say where the days begin; leave one of them out.")
-        return cls(None, last, values.parse_days(length))
+        return cls(None, last, parse_days(length))
 
     def within(self, newest: date) -> Ends:
         """Return the first and the last day, given the newest day of the data."""

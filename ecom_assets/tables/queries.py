@@ -245,12 +245,6 @@ Fetch = Callable[[ir.Table], list[Row]]
 """A function that returns the rows of a small result."""
 
 
-def fetch_rows(question: ir.Table) -> list[Row]:
-    """Return the rows of a small result, where its tables are open in an engine, as tables of files are."""
-    rows: list[Row] = question.to_pyarrow().to_pylist()
-    return rows
-
-
 ZERO: Final = Decimal("0.00")
 
 

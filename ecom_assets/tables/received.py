@@ -1,14 +1,24 @@
-"""What an asset can return instead of a plain table: rows, the days that they replace, and metadata to report."""
+"""Received rows: what an asset returns of them, the gate that blocks too few or too many refused, and their accounting.
 
-from collections.abc import Callable, Mapping
+All sources share one gate: events, orders, customers and stock. The checks are in `sources/checks.py`, and
+`warehouse/withdrawals.py` keeps the rows of a day that a source has lost.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from functools import reduce
+from operator import sub
+from statistics import median
+from typing import Any, Final
 
+import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import DefinitionError, SourceError
+from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import union_all
 
 NO_DAYS = Days(())
 
@@ -76,3 +86,144 @@ class FileRows:
     file: str
     row_count: int
     by_day: Mapping[date, int]
+
+
+WEEKS = 4
+"""The number of earlier weeks that a day is compared with, on the same weekday: a Sunday with Sundays."""
+LEAST_WEEKS = 2
+"""With fewer earlier weeks, there is no usual count yet."""
+
+
+LARGE_SHARE = 0.05
+"""Share of rows that may be refused without a warning."""
+
+
+@dataclass(frozen=True)
+class SourceGate:
+    """The limits beyond which the data of a source are blocked.
+
+    `refused_share` (share of rows, 0.5): if more rows than this are refused, the mapping no longer fits the source. A
+    few bad rows never reach half. `fall_share` (share of rows, 0.8): a day with less than the remaining fifth of the
+    usual rows is incomplete or missing. Weekends and holidays of most shops stay above that. `least_count` (rows, 100):
+    with fewer rows, a share is mostly chance. So days that usually have fewer rows are not compared, and fewer rows
+    block nothing unless all of them are refused.
+    """
+
+    refused_share: float = 0.5
+    fall_share: float = 0.8
+    least_count: int = 100
+
+    def __post_init__(self) -> None:
+        """Raise if a limit is not a share."""
+        for name in ("refused_share", "fall_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise DefinitionError(
+                    f"{name} of {getattr(self, name)} is not a share; give more than 0, and 1 at most."
+                )
+
+    def is_fall(self, before: float, now: int) -> bool:
+        """Return whether there are far fewer rows now than before, or than usual."""
+        return before >= self.least_count and now < before * (1 - self.fall_share)
+
+    def is_refused(self, received: int, refused: int) -> bool:
+        """Return whether too many received rows were refused: more than the share, or all of a few rows."""
+        if received < self.least_count:
+            return 0 < received == refused
+        return refused > received * self.refused_share
+
+    def lost_days(self, stored: Mapping[date, int], values: Mapping[date, int], whole: Collection[date]) -> Days:
+        """Return the days that must not be replaced, because most or all of their rows are gone.
+
+        `stored` and `values` count the rows of each day, in the table and in the source as it is now. A small drop is
+        accepted on the days that the source reports as complete, `whole`.
+        """
+        is_small = not self.is_fall(sum(stored.values()), sum(values.get(day, 0) for day in stored))
+        lost = [
+            day
+            for day, before in stored.items()
+            if (before and not values.get(day)) or self.is_fall(before, values.get(day, 0))
+        ]
+        return Days.of(day for day in lost if not (is_small and day in whole))
+
+
+def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | None:
+    """Return the usual count of a day: the median of the same weekday in earlier weeks; None if too few are known.
+
+    Only days before `first`, the first day of the run, are used, so a first run over years has nothing to compare with.
+    The result is also None for a day four weeks or more after `first`. A day without rows counts as zero if the table
+    starts before it.
+    """
+    if not counts or (day - first).days >= 7 * WEEKS:
+        return None
+    start = min(counts)
+    earlier = [day - timedelta(days=7 * weeks) for weeks in range(1, WEEKS + 1)]
+    # A run of a week or two covers the nearest weeks; replace them by the same number of earlier weeks.
+    while earlier and earlier[0] >= first:
+        earlier = [*earlier[1:], earlier[-1] - timedelta(days=7)]
+    known = [counts.get(one, 0) for one in earlier if one >= start]
+    return median(known) if len(known) >= LEAST_WEEKS else None
+
+
+def latest_count(counts: Mapping[date, int], day: date) -> float | None:
+    """Return the usual count of a source that always delivers everything: the median of its last deliveries."""
+    earlier = [counts[one] for one in sorted(counts) if one < day and counts[one]][-WEEKS:]
+    return median(earlier) if earlier else None
+
+
+Counted = tuple[ir.Table, str, str | None]
+"""Rows, the column of their day, and the column whose sum is the count; None to count the rows."""
+
+
+def side_by_side(unit: Sequence[str], *parts: ir.Table) -> ir.Table:
+    """Return one row per unit with the numbers of all parts, each zero where its part has no row of the unit.
+
+    Numbers whose name ends in `_amount` are money, all others whole.
+    """
+    names = [name for part in parts for name in part.columns if name not in unit]
+    kinds = {name: MONEY if name.endswith("_amount") else "int64" for name in names}
+
+    def of_all(part: ir.Table) -> ir.Table:
+        own = (part[name].cast(kind) if name in part.columns else ibis.literal(0, kind) for name, kind in kinds.items())
+        return part.select(*unit, **dict(zip(kinds, own, strict=True)))
+
+    terms = union_all(*map(of_all, parts))
+    return terms.group_by(*unit).agg(**{name: terms[name].sum().cast(kind) for name, kind in kinds.items()})
+
+
+def balance(days: Days | None, counted: Mapping[str, Counted]) -> ir.Table:
+    """Return one row per day, in `day`, with each count and the `residue`: the first count minus all others.
+
+    Received rows come first in `counted`. Without days, all count.
+    """
+    parts = []
+    for name, (rows, day, amount) in counted.items():
+        rows = rows if days is None else rows.filter(days.contain(rows[day]))  # noqa: PLW2901 (the same rows, fewer)
+        parts.append(rows.group_by(day=rows[day]).agg(**{name: rows[amount].sum() if amount else rows.count()}))
+    per_day = side_by_side(["day"], *parts)
+    return per_day.mutate(residue=reduce(sub, (per_day[name] for name in counted)))
+
+
+def sampled_rows(quarantined: ir.Table, contract: type[Table], days: Days) -> ir.Table:
+    """Return the rows of `contract`: the first quarantined rows of each day and reason, and their number."""
+    day = str(contract.day_column)
+    rows = quarantined.filter(days.contain(quarantined[day]))
+    return first_rows(rows, (day, "reject_reason")).select(*contract.columns)
+
+
+SAMPLES: Final = 5
+"""The most rows of a group."""
+
+
+def first_rows(rows: ir.Table, by: tuple[str, ...], most: int = SAMPLES) -> ir.Table:
+    """Return the first rows of each group, with their place in `sample_number` and the group's size in `row_count`.
+
+    Rows are ordered by the day of arrival (`received_date`) and then by all of their text, so rows that tie are equal
+    in all of it.
+    """
+    texts = [rows[name].fill_null("") for name, kind in rows.schema().items() if kind.is_string() and name not in by]
+    in_order = ibis.window(group_by=by, order_by=[rows.received_date, *texts])
+    placed = rows.mutate(
+        sample_number=ibis.row_number().over(in_order).cast("int64") + 1,
+        row_count=rows.count().over(ibis.window(group_by=by)).cast("int64"),
+    )
+    return placed.filter(placed.sample_number <= most)

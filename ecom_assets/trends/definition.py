@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.breakdown import by_columns, named_columns
+from ecom_assets.tables.columns import EVERY
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, where_mapping
 from ecom_assets.tables.days import CLOCK_S
-from ecom_assets.tables.first_events import EVERY
-from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import Preset, by_columns, named_columns
 
 MAX_LENGTH: Final = 200
 _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {

@@ -12,11 +12,11 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
-from ecom_assets.tables.breakdown import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
-from ecom_assets.tables.schema import rows_of, stored
+from ecom_assets.tables.portable import rows_of, stored
+from ecom_assets.tables.values import Ends, binned_columns, in_order, open_columns, with_ends
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (

@@ -22,9 +22,8 @@ from ecom_assets.questions.fields import (
     where_field,
 )
 from ecom_assets.questions.model import Part, Question, preset_field, presets_of
-from ecom_assets.tables.breakdown import split_columns
-from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES
-from ecom_assets.tables.values import check_unit
+from ecom_assets.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
+from ecom_assets.tables.values import check_unit, split_columns
 from ecom_assets.trends.definition import EACH, KINDS, MAX_LENGTH, MAX_SERIES, MEASURES, PRESETS, Formula, Series, Trend
 
 ANY: Final = "*"

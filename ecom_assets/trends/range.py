@@ -11,7 +11,6 @@ from ecom_assets.tables.days import (
     CLOCK_S,
     EPOCH_WEEKDAY,
     ONE_DAY,
-    WEEKDAYS,
     Days,
     Ends,
     day_starts_at,
@@ -19,6 +18,7 @@ from ecom_assets.tables.days import (
     hours_of,
     next_start,
 )
+from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets.trends.definition import MOST_DAYS, Trend
 
 

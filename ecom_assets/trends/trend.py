@@ -11,10 +11,20 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.columns import EXACT, column_of, exact_number_of, holds, label_of, text_of
+from ecom_assets.tables.columns import (
+    EVERY,
+    EXACT,
+    FIRST,
+    FIRST_TIME,
+    column_of,
+    exact_number_of,
+    holds,
+    label_of,
+    text_of,
+    with_first,
+)
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
-from ecom_assets.tables.first_events import EVERY, FIRST, FIRST_TIME, with_first
 from ecom_assets.tables.portable import ratio, union_all
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, Series, Trend
 

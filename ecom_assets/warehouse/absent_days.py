@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ecom_assets.tables.contract import Table, count, day, instant, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 
 Row = dict[str, Any]

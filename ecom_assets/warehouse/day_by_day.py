@@ -16,7 +16,7 @@ from ecom_assets.errors import WarehouseError
 from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table, count, day, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine, Written
 
 

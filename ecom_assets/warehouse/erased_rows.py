@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ecom_assets.tables.contract import Table, count, day, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.day_by_day import Replace
 from ecom_assets.warehouse.engine import Engine, Written
 

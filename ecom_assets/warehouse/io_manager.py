@@ -12,8 +12,7 @@ import ibis.expr.types as ir
 from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SliceOutput
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.received import SliceOutput, SourceGate
 from ecom_assets.warehouse.absent_days import note_absent
 from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day

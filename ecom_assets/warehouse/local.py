@@ -22,7 +22,7 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.sql_text import ident, text
 from ecom_assets.warehouse.statements import STATEMENTS
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ecom_assets.errors import WarehouseError
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import batches_of, kind_of, schema_of
+from ecom_assets.tables.portable import batches_of, kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.sql_text import ident

@@ -3,7 +3,7 @@
 A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. The
 decision is made within the transaction that replaces the slice, from the row counts before and after. Rows that came
 from another kind of source are never withdrawn, also where withdrawals are allowed (`warehouse/withdrawals.py`).
-`tables/source_gate.py` defines what far fewer means.
+`tables/received.py` defines what far fewer means.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from ecom_assets.tables.contract import Table, count, day, instant, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import conform, schema_of
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.portable import conform, schema_of
+from ecom_assets.tables.received import SourceGate
 from ecom_assets.warehouse.engine import Engine, Written
 
 SOURCE = "source"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from ecom_assets.clock import now_utc
 from ecom_assets.tables.contract import Table, count, day, instant, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.sql_text import text as literal
 
 if TYPE_CHECKING:

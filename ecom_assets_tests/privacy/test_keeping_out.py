@@ -25,7 +25,7 @@ from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import HEADER, ecom
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows, SliceOutput
-from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.local import connect
 
 

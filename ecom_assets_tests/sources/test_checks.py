@@ -11,9 +11,8 @@ import pytest
 from ecom_assets.sources.checks import SOURCES, Source, source_checks
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.received import FileRows
-from ecom_assets.tables.schema import schema_of
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.portable import schema_of
+from ecom_assets.tables.received import FileRows, SourceGate
 from ecom_assets.warehouse.absent_days import AbsentDays
 from ecom_assets.warehouse.withdrawals import Withdrawals
 

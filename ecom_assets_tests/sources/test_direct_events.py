@@ -17,7 +17,7 @@ from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import opened
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
-from ecom_assets.tables.bounds import MAX_AMOUNT
+from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.test_funnel_of_files import FILES, write
 

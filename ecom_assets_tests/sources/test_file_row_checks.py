@@ -16,8 +16,8 @@ from ecom_assets.sources.files.kinds import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
-from ecom_assets.tables.schema import schema_of
 from ecom_assets.warehouse.erased_rows import ErasedRows
 from ecom_assets.warehouse.withdrawals import Withdrawals
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, ecom, page_views

@@ -24,7 +24,7 @@ from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.breakdown import bins_of, split_columns
+from ecom_assets.tables.values import bins_of, split_columns
 from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion

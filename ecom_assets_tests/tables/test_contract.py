@@ -13,7 +13,7 @@ from dagster._core.definitions.partitions.snap import PartitionsSnap
 from ecom_assets.registry import ALL
 from ecom_assets.tables.asset import ListedDays
 from ecom_assets.tables.contract import AMOUNT, Column, Table
-from ecom_assets.tables.schema import batches_of, in_their_types
+from ecom_assets.tables.portable import batches_of, in_their_types
 from ecom_assets.warehouse.local import connect
 
 RECEIVED = {

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.source_gate import SourceGate, latest_count, usual_count
+from ecom_assets.tables.received import SourceGate, latest_count, usual_count
 
 GATE = SourceGate(refused_share=0.5, fall_share=0.8, least_count=100)
 MONDAY = date(2026, 3, 2)

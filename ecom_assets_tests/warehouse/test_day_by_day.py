@@ -11,7 +11,7 @@ from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.event_table import EventTable
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.received import SourceGate
 from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine

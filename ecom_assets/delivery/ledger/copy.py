@@ -20,7 +20,7 @@ from ecom_assets.delivery.ledger.ledger import UNDER_WAY
 from ecom_assets.delivery.ledger.store import Store, create_tables
 from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
 

@@ -57,9 +57,9 @@ def compiled_text() -> str:
     from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies  # noqa: PLC0415 (with it)
     from ecom_assets.events.contracts import RawEvents  # noqa: PLC0415 (with it)
     from ecom_assets.events.identity import resolve_visitors, visitor_of_user  # noqa: PLC0415 (with it)
-    from ecom_assets.tables.bounds import FIRST_PLAUSIBLE  # noqa: PLC0415 (with it)
     from ecom_assets.tables.days import Days  # noqa: PLC0415 (with it)
-    from ecom_assets.tables.schema import schema_of  # noqa: PLC0415 (with it)
+    from ecom_assets.tables.portable import schema_of  # noqa: PLC0415 (with it)
+    from ecom_assets.tables.values import FIRST_PLAUSIBLE  # noqa: PLC0415 (with it)
 
     rule = CleaningRule()
     raw = ibis.table(schema_of(RawEvents), name="rows")

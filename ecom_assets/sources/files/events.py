@@ -23,8 +23,7 @@ from ecom_assets.sources.files.opened import OpenedFiles, without_erased
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.schema import fetched
+from ecom_assets.tables.portable import fetched, union_all
 from ecom_assets.warehouse.local import adopted, temporary
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 

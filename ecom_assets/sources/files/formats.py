@@ -17,7 +17,7 @@ from typing import Literal
 
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.tables.bounds import is_plausible
+from ecom_assets.tables.values import is_plausible
 
 _SEPARATOR = re.compile(r"(?<!\\),")
 

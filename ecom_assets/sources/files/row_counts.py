@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ecom_assets.quality.queries import sentence_of
-from ecom_assets.tables.source_gate import LARGE_SHARE
+from ecom_assets.tables.received import LARGE_SHARE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ecom_assets.sources.files.columns import Column
 from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
-from ecom_assets.tables.bounds import LAST_PLAUSIBLE
+from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
     day,
     day_in_zone,

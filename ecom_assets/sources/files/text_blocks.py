@@ -13,7 +13,7 @@ from isal import igzip, isal_zlib
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.tables.source_gate import LARGE_SHARE
+from ecom_assets.tables.received import LARGE_SHARE
 
 UTF_8 = "utf-8"
 WINDOWS_1252 = "cp1252"

@@ -22,10 +22,10 @@ from ecom_assets.sources.files.mapping import RecordMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
 from ecom_assets.sources.order_reports.source import open_history
-from ecom_assets.tables.bounds import MAX_AMOUNT
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
 from ecom_assets.warehouse.withdrawals import note_withdrawn

@@ -23,7 +23,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.redact_url import scrubbed
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import columns_to_add, schema_of
+from ecom_assets.tables.portable import columns_to_add, schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import LOGS, SETTINGS, DuckDB, connect, keep_within
 from ecom_assets.warehouse.sql_text import text

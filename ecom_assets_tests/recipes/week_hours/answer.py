@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.tables.columns import holds
-from ecom_assets.tables.days import WEEKDAYS, days_definition
+from ecom_assets.tables.days import days_definition
+from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets_tests.recipes.week_hours.question import WeekHoursQuestion
 
 

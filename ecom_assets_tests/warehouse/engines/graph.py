@@ -14,7 +14,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 

@@ -9,7 +9,7 @@ import pytest
 from ecom_assets.serving.fingerprints import WHOLE, fingerprints
 from ecom_assets.tables.contract import Column, Table, amount, day, flag, instant, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at

@@ -16,7 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.source_gate import SourceGate
+from ecom_assets.tables.received import SourceGate
 from ecom_assets.warehouse.absent_days import AbsentDays, absent_days, note_absent
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.loaded_days import EmptyDays

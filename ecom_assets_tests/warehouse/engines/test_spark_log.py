@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.registry import ALL, NOTES
-from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.tables.portable import kind_of, schema_of
 from ecom_assets.warehouse.engines.spark import log as spark_log
 from ecom_assets.warehouse.engines.spark.log import (
     KEEP_HOURS,

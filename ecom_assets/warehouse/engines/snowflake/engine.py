@@ -26,7 +26,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
 from ecom_assets.warehouse.sql_text import ident

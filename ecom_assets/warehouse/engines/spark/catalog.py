@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.tables.portable import kind_of, schema_of
 from ecom_assets.warehouse.engines.spark.files import write_batches
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, fetch, staged
 

@@ -17,7 +17,7 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import batches_of, conform
+from ecom_assets.tables.portable import batches_of, conform
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
 from ecom_assets.warehouse.engines.spark.catalog import MISSING, CatalogTables
 from ecom_assets.warehouse.engines.spark.files import FileTables

@@ -27,7 +27,7 @@ from ecom_assets.atomic_files import sync_file
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.schema import kind_of, schema_of
+from ecom_assets.tables.portable import kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.engines.spark.log import (
     INCOMING,

@@ -26,7 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from ecom_assets.atomic_files import replacing_text, sync_file, sync_folder
 from ecom_assets.errors import ConnectionLostError, WarehouseError
-from ecom_assets.tables.schema import kind_of
+from ecom_assets.tables.portable import kind_of
 
 LOG = "_delta_log"
 INCOMING = "_incoming-"
