@@ -158,7 +158,7 @@ def outside_fault(error: BaseException) -> str | None:
     """Return a message for an error outside of this program, or None if it may be a bug of this program."""
     library = type(error).__module__.split(".")[0].lstrip("_")
     if library == "duckdb":
-        from ecom_assets.warehouse.damaged_parquet import damaged_parquet  # noqa: PLC0415 (loads the engine)
+        from ecom_assets.warehouse.local import damaged_parquet  # noqa: PLC0415 (loads the engine)
 
         if damaged := damaged_parquet(error):
             return damaged

@@ -16,7 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.local import connect, keep_within
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS
 
 EMBEDDED = "duckdb"
 """The scheme of the engine that runs in this process."""

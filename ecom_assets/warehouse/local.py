@@ -1,9 +1,11 @@
-"""DuckDB connections in this process, and how Ibis 12 is adapted to DuckDB 2."""
+"""DuckDB in this process: connections, how Ibis 12 is adapted to DuckDB 2, and Parquet files that it cannot read."""
 
+import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,10 @@ from ibis.backends.sql import rewrites
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from ibis.formats.pyarrow import PyArrowData
 
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import schema_of
-from ecom_assets.warehouse.sql_text import ident, text
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS, ident, pattern_of, text
 
 SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -288,3 +289,65 @@ def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
             counts[one] = 1 + sum(counts[child] for child in children)
         left.pop()
     return counts[node]
+
+
+_NAMED = re.compile(r'Failed to read file "(.+?)": (.*)')
+_NEVER = (
+    duckdb.InterruptException,
+    duckdb.OutOfMemoryException,
+    duckdb.ConstraintException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.TransactionException,
+    duckdb.ConversionException,
+)
+"""Errors that a damaged page does not cause."""
+_opened: dict[str, None] = {}
+
+
+def note_parquet(paths: Iterable[str]) -> None:
+    """Remember files that this process reads, the newest last."""
+    for path in paths:
+        _opened.pop(path, None)
+        _opened[path] = None
+
+
+def damaged_parquet(error: BaseException) -> str | None:
+    """Return a sentence about the damaged file that an error, or what caused it, comes from; None if there is none."""
+    if isinstance(error, duckdb.Error):
+        return None if isinstance(error, _NEVER) else _sentence(str(error))
+    return damaged_parquet(error.__cause__) if error.__cause__ is not None else None
+
+
+@contextmanager
+def naming_damaged_parquet() -> Iterator[None]:
+    """Raise a SourceError in place of an error that comes from a damaged file."""
+    try:
+        yield
+    except Exception as error:
+        if sentence := damaged_parquet(error):
+            raise SourceError(sentence) from error
+        raise
+
+
+def _sentence(message: str) -> str | None:
+    if named := _NAMED.search(message):
+        return _about(named[1], named[2]) if Path(named[1]).suffix in {".parquet", ".pq"} else None
+    faults = ((path, _fault_in(path)) for path in [*reversed(_opened)] if Path(path).is_file())
+    return next((_about(path, fault) for path, fault in faults if fault), None)
+
+
+def _fault_in(path: str) -> str:
+    """Return what the engine says about the pages of a file; empty if it reads them."""
+    with duckdb.connect() as con:
+        try:
+            con.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({text(pattern_of(path))})")  # noqa: S608 (quoted)
+        except duckdb.Error as error:
+            return str(error)
+    return ""
+
+
+def _about(path: str, fault: str) -> str:
+    reason = "".join(filter(str.isprintable, fault.splitlines()[0].rpartition('": ')[2])).rstrip(" .:")
+    return f"{path} is a damaged Parquet file: a part of it cannot be read ({reason}); deliver it again or remove it."

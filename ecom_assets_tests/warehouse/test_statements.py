@@ -18,9 +18,9 @@ from ecom_assets.sessions.sessions import session_events
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.queries import LAST_DATE, Period, with_previous
-from ecom_assets.warehouse import statements as module
+from ecom_assets.warehouse import sql_text as module
 from ecom_assets.warehouse.local import OF_IBIS, complexity, connect
-from ecom_assets.warehouse.statements import Statements, Write
+from ecom_assets.warehouse.sql_text import Statements, Write
 from ecom_assets_tests.builders import received
 from ecom_assets_tests.platform import Platform
 

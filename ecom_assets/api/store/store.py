@@ -23,7 +23,7 @@ from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS
 
 IN_SCOPE: Final = "ecom_assets.interruption"
 """The key in the ASGI scope with the `Cancellation` of a request."""

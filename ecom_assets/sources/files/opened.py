@@ -16,7 +16,7 @@ from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.local import plain_connection
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
