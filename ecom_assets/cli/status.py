@@ -20,7 +20,7 @@ from ecom_assets.serving.published import PublishedState, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.absent_days import absent_days, absent_lines
+from ecom_assets.warehouse.day_notes import AbsentDays, absent_lines, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.withdrawals import held_withdrawals
@@ -40,7 +40,7 @@ def status(as_json: Json = False) -> None:
     with closing(engine.open()), dg.DagsterInstance.get() as instance:
         failing = _failing_checks(instance, build_definitions(settings))
         published = published_state(settings, MARTS)
-        lost, absent = held_withdrawals(engine), absent_days(engine)
+        lost, absent = held_withdrawals(engine), notes_of(engine, AbsentDays)
         rows = [_state(engine, instance, contract, failing, published) for contract in ALL]
         for row in rows:
             row["lost_days"] = _days_of(row["table"], lost)

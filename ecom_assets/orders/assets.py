@@ -30,7 +30,7 @@ from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, SliceOutput, sampled_rows
-from ecom_assets.warehouse.absent_days import absent_days
+from ecom_assets.warehouse.day_notes import AbsentDays, noted_days
 from ecom_assets.warehouse.engine import Engine
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
@@ -85,7 +85,7 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Hold back the days that do not pass the gate, except released ones."""
     counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
-    absent = {row["received_date"] for row in absent_days(warehouse, RawUserOrderLog)}
+    absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
     result = compute_held_order_days(counts, order_gate, days, absent)
     take_releases(warehouse, requests, ORDERS, result, days)
     return held_rows(warehouse, HeldOrderDays, ORDERS, result, clock().replace(tzinfo=None))

@@ -19,8 +19,9 @@ from ecom_assets.serving.contracts import Publication
 from ecom_assets.serving.places import newest_publication, publication_target, serves_postgres, serving_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.day_notes import Withdrawals, notes_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.withdrawals import notes_of, raw_days
+from ecom_assets.warehouse.withdrawals import raw_days
 
 if TYPE_CHECKING:
     from ecom_assets.warehouse.engines.postgres import PostgresEngine
@@ -71,7 +72,9 @@ class History:
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
             known, result = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
-            gone = {row["received_date"] for row in notes_of(engine, name) if row["withdrawn_at"] is not None}
+            gone = {
+                row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
+            }
             missing |= set(known.dates if known else ()) - set(result.dates if result else ()) - gone
         return Days.of(missing)
 

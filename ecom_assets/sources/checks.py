@@ -21,9 +21,8 @@ from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, FileRows, SourceGate, latest_count, usual_count
-from ecom_assets.warehouse.absent_days import AbsentDays
-from ecom_assets.warehouse.erased_rows import ErasedRows
-from ecom_assets.warehouse.withdrawals import Withdrawals, kind_of
+from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
+from ecom_assets.warehouse.withdrawals import kind_of
 
 FileDay = tuple[str, date]
 

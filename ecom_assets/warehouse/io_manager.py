@@ -13,12 +13,19 @@ from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput, SourceGate
-from ecom_assets.warehouse.absent_days import note_absent
 from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
+from ecom_assets.warehouse.day_notes import note_absent
 from ecom_assets.warehouse.engine import Engine, Watch, Written
-from ecom_assets.warehouse.erased_rows import ErasedPeople, leaving_out
 from ecom_assets.warehouse.local import naming_damaged_parquet
-from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL, NO_WHOLE_DAYS, WholeDays, WithdrawalGuard, is_guarded
+from ecom_assets.warehouse.withdrawals import (
+    ALLOW_WITHDRAWAL,
+    NO_WHOLE_DAYS,
+    ErasedPeople,
+    WholeDays,
+    WithdrawalGuard,
+    is_guarded,
+    leaving_out,
+)
 from ecom_assets.warehouse.written_slices import CODE_VERSION, note_computation
 
 

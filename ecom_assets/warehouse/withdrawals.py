@@ -2,25 +2,26 @@
 
 A day that had rows and now has none, or far fewer, keeps its old rows, unless the run allows the withdrawal. The
 decision is made within the transaction that replaces the slice, from the row counts before and after. Rows that came
-from another kind of source are never withdrawn, also where withdrawals are allowed (`warehouse/withdrawals.py`).
-`tables/received.py` defines what far fewer means.
+from another kind of source are never withdrawn, also where withdrawals are allowed.
+`tables/received.py` defines what far fewer means. Rows of erased people that a source still has are left out.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
-from typing import Any
+from typing import Protocol
 
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.tables.contract import Table, count, day, instant, text
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import conform, schema_of
+from ecom_assets.tables.portable import conform
 from ecom_assets.tables.received import SourceGate
+from ecom_assets.warehouse.day_by_day import Replace
+from ecom_assets.warehouse.day_notes import ErasedRows, Row, Withdrawals, noted_days, notes_of, renew_notes
 from ecom_assets.warehouse.engine import Engine, Written
 
 SOURCE = "source"
@@ -63,32 +64,10 @@ def with_rows(rows: ir.Table, contract: type[Table], others: pa.Table) -> ir.Tab
     return conform(rows, contract).union(conform(reader.table(OTHER_ROWS), contract))
 
 
-class Withdrawals(Table):
-    """One row per raw table and day of arrival of which the source has lost the rows, all or most of them.
-
-    While `withdrawn_at` is null the day is held: the table keeps the rows that it had.
-    """
-
-    layer = "raw"
-    group = "reconciliation"
-    written_by = "run"
-    key = ("received_date", "source_table")
-    day_column = "received_date"
-
-    received_date = day("The day on which the rows had arrived")
-    source_table = text("The raw table that has them, such as `raw.events`")
-    stored_count = count("Rows that the table had of the day", unit="rows")
-    offered_count = count("Rows that the source has of it now", unit="rows")
-    noticed_at = instant("When a run saw it")
-    withdrawn_at = instant("When the rows were withdrawn; null while they are held", nullable=True)
-    run_id = text("The run that saw it last")
-
-
 ALLOW_WITHDRAWAL = "ecom/allow_withdrawal"
 """The run tag that allows deleting rows that their source no longer has."""
 NO_WHOLE_DAYS: frozenset[date] = frozenset()
 WholeDays = Callable[[type[Table]], Collection[date]]
-Row = dict[str, Any]
 
 
 class _LostDaysError(Exception):
@@ -144,7 +123,6 @@ class WithdrawalGuard:
         fresh = [
             {
                 "received_date": day,
-                "source_table": name,
                 "stored_count": watch.stored.get(day, 0),
                 "offered_count": watch.found.get(day, 0),
                 "noticed_at": now,
@@ -154,13 +132,9 @@ class WithdrawalGuard:
             for day, gone_at in since
         ]
         settled = {*held, *gone, *(day for day in kept.dates if watch.found.get(day))}
-        self.engine.ensure(Withdrawals)
-        noted = {row["received_date"] for row in notes_of(self.engine, name)} & settled
-        if not fresh and not noted:
-            return
-        changed = Days.of({*noted, *held, *gone})
-        with self.engine.transaction():
-            self.engine.rewrite(Withdrawals, changed, partial(_renewed, name, fresh))
+        noted = noted_days(self.engine, Withdrawals, name) & settled
+        if fresh or noted:
+            renew_notes(self.engine, Withdrawals, name, Days.of({*noted, *held, *gone}), fresh)
 
 
 @dataclass
@@ -200,11 +174,9 @@ def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int
     emptied = Days.of(before)
     engine.loaded.note(contract, emptied, engine.day_counts(contract, emptied))
     name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
-    values = {"source_table": name, "offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
+    values = {"offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
     fresh = [{"received_date": day, "stored_count": stored, **values} for day, stored in sorted(before.items())]
-    engine.ensure(Withdrawals)
-    with engine.transaction():
-        engine.rewrite(Withdrawals, emptied, partial(_renewed, name, fresh))
+    renew_notes(engine, Withdrawals, name, emptied, fresh)
 
 
 def is_guarded(contract: type[Table]) -> bool:
@@ -217,22 +189,41 @@ def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dic
     return {one.qualified_name(): engine.day_counts(one, None) for one in raw_tables if engine.has(one)}
 
 
-def notes_of(engine: Engine, source_table: str | None = None) -> list[Row]:
-    """Return the withdrawals of one raw table or of all tables, sorted by day."""
-    matches = [row for row in engine.noted_rows(Withdrawals) if source_table in {None, row["source_table"]}]
-    return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
-
-
 def held_withdrawals(engine: Engine) -> list[Row]:
     """Return the withdrawals of days that are held."""
-    return [row for row in notes_of(engine) if row["withdrawn_at"] is None]
+    return [row for row in notes_of(engine, Withdrawals) if row["withdrawn_at"] is None]
 
 
-def _renewed(name: str, fresh: list[Row], old: pa.Table) -> pa.Table:
-    before = {row["received_date"]: row for row in old.to_pylist() if row["source_table"] == name}
-    others = [row for row in old.to_pylist() if row["source_table"] != name]
-    since = [
-        {**row, "noticed_at": before[row["received_date"]]["noticed_at"]} if row["received_date"] in before else row
-        for row in fresh
-    ]
-    return pa.Table.from_pylist([*others, *since], schema=schema_of(Withdrawals).to_pyarrow())
+FileDay = tuple[str, date]
+
+
+class ErasedPeople(Protocol):
+    """The erased people, whose rows must not be loaded again."""
+
+    def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
+        """Return the rows of a raw table without those of erased people, and the number of rows left out."""
+
+
+def leaving_out(engine: Engine, people: ErasedPeople, replace: Replace) -> Replace:
+    """Return a `replace` function that leaves out the rows of erased people and records their number."""
+
+    def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
+        rows, counts = people.left_out(contract, rows)
+        written, kept = replace(contract, rows, days)
+        note_counts(engine, contract, counts, kept)
+        return written, kept
+
+    return replaced
+
+
+def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int], days: Days) -> None:
+    """Replace the recorded counts of some days of a raw table."""
+    name = contract.qualified_name()
+    noted = noted_days(engine, ErasedRows, name)
+    changed = Days.of(noted.intersection(days.dates) | {arrived for _, arrived in counts})
+    if changed.dates:
+        rows = [
+            {"received_date": arrived, "source_file": file, "erased_count": number}
+            for (file, arrived), number in sorted(counts.items())
+        ]
+        renew_notes(engine, ErasedRows, name, changed, rows)

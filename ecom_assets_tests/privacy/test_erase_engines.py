@@ -25,10 +25,10 @@ from ecom_assets.privacy.warehouse_rows import (
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
+from ecom_assets.warehouse.day_notes import Withdrawals, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.local import connect
-from ecom_assets.warehouse.withdrawals import notes_of
 from ecom_assets_tests.command import HEADER, ecom
 
 ONE, TWO = date(2026, 1, 1), date(2026, 1, 2)
@@ -81,7 +81,9 @@ def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
     assert tables_with(engine, person) == {}
     assert mentions(engine, person) == {"raw.events.page_url": 1}, "Bob's page; the other one names somebody else"
     assert sorted(row["event_id"] for row in engine.some_rows(RawEvents, None, 10)) == ["e3", "e4"]
-    assert [row["received_date"] for row in notes_of(engine, "raw.events")] == [TWO], "a day that is empty now"
+    assert [row["received_date"] for row in notes_of(engine, Withdrawals, "raw.events")] == [TWO], (
+        "a day that is empty now"
+    )
     engine.purge([RawEvents])
     assert engine.row_count(RawEvents) == 2
     assert delete_raw_rows(engine, RawEvents, person, "test") == 0

@@ -13,8 +13,7 @@ from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows, SourceGate
-from ecom_assets.warehouse.absent_days import AbsentDays
-from ecom_assets.warehouse.withdrawals import Withdrawals
+from ecom_assets.warehouse.day_notes import AbsentDays, Withdrawals
 
 MONDAY = date(2026, 3, 2)
 TODAY = MONDAY + timedelta(days=28)

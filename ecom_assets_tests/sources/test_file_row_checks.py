@@ -18,8 +18,7 @@ from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
-from ecom_assets.warehouse.erased_rows import ErasedRows
-from ecom_assets.warehouse.withdrawals import Withdrawals
+from ecom_assets.warehouse.day_notes import ErasedRows, Withdrawals
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, ecom, page_views
 
 NAME = "every_row_of_the_files_is_in_raw"

@@ -17,11 +17,10 @@ from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SourceGate
-from ecom_assets.warehouse.absent_days import AbsentDays, absent_days, note_absent
+from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, Withdrawals, note_absent, notes_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.loaded_days import EmptyDays
 from ecom_assets.warehouse.migration import changes, migrate
-from ecom_assets.warehouse.withdrawals import WithdrawalGuard, Withdrawals, held_withdrawals, notes_of
+from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
 from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
     THREE,
@@ -301,7 +300,7 @@ def test_rows_that_are_back_end_it_by_themselves(tracked: Engine) -> None:
     bring(tracked, 3, 3)
     bring(tracked, 3, 0)
     assert bring(tracked, 3, 2) == [FIRST_DAY, SECOND_DAY]
-    assert (counts(tracked), notes_of(tracked)) == ([3, 2], [])
+    assert (counts(tracked), notes_of(tracked, Withdrawals)) == ([3, 2], [])
 
 
 @pytest.mark.sampled(1)
@@ -310,7 +309,7 @@ def test_a_run_that_allows_it_lets_them_go_and_it_is_noted(tracked: Engine) -> N
     bring(tracked, 3, 0)
     assert bring(tracked, 3, 0, allowed=True) == [FIRST_DAY, SECOND_DAY]
     assert (counts(tracked), held(tracked)) == ([3, 0], [])
-    (note,) = notes_of(tracked)
+    (note,) = notes_of(tracked, Withdrawals)
     assert (note["received_date"], note["stored_count"], note["withdrawn_at"] is None) == (SECOND_DAY, 3, False)
 
 
@@ -352,20 +351,20 @@ def test_a_source_withdraws_only_what_that_kind_of_source_brought(tracked: Engin
 def test_days_of_which_a_source_has_nothing_are_noted_until_it_has_rows(tracked: Engine) -> None:
     bring(tracked, 3, 0)
     note_absent(tracked, RawStock, Days(()), BOTH, "first")
-    assert [(row["received_date"], row["kept_count"]) for row in absent_days(tracked)] == [
+    assert [(row["received_date"], row["kept_count"]) for row in notes_of(tracked, AbsentDays)] == [
         (FIRST_DAY, 3),
         (SECOND_DAY, 0),
     ]
-    since = absent_days(tracked, RawStock)[0]["noticed_at"]
+    since = notes_of(tracked, AbsentDays, RawStock.qualified_name())[0]["noticed_at"]
     note_absent(tracked, RawStock, Days((SECOND_DAY,)), Days((FIRST_DAY,)), "second")
-    [row] = absent_days(tracked, RawStock)
+    [row] = notes_of(tracked, AbsentDays, RawStock.qualified_name())
     assert (row["received_date"], row["noticed_at"], row["run_id"]) == (FIRST_DAY, since, "second")
     note_absent(tracked, RawStock, BOTH, Days(()), "third")
-    assert absent_days(tracked) == []
+    assert notes_of(tracked, AbsentDays) == []
 
 
 def test_days_that_a_run_is_not_about_are_not_looked_at(tracked: Engine) -> None:
     bring(tracked, 3, 3)
     assert bring(tracked, 3, 0, days=Days((FIRST_DAY,))) == [FIRST_DAY]
     assert bring(tracked, 0, 0, days=Days(())) == []
-    assert (counts(tracked), notes_of(tracked)) == ([3, 3], [])
+    assert (counts(tracked), notes_of(tracked, Withdrawals)) == ([3, 3], [])
