@@ -32,7 +32,7 @@ from ecom_assets.retention.cells import (
 )
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
-from ecom_assets.tables.columns import ends_of_column
+from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
 from ecom_assets.tables.portable import has_kernels, rows_of, stored
@@ -213,8 +213,7 @@ def _with_bins(question: RetentionQuery) -> RetentionQuery:
         # The starts as returns, whose numbers are added up.
         of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
         numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
-        (known,) = rows_of(ends_of_column(of_days(numbers, "event_date", question.between), "value"))
-        ends[column] = known["least"], known["greatest"]
+        ends[column] = ends_of(of_days(numbers, "event_date", question.between), "value")
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=replace(rule, by=by, limit=limit))
 

@@ -23,6 +23,7 @@ from ecom_assets.tables.conditions import (
     where_mapping,
     with_event_types,
 )
+from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.values import (
     MAX_EXACT_DOUBLE,
     Ends,
@@ -108,28 +109,18 @@ def with_edges(rows: ir.Table, by: Sequence[str], limit: int) -> tuple[tuple[str
     Raises:
         DefinitionError: A column is missing, or is not a number column.
     """
-    numbers = {column: exact_number_of(rows, column) for column in open_columns(by)}
-    return with_ends(by, limit, {column: ends_of(rows, number) for column, number in numbers.items()})
+    return with_ends(by, limit, {column: ends_of(rows, column) for column in open_columns(by)})
 
 
-def ends_of(rows: ir.Table, number: ir.NumericValue) -> Ends:
-    """Return the least and the greatest number of some rows; None without any."""
-    (row,) = _ends(rows, number).to_pyarrow().to_pylist()
-    return row["least"], row["greatest"]
-
-
-def ends_of_column(rows: ir.Table, column: str) -> ir.Table:
-    """Return the `least` and the `greatest` number of a column, as a row.
+def ends_of(rows: ir.Table, column: str) -> Ends:
+    """Return the least and the greatest number of a column; None without any.
 
     Raises:
         DefinitionError: The column is missing, or is not a number column.
     """
-    return _ends(rows, exact_number_of(rows, column))
-
-
-def _ends(rows: ir.Table, number: ir.NumericValue) -> ir.Table:
-    number = number.cast(EXACT)
-    return rows.agg(least=number.min(), greatest=number.max())
+    number = exact_number_of(rows, column).cast(EXACT)
+    (row,) = rows_of(rows.agg(least=number.min(), greatest=number.max()))
+    return row["least"], row["greatest"]
 
 
 def label_of(rows: ir.Table, columns: Sequence[str], none: str) -> ir.StringValue:

@@ -191,30 +191,24 @@ class Group:
 Where = Condition | Group
 
 
+def conditions_in(where: Where) -> list[Condition]:
+    """Return the single conditions."""
+    return [where] if isinstance(where, Condition) else [one for part in where.parts for one in conditions_in(part)]
+
+
 def columns_of(where: Where) -> list[str]:
     """Return the columns that conditions name."""
-    if isinstance(where, Condition):
-        return [where.column]
-    return [column for part in where.parts for column in columns_of(part)]
-
-
-def count_values(where: Where) -> int:
-    """Return how many values conditions compare with."""
-    return len(where.values) if isinstance(where, Condition) else sum(map(count_values, where.parts))
+    return [condition.column for condition in conditions_in(where)]
 
 
 def number_columns_of(where: Where) -> list[str]:
     """Return the columns that conditions compare with numbers."""
-    if isinstance(where, Group):
-        return [column for part in where.parts for column in number_columns_of(part)]
-    return [where.column] if any(type(one) in {int, float} for one in where.values) else []
+    return [one.column for one in conditions_in(where) if any(type(value) in {int, float} for value in one.values)]
 
 
 def has_negation(where: Where) -> bool:
     """Return whether a condition holds for a missing value."""
-    if isinstance(where, Group):
-        return any(map(has_negation, where.parts))
-    return where.operator in NEGATED
+    return any(condition.operator in NEGATED for condition in conditions_in(where))
 
 
 def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
@@ -255,9 +249,10 @@ def where_from(raw: object) -> Where:
         DefinitionError: It is none of these.
     """
     result = _where_from(raw, MAX_DEPTH)
-    if len(columns_of(result)) > MAX_PARTS:
+    conditions = conditions_in(result)
+    if len(conditions) > MAX_PARTS:
         raise DefinitionError(f"There are more than {MAX_PARTS} conditions; ask with fewer.")
-    if count_values(result) > MAX_VALUES:
+    if sum(len(condition.values) for condition in conditions) > MAX_VALUES:
         raise DefinitionError(f"The conditions name more than {MAX_VALUES:,} values; ask about fewer.")
     return result
 

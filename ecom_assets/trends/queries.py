@@ -12,11 +12,11 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
-from ecom_assets.tables.columns import ends_of_column
+from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
 from ecom_assets.tables.portable import rows_of, stored
-from ecom_assets.tables.values import Ends, binned_columns, in_order, open_columns, with_ends
+from ecom_assets.tables.values import binned_columns, in_order, open_columns, with_ends
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
 from ecom_assets.trends.trend import (
@@ -101,10 +101,8 @@ class _Query:
     def with_bins(self) -> _Query:
         """Return the query with the edges of its bins, which are bounded by the numbers of its events in the range."""
         trend = self.trend
-        ends: dict[str, Ends] = {}
-        for column in open_columns(trend.by_columns):
-            (known,) = rows_of(ends_of_column(self.in_range(replace(trend, by=None)), column))
-            ends[column] = known["least"], known["greatest"]
+        columns = open_columns(trend.by_columns)
+        ends = {column: ends_of(self.in_range(replace(trend, by=None)), column) for column in columns}
         by, limit = with_ends(trend.by_columns, trend.limit, ends)
         return replace(self, trend=replace(trend, by=by or None, limit=limit))
 

@@ -103,10 +103,7 @@ def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions:
     """Return the days whose current version was fetched from this source and is still complete in the table."""
     engine.ensure(FetchedDays)
     engine.ensure(contract)
-    noted = engine.query(
-        f"SELECT {engine.columns_of(FetchedDays)} FROM {engine.name_of(FetchedDays)}"  # noqa: S608 (names come from contracts)
-        f"{engine.where(FetchedDays, given.days)}"
-    )
+    noted = engine.slice_rows(FetchedDays, given.days).to_pylist()
     present = engine.day_counts(contract, given.days)
     return {
         row["received_date"]

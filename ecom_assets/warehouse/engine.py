@@ -1,8 +1,8 @@
 """The `Engine` interface: what the platform needs from an engine, and the behaviour common to all engines."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow as pa
 import sqlglot as sg
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -46,6 +47,13 @@ class Written:
 
     row_count: int
     sql: str
+
+
+def broken_contract(reason: str) -> ContractError:
+    """Return the refusal of new rows that break the contract of their table."""
+    return ContractError(
+        f"The new rows break the table's contract ({reason}); the old rows were kept: correct the source."
+    )
 
 
 class SqlNames:
@@ -111,9 +119,10 @@ class Engine(SqlNames, ABC):
             WarehouseError: The warehouse cannot be reached or used.
         """
 
-    @abstractmethod
     def close(self) -> None:
-        """Close the connection to the warehouse."""
+        """Close the connection, so that others can use the warehouse."""
+        if "con" in vars(self):
+            self.con.disconnect()
 
     has_one_writer: ClassVar[bool] = False
     """Whether only one process can write at a time, so that runs take turns."""
@@ -135,9 +144,17 @@ class Engine(SqlNames, ABC):
         """Take the errors of failed steps; return whether opening the warehouse again fixes them."""
         return False
 
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[None]:
-        """Return a context manager that commits everything done in it, or nothing."""
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything done inside, or nothing."""
+        self.execute("BEGIN")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            with suppress(WarehouseError):  # an engine without space, or a lost connection, may have rolled back
+                self.execute("ROLLBACK")
+            raise
 
     @abstractmethod
     def execute(self, sql: str) -> None:
@@ -302,8 +319,8 @@ class Engine(SqlNames, ABC):
 
     def holds(self, rows: ir.Table) -> bool:
         """Return whether all tables that `rows` are computed from are in this warehouse."""
-        places = rows.op().find((ops.DatabaseTable, ops.SQLQueryResult, ops.InMemoryTable))
-        return all(getattr(place, "source", None) is self.con for place in places)
+        sources = rows.op().find((ops.DatabaseTable, ops.SQLQueryResult, ops.InMemoryTable))
+        return all(getattr(source, "source", None) is self.con for source in sources)
 
     def begin_slice(self, _contract: type[Table]) -> None:
         """Lock out other writers of the table until the transaction ends, if the engine does not do so by itself."""

@@ -24,9 +24,10 @@ ENGINES = {
     "postgres": ("postgres", "PostgresEngine"),
     "postgresql": ("postgres", "PostgresEngine"),
     "snowflake": ("snowflake.engine", "SnowflakeEngine"),
-    "spark": ("spark.engine", "SparkEngine"),
+    "spark": ("spark", "spark_engine"),
 }
-"""The module and the class of each engine, by the scheme of the address. The package of the module names the extra."""
+"""The module of each engine, and what makes the engine, by the scheme of the address. The module's package names the
+extra."""
 
 
 def engine_name(address: str) -> str:

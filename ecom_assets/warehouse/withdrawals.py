@@ -34,27 +34,17 @@ def kind_of(origin: str) -> str:
     return SCHEMES.get(origin.partition("://")[0], "files") if "://" in origin else "files"
 
 
-def other_origins(engine: Engine, contract: type[Table], days: Days, origin: str) -> set[str]:
-    """Return the sources of other kinds that rows of some days came from; none if the table does not say it."""
-    if not origin or SOURCE not in contract.columns or not days.dates:
-        return set()
-    place = f"{engine.name_of(contract)}{engine.where(contract, days)}"
-    rows = engine.query(f"SELECT DISTINCT {engine.quoted(SOURCE)} AS origin FROM {place}")  # noqa: S608 (names come from contracts)
-    return {row["origin"] for row in rows if kind_of(row["origin"]) != kind_of(origin)}
-
-
 def rows_of_others(engine: Engine, contract: type[Table], days: Days, origin: str) -> pa.Table | None:
     """Return the rows of some days that came from sources of other kinds; None if there are none."""
-    others = other_origins(engine, contract, days, origin)
+    if not origin or SOURCE not in contract.columns or not days.dates:
+        return None
+    stored = f"{engine.name_of(contract)}{engine.where(contract, days)}"
+    origins = engine.query(f"SELECT DISTINCT {engine.quoted(SOURCE)} AS origin FROM {stored}")  # noqa: S608 (names come from contracts)
+    others = sorted(row["origin"] for row in origins if kind_of(row["origin"]) != kind_of(origin))
     if not others:
         return None
     rows = engine.slice_rows(contract, days)
-    return rows.filter(pc.is_in(rows[SOURCE], pa.array(sorted(others))))
-
-
-def counts_by_day(contract: type[Table], rows: pa.Table | None) -> Counter[date]:
-    """Return the number of rows of each day."""
-    return Counter([] if rows is None else rows[str(contract.day_column)].to_pylist())
+    return rows.filter(pc.is_in(rows[SOURCE], pa.array(others)))
 
 
 def with_rows(rows: ir.Table, contract: type[Table], others: pa.Table) -> ir.Table:
@@ -102,7 +92,8 @@ class WithdrawalGuard:
         others = rows_of_others(self.engine, contract, days, self.origin)
         if others is not None:
             rows = with_rows(rows, contract, others)
-        watch = _Watch(self, contract, days, counts_by_day(contract, others))
+        other_days = [] if others is None else others[str(contract.day_column)].to_pylist()
+        watch = _Watch(self, contract, days, Counter(other_days))
         kept = days
         try:
             written = self.engine.replace(contract, rows, days, watch)
@@ -186,7 +177,7 @@ def is_guarded(contract: type[Table]) -> bool:
 
 def raw_days(engine: Engine, raw_tables: Iterable[type[Table]]) -> dict[str, dict[date, int]]:
     """Return the row count of each raw table by day of arrival."""
-    return {one.qualified_name(): engine.day_counts(one, None) for one in raw_tables if engine.has(one)}
+    return {raw.qualified_name(): engine.day_counts(raw, None) for raw in raw_tables if engine.has(raw)}
 
 
 def held_withdrawals(engine: Engine) -> list[Row]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.files import SparkFiles
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def spark_settings(spark: None, tmp_path: Path) -> Settings:  # noqa: ARG001 (it
 
 
 @pytest.fixture
-def spark_engine(spark_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkEngine]:
+def spark_engine(spark_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkFiles]:
     monkeypatch.setattr("ecom_assets.retrying.CONNECTION_PAUSES_S", (0.0, 0.0))
-    opened = SparkEngine(spark_settings).open()
+    opened = SparkFiles(spark_settings).open()
     yield opened
     opened.close()

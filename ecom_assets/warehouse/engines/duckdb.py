@@ -19,12 +19,12 @@ import pyarrow as pa
 from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.atomic_files import sync_file, sync_folder
-from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.errors import WarehouseError
 from ecom_assets.redact_url import scrubbed
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import columns_to_add, schema_of
-from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engine import Engine, broken_contract
 from ecom_assets.warehouse.local import LOGS, SETTINGS, DuckDB, connect, keep_within
 from ecom_assets.warehouse.sql_text import text
 
@@ -153,11 +153,6 @@ class DuckDBEngine(Engine):
         """Return the SQL of DuckDB's own hash, which is four times as fast as one of a row written out."""
         return f"hash({self.columns_of(contract)})"
 
-    def close(self) -> None:
-        """Close the file, so that other processes can open it."""
-        if "con" in vars(self):
-            self.con.disconnect()
-
     def exists(self) -> bool:
         """Return whether there is a file to open yet."""
         return self.path.exists()
@@ -251,18 +246,6 @@ class DuckDBEngine(Engine):
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows`, with repeated scans left for DuckDB to run as scans."""
         return self.con.compile_streaming(rows)
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit everything done inside, or nothing."""
-        self.execute("BEGIN TRANSACTION")
-        try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(WarehouseError):  # an engine that is out of space may have rolled back by itself
-                self.execute("ROLLBACK")
-            raise
 
     def execute(self, sql: str) -> None:
         """Run a statement and discard its result."""
@@ -368,10 +351,7 @@ class DuckDBEngine(Engine):
         try:
             yield
         except duckdb.ConstraintException as error:
-            raise ContractError(
-                f"The new rows break the table's contract ({_first_line(error)}); the old rows were kept: correct the "
-                "source."
-            ) from error
+            raise broken_contract(_first_line(error)) from error
         except duckdb.Error as error:
             message, advice = _first_line(error), "nothing was changed."
             if "Corrupt database file" in message or (DAMAGED[1] in message and str(self.path) in message):

@@ -20,11 +20,11 @@ import sqlglot.expressions as sge
 from ibis.backends.postgres import Backend
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
-from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engine import Engine, broken_contract
 from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 
@@ -141,18 +141,11 @@ class PostgresEngine(Engine):
             self.con = ibis.postgres.from_connection(self._connect())
             self.con.compiler = Compiler()
         except psycopg.Error as error:
-            message = _message_of(error).replace(
-                self._url, self.address
-            )  # an address that libpq cannot read is quoted whole
+            message = _message_of(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
             raise WarehouseError(
                 f"{self.address} cannot be opened: {message}; correct {self._setting}, or start the server."
             ) from (None if self._url in str(error) else error)
         return self
-
-    def close(self) -> None:
-        """Give the connection back."""
-        if "con" in vars(self):
-            self.con.disconnect()
 
     def reconnect(self) -> None:
         """Open a lost connection again; tables that were handed out use it from then on."""
@@ -302,10 +295,7 @@ class PostgresEngine(Engine):
         try:
             yield
         except psycopg.IntegrityError as error:
-            raise ContractError(
-                f"The new rows break the table's contract ({_message_of(error)}); the old rows were kept: "
-                "correct the source."
-            ) from error
+            raise broken_contract(_message_of(error)) from error
         except psycopg.Error as error:
             if self.con.con.closed or error.sqlstate in GONE:
                 raise ConnectionLostError(

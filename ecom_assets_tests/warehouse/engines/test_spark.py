@@ -16,7 +16,7 @@ from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.files import SparkFiles
 from ecom_assets.warehouse.engines.spark.session import java_process
 from ecom_assets_tests.command import ecom_process, small_shop
 from ecom_assets_tests.warehouse.engines.spark_files_of import live_files
@@ -40,16 +40,16 @@ def java_pid() -> int:
     return process.pid
 
 
-def test_spark_starts_once_however_often_it_is_opened(spark_settings: Settings, spark_engine: SparkEngine) -> None:
+def test_spark_starts_once_however_often_it_is_opened(spark_settings: Settings, spark_engine: SparkFiles) -> None:
     first = java_pid()
     spark_engine.close()
-    again = SparkEngine(spark_settings).open()
+    again = SparkFiles(spark_settings).open()
     again.replace(Visits, from_outside((ONE, "ann")), DAY)
     assert java_pid() == first
     assert stored(spark_engine) == [(ONE, "ann")], "a session that was there sees what another one committed"
 
 
-def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engine: SparkEngine) -> None:
+def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engine: SparkFiles) -> None:
     spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
     files = [str(path) for path in live_files(spark_engine)]
@@ -70,7 +70,7 @@ def test_readers_of_delta_read_what_spark_wrote_and_what_it_replaced(spark_engin
     assert sorted(before.to_pyarrow_table()["visitor_id"].to_pylist()) == ["ann", "bob"], "for those who began before"
 
 
-def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(spark_engine: SparkEngine) -> None:
+def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files(spark_engine: SparkFiles) -> None:
     wider = grown(city=text("Where from", nullable=True))
     rows = from_within(spark_engine, (ONE, "ann"), (TWO, "bob")).mutate(city=ibis.literal("Riga"))
     spark_engine.replace(wider, rows, Days((ONE, TWO)))
@@ -85,7 +85,7 @@ def test_columns_stay_in_the_order_of_the_contract_and_a_day_reads_its_own_files
 
 
 def test_a_whole_table_is_read_from_its_files_without_spark(
-    spark_engine: SparkEngine, monkeypatch: pytest.MonkeyPatch
+    spark_engine: SparkFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     spark_engine.replace(Visits, from_within(spark_engine, (TWO, "eva")), Days((TWO,)))
@@ -102,14 +102,14 @@ def test_a_whole_table_is_read_from_its_files_without_spark(
     assert spark_engine.readable(wider).to_pyarrow().num_rows == 0
 
 
-def test_rows_of_another_day_are_refused_and_the_old_rows_stay(spark_engine: SparkEngine) -> None:
+def test_rows_of_another_day_are_refused_and_the_old_rows_stay(spark_engine: SparkFiles) -> None:
     spark_engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     with pytest.raises(ContractError, match="some are of 2026-03-02, which is none of the days to replace"):
         spark_engine.replace(Visits, from_within(spark_engine, (ONE, "eva"), (TWO, "eva")), DAY)
     assert stored(spark_engine) == [(ONE, "ann"), (TWO, "bob")]
 
 
-def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkEngine) -> None:
+def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkFiles) -> None:
     spark_engine.replace(Visits, from_outside(*((ONE, f"v{n:03}") for n in range(500))), None)
     ordered = spark_engine.table(Visits).order_by("visitor_id")
     batches = list(ordered.to_pyarrow_batches(chunk_size=200))
@@ -118,7 +118,7 @@ def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkEngi
     assert list(spark_engine.where_spark_is.scratch.glob("result-*")) == []
 
 
-def test_tables_are_emptied_together(spark_engine: SparkEngine) -> None:
+def test_tables_are_emptied_together(spark_engine: SparkFiles) -> None:
     for contract in (Visits, SessionSources):
         spark_engine.replace(contract, from_outside((ONE, "ann")), None)
     spark_engine.clear([Visits, SessionSources])
@@ -126,10 +126,10 @@ def test_tables_are_emptied_together(spark_engine: SparkEngine) -> None:
     assert stored(spark_engine) == []
 
 
-def test_an_overtaken_writer_computes_its_slice_again(spark_settings: Settings, spark_engine: SparkEngine) -> None:
+def test_an_overtaken_writer_computes_its_slice_again(spark_settings: Settings, spark_engine: SparkFiles) -> None:
     rows = from_within(spark_engine, (ONE, "ann"))
     spark_engine.replace(Visits, rows, DAY)
-    other = SparkEngine(spark_settings).open()
+    other = SparkFiles(spark_settings).open()
     steps: list[str] = []
 
     def overtake(step: str) -> None:
@@ -144,7 +144,7 @@ def test_an_overtaken_writer_computes_its_slice_again(spark_settings: Settings, 
     assert stored(spark_engine) == [(ONE, "eva"), (ONE, "kim")], "from the rows that there are now"
 
 
-def test_a_failing_task_is_one_sentence_and_the_old_rows_stay(spark_engine: SparkEngine) -> None:
+def test_a_failing_task_is_one_sentence_and_the_old_rows_stay(spark_engine: SparkFiles) -> None:
     numbered = grown(visitor_id=count("Which visitor"))
     spark_engine.replace(numbered, from_outside((ONE, "7")).mutate(visitor_id=7), DAY)
     with pytest.raises(WarehouseError, match=r"CAST_INVALID_INPUT.*nothing was changed") as answer:
@@ -156,7 +156,7 @@ def test_a_failing_task_is_one_sentence_and_the_old_rows_stay(spark_engine: Spar
 
 
 @pytest.mark.parametrize("damage", ["cut short", "removed"])
-def test_a_damaged_file_is_named_and_its_day_can_be_written_again(spark_engine: SparkEngine, damage: str) -> None:
+def test_a_damaged_file_is_named_and_its_day_can_be_written_again(spark_engine: SparkFiles, damage: str) -> None:
     spark_engine.replace(Visits, from_within(spark_engine, (ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
     path = next(path for path in live_files(spark_engine) if "visit_date=2026-03-01" in path.parts)
     if damage == "removed":
@@ -169,7 +169,7 @@ def test_a_damaged_file_is_named_and_its_day_can_be_written_again(spark_engine: 
     assert stored(spark_engine) == [(ONE, "eva"), (TWO, "bob")]
 
 
-def test_a_spark_that_dies_is_restarted_and_the_slice_written(spark_engine: SparkEngine) -> None:
+def test_a_spark_that_dies_is_restarted_and_the_slice_written(spark_engine: SparkFiles) -> None:
     rows = from_within(spark_engine, (ONE, "ann"))
     spark_engine.replace(Visits, from_outside((TWO, "kim")), None)
     handed_out = spark_engine.table(Visits)
@@ -194,9 +194,9 @@ import sys
 from pathlib import Path
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.files import SparkFiles
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, from_outside, from_within, stored
-engine = SparkEngine(Settings(home=Path("home"), warehouse="spark://local[1]" + sys.argv[1])).open()
+engine = SparkFiles(Settings(home=Path("home"), warehouse="spark://local[1]" + sys.argv[1])).open()
 rows = from_within(engine, (ONE, "eva"))
 """
 KILLED_WHEN_WRITTEN = """
@@ -225,7 +225,7 @@ def in_a_process(script: str, folder: Path, cwd: Path) -> "subprocess.CompletedP
     )
 
 
-def test_a_killed_process_leaves_the_old_slice_and_is_in_nobodys_way(spark_engine: SparkEngine, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_old_slice_and_is_in_nobodys_way(spark_engine: SparkFiles, tmp_path: Path) -> None:
     spark_engine.replace(Visits, from_outside((ONE, "ann")), DAY)
     done = in_a_process(SCRIPT + KILLED_WHEN_WRITTEN, spark_engine.where_spark_is.folder, tmp_path)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -258,7 +258,7 @@ def test_a_command_without_java_says_what_to_install(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(spark_settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    elsewhere = SparkEngine(
+    elsewhere = SparkFiles(
         spark_settings.model_copy(update={"warehouse": f"spark://local[2]{tmp_path}/file/spark"})
     ).open()
     with pytest.raises(WarehouseError, match=r"/file/spark.*: Not a directory; nothing was changed"):

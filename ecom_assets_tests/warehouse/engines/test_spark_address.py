@@ -8,7 +8,7 @@ from pyspark import SparkContext
 from ecom_assets.errors import SettingError, WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.spark import session as spark_session
-from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.files import SparkFiles
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, parse_conf, session_for
 
 HOME = Path("/never/written")
@@ -57,10 +57,10 @@ def test_a_spark_that_does_not_answer_is_said_at_once(url: str, monkeypatch: pyt
         session_for(SparkAddress.parse(url, HOME), settings.model_copy(update={"home": HOME}))
 
 
-def test_a_process_has_one_spark(spark_engine: SparkEngine) -> None:
+def test_a_process_has_one_spark(spark_engine: SparkFiles) -> None:
     assert spark_engine.con.version.startswith("4.")
     with pytest.raises(WarehouseError, match=r"already uses Spark at local\[2\], and can use only one"):
-        SparkEngine(Settings(home=HOME, warehouse="spark://local[1]/other")).open()
+        SparkFiles(Settings(home=HOME, warehouse="spark://local[1]/other")).open()
 
 
 def test_settings_of_sparks_own_are_read_and_secrets_do_not_show() -> None:

@@ -20,12 +20,12 @@ import os, signal, sys
 from pathlib import Path
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.spark.engine import SparkEngine
+from ecom_assets.warehouse.engines.spark.files import SparkFiles
 from ecom_assets_tests.warehouse.engines.spark_cluster import Worker
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, TWO, Visits, from_outside, from_within, stored
 address, worker = sys.argv[1], Worker(int(sys.argv[2]), sys.argv[3])
 conf = "spark.executor.memory=500m,spark.driver.host=127.0.0.1"
-engine = SparkEngine(Settings(home=Path("home"), warehouse=address, spark_conf=conf)).open()
+engine = SparkFiles(Settings(home=Path("home"), warehouse=address, spark_conf=conf)).open()
 engine.replace(Visits, from_outside((TWO, "kim")), None)
 rows = from_within(engine, *((ONE, f"v{n}") for n in range(1000)))
 killed = []

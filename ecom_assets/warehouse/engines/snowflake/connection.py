@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from snowflake.connector import SnowflakeConnection, errors
 from snowflake.connector.vendored.requests.exceptions import RequestException
 
-from ecom_assets.errors import ConnectionLostError, ContractError, SettingError, WarehouseError, did_you_mean
+from ecom_assets.errors import ConnectionLostError, SettingError, WarehouseError, did_you_mean
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engine import broken_contract
 
 if TYPE_CHECKING:
     from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount
@@ -185,10 +186,7 @@ def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
                 "the service is back."
             ) from error
         if number == NO_NULL:
-            raise ContractError(
-                f"The new rows break the table's contract ({reason_of(error)}); the old rows were kept: correct the "
-                "source."
-            ) from error
+            raise broken_contract(reason_of(error)) from error
         advice = _advice(number, place.setting)
         raise WarehouseError(f"{place.shown}: {reason_of(error)}; nothing was changed; {advice}.") from error
 

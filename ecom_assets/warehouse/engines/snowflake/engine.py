@@ -237,18 +237,6 @@ class SnowflakeEngine(Engine):
             "7 days in Fail-safe, and ids in the query history for a year."
         )
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit everything done inside, or nothing."""
-        self.execute("BEGIN")
-        try:
-            yield
-            self.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(WarehouseError):  # a connection that is lost has rolled back by itself
-                self.execute("ROLLBACK")
-            raise
-
     def begin_slice(self, contract: type[Table]) -> None:
         """Wait for other writers of the table: a DELETE that finds no rows would not."""
         self.execute(f"UPDATE {self._lock_of(contract)} SET WRITTEN_AT = SYSDATE()")  # noqa: S608 (names come from contracts)

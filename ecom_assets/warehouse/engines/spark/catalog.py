@@ -8,9 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -21,118 +19,60 @@ from pyspark.sql import DataFrame, SparkSession
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import kind_of, schema_of
+from ecom_assets.warehouse.engines.spark.engine import MISSING, SparkEngine
 from ecom_assets.warehouse.engines.spark.files import write_batches
-from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, fetch, staged
-
-MISSING = "is missing in some rows"
+from ecom_assets.warehouse.engines.spark.sql import SparkTypes, fetch, staged
 
 
-class CatalogTables:
-    """The tables of the session's current catalog, a schema for each layer."""
+class SparkCatalog(SparkEngine):
+    """The tables of the session's current catalog, a schema for each layer, in the format `iceberg` or `delta`."""
 
-    def __init__(self, con: SparkBackend, table_format: str, scratch: Path) -> None:
-        """Take the session, `iceberg` or `delta`, and a folder that Spark sees too."""
-        self._con = con
-        self._format = table_format
-        self._scratch = scratch
-
-    def name_of(self, contract: type[Table]) -> str:
-        """Return the table's name for SQL."""
-        return f"`{contract.layer}`.`{contract.name}`"
-
-    def schema(self, contract: type[Table]) -> ibis.Schema | None:
-        """Return the table's columns, or None where there is no table."""
-        name = f"{contract.layer}.{contract.name}"
-        if not self._con.session.catalog.tableExists(name):
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
+        name = contract.qualified_name()
+        if not self.con.session.catalog.tableExists(name):
             return None
-        result = PySparkSchema.to_ibis(self._con.session.table(name).schema)
+        result = PySparkSchema.to_ibis(self.con.session.table(name).schema)
         # Spark knows one precision of time, and does not say it.
         return ibis.schema(
             {n: ibis.dtype("timestamp(6)") if k.is_timestamp() else kind_of(k) for n, k in result.items()}
         )
 
-    def create(self, contract: type[Table]) -> None:
-        """Create the table, empty."""
-        self._run(f"CREATE NAMESPACE IF NOT EXISTS `{contract.layer}`")
-        self._run(create_statement(contract, self._format))
-
-    def add_column(self, contract: type[Table], name: str) -> None:
-        """Add a column, null in the rows that there are."""
-        kind = SparkTypes.to_string(schema_of(contract)[name])
-        self._run(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN `{name}` {kind}")
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statement that creates the table."""
+        return [create_statement(contract, self._settings.spark_table_format)]
 
     @contextlib.contextmanager
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["CatalogSlice"]:
         """Return a slice that replaces the stored one; its statement commits by itself."""
-        folder = self._scratch / f"incoming-{uuid.uuid4().hex}"
+        folder = self.where_spark_is.scratch / f"incoming-{uuid.uuid4().hex}"
         try:
-            yield CatalogSlice(self._con.session, contract, days, folder)
+            yield CatalogSlice(self.con.session, contract, days, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def empty(self, contracts: Iterable[type[Table]]) -> None:
+    def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Empty the tables one by one, upstream tables last, so that an interrupted run can be repeated."""
-        for contract in reversed(list(contracts)):
-            self._run(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
+        for contract in reversed([contract for contract in contracts if self.has(contract)]):
+            self.execute(f"DELETE FROM {self.name_of(contract)} WHERE TRUE")  # noqa: S608 (names come from contracts)
 
     def purge(self, _contracts: Iterable[type[Table]]) -> str:
         """Do nothing: the files of earlier versions are the catalog's."""
         return "The catalog keeps earlier versions of its tables; expire them (VACUUM, or expire_snapshots)."
 
-    def drop(self, contract: type[Table]) -> None:
-        """Drop the table if it exists."""
-        self._run(f"DROP TABLE IF EXISTS {self.name_of(contract)}")
-
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace the rows and columns of a table with another table's, in one statement."""
-        self._run(replace_table_statement(fresh, contract, self._format))
+        self.execute(replace_table_statement(fresh, contract, self._settings.spark_table_format))
         self.drop(fresh)
 
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context that does nothing: each statement is a transaction, and there are none over several."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do nothing: each statement is a transaction, and there are none over several."""
+        yield
 
-    def row_count(self, contract: type[Table]) -> int:
-        """Return the rows of the whole table."""
-        (row,) = self._query(f"SELECT count(*) AS n FROM {self.name_of(contract)}")  # noqa: S608 (names come from contracts)
-        return int(row["n"])
-
-    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
-        """Return a few rows of a slice."""
-        columns = ", ".join(f"`{name}`" for name in contract.columns)
-        where = condition(contract, days)
-        return self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where} LIMIT {limit}")  # noqa: S608 (as above)
-
-    def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
-        """Return the rows of some days."""
-        columns = ", ".join(f"`{name}`" for name in contract.columns)
-        where = condition(contract, days)
-        rows = self._query(f"SELECT {columns} FROM {self.name_of(contract)} WHERE {where}")  # noqa: S608 (names come from contracts)
-        return pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
-
-    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
-        """Return the row count of each of some days (all days if None) that has rows."""
-        day, where = f"`{contract.day_column}`", condition(contract, days)
-        name = self.name_of(contract)
-        rows = self._query(f"SELECT {day} AS day, count(*) AS n FROM {name} WHERE {where} GROUP BY {day}")  # noqa: S608 (as above)
-        return {row["day"]: int(row["n"]) for row in rows}
-
-    def show(self, layer: str, name: str) -> None:
+    def refresh(self, layer: str, name: str) -> None:
         """Refresh a table, to see what other processes have committed."""
-        self._con.session.catalog.refreshTable(f"{layer}.{name}")
-
-    def show_all(self) -> None:
-        """Do nothing: each statement reads the newest version."""
-
-    def forget_shown(self) -> None:
-        """Do nothing: no state of the old session is kept."""
-
-    def _run(self, sql: str) -> None:
-        fetch(self._con.session.sql(sql))
-
-    def _query(self, sql: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = fetch(self._con.session.sql(sql)).to_pylist()
-        return rows
+        self.con.session.catalog.refreshTable(f"{layer}.{name}")
 
 
 @dataclass

@@ -2,16 +2,19 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
-from typing import Any, Self
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
+import sqlglot.expressions as sge
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
 
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError
 from ecom_assets.settings.settings import Settings
@@ -19,15 +22,32 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, conform
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
-from ecom_assets.warehouse.engines.spark.catalog import MISSING, CatalogTables
-from ecom_assets.warehouse.engines.spark.files import FileTables
-from ecom_assets.warehouse.engines.spark.log import EARLIER_LOG, LOG
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, connected, fetch
 
+MISSING = "is missing in some rows"
+"""What a statement raises of a required column."""
+
+
+class NewSlice(Protocol):
+    """New rows for a slice of a table."""
+
+    def fill(self, session: SparkSession, query: sge.Query, scratch: Path) -> None:
+        """Write the result of a query."""
+
+    def fill_from(self, batches: pa.RecordBatchReader) -> None:
+        """Write rows from outside, a batch at a time."""
+
+    @property
+    def row_count(self) -> int:
+        """Return the rows that the slice then has."""
+
 
 class SparkEngine(Engine):
-    """Spark as the warehouse; its session is started once per process and kept."""
+    """Spark as the warehouse; its session is started once per process and kept.
+
+    A subclass says how tables are stored: in files, or in a catalog.
+    """
 
     con: SparkBackend
 
@@ -43,33 +63,36 @@ class SparkEngine(Engine):
             self.con = connected(session_for(self.where_spark_is, self._settings))
         self.con.reading = self._reading
         self.con.scratch = self.where_spark_is.scratch
-        table_format = self._settings.spark_table_format
-        if table_format == "parquet":
-            self.con.reads_views = True
-            self.tables: FileTables | CatalogTables = FileTables(
-                self.con,
-                self.where_spark_is.folder,
-                self._settings.memory_limit,
-                is_local=self.where_spark_is.is_local,
-            )
-        else:
-            self.tables = CatalogTables(self.con, table_format, self.where_spark_is.scratch)
         return self
+
+    @abstractmethod
+    def slice_of(self, contract: type[Table], days: Days | None) -> contextlib.AbstractContextManager[NewSlice]:
+        """Return a slice to write, which replaces the stored one."""
+
+    @abstractmethod
+    def refresh(self, layer: str, name: str) -> None:
+        """Let the session see the newest version of a table, if there is one."""
+
+    def refresh_all(self) -> None:
+        """Let the session see the newest version of every table."""
+        return
+
+    def forget_versions(self) -> None:
+        """Forget which versions the session sees, as after a reconnect."""
+        return
+
+    @abstractmethod
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
 
     def close(self) -> None:
         """Leave a Spark of this process running: its start is paid once, and it ends with the process."""
         if "con" in vars(self) and self.where_spark_is.is_connect:
             self.con.session.stop()
 
-    def exists(self) -> bool:
-        """Return whether there are tables yet; for a catalog, return true without a query."""
-        return self._settings.spark_table_format != "parquet" or any(
-            any(self.where_spark_is.folder.glob(f"*/*/{log}")) for log in (LOG, EARLIER_LOG)
-        )
-
     def has(self, contract: type[Table]) -> bool:
         """Return whether the table exists."""
-        return self.tables.schema(contract) is not None
+        return self.found_schema(contract) is not None
 
     def stored_table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table with its stored columns, lazily."""
@@ -78,50 +101,23 @@ class SparkEngine(Engine):
         table: ir.Table = ops.DatabaseTable(contract.name, schema, self.con, namespace).to_expr()
         return table
 
-    def readable(self, contract: type[Table]) -> ir.Table:
-        """Return the whole table; of Spark on this machine, as DuckDB reads its files: a job of Spark takes longer."""
-        if isinstance(self.tables, CatalogTables) or not self.where_spark_is.is_local:
-            return self.table(contract)
-        self.ensure(contract)
-        return self.tables.by_duckdb(contract)
-
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has.
 
         Raises:
             WarehouseError: There is no table.
         """
-        schema = self.tables.schema(contract)
+        schema = self.found_schema(contract)
         if schema is None:
             raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
         return schema
-
-    def create(self, contract: type[Table]) -> None:
-        """Create the table, empty."""
-        self.tables.create(contract)
-
-    def add_column(self, contract: type[Table], name: str) -> None:
-        """Add a column that the contract has gained."""
-        self.tables.add_column(contract, name)
-
-    def create_statements(self, contract: type[Table]) -> list[str]:
-        """Return the statements that would create the table in another Spark; here Delta's log creates it."""
-        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
-
-    def name_of(self, contract: type[Table]) -> str:
-        """Return the table's name for SQL."""
-        return self.tables.name_of(contract)
-
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which every slice is committed, or none."""
-        return self.tables.transaction()
 
     def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         with self.transaction():
-            with self._plain_errors(), self.tables.slice_of(contract, days) as new:
+            with self._plain_errors(), self.slice_of(contract, days) as new:
                 self.on_step("slice_begun")
                 if watch:
                     watch.before()
@@ -140,20 +136,10 @@ class SparkEngine(Engine):
         self.on_step("committed")
         return Written(count, sql)
 
-    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
-        """Return the rows of some days, as a transaction that is open has left them."""
-        with self._plain_errors():
-            return self.tables.rows_of(contract, days)
-
-    def day_counts(self, contract: type[Table], days: Days | None) -> dict[date, int]:
-        """Return the row count of each of some days (all days if None) that has rows, as above."""
-        with self._plain_errors():
-            return self.tables.day_counts(contract, days)
-
     def rewrite(self, contract: type[Table], days: Days, make: Callable[[pa.Table], pa.Table]) -> None:
         """Replace the rows of some days with the result of `make` on them; call it within a transaction."""
-        with self._plain_errors(), self.tables.slice_of(contract, days) as new:
-            new.fill_from(make(self.tables.rows_of(contract, days)).to_reader())
+        with self._plain_errors(), self.slice_of(contract, days) as new:
+            new.fill_from(make(self.slice_rows(contract, days)).to_reader())
 
     def reconnect(self) -> None:
         """Start Spark again where it has died, for the tables that were handed out too."""
@@ -165,7 +151,7 @@ class SparkEngine(Engine):
             with self._plain_errors():
                 session = session_for(self.where_spark_is, self._settings)
             self.con.session = session  # tables that were handed out keep this connection
-        self.tables.forget_shown()
+        self.forget_versions()
 
     def compile(self, rows: ir.Table) -> str:
         """Return the statement that computes `rows` from the newest state of its tables."""
@@ -179,7 +165,7 @@ class SparkEngine(Engine):
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Run a small query and return its rows by column name."""
         with self._plain_errors():
-            self.tables.show_all()
+            self.refresh_all()
             rows: list[dict[str, Any]] = fetch(self.con.raw_sql(sql)).to_pylist()
         return rows
 
@@ -189,51 +175,21 @@ class SparkEngine(Engine):
 
     def take_in(self, contract: type[Table], batches: pa.RecordBatchReader) -> int:
         """Put rows from outside in the place of the table."""
-        with self._plain_errors(), self.tables.slice_of(contract, None) as new:
+        with self._plain_errors(), self.slice_of(contract, None) as new:
             new.fill_from(batches)
         return new.row_count
-
-    def clear(self, contracts: Iterable[type[Table]]) -> None:
-        """Delete all rows of the tables, or of none if it fails."""
-        self.tables.empty([contract for contract in contracts if self.has(contract)])
 
     def remove(self, contract: type[Table], conditions: Sequence[str], kept: ir.Table, days: Days | None) -> None:
         """Write the slices again without the rows to remove."""
         del conditions
         self.replace(contract, kept, days)
 
-    def purge(self, contracts: Iterable[type[Table]]) -> str:
-        """Delete the files of earlier versions of tables, as far as they are this platform's to delete."""
-        with self._plain_errors():
-            return self.tables.purge(contracts)
-
-    def drop(self, contract: type[Table]) -> None:
-        """Drop the table if it exists."""
-        self.tables.drop(contract)
-        self._ready.discard(contract.qualified_name())
-
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name, atomically."""
-        self.tables.put_in_place(fresh, contract)
-        self._ready.discard(fresh.qualified_name())
-
-    def row_count(self, contract: type[Table]) -> int:
-        """Return the number of rows of the whole table."""
-        return self.tables.row_count(contract)
-
-    def some_rows(self, contract: type[Table], days: Days | None, limit: int) -> list[dict[str, Any]]:
-        """Return a few rows of the slice of `days`, no particular ones."""
-        return self.tables.some_rows(contract, days, limit)
-
-    def _show_tables_of(self, expr: ir.Expr) -> None:
-        for stored in expr.op().find(ops.DatabaseTable):
-            if stored.source is self.con:
-                self.tables.show(str(stored.namespace.database), stored.name)
-
     @contextlib.contextmanager
     def _reading(self, expr: ir.Expr) -> Iterator[None]:
         with self._plain_errors():
-            self._show_tables_of(expr)
+            for stored in expr.op().find(ops.DatabaseTable):
+                if stored.source is self.con:
+                    self.refresh(str(stored.namespace.database), stored.name)
             yield
 
     @contextlib.contextmanager

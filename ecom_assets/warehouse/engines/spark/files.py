@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import ibis
@@ -25,10 +25,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.atomic_files import sync_file
 from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import kind_of, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS
+from ecom_assets.warehouse.engines.spark.engine import SparkEngine
 from ecom_assets.warehouse.engines.spark.log import (
     INCOMING,
     LOG,
@@ -41,37 +43,48 @@ from ecom_assets.warehouse.engines.spark.log import (
     TableLog,
     rows_in,
 )
-from ecom_assets.warehouse.engines.spark.sql import SparkBackend, SparkTypes, staged, view_name
+from ecom_assets.warehouse.engines.spark.sql import SparkTypes, staged, view_name
 from ecom_assets.warehouse.local import DuckDB, connect, keep_within
 from ecom_assets.warehouse.sql_text import ident
 
 
-class FileTables:
-    """The tables of one folder, as a Spark session sees them."""
+class SparkFiles(SparkEngine):
+    """The tables of one folder, which must be the same one for this process and for Spark's."""
 
-    def __init__(self, con: SparkBackend, root: Path, memory_limit: str, *, is_local: bool) -> None:
-        """Take the session, and the folder, which must be the same one for this process and for Spark's.
-
-        `memory_limit` is that of a DuckDB that reads the files; it also cuts rows by day if Spark `is_local`.
-        """
-        self._con = con
-        self._root = root
-        self._commits = Commits(root)
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings."""
+        super().__init__(settings)
+        self._root = self.where_spark_is.folder
+        self._commits = Commits(self._root)
         self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
         self._staged: dict[str, Change] | None = None
-        self._memory_limit, self._is_local = memory_limit, is_local
         self._duckdb: DuckDB | None = None
         self._seen_by_duckdb: dict[str, int] = {}
+
+    def open(self) -> Self:
+        """Start Spark, or take up the one that this process has; its session sees the tables through views."""
+        super().open()
+        self.con.reads_views = True
+        self.forget_versions()
+        return self
+
+    def exists(self) -> bool:
+        """Return whether there are tables yet."""
+        return any(self._root.glob(f"*/*/{LOG}"))
 
     def name_of(self, contract: type[Table]) -> str:
         """Return the table's name for SQL."""
         return f"`{view_name(contract.layer, contract.name)}`"
 
-    def schema(self, contract: type[Table]) -> ibis.Schema | None:
-        """Return the table's columns, or None where there is no table."""
+    def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
+        """Return the stored columns of the table; None if there is no such table yet."""
         result = self._current(contract.layer, contract.name)
         return result.columns if result else None
+
+    def create_statements(self, contract: type[Table]) -> list[str]:
+        """Return the statements that would create the table in another Spark; here Delta's log creates it."""
+        return [f"CREATE TABLE {self.name_of(contract)} (\n  {self.column_definitions(contract)}\n) USING parquet"]
 
     def create(self, contract: type[Table]) -> None:
         """Create the table, empty."""
@@ -87,7 +100,10 @@ class FileTables:
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["FileSlice"]:
         """Return a slice whose files become part of the table when the transaction commits."""
         log = self.log(contract.layer, contract.name)
-        incoming, cutter = log.folder / f"{INCOMING}{uuid.uuid4().hex}", self._reader() if self._is_local else None
+        incoming, cutter = (
+            log.folder / f"{INCOMING}{uuid.uuid4().hex}",
+            self._reader() if self.where_spark_is.is_local else None,
+        )
         new = FileSlice(contract, self.snapshot(contract), incoming, days, cutter)
         try:
             with self.transaction(), plain_file_errors(self._root):
@@ -97,10 +113,11 @@ class FileTables:
         finally:
             shutil.rmtree(new.incoming, ignore_errors=True)
 
-    def empty(self, contracts: Iterable[type[Table]]) -> None:
+    def clear(self, contracts: Iterable[type[Table]]) -> None:
         """Delete all rows of the tables, or of none if it fails."""
+        present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
-            for contract in contracts:
+            for contract in present:
                 self._stage(Change(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
 
     def purge(self, contracts: Iterable[type[Table]]) -> str:
@@ -119,6 +136,7 @@ class FileTables:
             shutil.rmtree(gone)
         self._logs.pop(f"{contract.layer}/{contract.name}", None)
         self._shown.pop(view_name(contract.layer, contract.name), None)
+        self._ready.discard(contract.qualified_name())
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace the rows and columns of a table with another table's, atomically."""
@@ -177,15 +195,15 @@ class FileTables:
         wanted = snapshot.slices if days is None else [str(day) for day in days.dates]
         rows: list[dict[str, Any]] = []
         for day in wanted:
-            for one in snapshot.slices.get(day, ()):
+            for data in snapshot.slices.get(day, ()):
                 if len(rows) < limit:
-                    with pq.ParquetFile(folder / one.path) as file:
+                    with pq.ParquetFile(folder / data.path) as file:
                         batch = next(file.iter_batches(limit - len(rows)), None)
                     own = {str(snapshot.day_column): date.fromisoformat(day)} if day else {}
                     rows += [{**row, **own} for row in (batch.to_pylist() if batch else [])]
         return [{name: row.get(name) for name in contract.columns} for row in rows]
 
-    def rows_of(self, contract: type[Table], days: Days) -> pa.Table:
+    def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
         schema = schema_of(contract).to_pyarrow()
         result = [schema.empty_table()]
@@ -206,8 +224,11 @@ class FileTables:
                 result.append(pa.Table.from_arrays(columns, schema=schema))
         return pa.concat_tables(result)
 
-    def by_duckdb(self, contract: type[Table]) -> ir.Table:
-        """Return the committed rows of the whole table, as a DuckDB of this process reads them from the files."""
+    def readable(self, contract: type[Table]) -> ir.Table:
+        """Return the whole table; of Spark on this machine, as DuckDB reads its files: a job of Spark takes longer."""
+        if not self.where_spark_is.is_local:
+            return self.table(contract)
+        self.ensure(contract)
         con, snapshot = self._reader(), self.snapshot(contract)
         view = view_name(contract.layer, contract.name)
         if self._seen_by_duckdb.get(view) != snapshot.version:
@@ -218,7 +239,7 @@ class FileTables:
     def _reader(self) -> DuckDB:
         if self._duckdb is None:
             self._duckdb = connect()
-            keep_within(self._duckdb, self._memory_limit, self._con.scratch / "duckdb")
+            keep_within(self._duckdb, self._settings.memory_limit, self.con.scratch / "duckdb")
         return self._duckdb
 
     def _dataset(self, contract: type[Table], snapshot: Snapshot) -> ds.Dataset:
@@ -243,7 +264,7 @@ class FileTables:
         wanted = slices if days is None else map(str, days.dates)
         return {day: slices[day] for day in wanted if day in slices}
 
-    def show(self, layer: str, name: str) -> None:
+    def refresh(self, layer: str, name: str) -> None:
         """Point the session's view at the newest snapshot of a table, if there is one."""
         view, snapshot = view_name(layer, name), self._current(layer, name)
         if snapshot is None or self._shown.get(view) == snapshot.version:
@@ -251,21 +272,21 @@ class FileTables:
         types = {column: SparkTypes.to_string(kind) for column, kind in snapshot.columns.items()}
         if snapshot.row_count:
             folder = self.log(layer, name).folder
-            reader = self._con.session.read.schema(", ".join(f"`{column}` {kind}" for column, kind in types.items()))
+            reader = self.con.session.read.schema(", ".join(f"`{column}` {kind}" for column, kind in types.items()))
             files = sorted(f"file://{folder / path}" for path in snapshot.files)
             rows = reader.option("basePath", f"file://{folder}").parquet(*files).select(*types)
         else:
             nothing = ", ".join(f"CAST(NULL AS {kind}) AS `{column}`" for column, kind in types.items())
-            rows = self._con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
+            rows = self.con.raw_sql(f"SELECT {nothing} WHERE 1 = 0")
         rows.createOrReplaceTempView(f"`{view}`")
         self._shown[view] = snapshot.version
 
-    def show_all(self) -> None:
+    def refresh_all(self) -> None:
         """Point the session's views at the newest snapshot of every table."""
         for folder in self._root.glob(f"*/*/{LOG}"):
-            self.show(folder.parts[-3], folder.parts[-2])
+            self.refresh(folder.parts[-3], folder.parts[-2])
 
-    def forget_shown(self) -> None:
+    def forget_versions(self) -> None:
         """Forget which snapshots the session shows, as after a reconnect or a removal of files."""
         self._shown.clear()
         self._seen_by_duckdb.clear()

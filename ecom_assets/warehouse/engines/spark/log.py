@@ -31,8 +31,6 @@ from ecom_assets.tables.portable import kind_of
 LOG = "_delta_log"
 INCOMING = "_incoming-"
 """How the folders begin in which slices are written before they are the table's; nobody reads there."""
-EARLIER_LOG = "_log"
-"""Where earlier versions of this package listed a table's files."""
 KEEP_HOURS = 24
 """How long replaced files stay, for readers that began before: longer than any query takes."""
 PROPERTIES = {
@@ -126,7 +124,7 @@ class TableLog:
         """Return the newest state, or None where the table does not exist.
 
         Raises:
-            WarehouseError: The log is damaged, or of an earlier version of this package.
+            WarehouseError: The log is damaged.
         """
         table = self._newest()
         if table is None:
@@ -230,7 +228,6 @@ class TableLog:
             identity = (self.folder / LOG).stat().st_ino
         except (FileNotFoundError, NotADirectoryError):
             self._open = self._snapshot = None
-            self._refuse_an_earlier_log()
             return None
         with self._plain_errors():
             if self._open is not None and self._open[0] == identity:
@@ -242,13 +239,6 @@ class TableLog:
                 return None  # another process is about to create it
             self._open, self._snapshot = (identity, DeltaTable(self.folder)), None
             return self._open[1]
-
-    def _refuse_an_earlier_log(self) -> None:
-        if (self.folder / EARLIER_LOG).is_dir():
-            raise WarehouseError(
-                f"{self.folder} is in the form of an earlier version, which this one does not read; move the folder "
-                f"{self.folder.parents[1]} away and run again: every table is computed again."
-            )
 
     def _read(self, table: DeltaTable) -> Snapshot:
         (day_column,) = table.metadata().partition_columns or (None,)
