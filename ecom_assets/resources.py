@@ -57,7 +57,7 @@ def service_resources(settings: Settings) -> dict[str, Any]:
 def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
     """Return the settings, updated with the values of resources that replace the platform's own."""
     for resource in resources.values():
-        if isinstance(resource, SettingsResource | Postgres | Warehouse):
+        if isinstance(resource, SettingsResource | Postgres):
             settings = resource.applied_to(settings)
     return settings
 

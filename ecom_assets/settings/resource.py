@@ -82,18 +82,24 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
 class SettingsResource(SecretKeeper):
     """A resource whose fields are the settings of one service: each is called as the setting after `prefix`."""
 
-    prefix: ClassVar[str]
+    prefix: ClassVar[str] = ""
+
+    @classmethod
+    def setting_of(cls, field: str) -> str:
+        """Return the name of the setting that a field has."""
+        return cls.prefix + field
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Return the resource as it is set."""
-        return cls(**values_of(settings, {name: cls.prefix + name for name in cls.model_fields}))
+        return cls(**values_of(settings, {name: cls.setting_of(name) for name in cls.model_fields}))
 
     def applied_to(self, settings: Settings) -> Settings:
         """Return the settings with the values of this resource in place of theirs."""
         update: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
-            update[self.prefix + name] = SecretStr(self.secret(name)) if _is(SECRET, info) else getattr(self, name)
+            value = self.secret(name) if _is(SECRET, info) or _is(ADDRESS, info) else getattr(self, name)
+            update[self.setting_of(name)] = SecretStr(value) if _is(SECRET, info) else value
         return settings.model_copy(update=update)
 
 

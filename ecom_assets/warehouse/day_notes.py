@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-class AbsentDays(Table):
-    """One row per raw table and day of which the source said, when it was last asked, that it has nothing."""
+class DayNotes(Table, abstract=True):
+    """Notes about days of raw tables."""
 
     layer = "raw"
     group = "reconciliation"
     written_by = "run"
-    key = ("received_date", "source_table")
+    key: ClassVar[tuple[str, ...]] = ("received_date", "source_table")
     day_column = "received_date"
+
+    received_date = day("The day on which the rows arrived")
+    source_table = text("The raw table, such as `raw.events`")
+
+
+class AbsentDays(DayNotes):
+    """One row per raw table and day of which the source said, when it was last asked, that it has nothing."""
 
     received_date = day("The day of which the source has nothing")
     source_table = text("The raw table, such as `raw.user_order_log`")
@@ -32,30 +39,18 @@ class AbsentDays(Table):
     run_id = text("The run that noticed it last")
 
 
-class EmptyDays(Table):
+class EmptyDays(DayNotes):
     """One row per raw table and day of arrival that a run loaded and that had no rows."""
-
-    layer = "raw"
-    group = "reconciliation"
-    written_by = "run"
-    key = ("received_date", "source_table")
-    day_column = "received_date"
 
     received_date = day("The day of which the source had no rows when a run asked for them")
     source_table = text("The raw table that was loaded, such as `raw.events`")
 
 
-class Withdrawals(Table):
+class Withdrawals(DayNotes):
     """One row per raw table and day of arrival of which the source has lost the rows, all or most of them.
 
     While `withdrawn_at` is null the day is held: the table keeps the rows that it had.
     """
-
-    layer = "raw"
-    group = "reconciliation"
-    written_by = "run"
-    key = ("received_date", "source_table")
-    day_column = "received_date"
 
     received_date = day("The day on which the rows had arrived")
     source_table = text("The raw table that has them, such as `raw.events`")
@@ -66,14 +61,10 @@ class Withdrawals(Table):
     run_id = text("The run that saw it last")
 
 
-class ErasedRows(Table):
+class ErasedRows(DayNotes):
     """One row per raw table, day of arrival and file with rows of erased people, which are left out and counted."""
 
-    layer = "raw"
-    group = "reconciliation"
-    written_by = "run"
     key = ("received_date", "source_table", "source_file")
-    day_column = "received_date"
 
     received_date = day("The day on which the rows arrived")
     source_table = text("The raw table that they are left out of, such as `raw.events`")
@@ -81,18 +72,18 @@ class ErasedRows(Table):
     erased_count = count("Rows of erased people in the source", unit="rows")
 
 
-def notes_of(engine: "Engine", notes: type[Table], source_table: str | None = None) -> list[Row]:
+def notes_of(engine: "Engine", notes: type[DayNotes], source_table: str | None = None) -> list[Row]:
     """Return the notes about one raw table or about all, sorted by day."""
     matches = [row for row in engine.noted_rows(notes) if source_table in {None, row["source_table"]}]
     return sorted(matches, key=lambda row: (row["received_date"], row["source_table"]))
 
 
-def noted_days(engine: "Engine", notes: type[Table], source_table: str) -> set[date]:
+def noted_days(engine: "Engine", notes: type[DayNotes], source_table: str) -> set[date]:
     """Return the days of a raw table that have notes."""
     return {row["received_date"] for row in notes_of(engine, notes, source_table)}
 
 
-def renew_notes(engine: "Engine", notes: type[Table], source_table: str, days: Days, rows: Iterable[Row]) -> None:
+def renew_notes(engine: "Engine", notes: type[DayNotes], source_table: str, days: Days, rows: Iterable[Row]) -> None:
     """Replace the notes about some days of a raw table; one about a day that had a note keeps its `noticed_at`."""
 
     def renewed(old: pa.Table) -> pa.Table:

@@ -216,7 +216,8 @@ class Engine(SqlNames, ABC):
         if result is None:
             self.create(contract)
         else:
-            self._migrate(contract, result)
+            for name in columns_to_add(contract, result):
+                self.add_column(contract, name)
         self._ready.add(contract.qualified_name())
 
     def create(self, contract: type[Table]) -> None:
@@ -411,10 +412,6 @@ class Engine(SqlNames, ABC):
     def type_of(self, kind: dt.DataType) -> str:
         """Return the name of an Ibis type in the engine's DDL."""
         return str(self.con.compiler.type_mapper.to_string(kind))
-
-    def _migrate(self, contract: type[Table], result: ibis.Schema) -> None:
-        for name in columns_to_add(contract, result):
-            self.add_column(contract, name)
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""

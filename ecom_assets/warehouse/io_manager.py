@@ -28,34 +28,6 @@ from ecom_assets.warehouse.withdrawals import (
 )
 from ecom_assets.warehouse.written_slices import CODE_VERSION, note_computation
 
-
-def never_computed(
-    engine: Engine, contracts: Mapping[str, type[Table]], without_source: Set[dg.AssetKey], context: dg.OutputContext
-) -> list[str]:
-    """Return the upstream tables that are empty, and that neither this run nor an earlier one has computed.
-
-    Those `without_source` are left out: they can only be computed after their source is there.
-    """
-    layer, instance = context.step_context.job_def.asset_layer, context.step_context.instance
-    missing = []
-    upstream = layer.asset_graph.get(context.asset_key).parent_keys
-    for key in sorted(upstream - set(layer.selected_asset_keys) - without_source):
-        contract = contracts.get(key.to_user_string())
-        if contract is None or instance.get_latest_materialization_event(key):
-            continue
-        if not engine.has(contract) or engine.row_count(contract) == 0:
-            missing.append(contract.qualified_name())
-    return missing
-
-
-def no_rows_because_of(missing: list[str]) -> str:
-    """Return the warning about a table without rows."""
-    return (
-        f"no rows, since nothing has computed {', '.join(missing)} yet; materialize these and what they are computed "
-        "from first."
-    )
-
-
 Source = tuple[str, str, str]
 """Layer, table and column."""
 Sources = Mapping[str, set[Source]]
@@ -225,7 +197,8 @@ class WarehouseIOManager(dg.IOManager):
             metadata |= self._log.metadata(contract)
         if not self._engine.notes_writes:
             metadata[CODE] = CODE_VERSION
-        context.add_output_metadata({**metadata, **self._of_table(contract)})
+        metadata["dagster/row_count"] = self._engine.row_count(contract)
+        context.add_output_metadata({**metadata, "dagster/table_name": contract.qualified_name()})
         note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
         self._add_day_counts(context, contract)
         of_run = _of_run(days, written, took_s)
@@ -276,13 +249,6 @@ class WarehouseIOManager(dg.IOManager):
             return obj.rows, obj.days
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
-    def _of_table(self, contract: type[Table]) -> dict[str, Any]:
-        """Return the metadata of the table as a whole, which each day of the run shows."""
-        return {
-            "dagster/row_count": self._engine.row_count(contract),
-            "dagster/table_name": contract.qualified_name(),
-        }
-
     def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:
         """Show each day's own row count, where counting takes little time."""
         if not context.has_asset_partitions or len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
@@ -301,14 +267,34 @@ class WarehouseIOManager(dg.IOManager):
         warning = obj.warning if isinstance(obj, SliceOutput) else ""
         writes_nothing = isinstance(obj, SliceOutput) and not obj.days.dates  # such as a log that other tables write
         if not (warning or written.row_count or writes_nothing):
-            missing = never_computed(self._engine, self._contracts, self._without_source, context)
-            warning = no_rows_because_of(missing) if missing else ""
+            warning = self._no_rows_because(context)
         if not warning:
             return {}
         warning = f"{contract.qualified_name()}: {warning}"
         context.log.warning(warning)
         self._progress.warn(warning)
         return {"warning": warning}
+
+    def _no_rows_because(self, context: dg.OutputContext) -> str:
+        """Return a warning that names the empty upstream tables that neither this run nor an earlier one has computed.
+
+        Those without a source are left out: they can only be computed after it is there.
+        """
+        layer, instance = context.step_context.job_def.asset_layer, context.step_context.instance
+        missing = []
+        upstream = layer.asset_graph.get(context.asset_key).parent_keys
+        for key in sorted(upstream - set(layer.selected_asset_keys) - self._without_source):
+            contract = self._contracts.get(key.to_user_string())
+            if contract is None or instance.get_latest_materialization_event(key):
+                continue
+            if not self._engine.has(contract) or self._engine.row_count(contract) == 0:
+                missing.append(contract.qualified_name())
+        if not missing:
+            return ""
+        return (
+            f"no rows, since nothing has computed {', '.join(missing)} yet; materialize these and what they are "
+            "computed from first."
+        )
 
     def _explanation(
         self, contract: type[Table], rows: ir.Table, days: Days | None, written: Written

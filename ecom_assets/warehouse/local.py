@@ -49,6 +49,7 @@ def plain_connection(memory_limit: str | None) -> duckdb.DuckDBPyConnection:
 
 
 WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
+"""What makes a part of a query more expensive to compute than to store; a scan alone is not."""
 LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 """The suffixes of the files that DuckDB writes beside its database file."""
 

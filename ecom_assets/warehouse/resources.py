@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import dagster as dg
 from pydantic import PrivateAttr, SecretStr
@@ -74,7 +74,7 @@ def snowflake_resource(settings: Settings) -> SecretKeeper:
     return SnowflakeNotSet.from_settings(settings)
 
 
-class Warehouse(SecretKeeper):
+class Warehouse(SettingsResource):
     """The warehouse that all tables are computed in, open for the length of a run.
 
     Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake:// or spark:// address
@@ -88,22 +88,15 @@ class Warehouse(SecretKeeper):
     spark_conf: str | None = setting("spark_conf")
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Warehouse":
-        """Return the resource as it is set."""
-        fields = {"memory_limit": "memory_limit", "patience_s": "warehouse_patience_s", "spark_conf": "spark_conf"}
-        values = values_of(settings, {**fields, "spark_table_format": "spark_table_format", "url": "warehouse_url"})
-        return cls(**values).bound_to(settings)
+    def setting_of(cls, field: str) -> str:
+        """Return the name of the setting that a field has."""
+        return {"url": "warehouse", "patience_s": "warehouse_patience_s"}.get(field, field)
 
-    def applied_to(self, settings: Settings) -> Settings:
-        """Return the settings with the values of this resource in place of theirs."""
-        update = {
-            "warehouse": self.secret("url"),
-            "memory_limit": self.memory_limit,
-            "warehouse_patience_s": self.patience_s,
-            "spark_table_format": self.spark_table_format,
-            "spark_conf": SecretStr(self.secret("spark_conf")),
-        }
-        return settings.model_copy(update=update)
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the resource as it is set."""
+        with_address = settings.model_copy(update={"warehouse": settings.warehouse_url})
+        return super().from_settings(with_address).bound_to(settings)
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
         """Return the Dagster definition, which requires the services that the warehouse can run in."""

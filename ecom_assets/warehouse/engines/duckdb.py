@@ -25,7 +25,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import columns_to_add, schema_of
 from ecom_assets.warehouse.engine import Engine, broken_contract
-from ecom_assets.warehouse.local import LOGS, SETTINGS, DuckDB, connect, keep_within
+from ecom_assets.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
 from ecom_assets.warehouse.sql_text import text
 
 _PID = re.compile(r"\(PID (\d+)\)")
@@ -328,11 +328,7 @@ class DuckDBEngine(Engine):
 
     def _copy_database(self, fresh: Path) -> None:
         """Copy the database to a new file, which replaces it; other processes are locked out until it has."""
-        with duckdb.connect() as con:
-            for statement in SETTINGS:
-                con.execute(statement)
-            if self._memory_limit:
-                con.execute(f"SET memory_limit = {text(self._memory_limit)}")
+        with plain_connection(self._memory_limit) as con:
             con.execute(f"ATTACH {text(str(self.path))} AS old")
             # The file is this process's alone now, and has nothing spilled yet: what lies there is nobody's.
             for left_over in self.left_over_files():

@@ -50,7 +50,7 @@ def test_a_wrong_address_is_refused(url: str, says: str) -> None:
 
 @pytest.mark.parametrize("url", ["spark://127.0.0.1:9/data", "spark://127.0.0.1:9/data?connect=true"])
 def test_a_spark_that_does_not_answer_is_said_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark_session, "_RUNNING", [])
+    monkeypatch.setattr(spark_session, "_RUNNING", {})
     monkeypatch.setattr(SparkContext, "_gateway", None)
     settings = Settings(home=HOME, warehouse=url)
     with pytest.raises(WarehouseError, match=r"nothing answers at 127.0.0.1:9 \(Connection refused\)"):

@@ -3,7 +3,6 @@
 Files are Arrow's here, so that no Spark has to start.
 """
 
-import json
 import os
 import threading
 import time
@@ -309,12 +308,3 @@ def test_a_damaged_log_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match=r"_delta_log is damaged .*Move the folder .*visits away") as answer:
         TableLog(log.folder).current()
     assert "\n" not in str(answer.value)
-
-
-def test_a_table_of_an_earlier_version_is_reported(tmp_path: Path) -> None:
-    folder = tmp_path / "mart" / "visits"
-    (folder / "_log").mkdir(parents=True)
-    (folder / "_log" / "0000000001.json").write_text(json.dumps({"columns": {}}))
-    with pytest.raises(WarehouseError, match=rf"form of an earlier version.*move the folder {tmp_path} away") as answer:
-        TableLog(folder).current()
-    assert "run again" in str(answer.value)

@@ -96,16 +96,8 @@ def _credentials(who: str | None) -> str:
     return "/" + "".join(f";{name}={quote(value, safe='')}" for name, value in parts.items() if value)
 
 
-@dataclass
-class _Running:
-    """The process's one Spark, and for which master it was started."""
-
-    master: str
-    root: SparkSession
-
-
-_RUNNING: list[_Running] = []
-"""At most one: Spark allows no more in a process."""
+_RUNNING: dict[str, SparkSession] = {}
+"""The process's Spark, by the master that it was started for; at most one, as Spark allows no more in a process."""
 
 
 def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
@@ -115,26 +107,26 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         WarehouseError: Spark cannot be started or reached, or the process has another one.
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
-    given = parse_conf(settings.spark_conf.get_secret_value())
-    session = _connected(address) if address.is_connect else _own_spark(address, settings, given).newSession()
-    for key, value in {**_session_conf(), **given}.items():
+    conf = parse_conf(settings.spark_conf.get_secret_value())
+    session = _connected(address) if address.is_connect else _own_spark(address, settings, conf).newSession()
+    for key, value in {**SESSION_CONF, **conf}.items():
         if key.startswith("spark.sql.") and session.conf.isModifiable(key):
             session.conf.set(key, value)
     return session
 
 
-def _own_spark(address: SparkAddress, settings: Settings, given: dict[str, str]) -> SparkSession:
+def _own_spark(address: SparkAddress, settings: Settings, conf: dict[str, str]) -> SparkSession:
     java = java_process()
     if java is not None and java.poll() is not None:
         end_session()
-    if _RUNNING and _RUNNING[0].master != address.master:
+    if _RUNNING and address.master not in _RUNNING:
         raise WarehouseError(
-            f"This process already uses Spark at {_RUNNING[0].master}, and can use only one; name the same Spark with "
-            f"another folder in place of {address.shown}."
+            f"This process already uses Spark at {next(iter(_RUNNING))}, and can use only one; name the same Spark "
+            f"with another folder in place of {address.shown}."
         )
     if not _RUNNING:
-        _RUNNING.append(_Running(address.master, _started(address, {**_standard_conf(address, settings), **given})))
-    return _RUNNING[0].root
+        _RUNNING[address.master] = _started(address, {**_standard_conf(address, settings), **conf})
+    return _RUNNING[address.master]
 
 
 def java_process() -> "Popen[bytes] | None":
@@ -146,7 +138,7 @@ def java_process() -> "Popen[bytes] | None":
 def end_session() -> None:
     """End the process's Spark, dead or alive, so that the next to ask starts a new one."""
     while _RUNNING:
-        root = _RUNNING.pop().root
+        _, root = _RUNNING.popitem()
         with suppress(Exception):  # whatever a dead one says of being ended, it is gone
             root.stop()
     gateway = SparkContext._gateway  # noqa: SLF001 (the only way to a second start in one process)
@@ -173,12 +165,11 @@ def parse_conf(text: str) -> dict[str, str]:
     return conf
 
 
-def _session_conf() -> dict[str, str]:
-    return {
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.timestampType": "TIMESTAMP_NTZ",
-        "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # listing days is no work for a job
-    }
+SESSION_CONF = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",  # listing days is no work for a job
+}
 
 
 def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
@@ -194,7 +185,7 @@ def _standard_conf(address: SparkAddress, settings: Settings) -> dict[str, str]:
         "spark.sql.warehouse.dir": f"file://{address.folder}/_catalog",
         "spark.pyspark.python": sys.executable,
         "spark.driver.extraJavaOptions": f"-Dderby.system.home={scratch}",
-        **_session_conf(),
+        **SESSION_CONF,
     }
     if address.is_local:
         threads = re.sub(r"\D", "", address.master) or str(os.cpu_count())

@@ -24,47 +24,9 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 from pyspark.sql import DataFrame, SparkSession
 
+from ecom_assets.warehouse.local import WORTH_STORING
+
 NUMBERS = ("BIGINT", "DOUBLE", "DECIMAL")
-
-
-class JsonReading:
-    """Methods of a compiler of Ibis'. Ibis finds them by their names."""
-
-    __slots__ = ()
-
-    f: Any
-    if_: Any
-
-    def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Give the value of a key, as a VARIANT."""
-        document = arg if isinstance(op.arg, ops.JSONGetItem) else self.f.anon.try_parse_json(arg)
-        path = self.f.concat(sge.convert('$["'), index, sge.convert('"]'))
-        return self.f.anon.variant_get(document, path, sge.convert("variant"))
-
-    def visit_UnwrapJSONString(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
-        """Give a text, or null."""
-        return self._of_kind(arg, ("STRING",), "string")
-
-    def visit_UnwrapJSONInt64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
-        """Give a whole number, or null."""
-        return self._of_kind(arg, ("BIGINT",), "bigint")
-
-    def visit_UnwrapJSONFloat64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
-        """Give a number, or null."""
-        return self._of_kind(arg, NUMBERS, "double")
-
-    def visit_UnwrapJSONBoolean(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
-        """Give a truth value, or null."""
-        return self._of_kind(arg, ("BOOLEAN",), "boolean")
-
-    def _of_kind(self, variant: Any, kinds: tuple[str, ...], target: str) -> Any:  # noqa: ANN401 (as above)
-        kind = self.f.anon.split_part(self.f.anon.schema_of_variant(variant), sge.convert("("), sge.convert(1))
-        value = self.f.anon.try_variant_get(variant, sge.convert("$"), sge.convert(target))
-        return self.if_(kind.isin(*(sge.convert(name) for name in kinds)), value, sge.Null())
-
-
-WORTH_STORING = (sge.Join, sge.Window, sge.AggFunc, sge.Group, sge.Distinct, sge.Union)
-"""What makes a part more expensive to compute than to store; a scan alone is not."""
 
 
 @contextlib.contextmanager
@@ -133,7 +95,7 @@ class SparkTypes(PySparkType):  # type: ignore[misc]  # Ibis ships no types
         return sge.DataType(this=kind)
 
 
-class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
+class SparkCompiler(PySparkCompiler):  # type: ignore[misc]  # also
     """Ibis' compiler with the rules in which Spark would answer otherwise than the other engines, or not at all."""
 
     __slots__ = ()
@@ -198,6 +160,33 @@ class SparkCompiler(JsonReading, PySparkCompiler):  # type: ignore[misc]  # also
         """Return the microseconds within the second."""
         seconds = self.f.anon.date_part(sge.convert("SECONDS"), arg)
         return self.cast(self.cast(seconds * US_PER_S, dt.int64) % US_PER_S, op.dtype)
+
+    def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
+        """Give the value of a key, as a VARIANT."""
+        document = arg if isinstance(op.arg, ops.JSONGetItem) else self.f.anon.try_parse_json(arg)
+        path = self.f.concat(sge.convert('$["'), index, sge.convert('"]'))
+        return self.f.anon.variant_get(document, path, sge.convert("variant"))
+
+    def visit_UnwrapJSONString(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Give a text, or null."""
+        return self._of_kind(arg, ("STRING",), "string")
+
+    def visit_UnwrapJSONInt64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Give a whole number, or null."""
+        return self._of_kind(arg, ("BIGINT",), "bigint")
+
+    def visit_UnwrapJSONFloat64(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Give a number, or null."""
+        return self._of_kind(arg, NUMBERS, "double")
+
+    def visit_UnwrapJSONBoolean(self, _op: ops.Value, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as above)
+        """Give a truth value, or null."""
+        return self._of_kind(arg, ("BOOLEAN",), "boolean")
+
+    def _of_kind(self, variant: Any, kinds: tuple[str, ...], target: str) -> Any:  # noqa: ANN401 (as above)
+        kind = self.f.anon.split_part(self.f.anon.schema_of_variant(variant), sge.convert("("), sge.convert(1))
+        value = self.f.anon.try_variant_get(variant, sge.convert("$"), sge.convert(target))
+        return self.if_(kind.isin(*(sge.convert(name) for name in kinds)), value, sge.Null())
 
 
 class SparkBackend(Backend):  # type: ignore[misc]  # also
