@@ -25,8 +25,6 @@ from ecom_assets.warehouse.day_notes import LoadedDays
 from ecom_assets.warehouse.sql_text import text
 from ecom_assets.warehouse.written_slices import WrittenSlices, forget_writes, note_write
 
-STEPS = ("file_creation", "slice_begun", "slice_written", "committed")
-"""The steps that an engine reports to `on_step`; crash tests stop the process at each of them."""
 BATCH_ROWS = 100_000
 """The number of rows in one batch, and so in memory, when rows come from outside the engine."""
 

@@ -205,24 +205,8 @@ class SparkFiles(SparkEngine):
 
     def slice_rows(self, contract: type[Table], days: Days) -> pa.Table:
         """Return the rows of some days, read without Spark; those that an open transaction has written, too."""
-        schema = schema_of(contract).to_pyarrow()
-        result = [schema.empty_table()]
-        folder = self.log(contract.layer, contract.name).folder
-        for day, files in self._slices(contract, days).items():
-            for one_file in files:
-                with pq.ParquetFile(folder / one_file.path) as file:
-                    rows = file.read()
-                own = {str(contract.day_column): pa.scalar(date.fromisoformat(day), pa.date32())}
-                columns = [
-                    pa.repeat(own[one.name], rows.num_rows)
-                    if one.name in own
-                    else rows[one.name].cast(one.type)
-                    if one.name in rows.schema.names
-                    else pa.nulls(rows.num_rows, one.type)
-                    for one in schema
-                ]
-                result.append(pa.Table.from_arrays(columns, schema=schema))
-        return pa.concat_tables(result)
+        stored = self._slices(contract, days).values()
+        return self._dataset(contract, (file.path for files in stored for file in files)).to_table()
 
     def readable(self, contract: type[Table]) -> ir.Table:
         """Return the whole table; of Spark on this machine, as DuckDB reads its files: a job of Spark takes longer."""
@@ -232,7 +216,7 @@ class SparkFiles(SparkEngine):
         con, snapshot = self._reader(), self.snapshot(contract)
         view = view_name(contract.layer, contract.name)
         if self._seen_by_duckdb.get(view) != snapshot.version:
-            con.con.register(view, self._dataset(contract, snapshot))
+            con.con.register(view, self._dataset(contract, snapshot.files))
             self._seen_by_duckdb[view] = snapshot.version
         return con.table(view)
 
@@ -242,11 +226,11 @@ class SparkFiles(SparkEngine):
             keep_within(self._duckdb, self._settings.memory_limit, self.con.scratch / "duckdb")
         return self._duckdb
 
-    def _dataset(self, contract: type[Table], snapshot: Snapshot) -> ds.Dataset:
+    def _dataset(self, contract: type[Table], paths: Iterable[str]) -> ds.Dataset:
         schema, folder = schema_of(contract).to_pyarrow(), self.log(contract.layer, contract.name).folder
         day = [schema.field(contract.day_column)] if contract.day_column else []
         return ds.dataset(
-            [str(folder / path) for path in sorted(snapshot.files)],
+            [str(folder / path) for path in sorted(paths)],
             schema=schema,
             format="parquet",
             partitioning=ds.partitioning(pa.schema(day), flavor="hive"),

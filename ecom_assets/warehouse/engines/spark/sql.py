@@ -8,7 +8,7 @@ import math
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -211,20 +211,12 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         """Set another session."""
         self._session = session
 
-    def to_pyarrow(
-        self,
-        expr: ir.Expr,
-        /,
-        *,
-        params: Mapping[ir.Scalar, Any] | None = None,
-        limit: int | str | None = None,
-        **kwargs: Any,  # noqa: ANN401 (whatever Ibis' own takes)
-    ) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
-        """Run an expression and return its result."""
+    def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
+        """Run an expression and return its result; `options` are those of Ibis."""
         self._run_pre_execute_hooks(expr)
         table = expr.as_table()
         with self.reading(expr):
-            rows = fetch(self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs)))
+            rows = fetch(self.raw_sql(self.compile(table, **options)))
         return expr.__pyarrow_result__(rows.cast(table.schema().to_pyarrow()))
 
     def to_pyarrow_batches(
@@ -232,16 +224,14 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         expr: ir.Expr,
         /,
         *,
-        params: Mapping[ir.Scalar, Any] | None = None,
-        limit: int | str | None = None,
         chunk_size: int = 1_000_000,
-        **kwargs: Any,  # noqa: ANN401 (whatever Ibis' own takes)
+        **options: Any,  # noqa: ANN401 (as above)
     ) -> pa.RecordBatchReader:
         """Run an expression and return its rows in batches; they wait in files, not in memory."""
         table = expr.as_table()
         folder = self.scratch / f"result-{uuid.uuid4().hex}"
         with self.reading(expr):
-            result = self.raw_sql(self.compile(table, params=params, limit=limit, **kwargs))
+            result = self.raw_sql(self.compile(table, **options))
             result.write.parquet(f"file://{folder}")
         schema = pa.schema([field.with_nullable(True) for field in table.schema().to_pyarrow()])  # noqa: FBT003 (Arrow's name for it)
 
