@@ -56,7 +56,7 @@ from ecom_assets.serving.history import REBUILD
 from ecom_assets.serving.places import serves_postgres
 from ecom_assets.sessions.assets import SESSION_ASSETS
 from ecom_assets.sessions.checks import SESSION_CHECKS
-from ecom_assets.settings.private_files import keep_private
+from ecom_assets.settings.home import keep_private
 from ecom_assets.settings.settings import Settings, hand_on, load_settings
 from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.api import has_customers
@@ -84,7 +84,7 @@ from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
 from ecom_assets.warehouse.factory import engine_name, has_one_writer, new_engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
-from ecom_assets.warehouse.withdrawals import ALLOW_WITHDRAWAL
+from ecom_assets.warehouse.raw_slices import ALLOW_WITHDRAWAL
 
 if TYPE_CHECKING:
     from ecom_assets.automation.openlineage import Lineage

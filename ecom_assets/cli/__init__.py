@@ -7,7 +7,7 @@ import threading
 from typing import NoReturn
 
 from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.settings.private_files import keep_private
+from ecom_assets.settings.home import keep_private
 
 
 def main() -> None:

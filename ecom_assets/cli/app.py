@@ -164,7 +164,7 @@ def outside_fault(error: BaseException) -> str | None:
             return damaged
         return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
-        from ecom_assets.settings.dagster_history import damage_in_use  # noqa: PLC0415 (needed in this case only)
+        from ecom_assets.settings.home import damage_in_use  # noqa: PLC0415 (needed in this case only)
 
         return damage_in_use() or (
             f"Dagster's history in DAGSTER_HOME cannot be kept: {_first_line(error)}; see that its disk has space "

@@ -20,9 +20,9 @@ from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.contract import HIDDEN
+from ecom_assets.warehouse.day_notes import WrittenSlices
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.written_slices import WrittenSlices
 
 MOST_WIDTH = 40
 """The most characters of a value in a table of rows."""

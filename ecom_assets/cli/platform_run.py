@@ -54,7 +54,7 @@ from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.withdrawals import raw_days
+from ecom_assets.warehouse.raw_slices import raw_days
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.day_notes import AbsentDays, absent_lines, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.withdrawals import held_withdrawals
+from ecom_assets.warehouse.raw_slices import held_withdrawals
 
 WIDTH = 120
 """The least width of the table in characters; a narrower terminal wraps lines, so names are not cut."""

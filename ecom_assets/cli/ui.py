@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.errors import EcomError, UsageError
-from ecom_assets.settings.dagster_history import require_history
-from ecom_assets.settings.private_files import close_to_others
+from ecom_assets.settings.home import close_to_others, require_history
 from ecom_assets.settings.settings import Settings, hand_on, load_settings, own_places, prepare_dagster_home
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"

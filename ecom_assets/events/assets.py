@@ -19,7 +19,7 @@ from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, sampled_rows
-from ecom_assets.warehouse.day_by_day import DayByDay
+from ecom_assets.warehouse.raw_slices import DayByDay
 
 EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
 """The table that events are read from, if they are read from a table; see `event_table.py`."""

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.written_slices import Computations, WrittenSlices
+from ecom_assets.warehouse.day_notes import Computations, WrittenSlices
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO
 from ecom_assets.warehouse.engine import BATCH_ROWS
-from ecom_assets.warehouse.withdrawals import FileDay
+from ecom_assets.warehouse.raw_slices import FileDay
 
 USER, SESSION, DEVICE = "user", "session", "device"
 """The kinds of ids of a person. A user of events and a customer of orders are the same person."""

@@ -18,7 +18,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import plain_connection
-from ecom_assets.warehouse.withdrawals import note_withdrawn
+from ecom_assets.warehouse.raw_slices import note_withdrawn
 
 LIMITED: tuple[type[Table], ...] = (RawEvents, QuarantinedEvents, QuarantinedEventSamples)
 """The tables whose old rows are removed: what came, word for word. All others keep numbers, or are needed for them."""

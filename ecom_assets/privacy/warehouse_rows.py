@@ -20,7 +20,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.withdrawals import note_withdrawn
+from ecom_assets.warehouse.raw_slices import note_withdrawn
 
 OWN_DAY: dict[type[Table], str] = {
     RawEvents: "event_date",

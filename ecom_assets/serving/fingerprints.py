@@ -18,8 +18,8 @@ from ecom_assets.serving.contracts import PublishedSlices
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
+from ecom_assets.warehouse.day_notes import writes_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.written_slices import writes_of
 
 WHOLE = "all"
 """The slice of a table that has no days."""
@@ -32,7 +32,7 @@ MISSING, BETWEEN = "\x1e", "\x1f"
 class Fingerprint:
     """How many rows a slice has, and a sum over their hashes, which does not depend on their order.
 
-    `version` is that of the slice when it was read (see `warehouse/written_slices.py`); empty if that is not known.
+    `version` is that of the slice when it was read (see `warehouse/day_notes.py`); empty if that is not known.
     """
 
     row_count: int

@@ -21,7 +21,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.day_notes import Withdrawals, notes_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.withdrawals import raw_days
+from ecom_assets.warehouse.raw_slices import raw_days
 
 if TYPE_CHECKING:
     from ecom_assets.warehouse.engines.postgres import PostgresEngine

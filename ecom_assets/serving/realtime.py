@@ -31,8 +31,8 @@ from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.warehouse.local import connect, keep_within
+from ecom_assets.warehouse.raw_slices import ErasedPeople
 from ecom_assets.warehouse.sql_text import day_in_zone, select
-from ecom_assets.warehouse.withdrawals import ErasedPeople
 
 MOST_FILES: Final = 500
 MOST_BYTES: Final = 256_000_000

@@ -14,8 +14,8 @@ import dagster as dg
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.warehouse.day_notes import ALL_DAYS
 from ecom_assets.warehouse.io_manager import CODE
-from ecom_assets.warehouse.written_slices import ALL_DAYS
 
 DATA_VERSION: Final = "dagster/data_version"
 LINEAGE: Final = "dagster/column_lineage"

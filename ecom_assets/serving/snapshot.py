@@ -30,11 +30,11 @@ from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import conform, schema_of
+from ecom_assets.warehouse.day_notes import Computations, WrittenSlices
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
-from ecom_assets.warehouse.written_slices import Computations, WrittenSlices
 
 if TYPE_CHECKING:  # readers of a snapshot load no Dagster
     from ecom_assets.serving.run_history import RunHistory

@@ -18,8 +18,7 @@ from pydantic_settings import SettingsConfigDict
 from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
-from ecom_assets.settings.dagster_history import require_history
-from ecom_assets.settings.private_files import close_to_others, places_in
+from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.subjects import (
     AlertSettings,
     AnswerSettings,

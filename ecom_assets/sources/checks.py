@@ -22,7 +22,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
-from ecom_assets.warehouse.withdrawals import kind_of
+from ecom_assets.warehouse.raw_slices import kind_of
 
 FileDay = tuple[str, date]
 

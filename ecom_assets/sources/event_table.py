@@ -23,10 +23,10 @@ from ecom_assets.sources.files.kinds import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
-from ecom_assets.warehouse.day_by_day import DayByDay
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend, SnowflakeEngine
+from ecom_assets.warehouse.raw_slices import DayByDay
 from ecom_assets.warehouse.sql_text import amount, ident, text
 
 

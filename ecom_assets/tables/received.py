@@ -1,7 +1,7 @@
 """Received rows: what an asset returns of them, the gate that blocks too few or too many refused, and their accounting.
 
 All sources share one gate: events, orders, customers and stock. The checks are in `sources/checks.py`, and
-`warehouse/withdrawals.py` keeps the rows of a day that a source has lost.
+`warehouse/raw_slices.py` keeps the rows of a day that a source has lost.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -21,9 +21,8 @@ from ecom_assets.retrying import reconnecting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kind_of, schema_of
-from ecom_assets.warehouse.day_notes import LoadedDays
+from ecom_assets.warehouse.day_notes import LoadedDays, WrittenSlices, forget_writes, note_write
 from ecom_assets.warehouse.sql_text import text
-from ecom_assets.warehouse.written_slices import WrittenSlices, forget_writes, note_write
 
 BATCH_ROWS = 100_000
 """The number of rows in one batch, and so in memory, when rows come from outside the engine."""

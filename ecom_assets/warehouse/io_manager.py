@@ -13,20 +13,21 @@ from ecom_assets.tables.asset import WHOLE_TABLE, column_schema
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput, SourceGate
-from ecom_assets.warehouse.day_by_day import DayByDay, Replace, replace_day_by_day
-from ecom_assets.warehouse.day_notes import note_absent
+from ecom_assets.warehouse.day_notes import CODE_VERSION, note_absent, note_computation
 from ecom_assets.warehouse.engine import Engine, Watch, Written
 from ecom_assets.warehouse.local import naming_damaged_parquet
-from ecom_assets.warehouse.withdrawals import (
+from ecom_assets.warehouse.raw_slices import (
     ALLOW_WITHDRAWAL,
     NO_WHOLE_DAYS,
+    DayByDay,
     ErasedPeople,
+    Replace,
     WholeDays,
     WithdrawalGuard,
     is_guarded,
     leaving_out,
+    replace_day_by_day,
 )
-from ecom_assets.warehouse.written_slices import CODE_VERSION, note_computation
 
 Source = tuple[str, str, str]
 """Layer, table and column."""
@@ -217,7 +218,7 @@ class WarehouseIOManager(dg.IOManager):
         rows: ir.Table,
         days: Days,
     ) -> tuple[Written, Days]:
-        """Replace the rows from a source, except on days whose rows the source has lost; see `withdrawals.py`."""
+        """Replace the rows from a source, except on days whose rows the source has lost; see `raw_slices.py`."""
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
         guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed, slices.origin)

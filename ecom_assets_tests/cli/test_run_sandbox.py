@@ -15,7 +15,7 @@ from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.sandbox.running import customers_of
 from ecom_assets.sandbox.shop.traffic import QUERIES
-from ecom_assets.settings.private_files import WRITTEN
+from ecom_assets.settings.home import WRITTEN
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.summary_shapes import (
     SENT,

@@ -14,13 +14,13 @@ from ecom_assets.serving.snapshot import Snapshot, publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import text
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.day_notes import Writes, WrittenSlices, writes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.migration import migrate
-from ecom_assets.warehouse.written_slices import Writes, WrittenSlices, writes_of
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, published, seen

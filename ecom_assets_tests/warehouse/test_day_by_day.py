@@ -12,11 +12,10 @@ from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.event_table import EventTable
 from ecom_assets.tables.received import SourceGate
-from ecom_assets.warehouse.day_by_day import DayByDay, replace_day_by_day
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
+from ecom_assets.warehouse.raw_slices import DayByDay, WithdrawalGuard, held_withdrawals, replace_day_by_day
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
     NOON,

@@ -14,7 +14,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
-from ecom_assets.settings.private_files import keep_private
+from ecom_assets.settings.home import keep_private
 
 
 class BatchingPostgresEventLogStorage(PostgresEventLogStorage):

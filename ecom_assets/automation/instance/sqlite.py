@@ -22,7 +22,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster_shared.record import copy
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 
-from ecom_assets.settings.private_files import keep_private
+from ecom_assets.settings.home import keep_private
 
 OPEN_FILES = 8
 """Files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""

@@ -14,7 +14,7 @@ from threading import Event
 from ecom_assets.errors import EcomError
 from ecom_assets.sandbox.vendors.faults import NO_FAULTS
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
-from ecom_assets.settings.private_files import keep_private
+from ecom_assets.settings.home import keep_private
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from ecom_assets.tables.received import SourceGate
 from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, Withdrawals, note_absent, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.migration import changes, migrate
-from ecom_assets.warehouse.withdrawals import WithdrawalGuard, held_withdrawals
+from ecom_assets.warehouse.raw_slices import WithdrawalGuard, held_withdrawals
 from ecom_assets_tests.warehouse.engines.visits_table import (
     ONE,
     THREE,
