@@ -294,9 +294,9 @@ class ServingSettings(BaseSettings):
     @field_validator("api_trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
+        for network in value:
             try:
-                ipaddress.ip_network(one, strict=False)
+                ipaddress.ip_network(network, strict=False)
             except ValueError as error:
                 raise ValueError("is not an address or network, such as 10.0.0.5 or 10.0.0.0/8") from error
         return value

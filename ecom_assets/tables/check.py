@@ -186,7 +186,7 @@ def _evaluate(contract: type[Table], days: Days | None, rows: ir.Table) -> Check
     if contract.key:
         parts = _parts(contract, rows, int(result["looked_at"]))
         keys = [part.group_by(*contract.key).agg(copies=lambda t: t.count()) for part in parts]
-        repeated = (int(one.filter(one.copies > 1).count().to_pyarrow().as_py()) for one in keys)
+        repeated = (int(copied.filter(copied.copies > 1).count().to_pyarrow().as_py()) for copied in keys)
         counts[f"{', '.join(contract.key)}: is not unique"] = sum(repeated)
     examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
     return CheckResult(sum(counts.values()), int(result["looked_at"]), examples)
@@ -213,12 +213,12 @@ def _parts(contract: type[Table], rows: ir.Table, row_count: int) -> list[ir.Tab
     per_day = rows.group_by(column).agg(row_count=rows.count()).order_by(column).to_pyarrow().to_pylist()
     parts: list[list[date]] = []
     counted = KEYS_AT_ONCE
-    for one in per_day:
-        counted += one["row_count"]
+    for row in per_day:
+        counted += row["row_count"]
         if counted > KEYS_AT_ONCE:
             parts.append([])
-            counted = one["row_count"]
-        parts[-1].append(one[column])
+            counted = row["row_count"]
+        parts[-1].append(row[column])
     return [rows.filter(rows[column].between(part[0], part[-1])) for part in parts]
 
 
@@ -235,9 +235,9 @@ def check_steps(
     """
     below = _below(assets)
     steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
-    for one in checks:
-        later = one.other_tables & below.get(one.contract, frozenset())
-        steps.setdefault((one.contract, later), []).append(one)
+    for check in checks:
+        later = check.other_tables & below.get(check.contract, frozenset())
+        steps.setdefault((check.contract, later), []).append(check)
     numbered: dict[type[Table], int] = {}
     built = []
     for (contract, _later), together in steps.items():
@@ -251,8 +251,8 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 
     @dg.multi_asset_check(
         name=f"{contract.layer}__{contract.name}_checks{'' if number == 1 else f'_{number}'}",
-        specs=[one.spec for one in checks],
-        required_resource_keys={"warehouse", *(one.source for one in checks if one.source)},
+        specs=[check.spec for check in checks],
+        required_resource_keys={"warehouse", *(check.source for check in checks if check.source)},
         can_subset=True,
         pool=pool,
     )
@@ -260,9 +260,9 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         selected = {key.name for key in context.selected_asset_check_keys}
         days = days_of_run(context.run.tags)
         errors: list[Exception] = []
-        for one in (one for one in checks if one.name in selected):
+        for check in (check for check in checks if check.name in selected):
             try:
-                yield one.result(days, context.resources)
+                yield check.result(days, context.resources)
             except Exception as error:  # noqa: BLE001 (raised below, after the results of the others)
                 errors.append(error)
         if errors:

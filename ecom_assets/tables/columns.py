@@ -220,7 +220,9 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
     if where.operator in {"equals", "one_of"} and json_path(where.column):
         return _is_one_of(rows, where)
-    columns = [comparable(rows, where.column, one) for one in {kind_of(one): one for one in where.values}.values()]
+    columns = [
+        comparable(rows, where.column, value) for value in {kind_of(value): value for value in where.values}.values()
+    ]
     return is_among(rows, columns[0], where.values) if where.operator == "one_of" else _compared(columns[0], where)
 
 

@@ -120,8 +120,10 @@ SYMBOLS: Final = {
     "between": "between",
 }
 """How operators are written on the command line, longer ones before those that they begin with."""
-_WORDS: Final = "|".join(re.escape(one).replace(r"\ ", r"\s+") for one in SYMBOLS if one[0].isalpha())
-_SIGNS: Final = "|".join(re.escape(one) for one in sorted(SYMBOLS, key=len, reverse=True) if not one[0].isalpha())
+_WORDS: Final = "|".join(re.escape(symbol).replace(r"\ ", r"\s+") for symbol in SYMBOLS if symbol[0].isalpha())
+_SIGNS: Final = "|".join(
+    re.escape(symbol) for symbol in sorted(SYMBOLS, key=len, reverse=True) if not symbol[0].isalpha()
+)
 _WRITTEN: Final = re.compile(
     rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
@@ -193,7 +195,11 @@ Where = Condition | Group
 
 def conditions_in(where: Where) -> list[Condition]:
     """Return the single conditions."""
-    return [where] if isinstance(where, Condition) else [one for part in where.parts for one in conditions_in(part)]
+    return (
+        [where]
+        if isinstance(where, Condition)
+        else [condition for part in where.parts for condition in conditions_in(part)]
+    )
 
 
 def columns_of(where: Where) -> list[str]:
@@ -203,7 +209,11 @@ def columns_of(where: Where) -> list[str]:
 
 def number_columns_of(where: Where) -> list[str]:
     """Return the columns that conditions compare with numbers."""
-    return [one.column for one in conditions_in(where) if any(type(value) in {int, float} for value in one.values)]
+    return [
+        condition.column
+        for condition in conditions_in(where)
+        if any(type(value) in {int, float} for value in condition.values)
+    ]
 
 
 def has_negation(where: Where) -> bool:
@@ -217,7 +227,7 @@ def with_event_types(where: Where, translate: Callable[[str], str]) -> Where:
         return replace(where, parts=tuple(with_event_types(part, translate) for part in where.parts))
     if where.column != "event_type" or where.operator not in WHOLE:
         return where
-    return replace(where, values=tuple(translate(one) if isinstance(one, str) else one for one in where.values))
+    return replace(where, values=tuple(translate(value) if isinstance(value, str) else value for value in where.values))
 
 
 EVERYTHING: Final = Group("all_of", ())
@@ -263,14 +273,14 @@ def _where_from(raw: object, depth: int) -> Where:
     if isinstance(raw, str):
         return parse_where([raw])
     if isinstance(raw, list | tuple):
-        return Group("all_of", tuple(_where_from(one, depth - 1) for one in raw))
+        return Group("all_of", tuple(_where_from(part, depth - 1) for part in raw))
     if not isinstance(raw, Mapping):
         raise DefinitionError(f"A condition is {{column, operator, value}}, any_of or all_of; got {raw!r}.")
     for kind in ("any_of", "all_of"):
         if kind in raw:
             if len(raw) > 1 or not isinstance(raw[kind], list | tuple):
                 raise DefinitionError(f"`{kind}` stands alone and holds a list of conditions; got {raw!r}.")
-            return Group(kind, tuple(_where_from(one, depth - 1) for one in raw[kind]))
+            return Group(kind, tuple(_where_from(part, depth - 1) for part in raw[kind]))
     if "operator" in raw or set(raw) == {"column", "value"}:
         return _one_from(raw)
     return Group("all_of", tuple(Condition(str(column), "equals", (value,)) for column, value in raw.items()))
@@ -297,8 +307,8 @@ def _parse_one(text: str) -> Condition:
             raise DefinitionError(f"{text!r} needs two values, as in 'cart_amount between 10 and 50'.")
         return Condition(column, operator, tuple(_value(end) for end in ends.groups()))
     if operator in {"one_of", "not_one_of"}:
-        listed = [one.group(0).strip() for one in _VALUE.finditer(rest)]
-        return Condition(column, operator, tuple(_value(one.removesuffix(",")) for one in listed if one))
+        listed = [match.group(0).strip() for match in _VALUE.finditer(rest)]
+        return Condition(column, operator, tuple(_value(text.removesuffix(",")) for text in listed if text))
     plain = operator in {"contains", "matches", "not_contains", "not_matches"}
     return Condition(column, operator, (_unquoted(rest),) if plain else (_value(rest),) if rest else ())
 

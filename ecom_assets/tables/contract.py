@@ -80,7 +80,9 @@ class Table:
     def numbers(cls) -> tuple[str, ...]:
         """Return the numeric columns that are not part of the key."""
         kinds = ("int64", "float64", "decimal")
-        return tuple(name for name, one in cls.columns.items() if one.type.startswith(kinds) and name not in cls.key)
+        return tuple(
+            name for name, column in cls.columns.items() if column.type.startswith(kinds) and name not in cls.key
+        )
 
     @classmethod
     def qualified_name(cls) -> str:

@@ -156,7 +156,7 @@ def _changes(a_day: date, timezone: str) -> bool:
 def hours_of(a_day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
     """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
     zone = ZoneInfo(timezone)
-    start, end = (day_starts_at(one, timezone).replace(tzinfo=UTC) for one in (a_day, a_day + ONE_DAY))
+    start, end = (day_starts_at(day, timezone).replace(tzinfo=UTC) for day in (a_day, a_day + ONE_DAY))
     count = -(-int((end - start).total_seconds()) // length_s)
     return [(start + timedelta(seconds=n * length_s)).astimezone(zone) for n in range(count)]
 

@@ -86,7 +86,7 @@ def _schema(table: type[Table], checks: Checks, known: Iterable[type[Table]], *,
         "description": table.description(),
         "dataGranularityDescription": table.description().partition(". ")[0].partition(": ")[0].rstrip("."),
         "tags": [table.layer, table.group],
-        "properties": [_property(table, one, references.get(name)) for name, one in table.columns.items()],
+        "properties": [_property(table, column, references.get(name)) for name, column in table.columns.items()],
         "quality": [*_of_key(table), *(_of_check(*check) for check in checks.get(table.qualified_name(), ()))],
     }
 
@@ -119,8 +119,8 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
     if column.pii:
         result |= {"classification": PERSONAL, "tags": [PERSONAL]}
     limits = {"minimum": column.at_least, "maximum": column.at_most} if logical in NUMBERS else {}
-    if known := {name: one for name, one in limits.items() if one is not None}:
-        numbers = {name: float(one) if isinstance(one, Decimal) else one for name, one in known.items()}
+    if known := {name: limit for name, limit in limits.items() if limit is not None}:
+        numbers = {name: float(limit) if isinstance(limit, Decimal) else limit for name, limit in known.items()}
         result["logicalTypeOptions"] = numbers
     if column.one_of:
         result["enum"] = [{"value": value} for value in column.one_of]

@@ -19,7 +19,7 @@ FOUND = ("place_country_code", "place_country", "place_region_code", "place_regi
 
 def folded(name: str) -> str:
     """Return a name in lower case, without accents and punctuation, so that spellings of one name are equal."""
-    plain = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
+    plain = "".join(sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign))
     return " ".join(re.sub(r"[.,'\u2019`\u00b4|*-]+", " ", plain.casefold()).split())
 
 
@@ -51,7 +51,7 @@ class Places:
     def region_names(self) -> dict[tuple[str, str], str]:
         """Return the names of regions by the codes of country and region."""
         known = {place for place in self.cities.values() if place.region_code}
-        return {(one.country_code, str(one.region_code)): str(one.region) for one in known}
+        return {(place.country_code, str(place.region_code)): str(place.region) for place in known}
 
     def find(self, country: str | None, city: str | None) -> Place | None:
         """Return the place of a city in a country; its country alone if the city is unknown; None if both are.

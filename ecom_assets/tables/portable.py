@@ -114,7 +114,7 @@ def in_their_types(batches: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """
     schema = batches.schema
     return pa.RecordBatchReader.from_batches(
-        schema, (one if one.schema.equals(schema) else one.cast(schema) for one in batches)
+        schema, (batch if batch.schema.equals(schema) else batch.cast(schema) for batch in batches)
     )
 
 

@@ -153,22 +153,22 @@ class Period:
     @property
     def data(self) -> Coverage:
         """Return how many of its days are known: `whole` if all sources have all days, `none` if no source has any."""
-        result = [one.coverage(self.start_date, self.end_date) for one in self.known.values()]
-        if all(one == "whole" for one in result):
+        result = [days.coverage(self.start_date, self.end_date) for days in self.known.values()]
+        if all(coverage == "whole" for coverage in result):
             return "whole"
-        return "none" if all(one == "none" for one in result) else "part"
+        return "none" if all(coverage == "none" for coverage in result) else "part"
 
     @property
     def known_days(self) -> KnownDays:
         """Return the first and last of its days that are known in every source; held and missing ones of any source."""
         sources = self.known.values()
-        firsts = [self.start_date, *(one.first for one in sources if one.first)]
-        lasts = [self.end_date, *(one.last for one in sources if one.last)]
-        held = tuple(sorted({day for one in sources for day in one.held}))
-        unknown: frozenset[date] = frozenset().union(*(one.unknown for one in sources))
-        missing = tuple(sorted({day for one in sources for day in one.missing}))
+        firsts = [self.start_date, *(days.first for days in sources if days.first)]
+        lasts = [self.end_date, *(days.last for days in sources if days.last)]
+        held = tuple(sorted({day for days in sources for day in days.held}))
+        unknown: frozenset[date] = frozenset().union(*(days.unknown for days in sources))
+        missing = tuple(sorted({day for days in sources for day in days.missing}))
         result = KnownDays(max(firsts), min(lasts), held, unknown, missing)
-        if not all(one.first for one in sources):
+        if not all(days.first for days in sources):
             result = replace(result, first=None, last=None)
         return result.within(self.start_date, self.end_date)
 

@@ -160,13 +160,15 @@ def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | N
     # A run of a week or two covers the nearest weeks; replace them by the same number of earlier weeks.
     while earlier and earlier[0] >= first:
         earlier = [*earlier[1:], earlier[-1] - timedelta(days=7)]
-    known = [counts.get(one, 0) for one in earlier if one >= start]
+    known = [counts.get(earlier_day, 0) for earlier_day in earlier if earlier_day >= start]
     return median(known) if len(known) >= LEAST_WEEKS else None
 
 
 def latest_count(counts: Mapping[date, int], day: date) -> float | None:
     """Return the usual count of a source that always delivers everything: the median of its last deliveries."""
-    earlier = [counts[one] for one in sorted(counts) if one < day and counts[one]][-WEEKS:]
+    earlier = [counts[earlier_day] for earlier_day in sorted(counts) if earlier_day < day and counts[earlier_day]][
+        -WEEKS:
+    ]
     return median(earlier) if earlier else None
 
 

@@ -275,17 +275,17 @@ def by_columns(place: str, by: object) -> tuple[str, ...]:
 
 def named_columns(by: Iterable[str]) -> list[str]:
     """Return the columns that the parts of a breakdown name."""
-    return [bins.column if (bins := bins_of(one)) else one for one in by]
+    return [bins.column if (bins := bins_of(part)) else part for part in by]
 
 
 def binned_columns(by: Iterable[str]) -> list[str]:
     """Return the columns whose numbers are compared in bins."""
-    return [bins.column for one in by if (bins := bins_of(one))]
+    return [bins.column for part in by if (bins := bins_of(part))]
 
 
 def open_columns(by: Iterable[str]) -> list[str]:
     """Return the columns whose least and greatest number bound bins of equal width."""
-    return [bins.column for one in by if (bins := bins_of(one)) and bins.count]
+    return [bins.column for part in by if (bins := bins_of(part)) and bins.count]
 
 
 def with_ends(by: Sequence[str], limit: int, ends: Mapping[str, Ends]) -> tuple[tuple[str, ...], int]:
@@ -294,7 +294,7 @@ def with_ends(by: Sequence[str], limit: int, ends: Mapping[str, Ends]) -> tuple[
     Bins of a single column are all shown, whatever the limit. `ends` has the least and the greatest number of each of
     `open_columns`.
     """
-    edged = [bins.between(*ends.get(bins.column, (None, None))) if (bins := bins_of(one)) else one for one in by]
+    edged = [bins.between(*ends.get(bins.column, (None, None))) if (bins := bins_of(part)) else part for part in by]
     first = edged[0] if len(edged) == 1 else ""
     shown = max(limit, len(first.labels) + 1) if isinstance(first, Bins) else limit
     return tuple(map(str, edged)), shown
@@ -309,7 +309,7 @@ def in_order(by: Sequence[str], values: Iterable[str]) -> list[str]:
 
 def split_columns(text: str) -> list[str]:
     """Return the parts of a breakdown between commas, of which edges of bins may have some themselves."""
-    return [one.strip() for one in re.split(r",(?!\s*-?\d)", text) if one.strip()]
+    return [part.strip() for part in re.split(r",(?!\s*-?\d)", text) if part.strip()]
 
 
 TOOLS: Final = {

@@ -77,7 +77,7 @@ def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
     known: Known = {}
     stored = table.op().find(ops.DatabaseTable)
-    result = {f"{(one.namespace.database or '').lower()}.{one.name.lower()}": set[str]() for one in stored}
+    result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
     for field in table.op().find(ops.Field):
         for layer, name, column in _of_relation(field.rel, known)[field.name]:
             result[f"{layer}.{name}"].add(column)

@@ -243,7 +243,7 @@ def temporary(con: Backend, name: str, sql: str, kind: str = "TABLE") -> ir.Tabl
 
 def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Table:
     """Return rows as a table in memory with the columns of a contract, all of which may be null."""
-    schema = pa.schema([(one.name, one.type) for one in schema_of(contract).to_pyarrow()])
+    schema = pa.schema([(field.name, field.type) for field in schema_of(contract).to_pyarrow()])
     con = connect()
     con.con.register(contract.name, pa.Table.from_pylist(list(rows), schema))
     return con.table(contract.name)
@@ -278,16 +278,16 @@ def complexity(node: Any) -> int:  # noqa: ANN401 (Ibis ships no types)
     counts: dict[Any, int] = {}
     left = [node]
     while left:
-        one = left[-1]
-        if isinstance(one, ops.Field | ops.Impure):
-            counts[one] = 1 if isinstance(one, ops.Field) else sys.maxsize
+        current = left[-1]
+        if isinstance(current, ops.Field | ops.Impure):
+            counts[current] = 1 if isinstance(current, ops.Field) else sys.maxsize
         else:
-            children = one.__children__
+            children = current.__children__
             unknown = [child for child in children if child not in counts]
             if unknown:
                 left += unknown
                 continue
-            counts[one] = 1 + sum(counts[child] for child in children)
+            counts[current] = 1 + sum(counts[child] for child in children)
         left.pop()
     return counts[node]
 

@@ -30,10 +30,12 @@ class Content:
 def content_of(engine: Engine, contract: type[Table]) -> Content:
     """Return the row count and checksum of a table; it is read in batches."""
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])  # nullability does not matter for the checksum
+    kinds = pa.schema(
+        [pa.field(field.name, field.type) for field in kinds]
+    )  # nullability does not matter for the checksum
     rows = engine.table(contract).select(*contract.columns)
     with batches_of(rows, BATCH_ROWS) as batches, closing(connect().con) as con:
-        cast = (one for batch in batches for one in pa.Table.from_batches([batch]).cast(kinds).to_batches())
+        cast = (part for batch in batches for part in pa.Table.from_batches([batch]).cast(kinds).to_batches())
         con.register("copied", pa.RecordBatchReader.from_batches(kinds, cast))
         columns = ", ".join(map(ident, contract.columns))
         # The sum is needed too: in the exclusive or alone, pairs of equal rows cancel out.

@@ -76,7 +76,7 @@ Replace = Callable[[type[Table], ir.Table, Days], tuple[Written, Days]]
 
 
 def replace_day_by_day(
-    engine: Engine, contract: type[Table], given: DayByDay, replace: Replace | None = None
+    engine: Engine, contract: type[Table], remote: DayByDay, replace: Replace | None = None
 ) -> tuple[Written, Days]:
     """Replace the slice of each day in its own transaction; skip days that are unchanged since they were fetched.
 
@@ -86,33 +86,34 @@ def replace_day_by_day(
         ConnectionLostError: A connection was lost, and every retry failed; finished days are kept.
         WarehouseError: The source or the warehouse returned an error.
     """
-    source = given.source
+    source = remote.source
     replace = replace or (lambda contract, rows, days: (engine.replace(contract, rows, days), days))
     retry = reconnecting(source.reconnect)
-    versions = retry(source.versions, given.days)
-    kept = _unchanged(engine, contract, given, versions)
-    count, sql, left = 0, str(source.rows(given.days).compile()), set[date]()
-    for one in (Days((a_day,)) for a_day in given.days.dates if a_day not in kept):
-        written, done = retry(_fetch, contract, source, one, replace)
+    versions = retry(source.versions, remote.days)
+    kept = _unchanged(engine, contract, remote, versions)
+    count, sql, left = 0, str(source.rows(remote.days).compile()), set[date]()
+    for a_day in (a_day for a_day in remote.days.dates if a_day not in kept):
+        day_alone = Days((a_day,))
+        written, done = retry(_fetch, contract, source, day_alone, replace)
         if not done.dates:
-            left.add(one.first)
+            left.add(a_day)
             continue
-        note = _note(source.name, one.first, versions.get(one.first, ""), written.row_count)
-        engine.replace(FetchedDays, note, one)
+        note = _note(source.name, a_day, versions.get(a_day, ""), written.row_count)
+        engine.replace(FetchedDays, note, day_alone)
         count += written.row_count
-    return Written(count, sql), Days.of(set(given.days.dates) - left)
+    return Written(count, sql), Days.of(set(remote.days.dates) - left)
 
 
-def _unchanged(engine: Engine, contract: type[Table], given: DayByDay, versions: Mapping[date, str]) -> set[date]:
+def _unchanged(engine: Engine, contract: type[Table], remote: DayByDay, versions: Mapping[date, str]) -> set[date]:
     """Return the days whose current version was fetched from this source and is still complete in the table."""
     engine.ensure(FetchedDays)
     engine.ensure(contract)
-    noted = engine.slice_rows(FetchedDays, given.days).to_pylist()
-    present = engine.day_counts(contract, given.days)
+    noted = engine.slice_rows(FetchedDays, remote.days).to_pylist()
+    present = engine.day_counts(contract, remote.days)
     return {
         row["received_date"]
         for row in noted
-        if row["source"] == given.source.name
+        if row["source"] == remote.source.name
         and row["source_version"] == versions.get(row["received_date"], "")
         and int(row["fetched_row_count"]) == present.get(row["received_date"], 0)
     }
@@ -130,8 +131,8 @@ def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Repla
 def _note(source: str, a_day: date, version: str, row_count: int) -> ir.Table:
     values = {"source": source, "source_version": version, "fetched_row_count": row_count}
     kinds = schema_of(FetchedDays)
-    one = ibis.literal(a_day, "date").name("received_date").as_table()
-    return one.mutate(**{name: ibis.literal(value, kinds[name]) for name, value in values.items()})
+    row = ibis.literal(a_day, "date").name("received_date").as_table()
+    return row.mutate(**{name: ibis.literal(value, kinds[name]) for name, value in values.items()})
 
 
 SOURCE = "source"
@@ -212,27 +213,27 @@ class WithdrawalGuard:
             rows = rows.filter(kept.contain(rows[contract.day_column]))
             written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
         self._note(contract, watch, days, kept)
-        self.engine.loaded.note(contract, kept, watch.found)
+        self.engine.loaded.note(contract, kept, watch.delivered)
         return written, kept
 
     def _note(self, contract: type[Table], watch: "_Watch", days: Days, kept: Days) -> None:
         """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
-        gone = [day for day in kept.dates if watch.stored.get(day) and not watch.found.get(day)]
+        gone = [day for day in kept.dates if watch.stored.get(day) and not watch.delivered.get(day)]
         held = sorted(set(days.dates) - set(kept.dates))
         since = [*((day, None) for day in held), *((day, now) for day in gone)]
         fresh = [
             {
                 "received_date": day,
                 "stored_count": watch.stored.get(day, 0),
-                "offered_count": watch.found.get(day, 0),
+                "offered_count": watch.delivered.get(day, 0),
                 "noticed_at": now,
                 "withdrawn_at": gone_at,
                 "run_id": self.run_id,
             }
             for day, gone_at in since
         ]
-        settled = {*held, *gone, *(day for day in kept.dates if watch.found.get(day))}
+        settled = {*held, *gone, *(day for day in kept.dates if watch.delivered.get(day))}
         noted = noted_days(self.engine, Withdrawals, name) & settled
         if fresh or noted:
             renew_notes(self.engine, Withdrawals, name, Days.of({*noted, *held, *gone}), fresh)
@@ -246,7 +247,7 @@ class _Watch:
     others: Counter[date]
     """How many rows of each day came from other sources; they stay, and are not counted."""
     stored: dict[date, int] = field(default_factory=dict)
-    found: dict[date, int] = field(default_factory=dict)
+    delivered: dict[date, int] = field(default_factory=dict)
 
     def before(self) -> None:
         self.stored = self._own_counts()
@@ -254,9 +255,9 @@ class _Watch:
     def after(self) -> None:
         if not self.days.dates:
             return
-        self.found = self._own_counts()
+        self.delivered = self._own_counts()
         whole = self.guard.whole_days(self.contract)
-        lost = self.guard.gate.lost_days(self.stored, self.found, whole)
+        lost = self.guard.gate.lost_days(self.stored, self.delivered, whole)
         if lost.dates and not self.guard.is_allowed:
             raise _LostDaysError(lost)
 

@@ -95,7 +95,7 @@ def instant(value: str, formats: Sequence[str], zone: str) -> str:
 
     The result does not depend on the session's TimeZone setting, and no text raises an error.
     """
-    readings = [_reading(value, one, zone) for one in formats]
+    readings = [_reading(value, form, zone) for form in formats]
     return readings[0] if len(readings) == 1 else f"coalesce({', '.join(readings)})"
 
 
@@ -164,7 +164,7 @@ OTHERWISE: Final = re.compile(r"9\d{3}-\d\d-\d\d")
 MOST: Final = 4096
 """Statements that are kept; a run of the whole platform writes about 300."""
 ADAPTED: Final = blake2b(
-    b"".join(Path(__file__).with_name(f"{one}.py").read_bytes() for one in ("local", "sql_text")),
+    b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in ("local", "sql_text")),
     digest_size=8,
 ).hexdigest()
 """The modules in which Ibis' compiler is adapted, by their source: any edit makes all kept statements unknown."""
@@ -226,13 +226,13 @@ class _Shape:
         if node in self._given:
             return f"Literal {node.dtype} {self._date(node, self._given[node])}"
         if isinstance(node, ops.ScalarUDF) and node.__input_type__ is InputType.BUILTIN:
-            given = [self._key(one, missing) for one in node.__args__]
+            given = [self._key(argument, missing) for argument in node.__args__]
             return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(given)}"
         if isinstance(node, NEVER):
             raise _NotKept
         # The number of a reference only distinguishes it from others, as its line does, and differs in each process.
         given = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
-        return f"{kind.__name__} {' '.join([self._key(one, missing) for one in given])}"
+        return f"{kind.__name__} {' '.join([self._key(argument, missing) for argument in given])}"
 
     def _date(self, node: Node, value: date) -> int:
         if value >= FIRST_STAND_IN:
@@ -245,11 +245,11 @@ class _Shape:
         if isinstance(value, Node):
             return self._node_key(value, missing)
         if isinstance(value, tuple):
-            return f"({','.join([self._key(one, missing) for one in value])})"
+            return f"({','.join([self._key(item, missing) for item in value])})"
         if isinstance(value, frozenset):
-            return f"{{{','.join(sorted(self._key(one, missing) for one in value))}}}"
+            return f"{{{','.join(sorted(self._key(item, missing) for item in value))}}}"
         if isinstance(value, Mapping) and not isinstance(value, ibis.Schema):
-            return f"{{{','.join([f'{name!r}:{self._key(one, missing)}' for name, one in value.items()])}}}"
+            return f"{{{','.join([f'{name!r}:{self._key(item, missing)}' for name, item in value.items()])}}}"
         return _value_key(value)
 
     def _node_key(self, node: Node, missing: list[Node]) -> str:

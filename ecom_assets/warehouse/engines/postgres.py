@@ -230,10 +230,10 @@ class PostgresEngine(Engine):
     def drop(self, contract: type[Table]) -> None:
         """Drop the table if it exists, with the foreign keys that refer to it; a view that uses it prevents this."""
         if self.has(contract):
-            place = f"{text(self.name_of(contract))}::regclass"
-            led = f"SELECT conrelid::regclass::text AS place, conname FROM pg_constraint WHERE confrelid = {place}"  # noqa: S608 (names come from contracts)
-            for row in self.query(led):
-                self.execute(f"ALTER TABLE {row['place']} DROP CONSTRAINT {self.quoted(row['conname'])}")
+            target = f"{text(self.name_of(contract))}::regclass"
+            keys = f"SELECT conrelid::regclass::text AS holder, conname FROM pg_constraint WHERE confrelid = {target}"  # noqa: S608 (names come from contracts)
+            for row in self.query(keys):
+                self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
         super().drop(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:

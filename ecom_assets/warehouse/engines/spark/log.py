@@ -162,8 +162,8 @@ class TableLog:
     def add_column(self, name: str, columns: ibis.Schema) -> None:
         """Add a column, which is null in existing rows; `columns` has its type."""
         table = self._newest()
-        wanted = [one for one in _schema(columns).fields if one.name == name]
-        if table is not None and name not in {one.name for one in table.schema().fields}:
+        wanted = [field for field in _schema(columns).fields if field.name == name]
+        if table is not None and name not in {field.name for field in table.schema().fields}:
             with self._plain_errors():
                 table.alter.add_columns(wanted)
 
@@ -386,12 +386,12 @@ class Commits:
         """Apply a decided commit to each table; this is idempotent."""
         if not self._pending.exists():
             return
-        for one in json.loads(self._pending.read_text()):
-            log = TableLog(self._root / one["table"])
+        for change in json.loads(self._pending.read_text()):
+            log = TableLog(self._root / change["table"])
             seen = log.current()
             if seen is not None:  # else it was dropped since
-                days = None if one["days"] is None else tuple(one["days"])
-                slices = {day: tuple(DataFile(**file) for file in files) for day, files in one["slices"].items()}
+                days = None if change["days"] is None else tuple(change["days"])
+                slices = {day: tuple(DataFile(**file) for file in files) for day, files in change["slices"].items()}
                 log.put(Change(log, seen, days, slices), is_decided=True)
         self._pending.unlink()
 

@@ -41,9 +41,9 @@ def staged(session: SparkSession, query: sge.Query, scratch: Path) -> Iterator[D
             uses = sum(table.name == part.alias for table in query.find_all(sge.Table))
             if uses > 1 and part.find(*WORTH_STORING):
                 views.append(f"stage_{number}_{part.alias}")
-                place, rows = f"file://{folder / part.alias}", session.sql(_text(part.this, inlined))
-                rows.write.parquet(place)
-                session.read.schema(rows.schema).parquet(place).createOrReplaceTempView(views[-1])
+                path, rows = f"file://{folder / part.alias}", session.sql(_text(part.this, inlined))
+                rows.write.parquet(path)
+                session.read.schema(rows.schema).parquet(path).createOrReplaceTempView(views[-1])
                 _rename(query, part.alias, views[-1])
             else:
                 inlined[part.alias] = part
