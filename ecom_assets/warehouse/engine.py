@@ -53,42 +53,14 @@ def broken_contract(reason: str) -> ContractError:
     )
 
 
-class SqlNames:
-    """Names of tables and columns in the SQL dialect of a connection."""
-
-    con: SQLBackend
-
-    def quoted(self, name: str) -> str:
-        """Return the name of a schema, table or column, quoted for the engine's SQL."""
-        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
-
-    def text_of(self, value: str) -> str:
-        """Return a string literal of the engine's SQL."""
-        return str(sg.exp.Literal.string(value).sql(dialect=self.con.dialect))
-
-    def name_of(self, contract: type[Table]) -> str:
-        """Return the table's name for SQL."""
-        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
-
-    def columns_of(self, contract: type[Table]) -> str:
-        """Return the names of the table's columns for SQL, in the contract's order."""
-        return ", ".join(self.quoted(name) for name in contract.columns)
-
-    def where(self, contract: type[Table], days: Days | None) -> str:
-        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
-        if days is None:
-            return ""
-        column = self.quoted(str(contract.day_column))
-        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
-        return " WHERE " + (" OR ".join(runs) or "1 = 0")
-
-
-class Engine(SqlNames, ABC):
+class Engine(ABC):
     """One open warehouse. An empty table is created from its contract on first use.
 
     A subclass must open and close the warehouse, run statements in a transaction, write the DDL of a table, and load
     rows that come from outside the engine.
     """
+
+    con: SQLBackend
 
     def __init__(self, address: str) -> None:
         """Set the address that is shown to users, without secrets."""
@@ -172,6 +144,30 @@ class Engine(SqlNames, ABC):
     @abstractmethod
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statements that create the table, without the one that creates its schema."""
+
+    def quoted(self, name: str) -> str:
+        """Return the name of a schema, table or column, quoted for the engine's SQL."""
+        return str(sg.to_identifier(name, quoted=True).sql(dialect=self.con.dialect))
+
+    def text_of(self, value: str) -> str:
+        """Return a string literal of the engine's SQL."""
+        return str(sg.exp.Literal.string(value).sql(dialect=self.con.dialect))
+
+    def name_of(self, contract: type[Table]) -> str:
+        """Return the table's name for SQL."""
+        return f"{self.quoted(contract.layer)}.{self.quoted(contract.name)}"
+
+    def columns_of(self, contract: type[Table]) -> str:
+        """Return the names of the table's columns for SQL, in the contract's order."""
+        return ", ".join(self.quoted(name) for name in contract.columns)
+
+    def where(self, contract: type[Table], days: Days | None) -> str:
+        """Return the WHERE clause of the slice of `days`; empty for the whole table."""
+        if days is None:
+            return ""
+        column = self.quoted(str(contract.day_column))
+        runs = [f"{column} >= DATE '{first}' AND {column} < DATE '{end}'" for first, end in days.runs()]
+        return " WHERE " + (" OR ".join(runs) or "1 = 0")
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily."""
